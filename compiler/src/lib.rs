@@ -1,0 +1,1 @@
+//! TwinML text to a scheduled Program, with every diagnostic on the way.

@@ -1,0 +1,1 @@
+//! Runs a Program: clock, events, recording.

@@ -1,0 +1,1 @@
+//! The intermediate representation of a compiled twin, its verifier, printer, reader, interpreter and passes.

@@ -1,0 +1,1 @@
+//! Integrators for ordinary differential equations: explicit, multistep, Rosenbrock, BDF.

@@ -1,0 +1,2 @@
+//! The twinc command line.
+fn main() {}

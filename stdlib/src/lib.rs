@@ -1,0 +1,1 @@
+//! The standard library: TwinML sources embedded as data.
