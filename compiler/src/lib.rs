@@ -1,1 +1,10 @@
-//! TwinML text to a scheduled Program, with every diagnostic on the way.
+//! TwinML text to a scheduled `Program`, with every diagnostic on the way.
+//!
+//! In: source texts (the caller reads files). Out: tokens, an `ast::Module`, and what the later
+//! stages make of it, always together with a `diag::Diagnostics`.
+//!
+//! Never: no input or output, no clock, no randomness, no unsafe code; no panic and no hang on any
+//! text; no value invented for something that the text does not say.
+
+pub mod diag;
+pub mod source;
