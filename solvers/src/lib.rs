@@ -1,1 +1,16 @@
-//! Integrators for ordinary differential equations: explicit, multistep, Rosenbrock, BDF.
+//! Integrators for ordinary differential equations `dx/dt = f(t, x)`.
+//!
+//! In: a [`system::System`] (right-hand side, sparse Jacobian, root functions), tolerances, a start.
+//! Out: accepted steps with dense output, one at a time, and the work that they took.
+//!
+//! The crate never does I/O, never reads a clock, never allocates within a step, never handles an
+//! event by itself (the engine drives [`roots::RootFinder`] over the dense output and restarts the
+//! integrator), never calls a transcendental function of the platform (step control must give the
+//! same bits everywhere) and never steps beyond the stop time it was given.
+
+pub mod control;
+pub mod error;
+pub mod integrator;
+pub mod linalg;
+pub mod stats;
+pub mod system;

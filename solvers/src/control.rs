@@ -1,0 +1,1 @@
+//! Step size control: error norms, controllers, the first step.

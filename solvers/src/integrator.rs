@@ -1,0 +1,225 @@
+//! The integrator that the engine sees, the methods there are, and their options.
+
+use crate::error::SolveError;
+use crate::stats::Stats;
+use crate::system::System;
+
+/// A method of integration, by the name users write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Method {
+    /// Explicit Euler, fixed step, order 1.
+    Euler,
+    /// The classic Runge–Kutta method, fixed step, order 4.
+    Rk4,
+    /// Tsitouras 5(4), adaptive.
+    Tsit5,
+    /// Dormand–Prince 5(4), adaptive.
+    Dopri5,
+    /// Adams–Bashforth–Moulton, variable step and order.
+    Adams,
+    /// Implicit Euler, fixed step, order 1.
+    ImplicitEuler,
+    /// Rosenbrock method of order 5(4), L-stable, adaptive.
+    Rosenbrock,
+    /// Our own variable-order NDF/BDF.
+    Bdf,
+    /// diffsol's ESDIRK34.
+    Esdirk,
+    /// diffsol's TR-BDF2.
+    Trbdf2,
+    /// diffsol's BDF: the oracle beside ours.
+    DiffsolBdf,
+    /// Detects stiffness and chooses among the others.
+    Auto,
+}
+
+impl Method {
+    /// All methods, in the order of the documentation.
+    pub const ALL: [Method; 12] = [
+        Method::Euler,
+        Method::Rk4,
+        Method::Tsit5,
+        Method::Dopri5,
+        Method::Adams,
+        Method::ImplicitEuler,
+        Method::Rosenbrock,
+        Method::Bdf,
+        Method::Esdirk,
+        Method::Trbdf2,
+        Method::DiffsolBdf,
+        Method::Auto,
+    ];
+
+    /// The name in scenarios and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Method::Euler => "euler",
+            Method::Rk4 => "rk4",
+            Method::Tsit5 => "tsit5",
+            Method::Dopri5 => "dopri5",
+            Method::Adams => "adams",
+            Method::ImplicitEuler => "implicit_euler",
+            Method::Rosenbrock => "rosenbrock",
+            Method::Bdf => "bdf",
+            Method::Esdirk => "esdirk",
+            Method::Trbdf2 => "trbdf2",
+            Method::DiffsolBdf => "diffsol_bdf",
+            Method::Auto => "auto",
+        }
+    }
+
+    /// The method of that name.
+    pub fn from_name(name: &str) -> Option<Method> {
+        Method::ALL.into_iter().find(|m| m.name() == name)
+    }
+
+    /// True if the step size is given by the user and not by an error estimate.
+    pub const fn fixed_step(self) -> bool {
+        matches!(self, Method::Euler | Method::Rk4 | Method::ImplicitEuler)
+    }
+
+    /// True if the method uses the Jacobian.
+    pub const fn implicit(self) -> bool {
+        !matches!(self, Method::Euler | Method::Rk4 | Method::Tsit5 | Method::Dopri5 | Method::Adams)
+    }
+}
+
+/// Error tolerances: a step is accepted when the root mean square over the states of
+/// `error / (atol + rtol·|x|)` is at most 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tolerances {
+    /// Relative tolerance, without unit.
+    pub rtol: f64,
+    /// Absolute tolerance of each state in its unit; one element serves all states.
+    pub atol: Vec<f64>,
+}
+
+impl Tolerances {
+    /// The same absolute tolerance for every state.
+    pub fn uniform(rtol: f64, atol: f64) -> Self {
+        Tolerances { rtol, atol: vec![atol] }
+    }
+
+    /// One absolute tolerance per state, checked.
+    pub fn expand(&self, n: usize) -> Result<Vec<f64>, SolveError> {
+        let atol = match self.atol.len() {
+            1 => vec![self.atol[0]; n],
+            len if len == n => self.atol.clone(),
+            got => return Err(SolveError::Dimension { expected: n, got }),
+        };
+        let rtol = self.rtol;
+        for (state, &a) in atol.iter().enumerate() {
+            if !(a >= 0.0 && a.is_finite() && rtol >= 0.0 && rtol.is_finite() && a + rtol > 0.0) {
+                return Err(SolveError::Tolerance { state, rtol, atol: a });
+            }
+        }
+        Ok(atol)
+    }
+}
+
+/// What a user may set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// Error tolerances; unused by fixed-step methods except for Newton iterations.
+    pub tolerances: Tolerances,
+    /// The step of fixed-step methods (required there), the first step of the others, in seconds.
+    pub h: Option<f64>,
+    /// No step is longer than this, in seconds.
+    pub h_max: f64,
+    /// Accepted and rejected steps allowed since `start`.
+    pub max_steps: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            tolerances: Tolerances::uniform(1e-6, 1e-9),
+            h: None,
+            h_max: f64::INFINITY,
+            max_steps: u64::MAX,
+        }
+    }
+}
+
+impl Options {
+    /// Refuses step sizes that are not positive.
+    pub fn check(&self, method: Method) -> Result<(), SolveError> {
+        if self.h_max.is_nan() || self.h_max <= 0.0 {
+            return Err(SolveError::StepSize { h: self.h_max });
+        }
+        match self.h {
+            None if method.fixed_step() => Err(SolveError::StepSize { h: f64::NAN }),
+            Some(h) if !(h > 0.0 && h.is_finite()) => Err(SolveError::StepSize { h }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// One integration, advanced step by step. All state is plain data: a clone goes on with the same bits.
+///
+/// `start` and `restart` may allocate, `step` and `interpolate` never do.
+pub trait Integrator {
+    /// The method (`Auto` says `Auto`; see [`Integrator::choice`]).
+    fn method(&self) -> Method;
+
+    /// Begins at `(t, x)`. No step will pass `stop` (which may be infinite). Counters start at zero.
+    fn start(&mut self, sys: &mut dyn System, t: f64, x: &[f64], stop: f64) -> Result<(), SolveError>;
+
+    /// One accepted step, ending at or before the stop time; a step that would end within rounding of
+    /// it ends exactly at it. At the stop time it is an error to go on without [`Integrator::set_stop`].
+    fn step(&mut self, sys: &mut dyn System) -> Result<(), SolveError>;
+
+    /// Moves the stop time, to [`Integrator::t`] or later. The history is kept.
+    fn set_stop(&mut self, stop: f64) -> Result<(), SolveError>;
+
+    /// Begins anew at `(t, x)` with `t` no later than [`Integrator::t`], after states were set or `f`
+    /// changed. Counters go on. `x` may be the current state.
+    fn restart(&mut self, sys: &mut dyn System, t: f64, x: &[f64], stop: f64) -> Result<(), SolveError>;
+
+    /// The time reached.
+    fn t(&self) -> f64;
+
+    /// Where the last step began.
+    fn t_prev(&self) -> f64;
+
+    /// The state at [`Integrator::t`].
+    fn x(&self) -> &[f64];
+
+    /// The state at `t` within the last step, from the dense output. At the two ends it gives exactly
+    /// the accepted states; outside it extrapolates. Takes `&self`: any number of calls, any order.
+    fn interpolate(&self, t: f64, out: &mut [f64]);
+
+    /// The step size that will be tried next.
+    fn h(&self) -> f64;
+
+    /// The work done since `start`.
+    fn stats(&self) -> &Stats;
+
+    /// A copy that goes on with the same bits.
+    fn clone_box(&self) -> Box<dyn Integrator>;
+
+    /// What `auto` chose so far; the method itself for the others.
+    fn choice(&self) -> Choice {
+        Choice { method: self.method(), t: self.t_prev(), switches: 0, stiffness: f64::NAN }
+    }
+}
+
+/// An integrator of the given method, not started yet.
+pub fn make(method: Method, options: &Options) -> Result<Box<dyn Integrator>, SolveError> {
+    options.check(method)?;
+    Err(SolveError::Unavailable { method })
+}
+
+/// The method at work, and why.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Choice {
+    /// The method at work.
+    pub method: Method,
+    /// Since when, in seconds.
+    pub t: f64,
+    /// How often the method was changed so far.
+    pub switches: u32,
+    /// The last estimate of `h·|λ|` over the limit of the explicit method: above 1 is stiff; NaN if not
+    /// estimated.
+    pub stiffness: f64,
+}

@@ -1,0 +1,42 @@
+//! What a solve cost.
+
+/// Counters of the work done since `start`; restarts keep counting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Accepted steps.
+    pub steps: u64,
+    /// Steps tried and thrown away, for whatever reason.
+    pub rejected: u64,
+    /// Of these: the error estimate was above the tolerance.
+    pub error_test_failures: u64,
+    /// Evaluations of the right-hand side.
+    pub rhs: u64,
+    /// Evaluations of the Jacobian.
+    pub jac: u64,
+    /// Numeric factorisations of an iteration matrix.
+    pub factorizations: u64,
+    /// Solutions of a linear system with a factorised matrix.
+    pub solves: u64,
+    /// Newton iterations.
+    pub newton_iters: u64,
+    /// Newton iterations that did not converge.
+    pub newton_failures: u64,
+    /// Starts after an event.
+    pub restarts: u64,
+}
+
+impl Stats {
+    /// Adds `other` to every counter.
+    pub fn add(&mut self, other: &Stats) {
+        self.steps += other.steps;
+        self.rejected += other.rejected;
+        self.error_test_failures += other.error_test_failures;
+        self.rhs += other.rhs;
+        self.jac += other.jac;
+        self.factorizations += other.factorizations;
+        self.solves += other.solves;
+        self.newton_iters += other.newton_iters;
+        self.newton_failures += other.newton_failures;
+        self.restarts += other.restarts;
+    }
+}

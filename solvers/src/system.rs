@@ -1,0 +1,177 @@
+//! The system that an integrator sees: right-hand side, sparse Jacobian, root functions.
+
+/// Sparsity of an `n × n` matrix, compressed by columns; rows within a column rise strictly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    n: usize,
+    col_ptr: Vec<usize>,
+    rows: Vec<usize>,
+}
+
+/// Why a pattern was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PatternError {
+    /// `col_ptr` needs `n + 1` entries that start at 0, never fall, and end at the number of rows.
+    ColumnPointers {
+        /// The first offending entry.
+        at: usize,
+    },
+    /// A row index is out of range or not above the one before it in the same column.
+    Row {
+        /// The column.
+        column: usize,
+        /// The position in the list of rows.
+        at: usize,
+    },
+}
+
+impl Pattern {
+    /// A pattern of `n` columns: column `j` holds the rows `rows[col_ptr[j]..col_ptr[j + 1]]`.
+    pub fn new(n: usize, col_ptr: Vec<usize>, rows: Vec<usize>) -> Result<Self, PatternError> {
+        if col_ptr.len() != n + 1 || col_ptr[0] != 0 {
+            return Err(PatternError::ColumnPointers { at: 0 });
+        }
+        if col_ptr[n] != rows.len() {
+            return Err(PatternError::ColumnPointers { at: n });
+        }
+        for j in 0..n {
+            if col_ptr[j] > col_ptr[j + 1] || col_ptr[j + 1] > rows.len() {
+                return Err(PatternError::ColumnPointers { at: j + 1 });
+            }
+            for k in col_ptr[j]..col_ptr[j + 1] {
+                if rows[k] >= n || (k > col_ptr[j] && rows[k] <= rows[k - 1]) {
+                    return Err(PatternError::Row { column: j, at: k });
+                }
+            }
+        }
+        Ok(Pattern { n, col_ptr, rows })
+    }
+
+    /// The full `n × n` pattern.
+    pub fn dense(n: usize) -> Self {
+        Pattern { n, col_ptr: (0..=n).map(|j| j * n).collect(), rows: (0..n).flat_map(|_| 0..n).collect() }
+    }
+
+    /// From (row, column) pairs in any order; pairs that repeat count once.
+    pub fn from_entries(
+        n: usize,
+        entries: impl IntoIterator<Item = (usize, usize)>,
+    ) -> Result<Self, PatternError> {
+        let mut list: Vec<(usize, usize)> = entries.into_iter().map(|(i, j)| (j, i)).collect();
+        list.sort_unstable();
+        list.dedup();
+        if let Some(at) = list.iter().position(|&(j, i)| i >= n || j >= n) {
+            return Err(PatternError::Row { column: list[at].0, at });
+        }
+        let mut col_ptr = vec![0; n + 1];
+        for &(j, _) in &list {
+            col_ptr[j + 1] += 1;
+        }
+        for j in 0..n {
+            col_ptr[j + 1] += col_ptr[j];
+        }
+        Ok(Pattern { n, col_ptr, rows: list.into_iter().map(|(_, i)| i).collect() })
+    }
+
+    /// The number of rows and columns.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// The number of stored entries.
+    pub fn nnz(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Where each column starts in [`Pattern::rows`]; `n + 1` entries.
+    pub fn col_ptr(&self) -> &[usize] {
+        &self.col_ptr
+    }
+
+    /// Row indices, column after column.
+    pub fn rows(&self) -> &[usize] {
+        &self.rows
+    }
+
+    /// The rows of column `j`.
+    pub fn column(&self, j: usize) -> &[usize] {
+        &self.rows[self.col_ptr[j]..self.col_ptr[j + 1]]
+    }
+
+    /// The position of entry (row `i`, column `j`) in the list of values, if it is stored.
+    pub fn position(&self, i: usize, j: usize) -> Option<usize> {
+        self.column(j).binary_search(&i).ok().map(|k| self.col_ptr[j] + k)
+    }
+
+    /// `out = A·v` for a matrix with this pattern and the given `values`; columns in order, so the
+    /// sum of each row has one stated order.
+    pub fn mul(&self, values: &[f64], v: &[f64], out: &mut [f64]) {
+        out.fill(0.0);
+        for (j, &vj) in v.iter().enumerate() {
+            for k in self.col_ptr[j]..self.col_ptr[j + 1] {
+                out[self.rows[k]] += values[k] * vj;
+            }
+        }
+    }
+}
+
+/// Why an evaluation gave no value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum EvalError {
+    /// The point is outside the domain (a NaN, an algebraic block that did not converge). In a trial
+    /// stage the step shrinks; only at an accepted point is it an error.
+    Recoverable {
+        /// The state, equation or block concerned, as the system numbers them.
+        index: usize,
+        /// What was left over; NaN where there is no residual.
+        residual: f64,
+    },
+    /// No smaller step will help.
+    Fatal {
+        /// The state, equation or block concerned, as the system numbers them.
+        index: usize,
+        /// A code of the system's own.
+        code: u32,
+    },
+}
+
+/// A system `dx/dt = f(t, x)` of `dim` states, each in its own unit, time in seconds.
+///
+/// Slices passed in have exactly `dim()` (or `n_roots()`, or `pattern().nnz()`) elements. Methods take
+/// `&mut self` for scratch space only: a call must depend on nothing but its arguments and what the
+/// engine changed between steps.
+pub trait System {
+    /// The number of states.
+    fn dim(&self) -> usize;
+
+    /// `dx = f(t, x)`.
+    fn rhs(&mut self, t: f64, x: &[f64], dx: &mut [f64]) -> Result<(), EvalError>;
+
+    /// The sparsity of `∂f/∂x`; fixed for the life of the system.
+    fn pattern(&self) -> &Pattern;
+
+    /// The entries of `∂f/∂x` in the order of [`System::pattern`]; every entry is written.
+    fn jacobian(&mut self, t: f64, x: &[f64], values: &mut [f64]) -> Result<(), EvalError>;
+
+    /// `out = ∂f/∂x · v`.
+    fn jvp(&mut self, t: f64, x: &[f64], v: &[f64], out: &mut [f64]) -> Result<(), EvalError>;
+
+    /// True if `f` does not depend on `t`: then [`System::dfdt`] is never called.
+    fn autonomous(&self) -> bool {
+        false
+    }
+
+    /// The partial derivative `out = ∂f/∂t`.
+    fn dfdt(&mut self, t: f64, x: &[f64], out: &mut [f64]) -> Result<(), EvalError>;
+
+    /// The number of root functions.
+    fn n_roots(&self) -> usize {
+        0
+    }
+
+    /// `g = g(t, x)`: a sign change is an event.
+    fn roots(&mut self, t: f64, x: &[f64], g: &mut [f64]) -> Result<(), EvalError> {
+        let (_, _, _) = (t, x, g);
+        Ok(())
+    }
+}
