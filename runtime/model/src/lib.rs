@@ -1,3 +1,13 @@
-//! The intermediate representation of a compiled twin, its verifier, printer, reader, interpreter and passes.
+//! The intermediate representation of a compiled twin.
+//!
+//! In: nothing but plain data built by the compiler. Out: the same data verified, printed, read back,
+//! interpreted and transformed (derivatives, elementary functions, contraction).
+//!
+//! This crate never does I/O, never reads a clock, never compiles machine code, and knows nothing of
+//! TwinML's text: names in it are for messages only.
 
 pub mod dimension;
+pub mod ids;
+pub mod ir;
+pub mod program;
+pub mod schema;

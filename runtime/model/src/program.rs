@@ -1,0 +1,337 @@
+//! A compiled twin: everything a host needs to run it, as plain data.
+
+use crate::ids::{BlockId, OriginId, TableId};
+use crate::ir::{Affine, CmpOp, Function, Kernel, Space};
+use crate::schema::Schema;
+
+/// A compiled twin. Plain data, printable, readable back, checked by `verify`.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Program {
+    /// The twin's name, for people.
+    pub name: String,
+    /// What the slots mean.
+    pub schema: Schema,
+    /// Slots per space.
+    pub sizes: Sizes,
+    /// The content of `Param`, `Input` and `Disc` before any kernel runs (nominal values); the lengths
+    /// are those of `sizes`.
+    pub defaults: Defaults,
+    /// Formulas of parameters: reads `Param`, writes `Param`. Run after overrides and draws.
+    pub params: Kernel,
+    /// Start: reads `Time`, `Param`, `Input`; writes `State`, `Var`, `Disc` and the start slots of `Param`.
+    pub initial: Kernel,
+    /// Right-hand side: reads all but `Der`, writes `Der` and those of `Var` that it needs.
+    pub rhs: Kernel,
+    /// Writes every slot of `Var` (after which any quantity can be recorded).
+    pub outputs: Kernel,
+    /// Event functions: writes `Root` (and `Var` where needed).
+    pub roots: Kernel,
+    /// Right limits of relations and discrete values: writes every slot of `Next`, laid out as `Disc`.
+    pub update: Kernel,
+    /// Signals kept for `delay`: writes `Hist`.
+    pub history: Kernel,
+    /// Directional derivative of `rhs`: reads `TState`, `TTime` (and other tangents), writes `TDer`.
+    pub jvp: Option<Kernel>,
+    /// ∂Der/∂State.
+    pub jacobian: Option<Jacobian>,
+    /// Algebraic loops.
+    pub blocks: Vec<Block>,
+    /// Comparisons frozen between events.
+    pub relations: Vec<Relation>,
+    /// Functions called by kernels.
+    pub functions: Vec<Function>,
+    /// Functions given by samples.
+    pub tables: Vec<Table>,
+    /// Where things stem from.
+    pub origins: Vec<Origin>,
+    /// The sources' names, by file number of the origins.
+    pub files: Vec<String>,
+}
+
+/// Slots per space. `Der` is as long as `State`, `Next` as `Disc`, tangents as their spaces.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Sizes {
+    /// Continuous states.
+    pub state: u32,
+    /// Parameters.
+    pub param: u32,
+    /// Undriven inputs.
+    pub input: u32,
+    /// Algebraic variables.
+    pub var: u32,
+    /// Discrete values.
+    pub disc: u32,
+    /// Event functions.
+    pub root: u32,
+    /// The longest residual of a block.
+    pub res: u32,
+    /// The longest Jacobian value array (of the system or of a block).
+    pub jac: u32,
+    /// History signals.
+    pub hist: u32,
+}
+
+impl Sizes {
+    /// Length of a space in slots.
+    #[must_use]
+    pub fn of(&self, space: Space) -> u32 {
+        match space {
+            Space::Time | Space::TTime => 1,
+            Space::State | Space::Der | Space::TState | Space::TDer => self.state,
+            Space::Param | Space::TParam => self.param,
+            Space::Input | Space::TInput => self.input,
+            Space::Var | Space::TVar => self.var,
+            Space::Disc | Space::Next => self.disc,
+            Space::Root => self.root,
+            Space::Res | Space::TRes => self.res,
+            Space::Jac => self.jac,
+            Space::Hist => self.hist,
+        }
+    }
+}
+
+/// Values before the first kernel runs.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Defaults {
+    /// Parameters that are plain numbers (formulas are overwritten by `params`).
+    pub param: Vec<f64>,
+    /// Inputs.
+    pub input: Vec<f64>,
+    /// Discrete values.
+    pub disc: Vec<f64>,
+    /// First guesses for `Var` (unknowns of algebraic blocks: from `guess`, or a type's nominal).
+    pub var: Vec<f64>,
+    /// First guesses for `State` (states found by initial equations).
+    pub state: Vec<f64>,
+}
+
+/// An algebraic loop: `n` residuals in `n` unknowns, torn where that helps.
+///
+/// The residual kernel reads the unknowns from their slots, may compute (store) other slots of `Var`
+/// on the way (torn inner variables), and writes `Res[0..n]`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Block {
+    /// Slots of the unknowns: runs of `Var`, `Der` or (initialization only) `State`/`Param`.
+    pub unknowns: Vec<SlotRun>,
+    /// Number of unknowns and residuals.
+    pub n: u32,
+    /// Whether the residuals are affine in the unknowns: one factorisation solves it.
+    pub linear: bool,
+    /// The residuals.
+    pub residual: Kernel,
+    /// ∂Res/∂unknowns: columns numbered in the order of `unknowns`.
+    pub jacobian: Option<Jacobian>,
+    /// Tangent of the residuals with the unknowns' tangents zero: writes `TRes`.
+    pub tangent: Option<Kernel>,
+    /// Tangents of the torn inner variables, once those of the unknowns are known: writes `TVar`.
+    pub inner_tangent: Option<Kernel>,
+    /// The equation of each residual, as `(first residual, origin)` sorted by the first.
+    pub origins: Vec<(u32, OriginId)>,
+    /// Whether it belongs to initialization only.
+    pub initial_only: bool,
+}
+
+/// `len` consecutive slots of a space.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct SlotRun {
+    /// The array.
+    pub space: Space,
+    /// The first slot.
+    pub base: u32,
+    /// How many.
+    pub len: u32,
+}
+
+/// A sparse Jacobian as families of coordinate entries. Two entries of the same row and column add.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Jacobian {
+    /// Number of rows.
+    pub rows: u32,
+    /// Number of columns.
+    pub cols: u32,
+    /// Number of values that `kernel` writes to `Jac` (entries before adding duplicates).
+    pub entries: u32,
+    /// Which row and column each value belongs to.
+    pub families: Vec<EntryFamily>,
+    /// Writes `Jac[0..entries]`.
+    pub kernel: Kernel,
+}
+
+/// Entries over a nest of loops: value `slot` belongs to (`row`, `col`), all affine in the loops' indices
+/// (numbered from `i0`, outermost first).
+#[derive(Clone, PartialEq, Debug)]
+pub struct EntryFamily {
+    /// `lo..hi` of each loop, outermost first.
+    pub loops: Vec<(i64, i64)>,
+    /// Row number.
+    pub row: Affine,
+    /// Column number.
+    pub col: Affine,
+    /// Slot of `Jac`.
+    pub slot: Affine,
+}
+
+/// What a frozen value stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum RelationKind {
+    /// `left op right`; its root function is `left − right`, its frozen value 0 or 1.
+    Compare(CmpOp),
+    /// An integer-valued function (`floor`, `ceil`, `round`, `mod`'s quotient): the frozen value `k` holds
+    /// while the root function, the distance into the current cell `[0, 1)` minus ½, stays within ±½.
+    Step,
+}
+
+/// A family of frozen comparisons: instance `j` has frozen value `Disc[disc + j]`, root `Root[root + j]`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Relation {
+    /// What is frozen.
+    pub kind: RelationKind,
+    /// First slot of the frozen value.
+    pub disc: u32,
+    /// First slot of the root function.
+    pub root: u32,
+    /// Number of instances.
+    pub len: u32,
+    /// The comparison in the source.
+    pub origin: OriginId,
+}
+
+/// Interpolation of a table.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum TableMethod {
+    /// Straight lines.
+    Linear,
+    /// The last sample at or before the argument.
+    Step,
+    /// Monotone piecewise cubic (Fritsch–Carlson).
+    Pchip,
+    /// Natural cubic spline.
+    Cubic,
+}
+
+/// What a table gives outside its samples.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Outside {
+    /// The end value.
+    Hold,
+    /// An error at run time.
+    Error,
+    /// The end piece continued.
+    Extend,
+    /// Periodic.
+    Repeat,
+}
+
+/// A function of one variable given by samples, in SI.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Table {
+    /// For messages: file and columns, or the member's path.
+    pub name: String,
+    /// Strictly increasing arguments.
+    pub x: Vec<f64>,
+    /// Values.
+    pub y: Vec<f64>,
+    /// Interpolation.
+    pub method: TableMethod,
+    /// Rule outside.
+    pub outside: Outside,
+    /// Whether the argument is simulated time itself: then its kinks are time events.
+    pub of_time: bool,
+}
+
+/// A place in the modeller's source.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Origin {
+    /// Number of the file in `Program::files`; `u32::MAX` for what the compiler made itself.
+    pub file: u32,
+    /// First byte.
+    pub lo: u32,
+    /// One past the last byte.
+    pub hi: u32,
+    /// Line, from 1.
+    pub line: u32,
+    /// The equation or comparison as the modeller wrote it (shortened), prefixed by the instance's path
+    /// where there is one: `tanks[*]: der(h) = (q_in - q_out)/area`.
+    pub text: String,
+}
+
+/// A scenario made concrete for one program: what to run and what to record.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Experiment {
+    /// The scenario's name, or the twin's where none is named.
+    pub name: String,
+    /// End of the run in seconds.
+    pub duration: f64,
+    /// Solver, as asked.
+    pub solver: SolverSpec,
+    /// Seed of all random streams.
+    pub seed: u64,
+    /// Actions, in time order and, at one instant, in the source's order.
+    pub actions: Vec<Action>,
+    /// What to record; empty: outputs and states at 1,000 instants.
+    pub records: Vec<Record>,
+    /// Requirements and claims, by path: (name, text). They are listed, not yet judged.
+    pub requirements: Vec<Requirement>,
+}
+
+/// A requirement of the model.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Requirement {
+    /// Its path (`cells[*].no_overcharge`).
+    pub path: String,
+    /// Whether the scenario expects it.
+    pub expected: bool,
+    /// Where it stands.
+    pub origin: OriginId,
+}
+
+/// The solver that a scenario or the command line asks for.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct SolverSpec {
+    /// `auto`, `bdf`, …; empty: `auto`.
+    pub method: String,
+    /// Relative tolerance.
+    pub rtol: Option<f64>,
+    /// Absolute tolerance, in each state's SI unit.
+    pub atol: Option<f64>,
+    /// Fixed step in seconds.
+    pub step: Option<f64>,
+    /// Longest step in seconds.
+    pub max_step: Option<f64>,
+    /// Most steps of the whole run.
+    pub max_steps: Option<u64>,
+}
+
+/// Assignments at an instant.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Action {
+    /// Nanoseconds since the start.
+    pub time_ns: i128,
+    /// Reads anything, writes `Input`, `Disc`, `State` or `Param`.
+    pub kernel: Kernel,
+    /// The action in the source.
+    pub origin: OriginId,
+}
+
+/// A recording order.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Record {
+    /// Paths as resolved against the schema: (variable, flat element numbers; empty for all).
+    pub vars: Vec<(crate::ids::VarId, Vec<u32>)>,
+    /// Period in nanoseconds; `None`: 1,000 equal periods.
+    pub every_ns: Option<i128>,
+}
+
+impl Program {
+    /// The block with this id.
+    #[must_use]
+    pub fn block(&self, id: BlockId) -> &Block {
+        &self.blocks[id.index()]
+    }
+
+    /// The table with this id.
+    #[must_use]
+    pub fn table(&self, id: TableId) -> &Table {
+        &self.tables[id.index()]
+    }
+}
