@@ -5,6 +5,9 @@
 //! No printing here: rendering turns a `Diagnostic` and a `SourceMap` into text.
 
 pub mod codes;
+mod nearest;
+
+pub use nearest::{did_you_mean, edit_distance, nearest};
 
 use crate::source::Span;
 use std::fmt;
