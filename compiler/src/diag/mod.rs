@@ -5,9 +5,12 @@
 //! No printing here: rendering turns a `Diagnostic` and a `SourceMap` into text.
 
 pub mod codes;
+pub mod index;
 mod nearest;
+mod render;
 
 pub use nearest::{did_you_mean, edit_distance, nearest};
+pub use render::{Style, render, render_all, to_json};
 
 use crate::source::Span;
 use std::fmt;

@@ -1,0 +1,74 @@
+//! The error index: for each code a title, a long explanation and an example that triggers it.
+//!
+//! To add a code: a constant in `codes.rs`, a file `E0000.md` here, and a row in [`ENTRIES`]. The
+//! file begins with `# title`; then prose; then one fenced block marked `twinml` that holds a whole
+//! model which triggers exactly this code (other files of the example: further blocks marked
+//! `twinml file=name.twinml`, before it). A test demands all of this.
+
+use super::Code;
+
+/// One code's long form.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// The code.
+    pub code: Code,
+    /// The file's text (Markdown).
+    pub text: &'static str,
+}
+
+/// A part of an example: a file of it and its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Example<'a> {
+    /// Name of the file, `None` for the model that is compiled.
+    pub file: Option<&'a str>,
+    /// The text.
+    pub text: &'a str,
+}
+
+impl Entry {
+    /// What is wrong, in a line.
+    pub fn title(&self) -> &'static str {
+        self.text.lines().next().and_then(|l| l.strip_prefix("# ")).unwrap_or("")
+    }
+
+    /// The long form without the title.
+    pub fn explanation(&self) -> &'static str {
+        self.text.split_once('\n').map_or("", |(_, rest)| rest.trim())
+    }
+
+    /// The blocks marked `twinml`, in order.
+    pub fn examples(&self) -> Vec<Example<'static>> {
+        let mut out = Vec::new();
+        let mut rest = self.text;
+        while let Some(start) = rest.find("```twinml") {
+            let after = &rest[start + "```twinml".len()..];
+            let Some((info, body)) = after.split_once('\n') else { break };
+            let Some(end) = body.find("\n```") else { break };
+            let file = info.trim().strip_prefix("file=");
+            out.push(Example { file, text: &body[..=end] });
+            rest = &body[end + 4..];
+        }
+        out
+    }
+}
+
+macro_rules! entries {
+    ($($code:ident)*) => {
+        /// Every code's long form, in order.
+        pub const ENTRIES: &[Entry] = &[
+            $(Entry { code: Code(stringify!($code)), text: include_str!(concat!(stringify!($code), ".md")) }),*
+        ];
+    };
+}
+
+entries! {}
+
+/// The entry of a code, written in either case.
+pub fn lookup(code: &str) -> Option<&'static Entry> {
+    ENTRIES.iter().find(|e| e.code.0.eq_ignore_ascii_case(code))
+}
+
+/// What `twinc explain CODE` prints; `None` for a code that there is not.
+pub fn explain(code: &str) -> Option<String> {
+    lookup(code).map(|e| format!("{}: {}\n\n{}\n", e.code, e.title(), e.explanation()))
+}
