@@ -7,5 +7,7 @@
 //! text; no value invented for something that the text does not say.
 
 pub mod diag;
+pub mod flat;
+pub mod hir;
 pub mod source;
 pub mod units;

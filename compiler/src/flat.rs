@@ -1,0 +1,269 @@
+//! The flat system: no classes, no connectors, no names to look up. Variables and equations are families:
+//! an array of instances is one variable with one axis more, a `for` equation or an equation of a class
+//! that is instantiated as an array is one equation with loops. Everything is in SI, sizes are numbers.
+
+use crate::source::Span;
+use twinml_model::dimension::Dimension;
+use twinml_model::ids::{Index, TableId, VarId};
+pub use twinml_model::ir::{Affine, CmpOp, MathFn};
+use twinml_model::program::Table;
+use twinml_model::schema::{DisplayUnit, EnumType, Kind, Segment};
+
+/// A flat system.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct System {
+    /// The twin's name.
+    pub name: String,
+    /// Variable families.
+    pub vars: Vec<Var>,
+    /// Equation families, declared and made by connections, in a fixed order.
+    pub equations: Vec<Equation>,
+    /// Equations that hold at the start only.
+    pub initial_equations: Vec<Equation>,
+    /// Tables.
+    pub tables: Vec<Table>,
+    /// Enumerations.
+    pub enums: Vec<EnumType>,
+    /// Why something was expanded instead of kept as a loop: (place, reason).
+    pub expanded: Vec<(Span, String)>,
+    /// Scenario actions, in time order.
+    pub actions: Vec<Action>,
+    /// Requirements by path, with the place; `true` where the scenario expects it.
+    pub requirements: Vec<(String, Span, bool)>,
+}
+
+/// What a variable family is to the solver's side.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Role {
+    /// Fixed for a run; `value` is its number or formula.
+    Parameter,
+    /// An input that nothing drives: holds `value` until an action sets it.
+    Input,
+    /// A declared state with a `der()` in some equation.
+    State,
+    /// A declared state without: discrete.
+    Discrete,
+    /// An unknown of the equations: outputs, variables, driven inputs, port members.
+    Unknown,
+}
+
+/// A variable family: element `k` (row-major over all axes of `path`) for `k < len`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Var {
+    /// Path with the lengths of the axes.
+    pub path: Vec<Segment>,
+    /// Product of all axes.
+    pub len: u32,
+    /// Its role.
+    pub role: Role,
+    /// Section in which it was declared, for results.
+    pub declared: twinml_model::schema::Role,
+    /// How to read a slot.
+    pub kind: Kind,
+    /// Parameter: value or formula. Input, discrete: start. State: exact start. Each piece covers a box
+    /// of elements; pieces do not overlap and later ones win where the flatten stage splits.
+    pub value: Vec<Piece>,
+    /// First guess for unknowns and for states without a start.
+    pub guess: Vec<Piece>,
+    /// Whether a state's start is exact (`=`); otherwise initial equations must fix it.
+    pub fixed: bool,
+    /// Unit people see.
+    pub unit: DisplayUnit,
+    /// Printed coherent SI unit.
+    pub si_unit: String,
+    /// Dimension, where units are on.
+    pub dimension: Option<Dimension>,
+    /// Named quantity.
+    pub quantity: Option<String>,
+    /// Doc comment.
+    pub description: Option<String>,
+    /// Constant range `where lo <= self <= hi`.
+    pub range: Option<(f64, f64)>,
+    /// `final`, or chooses structure.
+    pub structural: bool,
+    /// The declaration.
+    pub span: Span,
+}
+
+/// A formula for some elements of a family.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Piece {
+    /// Loops over the elements.
+    pub loops: Vec<Loop>,
+    /// Which element, affine in the loops' indices.
+    pub element: Affine,
+    /// The formula.
+    pub expr: Expr,
+    /// Where it stands (declaration or override).
+    pub span: Span,
+}
+
+/// `index in lo..hi`; indices are numbered within one equation or piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loop {
+    /// The index.
+    pub index: Index,
+    /// First value.
+    pub lo: i64,
+    /// One past the last value.
+    pub hi: i64,
+}
+
+/// An equation family: `left = right` for every point of the loops.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Equation {
+    /// The loops, outermost first; none for a scalar equation.
+    pub loops: Vec<Loop>,
+    /// Left side.
+    pub left: Expr,
+    /// Right side.
+    pub right: Expr,
+    /// The source.
+    pub span: Span,
+    /// Path of the instance (`tanks[*]`), empty for the root.
+    pub owner: String,
+}
+
+/// Assignments at an instant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Action {
+    /// Nanoseconds since the start.
+    pub time_ns: i128,
+    /// `(variable, piece)`: the value to give to elements of an `Input`, `Discrete` or `State` family.
+    pub assigns: Vec<(VarId, Piece)>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// Arithmetic operators on numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum BinOp {
+    /// Sum.
+    Add,
+    /// Difference.
+    Sub,
+    /// Product.
+    Mul,
+    /// Quotient.
+    Div,
+    /// Power; with a small constant integer exponent: repeated products.
+    Pow,
+    /// Smaller.
+    Min,
+    /// Larger.
+    Max,
+}
+
+/// Functions of one number that make no event.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum UnOp {
+    /// Sign flip.
+    Neg,
+    /// Magnitude.
+    Abs,
+    /// Square root.
+    Sqrt,
+    /// −1, 0, 1.
+    Sign,
+}
+
+/// Integer-valued functions that make events.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum StepFn {
+    /// Towards −∞.
+    Floor,
+    /// Towards +∞.
+    Ceil,
+    /// To nearest, ties away from zero.
+    Round,
+    /// Towards zero.
+    Trunc,
+}
+
+/// Reductions over a loop, from the first to the last index.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Fold {
+    /// Sum, from 0.
+    Sum,
+    /// Product, from 1.
+    Product,
+    /// Smallest, from +∞.
+    Min,
+    /// Largest, from −∞.
+    Max,
+    /// All true.
+    All,
+    /// Any true.
+    Any,
+}
+
+/// Operations on truth values.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum BoolOp {
+    /// Conjunction.
+    And,
+    /// Disjunction.
+    Or,
+    /// Exclusive or.
+    Xor,
+}
+
+/// A scalar expression. Numbers and truth values are distinguished by construction.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expr {
+    /// A number in SI (integers and enumeration values too).
+    Num(f64),
+    /// A truth value.
+    Bool(bool),
+    /// Simulated time.
+    Time,
+    /// An affine function of loop indices, as a number.
+    Index(Affine),
+    /// Element of a family, affine in the loop indices. Families of kind `Bool` give truth values.
+    Var(VarId, Affine),
+    /// Element `base + stride·at` of a family, `0 <= at < len` at run time.
+    VarAt {
+        /// The family.
+        var: VarId,
+        /// Element where `at` is 0.
+        base: Affine,
+        /// Dynamic index (integral number).
+        at: Box<Expr>,
+        /// Number of choices.
+        len: u32,
+        /// Elements between choices.
+        stride: i64,
+        /// The use.
+        span: Span,
+    },
+    /// `der` of an element of a family.
+    Der(VarId, Affine),
+    /// Start value of an element.
+    Start(VarId, Affine),
+    /// Function of one number.
+    Un(UnOp, Box<Expr>),
+    /// Function of two numbers.
+    Bin(BinOp, Box<Expr>, Box<Expr>),
+    /// Elementary function.
+    Math(MathFn, Vec<Expr>),
+    /// Integer-valued function: makes events unless inside `NoEvent` or over discrete values.
+    Step(StepFn, Box<Expr>, Span),
+    /// Comparison of numbers: makes events unless inside `NoEvent` or over discrete values.
+    Cmp(CmpOp, Box<Expr>, Box<Expr>, Span),
+    /// Truth values.
+    BoolBin(BoolOp, Box<Expr>, Box<Expr>),
+    /// Negation.
+    Not(Box<Expr>),
+    /// `if`: of numbers or of truth values.
+    If(Box<Expr>, Box<Expr>, Box<Expr>),
+    /// Reduction over loops; `body` may use the loops' indices (numbered apart from the equation's).
+    Fold(Fold, Box<Loop>, Box<Expr>),
+    /// Table value.
+    Table(TableId, Box<Expr>),
+    /// `delay(e, tau)`
+    Delay(Box<Expr>, Box<Expr>),
+    /// `noevent(e)`
+    NoEvent(Box<Expr>),
+    /// A truth value as 0 or 1.
+    BoolToNum(Box<Expr>),
+}
