@@ -1,1 +1,311 @@
-//! Step size control: error norms, controllers, the first step.
+//! Step size control: error norms, controllers, the first step, the clock.
+//!
+//! Roots and powers here decide step sizes and so the bits of every result: they are computed with
+//! additions, multiplications and divisions only, the same everywhere.
+
+use crate::error::SolveError;
+use crate::integrator::Options;
+use crate::stats::Stats;
+use crate::system::{EvalError, System};
+
+/// `x^p` for `x > 0` with a relative error below 1e-8 for `|p| ≤ 1`; enough for step sizes, nothing else.
+/// Zero gives a value near the smallest (or largest) it can return; NaN and infinity likewise stay
+/// within `[2^-1000, 2^1000]`.
+pub fn power(x: f64, p: f64) -> f64 {
+    const SQRT_2: f64 = std::f64::consts::SQRT_2;
+    let x = x.clamp(f64::MIN_POSITIVE, f64::MAX);
+    let bits = x.to_bits();
+    let mut e = ((bits >> 52) & 0x7ff) as i64 - 1023;
+    let mut m = f64::from_bits((bits & 0x000f_ffff_ffff_ffff) | 0x3ff0_0000_0000_0000);
+    if m > SQRT_2 {
+        m *= 0.5;
+        e += 1;
+    }
+    let s = (m - 1.0) / (m + 1.0);
+    let q = s * s;
+    let ln = 2.0 * s * (1.0 + q * (1.0 / 3.0 + q * (0.2 + q * (1.0 / 7.0 + q * (1.0 / 9.0 + q / 11.0)))));
+    let y = (p * (e as f64 + ln * std::f64::consts::LOG2_E)).clamp(-1000.0, 1000.0);
+    let i = if y >= 0.0 { (y + 0.5) as i64 } else { (y - 0.5) as i64 };
+    let r = (y - i as f64) * std::f64::consts::LN_2;
+    let exp = 1.0
+        + r * (1.0
+            + r * (0.5
+                + r * (1.0 / 6.0
+                    + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0 + r * (1.0 / 5040.0)))))));
+    exp * f64::from_bits(((i + 1023) as u64) << 52)
+}
+
+/// The tolerance of one component: `atol + rtol·max(|a|, |b|)`, never zero.
+#[inline(always)]
+pub fn weight(atol: f64, rtol: f64, a: f64, b: f64) -> f64 {
+    let m = if a.abs() > b.abs() { a.abs() } else { b.abs() };
+    let w = atol + rtol * m;
+    if w > f64::MIN_POSITIVE { w } else { f64::MIN_POSITIVE }
+}
+
+/// Root mean square of `v[i] / (atol[i] + rtol·max(|a[i]|, |b[i]|))`; NaN if anything is.
+pub fn norm(v: &[f64], a: &[f64], b: &[f64], atol: &[f64], rtol: f64) -> f64 {
+    let n = v.len();
+    let (a, b, atol) = (&a[..n], &b[..n], &atol[..n]);
+    let mut sum = 0.0;
+    for i in 0..n {
+        let e = v[i] / weight(atol[i], rtol, a[i], b[i]);
+        sum += e * e;
+    }
+    (sum / n.max(1) as f64).sqrt()
+}
+
+/// The state with the largest weighted error, and that error; a NaN wins.
+pub fn worst(v: &[f64], a: &[f64], b: &[f64], atol: &[f64], rtol: f64) -> (usize, f64) {
+    let mut best = (0, 0.0);
+    for i in 0..v.len() {
+        let e = (v[i] / weight(atol[i], rtol, a[i], b[i])).abs();
+        if e.is_nan() {
+            return (i, e);
+        }
+        if e > best.1 {
+            best = (i, e);
+        }
+    }
+    best
+}
+
+/// The first state that is not finite.
+pub fn not_finite(x: &[f64]) -> Option<usize> {
+    x.iter().position(|v| !v.is_finite())
+}
+
+/// A proportional-integral controller of the step size (Gustafsson 1991; Hairer & Wanner IV.2).
+#[derive(Clone, Debug)]
+pub struct Controller {
+    alpha: f64,
+    beta: f64,
+    retry: f64,
+    safety: f64,
+    min_factor: f64,
+    max_factor: f64,
+    err_old: f64,
+    rejected: bool,
+}
+
+impl Controller {
+    /// For an error estimate of local order `k` (it shrinks as `h^k`): exponents `alpha/k`, `beta/k`.
+    pub fn new(k: f64, alpha: f64, beta: f64, safety: f64, min_factor: f64, max_factor: f64) -> Self {
+        Controller {
+            alpha: alpha / k,
+            beta: beta / k,
+            retry: 1.0 / k,
+            safety,
+            min_factor,
+            max_factor,
+            err_old: 1e-4,
+            rejected: false,
+        }
+    }
+
+    /// Forgets the past, as at a start.
+    pub fn reset(&mut self) {
+        self.err_old = 1e-4;
+        self.rejected = false;
+    }
+
+    /// The factor for the next step after an accepted one with error `err ≤ 1`.
+    pub fn accept(&mut self, err: f64) -> f64 {
+        let err = err.max(1e-10);
+        let mut f = self.safety * power(err, -self.alpha) * power(self.err_old, self.beta);
+        let max = if self.rejected { 1.0 } else { self.max_factor };
+        f = f.clamp(self.min_factor, max);
+        self.err_old = err.max(1e-4);
+        self.rejected = false;
+        f
+    }
+
+    /// The factor for the next attempt after an error `err > 1`.
+    pub fn reject(&mut self, err: f64) -> f64 {
+        self.rejected = true;
+        (self.safety * power(err, -self.retry)).clamp(self.min_factor, 0.9)
+    }
+
+    /// The factor for the next attempt after a trial that could not be evaluated.
+    pub fn fail(&mut self) -> f64 {
+        self.rejected = true;
+        0.25
+    }
+}
+
+/// Where an integration is, and how far it may go.
+#[derive(Clone, Debug)]
+pub struct Clock {
+    /// Time reached.
+    pub t: f64,
+    /// Start of the last step.
+    pub t_prev: f64,
+    /// Never step beyond.
+    pub stop: f64,
+    h_max: f64,
+    max_steps: u64,
+}
+
+/// A step to try.
+#[derive(Clone, Copy, Debug)]
+pub struct Trial {
+    /// Its length.
+    pub h: f64,
+    /// Its end.
+    pub t: f64,
+    /// True if the stop time made it shorter than wanted.
+    pub cut: bool,
+}
+
+impl Clock {
+    /// A clock at time zero.
+    pub fn new(options: &Options) -> Self {
+        Clock { t: 0.0, t_prev: 0.0, stop: 0.0, h_max: options.h_max, max_steps: options.max_steps }
+    }
+
+    /// Sets time and stop time.
+    pub fn start(&mut self, t: f64, stop: f64) -> Result<(), SolveError> {
+        if !t.is_finite() || stop.is_nan() || stop < t {
+            return Err(SolveError::StopTime { t, stop });
+        }
+        (self.t, self.t_prev, self.stop) = (t, t, stop);
+        Ok(())
+    }
+
+    /// Moves the stop time.
+    pub fn set_stop(&mut self, stop: f64) -> Result<(), SolveError> {
+        if stop.is_nan() || stop < self.t {
+            return Err(SolveError::StopTime { t: self.t, stop });
+        }
+        self.stop = stop;
+        Ok(())
+    }
+
+    /// The next step of a wanted length `h`: not beyond the stop time, and without a tiny rest before it.
+    pub fn trial(&self, h: f64, stats: &Stats) -> Result<Trial, SolveError> {
+        let rest = self.stop - self.t;
+        if rest <= 0.0 {
+            return Err(SolveError::StopTime { t: self.t, stop: self.stop });
+        }
+        if stats.steps + stats.rejected >= self.max_steps {
+            return Err(SolveError::TooManySteps { t: self.t, h, steps: stats.steps });
+        }
+        let wanted = h.min(self.h_max);
+        if wanted * (1.0 + 1e-9) >= rest {
+            return Ok(Trial { h: rest, t: self.stop, cut: wanted > rest });
+        }
+        if wanted * 2.0 > rest {
+            let h = 0.5 * rest;
+            return Ok(Trial { h, t: self.t + h, cut: true });
+        }
+        Ok(Trial { h: wanted, t: self.t + wanted, cut: false })
+    }
+
+    /// True if `h` is too small to move time.
+    pub fn stuck(&self, h: f64) -> bool {
+        h.is_nan() || self.t + 0.1 * h <= self.t
+    }
+
+    /// The longest step allowed.
+    pub fn h_max(&self) -> f64 {
+        self.h_max
+    }
+
+    /// The limit on accepted and rejected steps.
+    pub fn max_steps(&self) -> u64 {
+        self.max_steps
+    }
+
+    /// Ends a step at `t`.
+    pub fn advance(&mut self, t: f64) {
+        self.t_prev = self.t;
+        self.t = t;
+    }
+}
+
+/// The first step size after Hairer, Nørsett & Wanner II.4, for a method of the given order.
+///
+/// `f0 = f(t, x)`; `x1` and `f1` are scratch. One evaluation, more only if the trial point is outside the
+/// domain. Does not exceed `limit`.
+#[expect(clippy::too_many_arguments, reason = "the formula has this many parts")]
+pub fn first_step(
+    sys: &mut dyn System,
+    t: f64,
+    x: &[f64],
+    f0: &[f64],
+    x1: &mut [f64],
+    f1: &mut [f64],
+    order: u32,
+    (atol, rtol): (&[f64], f64),
+    limit: f64,
+    stats: &mut Stats,
+) -> Result<f64, SolveError> {
+    let d0 = norm(x, x, x, atol, rtol);
+    let d1 = norm(f0, x, x, atol, rtol);
+    // what a time has as resolution bounds every guess from below
+    let tiny = 1e3 * f64::EPSILON * t.abs().max(1e-290);
+    let mut h0 = if d0 < 1e-5 || d1 < 1e-5 { 1e-6 } else { 0.01 * (d0 / d1) };
+    h0 = h0.max(tiny).min(limit);
+    loop {
+        for i in 0..x.len() {
+            x1[i] = x[i] + h0 * f0[i];
+        }
+        stats.rhs += 1;
+        let d2 = match sys.rhs(t + h0, x1, f1) {
+            Ok(()) => {
+                for i in 0..x.len() {
+                    x1[i] = f1[i] - f0[i];
+                }
+                norm(x1, x, x, atol, rtol) / h0
+            }
+            Err(EvalError::Recoverable { .. }) => f64::NAN,
+            Err(error) => return Err(SolveError::Eval { t, h: h0, error }),
+        };
+        if !d2.is_finite() {
+            h0 *= 0.1;
+            if t + h0 <= t || h0 < f64::MIN_POSITIVE {
+                return Err(SolveError::StepTooSmall { t, h: h0, state: 0, error: f64::NAN });
+            }
+            continue;
+        }
+        let d = d1.max(d2);
+        let h1 =
+            if d <= 1e-15 { (h0 * 1e-3).max(1e-6) } else { power(0.01 / d, 1.0 / (f64::from(order) + 1.0)) };
+        return Ok((100.0 * h0).min(h1).max(tiny).min(limit));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn power_is_close_to_powf() {
+        let mut x = 1e-300;
+        while x < 1e300 {
+            for p in [-1.0, -0.2, 0.04, 0.17, 0.25, 1.0] {
+                let want = f64::powf(x, p);
+                if (1e-280..1e280).contains(&want) {
+                    assert!((power(x, p) / want - 1.0).abs() < 2e-8, "{x} {p} {} {want}", power(x, p));
+                }
+            }
+            x *= 1.37;
+        }
+        assert!(power(0.0, -0.2).is_finite() && power(f64::INFINITY, -0.2) > 0.0);
+    }
+
+    #[test]
+    fn the_clock_ends_on_the_stop_time() {
+        let mut c = Clock::new(&Options::default());
+        c.start(0.0, 1.0).ok();
+        let s = Stats::default();
+        let mut n = 0;
+        while c.t < 1.0 {
+            let trial = c.trial(0.3, &s).expect("inside");
+            c.advance(trial.t);
+            n += 1;
+        }
+        assert_eq!((n, c.t), (4, 1.0));
+        assert!(matches!(c.trial(0.3, &s), Err(SolveError::StopTime { .. })));
+    }
+}

@@ -1,6 +1,7 @@
 //! The integrator that the engine sees, the methods there are, and their options.
 
 use crate::error::SolveError;
+use crate::rk;
 use crate::stats::Stats;
 use crate::system::System;
 
@@ -207,7 +208,13 @@ pub trait Integrator {
 /// An integrator of the given method, not started yet.
 pub fn make(method: Method, options: &Options) -> Result<Box<dyn Integrator>, SolveError> {
     options.check(method)?;
-    Err(SolveError::Unavailable { method })
+    Ok(match method {
+        Method::Euler => Box::new(rk::fixed::Euler::new(options)),
+        Method::Rk4 => Box::new(rk::fixed::Rk4::new(options)),
+        Method::Tsit5 => Box::new(rk::tsit5::Tsit5::new(options)),
+        Method::Dopri5 => Box::new(rk::dopri5::Dopri5::new(options)),
+        _ => return Err(SolveError::Unavailable { method }),
+    })
 }
 
 /// The method at work, and why.

@@ -12,5 +12,6 @@ pub mod control;
 pub mod error;
 pub mod integrator;
 pub mod linalg;
+pub mod rk;
 pub mod stats;
 pub mod system;

@@ -1,0 +1,247 @@
+//! Fixed-step explicit methods: Euler (order 1) and the classic Runge–Kutta method (order 4).
+//!
+//! Steps end on the grid `t₀ + k·h`, computed from `k` and so without drift; the stop time cuts a step
+//! exactly, and the next one goes on to the grid. Dense output: linear for Euler, cubic Hermite for RK4
+//! (both as exact as the method). A stage that cannot be evaluated is an error: the step was ordered.
+
+use super::stage;
+use crate::control::{Clock, not_finite};
+use crate::error::SolveError;
+use crate::integrator::{Integrator, Method, Options};
+use crate::stats::Stats;
+use crate::system::System;
+
+/// The grid of fixed-step methods.
+#[derive(Clone, Debug)]
+pub struct Grid {
+    t0: f64,
+    h: f64,
+    k: f64,
+}
+
+impl Grid {
+    /// Points `t0 + k·h`.
+    pub fn new(t0: f64, h: f64) -> Self {
+        Grid { t0, h, k: 0.0 }
+    }
+
+    /// The first grid point after `t`, not within rounding of it.
+    pub fn next(&mut self, t: f64) -> f64 {
+        let near = t + self.h * 1e-9;
+        let mut k = self.k + 1.0;
+        if !(self.t0 + (k - 1.0) * self.h <= near && self.t0 + k * self.h > near) {
+            k = ((t - self.t0) / self.h).floor();
+            while self.t0 + k * self.h <= near {
+                k += 1.0;
+            }
+        }
+        self.k = k;
+        self.t0 + k * self.h
+    }
+}
+
+/// Euler or RK4 at work.
+#[derive(Clone, Debug)]
+pub struct Fixed<const ORDER: u32> {
+    options: Options,
+    clock: Clock,
+    grid: Grid,
+    stats: Stats,
+    started: bool,
+    x: Vec<f64>,
+    x_prev: Vec<f64>,
+    x_stage: Vec<f64>,
+    /// `f` at the start of the step.
+    f0: Vec<f64>,
+    /// `f` at its end.
+    f1: Vec<f64>,
+    k2: Vec<f64>,
+    k3: Vec<f64>,
+    k4: Vec<f64>,
+}
+
+/// Explicit Euler.
+pub type Euler = Fixed<1>;
+/// The classic Runge–Kutta method.
+pub type Rk4 = Fixed<4>;
+
+impl<const ORDER: u32> Fixed<ORDER> {
+    const METHOD: Method = if ORDER == 1 { Method::Euler } else { Method::Rk4 };
+
+    /// Not started yet; the step is `options.h`.
+    pub fn new(options: &Options) -> Self {
+        Fixed {
+            options: options.clone(),
+            clock: Clock::new(options),
+            grid: Grid::new(0.0, f64::NAN),
+            stats: Stats::default(),
+            started: false,
+            x: Vec::new(),
+            x_prev: Vec::new(),
+            x_stage: Vec::new(),
+            f0: Vec::new(),
+            f1: Vec::new(),
+            k2: Vec::new(),
+            k3: Vec::new(),
+            k4: Vec::new(),
+        }
+    }
+
+    fn begin(&mut self, sys: &mut dyn System, t: f64, x: &[f64], stop: f64) -> Result<(), SolveError> {
+        let n = sys.dim();
+        if x.len() != n {
+            return Err(SolveError::Dimension { expected: n, got: x.len() });
+        }
+        for v in [
+            &mut self.x,
+            &mut self.x_prev,
+            &mut self.x_stage,
+            &mut self.f0,
+            &mut self.f1,
+            &mut self.k2,
+            &mut self.k3,
+            &mut self.k4,
+        ] {
+            v.resize(n, 0.0);
+        }
+        self.clock.start(t, stop)?;
+        self.x.copy_from_slice(x);
+        self.x_prev.copy_from_slice(x);
+        if let Some(state) = not_finite(x) {
+            return Err(SolveError::NotFinite { t, state });
+        }
+        self.stats.rhs += 1;
+        sys.rhs(t, x, &mut self.f1).map_err(|error| SolveError::Eval { t, h: 0.0, error })?;
+        self.started = true;
+        match not_finite(&self.f1) {
+            Some(state) => Err(SolveError::NotFinite { t, state }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<const ORDER: u32> Integrator for Fixed<ORDER> {
+    fn method(&self) -> Method {
+        Self::METHOD
+    }
+
+    fn start(&mut self, sys: &mut dyn System, t: f64, x: &[f64], stop: f64) -> Result<(), SolveError> {
+        self.options.check(Self::METHOD)?;
+        let h = self.options.h.unwrap_or(f64::NAN).min(self.options.h_max);
+        if !t.is_finite() || t + h <= t {
+            return Err(SolveError::StepSize { h });
+        }
+        self.stats = Stats::default();
+        self.grid = Grid::new(t, h);
+        self.begin(sys, t, x, stop)
+    }
+
+    fn restart(&mut self, sys: &mut dyn System, t: f64, x: &[f64], stop: f64) -> Result<(), SolveError> {
+        self.stats.restarts += 1;
+        self.begin(sys, t, x, stop)
+    }
+
+    fn step(&mut self, sys: &mut dyn System) -> Result<(), SolveError> {
+        if !self.started {
+            return Err(SolveError::NotStarted);
+        }
+        let (t, stop) = (self.clock.t, self.clock.stop);
+        if t >= stop {
+            return Err(SolveError::StopTime { t, stop });
+        }
+        if self.stats.steps >= self.clock.max_steps() {
+            return Err(SolveError::TooManySteps { t, h: self.grid.h, steps: self.stats.steps });
+        }
+        let next = self.grid.next(t);
+        let t1 = if next + 1e-9 * self.grid.h >= stop { stop } else { next };
+        let h = t1 - t;
+        std::mem::swap(&mut self.x, &mut self.x_prev);
+        std::mem::swap(&mut self.f0, &mut self.f1);
+        let (x, x1, f0) = (&self.x_prev, &mut self.x, &self.f0);
+        let fail = |error| SolveError::Eval { t, h, error };
+        if ORDER == 1 {
+            stage(x1, x, h, [1.0], [f0]);
+        } else {
+            let (xs, k2, k3, k4) = (&mut self.x_stage, &mut self.k2, &mut self.k3, &mut self.k4);
+            let half = t + 0.5 * h;
+            stage(xs, x, h, [0.5], [f0]);
+            sys.rhs(half, xs, k2).map_err(fail)?;
+            stage(xs, x, h, [0.5], [k2]);
+            sys.rhs(half, xs, k3).map_err(fail)?;
+            stage(xs, x, h, [1.0], [k3]);
+            sys.rhs(t1, xs, k4).map_err(fail)?;
+            let n = x.len();
+            let (k2, k3, k4, f0, x1) = (&k2[..n], &k3[..n], &k4[..n], &f0[..n], &mut x1[..n]);
+            let sixth = h / 6.0;
+            for i in 0..n {
+                x1[i] = x[i] + sixth * (f0[i] + 2.0 * (k2[i] + k3[i]) + k4[i]);
+            }
+        }
+        self.stats.rhs += u64::from(ORDER);
+        sys.rhs(t1, x1, &mut self.f1).map_err(|error| SolveError::Eval { t: t1, h, error })?;
+        if let Some(state) = not_finite(&self.x).or_else(|| not_finite(&self.f1)) {
+            return Err(SolveError::NotFinite { t: t1, state });
+        }
+        self.clock.advance(t1);
+        self.stats.steps += 1;
+        Ok(())
+    }
+
+    fn set_stop(&mut self, stop: f64) -> Result<(), SolveError> {
+        self.clock.set_stop(stop)
+    }
+
+    fn t(&self) -> f64 {
+        self.clock.t
+    }
+
+    fn t_prev(&self) -> f64 {
+        self.clock.t_prev
+    }
+
+    fn x(&self) -> &[f64] {
+        &self.x
+    }
+
+    fn interpolate(&self, t: f64, out: &mut [f64]) {
+        let (t0, t1) = (self.clock.t_prev, self.clock.t);
+        if t == t1 || t0 == t1 {
+            out.copy_from_slice(&self.x);
+        } else if t == t0 {
+            out.copy_from_slice(&self.x_prev);
+        } else if ORDER == 1 {
+            stage(out, &self.x_prev, t - t0, [1.0], [&self.f0]);
+        } else {
+            hermite((t0, &self.x_prev, &self.f0), (t1, &self.x, &self.f1), t, out);
+        }
+    }
+
+    fn h(&self) -> f64 {
+        self.grid.h
+    }
+
+    fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    fn clone_box(&self) -> Box<dyn Integrator> {
+        Box::new(self.clone())
+    }
+}
+
+/// The cubic through two points `(t, x, dx/dt)`, at `t`.
+pub fn hermite(
+    (t0, x0, f0): (f64, &[f64], &[f64]),
+    (t1, x1, f1): (f64, &[f64], &[f64]),
+    t: f64,
+    out: &mut [f64],
+) {
+    let h = t1 - t0;
+    let s = (t - t0) / h;
+    let r = 1.0 - s;
+    for i in 0..out.len() {
+        let d = x1[i] - x0[i];
+        let c = (1.0 - 2.0 * s) * d + h * ((s - 1.0) * f0[i] + s * f1[i]);
+        out[i] = r * x0[i] + s * x1[i] - s * r * c;
+    }
+}
