@@ -1,0 +1,97 @@
+//! A block of rows, and its columns.
+
+use super::{Columns, Element, RecordError};
+
+/// Rows one after the other, each of the same number of cells.
+#[derive(Debug)]
+pub struct Block {
+    cells: Vec<f64>,
+    width: usize,
+}
+
+/// About this many bytes of cells make a block.
+const BLOCK_BYTES: usize = 2 << 20;
+
+impl Block {
+    /// An empty block for rows of `width` cells.
+    pub fn new(width: usize) -> Block {
+        let width = width.max(1);
+        let rows = (BLOCK_BYTES / (8 * width)).clamp(1, 65_536);
+        Block { cells: Vec::with_capacity(rows * width), width }
+    }
+
+    /// A block that holds nothing and never will.
+    pub fn empty() -> Block {
+        Block { cells: Vec::new(), width: 1 }
+    }
+
+    /// Appends a row. The caller keeps to the width and stops at [`Block::is_full`].
+    pub(super) fn push(&mut self, row: &[f64]) {
+        debug_assert_eq!(row.len(), self.width);
+        self.cells.extend_from_slice(row);
+    }
+
+    /// Whether another row would not fit into the memory that the block has.
+    pub fn is_full(&self) -> bool {
+        self.cells.len() + self.width > self.cells.capacity()
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.cells.len() / self.width
+    }
+
+    /// Forgets the rows and keeps the memory.
+    pub fn clear(&mut self) {
+        self.cells.clear();
+    }
+
+    /// Row `index`.
+    pub fn row(&self, index: usize) -> &[f64] {
+        &self.cells[index * self.width..(index + 1) * self.width]
+    }
+
+    /// The cell `cell` of every row.
+    pub fn column(&self, cell: usize) -> impl ExactSizeIterator<Item = f64> + '_ {
+        self.cells[cell.min(self.cells.len())..].iter().step_by(self.width).copied()
+    }
+}
+
+/// The value that a file holds for a real cell: in the column's unit, NaN in its one canonical form.
+pub fn shown(cell: f64, scale: f64, offset: f64) -> f64 {
+    let value = if scale == 1.0 && offset == 0.0 { cell } else { (cell - offset) / scale };
+    if value.is_nan() { f64::NAN } else { value }
+}
+
+/// The word that a text cell stands for.
+///
+/// # Errors
+///
+/// [`RecordError::Word`] when the cell is no index of a word.
+pub fn word<'a>(column: &str, words: &'a [String], cell: f64) -> Result<&'a str, RecordError> {
+    // Casting saturates: NaN and negatives become 0, which the comparison refuses unless exact.
+    let index = cell as usize;
+    match words.get(index) {
+        Some(word) if index as f64 == cell => Ok(word),
+        _ => Err(RecordError::Word { column: column.to_owned(), cell, words: words.len() }),
+    }
+}
+
+/// Checks one row against its columns: the length, and that every present text cell names a word.
+pub fn check_row(columns: &Columns, row: &[f64]) -> Result<(), RecordError> {
+    if row.len() != columns.cells() {
+        return Err(RecordError::RowLength { expected: columns.cells(), found: row.len() });
+    }
+    for (spec, first) in columns.with_cells() {
+        if let Element::Text(words) = &spec.element {
+            if spec.nullable && row[first] == 0.0 {
+                continue;
+            }
+            let first = first + usize::from(spec.nullable);
+            for &cell in &row[first..first + spec.list.unwrap_or(1)] {
+                word(&spec.name, words, cell)?;
+            }
+        }
+    }
+    Ok(())
+}

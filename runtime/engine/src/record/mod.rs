@@ -1,0 +1,108 @@
+//! Recording: rows of quantities to Parquet, Arrow IPC or CSV in bounded memory.
+//!
+//! A run hands over one row of cells for each recorded instant ([`Recorder::row`]); the cost there is one copy into
+//! a block. Full blocks go to a writer thread that turns them into columns, applies display units, encodes and
+//! writes. Two blocks circulate, so memory does not depend on the length of the run and no row allocates.
+//!
+//! The file appears under its name only when it is complete and on disk ([`file::AtomicFile`]); a recorder that is
+//! dropped unfinished leaves no trace of itself, and what was there before stays.
+
+mod arrow;
+mod block;
+mod column;
+mod csv;
+mod error;
+pub mod file;
+mod memory;
+mod parquet;
+mod stream;
+
+use std::path::Path;
+
+pub use block::Block;
+pub use column::{ColumnSpec, Columns, Element};
+pub use error::RecordError;
+pub use memory::{MemoryRecorder, MemoryRows};
+pub use stream::StreamRecorder;
+
+/// What a finished recorder has written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// Rows in the result, without a header.
+    pub rows: u64,
+    /// Size of the result in bytes.
+    pub bytes: u64,
+}
+
+/// Takes the rows of one result.
+///
+/// A row is as many cells as [`Columns::cells`] says, column after column: reals in SI, Booleans 0 or 1, integers
+/// as integral reals, texts as the index of their word, lists element after element, and before a nullable column
+/// a cell that is 0 when the value is absent.
+pub trait Recorder: Send {
+    /// The columns that this recorder was made for.
+    fn columns(&self) -> &Columns;
+
+    /// Appends one row.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::RowLength`] when `cells` has another length than [`Columns::cells`], else what the writer met
+    /// on an earlier row (a full disk, say). After an error the recorder takes no further rows.
+    fn row(&mut self, cells: &[f64]) -> Result<(), RecordError>;
+
+    /// Completes the result and gives it its name.
+    ///
+    /// # Errors
+    ///
+    /// When the outside failed; the old file, if there was one, is then still in place.
+    fn finish(self: Box<Self>) -> Result<Recorded, RecordError>;
+}
+
+/// The formats of a result file, chosen by extension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Apache Parquet: `.parquet`, `.pq`.
+    Parquet,
+    /// Arrow IPC file: `.arrow`, `.feather`, `.ipc`.
+    Arrow,
+    /// Comma-separated values, RFC 4180: `.csv`.
+    Csv,
+}
+
+impl Format {
+    /// The format that the extension of `path` names.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::UnknownFormat`] for any other extension.
+    pub fn of(path: &Path) -> Result<Format, RecordError> {
+        let extension = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+        match extension.as_deref() {
+            Some("parquet" | "pq") => Ok(Format::Parquet),
+            Some("arrow" | "feather" | "ipc") => Ok(Format::Arrow),
+            Some("csv") => Ok(Format::Csv),
+            _ => Err(RecordError::UnknownFormat { path: path.to_owned() }),
+        }
+    }
+}
+
+/// Facts about a whole result, in the order given: `twinml.model_hash`, `scenario`, `seed`, `solver`, `compiler`,
+/// `parameters`. Parquet and Arrow carry them in the file; CSV has no place for them.
+pub type Metadata = Vec<(String, String)>;
+
+/// Opens a recorder that streams to `path` in the format of its extension.
+///
+/// # Errors
+///
+/// [`RecordError::UnknownFormat`] or [`RecordError::Io`].
+pub fn open(path: &Path, columns: Columns, metadata: &Metadata) -> Result<Box<dyn Recorder>, RecordError> {
+    let format = Format::of(path)?;
+    let file = file::AtomicFile::create(path)?;
+    let encoder: Box<dyn stream::Encode> = match format {
+        Format::Parquet => Box::new(parquet::ParquetEncoder::new(file, &columns, metadata)?),
+        Format::Arrow => Box::new(arrow::ArrowEncoder::new(file, &columns, metadata)?),
+        Format::Csv => Box::new(csv::CsvEncoder::new(file, &columns)),
+    };
+    Ok(Box::new(StreamRecorder::new(columns, encoder)?))
+}

@@ -1,0 +1,211 @@
+//! One suite for every recorder: what goes in comes out, whole files or none, bounded memory.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::{Array, RecordBatch, RecordBatchReader};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use twinml_engine::record::{
+    self, ColumnSpec, Columns, Element, MemoryRecorder, Metadata, RecordError, Recorder,
+};
+
+fn columns() -> Columns {
+    let words: Arc<[String]> = ["open", "closed, for good"].map(String::from).into();
+    Columns::new(vec![
+        ColumnSpec { unit: Some("s".into()), ..ColumnSpec::real("time") },
+        ColumnSpec {
+            unit: Some("degC".into()),
+            quantity: Some("Temperature".into()),
+            description: Some("what the probe shows".into()),
+            ..ColumnSpec::of("T", Element::Real { scale: 1.0, offset: 273.15 })
+        },
+        ColumnSpec::of("on", Element::Bool),
+        ColumnSpec::of("step", Element::Int),
+        ColumnSpec::of("valve, \"main\"", Element::Text(words)),
+        ColumnSpec { nullable: true, ..ColumnSpec::real("maybe") },
+        ColumnSpec { list: Some(3), ..ColumnSpec::real("rod.T") },
+    ])
+    .unwrap()
+}
+
+/// Row `k`: awkward reals among them.
+fn row(k: usize) -> Vec<f64> {
+    let t = k as f64 * 0.1;
+    let odd = [f64::NAN, f64::INFINITY, -0.0, 5e-324, 1.0 / 3.0, 1e300][k % 6];
+    vec![t, 273.15, (k % 2) as f64, k as f64, (k / 2 % 2) as f64, (k % 3) as f64, odd, 1.0, t, -t]
+}
+
+fn metadata() -> Metadata {
+    [("twinml.model_hash", "abc"), ("scenario", "cold_start"), ("seed", "42"), ("solver", "bdf")]
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .to_vec()
+}
+
+/// Drives any recorder in the same way; the suite that the fake and the real ones pass.
+fn conform(mut recorder: Box<dyn Recorder>, rows: usize) -> u64 {
+    let width = recorder.columns().cells();
+    assert_eq!(width, 10);
+    let wrong = recorder.row(&[0.0; 3]).unwrap_err();
+    assert!(matches!(wrong, RecordError::RowLength { expected: 10, found: 3 }), "{wrong}");
+    let mut bad = row(0);
+    bad[4] = 2.0;
+    let wrong = recorder.row(&bad).unwrap_err();
+    assert!(matches!(wrong, RecordError::Word { words: 2, .. }), "{wrong}");
+    for k in 0..rows {
+        recorder.row(&row(k)).unwrap();
+    }
+    let recorded = recorder.finish().unwrap();
+    assert_eq!(recorded.rows, rows as u64);
+    recorded.bytes
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// Only this file is in the folder: no temporary one was left.
+fn alone(path: &Path) {
+    let names: Vec<PathBuf> =
+        fs::read_dir(path.parent().unwrap()).unwrap().map(|e| e.unwrap().path()).collect();
+    assert_eq!(names, [path]);
+}
+
+fn check_batches(batches: &[RecordBatch], rows: usize) {
+    let mut k = 0;
+    for batch in batches {
+        let schema = batch.schema();
+        let field = schema.field_with_name("T").unwrap();
+        assert_eq!(field.metadata()["unit"], "degC");
+        assert_eq!(field.metadata()["quantity"], "Temperature");
+        assert_eq!(field.metadata()["description"], "what the probe shows");
+        let real = |name: &str| batch.column_by_name(name).unwrap().as_primitive::<Float64Type>().clone();
+        let (time, temperature, maybe) = (real("time"), real("T"), real("maybe"));
+        let on = batch.column_by_name("on").unwrap().as_boolean().clone();
+        let step = batch.column_by_name("step").unwrap().as_primitive::<Int64Type>().clone();
+        let valve = batch.column_by_name("valve, \"main\"").unwrap().as_string::<i32>().clone();
+        let rod = batch.column_by_name("rod.T").unwrap().as_list::<i32>().clone();
+        for i in 0..batch.num_rows() {
+            let want = row(k);
+            assert_eq!(time.value(i), want[0]);
+            assert_eq!(temperature.value(i), 0.0);
+            assert_eq!(on.value(i), k % 2 == 1);
+            assert_eq!(step.value(i), k as i64);
+            assert_eq!(valve.value(i), ["open", "closed, for good"][k / 2 % 2]);
+            assert_eq!(maybe.is_null(i), k % 3 == 0);
+            if maybe.is_valid(i) {
+                assert_eq!(maybe.value(i).to_bits(), want[6].to_bits());
+            }
+            assert_eq!(rod.value(i).as_primitive::<Float64Type>().values(), &want[7..10]);
+            k += 1;
+        }
+    }
+    assert_eq!(k, rows);
+}
+
+#[test]
+fn the_fake_conforms() {
+    let (recorder, rows) = MemoryRecorder::new(columns());
+    conform(Box::new(recorder), 7);
+    assert_eq!(rows.rows()[5], row(5));
+}
+
+#[test]
+fn parquet_conforms_and_reads_back_exactly() {
+    let folder = folder();
+    let path = folder.path().join("out.parquet");
+    for rows in [0, 1, 60_000] {
+        let bytes = conform(record::open(&path, columns(), &metadata()).unwrap(), rows);
+        alone(&path);
+        assert_eq!(fs::metadata(&path).unwrap().len(), bytes);
+        let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
+        let facts = builder.metadata().file_metadata().key_value_metadata().unwrap().clone();
+        for (key, value) in metadata() {
+            assert!(facts.iter().any(|kv| kv.key == key && kv.value.as_deref() == Some(value.as_str())));
+        }
+        let reader = builder.build().unwrap();
+        assert_eq!(reader.schema().fields().len(), 7);
+        check_batches(&reader.map(Result::unwrap).collect::<Vec<_>>(), rows);
+    }
+}
+
+#[test]
+fn arrow_conforms_and_reads_back_exactly() {
+    let folder = folder();
+    let path = folder.path().join("out.arrow");
+    for rows in [0, 1, 60_000] {
+        let bytes = conform(record::open(&path, columns(), &metadata()).unwrap(), rows);
+        alone(&path);
+        assert_eq!(fs::metadata(&path).unwrap().len(), bytes);
+        let reader = arrow_ipc::reader::FileReader::try_new(File::open(&path).unwrap(), None).unwrap();
+        assert_eq!(reader.schema().metadata()["seed"], "42");
+        check_batches(&reader.map(Result::unwrap).collect::<Vec<_>>(), rows);
+    }
+}
+
+#[test]
+fn csv_conforms_and_reads_back_exactly() {
+    let folder = folder();
+    let path = folder.path().join("out.csv");
+    conform(record::open(&path, columns(), &metadata()).unwrap(), 1000);
+    alone(&path);
+    let mut reader = csv::Reader::from_path(&path).unwrap();
+    let header: Vec<String> = reader.headers().unwrap().iter().map(String::from).collect();
+    assert_eq!(
+        header,
+        ["time", "T", "on", "step", "valve, \"main\"", "maybe", "rod.T[0]", "rod.T[1]", "rod.T[2]"]
+    );
+    for (k, record) in reader.records().enumerate() {
+        let record = record.unwrap();
+        let want = row(k);
+        assert_eq!(record[0].parse::<f64>().unwrap().to_bits(), want[0].to_bits());
+        assert_eq!(&record[2], if k % 2 == 1 { "true" } else { "false" });
+        assert_eq!(&record[4], ["open", "closed, for good"][k / 2 % 2]);
+        if k % 3 == 0 {
+            assert_eq!(&record[5], "");
+        } else {
+            assert_eq!(record[5].parse::<f64>().unwrap().to_bits(), want[6].to_bits());
+        }
+        assert_eq!(record[8].parse::<f64>().unwrap(), want[9]);
+    }
+}
+
+#[test]
+fn the_same_rows_give_the_same_bytes() {
+    let folder = folder();
+    for extension in ["parquet", "arrow", "csv"] {
+        let [a, b] = ["a", "b"].map(|name| folder.path().join(name).with_extension(extension));
+        for path in [&a, &b] {
+            conform(record::open(path, columns(), &metadata()).unwrap(), 1000);
+        }
+        assert_eq!(fs::read(a).unwrap(), fs::read(b).unwrap(), "{extension}");
+    }
+}
+
+#[test]
+fn what_is_dropped_unfinished_leaves_the_old_file() {
+    let folder = folder();
+    let path = folder.path().join("out.parquet");
+    fs::write(&path, "old").unwrap();
+    let mut recorder = record::open(&path, columns(), &metadata()).unwrap();
+    for k in 0..100_000 {
+        recorder.row(&row(k)).unwrap();
+    }
+    drop(recorder);
+    assert_eq!(fs::read(&path).unwrap(), b"old");
+    alone(&path);
+}
+
+#[test]
+fn refuses_what_it_cannot_do() {
+    let folder = folder();
+    let open = |name: &str| record::open(&folder.path().join(name), columns(), &metadata());
+    assert!(matches!(open("out.xlsx"), Err(RecordError::UnknownFormat { .. })));
+    fs::write(folder.path().join("file"), "").unwrap();
+    assert!(matches!(open("file/out.csv"), Err(RecordError::Io { action: "create the folder", .. })));
+    let twice = Columns::new(vec![ColumnSpec::real("x"), ColumnSpec::real("x")]);
+    assert!(matches!(twice, Err(RecordError::DuplicateColumn { .. })));
+}
