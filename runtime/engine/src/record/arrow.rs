@@ -39,15 +39,10 @@ pub(super) fn schema(columns: &Columns, metadata: &Metadata) -> SchemaRef {
                 None => data_type(&spec.element),
                 Some(_) => DataType::List(Arc::new(item(spec))),
             };
-            let facts = [
-                ("unit", &spec.unit),
-                ("quantity", &spec.quantity),
-                ("description", &spec.description),
-            ];
-            let facts: HashMap<String, String> = facts
-                .into_iter()
-                .filter_map(|(key, value)| Some((key.to_owned(), value.clone()?)))
-                .collect();
+            let facts =
+                [("unit", &spec.unit), ("quantity", &spec.quantity), ("description", &spec.description)];
+            let facts: HashMap<String, String> =
+                facts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?))).collect();
             Field::new(&spec.name, data_type, spec.nullable).with_metadata(facts)
         })
         .collect();
@@ -56,7 +51,11 @@ pub(super) fn schema(columns: &Columns, metadata: &Metadata) -> SchemaRef {
 }
 
 /// One block as a record batch of `schema`.
-pub(super) fn batch(columns: &Columns, schema: &SchemaRef, block: &Block) -> Result<RecordBatch, RecordError> {
+pub(super) fn batch(
+    columns: &Columns,
+    schema: &SchemaRef,
+    block: &Block,
+) -> Result<RecordBatch, RecordError> {
     let arrays: Result<Vec<ArrayRef>, RecordError> =
         columns.with_cells().map(|(spec, first)| array(spec, first, block)).collect();
     Ok(RecordBatch::try_new(schema.clone(), arrays?)?)
@@ -76,9 +75,8 @@ fn array(spec: &ColumnSpec, first: usize, block: &Block) -> Result<ArrayRef, Rec
     let values = elements(spec, all, rows * length, None)?;
     let offsets: Result<Vec<i32>, _> = (0..=rows).map(|row| i32::try_from(row * length)).collect();
     // A block holds at most a few million cells, or a single row; only such a row can be too long for a list.
-    let offsets = offsets.map_err(|_| {
-        RecordError::Arrow(arrow_schema::ArrowError::OffsetOverflowError(rows * length))
-    })?;
+    let offsets = offsets
+        .map_err(|_| RecordError::Arrow(arrow_schema::ArrowError::OffsetOverflowError(rows * length)))?;
     let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
     Ok(Arc::new(ListArray::try_new(Arc::new(item(spec)), offsets, values, present)?))
 }
@@ -146,7 +144,11 @@ impl Encode for ArrowEncoder {
         self.writer.finish()?;
         let mut file = self.writer.into_inner()?;
         let flushed = file.flush();
-        flushed.map_err(|source| RecordError::Io { action: "write", path: file.path().to_owned(), source })?;
+        flushed.map_err(|source| RecordError::Io {
+            action: "write",
+            path: file.path().to_owned(),
+            source,
+        })?;
         file.commit()
     }
 }

@@ -3,8 +3,8 @@
 use arrow_schema::SchemaRef;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding};
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
 use super::arrow::{batch, schema};
@@ -65,8 +65,8 @@ impl Encode for ParquetEncoder {
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>) -> Result<u64, RecordError> {
-        self.writer.finish()?;
+    fn finish(self: Box<Self>) -> Result<u64, RecordError> {
+        // This writes the footer.
         self.writer.into_inner()?.commit()
     }
 }
