@@ -6,6 +6,7 @@
 //! Never: no input or output, no clock, no randomness, no unsafe code; no panic and no hang on any
 //! text; no value invented for something that the text does not say.
 
+pub mod ast;
 pub mod diag;
 pub mod flat;
 pub mod hir;
