@@ -1,6 +1,16 @@
 //! The flat system: no classes, no connectors, no names to look up. Variables and equations are families:
 //! an array of instances is one variable with one axis more, a `for` equation or an equation of a class
 //! that is instantiated as an array is one equation with loops. Everything is in SI, sizes are numbers.
+//!
+//! [`print`] writes the text form (`--emit flat`), [`read`] reads it back; the grammar is in [`mod@print`].
+
+pub mod print;
+pub mod read;
+#[cfg(test)]
+mod tests;
+
+pub use print::{Options, print, print_equation, print_expr};
+pub use read::{ReadError, read};
 
 use crate::source::Span;
 use twinml_model::dimension::Dimension;
@@ -266,4 +276,31 @@ pub enum Expr {
     NoEvent(Box<Expr>),
     /// A truth value as 0 or 1.
     BoolToNum(Box<Expr>),
+}
+
+/// What to run and what to record: a scenario made concrete, beside its [`System`] (which holds the
+/// actions and the requirements).
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Experiment {
+    /// The scenario's name, or the twin's where none is chosen.
+    pub name: String,
+    /// End of the run in seconds; `None` where nothing says it.
+    pub duration: Option<f64>,
+    /// Solver, as asked.
+    pub solver: twinml_model::program::SolverSpec,
+    /// Seed of all random streams.
+    pub seed: u64,
+    /// What to record; empty: outputs and states at 1,000 instants.
+    pub records: Vec<Record>,
+}
+
+/// A recording order over the families of a [`System`].
+#[derive(Clone, PartialEq, Debug)]
+pub struct Record {
+    /// Families with the flat numbers of the elements; no numbers: the whole family.
+    pub vars: Vec<(VarId, Vec<u32>)>,
+    /// Period in nanoseconds; `None`: 1,000 equal periods.
+    pub every_ns: Option<i128>,
+    /// The entry.
+    pub span: Span,
 }
