@@ -2,6 +2,7 @@
 
 use crate::error::SolveError;
 use crate::rk;
+use crate::rosenbrock::Rosenbrock;
 use crate::stats::Stats;
 use crate::system::System;
 
@@ -213,6 +214,7 @@ pub fn make(method: Method, options: &Options) -> Result<Box<dyn Integrator>, So
         Method::Rk4 => Box::new(rk::fixed::Rk4::new(options)),
         Method::Tsit5 => Box::new(rk::tsit5::Tsit5::new(options)),
         Method::Dopri5 => Box::new(rk::dopri5::Dopri5::new(options)),
+        Method::Rosenbrock => Box::new(Rosenbrock::new(options)),
         _ => return Err(SolveError::Unavailable { method }),
     })
 }

@@ -13,5 +13,6 @@ pub mod error;
 pub mod integrator;
 pub mod linalg;
 pub mod rk;
+pub mod rosenbrock;
 pub mod stats;
 pub mod system;

@@ -1,0 +1,414 @@
+//! Rosenbrock methods: linearly implicit, L-stable, one Jacobian and one factorisation a step.
+//!
+//! Equation: `dx/dt = f(t, x)` with the exact `∂f/∂x` and `∂f/∂t`. Methods: see [`tableau`]. Error norm:
+//! root mean square of the embedded difference over `atol + rtol·max(|x₀|, |x₁|)`. Step control after
+//! Gustafsson. A trial that cannot be evaluated, or whose matrix is singular, shrinks the step; fails when
+//! the step no longer moves time. All memory is taken by `start`.
+
+pub mod tableau;
+
+use crate::control::{Clock, Controller, first_step, not_finite, weight};
+use crate::error::SolveError;
+use crate::integrator::{Integrator, Method, Options};
+use crate::linalg::IterationMatrix;
+use crate::stats::Stats;
+use crate::system::{EvalError, Pattern, System};
+use tableau::{MAX, RODAS4, RODAS5P, Tableau};
+
+/// Why a trial step gave nothing.
+enum Trouble {
+    Eval(EvalError),
+    Singular(usize),
+}
+
+impl From<EvalError> for Trouble {
+    fn from(e: EvalError) -> Self {
+        Trouble::Eval(e)
+    }
+}
+
+/// A Rosenbrock method at work.
+#[derive(Clone, Debug)]
+pub struct Rosenbrock {
+    options: Options,
+    tableau: &'static Tableau,
+    atol: Vec<f64>,
+    clock: Clock,
+    control: Controller,
+    stats: Stats,
+    h: f64,
+    h_done: f64,
+    started: bool,
+    x: Vec<f64>,
+    x_prev: Vec<f64>,
+    x_stage: Vec<f64>,
+    f0: Vec<f64>,
+    /// True if `f0` belongs to `x`.
+    f0_valid: bool,
+    ft: Vec<f64>,
+    b: Vec<f64>,
+    /// `k[i][j]`: stage `j` of state `i`.
+    k: Vec<[f64; MAX]>,
+    jac: Vec<f64>,
+    matrix: IterationMatrix,
+}
+
+impl Rosenbrock {
+    /// Rodas5P for relative tolerances of 1e-5 and below, Rodas4 above.
+    pub fn new(options: &Options) -> Self {
+        let tableau = if options.tolerances.rtol > 1e-5 { &RODAS4 } else { &RODAS5P };
+        Self::with_tableau(options, tableau)
+    }
+
+    /// With a method of choice.
+    pub fn with_tableau(options: &Options, tableau: &'static Tableau) -> Self {
+        Rosenbrock {
+            options: options.clone(),
+            tableau,
+            atol: Vec::new(),
+            clock: Clock::new(options),
+            control: Controller::new(f64::from(tableau.order), 1.0, 0.0, 0.9, 0.2, 6.0),
+            stats: Stats::default(),
+            h: 0.0,
+            h_done: 0.0,
+            started: false,
+            x: Vec::new(),
+            x_prev: Vec::new(),
+            x_stage: Vec::new(),
+            f0: Vec::new(),
+            f0_valid: false,
+            ft: Vec::new(),
+            b: Vec::new(),
+            k: Vec::new(),
+            jac: Vec::new(),
+            matrix: IterationMatrix::new(&Pattern::dense(0)),
+        }
+    }
+
+    /// Sets the step size to try next.
+    pub(crate) fn set_h(&mut self, h: f64) {
+        self.h = h;
+    }
+
+    /// The Jacobian at the start of the last step, in the order of the system's pattern.
+    pub(crate) fn jacobian(&self) -> &[f64] {
+        &self.jac
+    }
+
+    fn begin(
+        &mut self,
+        sys: &mut dyn System,
+        t: f64,
+        x: &[f64],
+        stop: f64,
+        h: Option<f64>,
+    ) -> Result<(), SolveError> {
+        let n = sys.dim();
+        if x.len() != n {
+            return Err(SolveError::Dimension { expected: n, got: x.len() });
+        }
+        if self.x.len() != n || self.atol.len() != n {
+            self.atol = self.options.tolerances.expand(n)?;
+            for v in
+                [&mut self.x, &mut self.x_prev, &mut self.x_stage, &mut self.f0, &mut self.ft, &mut self.b]
+            {
+                v.clear();
+                v.resize(n, 0.0);
+            }
+            self.k = vec![[0.0; MAX]; n];
+            self.jac = vec![0.0; sys.pattern().nnz()];
+            self.matrix = IterationMatrix::new(sys.pattern());
+        }
+        self.clock.start(t, stop)?;
+        self.control.reset();
+        self.h_done = 0.0;
+        self.x.copy_from_slice(x);
+        self.x_prev.copy_from_slice(x);
+        self.f0_valid = false;
+        self.started = true;
+        if let Some(state) = not_finite(x) {
+            return Err(SolveError::NotFinite { t, state });
+        }
+        self.h = match h {
+            Some(h) => h,
+            None if stop == t => 0.0,
+            None => {
+                self.evaluate(sys)?;
+                let limit = self.clock.h_max().min(stop - t);
+                let tol = (&self.atol[..], self.options.tolerances.rtol);
+                let order = self.tableau.order;
+                first_step(
+                    sys,
+                    t,
+                    x,
+                    &self.f0,
+                    &mut self.x_stage,
+                    &mut self.b,
+                    order,
+                    tol,
+                    limit,
+                    &mut self.stats,
+                )?
+            }
+        };
+        Ok(())
+    }
+
+    /// `f` at the accepted state: here a value that is not finite is an error.
+    fn evaluate(&mut self, sys: &mut dyn System) -> Result<(), SolveError> {
+        let t = self.clock.t;
+        self.stats.rhs += 1;
+        sys.rhs(t, &self.x, &mut self.f0).map_err(|error| SolveError::Eval { t, h: 0.0, error })?;
+        if let Some(state) = not_finite(&self.f0) {
+            return Err(SolveError::NotFinite { t, state });
+        }
+        self.f0_valid = true;
+        Ok(())
+    }
+
+    /// Argument and right side of stage `I` (from 0) from the `k` before it.
+    #[inline(always)]
+    fn prepare<const I: usize>(&mut self, inv_h: f64) {
+        let n = self.x_prev.len();
+        let (a, c) = (&self.tableau.a[I], &self.tableau.c[I]);
+        let (xs, b, x, k) = (&mut self.x_stage[..n], &mut self.b[..n], &self.x_prev[..n], &self.k[..n]);
+        for i in 0..n {
+            let (mut sa, mut sc) = (0.0, 0.0);
+            for j in 0..I {
+                sa += a[j] * k[i][j];
+                sc += c[j] * k[i][j];
+            }
+            xs[i] = x[i] + sa;
+            b[i] = inv_h * sc;
+        }
+    }
+
+    /// Stage `I`: evaluates, solves, stores.
+    #[inline(always)]
+    fn stage<const I: usize>(
+        &mut self,
+        sys: &mut dyn System,
+        h: f64,
+        t1: f64,
+        autonomous: bool,
+    ) -> Result<(), Trouble> {
+        let n = self.x_prev.len();
+        let node = self.tableau.node[I];
+        let t = if node == 1.0 { t1 } else { self.clock.t + node * h };
+        self.prepare::<I>(1.0 / h);
+        self.stats.rhs += 1;
+        // the trial derivative goes where the last trial derivative is no longer needed
+        sys.rhs(t, &self.x_stage, &mut self.x)?;
+        let d = if autonomous { 0.0 } else { h * self.tableau.d[I] };
+        self.finish::<I>(n, d);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn finish<const I: usize>(&mut self, n: usize, d: f64) {
+        {
+            let (b, f) = (&mut self.b[..n], &self.x[..n]);
+            for i in 0..n {
+                b[i] += f[i];
+            }
+            if d != 0.0 {
+                for (b, ft) in b.iter_mut().zip(&self.ft) {
+                    *b += d * ft;
+                }
+            }
+        }
+        self.stats.solves += 1;
+        self.matrix.solve(&mut self.b);
+        for (k, &b) in self.k.iter_mut().zip(&self.b) {
+            k[I] = b;
+        }
+    }
+
+    /// Tries one step; the weighted error.
+    fn attempt(&mut self, sys: &mut dyn System, h: f64, t1: f64, autonomous: bool) -> Result<f64, Trouble> {
+        let n = self.x_prev.len();
+        self.stats.factorizations += 1;
+        let diagonal = 1.0 / (self.tableau.gamma * h);
+        self.matrix.factor(diagonal, -1.0, &self.jac).map_err(|s| Trouble::Singular(s.column))?;
+        // stage 1 needs no evaluation
+        let d = if autonomous { 0.0 } else { h * self.tableau.d[0] };
+        self.b.fill(0.0);
+        self.x.copy_from_slice(&self.f0);
+        self.finish::<0>(n, d);
+        self.stage::<1>(sys, h, t1, autonomous)?;
+        self.stage::<2>(sys, h, t1, autonomous)?;
+        self.stage::<3>(sys, h, t1, autonomous)?;
+        self.stage::<4>(sys, h, t1, autonomous)?;
+        self.stage::<5>(sys, h, t1, autonomous)?;
+        if self.tableau.stages == 8 {
+            self.stage::<6>(sys, h, t1, autonomous)?;
+            self.stage::<7>(sys, h, t1, autonomous)?;
+        }
+        let rtol = self.options.tolerances.rtol;
+        let (x1, x, xs, e, atol) =
+            (&mut self.x[..n], &self.x_prev[..n], &self.x_stage[..n], &self.b[..n], &self.atol[..n]);
+        let mut sum = 0.0;
+        for i in 0..n {
+            let v = xs[i] + e[i];
+            x1[i] = v;
+            let q = e[i] / weight(atol[i], rtol, x[i], v);
+            sum += q * q;
+        }
+        Ok((sum / n.max(1) as f64).sqrt())
+    }
+
+    /// After a failure: the state before the step is the state again; the last step's dense output is gone.
+    fn undo(&mut self) {
+        self.x.copy_from_slice(&self.x_prev);
+        self.clock.t_prev = self.clock.t;
+        self.h_done = 0.0;
+        self.f0_valid = false;
+    }
+}
+
+impl Integrator for Rosenbrock {
+    fn method(&self) -> Method {
+        Method::Rosenbrock
+    }
+
+    fn start(&mut self, sys: &mut dyn System, t: f64, x: &[f64], stop: f64) -> Result<(), SolveError> {
+        self.options.check(Method::Rosenbrock)?;
+        self.stats = Stats::default();
+        self.atol.clear();
+        self.begin(sys, t, x, stop, self.options.h)
+    }
+
+    fn restart(&mut self, sys: &mut dyn System, t: f64, x: &[f64], stop: f64) -> Result<(), SolveError> {
+        self.stats.restarts += 1;
+        self.begin(sys, t, x, stop, None)
+    }
+
+    fn step(&mut self, sys: &mut dyn System) -> Result<(), SolveError> {
+        if !self.started {
+            return Err(SolveError::NotStarted);
+        }
+        let mut trial = self.clock.trial(self.h, &self.stats)?;
+        if !self.f0_valid {
+            self.evaluate(sys)?;
+        }
+        let t = self.clock.t;
+        let autonomous = sys.autonomous();
+        let at_start = |error| SolveError::Eval { t, h: 0.0, error };
+        self.stats.jac += 1;
+        sys.jacobian(t, &self.x, &mut self.jac).map_err(at_start)?;
+        if !autonomous {
+            sys.dfdt(t, &self.x, &mut self.ft).map_err(at_start)?;
+        }
+        std::mem::swap(&mut self.x, &mut self.x_prev);
+        self.f0_valid = false;
+        loop {
+            let trouble = match self.attempt(sys, trial.h, trial.t, autonomous) {
+                Ok(err) if err <= 1.0 => {
+                    let h = trial.h * self.control.accept(err);
+                    self.h = if trial.cut { h.max(self.h) } else { h };
+                    self.h_done = trial.h;
+                    self.clock.advance(trial.t);
+                    self.stats.steps += 1;
+                    return Ok(());
+                }
+                Ok(err) if err.is_finite() => {
+                    self.stats.error_test_failures += 1;
+                    self.h = trial.h * self.control.reject(err);
+                    None
+                }
+                Ok(_) => {
+                    self.h = trial.h * self.control.fail();
+                    None
+                }
+                Err(Trouble::Eval(error @ EvalError::Fatal { .. })) => {
+                    self.undo();
+                    return Err(SolveError::Eval { t, h: trial.h, error });
+                }
+                Err(trouble) => {
+                    self.h = trial.h * self.control.fail();
+                    Some(trouble)
+                }
+            };
+            self.stats.rejected += 1;
+            let next = if self.clock.stuck(self.h) {
+                let h = trial.h;
+                Err(match trouble {
+                    Some(Trouble::Eval(error)) => SolveError::Eval { t, h, error },
+                    Some(Trouble::Singular(column)) => SolveError::Singular { t, h, column },
+                    None => {
+                        let rtol = self.options.tolerances.rtol;
+                        let (state, error) =
+                            crate::control::worst(&self.b, &self.x_prev, &self.x, &self.atol, rtol);
+                        SolveError::StepTooSmall { t, h, state, error }
+                    }
+                })
+            } else {
+                self.clock.trial(self.h, &self.stats)
+            };
+            match next {
+                Ok(next) => trial = next,
+                Err(error) => {
+                    self.undo();
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    fn set_stop(&mut self, stop: f64) -> Result<(), SolveError> {
+        let was = self.clock.stop;
+        self.clock.set_stop(stop)?;
+        if self.h == 0.0 && stop > was {
+            // started with nothing to do, so without a first step
+            self.h = (stop - self.clock.t) * 1e-6;
+        }
+        Ok(())
+    }
+
+    fn t(&self) -> f64 {
+        self.clock.t
+    }
+
+    fn t_prev(&self) -> f64 {
+        self.clock.t_prev
+    }
+
+    fn x(&self) -> &[f64] {
+        &self.x
+    }
+
+    fn interpolate(&self, t: f64, out: &mut [f64]) {
+        if t == self.clock.t || self.h_done == 0.0 {
+            out.copy_from_slice(&self.x);
+        } else if t == self.clock.t_prev {
+            out.copy_from_slice(&self.x_prev);
+        } else {
+            let s = (t - self.clock.t_prev) / self.h_done;
+            let r = 1.0 - s;
+            let [h0, h1, h2] = &self.tableau.dense;
+            let mut w = [0.0; MAX];
+            for j in 0..MAX {
+                w[j] = s * r * (h0[j] + s * (h1[j] + s * h2[j]));
+            }
+            for (i, out) in out.iter_mut().enumerate() {
+                let mut v = r * self.x_prev[i] + s * self.x[i];
+                for (w, k) in w.iter().zip(&self.k[i]) {
+                    v += w * k;
+                }
+                *out = v;
+            }
+        }
+    }
+
+    fn h(&self) -> f64 {
+        self.h
+    }
+
+    fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    fn clone_box(&self) -> Box<dyn Integrator> {
+        Box::new(self.clone())
+    }
+}
