@@ -10,5 +10,6 @@ pub mod dimension;
 pub mod host;
 pub mod ids;
 pub mod ir;
+pub mod math;
 pub mod program;
 pub mod schema;
