@@ -13,6 +13,7 @@ pub mod error;
 pub mod integrator;
 pub mod linalg;
 pub mod rk;
+pub mod roots;
 pub mod rosenbrock;
 pub mod stats;
 pub mod system;

@@ -1,0 +1,334 @@
+//! Root finding on dense output: every crossing of a step, in order, each located to the last bits.
+//!
+//! Plain data without I/O that the engine drives:
+//!
+//! 1. [`RootFinder::arm`] at the start and after every change of states or of `f`;
+//! 2. after each step [`RootFinder::next`]: the first crossing in the step, or none;
+//! 3. at a crossing the engine acts. If it changed nothing that integration depends on, it calls `next`
+//!    again for the later crossings of the same step. Otherwise it restarts the integrator there, arms
+//!    again, and the rest of the step is forgotten.
+//!
+//! **Sides.** Each root function has a side, `true` where `g > 0`. A relation `a > b` is `g = a − b` and
+//! holds on the side `true`; `a >= b` is `g = b − a` and holds on the side `false`; so all four relations
+//! are exact also where `g` is zero. A crossing is a change of side, at the first time found to be on the
+//! new side: there `g` has its new sign, and what restarts there does not find the same crossing again.
+//!
+//! **What may be lost.** Root functions are sampled at seven points of the step; extrema that come near
+//! zero are followed to the bottom, so a root function that dips through zero and back between two
+//! samples is found if its dip shows as an extremum of the samples. Two extrema between two neighbouring
+//! samples may hide each other.
+
+use crate::error::SolveError;
+use crate::integrator::Integrator;
+use crate::system::{EvalError, System};
+
+/// A change of side.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Crossing {
+    /// The root function.
+    pub index: usize,
+    /// True if `g` became positive.
+    pub rising: bool,
+}
+
+/// Where a step is sampled, as parts of it; close to the ends to see which way `g` sets out.
+const SAMPLES: [f64; 7] = [0.0, 1e-4, 0.25, 0.5, 0.75, 0.9999, 1.0];
+/// Evaluations spent on following one extremum.
+const FOLLOW: usize = 40;
+
+/// The state of root finding: sides, and how far the current step was searched.
+#[derive(Clone, Debug, Default)]
+pub struct RootFinder {
+    sides: Vec<bool>,
+    cursor: f64,
+    armed: bool,
+    crossings: Vec<Crossing>,
+    x: Vec<f64>,
+    g: Vec<f64>,
+    table: Vec<f64>,
+    evaluations: u64,
+}
+
+/// The step being searched.
+struct Probe<'a> {
+    sys: &'a mut dyn System,
+    step: &'a dyn Integrator,
+    x: &'a mut [f64],
+    g: &'a mut [f64],
+    count: &'a mut u64,
+}
+
+impl Probe<'_> {
+    /// All root functions at `t`, in `self.g`; NaN where the system cannot say.
+    fn at(&mut self, t: f64) -> Result<(), SolveError> {
+        *self.count += 1;
+        self.step.interpolate(t, self.x);
+        match self.sys.roots(t, self.x, self.g) {
+            Ok(()) => Ok(()),
+            Err(EvalError::Recoverable { .. }) => {
+                self.g.fill(f64::NAN);
+                Ok(())
+            }
+            Err(error) => Err(SolveError::Eval { t, h: 0.0, error }),
+        }
+    }
+
+    fn one(&mut self, t: f64, i: usize) -> Result<f64, SolveError> {
+        self.at(t)?;
+        Ok(self.g[i])
+    }
+}
+
+impl RootFinder {
+    /// For a system of `dim` states and `n_roots` root functions.
+    pub fn new(dim: usize, n_roots: usize) -> Self {
+        RootFinder {
+            sides: vec![false; n_roots],
+            cursor: f64::NAN,
+            armed: false,
+            crossings: Vec::with_capacity(n_roots),
+            x: vec![0.0; dim],
+            g: vec![0.0; n_roots],
+            table: vec![0.0; n_roots * SAMPLES.len()],
+            evaluations: 0,
+        }
+    }
+
+    /// The sides as of the last call: `true` where `g > 0`.
+    pub fn sides(&self) -> &[bool] {
+        &self.sides
+    }
+
+    /// Evaluations of the root functions so far.
+    pub fn evaluations(&self) -> u64 {
+        self.evaluations
+    }
+
+    /// Takes the sides at `(t, x)`: at a start, or after states or `f` changed. True if a side differs
+    /// from before (then what depends on the sides must be updated, and `arm` called again until nothing
+    /// changes).
+    ///
+    /// `ahead = (dx, dt)` with `dx = f(t, x)` and a time far below the step size resolves what lies on the
+    /// surface: a root function that is so near zero that `x + dt·dx` is on the other side counts as
+    /// being there already. So a ball set back to the floor with a velocity upwards is above it, and does
+    /// not leave it by an event.
+    pub fn arm(
+        &mut self,
+        sys: &mut dyn System,
+        t: f64,
+        x: &[f64],
+        ahead: Option<(&[f64], f64)>,
+    ) -> Result<bool, SolveError> {
+        let fail = |error| SolveError::Eval { t, h: 0.0, error };
+        self.cursor = t;
+        self.evaluations += 1;
+        sys.roots(t, x, &mut self.g).map_err(fail)?;
+        let n = self.g.len();
+        let (now, later) = self.table.split_at_mut(n);
+        now[..n].copy_from_slice(&self.g);
+        if let Some((dx, dt)) = ahead {
+            for (o, (x, dx)) in self.x.iter_mut().zip(x.iter().zip(dx)) {
+                *o = x + dt * dx;
+            }
+            self.evaluations += 1;
+            match sys.roots(t + dt, &self.x, &mut later[..n]) {
+                Ok(()) => {}
+                Err(EvalError::Recoverable { .. }) => later[..n].copy_from_slice(now),
+                Err(error) => return Err(fail(error)),
+            }
+        } else {
+            later[..n].copy_from_slice(now);
+        }
+        let mut changed = !self.armed;
+        for (i, side) in self.sides.iter_mut().enumerate() {
+            if now[i].is_nan() {
+                return Err(fail(EvalError::Recoverable { index: i, residual: f64::NAN }));
+            }
+            let g = if later[i].is_finite() { later[i] } else { now[i] };
+            changed |= *side != (g > 0.0);
+            *side = g > 0.0;
+        }
+        self.armed = true;
+        Ok(changed)
+    }
+
+    /// The time of the first crossing after the last one in the step that `step` has just done, or none.
+    /// Which root functions cross there (those whose located times agree): [`RootFinder::crossings`].
+    /// Their sides are then the new ones.
+    pub fn next(&mut self, sys: &mut dyn System, step: &dyn Integrator) -> Result<Option<f64>, SolveError> {
+        let n = self.sides.len();
+        self.crossings.clear();
+        let t1 = step.t();
+        if n == 0 {
+            return Ok(None);
+        }
+        let t0 = self.cursor.max(step.t_prev());
+        if !self.armed || t0.is_nan() || t0 >= t1 {
+            return Ok(None);
+        }
+        let time = |k: usize| if k + 1 == SAMPLES.len() { t1 } else { t0 + SAMPLES[k] * (t1 - t0) };
+        let mut probe = Probe { sys, step, x: &mut self.x, g: &mut self.g, count: &mut self.evaluations };
+        for k in 0..SAMPLES.len() {
+            probe.at(time(k))?;
+            self.table[k * n..(k + 1) * n].copy_from_slice(probe.g);
+        }
+        let table = &self.table;
+        let mut best: Option<f64> = None;
+        for i in 0..n {
+            let side = self.sides[i];
+            let g = |k: usize| table[k * n + i];
+            let limit = best.unwrap_or(t1);
+            // the last sample known to be on the old side
+            let mut a = (t0, g(0));
+            for k in 1..SAMPLES.len() {
+                let t = time(k);
+                if a.0 >= limit {
+                    break;
+                }
+                if g(k).is_nan() {
+                    continue;
+                }
+                // an extremum towards zero between here and the neighbours?
+                let mut found = None;
+                if (g(k) > 0.0) == side {
+                    let nearer = |x: f64, y: f64| if side { x < y } else { x > y };
+                    if k + 1 < SAMPLES.len() && nearer(g(k), a.1) && nearer(g(k), g(k + 1)) {
+                        let span = (a, (t, g(k)), (time(k + 1), g(k + 1)));
+                        found = dip(&mut probe, i, side, span)?;
+                    }
+                } else {
+                    found = Some((t, g(k)));
+                }
+                if let Some(b) = found {
+                    let at = locate(&mut probe, i, side, a, b)?;
+                    if best.is_none_or(|t| at < t) {
+                        best = Some(at);
+                    }
+                    break;
+                }
+                a = (t, g(k));
+            }
+        }
+        let Some(t) = best else {
+            self.cursor = t1;
+            return Ok(None);
+        };
+        probe.at(t)?;
+        for (i, side) in self.sides.iter_mut().enumerate() {
+            if !self.g[i].is_nan() && (self.g[i] > 0.0) != *side {
+                *side = !*side;
+                self.crossings.push(Crossing { index: i, rising: *side });
+            }
+        }
+        self.cursor = t;
+        Ok(Some(t))
+    }
+
+    /// What crosses at the time that [`RootFinder::next`] gave.
+    pub fn crossings(&self) -> &[Crossing] {
+        &self.crossings
+    }
+}
+
+type Point = (f64, f64);
+
+/// Follows an extremum of root function `i` towards zero, from three points on one side, the middle one
+/// nearest to zero: a point on the other side, or none.
+fn dip(
+    probe: &mut Probe<'_>,
+    i: usize,
+    side: bool,
+    (mut a, mut m, mut b): (Point, Point, Point),
+) -> Result<Option<Point>, SolveError> {
+    // work with v = distance from zero, positive on the old side
+    let v = |g: f64| if side { g } else { -g };
+    for round in 0..FOLLOW {
+        let (ta, tm, tb) = (a.0, m.0, b.0);
+        let (va, vm, vb) = (v(a.1), v(m.1), v(b.1));
+        // vertex of the parabola, and its height
+        let (p, q) = ((tm - ta) * (vm - vb), (tm - tb) * (vm - va));
+        let den = 2.0 * (p - q);
+        let mut t = if den != 0.0 { tm - ((tm - ta) * p - (tm - tb) * q) / den } else { f64::NAN };
+        let width = tb - ta;
+        if !(t > ta && t < tb) || (t - tm).abs() < 1e-3 * width {
+            // golden section into the larger part
+            t = if tb - tm > tm - ta { tm + 0.381_966 * (tb - tm) } else { tm - 0.381_966 * (tm - ta) };
+        }
+        // what the curve can still gain: its height over the parabola is judged generously at first
+        let reach = (va - vm).max(vb - vm);
+        let hopeless = if round < 2 { vm > 2.0 * reach } else { vm > 0.5 * reach };
+        if hopeless || width <= 4.0 * f64::EPSILON * ta.abs().max(tb.abs()) || !(t > ta && t < tb) {
+            return Ok(None);
+        }
+        let g = probe.one(t, i)?;
+        if g.is_nan() {
+            return Ok(None);
+        }
+        if (g > 0.0) != side {
+            return Ok(Some((t, g)));
+        }
+        let new = (t, g);
+        if v(g) < vm {
+            if t < tm {
+                b = m
+            } else {
+                a = m
+            }
+            m = new;
+        } else if t < tm {
+            a = new;
+        } else {
+            b = new;
+        }
+    }
+    Ok(None)
+}
+
+/// The first time found on the new side, between `a` on the old and `b` on the new one: interpolation
+/// safeguarded by bisection (ITP, Oliveira & Takahashi 2020), down to neighbouring numbers.
+fn locate(
+    probe: &mut Probe<'_>,
+    i: usize,
+    side: bool,
+    mut a: Point,
+    mut b: Point,
+) -> Result<f64, SolveError> {
+    let eps = 2.0 * f64::EPSILON * a.0.abs().max(b.0.abs());
+    let first = b.0 - a.0;
+    // what bisection would have left after each round, with one round to spare
+    let mut budget = eps.max(f64::MIN_POSITIVE);
+    while budget < first {
+        budget *= 2.0;
+    }
+    while b.0 - a.0 > eps {
+        let (ta, tb) = (a.0, b.0);
+        let width = tb - ta;
+        let half = ta + 0.5 * width;
+        // regula falsi, moved towards the middle, kept within the budget
+        let falsi = if b.1 != a.1 { (b.1 * ta - a.1 * tb) / (b.1 - a.1) } else { half };
+        let toward = if half >= falsi { 1.0 } else { -1.0 };
+        let delta = (0.2 / first * width * width).max(0.5 * eps);
+        let mut t = if delta <= (half - falsi).abs() { falsi + toward * delta } else { half };
+        let allowed = (budget - 0.5 * width).max(0.0);
+        if (t - half).abs() > allowed || t.is_nan() {
+            t = half - toward * allowed;
+        }
+        budget *= 0.5;
+        if !(t > ta && t < tb) {
+            t = half;
+            if !(t > ta && t < tb) {
+                break;
+            }
+        }
+        let g = probe.one(t, i)?;
+        // a place where the system cannot say belongs to neither side: take the later part
+        if !g.is_nan() && (g > 0.0) == side {
+            a = (t, g);
+        } else if g.is_nan() {
+            a = (t, a.1);
+        } else {
+            b = (t, g);
+        }
+    }
+    Ok(b.0)
+}

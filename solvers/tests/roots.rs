@@ -1,0 +1,179 @@
+//! Root finding: every crossing, in order, located to the last bits, none twice.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod problems;
+
+use problems::scalar::Scalar;
+use problems::{Fixture, Ode};
+use twinml_solvers::integrator::{Method, Options, Tolerances, make};
+use twinml_solvers::roots::RootFinder;
+use twinml_solvers::system::System;
+
+/// A clock `x = t` with root functions of time.
+struct Times<G: Fn(f64, &mut [f64])> {
+    n: usize,
+    g: G,
+}
+impl<G: Fn(f64, &mut [f64])> Ode for Times<G> {
+    fn dim(&self) -> usize {
+        1
+    }
+    fn f<S: Scalar>(&self, _t: S, _x: &[S], d: &mut [S]) {
+        d[0] = S::c(1.0);
+    }
+    fn n_roots(&self) -> usize {
+        self.n
+    }
+    fn roots(&self, t: f64, _x: &[f64], g: &mut [f64]) {
+        (self.g)(t, g);
+    }
+}
+
+/// All crossings of `g` from 0 to 1 in one step: (time, index, rising).
+fn crossings(n: usize, g: impl Fn(f64, &mut [f64])) -> Vec<(f64, usize, bool)> {
+    let mut sys = Fixture::new(Times { n, g });
+    let mut i = make(Method::Euler, &Options { h: Some(1.0), ..Options::default() }).unwrap();
+    i.start(&mut sys, 0.0, &[0.0], 1.0).unwrap();
+    let mut r = RootFinder::new(1, n);
+    r.arm(&mut sys, 0.0, &[0.0], None).unwrap();
+    i.step(&mut sys).unwrap();
+    let mut found = Vec::new();
+    while let Some(t) = r.next(&mut sys, &*i).unwrap() {
+        assert!(!r.crossings().is_empty());
+        for c in r.crossings() {
+            found.push((t, c.index, c.rising));
+        }
+        assert!(found.len() < 100);
+    }
+    found
+}
+
+fn close(found: &[(f64, usize, bool)], want: &[(f64, usize, bool)]) {
+    assert_eq!(found.len(), want.len(), "{found:?}");
+    for (f, w) in found.iter().zip(want) {
+        assert!((f.0 - w.0).abs() <= 4.0 * f64::EPSILON * w.0.abs() && f.1 == w.1 && f.2 == w.2, "{found:?}");
+    }
+}
+
+#[test]
+fn several_crossings_in_one_step_come_in_order() {
+    let found = crossings(3, |t, g| {
+        g[0] = t - 0.7;
+        g[1] = 0.2 - t;
+        g[2] = (t - 0.4) * (t - 0.6);
+    });
+    close(&found, &[(0.2, 1, false), (0.4, 2, false), (0.6, 2, true), (0.7, 0, true)]);
+}
+
+#[test]
+fn crossings_at_one_time_come_together() {
+    let found = crossings(2, |t, g| {
+        g[0] = t - 0.5;
+        g[1] = 3.0 * (0.5 - t);
+    });
+    assert_eq!(found.len(), 2);
+    assert!((found[0].0 - found[1].0).abs() < 1e-15 && (found[0].0 - 0.5).abs() < 1e-15);
+}
+
+#[test]
+fn a_dip_between_samples_is_found_and_a_touch_is_not() {
+    for e in [1e-2, 1e-4, 1e-6] {
+        let found = crossings(1, |t, g| g[0] = (t - 0.37) * (t - 0.37) - e * e);
+        assert_eq!(found.len(), 2, "{e}: {found:?}");
+        assert!((found[0].0 - (0.37 - e)).abs() < 1e-9 && (found[1].0 - (0.37 + e)).abs() < 1e-9);
+    }
+    assert!(crossings(1, |t, g| g[0] = (t - 0.37) * (t - 0.37) + 1e-9).is_empty());
+    // close to the ends of the step
+    for c in [0.01, 0.1, 0.9, 0.99] {
+        let found = crossings(1, |t, g| g[0] = 1e-6 - (t - c) * (t - c));
+        assert_eq!(found.len(), 2, "{c}: {found:?}");
+    }
+}
+
+#[test]
+fn jumps_zeros_and_gaps() {
+    // a jump is located to the bit
+    close(&crossings(1, |t, g| g[0] = if t < 0.3 { -1.0 } else { 1e9 }), &[(0.3, 0, true)]);
+    // zero at the start belongs to the side false
+    let found = crossings(1, |t, g| g[0] = t);
+    assert!(found.len() == 1 && found[0].0 < 1e-15 && found[0].2);
+    assert!(crossings(1, |t, g| g[0] = -t).is_empty());
+    assert!(crossings(1, |_, g| g[0] = 0.0).is_empty());
+    // a root function that is nowhere defined in part of the step
+    let found = crossings(1, |t, g| g[0] = if t > 0.2 && t < 0.4 { f64::NAN } else { t - 0.5 });
+    close(&found, &[(0.5, 0, true)]);
+}
+
+#[test]
+fn few_evaluations_locate_a_root() {
+    let mut sys = Fixture::new(Times { n: 1, g: |t, g: &mut [f64]| g[0] = (t - 0.3).exp() - 1.0 });
+    let mut i = make(Method::Euler, &Options { h: Some(1.0), ..Options::default() }).unwrap();
+    i.start(&mut sys, 0.0, &[0.0], 1.0).unwrap();
+    let mut r = RootFinder::new(1, 1);
+    r.arm(&mut sys, 0.0, &[0.0], None).unwrap();
+    i.step(&mut sys).unwrap();
+    let t = r.next(&mut sys, &*i).unwrap().unwrap();
+    assert!((t - 0.3).abs() < 1e-15);
+    assert!(r.evaluations() < 30, "{}", r.evaluations());
+}
+
+struct Ball;
+impl Ode for Ball {
+    fn dim(&self) -> usize {
+        2
+    }
+    fn f<S: Scalar>(&self, _t: S, x: &[S], d: &mut [S]) {
+        d[0] = x[1];
+        d[1] = S::c(-9.81);
+    }
+    fn n_roots(&self) -> usize {
+        1
+    }
+    fn roots(&self, _t: f64, x: &[f64], g: &mut [f64]) {
+        g[0] = x[0];
+    }
+}
+
+/// A ball falls from 10 m and keeps 80 % of its speed: each bounce once, at its time.
+#[test]
+fn a_bouncing_ball() {
+    for method in [Method::Tsit5, Method::Dopri5, Method::Rosenbrock] {
+        let options = Options { tolerances: Tolerances::uniform(1e-9, 1e-12), ..Options::default() };
+        let mut sys = Fixture::new(Ball);
+        let mut i = make(method, &options).unwrap();
+        let end = 12.0;
+        let mut x = vec![10.0, 0.0];
+        let mut dx = vec![0.0; 2];
+        i.start(&mut sys, 0.0, &x, end).unwrap();
+        let mut r = RootFinder::new(2, 1);
+        r.arm(&mut sys, 0.0, &x, None).unwrap();
+        let mut times = Vec::new();
+        while i.t() < end {
+            i.step(&mut sys).unwrap();
+            while let Some(t) = r.next(&mut sys, &*i).unwrap() {
+                assert!(!r.crossings()[0].rising, "{method:?} left the floor by an event at {t}");
+                times.push(t);
+                i.interpolate(t, &mut x);
+                x[1] *= -0.8;
+                i.restart(&mut sys, t, &x, end).unwrap();
+                sys.rhs(t, &x, &mut dx).unwrap();
+                r.arm(&mut sys, t, &x, Some((&dx, 1e-9))).unwrap();
+            }
+        }
+        let first = (2.0_f64 * 10.0 / 9.81).sqrt();
+        let mut want = vec![first];
+        let mut flight = 2.0 * first;
+        loop {
+            flight *= 0.8;
+            let t = want[want.len() - 1] + flight;
+            if t > end {
+                break;
+            }
+            want.push(t);
+        }
+        assert_eq!(times.len(), want.len(), "{method:?}");
+        for (a, b) in times.iter().zip(&want) {
+            assert!((a - b).abs() < 1e-9, "{method:?} {a} {b}");
+        }
+    }
+}
