@@ -1,1 +1,16 @@
-//! Program kernels to machine code. All unsafe code of the project lives here.
+//! Program kernels to machine code.
+//!
+//! In: a [`twinml_model::program::Program`] and an optimisation level. Out: [`Compiled`], a
+//! [`twinml_model::host::Machine`] that gives the bits of the reference interpreter, only sooner.
+//! All unsafe code of the project lives here, each block with the reason why it is sound.
+//!
+//! This crate never changes what a kernel computes: it neither contracts nor reassociates nor
+//! approximates, calls no library function for mathematics, and knows nothing of solvers or of TwinML.
+//! It does no I/O, and generated code touches nothing but the memory, scratch space and host it is
+//! given. A kernel that cannot be compiled runs in the interpreter instead.
+
+pub mod error;
+pub mod scalar;
+
+pub use error::JitError;
+pub use scalar::{Compiled, OptLevel};

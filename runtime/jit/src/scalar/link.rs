@@ -1,0 +1,444 @@
+//! The compiler proper: lowers kernels and what they call, hands them to the code generator, links.
+
+use super::OptLevel;
+use super::effects::Effects;
+use super::frame::Entry;
+use super::lower::{
+    Callee, Context, Linker, Lower, Style, Values, function_signature, kernel_signature,
+};
+use super::plan::{self, Cuts, PieceId, Plan, Segment};
+use super::target::{Effort, isa};
+use crate::error::JitError;
+use cranelift_codegen::ir::{self, FuncRef, LibCall, UserFuncName};
+use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
+use cranelift_jit::{JITBuilder, JITModule};
+use cranelift_module::{FuncId as CodeId, Linkage, Module};
+use rustc_hash::FxHashMap;
+use std::fmt::Write;
+use twinml_model::ids::FuncId;
+use twinml_model::ir::{For, Function, Kernel, MathFn, Op, Region, Stmt};
+use twinml_model::program::Program;
+
+/// Operations of one piece at most.
+const PIECE: usize = 1000;
+/// Kernels up to this many operations get the optimiser at O2.
+const FULL_EFFORT: usize = 20_000;
+/// Kernels up to this many operations, functions put in place, get them put in place.
+const INLINED: usize = 2_000;
+
+/// One memory of code and the functions in it.
+pub(crate) struct Backend {
+    level: OptLevel,
+    quick: Unit,
+    full: Unit,
+}
+
+/// Functions made with one effort; they call only one another.
+struct Unit {
+    isa: OwnedTargetIsa,
+    module: Option<JITModule>,
+    codegen: cranelift_codegen::Context,
+    builder: FunctionBuilderContext,
+    functions: FxHashMap<Callee, CodeId>,
+    traps: Vec<bool>,
+    text: Option<(String, String)>,
+}
+
+impl Backend {
+    /// Without any function yet.
+    pub fn new(level: OptLevel) -> Result<Self, JitError> {
+        Ok(Self { level, quick: Unit::new(Effort::Quick)?, full: Unit::new(Effort::Full)? })
+    }
+
+    /// From now on keeps the text of what is compiled.
+    pub fn write_text(&mut self) {
+        self.quick.text = Some(Default::default());
+        self.full.text = Some(Default::default());
+    }
+
+    /// Cranelift's IR and the machine code of what was compiled.
+    pub fn take_text(&mut self) -> (String, String) {
+        let mut out = self.quick.text.take().unwrap_or_default();
+        let full = self.full.text.take().unwrap_or_default();
+        out.0 += &full.0;
+        out.1 += &full.1;
+        out
+    }
+
+    /// Compiles a kernel: its entry and the scratch words that it needs.
+    pub fn kernel(
+        &mut self,
+        program: &Program,
+        effects: &Effects,
+        kernel: &Kernel,
+    ) -> Result<(Entry, usize), JitError> {
+        let size = plan::region_weight(kernel, &kernel.body);
+        let (unit, inline) = match self.level {
+            OptLevel::O0 | OptLevel::O1 => (&mut self.quick, false),
+            OptLevel::O2 if size > FULL_EFFORT => (&mut self.quick, false),
+            OptLevel::O2 | OptLevel::O3 => {
+                let inline = expanded(program, kernel, INLINED) <= INLINED;
+                (&mut self.full, inline)
+            }
+        };
+        let style = Style { forward: self.level > OptLevel::O0, inline };
+        unit.kernel(program, effects, kernel, style)
+    }
+}
+
+/// Operations of a kernel with functions put in place; stops counting above `limit`.
+fn expanded(program: &Program, kernel: &Kernel, limit: usize) -> usize {
+    fn ops(program: &Program, kernel: &Kernel, limit: usize, depth: u32) -> usize {
+        let mut sum = 0;
+        for data in &kernel.values {
+            sum += match &data.op {
+                Op::Math(f, _) if depth < 8 => {
+                    let function = crate::math::function(*f);
+                    ops(program, &function.code, limit, depth + 1)
+                }
+                Op::Call(f, _) if depth < 8 => program
+                    .functions
+                    .get(f.index())
+                    .map_or(1, |f| ops(program, &f.code, limit, depth + 1)),
+                op => plan::weight(op),
+            };
+            if sum > limit {
+                break;
+            }
+        }
+        sum
+    }
+    ops(program, kernel, limit, 0)
+}
+
+/// Which functions of a program may trap: those that ask the host, and those that call such.
+fn trapping(program: &Program) -> Vec<bool> {
+    let mut traps = vec![false; program.functions.len()];
+    loop {
+        let mut changed = false;
+        for (k, f) in program.functions.iter().enumerate() {
+            let now = f.code.values.iter().any(|d| match &d.op {
+                Op::Table { .. } | Op::Delay { .. } | Op::LoadAt { .. } => true,
+                Op::Call(f, _) => traps.get(f.index()).copied().unwrap_or(true),
+                _ => false,
+            });
+            changed |= now != traps[k];
+            traps[k] = now;
+        }
+        if !changed {
+            return traps;
+        }
+    }
+}
+
+fn code_error(code: &str, error: impl std::fmt::Debug) -> JitError {
+    JitError::Codegen { code: code.to_owned(), said: format!("{error:?}") }
+}
+
+/// What a call of an unknown symbol reaches: never made, since every symbol is registered.
+extern "C" fn missing() {
+    std::process::abort();
+}
+
+extern "C" fn fma(a: f64, b: f64, c: f64) -> f64 {
+    a.mul_add(b, c)
+}
+extern "C" fn floor(a: f64) -> f64 {
+    a.floor()
+}
+extern "C" fn ceil(a: f64) -> f64 {
+    a.ceil()
+}
+extern "C" fn trunc(a: f64) -> f64 {
+    a.trunc()
+}
+extern "C" fn nearest(a: f64) -> f64 {
+    a.round_ties_even()
+}
+
+/// What processors without an instruction for it call. The names are ours, so that no library's function
+/// of another meaning or rounding can be taken by accident.
+const INTRINSICS: [(LibCall, &str); 5] = [
+    (LibCall::FmaF64, "twinml.fma"),
+    (LibCall::FloorF64, "twinml.floor"),
+    (LibCall::CeilF64, "twinml.ceil"),
+    (LibCall::TruncF64, "twinml.trunc"),
+    (LibCall::NearestF64, "twinml.nearest"),
+];
+
+fn module(isa: OwnedTargetIsa) -> JITModule {
+    let mut builder = JITBuilder::with_isa(
+        isa,
+        Box::new(|call| {
+            INTRINSICS
+                .iter()
+                .find(|i| i.0 == call)
+                .map_or_else(|| format!("twinml.missing.{call}"), |i| i.1.to_owned())
+        }),
+    );
+    builder.symbol(INTRINSICS[0].1, fma as *const u8);
+    builder.symbol(INTRINSICS[1].1, floor as *const u8);
+    builder.symbol(INTRINSICS[2].1, ceil as *const u8);
+    builder.symbol(INTRINSICS[3].1, trunc as *const u8);
+    builder.symbol(INTRINSICS[4].1, nearest as *const u8);
+    // Asked before the process's own symbols, which are therefore never reached.
+    builder.symbol_lookup_fn(Box::new(|_| Some(missing as *const u8)));
+    JITModule::new(builder)
+}
+
+/// The calls of one kernel: its pieces by number, functions from (and into) the unit's table.
+struct Calls<'a> {
+    program: &'a Program,
+    module: &'a mut JITModule,
+    functions: &'a mut FxHashMap<Callee, CodeId>,
+    traps: &'a [bool],
+    pieces: &'a [CodeId],
+    /// Functions declared, not yet defined.
+    wanted: Vec<(Callee, CodeId)>,
+}
+
+impl Linker for Calls<'_> {
+    fn reference(&mut self, callee: Callee, func: &mut ir::Function) -> Result<FuncRef, JitError> {
+        let id = match callee {
+            // Pieces are numbered from 1.
+            Callee::Piece(n) => self.pieces[n as usize - 1],
+            _ => match self.functions.get(&callee) {
+                Some(&id) => id,
+                None => {
+                    let sig = match callee {
+                        Callee::Math(f) => function_signature(self.math(f), false),
+                        Callee::Function(f) => {
+                            let bad = || JitError::Function { code: String::new(), callee: f };
+                            let function = self.program.functions.get(f.index()).ok_or_else(bad)?;
+                            function_signature(function, self.traps(f))
+                        }
+                        Callee::Piece(_) => kernel_signature(),
+                    };
+                    let id = self
+                        .module
+                        .declare_anonymous_function(&sig)
+                        .map_err(|e| code_error(&format!("{callee:?}"), e))?;
+                    self.functions.insert(callee, id);
+                    self.wanted.push((callee, id));
+                    id
+                }
+            },
+        };
+        Ok(self.module.declare_func_in_func(id, func))
+    }
+
+    fn math(&mut self, f: MathFn) -> &'static Function {
+        crate::math::function(f)
+    }
+
+    fn traps(&self, f: FuncId) -> bool {
+        self.traps.get(f.index()).copied().unwrap_or(true)
+    }
+}
+
+impl Unit {
+    fn new(effort: Effort) -> Result<Self, JitError> {
+        Ok(Self {
+            isa: isa(effort)?,
+            module: None,
+            codegen: cranelift_codegen::Context::new(),
+            builder: FunctionBuilderContext::new(),
+            functions: FxHashMap::default(),
+            traps: Vec::new(),
+            text: None,
+        })
+    }
+
+    fn kernel(
+        &mut self,
+        program: &Program,
+        effects: &Effects,
+        kernel: &Kernel,
+        style: Style,
+    ) -> Result<(Entry, usize), JitError> {
+        let mut undo = Vec::new();
+        let done = self.try_kernel(program, effects, kernel, style, &mut undo);
+        if done.is_err() {
+            // A builder left in the middle of a function cannot be used again; functions declared but
+            // not defined must not be found by the next kernel.
+            self.builder = FunctionBuilderContext::new();
+            self.codegen.clear();
+            for callee in undo {
+                self.functions.remove(&callee);
+            }
+        }
+        done
+    }
+
+    fn try_kernel(
+        &mut self,
+        program: &Program,
+        effects: &Effects,
+        kernel: &Kernel,
+        style: Style,
+        undo: &mut Vec<Callee>,
+    ) -> Result<(Entry, usize), JitError> {
+        if self.module.is_none() {
+            self.traps = trapping(program);
+        }
+        let isa = &self.isa;
+        let module = self.module.get_or_insert_with(|| module(isa.clone()));
+        let plan = if style.inline { None } else { plan::plan(kernel, PIECE) };
+        let context = Context {
+            program,
+            effects,
+            style,
+            config: isa.frontend_config(),
+            written: effects.region(&kernel.body),
+        };
+        let declare = |module: &mut JITModule| {
+            module
+                .declare_anonymous_function(&kernel_signature())
+                .map_err(|e| code_error(&kernel.name, e))
+        };
+        let mut pieces = Vec::new();
+        for _ in 0..plan.as_ref().map_or(0, |p| p.pieces) {
+            pieces.push(declare(module)?);
+        }
+        let root = declare(module)?;
+        let mut values = Values::new(kernel.values.len());
+
+        let mut calls = Calls {
+            program,
+            module,
+            functions: &mut self.functions,
+            traps: &self.traps,
+            pieces: &pieces,
+            wanted: Vec::new(),
+        };
+        let mut define = Define { codegen: &mut self.codegen, builder: &mut self.builder, text: &mut self.text };
+
+        let mut result = Ok(());
+        if let Some(plan) = &plan {
+            let mut around = Vec::new();
+            result = each_piece(&kernel.body, &plan.cuts, &mut around, &mut |piece, stmts, around| {
+                let id = pieces[piece as usize - 1];
+                let name = format!("{} piece {piece}", kernel.name);
+                define.function(&mut calls, id, kernel_signature(), &name, |calls, b| {
+                    Lower::piece(&context, calls, b, kernel, plan, piece, stmts, around, &mut values)
+                })
+            });
+        }
+        let result = result.and_then(|()| {
+            define.function(&mut calls, root, kernel_signature(), &kernel.name, |calls, b| {
+                Lower::kernel(&context, calls, b, kernel, plan.as_ref(), &mut values)
+            })
+        });
+        // Functions that functions call appear at the end of the list while it is worked off.
+        let mut k = 0;
+        let result = result.and_then(|()| {
+            while let Some(&(callee, id)) = calls.wanted.get(k) {
+                k += 1;
+                let (function, traps): (&Function, bool) = match callee {
+                    Callee::Math(f) => (crate::math::function(f), false),
+                    Callee::Function(f) => (&program.functions[f.index()], calls.traps(f)),
+                    Callee::Piece(_) => continue,
+                };
+                let sig = function_signature(function, traps);
+                let name = function.code.name.clone();
+                let context = Context {
+                    program,
+                    effects,
+                    style: Style { forward: style.forward, inline: false },
+                    config: context.config,
+                    written: 0,
+                };
+                define.function(&mut calls, id, sig, &name, |calls, b| {
+                    Lower::function(&context, calls, b, function, traps)
+                })?;
+            }
+            Ok(())
+        });
+        undo.extend(calls.wanted.iter().map(|w| w.0));
+        result?;
+        module.finalize_definitions().map_err(|e| code_error(&kernel.name, e))?;
+        let address = module.get_finalized_function(root);
+        // SAFETY: the address is that of a function that was just defined with `kernel_signature`, the
+        // signature of `Entry`. It stays mapped until the module is freed, when `self` is dropped.
+        #[expect(unsafe_code, reason = "machine code becomes a function")]
+        let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
+        Ok((entry, plan.map_or(0, |p| p.words)))
+    }
+}
+
+/// What it takes to define a function.
+struct Define<'a> {
+    codegen: &'a mut cranelift_codegen::Context,
+    builder: &'a mut FunctionBuilderContext,
+    text: &'a mut Option<(String, String)>,
+}
+
+impl Define<'_> {
+    fn function(
+        &mut self,
+        calls: &mut Calls<'_>,
+        id: CodeId,
+        sig: ir::Signature,
+        name: &str,
+        lower: impl FnOnce(&mut Calls<'_>, FunctionBuilder<'_>) -> Result<(), JitError>,
+    ) -> Result<(), JitError> {
+        self.codegen.clear();
+        self.codegen.func.signature = sig;
+        self.codegen.func.name = UserFuncName::user(0, id.as_u32());
+        lower(calls, FunctionBuilder::new(&mut self.codegen.func, self.builder))?;
+        if let Some((clif, _)) = self.text {
+            // Writing to a string cannot fail.
+            let _ = writeln!(clif, "; {name}\n{}", self.codegen.func.display());
+            self.codegen.set_disasm(true);
+        }
+        calls.module.define_function(id, self.codegen).map_err(|e| code_error(name, e))?;
+        if let Some((_, asm)) = self.text {
+            let code = self.codegen.compiled_code().and_then(|c| c.vcode.as_deref()).unwrap_or_default();
+            let _ = writeln!(asm, "; {name}\n{code}");
+        }
+        Ok(())
+    }
+}
+
+type OnPiece<'a> = dyn FnMut(PieceId, &[Stmt], &[&For]) -> Result<(), JitError> + 'a;
+
+/// Calls `f` with each piece of a region and the loops around it.
+fn each_piece<'k>(
+    region: &'k Region,
+    cuts: &Cuts,
+    around: &mut Vec<&'k For>,
+    f: &mut OnPiece<'_>,
+) -> Result<(), JitError> {
+    for segment in &cuts.segments {
+        match segment {
+            Segment::Piece(id, range) => f(*id, &region[range.clone()], around)?,
+            Segment::Inside(k, inner) => match (&region[*k], inner.as_slice()) {
+                (Stmt::For(l), [body]) => {
+                    around.push(l);
+                    each_piece(&l.body, body, around, f)?;
+                    around.pop();
+                }
+                (Stmt::If(i), [then, otherwise]) => {
+                    each_piece(&i.then, then, around, f)?;
+                    each_piece(&i.otherwise, otherwise, around, f)?;
+                }
+                _ => {}
+            },
+        }
+    }
+    Ok(())
+}
+
+impl Drop for Unit {
+    fn drop(&mut self) {
+        if let Some(module) = self.module.take() {
+            // SAFETY: entries are handed out only inside `Compiled`, which runs them while it is borrowed
+            // and owns this unit; nobody can be in them, or call them, any more.
+            #[expect(unsafe_code, reason = "the code's memory is freed with its owner")]
+            unsafe {
+                module.free_memory();
+            }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The machine that code is made for: this one. Built once per process and kind of code.
+
+use crate::error::JitError;
+use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::settings::{self, Configurable};
+use std::sync::OnceLock;
+
+/// How the code generator works.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Effort {
+    /// In time linear in the size: no optimiser, registers in a single pass.
+    Quick,
+    /// With its optimiser.
+    Full,
+}
+
+/// The target for an effort.
+pub(crate) fn isa(effort: Effort) -> Result<OwnedTargetIsa, JitError> {
+    static QUICK: OnceLock<Option<OwnedTargetIsa>> = OnceLock::new();
+    static FULL: OnceLock<Option<OwnedTargetIsa>> = OnceLock::new();
+    let cell = match effort {
+        Effort::Quick => &QUICK,
+        Effort::Full => &FULL,
+    };
+    cell.get_or_init(|| build(effort)).clone().ok_or(JitError::Target)
+}
+
+fn build(effort: Effort) -> Option<OwnedTargetIsa> {
+    let (level, registers) = match effort {
+        Effort::Quick => ("none", "single_pass"),
+        Effort::Full => ("speed", "backtracking"),
+    };
+    let mut flags = settings::builder();
+    for (name, value) in [
+        ("opt_level", level),
+        ("regalloc_algorithm", registers),
+        ("enable_verifier", if cfg!(debug_assertions) { "true" } else { "false" }),
+        ("use_colocated_libcalls", "false"),
+        ("is_pic", "false"),
+        ("unwind_info", "false"),
+        ("enable_probestack", "false"),
+    ] {
+        flags.set(name, value).ok()?;
+    }
+    // Features found by asking the processor: among them FMA, without which `fma` becomes a call.
+    cranelift_native::builder().ok()?.finish(settings::Flags::new(flags)).ok()
+}
