@@ -11,5 +11,6 @@ pub mod host;
 pub mod ids;
 pub mod ir;
 pub mod math;
+pub mod passes;
 pub mod program;
 pub mod schema;

@@ -3,17 +3,15 @@
 use super::OptLevel;
 use super::effects::Effects;
 use super::frame::Entry;
-use super::lower::{
-    Callee, Context, Linker, Lower, Style, Values, function_signature, kernel_signature,
-};
-use super::plan::{self, Cuts, PieceId, Plan, Segment};
+use super::lower::{Callee, Context, Linker, Lower, Style, Values, function_signature, kernel_signature};
+use super::plan::{self, Cuts, PieceId, Segment};
 use super::target::{Effort, isa};
 use crate::error::JitError;
 use cranelift_codegen::ir::{self, FuncRef, LibCall, UserFuncName};
 use cranelift_codegen::isa::OwnedTargetIsa;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
-use cranelift_module::{FuncId as CodeId, Linkage, Module};
+use cranelift_module::{FuncId as CodeId, Module};
 use rustc_hash::FxHashMap;
 use std::fmt::Write;
 use twinml_model::ids::FuncId;
@@ -87,21 +85,35 @@ impl Backend {
     }
 }
 
-/// Operations of a kernel with functions put in place; stops counting above `limit`.
+/// Operations of a kernel with functions put in place (of elementary ones, the usual way through);
+/// stops counting above `limit`.
 fn expanded(program: &Program, kernel: &Kernel, limit: usize) -> usize {
-    fn ops(program: &Program, kernel: &Kernel, limit: usize, depth: u32) -> usize {
+    fn ops(program: &Program, kernel: &Kernel, region: &Region, limit: usize, depth: u32) -> usize {
         let mut sum = 0;
-        for data in &kernel.values {
-            sum += match &data.op {
-                Op::Math(f, _) if depth < 8 => {
-                    let function = crate::math::function(*f);
-                    ops(program, &function.code, limit, depth + 1)
+        for stmt in region {
+            sum += match stmt {
+                Stmt::Eval(v) => match kernel.values.get(v.index()).map(|d| &d.op) {
+                    Some(Op::Math(f, _)) => {
+                        let f = crate::math::function(*f);
+                        f.code
+                            .body
+                            .iter()
+                            .filter(|s| !is_rare(s, f))
+                            .map(|s| plan::stmt_weight(&f.code, s))
+                            .sum()
+                    }
+                    Some(Op::Call(f, _)) if depth < 8 => program
+                        .functions
+                        .get(f.index())
+                        .map_or(1, |f| ops(program, &f.code, &f.code.body, limit, depth + 1)),
+                    op => op.map_or(0, plan::weight),
+                },
+                Stmt::For(l) => 4 + ops(program, kernel, &l.body, limit, depth),
+                Stmt::If(i) => {
+                    ops(program, kernel, &i.then, limit, depth)
+                        + ops(program, kernel, &i.otherwise, limit, depth)
                 }
-                Op::Call(f, _) if depth < 8 => program
-                    .functions
-                    .get(f.index())
-                    .map_or(1, |f| ops(program, &f.code, limit, depth + 1)),
-                op => plan::weight(op),
+                other => plan::stmt_weight(kernel, other),
             };
             if sum > limit {
                 break;
@@ -109,7 +121,15 @@ fn expanded(program: &Program, kernel: &Kernel, limit: usize) -> usize {
         }
         sum
     }
-    ops(program, kernel, limit, 0)
+    ops(program, kernel, &kernel.body, limit, 0)
+}
+
+/// Whether a statement of an elementary function is the branch to its rare side.
+fn is_rare(stmt: &Stmt, f: &Function) -> bool {
+    match stmt {
+        Stmt::If(i) => i.otherwise.is_empty() && i.results.iter().any(|r| r.0 == f.result),
+        _ => false,
+    }
 }
 
 /// Which functions of a program may trap: those that ask the host, and those that call such.
@@ -293,9 +313,7 @@ impl Unit {
             written: effects.region(&kernel.body),
         };
         let declare = |module: &mut JITModule| {
-            module
-                .declare_anonymous_function(&kernel_signature())
-                .map_err(|e| code_error(&kernel.name, e))
+            module.declare_anonymous_function(&kernel_signature()).map_err(|e| code_error(&kernel.name, e))
         };
         let mut pieces = Vec::new();
         for _ in 0..plan.as_ref().map_or(0, |p| p.pieces) {
@@ -312,7 +330,8 @@ impl Unit {
             pieces: &pieces,
             wanted: Vec::new(),
         };
-        let mut define = Define { codegen: &mut self.codegen, builder: &mut self.builder, text: &mut self.text };
+        let mut define =
+            Define { codegen: &mut self.codegen, builder: &mut self.builder, text: &mut self.text };
 
         let mut result = Ok(());
         if let Some(plan) = &plan {

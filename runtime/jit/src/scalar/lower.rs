@@ -22,8 +22,8 @@ use cranelift_frontend::FunctionBuilder;
 use rustc_hash::FxHashMap;
 use twinml_model::ids::{FuncId, Index, Value};
 use twinml_model::ir::{
-    Affine, BinOp, BoolOp, CmpOp, For, Function, If, IntOp, Kernel, MathFn, Op, Place, Region, Space, Stmt, Ty,
-    UnOp,
+    Affine, BinOp, BoolOp, CmpOp, For, Function, If, IntOp, Kernel, MathFn, Op, Place, Region, Space, Stmt,
+    Ty, UnOp,
 };
 use twinml_model::program::{Program, Sizes};
 
@@ -88,6 +88,8 @@ struct Activation<'a> {
     values: Values,
     args: Vec<ir::Value>,
     indices: Vec<Option<Running>>,
+    /// Of an elementary function: which, and its result.
+    math: Option<(MathFn, Value)>,
 }
 
 /// What the generated function returns.
@@ -172,6 +174,8 @@ pub(crate) struct Lower<'a, 'f> {
 const HOISTED_LOADS: usize = 48;
 /// Addresses carried around a loop at most.
 const CARRIED_ADDRESSES: usize = 6;
+/// Least size of a side that is taken for rare where the other side is empty, in operations.
+const RARE: usize = 12;
 /// Largest unrolled loop, in operations.
 const UNROLLED: usize = 64;
 
@@ -179,7 +183,7 @@ impl<'a, 'f> Lower<'a, 'f> {
     fn new(
         context: &'a Context<'a>,
         linker: &'a mut dyn Linker,
-        mut b: FunctionBuilder<'f>,
+        b: FunctionBuilder<'f>,
         kernel: &'a Kernel,
         values: Values,
         returns: Returns,
@@ -208,6 +212,7 @@ impl<'a, 'f> Lower<'a, 'f> {
                 values,
                 args: Vec::new(),
                 indices: vec![None; kernel.indices as usize],
+                math: None,
             },
             piece: 0,
             plan: None,
@@ -483,8 +488,7 @@ impl<'a, 'f> Lower<'a, 'f> {
         terms.iter().fold((i128::from(base), i128::from(base)), |(lo, hi), &(i, stride)| {
             match self.act.indices.get(i.index()) {
                 Some(&Some(Running::Register { lo: from, hi: to, .. })) => {
-                    let (a, b) =
-                        (i128::from(stride) * i128::from(from), i128::from(stride) * i128::from(to));
+                    let (a, b) = (i128::from(stride) * i128::from(from), i128::from(stride) * i128::from(to));
                     (lo + a.min(b), hi + a.max(b))
                 }
                 // `resolve` leaves only indices in registers.
@@ -776,10 +780,7 @@ impl<'a, 'f> Lower<'a, 'f> {
                     .copied()
                     .filter(|&(i, _)| {
                         i == l.index
-                            || matches!(
-                                self.act.indices.get(i.index()),
-                                Some(Some(Running::Register { .. }))
-                            )
+                            || matches!(self.act.indices.get(i.index()), Some(Some(Running::Register { .. })))
                     })
                     .collect();
                 if !moving.contains(&terms) {
@@ -812,8 +813,27 @@ impl<'a, 'f> Lower<'a, 'f> {
             let Some(data) = data else { return Err(self.bad_value(result)) };
             params.push(self.b.append_block_param(after, clif_type(data.ty)));
         }
+        // The shape of code that is seldom reached: nothing on the other side.
+        let rare = i.otherwise.is_empty() && super::plan::region_weight(self.act.kernel, &i.then) >= RARE;
+        if rare {
+            self.b.set_cold_block(then);
+        }
         for (block, region, first) in [(then, &i.then, true), (otherwise, &i.otherwise, false)] {
             self.b.switch_to_block(block);
+            if first
+                && rare
+                && let Some((f, result)) = self.act.math
+                && i.results.len() == 1
+                && i.results[0].0 == result
+            {
+                // An elementary function's rare side may just as well be the whole function, out of line:
+                // it takes the same side there.
+                let callee = self.reference(Callee::Math(f))?;
+                let call = self.b.ins().call(callee, &self.act.args.clone());
+                let x = self.b.inst_results(call)[0];
+                self.b.ins().jump(after, &[x.into()]);
+                continue;
+            }
             self.known.enter();
             match cuts {
                 Some((a, b)) => self.cut_region(region, if first { a } else { b })?,
@@ -1129,7 +1149,8 @@ impl<'a, 'f> Lower<'a, 'f> {
         let address = self.b.ins().iadd(from, offset);
         // The address depends on the compare above: unlike other loads of its space this one must stay
         // behind it.
-        let flags = MemFlagsData::trusted().with_alias_region(self.flags[place.space as usize].alias_region());
+        let flags =
+            MemFlagsData::trusted().with_alias_region(self.flags[place.space as usize].alias_region());
         Ok(self.b.ins().load(F64, flags, address, disp))
     }
 
@@ -1139,7 +1160,7 @@ impl<'a, 'f> Lower<'a, 'f> {
             return Err(self.misplaced());
         }
         if self.context.style.inline {
-            return self.inline(function, args);
+            return self.inline(function, args, Some((f, function.result)));
         }
         let callee = self.reference(Callee::Math(f))?;
         let call = self.b.ins().call(callee, &args);
@@ -1156,7 +1177,7 @@ impl<'a, 'f> Lower<'a, 'f> {
         }
         let traps = self.linker.traps(f);
         if self.context.style.inline && self.depth < 8 && !traps {
-            return self.inline(function, args);
+            return self.inline(function, args, None);
         }
         let callee = self.reference(Callee::Function(f))?;
         if !traps {
@@ -1173,12 +1194,18 @@ impl<'a, 'f> Lower<'a, 'f> {
 
     /// A function's code in place of its call. It reads and writes no space, so that what is known of
     /// slots and addresses stays as it is.
-    fn inline(&mut self, function: &'a Function, args: Vec<ir::Value>) -> Result<ir::Value, JitError> {
+    fn inline(
+        &mut self,
+        function: &'a Function,
+        args: Vec<ir::Value>,
+        math: Option<(MathFn, Value)>,
+    ) -> Result<ir::Value, JitError> {
         let act = Activation {
             kernel: &function.code,
             values: Values::new(function.code.values.len()),
             args,
             indices: vec![None; function.code.indices as usize],
+            math,
         };
         let caller = std::mem::replace(&mut self.act, act);
         let known = std::mem::take(&mut self.known);
@@ -1193,7 +1220,7 @@ impl<'a, 'f> Lower<'a, 'f> {
 }
 
 /// Calls `f` with each place of a region, and whether it is read there by a plain load.
-fn each_place<'k>(kernel: &'a Kernel, region: &'k Region, f: &mut dyn FnMut(&'k Place, bool)) {
+fn each_place<'k>(kernel: &'k Kernel, region: &'k Region, f: &mut dyn FnMut(&'k Place, bool)) {
     for stmt in region {
         match stmt {
             Stmt::Eval(v) => match kernel.values.get(v.index()).map(|d| &d.op) {

@@ -175,8 +175,7 @@ impl Compiled {
         assert!(memory.sizes() == &self.shared.program.sizes, "a memory of another program");
         let mut scratch = Vec::new();
         if words > 0 {
-            scratch =
-                self.scratch.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+            scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
             if scratch.len() < words {
                 scratch.resize(words, 0);
             }
@@ -196,7 +195,8 @@ impl Machine for Compiled {
     fn run(&self, id: KernelId, memory: &mut Memory, host: &mut dyn Host) -> Result<(), Trap> {
         match self.slot(id) {
             Some(&Slot::Code { entry, words }) => self.run_code(entry, words, memory, host),
-            Some(Slot::Refused(_)) => self.interpret(id, memory, host),
+            // The interpreter takes over here as soon as there is one.
+            Some(Slot::Refused(error)) => panic!("{error}"),
             Some(Slot::Nothing) | None => Ok(()),
         }
     }
@@ -209,13 +209,6 @@ impl Machine for Compiled {
         }
         self.code.push(OnceLock::new());
         KernelId::Extra(n)
-    }
-}
-
-impl Compiled {
-    fn interpret(&self, id: KernelId, memory: &mut Memory, host: &mut dyn Host) -> Result<(), Trap> {
-        let _ = (id, memory, host);
-        todo!()
     }
 }
 

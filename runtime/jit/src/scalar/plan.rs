@@ -96,7 +96,7 @@ pub(crate) fn plan(kernel: &Kernel, limit: usize) -> Option<Plan> {
 fn cut(kernel: &Kernel, region: &Region, limit: usize, pieces: &mut u32) -> Cuts {
     let mut segments = Vec::new();
     let (mut from, mut sum) = (0, 0);
-    let mut close = |segments: &mut Vec<Segment>, from: usize, to: usize, pieces: &mut u32| {
+    let close = |segments: &mut Vec<Segment>, from: usize, to: usize, pieces: &mut u32| {
         if from < to {
             *pieces += 1;
             segments.push(Segment::Piece(*pieces, from..to));
@@ -263,11 +263,7 @@ pub(crate) fn each_operand(op: &Op, mut f: impl FnMut(Value)) {
         | Op::IToF(a)
         | Op::BitsToF(a)
         | Op::FToBits(a) => f(*a),
-        Op::Bin(_, a, b)
-        | Op::Cmp(_, a, b)
-        | Op::CmpI(_, a, b)
-        | Op::BoolBin(_, a, b)
-        | Op::Int(_, a, b) => {
+        Op::Bin(_, a, b) | Op::Cmp(_, a, b) | Op::CmpI(_, a, b) | Op::BoolBin(_, a, b) | Op::Int(_, a, b) => {
             f(*a);
             f(*b);
         }

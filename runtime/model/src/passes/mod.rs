@@ -1,0 +1,3 @@
+//! From IR to IR.
+
+pub mod rk4;

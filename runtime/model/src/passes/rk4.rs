@@ -1,0 +1,310 @@
+//! Many classic Runge–Kutta steps as one kernel, with the states in registers from step to step.
+//!
+//! For `dx/dt = f(t, x)` and a fixed step `h` (Kutta 1901, order 4):
+//! `k1 = f(t, x)`, `k2 = f(t + h/2, x + h/2·k1)`, `k3 = f(t + h/2, x + h/2·k2)`, `k4 = f(t + h, x + h·k3)`,
+//! `x ← x + h/6·(((k1 + 2·k2) + 2·k3) + k4)`, each product with its sum as one FMA. Step `n` begins at
+//! `t0 + n·h`, rounded once, so that neither drift nor the number of steps in a call changes a bit.
+//!
+//! The kernel reads the number of steps done so far from `TTime` and leaves the new number there; it
+//! reads and writes `State` and `Time`, and leaves `Var` and `Der` alone: run `outputs` where they are
+//! wanted.
+
+use crate::ids::{Index, Value};
+use crate::ir::{Affine, BinOp, Carry, For, If, Kernel, Op, Place, Region, Space, Stmt, Ty, ValueData};
+use crate::program::Program;
+use rustc_hash::FxHashMap;
+
+/// Most states of a fused kernel; with more, memory serves as well as registers.
+const STATES: usize = 64;
+/// Most values of a right-hand side with its loops unrolled.
+const VALUES: usize = 1_000;
+
+/// `steps` steps of size `h` as a kernel, on the grid `t0 + n·h`.
+///
+/// `None` where it would not pay or cannot be done: more than 64 states or about 1,000 operations, an
+/// algebraic block, a delay, an index that depends on the states, a variable that keeps its value from an
+/// earlier call.
+#[must_use]
+pub fn fuse(program: &Program, t0: f64, h: f64, steps: u32) -> Option<Kernel> {
+    let n = program.sizes.state as usize;
+    if n == 0 || n > STATES || steps == 0 {
+        return None;
+    }
+    let mut out = Kernel::new(format!("rk4 of {}", program.rhs.name));
+    let index = out.index();
+    let mut copy = Copy {
+        rhs: &program.rhs,
+        out,
+        before: Region::new(),
+        region: Region::new(),
+        constants: FxHashMap::default(),
+        loaded: FxHashMap::default(),
+        budget: 4 * VALUES,
+    };
+    let x0: Vec<Value> = (0..n).map(|k| copy.before_loop(load(Space::State, k))).collect();
+    let done = copy.before_loop(load(Space::TTime, 0));
+    let x: Vec<Value> = (0..n).map(|_| copy.out.value(Op::Carry, Ty::F64)).collect();
+
+    let [h_, half, sixth, two, t0_] = [h, 0.5 * h, h / 6.0, 2.0, t0].map(|c| copy.constant(c));
+    let round = copy.push(Op::IndexF(Affine::constant(0).plus(index, 1)));
+    let number = copy.push(Op::Bin(BinOp::Add, done, round));
+    let mut times = [number; 3];
+    for (k, time) in times.iter_mut().enumerate() {
+        let later = copy.constant(0.5 * k as f64);
+        let at = if k == 0 { number } else { copy.push(Op::Bin(BinOp::Add, number, later)) };
+        *time = copy.push(Op::Fma(at, h_, t0_));
+    }
+    let k1 = copy.rhs(times[0], &x)?;
+    let mut sum = k1.clone();
+    let mut k = k1;
+    for stage in 1..4 {
+        let c = if stage < 3 { half } else { h_ };
+        let at: Vec<Value> = (0..n).map(|i| copy.push(Op::Fma(c, k[i], x[i]))).collect();
+        k = copy.rhs(times[if stage < 3 { 1 } else { 2 }], &at)?;
+        for i in 0..n {
+            sum[i] = if stage < 3 {
+                copy.push(Op::Fma(two, k[i], sum[i]))
+            } else {
+                copy.push(Op::Bin(BinOp::Add, sum[i], k[i]))
+            };
+        }
+    }
+    let next: Vec<Value> = (0..n).map(|i| copy.push(Op::Fma(sixth, sum[i], x[i]))).collect();
+
+    let Copy { mut out, before, region: body, .. } = copy;
+    let results: Vec<Value> = (0..n).map(|_| out.value(Op::Result, Ty::F64)).collect();
+    let carries =
+        (0..n).map(|i| Carry { var: x[i], init: x0[i], next: next[i], result: results[i] }).collect();
+    let mut code = before;
+    code.push(Stmt::For(Box::new(For { index, lo: 0, hi: i64::from(steps), reverse: false, carries, body })));
+    let origin = crate::ids::OriginId(0);
+    let store = |space, k: usize, value| {
+        let place = Place { space, at: Affine::constant(k as i64) };
+        Stmt::Store { place, value, origin }
+    };
+    let mut eval = |code: &mut Region, op| {
+        let v = out.value(op, Ty::F64);
+        code.push(Stmt::Eval(v));
+        v
+    };
+    for (i, &result) in results.iter().enumerate() {
+        code.push(store(Space::State, i, result));
+    }
+    let more = eval(&mut code, Op::ConstF(f64::from(steps).to_bits()));
+    let total = eval(&mut code, Op::Bin(BinOp::Add, done, more));
+    let time = eval(&mut code, Op::Fma(total, h_, t0_));
+    code.push(store(Space::TTime, 0, total));
+    code.push(store(Space::Time, 0, time));
+    out.body = code;
+    Some(out)
+}
+
+fn load(space: Space, slot: usize) -> Op {
+    Op::Load(Place { space, at: Affine::constant(slot as i64) })
+}
+
+/// Copies the right-hand side into a kernel, with values in place of the slots it reads and writes.
+struct Copy<'a> {
+    rhs: &'a Kernel,
+    out: Kernel,
+    /// Code before the loop over steps.
+    before: Region,
+    /// Code being written.
+    region: Region,
+    constants: FxHashMap<u64, Value>,
+    /// Slots that no step changes, loaded before the loop.
+    loaded: FxHashMap<(Space, i64), Value>,
+    /// How many more values may be made.
+    budget: usize,
+}
+
+/// One evaluation of the right-hand side.
+struct Evaluation<'x> {
+    time: Value,
+    x: &'x [Value],
+    written: FxHashMap<(Space, i64), Value>,
+    map: Vec<Option<Value>>,
+    at: Vec<Option<i64>>,
+}
+
+impl Copy<'_> {
+    fn before_loop(&mut self, op: Op) -> Value {
+        let v = self.out.value(op, Ty::F64);
+        self.before.push(Stmt::Eval(v));
+        v
+    }
+
+    fn constant(&mut self, c: f64) -> Value {
+        if let Some(&v) = self.constants.get(&c.to_bits()) {
+            return v;
+        }
+        let v = self.before_loop(Op::ConstF(c.to_bits()));
+        self.constants.insert(c.to_bits(), v);
+        v
+    }
+
+    fn push_as(&mut self, op: Op, ty: Ty) -> Value {
+        let v = self.out.value(op, ty);
+        self.region.push(Stmt::Eval(v));
+        v
+    }
+
+    fn push(&mut self, op: Op) -> Value {
+        self.push_as(op, Ty::F64)
+    }
+
+    /// `f(time, x)`.
+    fn rhs(&mut self, time: Value, x: &[Value]) -> Option<Vec<Value>> {
+        let rhs = self.rhs;
+        let mut e = Evaluation {
+            time,
+            x,
+            written: FxHashMap::default(),
+            map: vec![None; rhs.values.len()],
+            at: vec![None; rhs.indices as usize],
+        };
+        self.statements(&rhs.body, &mut e, true)?;
+        (0..x.len()).map(|k| e.written.get(&(Space::Der, k as i64)).copied()).collect()
+    }
+
+    fn statements(&mut self, region: &[Stmt], e: &mut Evaluation<'_>, may_store: bool) -> Option<()> {
+        for stmt in region {
+            match stmt {
+                Stmt::Eval(v) => {
+                    let new = self.value(self.rhs.values.get(v.index())?, e)?;
+                    *e.map.get_mut(v.index())? = Some(new);
+                }
+                Stmt::Store { place, value, .. } => {
+                    if !may_store || !matches!(place.space, Space::Der | Space::Var) {
+                        return None;
+                    }
+                    let mut value = e.get(*value)?;
+                    if self.out.values[value.index()].ty == Ty::Bool {
+                        value = self.push(Op::BoolToF(value));
+                    }
+                    e.written.insert((place.space, e.slot(&place.at)?), value);
+                }
+                Stmt::For(l) => self.unroll(l, e, may_store)?,
+                Stmt::If(i) => self.branch(i, e)?,
+                Stmt::Solve(_) | Stmt::SolveTangent(_) => return None,
+            }
+        }
+        Some(())
+    }
+
+    fn unroll(&mut self, l: &For, e: &mut Evaluation<'_>, may_store: bool) -> Option<()> {
+        let mut carried = l.carries.iter().map(|c| e.get(c.init)).collect::<Option<Vec<_>>>()?;
+        let rounds = l.hi.checked_sub(l.lo)?.max(0);
+        if usize::try_from(rounds).ok()? > VALUES {
+            return None;
+        }
+        for k in 0..rounds {
+            self.budget = self.budget.checked_sub(1)?;
+            *e.at.get_mut(l.index.index())? = Some(if l.reverse { l.hi - 1 - k } else { l.lo + k });
+            for (c, &value) in l.carries.iter().zip(&carried) {
+                *e.map.get_mut(c.var.index())? = Some(value);
+            }
+            self.statements(&l.body, e, may_store)?;
+            carried = l.carries.iter().map(|c| e.get(c.next)).collect::<Option<Vec<_>>>()?;
+        }
+        *e.at.get_mut(l.index.index())? = None;
+        for (c, &value) in l.carries.iter().zip(&carried) {
+            *e.map.get_mut(c.result.index())? = Some(value);
+        }
+        Some(())
+    }
+
+    fn branch(&mut self, i: &If, e: &mut Evaluation<'_>) -> Option<()> {
+        let cond = e.get(i.cond)?;
+        let outer = std::mem::take(&mut self.region);
+        self.statements(&i.then, e, false)?;
+        let then = std::mem::take(&mut self.region);
+        self.statements(&i.otherwise, e, false)?;
+        let otherwise = std::mem::replace(&mut self.region, outer);
+        let mut results = Vec::with_capacity(i.results.len());
+        for &(result, a, b) in &i.results {
+            let ty = self.rhs.values.get(result.index())?.ty;
+            let new = self.out.value(Op::Result, ty);
+            results.push((new, e.get(a)?, e.get(b)?));
+            *e.map.get_mut(result.index())? = Some(new);
+        }
+        self.region.push(Stmt::If(Box::new(If { cond, then, otherwise, results })));
+        Some(())
+    }
+
+    /// A slot of a space that no step changes.
+    fn unchanging(&mut self, space: Space, slot: i64) -> Option<Value> {
+        if !matches!(space, Space::Param | Space::Input | Space::Disc) {
+            return None;
+        }
+        if let Some(&v) = self.loaded.get(&(space, slot)) {
+            return Some(v);
+        }
+        let v = self.before_loop(Op::Load(Place { space, at: Affine::constant(slot) }));
+        self.loaded.insert((space, slot), v);
+        Some(v)
+    }
+
+    fn value(&mut self, data: &ValueData, e: &Evaluation<'_>) -> Option<Value> {
+        self.budget = self.budget.checked_sub(1)?;
+        let op = match &data.op {
+            Op::ConstF(bits) => return Some(self.constant(f64::from_bits(*bits))),
+            Op::Load(place) => {
+                let slot = e.slot(&place.at)?;
+                return match place.space {
+                    Space::State => e.x.get(usize::try_from(slot).ok()?).copied(),
+                    Space::Time => Some(e.time),
+                    Space::Var | Space::Der => e.written.get(&(place.space, slot)).copied(),
+                    space => self.unchanging(space, slot),
+                };
+            }
+            Op::LoadAt { place, at, len, stride, origin } => {
+                if !matches!(place.space, Space::Param | Space::Input | Space::Disc) {
+                    return None;
+                }
+                let place = Place { space: place.space, at: Affine::constant(e.slot(&place.at)?) };
+                Op::LoadAt { place, at: e.get(*at)?, len: *len, stride: *stride, origin: *origin }
+            }
+            Op::IndexI(at) => Op::ConstI(e.slot(at)?),
+            Op::IndexF(at) => Op::ConstF((e.slot(at)? as f64).to_bits()),
+            Op::Un(op, a) => Op::Un(*op, e.get(*a)?),
+            Op::Bin(op, a, b) => Op::Bin(*op, e.get(*a)?, e.get(*b)?),
+            Op::Fma(a, b, c) => Op::Fma(e.get(*a)?, e.get(*b)?, e.get(*c)?),
+            Op::Cmp(op, a, b) => Op::Cmp(*op, e.get(*a)?, e.get(*b)?),
+            Op::CmpI(op, a, b) => Op::CmpI(*op, e.get(*a)?, e.get(*b)?),
+            Op::BoolBin(op, a, b) => Op::BoolBin(*op, e.get(*a)?, e.get(*b)?),
+            Op::Not(a) => Op::Not(e.get(*a)?),
+            Op::Select(c, a, b) => Op::Select(e.get(*c)?, e.get(*a)?, e.get(*b)?),
+            Op::Int(op, a, b) => Op::Int(*op, e.get(*a)?, e.get(*b)?),
+            Op::BoolToF(a) => Op::BoolToF(e.get(*a)?),
+            Op::FToBool(a) => Op::FToBool(e.get(*a)?),
+            Op::FToI(a) => Op::FToI(e.get(*a)?),
+            Op::IToF(a) => Op::IToF(e.get(*a)?),
+            Op::BitsToF(a) => Op::BitsToF(e.get(*a)?),
+            Op::FToBits(a) => Op::FToBits(e.get(*a)?),
+            Op::Math(f, args) => Op::Math(*f, e.all(args)?),
+            Op::Call(f, args) => Op::Call(*f, e.all(args)?),
+            Op::Table { table, x, order } => Op::Table { table: *table, x: e.get(*x)?, order: *order },
+            Op::ConstI(_) | Op::ConstB(_) => data.op.clone(),
+            Op::Delay { .. } | Op::Arg(_) | Op::Carry | Op::Result => return None,
+        };
+        Some(self.push_as(op, data.ty))
+    }
+}
+
+impl Evaluation<'_> {
+    fn get(&self, v: Value) -> Option<Value> {
+        self.map.get(v.index()).copied().flatten()
+    }
+
+    fn all(&self, args: &[Value]) -> Option<Vec<Value>> {
+        args.iter().map(|&v| self.get(v)).collect()
+    }
+
+    /// An affine function where every index has a value.
+    fn slot(&self, at: &Affine) -> Option<i64> {
+        at.terms.iter().try_fold(at.base, |sum, &(i, stride): &(Index, i64)| {
+            sum.checked_add(stride.checked_mul(self.at.get(i.index()).copied().flatten()?)?)
+        })
+    }
+}
