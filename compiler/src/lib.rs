@@ -10,5 +10,7 @@ pub mod ast;
 pub mod diag;
 pub mod flat;
 pub mod hir;
+pub mod schedule;
 pub mod source;
+pub mod structural;
 pub mod units;

@@ -63,3 +63,23 @@ pub const MISPLACED_CLOSURE: Code = Code("E0216");
 pub const SIZE_IN_UNIT_PLACE: Code = Code("E0217");
 /// A scenario entry with a value that cannot be its value.
 pub const BAD_SETTING: Code = Code("E0218");
+
+// E06: structure.
+/// More equations than unknowns.
+pub const OVERDETERMINED: Code = Code("E0601");
+/// Fewer equations than unknowns.
+pub const UNDERDETERMINED: Code = Code("E0602");
+/// An equation among states only.
+pub const HIGH_INDEX: Code = Code("E0603");
+/// A state whose start nothing fixes.
+pub const STATE_NOT_FIXED: Code = Code("E0604");
+/// A truth value in an algebraic loop.
+pub const TRUTH_IN_LOOP: Code = Code("E0605");
+/// Parameters defined by one another.
+pub const PARAMETER_CYCLE: Code = Code("E0606");
+/// Start values defined by one another.
+pub const START_CYCLE: Code = Code("E0607");
+/// More start conditions than states.
+pub const INITIAL_OVERDETERMINED: Code = Code("E0608");
+/// A parameter with two values.
+pub const PARAMETER_TWICE: Code = Code("E0609");

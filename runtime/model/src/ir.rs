@@ -298,7 +298,7 @@ pub enum MathFn {
 }
 
 /// What defines an SSA value.
-#[derive(Clone, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Op {
     /// A constant, by its bits (so that −0 and NaN compare as stored).
     ConstF(u64),

@@ -1,0 +1,389 @@
+//! From a flat system to a [`Program`]: relations and delays taken out, unknowns matched and ordered,
+//! slots given, kernels emitted.
+//!
+//! In: a [`System`] whose names and units are checked. Out: a `Program` without derivatives of its kernels
+//! (`twinml_model::passes` adds those). Errors: what does not balance, with the smallest set involved.
+
+mod delays;
+mod emit;
+mod kernels;
+mod layout;
+pub mod names;
+mod origins;
+mod relations;
+mod report;
+mod schema;
+mod start;
+
+use crate::diag::Diagnostics;
+use crate::flat::{Affine, Equation, Expr, Piece, Role, System};
+use crate::source::SourceMap;
+use crate::structural::order::Step;
+use crate::structural::problem::Atom;
+use crate::structural::{self, expr, sets};
+use emit::Emitter;
+use kernels::{Blocks, Slice};
+use layout::Layout;
+use origins::Origins;
+use relations::Relation;
+use rustc_hash::FxHashSet;
+use std::collections::BTreeSet;
+use twinml_model::ids::VarId;
+use twinml_model::ir::{Place, Space};
+use twinml_model::program::{self, Defaults, Program};
+use twinml_model::schema::Kind;
+
+/// What `check --explain` tells about the structure.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Structure {
+    /// Continuous states (slots).
+    pub states: u32,
+    /// Algebraic unknowns (slots).
+    pub algebraic: u32,
+    /// Event functions (slots).
+    pub events: u32,
+    /// Algebraic loops: number of equations in each, number of unknowns left after tearing, linear or not,
+    /// and the unknowns' names (some).
+    pub loops: Vec<LoopInfo>,
+    /// What was expanded, and why.
+    pub expanded: Vec<String>,
+}
+
+/// An algebraic loop.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LoopInfo {
+    /// Equations in the loop.
+    pub equations: u32,
+    /// Unknowns left for Newton's method.
+    pub unknowns: u32,
+    /// Whether all equations are linear in the unknowns.
+    pub linear: bool,
+    /// The first few unknowns.
+    pub names: Vec<String>,
+}
+
+/// A program with its structure told and its actions compiled.
+#[derive(Debug, Default)]
+pub struct Scheduled {
+    /// The program.
+    pub program: Program,
+    /// What `--explain` tells.
+    pub structure: Structure,
+    /// Scenario actions, in time order.
+    pub actions: Vec<program::Action>,
+}
+
+/// Schedules a system. `None` where the diagnostics say why not.
+pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics) -> Option<Scheduled> {
+    let written = system.vars.len();
+    let delayed = delays::extract(&mut system);
+    let varies = relations::continuous(&system);
+    let mut found = relations::extract(&mut system);
+    let mut initial = std::mem::take(&mut system.initial_equations);
+    for e in &mut initial {
+        relations::extract_in(e, &mut system, &varies, &mut found);
+    }
+    system.initial_equations = initial;
+    let system = system;
+    let layout = Layout::new(&system, &with_start(&system, &found));
+    let mut origins = Origins::new(sources);
+    let mut hist = 0;
+    for v in &delayed {
+        origins.history.insert(*v, hist);
+        hist += system.vars[v.index()].len;
+    }
+
+    let is_fixed = |e: &Expr| {
+        let mut fixed = !matches!(e, Expr::Num(x) if *x == 0.0);
+        expr::uses(e, &mut |u| fixed &= system.vars[u.var.index()].role == Role::Parameter);
+        fixed && !depends_on_time(e)
+    };
+    let mut atoms = Vec::new();
+    for (k, v) in system.vars.iter().enumerate() {
+        match v.role {
+            Role::State => atoms.push(Atom { var: VarId::new(k), der: true, len: v.len }),
+            Role::Unknown => atoms.push(Atom { var: VarId::new(k), der: false, len: v.len }),
+            _ => {}
+        }
+    }
+    let solved = match structural::solve(atoms, system.equations.clone(), &is_fixed) {
+        Ok(s) => s,
+        Err(unbalanced) => {
+            report::unbalanced(&unbalanced, &system, report::Phase::Simulation, diags);
+            return None;
+        }
+    };
+    if report::boolean_loops(&solved, &system, diags) {
+        return None;
+    }
+
+    let mut program = Program {
+        name: system.name.clone(),
+        tables: system.tables.clone(),
+        files: sources.files().map(|(_, f)| f.name.to_string()).collect(),
+        sizes: layout.sizes,
+        ..Program::default()
+    };
+    program.sizes.hist = hist;
+    program.sizes.root = found.iter().map(|r| r.len).sum();
+    program.defaults = defaults(&system, &layout);
+    program.params = start::params(&system, &layout, &mut origins, diags)?;
+
+    let mut blocks = Blocks::new(&system, &layout);
+    let (plan, problem) = (&solved.plan, &solved.problem);
+    let none = FxHashSet::default();
+    let ders = || problem.atoms.iter().filter(|a| a.der).map(|a| (a.var, true));
+    let everything = || problem.atoms.iter().map(|a| (a.var, a.der));
+
+    let mut em = Emitter::new("rhs", &system, &layout, &mut origins);
+    kernels::steps(&mut em, &mut blocks, 0, plan, problem, &Slice::of(plan, problem, ders()));
+    program.rhs = kernels::drop_unread(em.finish(), &none);
+
+    let mut em = Emitter::new("outputs", &system, &layout, &mut origins);
+    kernels::steps(&mut em, &mut blocks, 0, plan, problem, &Slice::of(plan, problem, everything()));
+    program.outputs = em.finish().kernel;
+
+    let mut em = Emitter::new("roots", &system, &layout, &mut origins);
+    let wanted = used(found.iter().map(|r| &r.root));
+    kernels::steps(&mut em, &mut blocks, 0, plan, problem, &Slice::of(plan, problem, wanted));
+    let mut first = 0;
+    for r in &found {
+        let origin = em.origin(r.span, &r.owner);
+        store_all(
+            &mut em,
+            &r.loops,
+            &r.root,
+            Place { space: Space::Root, at: moved(&r.element, first) },
+            origin,
+        );
+        first += r.len;
+    }
+    program.roots = kernels::drop_unread(em.finish(), &none);
+
+    let mut em = Emitter::new("update", &system, &layout, &mut origins);
+    let wanted = used(found.iter().map(|r| &r.fresh));
+    kernels::steps(&mut em, &mut blocks, 0, plan, problem, &Slice::of(plan, problem, wanted));
+    copy_discrete(&mut em, &system, &layout, written);
+    for r in &found {
+        let origin = em.origin(r.span, &r.owner);
+        let at = layout.value(r.var, &r.element).at;
+        store_all(&mut em, &r.loops, &r.fresh, Place { space: Space::Next, at }, origin);
+    }
+    program.update = kernels::drop_unread(em.finish(), &none);
+
+    let mut em = Emitter::new("history", &system, &layout, &mut origins);
+    let wanted: Vec<_> = delayed.iter().map(|v| (*v, false)).collect();
+    kernels::steps(&mut em, &mut blocks, 0, plan, problem, &Slice::of(plan, problem, wanted));
+    for v in &delayed {
+        let family = &system.vars[v.index()];
+        let base = em.with_origins(|o| o.history.get(v).copied().unwrap_or(0));
+        let l = crate::flat::Loop { index: twinml_model::ids::Index(0), lo: 0, hi: i64::from(family.len) };
+        let at = Affine::constant(0).plus(l.index, 1);
+        let origin = em.origin(family.span, "");
+        let place = Place { space: Space::Hist, at: moved(&at, base) };
+        store_all(&mut em, &[l], &Expr::Var(*v, at), place, origin);
+    }
+    program.history = em.finish().kernel;
+
+    program.initial = start::initial(&system, &layout, &mut blocks, &solved, &is_fixed, &mut origins, diags)?;
+
+    let mut root = 0;
+    for r in &found {
+        let origin = origins.add(r.span, &r.owner);
+        let disc = layout.home(r.var).1;
+        program.relations.push(program::Relation { kind: r.kind, disc, root, len: r.len, origin });
+        root += r.len;
+    }
+    program.blocks = blocks.list;
+    program.sizes.res = program.blocks.iter().map(|b| b.n).max().unwrap_or(0);
+    let actions = actions(&system, &layout, &mut origins);
+    program.schema = schema::schema(&system, &layout, &mut origins);
+    program.origins = origins.finish();
+    let structure = structure(&system, &solved, &program);
+    Some(Scheduled { program, structure, actions })
+}
+
+fn depends_on_time(e: &Expr) -> bool {
+    let mut any = matches!(e, Expr::Time | Expr::Delay(..));
+    expr::children(e, &mut |c| any |= depends_on_time(c));
+    any
+}
+
+fn moved(at: &Affine, by: u32) -> Affine {
+    Affine { base: at.base + i64::from(by), terms: at.terms.clone() }
+}
+
+fn used<'a>(exprs: impl Iterator<Item = &'a Expr>) -> Vec<kernels::Family> {
+    let mut all = Vec::new();
+    for e in exprs {
+        expr::uses(e, &mut |u| all.push((u.var, u.der)));
+    }
+    all
+}
+
+fn store_all(
+    em: &mut Emitter<'_>,
+    loops: &[crate::flat::Loop],
+    e: &Expr,
+    place: Place,
+    origin: twinml_model::ids::OriginId,
+) {
+    em.nest(loops, false, &mut |em| {
+        let value = em.expr(e);
+        em.store(place.clone(), value, origin);
+    });
+}
+
+/// `Next = Disc` for what equations do not change.
+fn copy_discrete(em: &mut Emitter<'_>, system: &System, layout: &Layout, written: usize) {
+    for (k, v) in system.vars.iter().enumerate().take(written) {
+        if v.role != Role::Discrete {
+            continue;
+        }
+        let var = VarId::new(k);
+        let l = crate::flat::Loop { index: twinml_model::ids::Index(0), lo: 0, hi: i64::from(v.len) };
+        let at = Affine::constant(0).plus(l.index, 1);
+        let place = Place { space: Space::Next, at: layout.value(var, &at).at };
+        let origin = em.origin(v.span, "");
+        store_all(em, &[l], &Expr::Var(var, at), place, origin);
+    }
+}
+
+/// Families whose start values are read somewhere.
+fn with_start(system: &System, relations: &[Relation]) -> Vec<VarId> {
+    let mut found = BTreeSet::new();
+    let mut see = |e: &Expr| starts(e, &mut found);
+    for e in system.equations.iter().chain(&system.initial_equations) {
+        see(&e.left);
+        see(&e.right);
+    }
+    for r in relations {
+        see(&r.root);
+        see(&r.fresh);
+    }
+    for piece in system.vars.iter().flat_map(|v| v.value.iter().chain(&v.guess)) {
+        see(&piece.expr);
+    }
+    for (_, piece) in system.actions.iter().flat_map(|a| &a.assigns) {
+        see(&piece.expr);
+    }
+    found.into_iter().filter(|v| system.vars[v.index()].role != Role::Parameter).collect()
+}
+
+fn starts(e: &Expr, found: &mut BTreeSet<VarId>) {
+    if let Expr::Start(v, _) = e {
+        found.insert(*v);
+    }
+    expr::children(e, &mut |c| starts(c, found));
+}
+
+/// The number that a formula is, where it is one.
+fn literal(e: &Expr) -> Option<f64> {
+    match e {
+        Expr::Num(x) => Some(*x),
+        Expr::Bool(b) => Some(f64::from(u8::from(*b))),
+        Expr::Un(crate::flat::UnOp::Neg, a) => literal(a).map(|x| -x),
+        _ => None,
+    }
+}
+
+/// Writes a literal to every element of a piece.
+fn fill(slots: &mut [f64], base: u32, piece: &Piece, x: f64) {
+    if let Some(sets) = sets::image(&piece.element, &piece.loops, 1 << 24) {
+        for at in sets.iter().flat_map(sets::Progression::iter) {
+            if let Some(slot) = usize::try_from(at + i64::from(base)).ok().and_then(|k| slots.get_mut(k)) {
+                *slot = x;
+            }
+        }
+    }
+}
+
+fn defaults(system: &System, layout: &Layout) -> Defaults {
+    let zeros = |n: u32| vec![0.0; n as usize];
+    let s = &layout.sizes;
+    let mut d = Defaults {
+        param: zeros(s.param),
+        input: zeros(s.input),
+        disc: zeros(s.disc),
+        var: zeros(s.var),
+        state: zeros(s.state),
+    };
+    for (k, v) in system.vars.iter().enumerate() {
+        let (_, base) = layout.home(VarId::new(k));
+        let slots = match v.role {
+            Role::Parameter => &mut d.param,
+            Role::Input => &mut d.input,
+            Role::Discrete => &mut d.disc,
+            Role::State => &mut d.state,
+            Role::Unknown => &mut d.var,
+        };
+        for piece in v.guess.iter().chain(&v.value) {
+            if let Some(x) = literal(&piece.expr) {
+                fill(slots, base, piece, x);
+            }
+        }
+    }
+    d
+}
+
+fn actions(system: &System, layout: &Layout, origins: &mut Origins) -> Vec<program::Action> {
+    let mut out = Vec::new();
+    for (k, a) in system.actions.iter().enumerate() {
+        let mut em = Emitter::new(&format!("action{k}"), system, layout, origins);
+        let origin = em.origin(a.span, "");
+        // All right sides see the values before the action; then all are written.
+        for (var, piece) in &a.assigns {
+            let place = layout.value(*var, &piece.element);
+            store_all(&mut em, &piece.loops, &piece.expr, place, origin);
+        }
+        out.push(program::Action { time_ns: a.time_ns, kernel: em.finish().kernel, origin });
+    }
+    out
+}
+
+fn structure(system: &System, solved: &structural::Solved, program: &Program) -> Structure {
+    let mut s = Structure {
+        states: program.sizes.state,
+        algebraic: program.sizes.var,
+        events: program.sizes.root,
+        ..Structure::default()
+    };
+    for step in &solved.plan.steps {
+        if let Step::Block(b) = step {
+            let names = b
+                .unknowns
+                .iter()
+                .take(5)
+                .map(|(atom, set)| {
+                    let a = solved.problem.atoms[atom.0 as usize];
+                    let v = &system.vars[a.var.index()];
+                    let name = if set.count > 1 { names::family(v) } else { names::element(&v.path, set.lo) };
+                    if a.der { format!("der({name})") } else { name }
+                })
+                .collect();
+            let count = |e: &Equation| sets::points(&e.loops);
+            let equations: i64 = b.equations.iter().map(|&e| count(&solved.problem.equations[e])).sum();
+            let unknowns: i64 = b.unknowns.iter().map(|(_, set)| set.count).sum();
+            s.loops.push(LoopInfo {
+                equations: equations as u32,
+                unknowns: unknowns as u32,
+                linear: b.linear,
+                names,
+            });
+        }
+    }
+    s.expanded = system.expanded.iter().map(|(_, why)| why.clone()).collect();
+    if solved.expanded {
+        s.expanded.push(
+            "all loops of the equations: a family could not be matched as a whole, since one of its \
+             equations determines different unknowns at different places"
+                .to_owned(),
+        );
+    }
+    s
+}
+
+/// Whether a family's slots hold truth values.
+fn is_bool(system: &System, var: VarId) -> bool {
+    system.vars[var.index()].kind == Kind::Bool
+}

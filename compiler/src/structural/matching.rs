@@ -1,0 +1,142 @@
+//! Which equation determines which unknown: a perfect matching of equation families and unknowns.
+//!
+//! A family is matched as a whole to one of its uses; boundaries that a model splits (`T[0] = …`,
+//! `for i in 1..n { T[i] = … }`) are different families that own different elements of one unknown.
+//! Augmenting paths (Kuhn 1955) run over families; where a use would displace more than one other
+//! family, the path search gives up on it and the caller expands the loops.
+
+use super::problem::{AtomId, Problem};
+use super::sets::{Owners, Progression, points};
+use std::collections::VecDeque;
+
+/// A matching: each equation's unknown, as the number of a use in [`Problem::refs`].
+#[derive(Debug, Clone)]
+pub struct Matching {
+    /// By equation: the use that it is solved for.
+    pub chosen: Vec<Option<usize>>,
+    /// By unknown: which equation determines which elements.
+    pub owners: Vec<Owners>,
+}
+
+impl Matching {
+    /// Finds a matching of as many equations as possible.
+    pub fn find(p: &Problem) -> Matching {
+        let mut m =
+            Matching { chosen: vec![None; p.equations.len()], owners: vec![Owners::new(); p.atoms.len()] };
+        // What is written as a definition is meant as one, and derivatives come first among the rest.
+        let mut rest = Vec::new();
+        for eq in 0..p.equations.len() {
+            let explicit = p.explicit(eq).and_then(|(atom, at)| {
+                let k = p.refs[eq].iter().position(|r| r.matchable && r.atom == atom && r.at == *at)?;
+                let alone = p.refs[eq].iter().enumerate().all(|(j, r)| {
+                    j == k
+                        || r.atom != atom
+                        || !r.cover.iter().any(|s| p.refs[eq][k].cover.iter().any(|q| q.meets(s)))
+                });
+                alone.then_some(k)
+            });
+            match explicit {
+                Some(k) if m.free(p, eq, k) => m.assign(p, eq, k),
+                _ => rest.push(eq),
+            }
+        }
+        rest.sort_by_key(|&eq| (p.refs[eq].iter().filter(|r| r.matchable).count(), eq));
+        let mut hard = Vec::new();
+        for eq in rest {
+            let candidates = || (0..p.refs[eq].len()).filter(|&k| p.refs[eq][k].matchable);
+            let free = candidates()
+                .find(|&k| p.atoms[p.refs[eq][k].atom.0 as usize].der && m.free(p, eq, k))
+                .or_else(|| candidates().find(|&k| m.free(p, eq, k)));
+            match free {
+                Some(k) => m.assign(p, eq, k),
+                None => hard.push(eq),
+            }
+        }
+        for eq in hard {
+            m.augment(p, eq);
+        }
+        m
+    }
+
+    /// Whether every equation has an unknown and every unknown an equation.
+    pub fn is_perfect(&self, p: &Problem) -> bool {
+        let have: i64 = p.equations.iter().map(|e| points(&e.loops)).sum();
+        let want: i64 = p.atoms.iter().map(|a| i64::from(a.len)).sum();
+        have == want && self.unmatched().next().is_none()
+    }
+
+    /// Equations without an unknown.
+    pub fn unmatched(&self) -> impl Iterator<Item = usize> {
+        self.chosen.iter().enumerate().filter(|(_, c)| c.is_none()).map(|(e, _)| e)
+    }
+
+    /// The elements that an equation determines.
+    pub fn image<'a>(&self, p: &'a Problem, eq: usize) -> Option<(AtomId, &'a [Progression])> {
+        let r = &p.refs[eq][self.chosen[eq]?];
+        Some((r.atom, &r.cover))
+    }
+
+    fn free(&self, p: &Problem, eq: usize, k: usize) -> bool {
+        let r = &p.refs[eq][k];
+        inside(&r.cover, p.atoms[r.atom.0 as usize].len)
+            && self.owners[r.atom.0 as usize].within(&r.cover).is_empty()
+    }
+
+    fn assign(&mut self, p: &Problem, eq: usize, k: usize) {
+        let r = &p.refs[eq][k];
+        let atom = r.atom.0 as usize;
+        self.owners[atom].give(&r.cover, eq as u32, p.atoms[atom].len);
+        self.chosen[eq] = Some(k);
+    }
+
+    fn unassign(&mut self, p: &Problem, eq: usize) {
+        if let Some(k) = self.chosen[eq].take() {
+            let r = &p.refs[eq][k];
+            self.owners[r.atom.0 as usize].take(&r.cover, eq as u32);
+        }
+    }
+
+    /// Breadth-first search for a path of displacements that ends at free elements.
+    fn augment(&mut self, p: &Problem, start: usize) {
+        let mut from: Vec<Option<(usize, usize)>> = vec![None; p.equations.len()]; // (displacer, its use)
+        let mut seen = vec![false; p.equations.len()];
+        seen[start] = true;
+        let mut queue = VecDeque::from([start]);
+        while let Some(eq) = queue.pop_front() {
+            for k in (0..p.refs[eq].len()).filter(|&k| p.refs[eq][k].matchable) {
+                let r = &p.refs[eq][k];
+                if !inside(&r.cover, p.atoms[r.atom.0 as usize].len) || self.chosen[eq] == Some(k) {
+                    continue;
+                }
+                let mut owners = self.owners[r.atom.0 as usize].within(&r.cover);
+                owners.retain(|&o| o as usize != eq);
+                match owners[..] {
+                    [] => {
+                        self.shift(p, eq, k, &from);
+                        return;
+                    }
+                    [owner] if !seen[owner as usize] => {
+                        seen[owner as usize] = true;
+                        from[owner as usize] = Some((eq, k));
+                        queue.push_back(owner as usize);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn shift(&mut self, p: &Problem, mut eq: usize, mut k: usize, from: &[Option<(usize, usize)>]) {
+        loop {
+            self.unassign(p, eq);
+            let displaced = from[eq];
+            self.assign(p, eq, k);
+            let Some((displacer, its)) = displaced else { return };
+            (eq, k) = (displacer, its);
+        }
+    }
+}
+
+fn inside(set: &[Progression], len: u32) -> bool {
+    set.iter().all(|s| s.lo >= 0 && s.last() < i64::from(len))
+}

@@ -1,0 +1,75 @@
+//! Structural analysis: which equation determines what, in which order, in which loops.
+//!
+//! In: a [`crate::flat::System`]'s equations and the unknowns among its families. Out: a [`order::Plan`].
+//! Works on families with index ranges; expands loops to single equations only where families cannot be
+//! matched as wholes, and says so.
+
+pub mod diagnose;
+pub mod expr;
+pub mod isolate;
+pub mod matching;
+pub mod order;
+pub mod print;
+pub mod problem;
+pub mod sets;
+pub mod tearing;
+
+use crate::flat::Equation;
+use matching::Matching;
+use order::{Divisor, Plan};
+use problem::{Atom, Problem};
+
+/// A problem that is matched and ordered.
+#[derive(Debug)]
+pub struct Solved {
+    /// The problem; expanded where that was needed.
+    pub problem: Problem,
+    /// The order of computation.
+    pub plan: Plan,
+    /// Equations (of the problem as given) whose loops were written out.
+    pub expanded: bool,
+}
+
+/// More single equations than this are not written out.
+const EXPANSION_LIMIT: i64 = 4_000_000;
+
+/// Matches and orders `equations` for `atoms`.
+///
+/// # Errors
+/// The matching that could be found, for [`diagnose`], where unknowns and equations do not balance.
+pub fn solve(
+    atoms: Vec<Atom>,
+    equations: Vec<Equation>,
+    divisor: Divisor<'_>,
+) -> Result<Solved, Box<Unbalanced>> {
+    let problem = Problem::new(atoms, equations);
+    let matching = Matching::find(&problem);
+    if matching.is_perfect(&problem) {
+        let plan = order::order(&problem, &matching, divisor);
+        return Ok(Solved { problem, plan, expanded: false });
+    }
+    let size: i64 = problem.equations.iter().map(|e| sets::points(&e.loops)).sum();
+    let loops = problem.equations.iter().any(|e| !e.loops.is_empty());
+    if !loops || size > EXPANSION_LIMIT {
+        return Err(Box::new(Unbalanced { problem, matching }));
+    }
+    let problem = problem.expanded();
+    let matching = Matching::find(&problem);
+    if matching.is_perfect(&problem) {
+        let plan = order::order(&problem, &matching, divisor);
+        return Ok(Solved { problem, plan, expanded: true });
+    }
+    Err(Box::new(Unbalanced { problem, matching }))
+}
+
+/// What could be matched of a problem that does not balance.
+#[derive(Debug)]
+pub struct Unbalanced {
+    /// The problem, written out where that was possible.
+    pub problem: Problem,
+    /// As much as could be matched.
+    pub matching: Matching,
+}
+
+#[cfg(test)]
+mod tests;

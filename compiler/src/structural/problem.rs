@@ -1,0 +1,155 @@
+//! Equations and the unknowns that they determine, as families.
+
+use super::expr::{self, Use};
+use super::sets::{self, Progression};
+use crate::flat::{Affine, Equation, Expr, Loop};
+use rustc_hash::FxHashMap;
+use twinml_model::ids::VarId;
+
+/// An unknown: the values or the derivatives of a family.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct AtomId(pub u32);
+
+/// What an [`AtomId`] stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Atom {
+    /// The family.
+    pub var: VarId,
+    /// Its derivatives instead of its values.
+    pub der: bool,
+    /// Number of elements.
+    pub len: u32,
+}
+
+/// A use of an unknown in an equation.
+#[derive(Clone, Debug)]
+pub struct Ref {
+    /// Which unknown.
+    pub atom: AtomId,
+    /// The element, affine in the equation's loops (and in those of reductions).
+    pub at: Affine,
+    /// All elements touched over all loops; may contain more than are really touched.
+    pub cover: Vec<Progression>,
+    /// Whether the equation may be solved for this use: one element for each point of the loops, all
+    /// different.
+    pub matchable: bool,
+}
+
+/// Equations in unknowns.
+#[derive(Debug)]
+pub struct Problem {
+    /// The unknowns.
+    pub atoms: Vec<Atom>,
+    atom_of: FxHashMap<(VarId, bool), AtomId>,
+    /// The equations.
+    pub equations: Vec<Equation>,
+    /// Uses of unknowns by equation, each different use once, in reading order.
+    pub refs: Vec<Vec<Ref>>,
+}
+
+/// More progressions than this are not tracked; the reference then is no candidate for matching.
+const SET_LIMIT: usize = 1 << 20;
+
+impl Problem {
+    /// Collects the uses of `atoms` in `equations`.
+    pub fn new(atoms: Vec<Atom>, equations: Vec<Equation>) -> Problem {
+        let mut atom_of = FxHashMap::default();
+        for (k, a) in (0u32..).zip(&atoms) {
+            atom_of.insert((a.var, a.der), AtomId(k));
+        }
+        let mut problem =
+            Problem { atoms, atom_of, refs: Vec::with_capacity(equations.len()), equations: Vec::new() };
+        problem.refs = equations.iter().map(|e| problem.collect(e)).collect();
+        problem.equations = equations;
+        problem
+    }
+
+    /// The unknown that a use names, if it is one.
+    pub fn atom(&self, var: VarId, der: bool) -> Option<AtomId> {
+        self.atom_of.get(&(var, der)).copied()
+    }
+
+    fn collect(&self, e: &Equation) -> Vec<Ref> {
+        let mut refs: Vec<Ref> = Vec::new();
+        let mut see = |u: Use| {
+            let Some(atom) = self.atom(u.var, u.der) else { return };
+            let plain = u.inner.is_empty() && u.dynamic.is_none();
+            if plain && refs.iter().any(|r| r.atom == atom && r.matchable && r.at == u.at) {
+                return;
+            }
+            let image = if plain { sets::image(&u.at, &e.loops, SET_LIMIT) } else { None };
+            let matchable = image.is_some();
+            let cover = image.unwrap_or_else(|| cover(&u, &e.loops));
+            refs.push(Ref { atom, at: u.at, cover, matchable });
+        };
+        expr::uses(&e.left, &mut see);
+        expr::uses(&e.right, &mut see);
+        refs
+    }
+
+    /// The unknown that the equation's left side is, where it is nothing else.
+    pub fn explicit(&self, eq: usize) -> Option<(AtomId, &Affine)> {
+        match &self.equations[eq].left {
+            Expr::Var(v, at) => Some((self.atom(*v, false)?, at)),
+            Expr::Der(v, at) => Some((self.atom(*v, true)?, at)),
+            _ => None,
+        }
+    }
+
+    /// Every loop of every equation written out: one scalar equation a point, in order.
+    pub fn expanded(&self) -> Problem {
+        let equations = self.equations.iter().flat_map(expand).collect();
+        Problem::new(self.atoms.clone(), equations)
+    }
+}
+
+/// All elements that a use may touch: exact where the reference is injective, otherwise the interval.
+fn cover(u: &Use, loops: &[Loop]) -> Vec<Progression> {
+    let mut all: Vec<Loop> = loops.iter().chain(&u.inner).copied().collect();
+    all.retain(|l| u.at.terms.iter().any(|t| t.0 == l.index));
+    if sets::points(&all) == 0 {
+        return Vec::new();
+    }
+    let extra = u.dynamic.map_or(Progression::one(0), |(len, stride)| Progression {
+        lo: if stride < 0 { stride * (i64::from(len) - 1) } else { 0 },
+        step: stride.abs().max(1),
+        count: i64::from(len).max(1),
+    });
+    if extra.count == 1
+        && let Some(sets) = sets::image(&u.at, &all, 1 << 12)
+    {
+        return sets;
+    }
+    let (mut lo, mut hi) = (u.at.base + extra.lo, u.at.base + extra.last());
+    for &(index, stride) in &u.at.terms {
+        if let Some(l) = all.iter().find(|l| l.index == index) {
+            let (a, b) = (stride * l.lo, stride * (l.hi - 1));
+            lo += a.min(b);
+            hi += a.max(b);
+        }
+    }
+    let step =
+        u.at.terms.iter().fold(if extra.count > 1 { extra.step } else { 0 }, |g, t| gcd(g, t.1.abs())).max(1);
+    vec![Progression { lo, step, count: (hi - lo) / step + 1 }]
+}
+
+fn gcd(a: i64, b: i64) -> i64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// The equations of a family, one a point of its loops.
+pub fn expand(e: &Equation) -> Vec<Equation> {
+    let Some((first, rest)) = e.loops.split_first() else { return vec![e.clone()] };
+    (first.lo..first.hi)
+        .flat_map(|k| {
+            let by = Affine::constant(k);
+            expand(&Equation {
+                loops: rest.to_vec(),
+                left: expr::substitute_index(&e.left, first.index, &by),
+                right: expr::substitute_index(&e.right, first.index, &by),
+                span: e.span,
+                owner: e.owner.clone(),
+            })
+        })
+        .collect()
+}
