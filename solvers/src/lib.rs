@@ -8,6 +8,8 @@
 //! integrator), never calls a transcendental function of the platform (step control must give the
 //! same bits everywhere) and never steps beyond the stop time it was given.
 
+#![allow(clippy::needless_range_loop, reason = "one index runs over several vectors and a matrix")]
+
 pub mod control;
 pub mod error;
 pub mod integrator;

@@ -1,8 +1,9 @@
-//! Dense LU with partial pivoting, by columns.
+//! Dense LU with partial pivoting, by columns; unrolled for up to six unknowns.
 
 use super::Singular;
+use crate::system::Pattern;
 
-/// `P·A = L·U`, stored over `A` by columns.
+/// `P·A = L·U`, stored over `A` by columns; row exchanges are not applied to columns already done.
 #[derive(Clone, Debug)]
 pub(super) struct DenseLu {
     n: usize,
@@ -16,12 +17,123 @@ impl DenseLu {
         DenseLu { n, a: vec![0.0; n * n], pivots: vec![0; n], inv: vec![0.0; n] }
     }
 
-    /// The matrix to fill before `factor`, by columns.
-    pub(super) fn matrix(&mut self) -> &mut [f64] {
-        &mut self.a
+    /// The matrix `α·I + β·J`.
+    pub(super) fn fill(&mut self, pattern: &Pattern, alpha: f64, beta: f64, jac: &[f64]) {
+        let n = self.n;
+        if jac.len() == n * n {
+            for (a, j) in self.a.iter_mut().zip(jac) {
+                *a = beta * j;
+            }
+            for j in 0..n {
+                self.a[j * n + j] += alpha;
+            }
+            return;
+        }
+        self.a.fill(0.0);
+        for j in 0..n {
+            let col = &mut self.a[j * n..(j + 1) * n];
+            for k in pattern.col_ptr()[j]..pattern.col_ptr()[j + 1] {
+                col[pattern.rows()[k]] = beta * jac[k];
+            }
+            col[j] += alpha;
+        }
     }
 
     pub(super) fn factor(&mut self) -> Result<(), Singular> {
+        match self.n {
+            1 => self.factor_small::<1>(),
+            2 => self.factor_small::<2>(),
+            3 => self.factor_small::<3>(),
+            4 => self.factor_small::<4>(),
+            5 => self.factor_small::<5>(),
+            6 => self.factor_small::<6>(),
+            _ => self.factor_any(),
+        }
+    }
+
+    pub(super) fn solve(&self, b: &mut [f64]) {
+        match self.n {
+            1 => self.solve_small::<1>(b),
+            2 => self.solve_small::<2>(b),
+            3 => self.solve_small::<3>(b),
+            4 => self.solve_small::<4>(b),
+            5 => self.solve_small::<5>(b),
+            6 => self.solve_small::<6>(b),
+            _ => self.solve_any(b),
+        }
+    }
+
+    #[inline(always)]
+    fn factor_small<const N: usize>(&mut self) -> Result<(), Singular> {
+        let (cols, _) = self.a.as_chunks_mut::<N>();
+        let (Ok(a), Ok(pivots), Ok(inv)) = (
+            <&mut [[f64; N]; N]>::try_from(cols),
+            <&mut [usize; N]>::try_from(&mut self.pivots[..]),
+            <&mut [f64; N]>::try_from(&mut self.inv[..]),
+        ) else {
+            return Err(Singular { column: N });
+        };
+        for k in 0..N {
+            let mut p = k;
+            let mut max = a[k][k].abs();
+            for i in k + 1..N {
+                if a[k][i].abs() > max {
+                    max = a[k][i].abs();
+                    p = i;
+                }
+            }
+            if !(max > 0.0 && max.is_finite()) {
+                return Err(Singular { column: k });
+            }
+            pivots[k] = p;
+            if p != k {
+                for column in a.iter_mut().skip(k) {
+                    column.swap(k, p);
+                }
+            }
+            let r = 1.0 / a[k][k];
+            inv[k] = r;
+            for i in k + 1..N {
+                a[k][i] *= r;
+            }
+            for j in k + 1..N {
+                let u = a[j][k];
+                for i in k + 1..N {
+                    a[j][i] -= a[k][i] * u;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn solve_small<const N: usize>(&self, b: &mut [f64]) {
+        let (cols, _) = self.a.as_chunks::<N>();
+        let (Ok(a), Ok(pivots), Ok(inv), Ok(out)) = (
+            <&[[f64; N]; N]>::try_from(cols),
+            <&[usize; N]>::try_from(&self.pivots[..]),
+            <&[f64; N]>::try_from(&self.inv[..]),
+            <&mut [f64; N]>::try_from(b),
+        ) else {
+            return;
+        };
+        let mut x = *out;
+        for k in 0..N {
+            x.swap(k, pivots[k]);
+            for i in k + 1..N {
+                x[i] -= a[k][i] * x[k];
+            }
+        }
+        for k in (0..N).rev() {
+            x[k] *= inv[k];
+            for i in 0..k {
+                x[i] -= a[k][i] * x[k];
+            }
+        }
+        *out = x;
+    }
+
+    fn factor_any(&mut self) -> Result<(), Singular> {
         let n = self.n;
         for k in 0..n {
             let (left, right) = self.a.split_at_mut((k + 1) * n);
@@ -58,7 +170,7 @@ impl DenseLu {
         Ok(())
     }
 
-    pub(super) fn solve(&self, b: &mut [f64]) {
+    fn solve_any(&self, b: &mut [f64]) {
         let n = self.n;
         for k in 0..n {
             b.swap(k, self.pivots[k]);

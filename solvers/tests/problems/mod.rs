@@ -137,4 +137,10 @@ impl Problem {
         }
         worst
     }
+
+    /// The largest `|error| / (|reference| + scale)`.
+    pub fn error_scaled(&self, x: &[f64], scale: f64) -> f64 {
+        let each = x.iter().zip(&self.reference).filter(|(_, r)| !r.is_nan());
+        each.map(|(a, r)| (a - r).abs() / (r.abs() + scale)).fold(0.0, f64::max)
+    }
 }

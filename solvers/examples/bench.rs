@@ -1,0 +1,48 @@
+//! Times single solves of small stiff problems: `bench PROBLEM METHOD RTOL ATOL REPEATS`. Prints the best
+//! time, the work and the error, in the words of the CVODE bench beside it.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a tool")]
+
+#[path = "../tests/problems/mod.rs"]
+mod problems;
+
+use problems::classic;
+use std::time::Instant;
+use twinml_solvers::integrator::{Method, Options, Tolerances, make};
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [name, method, rtol, atol, repeats] = &args[..] else {
+        println!("bench PROBLEM METHOD RTOL ATOL REPEATS");
+        return;
+    };
+    let method = Method::from_name(method).expect("a method");
+    let (rtol, atol): (f64, f64) = (rtol.parse().unwrap(), atol.parse().unwrap());
+    let mut p = match name.as_str() {
+        "rob" => classic::robertson_long(),
+        name => classic::all().into_iter().find(|p| p.name.starts_with(name)).expect("a problem"),
+    };
+    let options = Options { tolerances: Tolerances::uniform(rtol, atol), ..Options::default() };
+    let mut best = f64::INFINITY;
+    let mut report = String::new();
+    for _ in 0..repeats.parse().unwrap() {
+        let start = Instant::now();
+        let mut i = make(method, &options).unwrap();
+        i.start(&mut *p.sys, p.t0, &p.x0, p.t1).unwrap();
+        while i.t() < p.t1 {
+            i.step(&mut *p.sys).unwrap();
+        }
+        best = best.min(start.elapsed().as_secs_f64());
+        let s = i.stats();
+        report = format!(
+            "steps {} rejected {} rhs {} jac {} factor {} solves {} max scaled rel err {:.1e}",
+            s.steps,
+            s.rejected,
+            s.rhs,
+            s.jac,
+            s.factorizations,
+            s.solves,
+            p.error_scaled(i.x(), atol / rtol),
+        );
+    }
+    println!("{} {name} rtol={rtol:.0e}: {:.1} us  {report}", method.name(), best * 1e6);
+}
