@@ -1,2 +1,81 @@
-//! The project chores.
-fn main() {}
+//! The project's chores: `cargo xtask ci` is exactly what CI runs.
+//!
+//! In: a checkout. Out: an exit code and the tools' own output. Never changes a source file, except
+//! `bless`, which rewrites expectations.
+
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a command-line tool for developers")]
+
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+const HELP: &str = "\
+cargo xtask ci            everything that CI runs
+cargo xtask ci --quick    formatting, lints and the unit tests of the core: under a minute
+cargo xtask bless         run the tests and take what they print as the new expectations
+cargo xtask fuzz [SECS]   coverage-guided fuzzing of each target (default 60 s each)
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let ok = match words[..] {
+        ["ci"] => ci(),
+        ["ci", "--quick"] => quick(),
+        ["bless"] => bless(),
+        ["fuzz"] => fuzz("60"),
+        ["fuzz", seconds] => fuzz(seconds),
+        _ => {
+            eprint!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs a command and says what it took.
+fn step(name: &str, program: &str, args: &[&str], envs: &[(&str, &str)]) -> bool {
+    eprintln!("── {name}");
+    let begun = Instant::now();
+    let status = Command::new(program).args(args).envs(envs.iter().copied()).status();
+    let ok = match status {
+        Ok(s) => s.success(),
+        Err(e) => {
+            eprintln!("   {program}: {e}");
+            false
+        }
+    };
+    eprintln!("   {} in {:.1} s", if ok { "ok" } else { "FAILED" }, begun.elapsed().as_secs_f64());
+    ok
+}
+
+fn cargo(name: &str, args: &[&str]) -> bool {
+    step(name, env!("CARGO"), args, &[])
+}
+
+const CLIPPY: &[&str] = &["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"];
+
+/// What CI runs. One profile, one feature set: everything is built once.
+fn ci() -> bool {
+    cargo("formatting", &["fmt", "--all", "--check"])
+        && cargo("lints", CLIPPY)
+        && cargo("tests", &["test", "--workspace", "--locked", "--no-fail-fast"])
+}
+
+fn quick() -> bool {
+    cargo("formatting", &["fmt", "--all", "--check"])
+        && cargo("lints", CLIPPY)
+        && cargo("unit tests", &["test", "--workspace", "--locked", "--lib", "--quiet"])
+}
+
+fn bless() -> bool {
+    step(
+        "tests, blessing",
+        env!("CARGO"),
+        &["test", "--workspace", "--no-fail-fast"],
+        &[("UPDATE_EXPECT", "1")],
+    )
+}
+
+fn fuzz(seconds: &str) -> bool {
+    step("fuzzing", "bash", &["tests/fuzz/run", seconds], &[])
+}

@@ -3,7 +3,7 @@
 
 use super::layout::Layout;
 use super::origins::Origins;
-use crate::flat::{self, Affine, BinOp, BoolOp, Expr, Fold, Loop, StepFn, System, UnOp};
+use crate::flat::{Affine, BinOp, BoolOp, Expr, Fold, Loop, StepFn, System, UnOp};
 use crate::source::Span;
 use crate::structural::order::Assignment;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -514,7 +514,7 @@ fn cost(e: &Expr) -> usize {
     let mut n = match e {
         Expr::Num(_) | Expr::Bool(_) | Expr::Index(_) | Expr::NoEvent(_) => 0,
         Expr::Math(..) => 8,
-        Expr::Bin(flat::BinOp::Pow, ..) => 6,
+        Expr::Bin(BinOp::Pow, ..) => 6,
         _ => 1,
     };
     crate::structural::expr::children(e, &mut |c| n += cost(c));

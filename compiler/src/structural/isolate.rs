@@ -206,7 +206,7 @@ pub fn div(a: Expr, b: Expr) -> Expr {
     match (a, b) {
         (a, b) if is_one(&b) => a,
         (a, b) if is_zero(&a) && !is_zero(&b) => Expr::Num(0.0),
-        (a, Expr::Num(x)) if x == -1.0 => neg(a),
+        (a, Expr::Num(-1.0)) => neg(a),
         (a, b) => Expr::Bin(BinOp::Div, Box::new(a), Box::new(b)),
     }
 }

@@ -146,6 +146,12 @@ pub enum Owners {
 /// Above this many progressions a family is tracked element by element.
 const SPARSE_LIMIT: usize = 24;
 
+impl Default for Owners {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Owners {
     /// Nobody owns anything.
     pub fn new() -> Self {

@@ -2,12 +2,13 @@
 
 use super::problem::Atom;
 use super::{Solved, print, solve};
-use crate::flat::{Role, read};
+use crate::flat::Role;
+use crate::flat::read::read;
 use expect_test::{Expect, expect};
 use twinml_model::ids::VarId;
 
 fn solved(text: &str) -> (crate::flat::System, Result<Solved, String>) {
-    let system = read::read(text).unwrap_or_else(|e| panic!("{e}"));
+    let system = read(text).unwrap_or_else(|e| panic!("{e}"));
     let mut atoms = Vec::new();
     for (k, v) in system.vars.iter().enumerate() {
         match v.role {
