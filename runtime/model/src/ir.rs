@@ -89,6 +89,12 @@ impl Space {
         })
     }
 
+    /// Whether it holds directional derivatives.
+    #[must_use]
+    pub fn is_tangent(self) -> bool {
+        self as u8 >= Space::TTime as u8
+    }
+
     /// The name in the printed form.
     #[must_use]
     pub fn name(self) -> &'static str {

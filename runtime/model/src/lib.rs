@@ -9,8 +9,10 @@
 pub mod dimension;
 pub mod host;
 pub mod ids;
+pub mod interp;
 pub mod ir;
 pub mod math;
 pub mod passes;
 pub mod program;
 pub mod schema;
+pub mod verify;
