@@ -3,12 +3,15 @@
 use super::OptLevel;
 use super::effects::Effects;
 use super::frame::Entry;
-use super::lower::{Callee, Context, Linker, Lower, Style, Values, function_signature, kernel_signature};
+use super::lower::{
+    Callee, Context, Linker, Lower, Style, Values, function_signature, kernel_signature, rare_signature,
+};
 use super::plan::{self, Cuts, PieceId, Segment};
 use super::target::{Effort, isa};
 use crate::error::JitError;
+use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{self, FuncRef, LibCall, UserFuncName};
-use cranelift_codegen::isa::OwnedTargetIsa;
+use cranelift_codegen::isa::{OwnedTargetIsa, TargetIsa};
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
 use cranelift_jit::{JITBuilder, JITModule};
 use cranelift_module::{FuncId as CodeId, Module};
@@ -35,6 +38,10 @@ pub(crate) struct Backend {
 /// Functions made with one effort; they call only one another.
 struct Unit {
     isa: OwnedTargetIsa,
+    /// Set where the optimiser runs first.
+    optimiser: Option<OwnedTargetIsa>,
+    /// Constants that code reads. Their words never move.
+    constants: Vec<Box<[u64]>>,
     module: Option<JITModule>,
     codegen: cranelift_codegen::Context,
     builder: FunctionBuilderContext,
@@ -228,6 +235,7 @@ impl Linker for Calls<'_> {
                 None => {
                     let sig = match callee {
                         Callee::Math(f) => function_signature(self.math(f), false),
+                        Callee::Rare(f) => rare_signature(self.math(f)),
                         Callee::Function(f) => {
                             let bad = || JitError::Function { code: String::new(), callee: f };
                             let function = self.program.functions.get(f.index()).ok_or_else(bad)?;
@@ -261,6 +269,8 @@ impl Unit {
     fn new(effort: Effort) -> Result<Self, JitError> {
         Ok(Self {
             isa: isa(effort)?,
+            optimiser: if effort == Effort::Full { Some(isa(Effort::Optimise)?) } else { None },
+            constants: Vec::new(),
             module: None,
             codegen: cranelift_codegen::Context::new(),
             builder: FunctionBuilderContext::new(),
@@ -330,8 +340,13 @@ impl Unit {
             pieces: &pieces,
             wanted: Vec::new(),
         };
-        let mut define =
-            Define { codegen: &mut self.codegen, builder: &mut self.builder, text: &mut self.text };
+        let mut define = Define {
+            codegen: &mut self.codegen,
+            builder: &mut self.builder,
+            optimiser: self.optimiser.as_deref(),
+            constants: &mut self.constants,
+            text: &mut self.text,
+        };
 
         let mut result = Ok(());
         if let Some(plan) = &plan {
@@ -355,6 +370,13 @@ impl Unit {
             while let Some(&(callee, id)) = calls.wanted.get(k) {
                 k += 1;
                 let (function, traps): (&Function, bool) = match callee {
+                    Callee::Rare(f) => {
+                        let function = crate::math::function(f);
+                        define.function(&mut calls, id, rare_signature(function), f.name(), |calls, b| {
+                            Lower::rare_body(&context, calls, b, f, function)
+                        })?;
+                        continue;
+                    }
                     Callee::Math(f) => (crate::math::function(f), false),
                     Callee::Function(f) => (&program.functions[f.index()], calls.traps(f)),
                     Callee::Piece(_) => continue,
@@ -390,6 +412,8 @@ impl Unit {
 struct Define<'a> {
     codegen: &'a mut cranelift_codegen::Context,
     builder: &'a mut FunctionBuilderContext,
+    optimiser: Option<&'a dyn TargetIsa>,
+    constants: &'a mut Vec<Box<[u64]>>,
     text: &'a mut Option<(String, String)>,
 }
 
@@ -410,6 +434,12 @@ impl Define<'_> {
             // Writing to a string cannot fail.
             let _ = writeln!(clif, "; {name}\n{}", self.codegen.func.display());
             self.codegen.set_disasm(true);
+        }
+        if let Some(optimiser) = self.optimiser {
+            self.codegen
+                .optimize(optimiser, &mut ControlPlane::default())
+                .map_err(|e| code_error(name, e))?;
+            self.constants.extend(super::constants::to_memory(&mut self.codegen.func));
         }
         calls.module.define_function(id, self.codegen).map_err(|e| code_error(name, e))?;
         if let Some((_, asm)) = self.text {

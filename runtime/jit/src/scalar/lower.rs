@@ -13,9 +13,10 @@ use super::known::{Known, Terms};
 use super::plan::{Cuts, PieceId, Plan, Segment};
 use crate::error::JitError;
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
-use cranelift_codegen::ir::types::{F64, I8, I32, I64};
+use cranelift_codegen::ir::types::{F64, F64X2, I8, I32, I64, I64X2};
 use cranelift_codegen::ir::{
     self, AbiParam, AliasRegionData, Block, FuncRef, InstBuilder, MemFlagsData, SigRef, Signature,
+    StackSlotData, StackSlotKind,
 };
 use cranelift_codegen::isa::{CallConv, TargetFrontendConfig};
 use cranelift_frontend::FunctionBuilder;
@@ -34,6 +35,8 @@ pub(crate) enum Callee {
     Function(FuncId),
     /// An elementary function.
     Math(MathFn),
+    /// The same, keeping all registers; the result goes to the address that is the last argument.
+    Rare(MathFn),
     /// A piece of the kernel being compiled.
     Piece(PieceId),
 }
@@ -98,6 +101,7 @@ enum Returns {
     Status,
     Result,
     ResultAndStatus,
+    Nothing,
 }
 
 /// The calling convention of all generated functions.
@@ -110,6 +114,17 @@ pub(crate) fn kernel_signature() -> Signature {
     let mut sig = Signature::new(convention());
     sig.params.push(AbiParam::new(I64));
     sig.returns.push(AbiParam::new(I32));
+    sig
+}
+
+/// Whether this machine has a calling convention that keeps all registers.
+pub(crate) const KEEPS_REGISTERS: bool = cfg!(all(target_arch = "x86_64", not(windows)));
+
+/// The signature of [`Callee::Rare`].
+pub(crate) fn rare_signature(function: &Function) -> Signature {
+    let mut sig = Signature::new(CallConv::PreserveAll);
+    sig.params.extend(function.params.iter().map(|&ty| AbiParam::new(clif_type(ty))));
+    sig.params.push(AbiParam::new(I64));
     sig
 }
 
@@ -168,6 +183,8 @@ pub(crate) struct Lower<'a, 'f> {
     references: FxHashMap<Callee, FuncRef>,
     signatures: FxHashMap<i32, SigRef>,
     result_type: ir::Type,
+    /// Where calls of rare code leave their result.
+    rare_slot: Option<ir::StackSlot>,
 }
 
 /// Loads per loop that are moved before it at most.
@@ -229,6 +246,7 @@ impl<'a, 'f> Lower<'a, 'f> {
             references: FxHashMap::default(),
             signatures: FxHashMap::default(),
             result_type: F64,
+            rare_slot: None,
             b,
         }
     }
@@ -316,6 +334,26 @@ impl<'a, 'f> Lower<'a, 'f> {
         Ok(())
     }
 
+    /// The body of [`Callee::Rare`].
+    pub fn rare_body(
+        context: &'a Context<'a>,
+        linker: &'a mut dyn Linker,
+        b: FunctionBuilder<'f>,
+        f: MathFn,
+        function: &'a Function,
+    ) -> Result<(), JitError> {
+        let mut lower = Self::new(context, linker, b, &function.code, Values::default(), Returns::Nothing);
+        lower.begin(false);
+        let callee = lower.reference(Callee::Math(f))?;
+        let Some((&out, args)) = lower.act.args.split_last() else { return Err(lower.misplaced()) };
+        let call = lower.b.ins().call(callee, args);
+        let x = lower.b.inst_results(call)[0];
+        lower.b.ins().store(MemFlagsData::trusted(), x, out, 0);
+        lower.b.ins().return_(&[]);
+        lower.finish();
+        Ok(())
+    }
+
     fn begin(&mut self, frame: bool) {
         let entry = self.b.create_block();
         self.b.append_block_params_for_function_params(entry);
@@ -354,7 +392,7 @@ impl<'a, 'f> Lower<'a, 'f> {
                     };
                     self.b.ins().return_(&[nothing, code]);
                 }
-                Returns::Status | Returns::Result => {
+                Returns::Status | Returns::Result | Returns::Nothing => {
                     self.b.ins().return_(&[code]);
                 }
             }
@@ -394,6 +432,12 @@ impl<'a, 'f> Lower<'a, 'f> {
             return Ok(self.load_word(*word, ty));
         }
         Err(self.bad_value(v))
+    }
+
+    /// Whether a value is at hand here: not every operand of a value that is, is (it may belong to another
+    /// piece, from which only the value itself crosses).
+    fn has(&self, v: Value) -> bool {
+        self.act.values.table.get(v.index()).is_some_and(|&(piece, _)| piece == self.piece)
     }
 
     fn get_as(&mut self, v: Value, ty: Ty) -> Result<ir::Value, JitError> {
@@ -804,23 +848,45 @@ impl<'a, 'f> Lower<'a, 'f> {
     }
 
     fn branch(&mut self, i: &If, cuts: Option<(&Cuts, &Cuts)>) -> Result<(), JitError> {
-        let cond = self.t(i.cond)?;
-        let (then, otherwise, after) = (self.b.create_block(), self.b.create_block(), self.b.create_block());
-        self.b.ins().brif(cond, then, &[], otherwise, &[]);
+        let negated = match self.act.kernel.values.get(i.cond.index()).map(|d| &d.op) {
+            Some(Op::Not(c)) if self.has(*c) => Some(*c),
+            _ => None,
+        };
+        let cond = self.t(negated.unwrap_or(i.cond))?;
+        let after = self.b.create_block();
         let mut params = Vec::with_capacity(i.results.len());
         for &(result, _, _) in &i.results {
             let data = self.act.kernel.values.get(result.index());
             let Some(data) = data else { return Err(self.bad_value(result)) };
             params.push(self.b.append_block_param(after, clif_type(data.ty)));
         }
+        // A side without code is an edge: its results are computed before the branch, where they can be
+        // shared with code after it.
+        let mut sides = [(after, Vec::new()), (after, Vec::new())];
+        for (side, region) in sides.iter_mut().zip([&i.then, &i.otherwise]) {
+            if !region.is_empty() {
+                side.0 = self.b.create_block();
+            }
+        }
+        for (k, side) in sides.iter_mut().enumerate() {
+            if side.0 == after {
+                side.1 = self.results(i, k == 0, &params)?;
+            }
+        }
+        let order = if negated.is_some() { [1, 0] } else { [0, 1] };
+        let [(a, a_args), (b, b_args)] = order.map(|k| (sides[k].0, &sides[k].1));
+        self.b.ins().brif(cond, a, a_args, b, b_args);
         // The shape of code that is seldom reached: nothing on the other side.
         let rare = i.otherwise.is_empty() && super::plan::region_weight(self.act.kernel, &i.then) >= RARE;
         if rare {
-            self.b.set_cold_block(then);
+            self.b.set_cold_block(sides[0].0);
         }
-        for (block, region, first) in [(then, &i.then, true), (otherwise, &i.otherwise, false)] {
-            self.b.switch_to_block(block);
-            if first
+        for (k, region) in [&i.then, &i.otherwise].into_iter().enumerate() {
+            if sides[k].0 == after {
+                continue;
+            }
+            self.b.switch_to_block(sides[k].0);
+            if k == 0
                 && rare
                 && let Some((f, result)) = self.act.math
                 && i.results.len() == 1
@@ -828,26 +894,16 @@ impl<'a, 'f> Lower<'a, 'f> {
             {
                 // An elementary function's rare side may just as well be the whole function, out of line:
                 // it takes the same side there.
-                let callee = self.reference(Callee::Math(f))?;
-                let call = self.b.ins().call(callee, &self.act.args.clone());
-                let x = self.b.inst_results(call)[0];
+                let x = self.rare(f)?;
                 self.b.ins().jump(after, &[x.into()]);
                 continue;
             }
             self.known.enter();
             match cuts {
-                Some((a, b)) => self.cut_region(region, if first { a } else { b })?,
+                Some(cuts) => self.cut_region(region, if k == 0 { cuts.0 } else { cuts.1 })?,
                 None => self.region(region)?,
             }
-            let mut args = Vec::with_capacity(params.len());
-            for (k, &(_, a, b)) in i.results.iter().enumerate() {
-                let v = if first { a } else { b };
-                let x = self.get(v)?;
-                if self.b.func.dfg.value_type(x) != self.b.func.dfg.value_type(params[k]) {
-                    return Err(self.bad_value(v));
-                }
-                args.push(ir::BlockArg::from(x));
-            }
+            let args = self.results(i, k == 0, &params)?;
             self.known.leave();
             self.b.ins().jump(after, &args);
         }
@@ -856,6 +912,38 @@ impl<'a, 'f> Lower<'a, 'f> {
             self.define(result, param)?;
         }
         Ok(())
+    }
+
+    /// The results of one side of a branch.
+    fn results(&mut self, i: &If, first: bool, params: &[ir::Value]) -> Result<Vec<ir::BlockArg>, JitError> {
+        let mut args = Vec::with_capacity(params.len());
+        for (&(_, a, b), &param) in i.results.iter().zip(params) {
+            let v = if first { a } else { b };
+            let x = self.get(v)?;
+            if self.b.func.dfg.value_type(x) != self.b.func.dfg.value_type(param) {
+                return Err(self.bad_value(v));
+            }
+            args.push(ir::BlockArg::from(x));
+        }
+        Ok(args)
+    }
+
+    /// The elementary function whose code is being put in place of its call, called after all. The call
+    /// keeps all registers, so that the code around it may use them as if there were none.
+    fn rare(&mut self, f: MathFn) -> Result<ir::Value, JitError> {
+        let mut args = self.act.args.clone();
+        if !KEEPS_REGISTERS {
+            let callee = self.reference(Callee::Math(f))?;
+            let call = self.b.ins().call(callee, &args);
+            return Ok(self.b.inst_results(call)[0]);
+        }
+        let callee = self.reference(Callee::Rare(f))?;
+        let slot = *self.rare_slot.get_or_insert_with(|| {
+            self.b.create_sized_stack_slot(StackSlotData::new(StackSlotKind::ExplicitSlot, 8, 3))
+        });
+        args.push(self.b.ins().stack_addr(I64, slot, 0));
+        self.b.ins().call(callee, &args);
+        Ok(self.b.ins().stack_load(I64, F64, slot, 0))
     }
 
     // ---- the host -------------------------------------------------------------------------------------
@@ -1046,6 +1134,9 @@ impl<'a, 'f> Lower<'a, 'f> {
                 self.b.ins().fcvt_from_sint(F64, a)
             }
             Op::BitsToF(a) => {
+                if let Some(x) = self.float_bits(*a)? {
+                    return self.define(v, x);
+                }
                 let a = self.i(*a)?;
                 self.b.ins().bitcast(F64, MemFlagsData::new(), a)
             }
@@ -1089,6 +1180,38 @@ impl<'a, 'f> Lower<'a, 'f> {
             return Err(self.bad_value(v));
         }
         self.define(v, x)
+    }
+
+    /// Bits that are a float's with some flipped, or plus a number: the same in the float's register.
+    fn float_bits(&mut self, bits: Value) -> Result<Option<ir::Value>, JitError> {
+        let kernel = self.act.kernel;
+        let float = |v: Value| match kernel.values.get(v.index()).map(|d| &d.op) {
+            Some(Op::FToBits(f)) => Some(*f),
+            _ => None,
+        };
+        let Some(&Op::Int(op, a, b)) = kernel.values.get(bits.index()).map(|d| &d.op) else {
+            return Ok(None);
+        };
+        let (f, other) = match (float(a), float(b)) {
+            (Some(f), _) => (f, b),
+            (None, Some(f)) => (f, a),
+            (None, None) => return Ok(None),
+        };
+        if !self.context.style.forward || !matches!(op, IntOp::Xor | IntOp::Add) || !self.has(f) {
+            return Ok(None);
+        }
+        let (f, other) = (self.f(f)?, self.i(other)?);
+        if op == IntOp::Xor {
+            let other = self.b.ins().bitcast(F64, MemFlagsData::new(), other);
+            return Ok(Some(self.b.ins().bxor(f, other)));
+        }
+        let lanes = MemFlagsData::new().with_endianness(ir::Endianness::Little);
+        let f = self.b.ins().scalar_to_vector(F64X2, f);
+        let f = self.b.ins().bitcast(I64X2, lanes, f);
+        let other = self.b.ins().scalar_to_vector(I64X2, other);
+        let sum = self.b.ins().iadd(f, other);
+        let sum = self.b.ins().bitcast(F64X2, lanes, sum);
+        Ok(Some(self.b.ins().extractlane(sum, 0)))
     }
 
     fn unary(&mut self, op: UnOp, a: ir::Value) -> ir::Value {

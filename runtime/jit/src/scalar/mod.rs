@@ -1,5 +1,6 @@
 //! Kernels to scalar machine code with Cranelift.
 
+mod constants;
 mod effects;
 mod frame;
 mod known;

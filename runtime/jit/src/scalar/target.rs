@@ -10,17 +10,21 @@ use std::sync::OnceLock;
 pub(crate) enum Effort {
     /// In time linear in the size: no optimiser, registers in a single pass.
     Quick,
-    /// With its optimiser.
+    /// With registers allocated by search; the code comes from [`Effort::Optimise`].
     Full,
+    /// Only the optimiser, from IR to IR.
+    Optimise,
 }
 
 /// The target for an effort.
 pub(crate) fn isa(effort: Effort) -> Result<OwnedTargetIsa, JitError> {
     static QUICK: OnceLock<Option<OwnedTargetIsa>> = OnceLock::new();
     static FULL: OnceLock<Option<OwnedTargetIsa>> = OnceLock::new();
+    static OPTIMISE: OnceLock<Option<OwnedTargetIsa>> = OnceLock::new();
     let cell = match effort {
         Effort::Quick => &QUICK,
         Effort::Full => &FULL,
+        Effort::Optimise => &OPTIMISE,
     };
     cell.get_or_init(|| build(effort)).clone().ok_or(JitError::Target)
 }
@@ -28,7 +32,8 @@ pub(crate) fn isa(effort: Effort) -> Result<OwnedTargetIsa, JitError> {
 fn build(effort: Effort) -> Option<OwnedTargetIsa> {
     let (level, registers) = match effort {
         Effort::Quick => ("none", "single_pass"),
-        Effort::Full => ("speed", "backtracking"),
+        Effort::Full => ("none", "backtracking"),
+        Effort::Optimise => ("speed", "backtracking"),
     };
     let mut flags = settings::builder();
     for (name, value) in [
