@@ -1,6 +1,5 @@
 //! The compiler proper: lowers kernels and what they call, hands them to the code generator, links.
 
-use super::OptLevel;
 use super::effects::Effects;
 use super::frame::Entry;
 use super::lower::{
@@ -8,6 +7,7 @@ use super::lower::{
 };
 use super::plan::{self, Cuts, PieceId, Segment};
 use super::target::{Effort, isa};
+use super::{Limits, OptLevel};
 use crate::error::JitError;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{self, FuncRef, LibCall, UserFuncName};
@@ -21,16 +21,10 @@ use twinml_model::ids::FuncId;
 use twinml_model::ir::{For, Function, Kernel, MathFn, Op, Region, Stmt};
 use twinml_model::program::Program;
 
-/// Operations of one piece at most.
-const PIECE: usize = 1000;
-/// Kernels up to this many operations get the optimiser at O2.
-const FULL_EFFORT: usize = 20_000;
-/// Kernels up to this many operations, functions put in place, get them put in place.
-const INLINED: usize = 2_000;
-
 /// One memory of code and the functions in it.
 pub(crate) struct Backend {
     level: OptLevel,
+    limits: Limits,
     quick: Unit,
     full: Unit,
 }
@@ -52,8 +46,8 @@ struct Unit {
 
 impl Backend {
     /// Without any function yet.
-    pub fn new(level: OptLevel) -> Result<Self, JitError> {
-        Ok(Self { level, quick: Unit::new(Effort::Quick)?, full: Unit::new(Effort::Full)? })
+    pub fn new(level: OptLevel, limits: Limits) -> Result<Self, JitError> {
+        Ok(Self { level, limits, quick: Unit::new(Effort::Quick)?, full: Unit::new(Effort::Full)? })
     }
 
     /// From now on keeps the text of what is compiled.
@@ -81,13 +75,13 @@ impl Backend {
         let size = plan::region_weight(kernel, &kernel.body);
         let (unit, inline) = match self.level {
             OptLevel::O0 | OptLevel::O1 => (&mut self.quick, false),
-            OptLevel::O2 if size > FULL_EFFORT => (&mut self.quick, false),
+            OptLevel::O2 if size > self.limits.optimised => (&mut self.quick, false),
             OptLevel::O2 | OptLevel::O3 => {
-                let inline = expanded(program, kernel, INLINED) <= INLINED;
+                let inline = expanded(program, kernel, self.limits.inlined) <= self.limits.inlined;
                 (&mut self.full, inline)
             }
         };
-        let style = Style { forward: self.level > OptLevel::O0, inline };
+        let style = Style { forward: self.level > OptLevel::O0, inline, piece: self.limits.piece };
         unit.kernel(program, effects, kernel, style)
     }
 }
@@ -314,7 +308,7 @@ impl Unit {
         }
         let isa = &self.isa;
         let module = self.module.get_or_insert_with(|| module(isa.clone()));
-        let plan = if style.inline { None } else { plan::plan(kernel, PIECE) };
+        let plan = if style.inline { None } else { plan::plan(kernel, style.piece) };
         let context = Context {
             program,
             effects,
@@ -386,7 +380,7 @@ impl Unit {
                 let context = Context {
                     program,
                     effects,
-                    style: Style { forward: style.forward, inline: false },
+                    style: Style { inline: false, ..style },
                     config: context.config,
                     written: 0,
                 };

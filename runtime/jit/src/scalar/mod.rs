@@ -16,6 +16,7 @@ use link::Backend;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use twinml_model::host::{Host, KernelId, Machine, Memory};
 use twinml_model::ids::BlockId;
+use twinml_model::interp::Interpreter;
 use twinml_model::ir::{Kernel, Trap};
 use twinml_model::program::Program;
 
@@ -34,7 +35,28 @@ pub enum OptLevel {
     O3,
 }
 
+/// Sizes at which the compiler changes its ways, in operations. The bits do not depend on them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Most operations of one piece of code; larger kernels are cut.
+    pub piece: usize,
+    /// Largest kernel that gets the code generator's optimiser at `O2`.
+    pub optimised: usize,
+    /// Largest kernel, functions put in place of calls, that gets them put there.
+    pub inlined: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { piece: 1_000, optimised: 20_000, inlined: 2_000 }
+    }
+}
+
 /// A program's kernels as machine code, each compiled when it first runs.
+///
+/// The program must have passed `verify`. What the safety of the code rests on (addresses inside spaces,
+/// values defined before use) is checked again here, at no noticeable cost; a kernel that fails it, or that
+/// is too much for the code generator, runs in the interpreter.
 ///
 /// Shared by threads; each run has its own memory and host. Dropping it frees the code.
 pub struct Compiled {
@@ -50,6 +72,7 @@ struct Shared {
     extras: Vec<Kernel>,
     effects: Effects,
     level: OptLevel,
+    limits: Limits,
 }
 
 enum Slot {
@@ -60,7 +83,7 @@ enum Slot {
         words: usize,
     },
     /// Runs in the interpreter.
-    Refused(JitError),
+    Refused(JitError, Box<Interpreter>, KernelId),
 }
 
 /// Kernels that are not a block's.
@@ -72,10 +95,21 @@ impl Compiled {
     /// Makes ready to compile a program. Nothing is compiled yet: kernels are when they first run, or
     /// when [`Compiled::prepare`] asks.
     pub fn compile(program: Arc<Program>, level: OptLevel) -> Result<Self, JitError> {
+        Self::with_limits(program, level, Limits::default())
+    }
+
+    /// As [`Compiled::compile`], with other limits than the usual ones.
+    pub fn with_limits(program: Arc<Program>, level: OptLevel, limits: Limits) -> Result<Self, JitError> {
         let slots = FIXED + PER_BLOCK * program.blocks.len();
-        let backend = Backend::new(level)?;
+        let backend = Backend::new(level, limits)?;
         Ok(Self {
-            shared: Arc::new(Shared { effects: Effects::of(&program), program, extras: Vec::new(), level }),
+            shared: Arc::new(Shared {
+                effects: Effects::of(&program),
+                program,
+                extras: Vec::new(),
+                level,
+                limits,
+            }),
             backend: Mutex::new(backend),
             code: std::iter::repeat_with(OnceLock::new).take(slots).collect(),
             scratch: Mutex::new(Vec::new()),
@@ -97,7 +131,7 @@ impl Compiled {
     /// Compiles a kernel now. An error is not fatal: the kernel runs in the interpreter.
     pub fn prepare(&self, id: KernelId) -> Result<(), JitError> {
         match self.slot(id) {
-            Some(Slot::Refused(error)) => Err(error.clone()),
+            Some(Slot::Refused(error, ..)) => Err(error.clone()),
             Some(_) => Ok(()),
             None => Err(JitError::NoKernel(id)),
         }
@@ -115,7 +149,7 @@ impl Compiled {
 
     fn text(&self, id: KernelId) -> Result<(String, String), JitError> {
         let kernel = self.kernel(id).ok_or(JitError::NoKernel(id))?;
-        let mut backend = Backend::new(self.shared.level)?;
+        let mut backend = Backend::new(self.shared.level, self.shared.limits)?;
         backend.write_text();
         let shared = &*self.shared;
         backend.kernel(&shared.program, &shared.effects, kernel)?;
@@ -161,7 +195,11 @@ impl Compiled {
             let mut backend = self.backend.lock().unwrap_or_else(PoisonError::into_inner);
             match backend.kernel(&self.shared.program, &self.shared.effects, kernel) {
                 Ok((entry, words)) => Slot::Code { entry, words },
-                Err(error) => Slot::Refused(error),
+                Err(error) => {
+                    let mut interpreter = Interpreter::new(&self.shared.program);
+                    let id = if let KernelId::Extra(_) = id { interpreter.add(kernel.clone()) } else { id };
+                    Slot::Refused(error, Box::new(interpreter), id)
+                }
             }
         }))
     }
@@ -196,8 +234,7 @@ impl Machine for Compiled {
     fn run(&self, id: KernelId, memory: &mut Memory, host: &mut dyn Host) -> Result<(), Trap> {
         match self.slot(id) {
             Some(&Slot::Code { entry, words }) => self.run_code(entry, words, memory, host),
-            // The interpreter takes over here as soon as there is one.
-            Some(Slot::Refused(error)) => panic!("{error}"),
+            Some(Slot::Refused(_, interpreter, id)) => interpreter.run(*id, memory, host),
             Some(Slot::Nothing) | None => Ok(()),
         }
     }
