@@ -1,0 +1,284 @@
+#!/usr/bin/env python3
+"""Computes the reference values of the accuracy problems: `python3 generate.py > references.json`.
+
+Needs numpy and scipy. Each right-hand side is written down here once more, independently of the TwinML
+files. Non-stiff problems: DOP853 at rtol 3e-14; stiff ones: Radau at rtol 1e-12 (its own error is then far
+below the six digits that are asked). `published` marks values from the problem's own literature instead:
+the Test Set for IVP Solvers (Mazzia and Magherini, release 2.4, Bari 2008) and Hairer and Wanner, Solving
+ODEs II.
+"""
+import json, math, sys
+import numpy as np
+from scipy.integrate import solve_ivp
+
+P = {}
+
+
+def problem(name, T, y0, names, f, stiff=False, atol=None, method=None, source="", run_atol=None, rtol=None):
+    P[name] = dict(T=T, y0=np.array(y0, float), names=names, f=f, stiff=stiff, atol=atol, method=method,
+                   source=source, run_atol=run_atol, rtol=rtol)
+
+
+# -- DETEST (Hull, Enright, Fellen, Sedgwick 1972): classes A to E, five each, 0..20 ---------------------
+D = "Hull, Enright, Fellen and Sedgwick, SIAM J. Numer. Anal. 9 (1972) 603"
+problem("detest_a1", 20, [1], ["y"], lambda t, y: -y, source=D)
+problem("detest_a2", 20, [1], ["y"], lambda t, y: -y**3 / 2, source=D)
+problem("detest_a3", 20, [1], ["y"], lambda t, y: y * math.cos(t), source=D)
+problem("detest_a4", 20, [1], ["y"], lambda t, y: y / 4 * (1 - y / 20), source=D)
+problem("detest_a5", 20, [4], ["y"], lambda t, y: (y - t) / (y + t), source=D)
+problem("detest_b1", 20, [1, 3], ["a", "b"], lambda t, y: [2 * (y[0] - y[0] * y[1]), -(y[1] - y[0] * y[1])], source=D)
+problem("detest_b2", 20, [2, 0, 1], ["a", "b", "c"], lambda t, y: [-y[0] + y[1], y[0] - 2 * y[1] + y[2], y[1] - y[2]], source=D)
+problem("detest_b3", 20, [1, 0, 0], ["a", "b", "c"], lambda t, y: [-y[0], y[0] - y[1]**2, y[1]**2], source=D)
+
+
+def b4(t, y):
+    r = math.hypot(y[0], y[1])
+    return [-y[1] - y[0] * y[2] / r, y[0] - y[1] * y[2] / r, y[0] / r]
+
+
+problem("detest_b4", 20, [3, 0, 0], ["a", "b", "c"], b4, source=D)
+problem("detest_b5", 20, [0, 1, 1], ["a", "b", "c"], lambda t, y: [y[1] * y[2], -y[0] * y[2], -0.51 * y[0] * y[1]], source=D)
+
+
+def c1(t, y):
+    d = np.empty(10)
+    d[0] = -y[0]
+    d[1:9] = y[0:8] - y[1:9]
+    d[9] = y[8]
+    return d
+
+
+def c2(t, y):
+    k = np.arange(1, 10)
+    d = np.empty(10)
+    d[0] = -y[0]
+    d[1:9] = k[:8] * y[0:8] - k[1:] * y[1:9]
+    d[9] = 9 * y[8]
+    return d
+
+
+def c3(n):
+    def f(t, y):
+        d = -2 * y
+        d[1:] += y[:-1]
+        d[:-1] += y[1:]
+        return d
+    return f
+
+
+ys = lambda n: [f"y[{i}]" for i in range(n)]
+problem("detest_c1", 20, [1] + [0] * 9, ys(10), c1, source=D)
+problem("detest_c2", 20, [1] + [0] * 9, ys(10), c2, source=D)
+problem("detest_c3", 20, [1] + [0] * 9, ys(10), c3(10), source=D)
+problem("detest_c4", 20, [1] + [0] * 50, ys(51), c3(51), source=D)
+
+K2, M0, MP = 2.95912208286, 1.00000597682, [0.000954786104043, 0.000285583733151, 0.0000437273164546, 0.0000517759138449, 0.00000277777777778]
+C5Y = [[3.42947415189, 3.35386959711, 1.35494901715], [6.64145542550, 5.97156957878, 2.18231499728],
+       [11.2630437207, 14.6952576794, 6.27960525067], [-30.1552268759, 1.65699966404, 1.43785752721],
+       [-21.1238353380, 28.4465098142, 15.3882659679]]
+C5V = [[-0.557160570446, 0.505696783289, 0.230578543901], [-0.415570776342, 0.365682722812, 0.169143213293],
+       [-0.325325669158, 0.189706021964, 0.0877265322780], [-0.0240476254170, -0.287659532608, -0.117219543175],
+       [-0.176860753121, -0.216393453025, -0.0148647893090]]
+
+
+def c5(t, y):
+    q = y[:15].reshape(5, 3)
+    r = np.sqrt((q**2).sum(1))
+    a = np.zeros((5, 3))
+    for j in range(5):
+        a[j] = -(M0 + MP[j]) * q[j] / r[j]**3
+        for k in range(5):
+            if k != j:
+                dd = q[k] - q[j]
+                a[j] += MP[k] * (dd / np.sqrt((dd**2).sum())**3 - q[k] / r[k]**3)
+    return np.concatenate([y[15:], (K2 * a).ravel()])
+
+
+problem("detest_c5", 20, np.concatenate([np.ravel(C5Y), np.ravel(C5V)]), [f"q[{j},{k}]" for j in range(5) for k in range(3)] + [f"v[{j},{k}]" for j in range(5) for k in range(3)], c5, source=D)
+
+
+def kepler(t, y):
+    r3 = (y[0]**2 + y[1]**2)**1.5
+    return [y[2], y[3], -y[0] / r3, -y[1] / r3]
+
+
+for k, e in enumerate([0.1, 0.3, 0.5, 0.7, 0.9]):
+    problem(f"detest_d{k + 1}", 20, [1 - e, 0, 0, math.sqrt((1 + e) / (1 - e))], ["x", "y", "vx", "vy"], kepler, source=D)
+problem("detest_e1", 20, [0.6713967071418030, 0.09540051444747446], ["a", "b"], lambda t, y: [y[1], -(y[1] / (t + 1) + (1 - 0.25 / (t + 1)**2) * y[0])], source=D)
+problem("detest_e2", 20, [2, 0], ["a", "b"], lambda t, y: [y[1], (1 - y[0]**2) * y[1] - y[0]], source=D)
+problem("detest_e3", 20, [0, 0], ["a", "b"], lambda t, y: [y[1], y[0]**3 / 6 - y[0] + 2 * math.sin(2.78535 * t)], source=D)
+problem("detest_e4", 20, [30, 0], ["a", "b"], lambda t, y: [y[1], 0.032 - 0.4 * y[1]**2], source=D)
+problem("detest_e5", 20, [0, 0], ["a", "b"], lambda t, y: [y[1], math.sqrt(1 + y[1]**2) / (25 - t)], source=D)
+
+# -- Celestial mechanics ------------------------------------------------------------------------------------
+PX = [3, 3, -1, -3, 2, -2, 2]
+PY = [3, -3, 2, 0, 0, -4, 4]
+PVX = [0, 0, 0, 0, 0, 1.75, -1.5]
+PVY = [0, 0, 0, -1.25, 1, 0, 0]
+
+
+def pleiades(t, s):
+    x, y, vx, vy = s.reshape(4, 7)
+    dx, dy = x[None, :] - x[:, None], y[None, :] - y[:, None]
+    r3 = (dx**2 + dy**2)**1.5
+    np.fill_diagonal(r3, 1)
+    m = np.arange(1, 8)
+    return np.concatenate([vx, vy, (m * dx / r3).sum(1), (m * dy / r3).sum(1)])
+
+
+problem("pleiades", 3, PX + PY + PVX + PVY, [f"{v}[{i}]" for v in ("x", "y", "vx", "vy") for i in range(7)], pleiades,
+        source="Hairer, Norsett and Wanner, Solving ODEs I, section II.10")
+MU = 0.012277471
+
+
+def arenstorf(t, s):
+    x, y, vx, vy = s
+    d1 = ((x + MU)**2 + y**2)**1.5
+    d2 = ((x - 1 + MU)**2 + y**2)**1.5
+    return [vx, vy, x + 2 * vy - (1 - MU) * (x + MU) / d1 - MU * (x - 1 + MU) / d2, y - 2 * vx - (1 - MU) * y / d1 - MU * y / d2]
+
+
+problem("arenstorf", 17.0652165601579625588917206249, [0.994, 0, 0, -2.00158510637908252240537862224], ["x", "y", "vx", "vy"], arenstorf,
+        source="Hairer, Norsett and Wanner, Solving ODEs I, section II.0: periodic")
+
+# -- Stiff -------------------------------------------------------------------------------------------------------
+B = "Test Set for IVP Solvers, release 2.4"
+
+
+def rob(t, y):
+    a, b, c = -0.04 * y[0], 1e4 * y[1] * y[2], 3e7 * y[1]**2
+    return [a + b, -a - b - c, c]
+
+
+problem("robertson", 4e10, [1, 0, 0], ["y1", "y2", "y3"], rob, True, 1e-20, run_atol=1e-16, source="Robertson 1966; Hairer and Wanner, Solving ODEs II, section IV.10")
+
+
+def hires(t, y):
+    q = 280 * y[5] * y[7]
+    d6 = q - 1.81 * y[6]
+    return [-1.71 * y[0] + 0.43 * y[1] + 8.32 * y[2] + 0.0007, 1.71 * y[0] - 8.75 * y[1], -10.03 * y[2] + 0.43 * y[3] + 0.035 * y[4],
+            8.32 * y[1] + 1.71 * y[2] - 1.12 * y[3], -1.745 * y[4] + 0.43 * (y[5] + y[6]),
+            -q + 0.69 * y[3] + 1.71 * y[4] - 0.43 * y[5] + 0.69 * y[6], d6, -d6]
+
+
+problem("hires", 321.8122, [1, 0, 0, 0, 0, 0, 0, 0.0057], [f"y{i}" for i in range(1, 9)], hires, True, 1e-16, run_atol=1e-12, source=B)
+k = [0.35, 26.6, 12300.0, 0.00086, 0.00082, 15000.0, 0.00013, 24000.0, 16500.0, 9000.0, 0.022, 12000.0, 1.88, 16300.0, 4.8e6, 0.00035, 0.0175, 1e8, 4.44e11, 1240.0, 2.1, 5.78, 0.0474, 1780.0, 3.12]
+A = [0, 1, 4, 6, 6, 6, 8, 8, 10, 10, 12, 9, 13, 0, 2, 3, 3, 15, 15, 16, 18, 18, 0, 18, 19]
+Bq = [-1, 3, 1, -1, -1, 5, -1, 5, 1, 0, -1, 1, -1, 5, -1, -1, -1, -1, -1, 5, -1, -1, 3, 0, -1]
+
+
+def pollu(t, y):
+    r = [k[i] * y[A[i]] * (y[Bq[i]] if Bq[i] >= 0 else 1) for i in range(25)]
+    r = [None] + r
+    return [-r[1] - r[10] - r[14] - r[23] - r[24] + r[2] + r[3] + r[9] + r[11] + r[12] + r[22] + r[25],
+            -r[2] - r[3] - r[9] - r[12] + r[1] + r[21], -r[15] + r[1] + r[17] + r[19] + r[22],
+            -r[2] - r[16] - r[17] - r[23] + r[15], -r[3] + 2 * r[4] + r[6] + r[7] + r[13] + r[20],
+            -r[6] - r[8] - r[14] - r[20] + r[3] + 2 * r[18], -r[4] - r[5] - r[6] + r[13],
+            r[4] + r[5] + r[6] + r[7], -r[7] - r[8], -r[12] + r[7] + r[9], -r[9] - r[10] + r[8] + r[11],
+            r[9], -r[11] + r[10], -r[13] + r[12], r[14], -r[18] - r[19] + r[16], -r[20], r[20],
+            -r[21] - r[22] - r[24] + r[23] + r[25], -r[25] + r[24]]
+
+
+y0 = [0.0] * 20
+for i, v in [(1, 0.2), (3, 0.04), (6, 0.1), (7, 0.3), (8, 0.01), (16, 0.007)]:
+    y0[i] = v
+problem("pollution", 60, y0, [f"y{i}" for i in range(1, 21)], pollu, True, 1e-18, run_atol=1e-14, source=B)
+problem("van_der_pol", 2000, [2, 0], ["x", "v"], lambda t, y: [y[1], 1000 * (1 - y[0]**2) * y[1] - y[0]], True, 1e-13, run_atol=1e-10,
+        source="van der Pol 1926 with mu = 1000, unscaled time")
+problem("oregonator", 360, [1, 2, 3], ["y1", "y2", "y3"], lambda t, y: [77.27 * (y[1] + y[0] * (1 - 8.375e-6 * y[0] - y[1])), (y[2] - (1 + y[0]) * y[1]) / 77.27, 0.161 * (y[0] - y[2])], True, 1e-12, run_atol=1e-10, source=B)
+
+
+def e5(t, y):
+    a, b, m, c = 7.89e-10, 1.1e7, 1e6, 1.13e3
+    p, q, r, s = a * y[0], b * y[0] * y[2], m * c * y[1] * y[2], c * y[3]
+    return [-p - q, p - r, p - q - r + s, q - s]
+
+
+problem("e5", 1e5, [1.76e-3, 0, 0, 0], ["y1", "y2", "y3", "y4"], e5, True, 1e-30, run_atol=1e-28, source="Enright, Hull and Lindberg 1975; Hairer and Wanner II, section IV.10")
+
+
+def akzo(N):
+    kk, c = 100.0, 4.0
+    z = np.arange(1, N + 1) / N
+    dz = 1 / N
+    al, be = 2 * (z - 1)**3 / c**2, (z - 1)**4 / c**2
+
+    def f(t, s):
+        u, v = s[:N], s[N:]
+        phi = 2.0 if t <= 5 else 0.0
+        um = np.concatenate([[phi], u[:-1]])
+        up = np.concatenate([u[1:], [u[-1]]])
+        d = al * (up - um) / (2 * dz) + be * (um - 2 * u + up) / dz**2 - kk * v * u
+        return np.concatenate([d, -kk * v * u])
+    return f
+
+
+N = 200
+problem("medical_akzo", 20, [0] * N + [1] * N, [f"u[{i}]" for i in range(N)] + [f"v[{i}]" for i in range(N)], akzo(N), True, 1e-16, run_atol=1e-12, source=B)
+
+
+def ring(t, y):
+    C, Cs, Cp, Lh, Ls1, Ls2, Ls3, g, R, Rp, Rg1, Rg2, Rg3, Ri, Rc = 1.6e-8, 2e-12, 1e-8, 4.45, 0.002, 5e-4, 5e-4, 40.67286402e-9, 25000.0, 50.0, 36.3, 17.3, 17.3, 50.0, 600.0
+    d = 17.7493332
+    u1, u2 = 0.5 * math.sin(2e3 * math.pi * t), 2 * math.sin(2e4 * math.pi * t)
+    q = lambda u: g * (math.exp(d * u) - 1)
+    U, I = y[:7], y[7:]
+    d1, d2, d3, d4 = U[2] - U[4] - U[6] - u2, -U[3] + U[5] - U[6] - u2, U[3] + U[4] + U[6] + u2, -U[2] - U[5] + U[6] + u2
+    q1, q2, q3, q4 = q(d1), q(d2), q(d3), q(d4)
+    return [(I[0] - 0.5 * I[2] + 0.5 * I[3] + I[6] - U[0] / R) / C, (I[1] - 0.5 * I[4] + 0.5 * I[5] + I[7] - U[1] / R) / C,
+            (I[2] - q1 + q4) / Cs, (-I[3] + q2 - q3) / Cs, (I[4] + q1 - q3) / Cs, (-I[5] - q2 + q4) / Cs,
+            (-U[6] / Rp + q1 + q2 - q3 - q4) / Cp, -U[0] / Lh, -U[1] / Lh, (0.5 * U[0] - U[2] - Rg2 * I[2]) / Ls2,
+            (-0.5 * U[0] + U[3] - Rg3 * I[3]) / Ls3, (0.5 * U[1] - U[4] - Rg2 * I[4]) / Ls2, (-0.5 * U[1] + U[5] - Rg3 * I[5]) / Ls3,
+            (-U[0] + u1 - (Ri + Rg1) * I[6]) / Ls1, (-U[1] - (Rc + Rg1) * I[7]) / Ls1]
+
+
+problem("ring_modulator", 1e-3, [0] * 15, [f"U{i}" for i in range(1, 8)] + [f"I{i}" for i in range(1, 9)], ring, True, 1e-14, run_atol=1e-12, source=B)
+
+PUBLISHED = {
+    "robertson": [0.5208345176797790e-7, 0.2083338177924902e-12, 0.9999999479163397],
+    "arenstorf": [0.994, 0, 0, -2.00158510637908252240537862224],
+    "hires": [0.7371312573325668e-3, 0.1442485726316185e-3, 0.5888729740967575e-4, 0.1175651343283149e-2, 0.2386356198831331e-2, 0.6238968252742796e-2, 0.2849998395185769e-2, 0.2850001604814231e-2],
+}
+
+
+def main():
+    out = {}
+    only = sys.argv[1:]
+    for name, p in P.items():
+        if only and name not in only:
+            continue
+        err = None
+        if name in PUBLISHED:
+            y, how = np.array(PUBLISHED[name], float), "published"
+        else:
+            scale = max(np.abs(p["y0"]).max(), 1e-3)
+            atol = p["atol"] or 1e-15 * scale
+            segments = [0, 5, 20] if name == "medical_akzo" else [0, p["T"]]
+            def run(method, rtol, atol):
+                y = p["y0"]
+                for a, b in zip(segments, segments[1:]):
+                    f = p["f"]
+                    g = f if not (name == "medical_akzo" and a == 5) else (lambda t, s: f(max(t, 5 + 1e-9), s))
+                    if name == "medical_akzo":
+                        kw = dict(jac_sparsity=None)
+                    s = solve_ivp(g, (a, b), y, method=method, rtol=rtol, atol=atol)
+                    assert s.success, (name, s.message)
+                    y = s.y[:, -1]
+                return y
+            if p["stiff"]:
+                y, how = run("Radau", 3e-13, atol), "Radau, rtol 3e-13"
+                other = run("Radau", 3e-12, atol * 10)
+            else:
+                y, how = run("DOP853", 3e-14, atol), "DOP853, rtol 3e-14"
+                other = run("DOP853", 3e-13, atol * 10)
+            big = np.abs(y) > 1e-6 * np.abs(y).max()
+            err = float(np.max(np.abs(y - other)[big] / np.abs(y)[big]))
+        out[name] = {"source": p["source"], "reference": how, "uncertainty": err, "end": p["T"],
+                     "rtol": p["rtol"] or 1e-8, "atol": p["run_atol"] or 1e-10,
+                     "values": {n: float(v) for n, v in zip(p["names"], y)}}
+        print(name, how, err, file=sys.stderr)
+    json.dump(out, sys.stdout, indent=1)
+    print()
+
+
+main()
