@@ -32,13 +32,15 @@ fn judge(file: &str, scenario: &str, spec: &Value) -> Result<f64, String> {
     let text = std::fs::read_to_string(&out).map_err(|e| e.to_string())?;
     let mut lines = text.lines();
     let head = csv_cells(lines.next().unwrap());
-    let last: Vec<f64> = csv_cells(lines.next_back().unwrap()).iter().map(|c| c.parse().unwrap_or(f64::NAN)).collect();
+    let last: Vec<f64> =
+        csv_cells(lines.next_back().unwrap()).iter().map(|c| c.parse().unwrap_or(f64::NAN)).collect();
     let values = spec["values"].as_object().unwrap();
     let atol = spec["atol"].as_f64().unwrap();
     let mut worst = 0.0f64;
     for (name, want) in values {
         let want = want.as_f64().unwrap();
-        let at = head.iter().position(|h| h == name).ok_or_else(|| format!("no column {name} in {head:?}"))?;
+        let at =
+            head.iter().position(|h| h == name).ok_or_else(|| format!("no column {name} in {head:?}"))?;
         let error = (last[at] - want).abs();
         // Digits below the absolute tolerance are not asked for.
         let scale = want.abs().max(atol / 1e-8 * NEGLIGIBLE);

@@ -89,7 +89,8 @@ fn judge(sbml: &Path, work: &Path, case: &str) -> Result<(), String> {
         return Err(said.lines().take(4).collect::<Vec<_>>().join(" | "));
     }
     let spec: Value =
-        serde_json::from_str(&std::fs::read_to_string(sbml.join(format!("cases/{case}.json"))).unwrap()).unwrap();
+        serde_json::from_str(&std::fs::read_to_string(sbml.join(format!("cases/{case}.json"))).unwrap())
+            .unwrap();
     let absolute = spec["tolerance"]["absolute"].as_f64().unwrap();
     let relative = spec["tolerance"]["relative"].as_f64().unwrap();
     let ours = Table::read(&out)?;
@@ -129,8 +130,12 @@ impl Table {
     fn read(file: &Path) -> Result<Table, String> {
         let text = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
         let mut lines = text.lines();
-        let names: Vec<String> =
-            lines.next().unwrap_or_default().split(',').map(|s| s.trim().trim_matches('"').to_owned()).collect();
+        let names: Vec<String> = lines
+            .next()
+            .unwrap_or_default()
+            .split(',')
+            .map(|s| s.trim().trim_matches('"').to_owned())
+            .collect();
         let mut columns = vec![Vec::new(); names.len()];
         for line in lines.filter(|l| !l.trim().is_empty()) {
             for (column, cell) in columns.iter_mut().zip(line.split(',')) {

@@ -387,3 +387,6 @@ fn structure(system: &System, solved: &structural::Solved, program: &Program) ->
 fn is_bool(system: &System, var: VarId) -> bool {
     system.vars[var.index()].kind == Kind::Bool
 }
+
+#[cfg(test)]
+mod tests;

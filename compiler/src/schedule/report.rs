@@ -48,11 +48,17 @@ pub fn unbalanced(u: &Unbalanced, system: &System, phase: Phase, diags: &mut Dia
     let found = misfits(u);
     let mut seen: BTreeSet<(bool, Option<Span>)> = BTreeSet::new();
     let mut any = false;
+    let mut high_index = false;
     for misfit in &found {
+        // What an equation among states leaves undetermined is the same mistake.
+        if high_index && !misfit.over {
+            continue;
+        }
         let d = if misfit.over { over(u, system, phase, misfit) } else { under(u, system, phase, misfit) };
         // One message a place: elements of an array share their declaration.
         if seen.insert((misfit.over, Some(d.primary.span))) {
             any = true;
+            high_index |= d.code == codes::HIGH_INDEX;
             diags.push(d);
         }
         if seen.len() >= 8 {

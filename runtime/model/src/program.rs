@@ -176,8 +176,8 @@ pub struct EntryFamily {
 pub enum RelationKind {
     /// `left op right`; its root function is `left − right`, its frozen value 0 or 1.
     Compare(CmpOp),
-    /// An integer-valued function (`floor`, `ceil`, `round`, `mod`'s quotient): the frozen value `k` holds
-    /// while the root function, the distance into the current cell `[0, 1)` minus ½, stays within ±½.
+    /// An integer-valued function (`floor`, `ceil`, `round`, `trunc`): the frozen value is the integer; the
+    /// root function is positive inside the cell where it holds, 0 on the cell's borders and negative outside.
     Step,
 }
 
