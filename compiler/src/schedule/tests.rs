@@ -35,7 +35,7 @@ fn check(text: &str, want: Expect) {
         Ok(s) => {
             let mut memory = Memory::new(&s.program);
             let machine = Interpreter::new(&s.program);
-            let mut go = |k: KernelId, m: &mut Memory| machine.run(k, m, &mut NoHost).unwrap();
+            let go = |k: KernelId, m: &mut Memory| machine.run(k, m, &mut NoHost).unwrap();
             go(KernelId::Params, &mut memory);
             go(KernelId::Initial, &mut memory);
             go(KernelId::Update, &mut memory);
