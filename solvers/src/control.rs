@@ -112,7 +112,10 @@ impl Controller {
     /// The factor for the next step after an accepted one with error `err ≤ 1`.
     pub fn accept(&mut self, err: f64) -> f64 {
         let err = err.max(1e-10);
-        let mut f = self.safety * power(err, -self.alpha) * power(self.err_old, self.beta);
+        let mut f = self.safety * power(err, -self.alpha);
+        if self.beta != 0.0 {
+            f *= power(self.err_old, self.beta);
+        }
         let max = if self.rejected { 1.0 } else { self.max_factor };
         f = f.clamp(self.min_factor, max);
         self.err_old = err.max(1e-4);

@@ -1,9 +1,9 @@
-//! Dense LU with partial pivoting, by columns; unrolled for up to six unknowns.
+//! Dense LU with partial pivoting, by columns; unrolled for up to eight unknowns.
 
 use super::Singular;
 use crate::system::Pattern;
 
-/// `P·A = L·U`, stored over `A` by columns; row exchanges are not applied to columns already done.
+/// `P·A = L·U`, stored over `A` by columns. Above eight unknowns row exchanges are not applied to columns already done.
 #[derive(Clone, Debug)]
 pub(super) struct DenseLu {
     n: usize,
@@ -47,6 +47,8 @@ impl DenseLu {
             4 => self.factor_small::<4>(),
             5 => self.factor_small::<5>(),
             6 => self.factor_small::<6>(),
+            7 => self.factor_small::<7>(),
+            8 => self.factor_small::<8>(),
             _ => self.factor_any(),
         }
     }
@@ -59,10 +61,14 @@ impl DenseLu {
             4 => self.solve_small::<4>(b),
             5 => self.solve_small::<5>(b),
             6 => self.solve_small::<6>(b),
+            7 => self.solve_small::<7>(b),
+            8 => self.solve_small::<8>(b),
             _ => self.solve_any(b),
         }
     }
 
+    /// Here rows are exchanged in all columns, and `U` is stored with a unit diagonal (rows divided by
+    /// their pivots): the solve has the shortest chain of dependent operations.
     #[inline(always)]
     fn factor_small<const N: usize>(&mut self) -> Result<(), Singular> {
         let (cols, _) = self.a.as_chunks_mut::<N>();
@@ -73,6 +79,9 @@ impl DenseLu {
         ) else {
             return Err(Singular { column: N });
         };
+        for (i, p) in pivots.iter_mut().enumerate() {
+            *p = i;
+        }
         for k in 0..N {
             let mut p = k;
             let mut max = a[k][k].abs();
@@ -85,9 +94,9 @@ impl DenseLu {
             if !(max > 0.0 && max.is_finite()) {
                 return Err(Singular { column: k });
             }
-            pivots[k] = p;
             if p != k {
-                for column in a.iter_mut().skip(k) {
+                pivots.swap(k, p);
+                for column in a.iter_mut() {
                     column.swap(k, p);
                 }
             }
@@ -103,13 +112,18 @@ impl DenseLu {
                 }
             }
         }
+        for j in 1..N {
+            for i in 0..j {
+                a[j][i] *= inv[i];
+            }
+        }
         Ok(())
     }
 
     #[inline(always)]
     fn solve_small<const N: usize>(&self, b: &mut [f64]) {
         let (cols, _) = self.a.as_chunks::<N>();
-        let (Ok(a), Ok(pivots), Ok(inv), Ok(out)) = (
+        let (Ok(a), Ok(pivots), Ok(inv), Ok(b)) = (
             <&[[f64; N]; N]>::try_from(cols),
             <&[usize; N]>::try_from(&self.pivots[..]),
             <&[f64; N]>::try_from(&self.inv[..]),
@@ -117,20 +131,24 @@ impl DenseLu {
         ) else {
             return;
         };
-        let mut x = *out;
+        let mut x = [0.0; N];
         for k in 0..N {
-            x.swap(k, pivots[k]);
+            x[k] = b[pivots[k]];
+        }
+        for k in 0..N {
             for i in k + 1..N {
                 x[i] -= a[k][i] * x[k];
             }
         }
-        for k in (0..N).rev() {
+        for k in 0..N {
             x[k] *= inv[k];
+        }
+        for k in (0..N).rev() {
             for i in 0..k {
                 x[i] -= a[k][i] * x[k];
             }
         }
-        *out = x;
+        *b = x;
     }
 
     fn factor_any(&mut self) -> Result<(), Singular> {

@@ -39,7 +39,7 @@ impl IterationMatrix {
             // multiplications of a triangular solve against the dense one
             (2 * fill + n < n * n / 2 || n > 2000).then(|| sparse::SparseLu::new(pattern, q))
         };
-        let kind = match if n < 6 { None } else { sparse() } {
+        let kind = match if n <= 8 { None } else { sparse() } {
             Some(lu) => Kind::Sparse(Box::new(lu)),
             None => Kind::Dense(dense::DenseLu::new(n)),
         };
@@ -138,10 +138,10 @@ mod tests {
 
     #[test]
     fn singular_matrices_are_named() {
-        let p = Pattern::from_entries(8, (0..8).map(|i| (i, i))).expect("in range");
+        let p = Pattern::from_entries(9, (0..9).map(|i| (i, i))).expect("in range");
         let mut m = IterationMatrix::new(&p);
         assert!(m.is_sparse());
-        let mut jac = vec![2.0; 8];
+        let mut jac = vec![2.0; 9];
         jac[3] = 1.0;
         assert_eq!(m.factor(1.0, -1.0, &jac), Err(Singular { column: 3 }));
         assert_eq!(m.factor(3.0, -1.0, &jac), Ok(()));

@@ -1,8 +1,8 @@
 //! Rosenbrock methods: linearly implicit, L-stable, one Jacobian and one factorisation a step.
 //!
 //! Equation: `dx/dt = f(t, x)` with the exact `∂f/∂x` and `∂f/∂t`. Methods: see [`tableau`]. Error norm:
-//! root mean square of the embedded difference over `atol + rtol·max(|x₀|, |x₁|)`. Step control after
-//! Gustafsson. A trial that cannot be evaluated, or whose matrix is singular, shrinks the step; fails when
+//! root mean square of the embedded difference over `atol + rtol·max(|x₀|, |x₁|)`, times a factor that
+//! says how much better the solution carried on is than the embedded one ([`tableau::Tableau::estimate`]). A trial that cannot be evaluated, or whose matrix is singular, shrinks the step; fails when
 //! the step no longer moves time. All memory is taken by `start`.
 
 pub mod tableau;
@@ -254,7 +254,7 @@ impl Rosenbrock {
             let q = e[i] / weight(atol[i], rtol, x[i], v);
             sum += q * q;
         }
-        Ok((sum / n.max(1) as f64).sqrt())
+        Ok(self.tableau.estimate * (sum / n.max(1) as f64).sqrt())
     }
 
     /// After a failure: the state before the step is the state again; the last step's dense output is gone.
