@@ -34,7 +34,7 @@ fn main() {
         best = best.min(start.elapsed().as_secs_f64());
         let s = i.stats();
         report = format!(
-            "steps {} rejected {} rhs {} jac {} factor {} solves {} max scaled rel err {:.1e}",
+            "steps {} rejected {} rhs {} jac {} factor {} solves {} max scaled rel err {:.1e} {:?}",
             s.steps,
             s.rejected,
             s.rhs,
@@ -42,6 +42,7 @@ fn main() {
             s.factorizations,
             s.solves,
             p.error_scaled(i.x(), atol / rtol),
+            i.choice()
         );
     }
     println!("{} {name} rtol={rtol:.0e}: {:.1} us  {report}", method.name(), best * 1e6);

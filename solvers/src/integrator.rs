@@ -1,5 +1,6 @@
 //! The integrator that the engine sees, the methods there are, and their options.
 
+use crate::auto::Auto;
 use crate::error::SolveError;
 use crate::rk;
 use crate::rosenbrock::Rosenbrock;
@@ -194,6 +195,12 @@ pub trait Integrator {
     /// The step size that will be tried next.
     fn h(&self) -> f64;
 
+    /// Proposes the step size to try next, in place of what `start` or `restart` chose. Methods that choose
+    /// better by themselves ignore it.
+    fn suggest(&mut self, h: f64) {
+        let _ = h;
+    }
+
     /// The work done since `start`.
     fn stats(&self) -> &Stats;
 
@@ -215,6 +222,7 @@ pub fn make(method: Method, options: &Options) -> Result<Box<dyn Integrator>, So
         Method::Tsit5 => Box::new(rk::tsit5::Tsit5::new(options)),
         Method::Dopri5 => Box::new(rk::dopri5::Dopri5::new(options)),
         Method::Rosenbrock => Box::new(Rosenbrock::new(options)),
+        Method::Auto => Box::new(Auto::new(options)),
         _ => return Err(SolveError::Unavailable { method }),
     })
 }

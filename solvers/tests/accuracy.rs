@@ -40,3 +40,13 @@ fn explicit_pairs_on_orbits() {
     check(Method::Tsit5, classic::pleiades(), 1e-4);
     check(Method::Dopri5, classic::pleiades(), 1e-4);
 }
+
+#[test]
+fn auto_on_everything() {
+    check(Method::Auto, classic::robertson(), 1e-6);
+    check(Method::Auto, classic::hires(), 1e-6);
+    check(Method::Auto, classic::pollution(), 1e-6);
+    check(Method::Auto, classic::van_der_pol(), 1e-6);
+    check(Method::Auto, classic::oregonator(), 1e-6);
+    check(Method::Auto, classic::pleiades(), 1e-4);
+}

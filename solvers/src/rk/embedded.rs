@@ -84,11 +84,6 @@ impl<T: Tableau> Embedded<T> {
         self.stiffness
     }
 
-    /// `f` at the state reached: the first stage of the next step.
-    pub fn derivative(&self) -> &[f64] {
-        &self.k[6]
-    }
-
     fn begin(
         &mut self,
         sys: &mut dyn System,
@@ -306,6 +301,10 @@ impl<T: Tableau> Integrator for Embedded<T> {
 
     fn h(&self) -> f64 {
         self.h
+    }
+
+    fn suggest(&mut self, h: f64) {
+        self.h = h;
     }
 
     fn stats(&self) -> &Stats {

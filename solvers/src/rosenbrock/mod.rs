@@ -85,16 +85,6 @@ impl Rosenbrock {
         }
     }
 
-    /// Sets the step size to try next.
-    pub(crate) fn set_h(&mut self, h: f64) {
-        self.h = h;
-    }
-
-    /// The Jacobian at the start of the last step, in the order of the system's pattern.
-    pub(crate) fn jacobian(&self) -> &[f64] {
-        &self.jac
-    }
-
     fn begin(
         &mut self,
         sys: &mut dyn System,
@@ -402,6 +392,10 @@ impl Integrator for Rosenbrock {
 
     fn h(&self) -> f64 {
         self.h
+    }
+
+    fn suggest(&mut self, h: f64) {
+        self.h = h;
     }
 
     fn stats(&self) -> &Stats {

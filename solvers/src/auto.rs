@@ -1,0 +1,356 @@
+//! `auto`: an explicit method (Tsit5) and a stiff one (Rosenbrock), changed by an estimate of stiffness.
+//!
+//! **To stiff.** Tsit5 estimates `h·|λ|` from its last two stages (Hairer & Wanner IV.2). When that stays
+//! at the limit of stability, the stiff method goes on from there. At the start, a fast decaying mode that
+//! would take the explicit method tens of thousands of steps to the stop time begins with the stiff one.
+//!
+//! **To explicit.** While the stiff method runs, one power iteration with `∂f/∂x·v` every few steps follows
+//! the spectral radius ρ. When its steps would all be stable for the explicit method, that goes on. After
+//! each return the patience doubles.
+//!
+//! Decisions depend on counts and values only, never on a clock: the same model gives the same bits.
+
+use crate::control::weight;
+use crate::error::SolveError;
+use crate::integrator::{Choice, Integrator, Method, Options};
+use crate::rk::tsit5::Tsit5;
+use crate::rosenbrock::Rosenbrock;
+use crate::stats::Stats;
+use crate::system::System;
+
+/// `h·|λ|` at which explicit steps count as limited by stability, over the limit.
+const STIFF: f64 = 0.8;
+/// So many of them, without as many others between, change to the stiff method.
+const STIFF_STEPS: u32 = 12;
+/// `h·ρ` below which a step of the stiff method would have been stable for the explicit one.
+const MILD: f64 = 2.0;
+/// The limit of stability of the explicit method.
+const LIMIT: f64 = 3.3;
+/// So many of them change to the explicit method, at first.
+const MILD_STEPS: u32 = 10;
+/// Stiff steps between two power iterations.
+const EVERY: u64 = 3;
+/// Power iterations at the start.
+const START_ITERATIONS: u32 = 4;
+/// `ρ·(stop − t)` above which the stiff method begins.
+const LONG: f64 = 3e4;
+
+/// The automatic choice at work.
+pub struct Auto {
+    options: Options,
+    explicit: Tsit5,
+    stiff: Box<dyn Integrator>,
+    /// True if the stiff method is at work.
+    at_stiff: bool,
+    /// The method to change to before the next step.
+    change: bool,
+    stop: f64,
+    restarts: u64,
+    stats: Stats,
+    /// Work of sub-integrations that were started anew.
+    past: Stats,
+    since: f64,
+    switches: u32,
+    stiff_count: u32,
+    calm_count: u32,
+    mild_count: u32,
+    patience: u32,
+    rho: f64,
+    /// Cosine between `v` and `−∂f/∂x·v`: near 1 when the fastest mode decays, near 0 when it oscillates.
+    decay: f64,
+    v: Vec<f64>,
+    w: Vec<f64>,
+    atol: Vec<f64>,
+}
+
+impl Clone for Auto {
+    fn clone(&self) -> Self {
+        Auto {
+            options: self.options.clone(),
+            explicit: self.explicit.clone(),
+            stiff: self.stiff.clone_box(),
+            v: self.v.clone(),
+            w: self.w.clone(),
+            atol: self.atol.clone(),
+            ..*self
+        }
+    }
+}
+
+impl Auto {
+    /// Not started yet.
+    pub fn new(options: &Options) -> Self {
+        Auto {
+            options: options.clone(),
+            explicit: Tsit5::new(options),
+            stiff: Box::new(Rosenbrock::new(options)),
+            at_stiff: false,
+            change: false,
+            stop: 0.0,
+            restarts: 0,
+            stats: Stats::default(),
+            past: Stats::default(),
+            since: 0.0,
+            switches: 0,
+            stiff_count: 0,
+            calm_count: 0,
+            mild_count: 0,
+            patience: MILD_STEPS,
+            rho: f64::NAN,
+            decay: f64::NAN,
+            v: Vec::new(),
+            w: Vec::new(),
+            atol: Vec::new(),
+        }
+    }
+
+    fn now(&self) -> &dyn Integrator {
+        if self.at_stiff { &*self.stiff } else { &self.explicit }
+    }
+
+    fn now_mut(&mut self) -> &mut dyn Integrator {
+        if self.at_stiff { &mut *self.stiff } else { &mut self.explicit }
+    }
+
+    /// One power iteration: follows the largest eigenvalue of `∂f/∂x`, in the norm of the tolerances.
+    fn follow(&mut self, sys: &mut dyn System, t: f64) {
+        let rtol = self.options.tolerances.rtol;
+        let x = if self.at_stiff { self.stiff.x() } else { self.explicit.x() };
+        self.past.rhs += 1;
+        if sys.jvp(t, x, &self.v, &mut self.w).is_err() {
+            self.rho = f64::INFINITY;
+            return;
+        }
+        let (mut vv, mut vw, mut ww) = (0.0, 0.0, 0.0);
+        for i in 0..self.v.len() {
+            let scale = weight(self.atol[i], rtol, x[i], x[i]);
+            let (a, b) = (self.v[i] / scale, self.w[i] / scale);
+            vv += a * a;
+            vw += a * b;
+            ww += b * b;
+        }
+        let (a, b) = (f64::sqrt(vv), f64::sqrt(ww));
+        let growth = b / a;
+        self.decay = -vw / (a * b);
+        if !(growth.is_finite() && a > 0.0) {
+            self.rho = f64::INFINITY;
+            self.seed(sys);
+            return;
+        }
+        // complex pairs make it swing: an envelope that falls slowly
+        self.rho = if self.rho.is_finite() { growth.max(0.7 * self.rho) } else { growth };
+        if b > 1e-3 * f64::MIN_POSITIVE / f64::EPSILON && growth > 0.0 {
+            for (v, w) in self.v.iter_mut().zip(&self.w) {
+                *v = w / b;
+            }
+        } else {
+            self.seed(sys);
+        }
+    }
+
+    /// A start vector with no symmetry, of equal weight in every state.
+    fn seed(&mut self, sys: &dyn System) {
+        let rtol = self.options.tolerances.rtol;
+        let mut state = 0x2545_f491_4f6c_dd1d_u64;
+        for i in 0..sys.dim() {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            let u = 0.5 + (state >> 11) as f64 / (1u64 << 54) as f64;
+            let x = if self.at_stiff { self.stiff.x()[i] } else { self.explicit.x()[i] };
+            let sign = if state & 1024 == 0 { 1.0 } else { -1.0 };
+            self.v[i] = sign * u * weight(self.atol[i], rtol, x, x);
+        }
+    }
+
+    /// Counts after a step, and decides.
+    fn judge(&mut self, sys: &mut dyn System) {
+        if self.at_stiff {
+            if !self.stats.steps.is_multiple_of(EVERY) {
+                return;
+            }
+            let h = self.stiff.t() - self.stiff.t_prev();
+            self.follow(sys, self.stiff.t());
+            if h * self.rho < MILD {
+                self.mild_count += 1;
+                self.change = self.mild_count >= self.patience.div_ceil(EVERY as u32);
+            } else {
+                self.mild_count = 0;
+            }
+        } else {
+            let s = self.explicit.stiffness();
+            if s > STIFF {
+                self.calm_count = 0;
+                self.stiff_count += 1;
+                self.change = self.stiff_count >= STIFF_STEPS;
+            } else if s <= STIFF {
+                self.calm_count += 1;
+                if self.calm_count >= 6 {
+                    self.stiff_count = 0;
+                }
+            }
+        }
+    }
+
+    /// Goes on with the other method from the state reached.
+    fn turn(&mut self, sys: &mut dyn System) -> Result<(), SolveError> {
+        self.change = false;
+        let (t, mut h) = (self.now().t(), self.now().h());
+        let to_stiff = !self.at_stiff;
+        let mut x = std::mem::take(&mut self.w);
+        x.copy_from_slice(self.now().x());
+        if !to_stiff && self.rho > 0.0 {
+            h = h.min(2.0 / self.rho);
+        }
+        self.at_stiff = to_stiff;
+        let next = self.now_mut();
+        let done = *next.stats();
+        let stop = self.stop;
+        let result = self.now_mut().start(sys, t, &x, stop);
+        self.past.add(&done);
+        self.w = x;
+        result?;
+        self.now_mut().suggest(h);
+        if to_stiff {
+            if self.switches > 0 {
+                self.patience = self.patience.saturating_mul(2);
+            }
+            self.rho = f64::NAN;
+            self.seed(sys);
+        }
+        self.switches += 1;
+        self.since = t;
+        (self.stiff_count, self.calm_count, self.mild_count) = (0, 0, 0);
+        Ok(())
+    }
+
+    fn count(&mut self) {
+        let mut sum = self.past;
+        sum.add(self.explicit.stats());
+        sum.add(self.stiff.stats());
+        // starts of the parts are not restarts of the whole
+        sum.restarts = self.restarts;
+        self.stats = sum;
+    }
+}
+
+impl Integrator for Auto {
+    fn method(&self) -> Method {
+        Method::Auto
+    }
+
+    fn start(&mut self, sys: &mut dyn System, t: f64, x: &[f64], stop: f64) -> Result<(), SolveError> {
+        self.options.check(Method::Auto)?;
+        let n = sys.dim();
+        if x.len() != n {
+            return Err(SolveError::Dimension { expected: n, got: x.len() });
+        }
+        let fresh = Auto::new(&self.options);
+        *self = fresh;
+        self.atol = self.options.tolerances.expand(n)?;
+        self.v = vec![0.0; n];
+        self.w = vec![0.0; n];
+        self.stop = stop;
+        self.since = t;
+        self.explicit.start(sys, t, x, stop)?;
+        // how many steps would stability alone cost?
+        self.seed(sys);
+        if n > 0 && stop > t {
+            let mut rho: f64 = 0.0;
+            for _ in 0..START_ITERATIONS {
+                self.follow(sys, t);
+                rho = rho.max(self.rho);
+            }
+            if rho * (stop - t) > LONG && rho.is_finite() && self.decay > 0.5 {
+                self.turn(sys)?;
+                self.switches = 0;
+            }
+        }
+        self.rho = f64::NAN;
+        self.count();
+        Ok(())
+    }
+
+    fn step(&mut self, sys: &mut dyn System) -> Result<(), SolveError> {
+        if self.atol.len() != sys.dim() {
+            return Err(SolveError::NotStarted);
+        }
+        if self.stats.steps + self.stats.rejected >= self.options.max_steps {
+            let (t, h) = (self.now().t(), self.now().h());
+            return Err(SolveError::TooManySteps { t, h, steps: self.stats.steps });
+        }
+        if self.change {
+            self.turn(sys)?;
+        }
+        let mut result = self.now_mut().step(sys);
+        if !self.at_stiff
+            && matches!(result, Err(SolveError::StepTooSmall { .. } | SolveError::NotFinite { .. }))
+        {
+            // what has no explicit step may have an implicit one
+            let before = result;
+            result = self.turn(sys).and_then(|()| self.now_mut().step(sys)).or(before);
+        }
+        self.count();
+        result?;
+        self.judge(sys);
+        Ok(())
+    }
+
+    fn set_stop(&mut self, stop: f64) -> Result<(), SolveError> {
+        self.now_mut().set_stop(stop)?;
+        self.stop = stop;
+        Ok(())
+    }
+
+    fn restart(&mut self, sys: &mut dyn System, t: f64, x: &[f64], stop: f64) -> Result<(), SolveError> {
+        self.change = false;
+        self.restarts += 1;
+        self.stop = stop;
+        self.mild_count = 0;
+        let result = self.now_mut().restart(sys, t, x, stop);
+        self.count();
+        result
+    }
+
+    fn t(&self) -> f64 {
+        self.now().t()
+    }
+
+    fn t_prev(&self) -> f64 {
+        self.now().t_prev()
+    }
+
+    fn x(&self) -> &[f64] {
+        self.now().x()
+    }
+
+    fn interpolate(&self, t: f64, out: &mut [f64]) {
+        self.now().interpolate(t, out);
+    }
+
+    fn h(&self) -> f64 {
+        self.now().h()
+    }
+
+    fn suggest(&mut self, h: f64) {
+        self.now_mut().suggest(h);
+    }
+
+    fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    fn clone_box(&self) -> Box<dyn Integrator> {
+        Box::new(self.clone())
+    }
+
+    fn choice(&self) -> Choice {
+        let stiffness = if self.at_stiff {
+            self.rho * (self.stiff.t() - self.stiff.t_prev()) / LIMIT
+        } else {
+            self.explicit.stiffness()
+        };
+        let method = if self.at_stiff { self.stiff.method() } else { Method::Tsit5 };
+        Choice { method, t: self.since, switches: self.switches, stiffness }
+    }
+}
