@@ -1,0 +1,39 @@
+//! The language book: every block marked `twinml` compiles without an error, every block marked
+//! `twinml,run` runs.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::path::Path;
+use std::process::Command;
+
+#[test]
+fn every_block_of_the_book_compiles() {
+    let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/book");
+    let work = tempfile::tempdir().unwrap();
+    let mut pages: Vec<_> = std::fs::read_dir(book).unwrap().map(|f| f.unwrap().path()).collect();
+    pages.sort();
+    let (mut blocks, mut failures) = (0, Vec::new());
+    for page in pages.iter().filter(|p| p.extension().is_some_and(|e| e == "md")) {
+        let text = std::fs::read_to_string(page).unwrap();
+        let name = page.file_stem().unwrap().to_string_lossy().into_owned();
+        for (k, part) in text.split("```twinml").skip(1).enumerate() {
+            let (info, rest) = part.split_once('\n').unwrap();
+            let (body, _) = rest.split_once("\n```").expect("a closed block");
+            let file = work.path().join(format!("{name}_{k}.twinml"));
+            std::fs::write(&file, format!("{body}\n")).unwrap();
+            blocks += 1;
+            let runs = info.contains("run");
+            let mut command = Command::new(env!("CARGO_BIN_EXE_twinc"));
+            command.args([if runs { "run" } else { "check" }, "--color", "never"]).arg(&file);
+            if runs {
+                command.arg("--out").arg(work.path().join(format!("{name}_{k}.csv")));
+            }
+            let output = command.output().unwrap();
+            if !output.status.success() {
+                failures.push(format!("{name}, block {k}:\n{}", String::from_utf8_lossy(&output.stderr)));
+            }
+        }
+    }
+    assert!(blocks >= 15, "{blocks} blocks");
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
