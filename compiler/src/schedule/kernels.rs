@@ -44,12 +44,13 @@ impl Slice {
                     }
                 }
                 Step::Block(b) => {
-                    let wanted = b.unknowns.iter().any(|(atom, _)| {
-                        let a = problem.atoms[atom.0 as usize];
-                        live.contains(&(a.var, a.der))
-                    }) || b.inner.iter().any(|a| live.contains(&(a.target.var, a.target.der)));
+                    let wanted =
+                        b.unknowns.iter().any(|(atom, _)| {
+                            let a = problem.atoms[atom.0 as usize];
+                            live.contains(&(a.var, a.der))
+                        }) || b.inner.iter().any(|(_, a)| live.contains(&(a.target.var, a.target.der)));
                     if wanted {
-                        for a in &b.inner {
+                        for (_, a) in &b.inner {
                             add_uses(&a.value, &mut live);
                         }
                         for (_, e) in &b.residuals {
@@ -130,10 +131,10 @@ impl<'a> Blocks<'a> {
             places.push((*first as u32, origins.add(e.span, &e.owner)));
         }
         let mut emitter = Emitter::new(&name, self.system, self.layout, origins);
-        for a in &b.inner {
+        for (loops, a) in &b.inner {
             let e = &p.equations[a.equation];
             let origin = emitter.origin(e.span, &e.owner);
-            emitter.assign(a, origin);
+            emitter.nest(loops, false, &mut |em| em.assign(a, origin));
         }
         for ((_, e), (_, first)) in b.residuals.iter().zip(&rows) {
             let origin = emitter.origin(e.span, &e.owner);

@@ -27,8 +27,8 @@ pub struct Assignment {
 pub struct Block {
     /// The unknowns that Newton's method moves, in the order of the columns.
     pub unknowns: Vec<(AtomId, Progression)>,
-    /// Computed from the unknowns before the residuals (tearing).
-    pub inner: Vec<Assignment>,
+    /// Computed from the unknowns before the residuals (tearing), each in its own loops.
+    pub inner: Vec<(Vec<Loop>, Assignment)>,
     /// `left − right` of each equation family is a family of residuals.
     pub residuals: Vec<(usize, Equation)>,
     /// Whether all residuals are affine in the unknowns.
@@ -108,7 +108,7 @@ fn dependencies(p: &Problem, m: &Matching) -> Vec<Vec<u32>> {
 }
 
 /// Strongly connected components, dependencies first; members in ascending order.
-fn components(edges: &[Vec<u32>]) -> Vec<Vec<usize>> {
+pub(super) fn components(edges: &[Vec<u32>]) -> Vec<Vec<usize>> {
     let n = edges.len();
     let (mut number, mut low, mut on_stack) = (vec![u32::MAX; n], vec![0u32; n], vec![false; n]);
     let (mut stack, mut out, mut next) = (Vec::new(), Vec::new(), 0u32);

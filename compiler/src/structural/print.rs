@@ -32,8 +32,10 @@ pub fn plan(solved: &Solved, system: &System) -> String {
                     let _ =
                         writeln!(out, "  unknown {der}{name} {}..={} step {}", set.lo, set.last(), set.step);
                 }
-                for a in &b.inner {
-                    let _ = writeln!(out, "  {}", assignment(a, system));
+                for (loops, a) in &b.inner {
+                    let each =
+                        if loops.is_empty() { String::new() } else { format!("for {} : ", ranges(loops)) };
+                    let _ = writeln!(out, "  {each}{}", assignment(a, system));
                 }
                 for (_, e) in &b.residuals {
                     let _ = writeln!(out, "  residual {}", print_equation(system, e));

@@ -6,10 +6,10 @@
 
 use super::isolate::{self, Target};
 use super::matching::Matching;
-use super::order::{Assignment, Block, Divisor};
+use super::order::{self, Assignment, Block, Divisor};
 use super::problem::{AtomId, Problem};
 use super::sets::Progression;
-use crate::flat::Equation;
+use crate::flat::{Equation, Loop};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Larger scalar components are not torn: the sparse factorisation does as well.
@@ -20,6 +20,8 @@ pub fn block(p: &Problem, m: &Matching, c: &[usize], divisor: Divisor<'_>) -> Bl
     let scalar = c.iter().all(|&eq| p.equations[eq].loops.is_empty());
     let mut block = if scalar && c.len() > 1 && c.len() <= TEARING_LIMIT {
         torn(p, m, c, divisor)
+    } else if c.len() > 1 && c.len() <= TEARING_LIMIT {
+        torn_families(p, m, c, divisor)
     } else {
         whole(p, m, c)
     };
@@ -76,7 +78,7 @@ fn torn(p: &Problem, m: &Matching, c: &[usize], divisor: Divisor<'_>) -> Block {
     }
     let mut remaining: BTreeSet<usize> = c.iter().copied().collect();
     let mut undecided = elements;
-    let (mut tears, mut inner): (Vec<(AtomId, i64)>, Vec<Assignment>) = (Vec::new(), Vec::new());
+    let (mut tears, mut inner): (Vec<(AtomId, i64)>, Vec<(Vec<Loop>, Assignment)>) = (Vec::new(), Vec::new());
     while !undecided.is_empty() {
         let solved = remaining.iter().find_map(|&eq| {
             let mut rest = open[&eq].iter().filter(|x| undecided.contains(x));
@@ -90,7 +92,7 @@ fn torn(p: &Problem, m: &Matching, c: &[usize], divisor: Divisor<'_>) -> Block {
         if let Some((eq, element, assignment)) = solved {
             remaining.remove(&eq);
             undecided.remove(&element);
-            inner.push(assignment);
+            inner.push((Vec::new(), assignment));
             continue;
         }
         // Tear the unknown in most remaining equations; the first of equals.
@@ -115,4 +117,67 @@ fn torn(p: &Problem, m: &Matching, c: &[usize], divisor: Divisor<'_>) -> Block {
         linear: false,
         equations: c.to_vec(),
     }
+}
+
+/// Tears whole families: each equation is solved for what it is matched to, or becomes a residual.
+fn torn_families(p: &Problem, m: &Matching, c: &[usize], divisor: Divisor<'_>) -> Block {
+    let number: BTreeMap<usize, usize> = c.iter().enumerate().map(|(k, &eq)| (eq, k)).collect();
+    let needs: Vec<BTreeSet<usize>> = c
+        .iter()
+        .map(|&eq| {
+            let refs = p.refs[eq].iter().enumerate().filter(|&(k, _)| m.chosen[eq] != Some(k));
+            refs.flat_map(|(_, r)| m.owners[r.atom.0 as usize].within(&r.cover))
+                .filter_map(|owner| number.get(&(owner as usize)).copied())
+                .collect()
+        })
+        .collect();
+    let solved: Vec<Option<Assignment>> = c
+        .iter()
+        .enumerate()
+        .map(|(k, &eq)| {
+            if needs[k].contains(&k) {
+                return None;
+            }
+            let r = &p.refs[eq][m.chosen[eq]?];
+            let info = p.atoms[r.atom.0 as usize];
+            let target = Target { var: info.var, der: info.der, at: r.at.clone() };
+            let Equation { left, right, .. } = &p.equations[eq];
+            let value = isolate::isolate(left, right, &target, divisor)?;
+            Some(Assignment { target, value, equation: eq })
+        })
+        .collect();
+    let mut is_torn: Vec<bool> = solved.iter().map(Option::is_none).collect();
+    let size = |k: usize| m.image(p, c[k]).map_or(0, |(_, set)| set.iter().map(|s| s.count).sum::<i64>());
+    let sequence = loop {
+        let edges: Vec<Vec<u32>> = (0..c.len())
+            .map(|k| {
+                let open = |&&j: &&usize| !is_torn[k] && !is_torn[j];
+                needs[k].iter().filter(open).map(|&j| j as u32).collect()
+            })
+            .collect();
+        let parts = order::components(&edges);
+        let mut acyclic = true;
+        for part in parts.iter().filter(|part| part.len() > 1) {
+            acyclic = false;
+            let uses = |k: usize| part.iter().filter(|&&j| needs[j].contains(&k)).count();
+            let best = part.iter().copied().min_by_key(|&k| (size(k), std::cmp::Reverse(uses(k)), k));
+            if let Some(k) = best {
+                is_torn[k] = true;
+            }
+        }
+        if acyclic {
+            break parts.into_iter().flatten().filter(|&k| !is_torn[k]).collect::<Vec<usize>>();
+        }
+    };
+    let mut block = whole(
+        p,
+        m,
+        &c.iter().copied().enumerate().filter(|&(k, _)| is_torn[k]).map(|x| x.1).collect::<Vec<_>>(),
+    );
+    block.equations = c.to_vec();
+    block.inner = sequence
+        .into_iter()
+        .filter_map(|k| solved[k].clone().map(|a| (p.equations[c[k]].loops.clone(), a)))
+        .collect();
+    block
 }

@@ -183,3 +183,27 @@ fn too_many_and_too_few_are_named() {
         ]],
     );
 }
+
+#[test]
+fn families_are_torn_as_wholes() {
+    check(
+        "flat Manifold
+         var p : unknown
+         var q : unknown
+         var dp[6] : unknown
+         var q_in[6] : unknown
+         var h[6] : parameter value for i0 in 0..6 @[i0] = 1.0
+         eq : p = 5.0 - q * q
+         eq : q = sum(q_in[i0] for i0 in 0..6)
+         eq for i0 in 0..6 : dp[i0] = p - h[i0]
+         eq for i0 in 0..6 : q_in[i0] = sqrt(dp[i0])",
+        expect![[r#"
+            solve nonlinear block of 1 unknowns
+              unknown p 0..=0 step 1
+              for i0 in 0..6 : dp[i0] := p - h[i0]
+              for i0 in 0..6 : q_in[i0] := sqrt(dp[i0])
+              q := sum(q_in[i0] for i0 in 0..6)
+              residual p = 5.0 - q * q
+        "#]],
+    );
+}
