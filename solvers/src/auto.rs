@@ -6,7 +6,8 @@
 //!
 //! **To explicit.** While the stiff method runs, one power iteration with `∂f/∂x·v` every few steps follows
 //! the spectral radius ρ. When its steps would all be stable for the explicit method, that goes on. After
-//! each return the patience doubles.
+//! each return the patience doubles. If the explicit steps prove so much shorter that they cost more than
+//! the stiff ones did, the stiff method goes on at once.
 //!
 //! Decisions depend on counts and values only, never on a clock: the same model gives the same bits.
 
@@ -16,11 +17,15 @@ use crate::integrator::{Choice, Integrator, Method, Options};
 use crate::rk::tsit5::Tsit5;
 use crate::rosenbrock::Rosenbrock;
 use crate::stats::Stats;
-use crate::system::System;
+use crate::system::{Pattern, System};
 
 /// `h·|λ|` at which explicit steps count as limited by stability, over the limit.
 const STIFF: f64 = 0.8;
-/// So many of them, without as many others between, change to the stiff method.
+/// From here on the stiff method, whose steps may be longer, is tried now and then.
+const STIFFISH: f64 = 0.15;
+/// Explicit steps before the first such trial; each later one waits twice as long.
+const PROBE: u32 = 60;
+/// So many stiff ones, without as many others between, change to the stiff method.
 const STIFF_STEPS: u32 = 12;
 /// `h·ρ` below which a step of the stiff method would have been stable for the explicit one.
 const MILD: f64 = 2.0;
@@ -28,12 +33,33 @@ const MILD: f64 = 2.0;
 const LIMIT: f64 = 3.3;
 /// So many of them change to the explicit method, at first.
 const MILD_STEPS: u32 = 10;
+/// Explicit steps after which their length is compared with the stiff ones before.
+const TRIAL: u32 = 10;
 /// Stiff steps between two power iterations.
 const EVERY: u64 = 3;
+/// Cosine above which the fastest mode counts as a decaying one.
+const DECAYING: f64 = 0.5;
 /// Power iterations at the start.
 const START_ITERATIONS: u32 = 4;
 /// `ρ·(stop − t)` above which the stiff method begins.
 const LONG: f64 = 3e4;
+
+/// Work of a Rosenbrock step over that of an explicit step, in operations guessed from the pattern: an
+/// evaluation from its dependences, a Jacobian from the columns that cannot share a derivative.
+fn work_ratio(pattern: &Pattern) -> f64 {
+    let n = pattern.n().max(1) as f64;
+    let nnz = pattern.nnz() as f64;
+    let mut row = vec![0u32; pattern.n()];
+    for &i in pattern.rows() {
+        row[i] += 1;
+    }
+    let colours = f64::from(row.into_iter().max().unwrap_or(0));
+    let rhs = 3.0 * n + 2.0 * nnz;
+    let solve = 2.0 * nnz + n;
+    let factor = nnz * nnz / n;
+    let stiff = 8.0 * (rhs + 12.0 * n + solve) + 1.5 * colours * rhs + factor;
+    stiff / (6.0 * (rhs + 6.0 * n))
+}
 
 /// The automatic choice at work.
 pub struct Auto {
@@ -55,6 +81,14 @@ pub struct Auto {
     calm_count: u32,
     mild_count: u32,
     patience: u32,
+    /// The stiff method's step when the explicit one took over.
+    h_stiff: f64,
+    /// Explicit steps since then.
+    trial_steps: u32,
+    /// Explicit steps after which the stiff method is tried if the system is not far from stiff.
+    probe: u32,
+    /// Work of a stiff step over that of an explicit one.
+    work_ratio: f64,
     rho: f64,
     /// Cosine between `v` and `−∂f/∂x·v`: near 1 when the fastest mode decays, near 0 when it oscillates.
     decay: f64,
@@ -96,6 +130,10 @@ impl Auto {
             calm_count: 0,
             mild_count: 0,
             patience: MILD_STEPS,
+            h_stiff: 0.0,
+            trial_steps: 0,
+            probe: PROBE,
+            work_ratio: 2.0,
             rho: f64::NAN,
             decay: f64::NAN,
             v: Vec::new(),
@@ -179,7 +217,20 @@ impl Auto {
             }
         } else {
             let s = self.explicit.stiffness();
-            if s > STIFF {
+            self.trial_steps += 1;
+            if self.trial_steps == TRIAL && self.explicit.h() * self.work_ratio < self.h_stiff {
+                // stable, but not worth it: the stiff method's steps were so much longer
+                self.change = true;
+                self.patience = self.patience.saturating_mul(4).min(10_000);
+            } else if s > STIFFISH && self.trial_steps >= self.probe {
+                // see what steps the stiff method would take; it gives back if they are not worth it
+                for _ in 0..START_ITERATIONS {
+                    self.follow(sys, self.explicit.t());
+                }
+                self.change = self.decay > DECAYING;
+                self.trial_steps = 0;
+                self.probe = self.probe.saturating_mul(2);
+            } else if s > STIFF {
                 self.calm_count = 0;
                 self.stiff_count += 1;
                 self.change = self.stiff_count >= STIFF_STEPS;
@@ -199,8 +250,12 @@ impl Auto {
         let to_stiff = !self.at_stiff;
         let mut x = std::mem::take(&mut self.w);
         x.copy_from_slice(self.now().x());
-        if !to_stiff && self.rho > 0.0 {
-            h = h.min(2.0 / self.rho);
+        if !to_stiff {
+            self.h_stiff = h;
+            self.trial_steps = 0;
+            if self.rho > 0.0 {
+                h = h.min(MILD / self.rho);
+            }
         }
         self.at_stiff = to_stiff;
         let next = self.now_mut();
@@ -213,7 +268,7 @@ impl Auto {
         self.now_mut().suggest(h);
         if to_stiff {
             if self.switches > 0 {
-                self.patience = self.patience.saturating_mul(2);
+                self.patience = self.patience.saturating_mul(2).min(10_000);
             }
             self.rho = f64::NAN;
             self.seed(sys);
@@ -252,6 +307,7 @@ impl Integrator for Auto {
         self.w = vec![0.0; n];
         self.stop = stop;
         self.since = t;
+        self.work_ratio = work_ratio(sys.pattern());
         self.explicit.start(sys, t, x, stop)?;
         // how many steps would stability alone cost?
         self.seed(sys);
@@ -261,7 +317,7 @@ impl Integrator for Auto {
                 self.follow(sys, t);
                 rho = rho.max(self.rho);
             }
-            if rho * (stop - t) > LONG && rho.is_finite() && self.decay > 0.5 {
+            if rho * (stop - t) > LONG && rho.is_finite() && self.decay > DECAYING {
                 self.turn(sys)?;
                 self.switches = 0;
             }
