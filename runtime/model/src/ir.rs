@@ -301,6 +301,10 @@ pub enum MathFn {
     Hypot,
     Erf,
     Gamma,
+    /// Derivative of `Gamma` only: no name in the language.
+    Digamma,
+    /// Derivative of `Digamma`.
+    Trigamma,
 }
 
 /// What defines an SSA value.

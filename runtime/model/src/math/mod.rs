@@ -18,6 +18,7 @@ mod inverse;
 mod log;
 mod poly;
 mod pow;
+mod psi;
 mod root;
 mod trig;
 
@@ -27,6 +28,7 @@ pub use gamma::{erf, gamma};
 pub use inverse::{acos, asin, atan, atan2};
 pub use log::{acosh, asinh, atanh, log, log1p, log2, log10};
 pub use pow::pow;
+pub use psi::{digamma, trigamma};
 pub use root::{cbrt, hypot};
 pub use trig::{cos, sin, tan};
 
@@ -205,7 +207,7 @@ impl<A: Arith> Ops for A {}
 
 impl MathFn {
     /// All functions, in the order of their declaration.
-    pub const ALL: [MathFn; 24] = [
+    pub const ALL: [MathFn; 26] = [
         MathFn::Exp,
         MathFn::Expm1,
         MathFn::Log,
@@ -230,6 +232,8 @@ impl MathFn {
         MathFn::Hypot,
         MathFn::Erf,
         MathFn::Gamma,
+        MathFn::Digamma,
+        MathFn::Trigamma,
     ];
 
     /// The name in the printed form.
@@ -260,6 +264,8 @@ impl MathFn {
             MathFn::Hypot => "hypot",
             MathFn::Erf => "erf",
             MathFn::Gamma => "gamma",
+            MathFn::Digamma => "digamma",
+            MathFn::Trigamma => "trigamma",
         }
     }
 
@@ -306,6 +312,8 @@ pub fn apply<A: Arith>(a: &mut A, f: MathFn, x: A::F, y: A::F) -> A::F {
         MathFn::Hypot => hypot(a, x, y),
         MathFn::Erf => erf(a, x),
         MathFn::Gamma => gamma(a, x),
+        MathFn::Digamma => digamma(a, x),
+        MathFn::Trigamma => trigamma(a, x),
     }
 }
 
