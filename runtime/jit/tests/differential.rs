@@ -1,0 +1,110 @@
+//! Random kernels on the interpreter and as machine code, at all levels: the same bits, the same traps.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+#[path = "support/generate.rs"]
+mod generate;
+#[path = "support/host.rs"]
+mod host;
+
+use generate::Rng;
+use host::TestHost;
+use std::sync::Arc;
+use twinml_jit::{Compiled, Limits, OptLevel};
+use twinml_model::host::{KernelId, Machine, Memory};
+use twinml_model::interp::Interpreter;
+use twinml_model::ir::{Kernel, Trap};
+use twinml_model::program::Program;
+use twinml_model::verify::{Role, verify, verify_kernel};
+
+/// Ways to compile that all have to give the same.
+fn ways() -> Vec<(OptLevel, Limits)> {
+    let usual = Limits::default();
+    vec![
+        (OptLevel::O0, usual),
+        (OptLevel::O1, usual),
+        (OptLevel::O2, usual),
+        (OptLevel::O2, Limits { inlined: 0, ..usual }),
+        (OptLevel::O0, Limits { piece: 5, ..usual }),
+        (OptLevel::O1, Limits { piece: 12, ..usual }),
+        (OptLevel::O3, Limits { inlined: 0, piece: 17, ..usual }),
+    ]
+}
+
+fn canonical(x: f64) -> u64 {
+    if x.is_nan() { f64::NAN.to_bits() } else { x.to_bits() }
+}
+
+/// A run's outcome with every NaN the same.
+fn outcome(machine: &dyn Machine, id: KernelId, program: &Program, start: &Memory) -> (Vec<u64>, String) {
+    let mut memory = start.clone();
+    let done = machine.run(id, &mut memory, &mut TestHost(program));
+    let trap = match done {
+        Err(Trap::TableRange { table, x }) => format!("{table} at {:x}", canonical(x)),
+        other => format!("{other:?}"),
+    };
+    (memory.data().iter().map(|&x| canonical(x)).collect(), trap)
+}
+
+/// Compares all ways on a few memories; says what differs.
+fn compare(program: &Arc<Program>, kernel: &Kernel, seed: u64) -> Result<(), String> {
+    verify(program).map_err(|e| format!("invalid program: {e:?}"))?;
+    verify_kernel(program, kernel, Role::Extra).map_err(|e| format!("invalid kernel: {e:?}"))?;
+    let mut interpreter = Interpreter::new(program);
+    let reference = interpreter.add(kernel.clone());
+    let mut rng = Rng(seed);
+    let starts: Vec<Memory> = (0..4)
+        .map(|_| {
+            let mut memory = Memory::new(program);
+            memory.data_mut().iter_mut().for_each(|x| *x = rng.number());
+            memory
+        })
+        .collect();
+    let expected: Vec<_> = starts.iter().map(|m| outcome(&interpreter, reference, program, m)).collect();
+    for (level, limits) in ways() {
+        let mut compiled = Compiled::with_limits(program.clone(), level, limits).unwrap();
+        let id = compiled.add(kernel.clone());
+        compiled.prepare(id).map_err(|e| format!("{level:?} {limits:?}: {e}"))?;
+        for (k, (start, expected)) in starts.iter().zip(&expected).enumerate() {
+            let got = outcome(&compiled, id, program, start);
+            if got == *expected {
+                continue;
+            }
+            let at = got.0.iter().zip(&expected.0).position(|(a, b)| a != b);
+            return Err(format!(
+                "{level:?} {limits:?}, memory {k}: trap {} for {}; slot {at:?}: {:?} for {:?}",
+                got.1,
+                expected.1,
+                at.map(|k| f64::from_bits(got.0[k])),
+                at.map(|k| f64::from_bits(expected.0[k])),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn check(seed: u64) {
+    let (program, kernel) = generate::program(seed);
+    let program = Arc::new(program);
+    if let Err(difference) = compare(&program, &kernel, seed) {
+        panic!("seed {seed}: {difference}\n{kernel:#?}");
+    }
+}
+
+#[test]
+fn random_kernels() {
+    (0..150).for_each(check);
+}
+
+/// Runs for `TWINML_FUZZ_SECONDS` (60) from seed `TWINML_FUZZ_SEED` (10,000) on.
+#[test]
+#[ignore = "long"]
+fn random_kernels_for_long() {
+    let number = |name: &str, or| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(or);
+    let (seconds, first) = (number("TWINML_FUZZ_SECONDS", 60), number("TWINML_FUZZ_SEED", 10_000));
+    let start = std::time::Instant::now();
+    let mut seed = first;
+    while start.elapsed().as_secs() < seconds {
+        check(seed);
+        seed += 1;
+    }
+    println!("{} kernels", seed - first);
+}
