@@ -8,7 +8,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Instant;
 use support::Code;
-use twinml_jit::{Compiled, OptLevel};
+use twinml_jit::{Compiled, OptLevel, Tier};
 use twinml_model::host::{KernelId, Machine, Memory, NoHost};
 use twinml_model::ir::{MathFn, Space};
 use twinml_model::program::{Program, Sizes};
@@ -61,13 +61,15 @@ fn main() {
         twinml_model::interp::run_once(&program, &program.rhs, &mut memory, &mut NoHost).unwrap();
         let once = start.elapsed().as_secs_f64();
         println!("{n:10} {:>5} {:12.2} {:10.2}", "once", once * 1e3, once * 1e6 / n as f64);
-        for level in [OptLevel::O0, OptLevel::O1, OptLevel::O2, OptLevel::O3] {
+        for (level, tier) in
+            [(OptLevel::O0, Tier::Quick), (OptLevel::O1, Tier::Quick), (OptLevel::O2, Tier::Full)]
+        {
             let (mut best, mut run) = (f64::MAX, f64::MAX);
             for _ in 0..(if n > 10_000 { 1 } else { 5 }) {
                 let mut memory = Memory::new(&program);
                 let start = Instant::now();
                 let compiled = Compiled::compile(program.clone(), level).unwrap();
-                compiled.prepare(KernelId::Rhs).unwrap();
+                compiled.prepare(KernelId::Rhs, tier).unwrap();
                 compiled.run(KernelId::Rhs, &mut memory, &mut NoHost).unwrap();
                 best = best.min(start.elapsed().as_secs_f64());
                 for _ in 0..20 {

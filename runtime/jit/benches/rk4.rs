@@ -9,7 +9,7 @@ use criterion::Criterion;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Instant;
-use twinml_jit::{Compiled, OptLevel};
+use twinml_jit::{Compiled, OptLevel, Tier};
 use twinml_model::host::{KernelId, Machine, Memory, NoHost};
 use twinml_model::passes::rk4;
 use twinml_model::program::Program;
@@ -27,7 +27,7 @@ impl Ours {
         let program = Arc::new(program);
         let mut compiled = Compiled::compile(program.clone(), OptLevel::O3).unwrap();
         let kernel = compiled.add(rk4::fuse(&program, 0.0, 1e-3, STEPS).unwrap());
-        compiled.prepare(kernel).unwrap();
+        compiled.prepare(kernel, Tier::Full).unwrap();
         Self { program, compiled, kernel }
     }
 

@@ -14,4 +14,4 @@ mod math;
 pub mod scalar;
 
 pub use error::JitError;
-pub use scalar::{Compiled, Limits, OptLevel};
+pub use scalar::{Compiled, Limits, OptLevel, Tier};

@@ -8,7 +8,7 @@ mod host;
 use generate::Rng;
 use host::TestHost;
 use std::sync::Arc;
-use twinml_jit::{Compiled, Limits, OptLevel};
+use twinml_jit::{Compiled, Limits, OptLevel, Tier};
 use twinml_model::host::{KernelId, Machine, Memory};
 use twinml_model::interp::Interpreter;
 use twinml_model::ir::{Kernel, Trap};
@@ -16,16 +16,16 @@ use twinml_model::program::Program;
 use twinml_model::verify::{Role, verify, verify_kernel};
 
 /// Ways to compile that all have to give the same.
-fn ways() -> Vec<(OptLevel, Limits)> {
+fn ways() -> Vec<(OptLevel, Tier, Limits)> {
     let usual = Limits::default();
     vec![
-        (OptLevel::O0, usual),
-        (OptLevel::O1, usual),
-        (OptLevel::O2, usual),
-        (OptLevel::O2, Limits { inlined: 0, ..usual }),
-        (OptLevel::O0, Limits { piece: 5, ..usual }),
-        (OptLevel::O1, Limits { piece: 12, ..usual }),
-        (OptLevel::O3, Limits { inlined: 0, piece: 17, ..usual }),
+        (OptLevel::O0, Tier::Quick, usual),
+        (OptLevel::O1, Tier::Quick, usual),
+        (OptLevel::O2, Tier::Full, usual),
+        (OptLevel::O2, Tier::Full, Limits { inlined: 0, ..usual }),
+        (OptLevel::O0, Tier::Quick, Limits { piece: 5, ..usual }),
+        (OptLevel::O1, Tier::Quick, Limits { piece: 12, ..usual }),
+        (OptLevel::O3, Tier::Full, Limits { inlined: 0, piece: 17 }),
     ]
 }
 
@@ -59,10 +59,10 @@ fn compare(program: &Arc<Program>, kernel: &Kernel, seed: u64) -> Result<(), Str
         })
         .collect();
     let expected: Vec<_> = starts.iter().map(|m| outcome(&interpreter, reference, program, m)).collect();
-    for (level, limits) in ways() {
+    for (level, tier, limits) in ways() {
         let mut compiled = Compiled::with_limits(program.clone(), level, limits).unwrap();
         let id = compiled.add(kernel.clone());
-        compiled.prepare(id).map_err(|e| format!("{level:?} {limits:?}: {e}"))?;
+        compiled.prepare(id, tier).map_err(|e| format!("{level:?} {limits:?}: {e}"))?;
         for (k, (start, expected)) in starts.iter().zip(&expected).enumerate() {
             let got = outcome(&compiled, id, program, start);
             if got == *expected {

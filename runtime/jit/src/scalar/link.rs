@@ -7,7 +7,7 @@ use super::lower::{
 };
 use super::plan::{self, Cuts, PieceId, Segment};
 use super::target::{Effort, isa};
-use super::{Limits, OptLevel};
+use super::{Limits, Tier};
 use crate::error::JitError;
 use cranelift_codegen::control::ControlPlane;
 use cranelift_codegen::ir::{self, FuncRef, LibCall, UserFuncName};
@@ -23,7 +23,7 @@ use twinml_model::program::Program;
 
 /// One memory of code and the functions in it.
 pub(crate) struct Backend {
-    level: OptLevel,
+    forward: bool,
     limits: Limits,
     quick: Unit,
     full: Unit,
@@ -46,8 +46,8 @@ struct Unit {
 
 impl Backend {
     /// Without any function yet.
-    pub fn new(level: OptLevel, limits: Limits) -> Result<Self, JitError> {
-        Ok(Self { level, limits, quick: Unit::new(Effort::Quick)?, full: Unit::new(Effort::Full)? })
+    pub fn new(forward: bool, limits: Limits) -> Result<Self, JitError> {
+        Ok(Self { forward, limits, quick: Unit::new(Effort::Quick)?, full: Unit::new(Effort::Full)? })
     }
 
     /// From now on keeps the text of what is compiled.
@@ -65,25 +65,31 @@ impl Backend {
         out
     }
 
-    /// Compiles a kernel: its entry and the scratch words that it needs.
+    /// Compiles a kernel.
     pub fn kernel(
         &mut self,
         program: &Program,
         effects: &Effects,
         kernel: &Kernel,
-    ) -> Result<(Entry, usize), JitError> {
-        let size = plan::region_weight(kernel, &kernel.body);
-        let (unit, inline) = match self.level {
-            OptLevel::O0 | OptLevel::O1 => (&mut self.quick, false),
-            OptLevel::O2 if size > self.limits.optimised => (&mut self.quick, false),
-            OptLevel::O2 | OptLevel::O3 => {
-                let inline = expanded(program, kernel, self.limits.inlined) <= self.limits.inlined;
-                (&mut self.full, inline)
-            }
+        tier: Tier,
+    ) -> Result<Code, JitError> {
+        let limits = self.limits;
+        let (unit, inline) = match tier {
+            Tier::Quick => (&mut self.quick, false),
+            Tier::Full => (&mut self.full, expanded(program, kernel, limits.inlined) <= limits.inlined),
         };
-        let style = Style { forward: self.level > OptLevel::O0, inline, piece: self.limits.piece };
+        let style = Style { forward: self.forward, inline, piece: limits.piece };
         unit.kernel(program, effects, kernel, style)
     }
+}
+
+/// Compiled code.
+#[derive(Clone, Copy)]
+pub(crate) struct Code {
+    /// Where it begins.
+    pub entry: Entry,
+    /// Scratch words that it needs.
+    pub words: usize,
 }
 
 /// Operations of a kernel with functions put in place (of elementary ones, the usual way through);
@@ -280,7 +286,7 @@ impl Unit {
         effects: &Effects,
         kernel: &Kernel,
         style: Style,
-    ) -> Result<(Entry, usize), JitError> {
+    ) -> Result<Code, JitError> {
         let mut undo = Vec::new();
         let done = self.try_kernel(program, effects, kernel, style, &mut undo);
         if done.is_err() {
@@ -302,7 +308,7 @@ impl Unit {
         kernel: &Kernel,
         style: Style,
         undo: &mut Vec<Callee>,
-    ) -> Result<(Entry, usize), JitError> {
+    ) -> Result<Code, JitError> {
         if self.module.is_none() {
             self.traps = trapping(program);
         }
@@ -398,7 +404,7 @@ impl Unit {
         // signature of `Entry`. It stays mapped until the module is freed, when `self` is dropped.
         #[expect(unsafe_code, reason = "machine code becomes a function")]
         let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
-        Ok((entry, plan.map_or(0, |p| p.words)))
+        Ok(Code { entry, words: plan.map_or(0, |p| p.words) })
     }
 }
 
@@ -424,15 +430,17 @@ impl Define<'_> {
         self.codegen.func.signature = sig;
         self.codegen.func.name = UserFuncName::user(0, id.as_u32());
         lower(calls, FunctionBuilder::new(&mut self.codegen.func, self.builder))?;
+        if let Some(optimiser) = self.optimiser {
+            self.codegen
+                .optimize(optimiser, &mut ControlPlane::default())
+                .map_err(|e| code_error(name, e))?;
+        }
         if let Some((clif, _)) = self.text {
             // Writing to a string cannot fail.
             let _ = writeln!(clif, "; {name}\n{}", self.codegen.func.display());
             self.codegen.set_disasm(true);
         }
-        if let Some(optimiser) = self.optimiser {
-            self.codegen
-                .optimize(optimiser, &mut ControlPlane::default())
-                .map_err(|e| code_error(name, e))?;
+        if self.optimiser.is_some() {
             self.constants.extend(super::constants::to_memory(&mut self.codegen.func));
         }
         calls.module.define_function(id, self.codegen).map_err(|e| code_error(name, e))?;

@@ -8,31 +8,41 @@ mod link;
 mod lower;
 mod plan;
 mod target;
+mod tier;
 
 use crate::error::JitError;
 use effects::Effects;
-use frame::Entry;
-use link::Backend;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use link::{Backend, Code};
+use std::sync::{Arc, Mutex, PoisonError};
+use tier::Slot;
 use twinml_model::host::{Host, KernelId, Machine, Memory};
 use twinml_model::ids::BlockId;
-use twinml_model::interp::Interpreter;
+use twinml_model::interp::Prepared;
 use twinml_model::ir::{Kernel, Trap};
 use twinml_model::program::Program;
 
 /// How much time to spend on code. All levels give the same bits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub enum OptLevel {
-    /// One instruction after another.
+    /// A kernel begins in the interpreter and, if it goes on running, becomes one instruction after another.
     O0,
-    /// Addresses, loads and small loops treated once, before the code generator.
+    /// As `O0`, with addresses, loads and small loops treated before the code generator.
     O1,
-    /// As `O1`; kernels that are not huge also get the code generator's optimiser, and small ones the
-    /// code of functions in place of calls.
+    /// As `O1`; what runs long also gets the code generator's optimiser, and the code of functions in
+    /// place of calls where that is little.
     #[default]
     O2,
-    /// As `O2`, whatever the size.
+    /// As `O2`, but all of it before the first run.
     O3,
+}
+
+/// How far a kernel is compiled.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Tier {
+    /// Quickly: under a microsecond an operation, in time linear in the size.
+    Quick,
+    /// With the optimiser: three or four times that.
+    Full,
 }
 
 /// Sizes at which the compiler changes its ways, in operations. The bits do not depend on them.
@@ -40,29 +50,29 @@ pub enum OptLevel {
 pub struct Limits {
     /// Most operations of one piece of code; larger kernels are cut.
     pub piece: usize,
-    /// Largest kernel that gets the code generator's optimiser at `O2`.
-    pub optimised: usize,
     /// Largest kernel, functions put in place of calls, that gets them put there.
     pub inlined: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { piece: 1_000, optimised: 20_000, inlined: 2_000 }
+        Self { piece: 1_000, inlined: 2_000 }
     }
 }
 
-/// A program's kernels as machine code, each compiled when it first runs.
+/// A program's kernels as machine code.
 ///
+/// A kernel begins in the interpreter, is compiled when it has run for about as long as compiling takes, and
+/// compiled again, better, when that pays; where it runs makes no difference to the bits.
 /// The program must have passed `verify`. What the safety of the code rests on (addresses inside spaces,
 /// values defined before use) is checked again here, at no noticeable cost; a kernel that fails it, or that
-/// is too much for the code generator, runs in the interpreter.
+/// is too much for the code generator, stays in the interpreter.
 ///
 /// Shared by threads; each run has its own memory and host. Dropping it frees the code.
 pub struct Compiled {
-    shared: Arc<Shared>,
+    shared: Shared,
     backend: Mutex<Backend>,
-    code: Vec<OnceLock<Slot>>,
+    slots: Vec<Slot>,
     scratch: Mutex<Vec<Vec<u64>>>,
 }
 
@@ -75,25 +85,14 @@ struct Shared {
     limits: Limits,
 }
 
-enum Slot {
-    /// The program has no such kernel, or an empty one.
-    Nothing,
-    Code {
-        entry: Entry,
-        words: usize,
-    },
-    /// Runs in the interpreter.
-    Refused(JitError, Box<Interpreter>, KernelId),
-}
-
 /// Kernels that are not a block's.
 const FIXED: usize = 9;
 /// Kernels of each block.
 const PER_BLOCK: usize = 4;
 
 impl Compiled {
-    /// Makes ready to compile a program. Nothing is compiled yet: kernels are when they first run, or
-    /// when [`Compiled::prepare`] asks.
+    /// Makes ready to compile a program. Nothing is compiled yet. An error where there is no code generator
+    /// for this machine.
     pub fn compile(program: Arc<Program>, level: OptLevel) -> Result<Self, JitError> {
         Self::with_limits(program, level, Limits::default())
     }
@@ -101,17 +100,11 @@ impl Compiled {
     /// As [`Compiled::compile`], with other limits than the usual ones.
     pub fn with_limits(program: Arc<Program>, level: OptLevel, limits: Limits) -> Result<Self, JitError> {
         let slots = FIXED + PER_BLOCK * program.blocks.len();
-        let backend = Backend::new(level, limits)?;
+        let backend = Backend::new(level > OptLevel::O0, limits)?;
         Ok(Self {
-            shared: Arc::new(Shared {
-                effects: Effects::of(&program),
-                program,
-                extras: Vec::new(),
-                level,
-                limits,
-            }),
+            shared: Shared { effects: Effects::of(&program), program, extras: Vec::new(), level, limits },
             backend: Mutex::new(backend),
-            code: std::iter::repeat_with(OnceLock::new).take(slots).collect(),
+            slots: std::iter::repeat_with(Slot::default).take(slots).collect(),
             scratch: Mutex::new(Vec::new()),
         })
     }
@@ -129,15 +122,18 @@ impl Compiled {
     }
 
     /// Compiles a kernel now. An error is not fatal: the kernel runs in the interpreter.
-    pub fn prepare(&self, id: KernelId) -> Result<(), JitError> {
-        match self.slot(id) {
-            Some(Slot::Refused(error, ..)) => Err(error.clone()),
-            Some(_) => Ok(()),
-            None => Err(JitError::NoKernel(id)),
+    pub fn prepare(&self, id: KernelId, tier: Tier) -> Result<(), JitError> {
+        let (Some(slot), Some(kernel)) = (self.slot(id), self.kernel(id)) else {
+            return Err(JitError::NoKernel(id));
+        };
+        match self.code(slot, kernel, tier) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.clone()),
         }
     }
 
-    /// Cranelift's IR of a kernel and of the functions it calls, as text (`--emit clif`).
+    /// Cranelift's IR of a kernel and of the functions it calls, as text (`--emit clif`): as made from ours
+    /// up to `O1`, as optimised above.
     pub fn clif(&self, id: KernelId) -> Result<String, JitError> {
         Ok(self.text(id)?.0)
     }
@@ -149,10 +145,11 @@ impl Compiled {
 
     fn text(&self, id: KernelId) -> Result<(String, String), JitError> {
         let kernel = self.kernel(id).ok_or(JitError::NoKernel(id))?;
-        let mut backend = Backend::new(self.shared.level, self.shared.limits)?;
+        let shared = &self.shared;
+        let mut backend = Backend::new(shared.level > OptLevel::O0, shared.limits)?;
         backend.write_text();
-        let shared = &*self.shared;
-        backend.kernel(&shared.program, &shared.effects, kernel)?;
+        let tier = if shared.level < OptLevel::O2 { Tier::Quick } else { Tier::Full };
+        backend.kernel(&shared.program, &shared.effects, kernel, tier)?;
         Ok(backend.take_text())
     }
 
@@ -185,68 +182,75 @@ impl Compiled {
     }
 
     fn slot(&self, id: KernelId) -> Option<&Slot> {
-        let cell = self.code.get(self.number(id)?)?;
-        Some(cell.get_or_init(|| {
-            let Some(kernel) = self.kernel(id) else { return Slot::Nothing };
-            if kernel.body.is_empty() {
-                return Slot::Nothing;
-            }
-            // A panic while compiling leaves at worst functions that nothing refers to.
-            let mut backend = self.backend.lock().unwrap_or_else(PoisonError::into_inner);
-            match backend.kernel(&self.shared.program, &self.shared.effects, kernel) {
-                Ok((entry, words)) => Slot::Code { entry, words },
-                Err(error) => {
-                    let mut interpreter = Interpreter::new(&self.shared.program);
-                    let id = if let KernelId::Extra(_) = id { interpreter.add(kernel.clone()) } else { id };
-                    Slot::Refused(error, Box::new(interpreter), id)
-                }
-            }
-        }))
+        self.slots.get(self.number(id)?)
     }
 
-    fn run_code(
-        &self,
-        entry: Entry,
-        words: usize,
-        memory: &mut Memory,
-        host: &mut dyn Host,
-    ) -> Result<(), Trap> {
-        assert!(memory.sizes() == &self.shared.program.sizes, "a memory of another program");
+    /// The code of a kernel, compiled if it is not yet.
+    fn code<'s>(&self, slot: &'s Slot, kernel: &Kernel, tier: Tier) -> Result<&'s Code, &'s JitError> {
+        let cell = slot.cell(tier);
+        cell.get_or_init(|| {
+            // A panic while compiling leaves at worst functions that nothing refers to.
+            let mut backend = self.backend.lock().unwrap_or_else(PoisonError::into_inner);
+            backend.kernel(&self.shared.program, &self.shared.effects, kernel, tier)
+        })
+        .as_ref()
+    }
+
+    fn run_code(&self, code: &Code, memory: &mut Memory, host: &mut dyn Host) -> Result<(), Trap> {
+        assert!(memory.sizes() == &self.shared.program.sizes, "the memory belongs to another program");
         let mut scratch = Vec::new();
-        if words > 0 {
+        if code.words > 0 {
             scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-            if scratch.len() < words {
-                scratch.resize(words, 0);
+            if scratch.len() < code.words {
+                scratch.resize(code.words, 0);
             }
         }
-        // SAFETY: `entry` was made by our backend, which lives as long as `self`, for this program, whose
+        // SAFETY: the entry was made by our backend, which lives as long as `self`, for this program, whose
         // sizes were just compared; `scratch` has the words that came with the entry.
         #[expect(unsafe_code, reason = "enters machine code")]
-        let done = unsafe { frame::run(entry, memory, host, &mut scratch) };
-        if words > 0 {
+        let done = unsafe { frame::run(code.entry, memory, host, &mut scratch) };
+        if code.words > 0 {
             self.scratch.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
         }
         done
+    }
+
+    /// A run of a kernel that may have to be compiled first.
+    #[cold]
+    fn run_cold(
+        &self,
+        slot: &Slot,
+        kernel: &Kernel,
+        memory: &mut Memory,
+        host: &mut dyn Host,
+    ) -> Result<(), Trap> {
+        let tier = slot.heat(kernel, self.shared.level);
+        for tier in [Tier::Full, Tier::Quick].into_iter().filter(|&t| Some(t) <= tier) {
+            if let Ok(code) = self.code(slot, kernel, tier) {
+                return self.run_code(code, memory, host);
+            }
+        }
+        slot.decoded.get_or_init(|| Prepared::new(&self.shared.program, kernel)).run(memory, host)
     }
 }
 
 impl Machine for Compiled {
     fn run(&self, id: KernelId, memory: &mut Memory, host: &mut dyn Host) -> Result<(), Trap> {
-        match self.slot(id) {
-            Some(&Slot::Code { entry, words }) => self.run_code(entry, words, memory, host),
-            Some(Slot::Refused(_, interpreter, id)) => interpreter.run(*id, memory, host),
-            Some(Slot::Nothing) | None => Ok(()),
+        let Some(slot) = self.slot(id) else { return Ok(()) };
+        let best = slot.cell(if self.shared.level < OptLevel::O2 { Tier::Quick } else { Tier::Full });
+        if let Some(Ok(code)) = best.get() {
+            return self.run_code(code, memory, host);
+        }
+        match self.kernel(id) {
+            Some(kernel) if !kernel.body.is_empty() => self.run_cold(slot, kernel, memory, host),
+            _ => Ok(()),
         }
     }
 
     fn add(&mut self, kernel: Kernel) -> KernelId {
-        let n = self.shared.extras.len() as u32;
-        match Arc::get_mut(&mut self.shared) {
-            Some(shared) => shared.extras.push(kernel),
-            None => unreachable!("`shared` is never handed out"),
-        }
-        self.code.push(OnceLock::new());
-        KernelId::Extra(n)
+        self.shared.extras.push(kernel);
+        self.slots.push(Slot::default());
+        KernelId::Extra(self.shared.extras.len() as u32 - 1)
     }
 }
 

@@ -1,4 +1,5 @@
 //! The three models of the speed comparison, written as IR by hand.
+#![allow(dead_code, reason = "each user takes what it needs")]
 
 use twinml_model::ids::{OriginId, Value};
 use twinml_model::ir::{Affine, BinOp, Kernel, MathFn, Op, Place, Space, Stmt, Ty, UnOp};
@@ -10,7 +11,6 @@ pub struct Code {
     pub kernel: Kernel,
 }
 
-#[allow(dead_code, reason = "not every test uses all of it")]
 impl Code {
     pub fn new(name: &str) -> Self {
         Self { kernel: Kernel::new(name) }

@@ -111,6 +111,30 @@ pub fn run_once(
     with_stack(code.need, |stack| exec(&code, &functions, stack, memory, host))
 }
 
+/// One kernel, decoded: for machines that begin with the interpreter.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    sizes: Sizes,
+    functions: Vec<Code>,
+    code: Code,
+}
+
+impl Prepared {
+    /// Decodes a kernel and the functions that it may call.
+    #[must_use]
+    pub fn new(program: &Program, kernel: &Kernel) -> Self {
+        let functions = decode_functions(&program.functions, &program.sizes);
+        let code = decode(kernel, &program.sizes, &functions);
+        Self { sizes: program.sizes, functions, code }
+    }
+
+    /// Runs it, as [`Machine::run`] does.
+    pub fn run(&self, memory: &mut Memory, host: &mut dyn Host) -> Result<(), Trap> {
+        assert!(*memory.sizes() == self.sizes, "the memory belongs to another program");
+        with_stack(self.code.need, |stack| exec(&self.code, &self.functions, stack, memory, host))
+    }
+}
+
 /// The result of a function that calls no other and no table; arguments and result by their bits.
 pub fn call(function: &Function, args: &[u64]) -> Result<u64, Trap> {
     let sizes = Sizes::default();

@@ -1,0 +1,82 @@
+//! When to compile: a kernel's heat is the work it has done, measured in its own size.
+//!
+//! Interpreting an operation takes about a hundredth of the time of compiling it, and what the optimiser saves
+//! in a run about a thirty-thousandth of its own time. Compiling at the break-even point costs at most twice
+//! what knowing the future would.
+
+use super::link::Code;
+use super::plan::region_weight;
+use super::{OptLevel, Tier};
+use crate::error::JitError;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use twinml_model::interp::Prepared;
+use twinml_model::ir::{Kernel, Region, Stmt};
+
+/// Runs, of a kernel without loops, in the interpreter.
+const INTERPRETED: u64 = 64;
+/// Runs before the optimiser.
+const QUICK: u64 = 30_000;
+/// Rounds in one run that make the optimiser pay at once, for a kernel up to [`SMALL`].
+const LOOPS: u64 = 64;
+/// In operations.
+const SMALL: u64 = 4_000;
+
+/// A kernel's code, as far as there is any.
+#[derive(Default)]
+pub(crate) struct Slot {
+    quick: OnceLock<Result<Code, JitError>>,
+    full: OnceLock<Result<Code, JitError>>,
+    /// For the interpreter.
+    pub decoded: OnceLock<Prepared>,
+    /// Operations of the kernel, and operations that a run executes.
+    size: OnceLock<(u64, u64)>,
+    executed: AtomicU64,
+}
+
+impl Slot {
+    /// Where the code of a tier is.
+    pub fn cell(&self, tier: Tier) -> &OnceLock<Result<Code, JitError>> {
+        match tier {
+            Tier::Quick => &self.quick,
+            Tier::Full => &self.full,
+        }
+    }
+
+    /// Counts a run and says how the kernel should run now; `None`: in the interpreter.
+    pub fn heat(&self, kernel: &Kernel, level: OptLevel) -> Option<Tier> {
+        if level == OptLevel::O3 {
+            return Some(Tier::Full);
+        }
+        let &(text, run) = self.size.get_or_init(|| {
+            let text = region_weight(kernel, &kernel.body) as u64;
+            (text.max(1), executed(kernel, &kernel.body).max(1))
+        });
+        // How often runs are counted is no secret of the results: only the time they take depends on it.
+        let before = self.executed.fetch_add(run, Ordering::Relaxed);
+        let best = if level == OptLevel::O2 { Tier::Full } else { Tier::Quick };
+        let runs = before / text;
+        let long = run / text >= LOOPS;
+        if runs >= QUICK || (long && text <= SMALL) {
+            Some(best)
+        } else if runs >= INTERPRETED || long || self.quick.get().is_some() {
+            Some(Tier::Quick)
+        } else {
+            None
+        }
+    }
+}
+
+/// Operations executed by a region, loops counted by their rounds.
+fn executed(kernel: &Kernel, region: &Region) -> u64 {
+    region.iter().fold(0, |sum: u64, stmt| {
+        sum.saturating_add(match stmt {
+            Stmt::For(l) => {
+                let rounds = u64::try_from(i128::from(l.hi) - i128::from(l.lo)).unwrap_or(0);
+                rounds.saturating_mul(executed(kernel, &l.body).saturating_add(2))
+            }
+            Stmt::If(i) => executed(kernel, &i.then).max(executed(kernel, &i.otherwise)),
+            other => super::plan::stmt_weight(kernel, other) as u64,
+        })
+    })
+}
