@@ -8,8 +8,11 @@
 
 pub mod ast;
 pub mod diag;
+pub mod emit;
 pub mod flat;
 pub mod hir;
+pub mod lexer;
+pub mod parser;
 pub mod schedule;
 pub mod source;
 pub mod structural;

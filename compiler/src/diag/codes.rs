@@ -63,6 +63,8 @@ pub const MISPLACED_CLOSURE: Code = Code("E0216");
 pub const SIZE_IN_UNIT_PLACE: Code = Code("E0217");
 /// A scenario entry with a value that cannot be its value.
 pub const BAD_SETTING: Code = Code("E0218");
+/// A statement that does nothing.
+pub const NO_EFFECT: Code = Code("E0219");
 
 // E06: structure.
 /// More equations than unknowns.

@@ -1,0 +1,5 @@
+//! Printers for `--emit tokens` and `--emit ast`.
+
+mod tokens;
+
+pub use tokens::{token, tokens, unit};

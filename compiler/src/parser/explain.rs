@@ -1,0 +1,705 @@
+//! What a failed parse says: the state of the parser, told as the few things a person could have
+//! meant, and the word that was likely misspelt. Lists of tokens are never shown.
+
+use crate::diag::{Diagnostic, codes};
+use crate::lexer::words::Word;
+use crate::lexer::{Tok, Token};
+use crate::source::{FileId, Span};
+
+/// Where and how the grammar failed.
+pub struct Failure<'a> {
+    /// The file.
+    pub file: FileId,
+    /// The tokens of the declaration.
+    pub tokens: &'a [Token],
+    /// The token that did not fit; the length for the end.
+    pub at: usize,
+    /// The terminals that would have fitted.
+    pub expected: &'a [String],
+    /// The entry around it.
+    pub from: usize,
+    /// One past its last token.
+    pub to: usize,
+    /// The first keyword of what the entry stands in; `None` at the top.
+    pub owner: Option<Word>,
+}
+
+/// A token to be replaced by a word.
+pub type Fix = Option<(usize, Word)>;
+
+/// The message for a failure, and the misspelt word where one was found.
+pub fn explain(f: &Failure<'_>) -> (Diagnostic, Fix) {
+    if let Some(found) = misspelt(f) {
+        return found;
+    }
+    (plain(f), None)
+}
+
+const SECTIONS: [Word; 16] = [
+    Word::Parameters,
+    Word::Inputs,
+    Word::Outputs,
+    Word::States,
+    Word::Variables,
+    Word::Equations,
+    Word::Ports,
+    Word::Twins,
+    Word::Connections,
+    Word::Behavior,
+    Word::Memory,
+    Word::Capabilities,
+    Word::Constraints,
+    Word::Sync,
+    Word::Fidelity,
+    Word::Extends,
+];
+
+const DECLARATIONS: [Word; 12] = [
+    Word::Use,
+    Word::Type,
+    Word::Enum,
+    Word::Record,
+    Word::Connector,
+    Word::Dimension,
+    Word::Unit,
+    Word::Func,
+    Word::Twin,
+    Word::Scenario,
+    Word::Partial,
+    Word::Private,
+];
+
+const MACHINE_WORDS: [Word; 9] = [
+    Word::Initial,
+    Word::State,
+    Word::Entry,
+    Word::Exit,
+    Word::On,
+    Word::After,
+    Word::When,
+    Word::Every,
+    Word::At,
+];
+
+const BEHAVIOR_WORDS: [Word; 7] =
+    [Word::On, Word::Every, Word::At, Word::After, Word::Machine, Word::Func, Word::Private];
+
+const SCENARIO_WORDS: [Word; 11] = [
+    Word::Parameters,
+    Word::Start,
+    Word::Drive,
+    Word::At,
+    Word::Every,
+    Word::On,
+    Word::Branch,
+    Word::Record,
+    Word::Expect,
+    Word::Fidelity,
+    Word::After,
+];
+
+const STATEMENT_WORDS: [Word; 18] = [
+    Word::Emit,
+    Word::Send,
+    Word::Broadcast,
+    Word::Reply,
+    Word::Publish,
+    Word::Subscribe,
+    Word::Log,
+    Word::Fail,
+    Word::Stop,
+    Word::Wait,
+    Word::Create,
+    Word::Retire,
+    Word::Force,
+    Word::Release,
+    Word::After,
+    Word::Return,
+    Word::While,
+    Word::Match,
+];
+
+/// What people write who come from elsewhere, and what it is called here.
+const SYNONYMS: [(&str, Word); 26] = [
+    ("behaviour", Word::Behavior),
+    ("params", Word::Parameters),
+    ("param", Word::Parameters),
+    ("parameter", Word::Parameters),
+    ("constants", Word::Parameters),
+    ("input", Word::Inputs),
+    ("output", Word::Outputs),
+    ("state", Word::States),
+    ("variable", Word::Variables),
+    ("vars", Word::Variables),
+    ("equation", Word::Equations),
+    ("algorithm", Word::Behavior),
+    ("port", Word::Ports),
+    ("components", Word::Twins),
+    ("parts", Word::Twins),
+    ("connect", Word::Connections),
+    ("requirements", Word::Constraints),
+    ("constraint", Word::Constraints),
+    ("import", Word::Use),
+    ("struct", Word::Record),
+    ("model", Word::Twin),
+    ("class", Word::Twin),
+    ("block", Word::Twin),
+    ("function", Word::Func),
+    ("fn", Word::Func),
+    ("def", Word::Func),
+];
+
+fn candidates(owner: Option<Word>) -> &'static [Word] {
+    match owner {
+        None => &DECLARATIONS,
+        Some(w) if is_twin(w) => &SECTIONS,
+        Some(Word::Machine | Word::State) => &MACHINE_WORDS,
+        Some(Word::Behavior) => &BEHAVIOR_WORDS,
+        Some(Word::Scenario) => &SCENARIO_WORDS,
+        Some(w) if is_code(w) => &STATEMENT_WORDS,
+        _ => &[],
+    }
+}
+
+fn is_twin(w: Word) -> bool {
+    matches!(
+        w,
+        Word::Twin
+            | Word::Fidelity
+            | Word::Asset
+            | Word::Process
+            | Word::System
+            | Word::Organization
+            | Word::Ecosystem
+            | Word::Agent
+    )
+}
+
+fn is_code(w: Word) -> bool {
+    matches!(
+        w,
+        Word::On
+            | Word::Every
+            | Word::At
+            | Word::After
+            | Word::When
+            | Word::If
+            | Word::While
+            | Word::Func
+            | Word::Match
+            | Word::Entry
+            | Word::Exit
+            | Word::Branch
+            | Word::Else
+    )
+}
+
+/// The words that an entry of this place may begin with, nearest first.
+fn nearest(text: &str, among: &[Word]) -> Option<Word> {
+    if let Some((_, w)) = SYNONYMS.iter().find(|(t, _)| *t == text)
+        && among.contains(w)
+    {
+        return Some(*w);
+    }
+    let limit = if text.chars().count() <= 3 { 1 } else { 2 };
+    let scored = among.iter().map(|w| (distance(&text.to_lowercase(), w.text()), *w));
+    scored.filter(|(d, _)| *d <= limit).min_by_key(|(d, _)| *d).map(|(_, w)| w)
+}
+
+/// Edits between two words, swapped neighbours counted as one.
+pub fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    if a.len().abs_diff(b.len()) > 3 || a.len() > 64 {
+        return usize::MAX;
+    }
+    let mut rows = vec![(0..=b.len()).collect::<Vec<_>>()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let swap = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            let change = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut d = change.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if swap {
+                d = d.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(d);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}
+
+/// An entry whose first word is none that may begin one here.
+fn misspelt(f: &Failure<'_>) -> Option<(Diagnostic, Fix)> {
+    let among = candidates(f.owner);
+    let head = &f.tokens[f.from..f.to];
+    // the first word; at the top one of the first three (`asset twn Tank`)
+    let reach = if f.owner.is_none() { 3 } else { 1 };
+    for (k, t) in head.iter().enumerate().take(reach) {
+        let i = f.from + k;
+        let Tok::Ident(text) = &t.tok else { continue };
+        if f.at > i + 2 || (f.owner.is_some() && f.at < i) {
+            continue;
+        }
+        let next = head.get(k + 1).map(|t| &t.tok);
+        let section = next == Some(&Tok::LBrace);
+        let word = match next {
+            Some(Tok::LBrace | Tok::Ident(_) | Tok::Number(_) | Tok::Str(_) | Tok::StrBegin(_)) => {
+                nearest(text, among)
+            }
+            Some(Tok::Word(_)) if f.owner.is_none() => nearest(text, among),
+            _ => None,
+        };
+        let place = t.span(f.file);
+        let fits = |w: Word| match w.place() {
+            crate::lexer::words::Place::Section => section,
+            _ => !section,
+        };
+        if let Some(w) = word.filter(|w| fits(*w)) {
+            let d = unknown(f, place, text).help(format!("did you mean `{}`?", w.text()));
+            return Some((d, Some((i, w))));
+        }
+        if section && f.owner.is_some_and(is_twin) && f.at == i + 1 {
+            let d = unknown(f, place, text).help(
+                "sections are parameters, inputs, outputs, states, variables, equations, ports, twins, \
+                 connections, behavior, memory, capabilities, constraints and sync",
+            );
+            return Some((d, None));
+        }
+    }
+    if f.owner.is_none() && f.at == f.from {
+        let t = head.first()?;
+        let what = match &t.tok {
+            Tok::Ident(text) => format!("`{text}` begins no declaration"),
+            other => format!("{} begins no declaration", describe(other)),
+        };
+        let d = Diagnostic::new(codes::UNKNOWN_DECLARATION, t.span(f.file), what).help(
+            "at the top of a file stand twin, scenario, connector, type, record, enum, func, dimension, unit and use",
+        );
+        return Some((d, None));
+    }
+    None
+}
+
+fn unknown(f: &Failure<'_>, place: Span, text: &str) -> Diagnostic {
+    match f.owner {
+        None => Diagnostic::new(codes::UNKNOWN_DECLARATION, place, format!("`{text}` begins no declaration")),
+        Some(w) if is_twin(w) => {
+            Diagnostic::new(codes::UNKNOWN_SECTION, place, format!("a twin has no section `{text}`"))
+        }
+        Some(w) => {
+            let what = match w {
+                Word::Machine => "a machine",
+                Word::State => "a machine state",
+                Word::Behavior => "`behavior`",
+                Word::Scenario => "a scenario",
+                _ => "a handler",
+            };
+            Diagnostic::new(
+                codes::UNEXPECTED,
+                place,
+                format!("{what} has no entry that begins with `{text}`"),
+            )
+        }
+    }
+}
+
+/// A token in words.
+pub fn describe(t: &Tok) -> String {
+    match t {
+        Tok::Ident(n) => format!("`{n}`"),
+        Tok::Word(w) => format!("the word `{}`", w.text()),
+        Tok::Number(n) => match &n.unit {
+            None => format!("the number {}", n.text),
+            Some(u) => format!("the quantity {} {}", n.text, crate::emit::unit(u)),
+        },
+        Tok::Str(_) | Tok::StrBegin(_) => String::from("a string"),
+        Tok::StrMid(_) | Tok::StrEnd(_) => String::from("the `}` of the interpolation"),
+        Tok::Timestamp(_) => String::from("an instant"),
+        Tok::Unit(_) | Tok::RealUnit(_) => String::from("a unit"),
+        Tok::Sep => String::from("the end of the line"),
+        Tok::Window => String::from("`[`"),
+        Tok::Error | Tok::BadEntry => String::from("this"),
+        other => format!("`{}`", crate::emit::token(other)),
+    }
+}
+
+struct Expected<'a>(&'a [String]);
+
+impl Expected<'_> {
+    fn has(&self, terminal: &str) -> bool {
+        self.0.iter().any(|e| e == terminal || e.trim_matches('"') == terminal)
+    }
+
+    fn operand(&self) -> bool {
+        self.has("NUMBER") && self.has("IDENT")
+    }
+
+    fn name(&self) -> bool {
+        self.has("IDENT") && !self.has("NUMBER")
+    }
+}
+
+/// Whether an operand can begin with this token.
+fn begins_operand(t: &Tok) -> bool {
+    matches!(
+        t,
+        Tok::Ident(_)
+            | Tok::Number(_)
+            | Tok::Str(_)
+            | Tok::StrBegin(_)
+            | Tok::Timestamp(_)
+            | Tok::LParen
+            | Tok::LBracket
+            | Tok::Error
+            | Tok::Word(Word::True | Word::False | Word::None | Word::Not | Word::If)
+    )
+}
+
+fn plain(f: &Failure<'_>) -> Diagnostic {
+    let e = Expected(f.expected);
+    let found = f.tokens.get(f.at).map(|t| &t.tok);
+    let before = (f.at > f.from).then(|| &f.tokens[f.at - 1]);
+    let here = match f.tokens.get(f.at) {
+        // at an end the place is just behind what stands before it
+        Some(t) if !matches!(t.tok, Tok::Sep | Tok::RBrace) => t.span(f.file),
+        _ => match f.tokens[..f.at].last() {
+            Some(t) => t.span(f.file).after(),
+            None => Span::new(f.file, 0, 0),
+        },
+    };
+    let at_end = matches!(found, None | Some(Tok::Sep | Tok::RBrace));
+    let new = |code, text: String| Diagnostic::new(code, here, text);
+
+    if let Some(d) = foreign(f, found, before, here) {
+        return d;
+    }
+    if let Some(d) = open_if(f, &e, found, here) {
+        return d;
+    }
+    if let Some(d) = no_equation(f, &e, at_end, here) {
+        return d;
+    }
+    if e.name() {
+        return wants_name(f, &e, found, before, here);
+    }
+    if e.operand() && !e.has("+") {
+        let what = match before.map(|t| &t.tok) {
+            Some(t) => format!("behind {} a value is missing", describe(t)),
+            None => String::from("a value is missing"),
+        };
+        let d = new(codes::MISSING_PART, what);
+        return match found {
+            Some(t) if !at_end => d.here(format!("found {}", describe(t))),
+            _ => d,
+        };
+    }
+    if found.is_some_and(begins_operand) && e.has("+") {
+        return side_by_side(f, before, here);
+    }
+    if at_end {
+        let wanted = wanted(&e);
+        let d = new(codes::MISSING_PART, format!("this ends too early: {wanted} is missing"));
+        return help_for_start(f, d);
+    }
+    let found = found.map_or_else(|| String::from("the end"), describe);
+    let d = new(codes::UNEXPECTED, format!("{found} does not fit here"));
+    let d = match wanted_or_none(&e) {
+        Some(w) => d.here(format!("expected {w}")),
+        None => d,
+    };
+    help_for_start(f, d)
+}
+
+/// What would have fitted, in words, or "something more".
+fn wanted(e: &Expected<'_>) -> String {
+    wanted_or_none(e).unwrap_or_else(|| String::from("something more"))
+}
+
+fn wanted_or_none(e: &Expected<'_>) -> Option<String> {
+    let signs = [
+        ("{", "`{`"),
+        (":", "`:`"),
+        ("=", "`=`"),
+        ("(", "`(`"),
+        ("->", "`->`"),
+        ("then", "`then`"),
+        ("in", "`in`"),
+        ("for", "`for`"),
+        ("from", "`from`"),
+        ("twin", "`twin`"),
+        ("UNIT", "a unit"),
+        ("STR", "a string"),
+        ("]", "`]`"),
+        (")", "`)`"),
+        (">", "`>`"),
+        ("}", "`}`"),
+    ];
+    if e.operand() {
+        return Some(String::from("a value"));
+    }
+    // behind an operand nearly everything fits: then only the brackets and signs of the form tell
+    let after_operand = e.has("+");
+    let telling = |t: &str| !after_operand || matches!(t, "{" | "=" | "then" | "->" | ")" | "]");
+    let mut list: Vec<&str> = signs.iter().filter(|(t, _)| e.has(t) && telling(t)).map(|(_, w)| *w).collect();
+    list.truncate(3);
+    match list.as_slice() {
+        [] => None,
+        [one] => Some((*one).to_string()),
+        [rest @ .., last] => Some(format!("{} or {last}", rest.join(", "))),
+    }
+}
+
+/// Signs and words that other languages have in this place.
+fn foreign(f: &Failure<'_>, found: Option<&Tok>, before: Option<&Token>, here: Span) -> Option<Diagnostic> {
+    let first = f.tokens.get(f.from).map(|t| &t.tok);
+    let word = |t: Option<&Tok>| match t {
+        Some(Tok::Ident(n)) => n.to_string(),
+        _ => String::new(),
+    };
+    match found {
+        Some(Tok::BackArrow) if f.owner != Some(Word::Sync) => {
+            return Some(
+                Diagnostic::new(codes::UNEXPECTED, here, "`<-` is one sign, an arrow")
+                    .help("for a comparison with a negative value write `a < -1`, with a space"),
+            );
+        }
+        Some(Tok::Link) => {
+            return Some(
+                Diagnostic::new(codes::UNEXPECTED, here, "`--` is one sign, which connects ports")
+                    .help("for a difference with a negative value write `a - -b`"),
+            );
+        }
+        Some(Tok::Question) => {
+            return Some(
+                Diagnostic::new(codes::FOREIGN_OPERATOR, here, "there is no `? :` here")
+                    .help("write `if c then a else b`"),
+            );
+        }
+        Some(Tok::Assign) if f.at > f.from && in_condition(f) => {
+            return Some(
+                Diagnostic::new(codes::UNEXPECTED, here, "`=` states equality, it does not compare")
+                    .help("to compare write `==`"),
+            );
+        }
+        _ => {}
+    }
+    let elsewhere = match word(first).as_str() {
+        "elif" | "elsif" | "elseif" => Some("write `else if`"),
+        "let" | "var" | "const" | "auto" | "local" => Some("a local has no word before it: write `x = 3 m`"),
+        "print" | "println" | "echo" | "puts" => Some("write `log \"text\"`"),
+        "foreach" | "loop" | "repeat" => Some("write `for x in xs { … }` or `while c { … }`"),
+        "switch" | "case" => Some("write `match e { 1 -> …; _ -> … }`"),
+        "connect" => Some("write `a.port -- b.port` or `a.out -> b.in` in `connections`"),
+        "break" | "continue" => Some("there is no such statement: write the loop's condition out"),
+        _ => None,
+    };
+    if let Some(help) = elsewhere
+        && f.at <= f.from + 1
+    {
+        let place = f.tokens.get(f.from).map_or(here, |t| t.span(f.file));
+        let text = format!("`{}` is no word of the language", word(first));
+        return Some(Diagnostic::new(codes::UNEXPECTED, place, text).help(help));
+    }
+    let header = matches!(found, Some(Tok::Word(Word::Extends))) && f.owner.is_none();
+    if header && before.is_some() {
+        return Some(
+            Diagnostic::new(codes::UNEXPECTED, here, "`extends` stands inside the twin")
+                .help("write `twin B { extends A … }`"),
+        );
+    }
+    None
+}
+
+/// Whether a handler's `if`, `while` or `when` is open, where `=` is a slip for `==`.
+fn in_condition(f: &Failure<'_>) -> bool {
+    let head = &f.tokens[f.from..f.at];
+    let starts = matches!(
+        head.first().map(|t| &t.tok),
+        Some(Tok::Word(Word::If | Word::While | Word::When | Word::On | Word::Expect))
+    );
+    let inner_if = head.iter().rev().find_map(|t| match t.tok {
+        Tok::Word(Word::If) => Some(true),
+        Tok::Word(Word::Then | Word::Else) | Tok::LBrace => Some(false),
+        _ => None,
+    });
+    (starts && f.owner != Some(Word::Equations)) || inner_if == Some(true)
+}
+
+/// An `if` expression that lacks its `then` or `else`.
+fn open_if(f: &Failure<'_>, e: &Expected<'_>, found: Option<&Tok>, here: Span) -> Option<Diagnostic> {
+    let mut open: Vec<(usize, bool)> = Vec::new();
+    for (i, t) in f.tokens[f.from..f.at.min(f.tokens.len())].iter().enumerate() {
+        match t.tok {
+            Tok::Word(Word::If) => open.push((f.from + i, false)),
+            Tok::Word(Word::Then) => {
+                if let Some(o) = open.last_mut() {
+                    o.1 = true;
+                }
+            }
+            Tok::Word(Word::Else) if open.last().is_some_and(|o| o.1) => {
+                open.pop();
+            }
+            _ => {}
+        }
+    }
+    let (i, has_then) = open.pop()?;
+    let place = f.tokens[i].span(f.file);
+    if has_then && e.has("else") {
+        return Some(
+            Diagnostic::new(codes::MISSING_ELSE, here, "this `if` expression has no `else`")
+                .label(place, "begins here")
+                .help("both values are needed: `if c then a else b`"),
+        );
+    }
+    if !has_then && e.has("then") && !e.has("{") {
+        let d = Diagnostic::new(codes::MISSING_PART, here, "this `if` expression has no `then`")
+            .label(place, "begins here")
+            .help("write `if c then a else b`");
+        return Some(match found {
+            Some(t) if !matches!(t, Tok::Sep | Tok::RBrace) => d.here(format!("found {}", describe(t))),
+            _ => d,
+        });
+    }
+    None
+}
+
+/// An entry of `equations` that is none.
+fn no_equation(f: &Failure<'_>, e: &Expected<'_>, at_end: bool, here: Span) -> Option<Diagnostic> {
+    let equations =
+        matches!(f.owner, Some(Word::Equations | Word::Machine | Word::State | Word::For | Word::If));
+    if !at_end || !e.has("=") || !e.has("+") || !equations {
+        return None;
+    }
+    let first = f.tokens.get(f.from)?;
+    if matches!(first.tok, Tok::Minus | Tok::LParen | Tok::LBracket) {
+        return Some(
+            Diagnostic::new(
+                codes::LINE_BEGINS_WITH_OPERATOR,
+                first.span(f.file),
+                format!(
+                    "a line that begins with {} starts a new equation, and this one has no `=`",
+                    describe(&first.tok)
+                ),
+            )
+            .help("to go on with the line above, put the operator at the end of that line"),
+        );
+    }
+    if let Some(t) = f.tokens[f.from..f.to].iter().find(|t| t.tok == Tok::EqEq) {
+        return Some(
+            Diagnostic::new(codes::UNEXPECTED, t.span(f.file), "`==` compares; it states no equation")
+                .help("write `left = right`"),
+        );
+    }
+    let place = first.span(f.file).to(here);
+    Some(
+        Diagnostic::new(codes::MISSING_PART, place, "this is no equation: `=` is missing")
+            .help("an equation is `left = right`"),
+    )
+}
+
+fn wants_name(
+    f: &Failure<'_>,
+    e: &Expected<'_>,
+    found: Option<&Tok>,
+    before: Option<&Token>,
+    here: Span,
+) -> Diagnostic {
+    let ty = before.is_some_and(|t| matches!(t.tok, Tok::Colon | Tok::Assign | Tok::Lt)) && e.has("ERR");
+    let what = if ty { "a type" } else { "a name" };
+    match found {
+        Some(Tok::Word(w)) if w.is_reserved() && !ty => {
+            let text = format!("`{}` is a word of the language and cannot be a name", w.text());
+            Diagnostic::new(codes::RESERVED_WORD, here, text)
+                .help(format!("choose another name, or write it in backquotes: `` `{}` ``", w.text()))
+        }
+        Some(Tok::Number(n)) if !ty && n.unit.is_none() => {
+            let text = format!("{what} cannot begin with a digit");
+            Diagnostic::new(codes::UNEXPECTED, here, text).help("a name begins with a letter or `_`")
+        }
+        found => {
+            let text = match before.map(|t| &t.tok) {
+                Some(t) if f.at > f.from => format!("behind {} {what} is missing", describe(t)),
+                _ => format!("{what} is missing"),
+            };
+            let d = Diagnostic::new(codes::MISSING_PART, here, text);
+            match found {
+                None | Some(Tok::Sep | Tok::RBrace) => d,
+                Some(t) => d.here(format!("found {}", describe(t))),
+            }
+        }
+    }
+}
+
+/// Two operands without anything between.
+fn side_by_side(f: &Failure<'_>, before: Option<&Token>, here: Span) -> Diagnostic {
+    let found = f.tokens.get(f.at).map_or(&Tok::Error, |t| &t.tok);
+    let text = match before {
+        Some(b) => format!("between {} and {} something is missing", describe(&b.tok), describe(found)),
+        None => format!("{} does not fit here", describe(found)),
+    };
+    let d = Diagnostic::new(codes::UNEXPECTED, here, text);
+    let number = matches!(before.map(|b| &b.tok), Some(Tok::Number(n)) if n.unit.is_none());
+    let gap = before.is_some_and(|b| here.lo > b.hi + 1);
+    match found {
+        Tok::Ident(_) if number && gap => {
+            d.help("a unit stands at most one space behind its number, on the same line")
+        }
+        Tok::Ident(n) if number && crate::lexer::words::is_keyword(n) => {
+            d.help(format!("`{n}` is a word of the language; as a unit it stands in brackets: `[{n}]`"))
+        }
+        Tok::Word(Word::If) => d.help("an `if` inside an expression stands in parentheses"),
+        _ => d.help("an operator, a comma, or `;` between two entries on one line"),
+    }
+}
+
+/// How an entry of this kind looks, where the entry's first word tells.
+fn help_for_start(f: &Failure<'_>, d: Diagnostic) -> Diagnostic {
+    let Some(Tok::Word(w)) = f.tokens.get(f.from).map(|t| &t.tok) else {
+        return match f.owner {
+            Some(Word::Parameters | Word::Inputs | Word::Outputs | Word::States | Word::Variables) => {
+                d.help("an entry is `name: Type in unit = value ~ distribution where condition guess value`")
+            }
+            Some(Word::Ports) => d.help("an entry is `name: Connector`"),
+            Some(Word::Twins) => d.help("an entry is `name: Twin { member = value }`"),
+            Some(Word::Connections) => d.help("an entry is `a.out -> b.in` or `a.port -- b.port`"),
+            Some(Word::Constraints) => d.help("an entry is `name: formula` or `kpi name in unit: value`"),
+            Some(Word::Capabilities) => d.help("an entry is `name: provider(\"name\")`"),
+            Some(Word::Memory) => d.help("an entry is `name: Queue<Job>` or `name: persistent(7 days)`"),
+            Some(Word::Sync) => {
+                d.help("an entry is `mqtt(\"plant\") { h <- \"topic\" in cm }` or `conflict: kalman`")
+            }
+            Some(Word::Match) => d.help("an arm is `pattern -> statement`"),
+            _ => d,
+        };
+    };
+    let help = match w {
+        Word::Scenario => "write `scenario name for Twin { … }`",
+        Word::Twin | Word::Partial => "write `twin Name { … }`",
+        Word::Type => "write `type Name = Real[unit] in unit where condition`",
+        Word::Unit => "write `unit EUR: Money` or `unit cent = 0.01 EUR`",
+        Word::Use => "write `use std.thermal { Name }` or `use \"file.twinml\"`",
+        Word::Func => "write `func name(x: Real): Real { return x }`",
+        Word::Enum => "write `enum Valve { open, closed }`",
+        Word::Record => match f.owner {
+            None => "write `record Job { id: Int, weight: Mass }`",
+            Some(_) => "write `record tank.h, pump.power every 1 s`",
+        },
+        Word::Connector => "write `connector Pin { potential v: Voltage; flow i: Current }`",
+        Word::On => "write `on event(x: Real) { … }` or `on rising(h > 2 m) { … }`",
+        Word::Every => "write `every 100 ms { … }`",
+        Word::At => "write `at 30 min { … }`",
+        Word::After => "write `after 5 s { … }`, in a machine `after 5 s -> state`",
+        Word::When => "write `when condition -> state`",
+        Word::Drive => "write `drive input from \"file.csv\" column \"name\" linear`",
+        Word::Branch => "write `branch name at 45 min { … }`",
+        Word::Send => "write `send inform(level: h) to plant.ctl`",
+        Word::If => "write `if c { … } else { … }`, in an expression `if c then a else b`",
+        Word::For => "write `for i in 0..n { … }`",
+        Word::Match => "write `match e { 1 -> …; _ -> … }`",
+        Word::Kpi => "write `kpi name in unit: value`",
+        Word::Expect => "write `expect name, not other`",
+        _ => return d,
+    };
+    d.help(help)
+}
