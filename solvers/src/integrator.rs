@@ -1,6 +1,7 @@
 //! The integrator that the engine sees, the methods there are, and their options.
 
 use crate::auto::Auto;
+use crate::bdf::Bdf;
 use crate::error::SolveError;
 use crate::rk;
 use crate::rosenbrock::Rosenbrock;
@@ -223,6 +224,7 @@ pub fn make(method: Method, options: &Options) -> Result<Box<dyn Integrator>, So
         Method::Dopri5 => Box::new(rk::dopri5::Dopri5::new(options)),
         Method::Rosenbrock => Box::new(Rosenbrock::new(options)),
         Method::Auto => Box::new(Auto::new(options)),
+        Method::Bdf => Box::new(Bdf::new(options)),
         _ => return Err(SolveError::Unavailable { method }),
     })
 }

@@ -11,6 +11,7 @@
 #![allow(clippy::needless_range_loop, reason = "one index runs over several vectors and a matrix")]
 
 pub mod auto;
+pub mod bdf;
 pub mod control;
 pub mod error;
 pub mod integrator;

@@ -4,6 +4,7 @@
 
 pub mod classic;
 pub mod scalar;
+pub mod stiff;
 
 use scalar::{Dual, Scalar};
 use twinml_solvers::system::{EvalError, Pattern, System};
@@ -38,6 +39,8 @@ pub trait Ode {
 pub struct Fixture<O: Ode> {
     pub ode: O,
     pattern: Pattern,
+    /// Columns that share no row, to be differentiated together.
+    groups: Vec<Vec<usize>>,
     dual: Vec<Dual>,
     dual_out: Vec<Dual>,
 }
@@ -47,7 +50,20 @@ impl<O: Ode> Fixture<O> {
         let n = ode.dim();
         let pattern = ode.pattern();
         assert_eq!(pattern.n(), n);
-        Fixture { ode, pattern, dual: vec![Dual::default(); n], dual_out: vec![Dual::default(); n] }
+        let mut rows: Vec<Vec<bool>> = Vec::new();
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        for j in 0..n {
+            let column = pattern.column(j);
+            let free = rows.iter().position(|taken| column.iter().all(|&i| !taken[i]));
+            let group = free.unwrap_or_else(|| {
+                rows.push(vec![false; n]);
+                groups.push(Vec::new());
+                groups.len() - 1
+            });
+            column.iter().for_each(|&i| rows[group][i] = true);
+            groups[group].push(j);
+        }
+        Fixture { ode, pattern, groups, dual: vec![Dual::default(); n], dual_out: vec![Dual::default(); n] }
     }
 
     fn tangent(&mut self, t: Dual, x: &[f64], v: impl Fn(usize) -> f64) {
@@ -73,11 +89,18 @@ impl<O: Ode> System for Fixture<O> {
         if self.ode.jacobian(t, x, values) {
             return Ok(());
         }
-        for j in 0..x.len() {
-            self.tangent(Dual { v: t, d: 0.0 }, x, |i| f64::from(u8::from(i == j)));
-            let range = self.pattern.col_ptr()[j]..self.pattern.col_ptr()[j + 1];
-            for k in range {
-                values[k] = self.dual_out[self.pattern.rows()[k]].d;
+        for group in 0..self.groups.len() {
+            for (d, &v) in self.dual.iter_mut().zip(x) {
+                *d = Dual { v, d: 0.0 };
+            }
+            for &j in &self.groups[group] {
+                self.dual[j].d = 1.0;
+            }
+            self.ode.f(Dual { v: t, d: 0.0 }, &self.dual, &mut self.dual_out);
+            for &j in &self.groups[group] {
+                for k in self.pattern.col_ptr()[j]..self.pattern.col_ptr()[j + 1] {
+                    values[k] = self.dual_out[self.pattern.rows()[k]].d;
+                }
             }
         }
         Ok(())

@@ -1,0 +1,144 @@
+//! The nonlinear equation of a step: `(I − cJ) δ = c f(t, x_p + e) − c x_p' − e`, repeated.
+
+use super::coeffs::leading;
+use super::{Bdf, MAX_ORDER, Trouble, vector};
+use crate::system::{EvalError, System};
+
+/// Iterations before giving up.
+const MAX_ITERATIONS: u32 = 3;
+/// The error left by the iteration, as a part of the error allowed to the step.
+const TOLERANCE: f64 = 0.33;
+/// The convergence rate assumed of new factors.
+const RATE: f64 = 0.2;
+/// Change of `c` (relative to the one in the factors) up to which old factors serve. They are corrected
+/// by `2/(1 + c/c_old)`, the best factor for eigenvalues at zero and infinity alike.
+const C_CHANGE: f64 = 0.2;
+/// Steps after which the matrix is factorised anew, and the Jacobian evaluated anew.
+const FACTORS_LAST: u64 = 20;
+const JACOBIAN_LASTS: u64 = 51;
+
+/// The iteration matrix and what is known about it.
+#[derive(Clone, Debug)]
+pub(super) struct Iteration {
+    /// `c` at the last factorisation; 0 if there are no factors.
+    pub c: f64,
+    /// Convergence rate, carried over steps.
+    pub rate: f64,
+    /// Accepted steps when the factors were made.
+    pub factors_made: u64,
+    /// Accepted steps when the Jacobian was evaluated.
+    pub jacobian_made: u64,
+    /// False at a start.
+    pub have_jacobian: bool,
+}
+
+impl Iteration {
+    pub(super) fn new() -> Self {
+        Iteration { c: 0.0, rate: RATE, factors_made: 0, jacobian_made: 0, have_jacobian: false }
+    }
+}
+
+impl Bdf {
+    fn predict(&mut self) {
+        let k = self.order;
+        let scale = 1.0 / leading(k);
+        let mut g = [0.0; MAX_ORDER + 2];
+        for j in 1..=k {
+            g[j] = self.coeffs.gamma[j] * self.coeffs.beta[j] * scale;
+        }
+        vector::predict(k, &self.hist, &self.x, &self.coeffs.beta, &g, &mut self.y, &mut self.psi);
+    }
+
+    /// Factorises the matrix, with a Jacobian from the predicted point if `fresh`.
+    fn set_up(&mut self, sys: &mut dyn System, t: f64, fresh: bool) -> Result<(), Trouble> {
+        if fresh {
+            self.iteration.have_jacobian = false;
+            self.stats.jac += 1;
+            sys.jacobian(t, &self.y[..self.n], &mut self.jac).map_err(Trouble::Eval)?;
+            self.iteration.jacobian_made = self.stats.steps;
+            self.iteration.have_jacobian = true;
+        }
+        self.iteration.c = 0.0;
+        self.stats.factorizations += 1;
+        if let Some(matrix) = &mut self.matrix {
+            matrix
+                .factor(1.0, -self.coeffs.c, &self.jac)
+                .map_err(|singular| Trouble::Singular { column: singular.column })?;
+        }
+        self.iteration.c = self.coeffs.c;
+        self.iteration.factors_made = self.stats.steps;
+        self.iteration.rate = RATE;
+        Ok(())
+    }
+
+    /// Predicts and solves for `e` at `t`; gives its norm. `again` says that a trial of this step
+    /// failed before.
+    pub(super) fn solve(&mut self, sys: &mut dyn System, t: f64, again: bool) -> Result<f64, Trouble> {
+        self.predict();
+        let i = &self.iteration;
+        let steps = self.stats.steps;
+        // true also if there are no factors: the ratio is infinite
+        let changed = (self.coeffs.c / i.c - 1.0).abs() > C_CHANGE;
+        let mut current = false;
+        if again || changed || !i.have_jacobian || steps - i.factors_made >= FACTORS_LAST {
+            let old = steps - i.jacobian_made >= JACOBIAN_LASTS || again && i.jacobian_made != steps;
+            let fresh = old || !i.have_jacobian;
+            self.set_up(sys, t, fresh)?;
+            current = fresh;
+        }
+        loop {
+            match self.iterate(sys, t) {
+                Err(Trouble::Newton { .. } | Trouble::Eval(EvalError::Recoverable { .. })) if !current => {
+                    self.stats.newton_failures += 1;
+                    self.predict();
+                    self.set_up(sys, t, true)?;
+                    current = true;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn iterate(&mut self, sys: &mut dyn System, t: f64) -> Result<f64, Trouble> {
+        let n = self.n;
+        let c = self.coeffs.c;
+        let scale = 2.0 / (1.0 + c / self.iteration.c);
+        let tolerance = TOLERANCE / self.coeffs.error;
+        let mut last = f64::INFINITY;
+        let mut iterations = 0;
+        while iterations < MAX_ITERATIONS {
+            self.stats.newton_iters += 1;
+            self.stats.rhs += 1;
+            sys.rhs(t, &self.y[..n], &mut self.d[..n]).map_err(Trouble::Eval)?;
+            if iterations == 0 {
+                vector::residual_first(c, &self.psi, &mut self.d);
+            } else {
+                vector::residual(c, &self.psi, &self.e, &mut self.d);
+            }
+            self.stats.solves += 1;
+            if let Some(matrix) = &mut self.matrix {
+                matrix.solve(&mut self.d[..n]);
+            }
+            let (change, norm) = if iterations == 0 {
+                let s = vector::correct_first(scale, &self.d, &self.w, &mut self.e, &mut self.y);
+                (s, s)
+            } else {
+                vector::correct(scale, &self.d, &self.w, &mut self.e, &mut self.y)
+            };
+            let change = self.rms(change);
+            if iterations > 0 {
+                self.iteration.rate = (0.3 * self.iteration.rate).max(change / last);
+            }
+            iterations += 1;
+            if change * self.iteration.rate.min(1.0) <= tolerance {
+                return Ok(self.rms(norm));
+            }
+            if !change.is_finite() || change > 2.0 * last {
+                break;
+            }
+            last = change;
+        }
+        let (state, residual) = vector::worst(&self.d[..n], &self.w[..n]);
+        Err(Trouble::Newton { iterations, state, residual })
+    }
+}

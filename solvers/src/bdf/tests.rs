@@ -1,0 +1,131 @@
+//! The formulas themselves: observed orders, the dense output, and the coefficients.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+use crate::integrator::Tolerances;
+use crate::system::Pattern;
+
+/// `x' = -x² cos t`, `x(0) = 1`: `x = 1/(1 + sin t)`. A second state repeats it shifted in time.
+struct Known {
+    pattern: Pattern,
+}
+
+fn exact(t: f64) -> f64 {
+    1.0 / (1.0 + t.sin())
+}
+
+impl System for Known {
+    fn dim(&self) -> usize {
+        2
+    }
+    fn rhs(&mut self, t: f64, x: &[f64], dx: &mut [f64]) -> Result<(), EvalError> {
+        for i in 0..2 {
+            dx[i] = -x[i] * x[i] * (t + 0.25 * i as f64).cos();
+        }
+        Ok(())
+    }
+    fn pattern(&self) -> &Pattern {
+        &self.pattern
+    }
+    fn jacobian(&mut self, t: f64, x: &[f64], values: &mut [f64]) -> Result<(), EvalError> {
+        for i in 0..2 {
+            values[i] = -2.0 * x[i] * (t + 0.25 * i as f64).cos();
+        }
+        Ok(())
+    }
+    fn jvp(&mut self, t: f64, x: &[f64], v: &[f64], out: &mut [f64]) -> Result<(), EvalError> {
+        for i in 0..2 {
+            out[i] = -2.0 * x[i] * (t + 0.25 * i as f64).cos() * v[i];
+        }
+        Ok(())
+    }
+    fn dfdt(&mut self, t: f64, x: &[f64], out: &mut [f64]) -> Result<(), EvalError> {
+        for i in 0..2 {
+            out[i] = x[i] * x[i] * (t + 0.25 * i as f64).sin();
+        }
+        Ok(())
+    }
+}
+
+/// Steps of order `k` from exact past values, their sizes `h` times the factors in turn; the errors at
+/// the end and of the dense output over all steps.
+fn fixed(k: usize, h: f64, factors: &[f64]) -> (f64, f64) {
+    let mut sys = Known { pattern: Pattern::from_entries(2, [(0, 0), (1, 1)]).unwrap() };
+    let options = Options { tolerances: Tolerances::uniform(1e-12, 1e-12), ..Options::default() };
+    let mut b = Bdf::new(&options);
+    b.start(&mut sys, 0.0, &[exact(0.0), exact(0.25)], f64::INFINITY).unwrap();
+    // φ_j on an even grid are the backward differences
+    for i in 0..2 {
+        let at = |m: usize| exact(0.25 * i as f64 - h * m as f64);
+        let mut row: Vec<f64> = (0..MAX_ORDER + 2).map(at).collect();
+        for j in 1..=MAX_ORDER + 1 {
+            for m in 0..row.len() - 1 {
+                row[m] -= row[m + 1];
+            }
+            row.pop();
+            b.hist[0].0[j - 1][i] = row[0];
+        }
+    }
+    for (j, past) in b.past.iter_mut().enumerate() {
+        *past = h * (j as f64 + 1.0);
+    }
+    let (mut dense, mut m) = (0.0f64, 0);
+    while b.t() < 2.0 - 1e-12 {
+        let step = h * factors[m % factors.len()];
+        m += 1;
+        (b.h, b.order) = (step, k);
+        let t = b.t() + step;
+        b.coeffs.set(k, step, &b.past);
+        assert!(b.solve(&mut sys, t, true).is_ok());
+        b.accept(t, 0.1, false);
+        let mut out = [0.0; 2];
+        for part in [0.2, 0.5, 0.8] {
+            let t = b.t_prev() + part * step;
+            b.interpolate(t, &mut out);
+            dense = dense.max((out[0] - exact(t)).abs()).max((out[1] - exact(t + 0.25)).abs());
+        }
+    }
+    let end = (b.x()[0] - exact(b.t())).abs().max((b.x()[1] - exact(b.t() + 0.25)).abs());
+    (end, dense)
+}
+
+#[test]
+fn observed_orders_on_even_grids() {
+    for k in 1..=MAX_ORDER {
+        let h = [0.02, 0.02, 0.01, 0.01, 0.012][k - 1];
+        let ((a, da), (b, db)) = (fixed(k, h, &[1.0]), fixed(k, 0.5 * h, &[1.0]));
+        let (order, dense) = ((a / b).log2(), (da / db).log2());
+        assert!((order - k as f64).abs() < 0.1, "order {k}: observed {order:.3}, {a:.2e} {b:.2e}");
+        assert!(dense > k as f64 - 0.15, "order {k}: dense output {dense:.3}, {da:.2e} {db:.2e}");
+    }
+}
+
+#[test]
+fn observed_orders_on_uneven_grids() {
+    let factors = [1.0, 0.6, 1.3, 0.9, 1.2];
+    for k in 1..=MAX_ORDER {
+        let h = [0.02, 0.02, 0.01, 0.01, 0.02][k - 1];
+        let ((a, _), (b, _)) = (fixed(k, h, &factors), fixed(k, 0.5 * h, &factors));
+        let order = (a / b).log2();
+        assert!((order - k as f64).abs() < 0.3, "order {k}: observed {order:.3}, {a:.2e} {b:.2e}");
+    }
+}
+
+#[test]
+fn coefficients_of_an_even_grid_are_those_of_the_textbook() {
+    let mut past = [0.0; MAX_ORDER + 2];
+    for (j, p) in past.iter_mut().enumerate() {
+        *p = 0.5 * (j as f64 + 1.0);
+    }
+    let mut c = Coeffs::new();
+    for k in 1..=MAX_ORDER {
+        c.set(k, 0.5, &past);
+        for j in 0..=k + 1 {
+            assert!((c.beta[j] - 1.0).abs() < 1e-15);
+            assert!((c.sigma[j] - 1.0 / (j as f64 + 1.0)).abs() < 1e-15);
+        }
+        assert!((c.gamma[k] - coeffs::HARMONIC[k]).abs() < 1e-14);
+        assert!((c.error - coeffs::even_error(k)).abs() < 1e-14);
+        assert!((c.c * coeffs::leading(k) - 0.5).abs() < 1e-15);
+    }
+}

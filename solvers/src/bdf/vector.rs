@@ -1,0 +1,270 @@
+//! The loops over states. Each makes one pass over memory; all have a stated order of summation.
+//!
+//! Vectors are padded to a multiple of [`LANES`] with zeros (weights too, so padding never counts). A
+//! norm adds the states `4i + l` into four partial sums, `l = 0..4`, in rising `i`, and then
+//! `(s_0 + s_2) + (s_1 + s_3)`: the same bits on every machine, whatever width the compiler chooses.
+
+use super::MAX_ORDER;
+
+/// States handled together.
+pub(super) const LANES: usize = 4;
+
+type Lane = [f64; LANES];
+
+/// The differences `φ_1 … φ_6` of [`LANES`] states.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Block(pub [Lane; MAX_ORDER + 1]);
+
+impl Block {
+    pub(super) const ZERO: Block = Block([[0.0; LANES]; MAX_ORDER + 1]);
+}
+
+/// The length of a padded vector of `n` states.
+pub(super) fn padded(n: usize) -> usize {
+    n.div_ceil(LANES) * LANES
+}
+
+fn lanes(v: &[f64]) -> &[Lane] {
+    v.as_chunks().0
+}
+
+fn lanes_mut(v: &mut [f64]) -> &mut [Lane] {
+    v.as_chunks_mut().0
+}
+
+/// What a state's error is measured by; never zero.
+fn tolerance(atol: f64, rtol: f64, x: f64) -> f64 {
+    let v = atol + rtol * x.abs();
+    if v > f64::MIN_POSITIVE { v } else { f64::MIN_POSITIVE }
+}
+
+fn total(s: Lane) -> f64 {
+    (s[0] + s[2]) + (s[1] + s[3])
+}
+
+/// `y = x + Σ b_j φ_j`, `psi = Σ g_j φ_j` over `j = 1..=K`, smallest terms first.
+pub(super) fn predict(
+    k: usize,
+    hist: &[Block],
+    x: &[f64],
+    b: &[f64; MAX_ORDER + 2],
+    g: &[f64; MAX_ORDER + 2],
+    y: &mut [f64],
+    psi: &mut [f64],
+) {
+    match k {
+        1 => predict_k::<1>(hist, x, b, g, y, psi),
+        2 => predict_k::<2>(hist, x, b, g, y, psi),
+        3 => predict_k::<3>(hist, x, b, g, y, psi),
+        4 => predict_k::<4>(hist, x, b, g, y, psi),
+        _ => predict_k::<5>(hist, x, b, g, y, psi),
+    }
+}
+
+fn predict_k<const K: usize>(
+    hist: &[Block],
+    x: &[f64],
+    b: &[f64; MAX_ORDER + 2],
+    g: &[f64; MAX_ORDER + 2],
+    y: &mut [f64],
+    psi: &mut [f64],
+) {
+    let out = lanes_mut(y).iter_mut().zip(lanes_mut(psi));
+    for ((block, x), (y, psi)) in hist.iter().zip(lanes(x)).zip(out) {
+        for l in 0..LANES {
+            let mut sy = 0.0;
+            let mut sp = 0.0;
+            for j in (1..=K).rev() {
+                let phi = block.0[j - 1][l];
+                sy += b[j] * phi;
+                sp += g[j] * phi;
+            }
+            y[l] = x[l] + sy;
+            psi[l] = sp;
+        }
+    }
+}
+
+/// `r = c·f − psi − e`, over `f`.
+pub(super) fn residual(c: f64, psi: &[f64], e: &[f64], f: &mut [f64]) {
+    for ((f, psi), e) in lanes_mut(f).iter_mut().zip(lanes(psi)).zip(lanes(e)) {
+        for l in 0..LANES {
+            f[l] = c * f[l] - psi[l] - e[l];
+        }
+    }
+}
+
+/// `r = c·f − psi`, over `f`: the first residual, where `e = 0`.
+pub(super) fn residual_first(c: f64, psi: &[f64], f: &mut [f64]) {
+    for (f, psi) in lanes_mut(f).iter_mut().zip(lanes(psi)) {
+        for l in 0..LANES {
+            f[l] = c * f[l] - psi[l];
+        }
+    }
+}
+
+/// `e += s·d`, `y += s·d`; returns the weighted sums of squares of `s·d` and of the new `e`.
+pub(super) fn correct(s: f64, d: &[f64], w: &[f64], e: &mut [f64], y: &mut [f64]) -> (f64, f64) {
+    let mut sd: Lane = [0.0; LANES];
+    let mut se: Lane = [0.0; LANES];
+    let out = lanes_mut(e).iter_mut().zip(lanes_mut(y));
+    for ((d, w), (e, y)) in lanes(d).iter().zip(lanes(w)).zip(out) {
+        for l in 0..LANES {
+            let d = s * d[l];
+            e[l] += d;
+            y[l] += d;
+            sd[l] += (d * w[l]) * (d * w[l]);
+            se[l] += (e[l] * w[l]) * (e[l] * w[l]);
+        }
+    }
+    (total(sd), total(se))
+}
+
+/// The first correction: `e = s·d`, `y += s·d`; returns the weighted sum of squares of `e`.
+pub(super) fn correct_first(s: f64, d: &[f64], w: &[f64], e: &mut [f64], y: &mut [f64]) -> f64 {
+    let mut se: Lane = [0.0; LANES];
+    let out = lanes_mut(e).iter_mut().zip(lanes_mut(y));
+    for ((d, w), (e, y)) in lanes(d).iter().zip(lanes(w)).zip(out) {
+        for l in 0..LANES {
+            e[l] = s * d[l];
+            y[l] += e[l];
+            se[l] += (e[l] * w[l]) * (e[l] * w[l]);
+        }
+    }
+    total(se)
+}
+
+/// Weighted sums of squares that judge the neighbouring orders.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Norms {
+    /// Of `β_k φ_k + e`: the `k`-th difference at the new point.
+    pub down: f64,
+    /// Of `e − β_{k+1} φ_{k+1}`: the `(k + 2)`-th difference.
+    pub up: f64,
+}
+
+impl Norms {
+    pub(super) fn map(&self, f: impl Fn(f64) -> f64) -> Norms {
+        Norms { down: f(self.down), up: f(self.up) }
+    }
+}
+
+/// The norms alone, for a step that failed.
+pub(super) fn norms(k: usize, hist: &[Block], b: &[f64; MAX_ORDER + 2], e: &[f64], w: &[f64]) -> Norms {
+    let mut s: [Lane; 2] = [[0.0; LANES]; 2];
+    for ((block, e), w) in hist.iter().zip(lanes(e)).zip(lanes(w)) {
+        for l in 0..LANES {
+            let down = b[k] * block.0[k - 1][l] + e[l];
+            let up = e[l] - b[k + 1] * block.0[k][l];
+            s[0][l] += (down * w[l]) * (down * w[l]);
+            s[1][l] += (up * w[l]) * (up * w[l]);
+        }
+    }
+    Norms { down: total(s[0]), up: total(s[1]) }
+}
+
+/// Moves the differences to the new point: `φ_{k+1} = e`, `φ_j = β_j φ_j + φ_{j+1}`. On the way it sums
+/// the norms with the old weights and writes the new ones, `1/(atol + rtol·max(|x|, |y|))`.
+pub(super) fn advance(
+    k: usize,
+    hist: &mut [Block],
+    b: &[f64; MAX_ORDER + 2],
+    e: &[f64],
+    y: &[f64],
+    tolerances: (f64, &[f64]),
+    weights: (&[f64], &mut [f64]),
+) -> Norms {
+    match k {
+        1 => advance_k::<1>(hist, b, e, y, tolerances, weights),
+        2 => advance_k::<2>(hist, b, e, y, tolerances, weights),
+        3 => advance_k::<3>(hist, b, e, y, tolerances, weights),
+        4 => advance_k::<4>(hist, b, e, y, tolerances, weights),
+        _ => advance_k::<5>(hist, b, e, y, tolerances, weights),
+    }
+}
+
+fn advance_k<const K: usize>(
+    hist: &mut [Block],
+    b: &[f64; MAX_ORDER + 2],
+    e: &[f64],
+    y: &[f64],
+    (rtol, atol): (f64, &[f64]),
+    (x, w): (&[f64], &mut [f64]),
+) -> Norms {
+    let mut s: [Lane; 2] = [[0.0; LANES]; 2];
+    let given = lanes(e).iter().zip(lanes(x)).zip(lanes(y)).zip(lanes(atol));
+    for ((block, w), (((e, x), y), atol)) in hist.iter_mut().zip(lanes_mut(w)).zip(given) {
+        for l in 0..LANES {
+            let mut phi = e[l];
+            let up = phi - b[K + 1] * block.0[K][l];
+            s[1][l] += (up * w[l]) * (up * w[l]);
+            block.0[K][l] = phi;
+            for j in (1..=K).rev() {
+                phi += b[j] * block.0[j - 1][l];
+                block.0[j - 1][l] = phi;
+                if j == K {
+                    s[0][l] += (phi * w[l]) * (phi * w[l]);
+                }
+            }
+            let scale = if x[l].abs() > y[l].abs() { x[l] } else { y[l] };
+            w[l] = 1.0 / tolerance(atol[l], rtol, scale);
+        }
+    }
+    Norms { down: total(s[0]), up: total(s[1]) }
+}
+
+/// `w = 1/(atol + rtol·|x|)`.
+pub(super) fn weights(rtol: f64, atol: &[f64], x: &[f64], w: &mut [f64]) {
+    for ((w, x), atol) in w.iter_mut().zip(x).zip(atol) {
+        *w = 1.0 / tolerance(*atol, rtol, *x);
+    }
+}
+
+/// The weighted sum of squares of `v`.
+pub(super) fn sum_squares(v: &[f64], w: &[f64]) -> f64 {
+    let mut s: Lane = [0.0; LANES];
+    for (v, w) in lanes(v).iter().zip(lanes(w)) {
+        for l in 0..LANES {
+            s[l] += (v[l] * w[l]) * (v[l] * w[l]);
+        }
+    }
+    total(s)
+}
+
+/// Where `|v|·w` is largest (the first of equals), and how large. A NaN counts as the largest.
+pub(super) fn worst(v: &[f64], w: &[f64]) -> (usize, f64) {
+    let mut at = (0, 0.0);
+    for (i, (v, w)) in v.iter().zip(w).enumerate() {
+        let q = v.abs() * w;
+        if q.is_nan() {
+            return (i, q);
+        }
+        if q > at.1 {
+            at = (i, q);
+        }
+    }
+    at
+}
+
+/// `φ_1 = h·f`, the others zero.
+pub(super) fn begin(hist: &mut [Block], h: f64, f: &[f64]) {
+    for (block, f) in hist.iter_mut().zip(lanes(f)) {
+        *block = Block::ZERO;
+        for l in 0..LANES {
+            block.0[0][l] = h * f[l];
+        }
+    }
+}
+
+/// `out = x + Σ c_j φ_{j+1}`, smallest terms first.
+pub(super) fn combine(k: usize, hist: &[Block], x: &[f64], c: &[f64; MAX_ORDER], out: &mut [f64]) {
+    for ((out, x), block) in out.chunks_mut(LANES).zip(x.chunks(LANES)).zip(hist) {
+        for (l, (out, x)) in out.iter_mut().zip(x).enumerate() {
+            let mut s = 0.0;
+            for j in (0..k).rev() {
+                s += c[j] * block.0[j][l];
+            }
+            *out = x + s;
+        }
+    }
+}

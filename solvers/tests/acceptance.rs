@@ -1,0 +1,236 @@
+//! What the multistep and implicit integrators must keep: copies go on with the same bits, a restart
+//! changes the result by no more than the tolerance, dense output is as good as the steps, errors fall
+//! with the tolerance, and the work is pinned.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod problems;
+
+use expect_test::{Expect, expect};
+use problems::{Problem, classic, stiff};
+use twinml_solvers::integrator::{Integrator, Method, Options, Tolerances, make};
+
+const METHODS: [Method; 1] = [Method::Bdf];
+
+fn begin(method: Method, p: &mut Problem, rtol: f64, atol: f64) -> Box<dyn Integrator> {
+    let tolerances = Tolerances::uniform(rtol, atol);
+    let options = Options { tolerances, max_steps: 1_000_000, ..Options::default() };
+    let mut i = make(method, &options).unwrap();
+    i.start(&mut *p.sys, p.t0, &p.x0, p.t1).unwrap();
+    i
+}
+
+fn finish(i: &mut dyn Integrator, p: &mut Problem) {
+    while i.t() < p.t1 {
+        i.step(&mut *p.sys).unwrap_or_else(|e| panic!("{} by {}: {e}", p.name, i.method().name()));
+    }
+}
+
+fn solve(method: Method, p: &mut Problem, rtol: f64, atol: f64) -> Box<dyn Integrator> {
+    let mut i = begin(method, p, rtol, atol);
+    finish(&mut *i, p);
+    i
+}
+
+fn bits(x: &[f64]) -> Vec<u64> {
+    x.iter().map(|v| v.to_bits()).collect()
+}
+
+fn cases() -> Vec<Problem> {
+    vec![classic::hires(), classic::pollution(), stiff::brusselator(60)]
+}
+
+#[test]
+fn copies_go_on_with_the_same_bits() {
+    for method in METHODS {
+        for mut p in cases() {
+            let mut a = begin(method, &mut p, 1e-6, 1e-9);
+            for _ in 0..23 {
+                a.step(&mut *p.sys).unwrap();
+            }
+            let mut b = a.clone_box();
+            while a.t() < p.t1 {
+                a.step(&mut *p.sys).unwrap();
+                b.step(&mut *p.sys).unwrap();
+                assert_eq!(a.t().to_bits(), b.t().to_bits());
+                assert_eq!(bits(a.x()), bits(b.x()));
+                let (mut u, mut v) = (vec![0.0; p.x0.len()], vec![0.0; p.x0.len()]);
+                let t = 0.3 * a.t_prev() + 0.7 * a.t();
+                a.interpolate(t, &mut u);
+                b.interpolate(t, &mut v);
+                assert_eq!(bits(&u), bits(&v));
+            }
+            assert_eq!(a.stats(), b.stats());
+        }
+    }
+}
+
+#[test]
+fn errors_fall_with_the_tolerance() {
+    for method in METHODS {
+        for mut p in [classic::hires(), classic::pollution(), classic::oregonator(), classic::van_der_pol()] {
+            let mut last = f64::INFINITY;
+            for rtol in [1e-4, 1e-6, 1e-8] {
+                let atol = p.atol * rtol / 1e-8;
+                let i = solve(method, &mut p, rtol, atol);
+                let e = p.error_scaled(i.x(), atol / rtol);
+                assert!(e < 0.2 * last, "{} by {}: {e:.1e} after {last:.1e}", p.name, method.name());
+                last = e;
+            }
+            assert!(last < 5e-6, "{} by {}: {last:.1e}", p.name, method.name());
+        }
+    }
+}
+
+#[test]
+fn a_restart_changes_no_more_than_the_tolerance() {
+    for method in METHODS {
+        for mut p in [classic::hires(), classic::pollution()] {
+            let whole = solve(method, &mut p, 1e-7, 1e-10);
+            let mut i = begin(method, &mut p, 1e-7, 1e-10);
+            let mut next = 0.1 * p.t1;
+            let mut x = vec![0.0; p.x0.len()];
+            let mut restarts = 0;
+            while i.t() < p.t1 {
+                i.step(&mut *p.sys).unwrap();
+                if i.t() > next {
+                    // as the engine does at an event: back to a point within the step
+                    i.interpolate(next, &mut x);
+                    i.restart(&mut *p.sys, next, &x, p.t1).unwrap();
+                    assert_eq!((i.t(), i.x()), (next, &x[..]));
+                    restarts += 1;
+                    next += 0.15 * p.t1;
+                }
+            }
+            assert_eq!(i.stats().restarts, restarts);
+            assert!(restarts >= 6);
+            let (a, b) = (p.error_scaled(whole.x(), 1e-3), p.error_scaled(i.x(), 1e-3));
+            assert!(b < 3.0 * a + 2e-6, "{} by {}: {b:.1e} against {a:.1e}", p.name, method.name());
+            assert!(i.stats().rhs < 3 * whole.stats().rhs, "{:?}", i.stats());
+        }
+    }
+}
+
+#[test]
+fn dense_output_is_as_good_as_the_steps() {
+    for method in METHODS {
+        let mut p = classic::hires();
+        p.t1 = 30.0;
+        let mut fine = begin(Method::Rosenbrock, &mut p, 1e-11, 1e-14);
+        let n = p.x0.len();
+        let (mut x, mut y) = (vec![0.0; n], vec![0.0; n]);
+        let mut i = begin(method, &mut p, 1e-6, 1e-9);
+        let mut worst: f64 = 0.0;
+        while i.t() < p.t1 {
+            i.step(&mut *p.sys).unwrap();
+            i.interpolate(i.t(), &mut x);
+            assert_eq!(x, i.x());
+            // continuous: the polynomial of this step meets the last point
+            let t = i.t_prev() + 1e-9 * (i.t() - i.t_prev());
+            i.interpolate(t, &mut x);
+            i.interpolate(i.t_prev(), &mut y);
+            for (a, b) in x.iter().zip(&y) {
+                assert!((a - b).abs() < 1e-6, "{} at {t}", method.name());
+            }
+            for part in [0.25, 0.5, 0.75] {
+                let t = i.t_prev() + part * (i.t() - i.t_prev());
+                while fine.t() < t {
+                    fine.step(&mut *p.sys).unwrap();
+                }
+                fine.interpolate(t, &mut y);
+                i.interpolate(t, &mut x);
+                for (a, b) in x.iter().zip(&y) {
+                    worst = worst.max((a - b).abs() / (1e-3 + b.abs()));
+                }
+            }
+        }
+        assert!(worst < 2e-4, "{}: {worst:.1e}", method.name());
+    }
+}
+
+#[test]
+fn stop_times_are_met_and_cost_little() {
+    for method in METHODS {
+        let mut p = classic::hires();
+        let whole = solve(method, &mut p, 1e-6, 1e-9);
+        let mut i = begin(method, &mut p, 1e-6, 1e-9);
+        for k in 1..=20 {
+            let stop = p.t1 * f64::from(k) / 20.0;
+            i.set_stop(stop).unwrap();
+            while i.t() < stop {
+                i.step(&mut *p.sys).unwrap();
+                assert!(i.t() <= stop);
+            }
+            assert_eq!(i.t(), stop);
+        }
+        assert!(p.error_scaled(i.x(), 1e-3) < 1e-4);
+        assert!(i.stats().steps < whole.stats().steps * 2, "{:?} {:?}", i.stats(), whole.stats());
+        // at the stop time there is nothing to do
+        assert!(i.step(&mut *p.sys).is_err());
+    }
+}
+
+fn work(method: Method, mut p: Problem, rtol: f64, atol: f64, expected: Expect) {
+    let i = solve(method, &mut p, rtol, atol);
+    let s = i.stats();
+    expected.assert_eq(&format!(
+        "steps {} rejected {} rhs {} jac {} factorizations {} solves {} newton failures {}",
+        s.steps, s.rejected, s.rhs, s.jac, s.factorizations, s.solves, s.newton_failures
+    ));
+}
+
+#[test]
+fn work_of_bdf() {
+    work(
+        Method::Bdf,
+        classic::hires(),
+        1e-6,
+        1e-9,
+        expect!["steps 428 rejected 26 rhs 474 jac 22 factorizations 124 solves 471 newton failures 1"],
+    );
+    work(
+        Method::Bdf,
+        classic::pollution(),
+        1e-6,
+        1e-9,
+        expect!["steps 225 rejected 5 rhs 237 jac 7 factorizations 54 solves 236 newton failures 0"],
+    );
+    work(
+        Method::Bdf,
+        classic::robertson(),
+        1e-6,
+        1e-12,
+        expect!["steps 949 rejected 26 rhs 992 jac 35 factorizations 155 solves 991 newton failures 0"],
+    );
+    work(
+        Method::Bdf,
+        stiff::brusselator(500),
+        1e-6,
+        1e-9,
+        expect!["steps 246 rejected 0 rhs 247 jac 5 factorizations 27 solves 246 newton failures 0"],
+    );
+    work(
+        Method::Bdf,
+        stiff::heat(500),
+        1e-6,
+        1e-9,
+        expect!["steps 77 rejected 2 rhs 81 jac 3 factorizations 23 solves 80 newton failures 0"],
+    );
+}
+
+/// Relative errors at 1e-8 of the relative tolerance: at least six digits.
+#[test]
+fn bdf_gives_six_digits() {
+    for (mut p, digits) in [
+        (classic::robertson(), 1e-6),
+        (classic::hires(), 1e-6),
+        (classic::pollution(), 1e-6),
+        (classic::van_der_pol(), 1e-6),
+        (classic::oregonator(), 1e-6),
+        (stiff::medical_akzo(), 1e-6),
+    ] {
+        let atol = p.atol;
+        let i = solve(Method::Bdf, &mut p, 1e-8, atol);
+        let e = p.error(i.x(), 1e-30);
+        assert!(e < digits, "{}: {e:.1e} {:?}", p.name, i.stats());
+    }
+}

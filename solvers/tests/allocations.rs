@@ -1,0 +1,38 @@
+//! Steps, dense output and restarts allocate nothing. A binary of its own with one test: the counters
+//! belong to the whole process.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod problems;
+
+use problems::{classic, stiff};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use std::alloc::System as Heap;
+use twinml_solvers::integrator::{Method, Options, Tolerances, make};
+
+#[global_allocator]
+static HEAP: &StatsAlloc<Heap> = &INSTRUMENTED_SYSTEM;
+
+const METHODS: [Method; 1] = [Method::Bdf];
+
+#[test]
+fn steps_allocate_nothing() {
+    for method in METHODS {
+        for mut p in [classic::hires(), classic::pollution(), stiff::brusselator(60)] {
+            let tolerances = Tolerances::uniform(1e-6, 1e-9);
+            let mut i = make(method, &Options { tolerances, ..Options::default() }).unwrap();
+            i.start(&mut *p.sys, p.t0, &p.x0, p.t1).unwrap();
+            let mut out = vec![0.0; p.x0.len()];
+            // the first factorisation of a sparse matrix finds its pattern
+            i.step(&mut *p.sys).unwrap();
+            let region = Region::new(HEAP);
+            while i.t() < p.t1 {
+                i.step(&mut *p.sys).unwrap();
+                i.interpolate(0.5 * (i.t_prev() + i.t()), &mut out);
+            }
+            let x = out;
+            i.restart(&mut *p.sys, i.t(), &x, f64::INFINITY).unwrap();
+            let change = region.change();
+            assert_eq!(change.allocations + change.reallocations, 0, "{} by {}", p.name, method.name());
+        }
+    }
+}
