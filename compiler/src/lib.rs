@@ -10,6 +10,7 @@ pub mod ast;
 pub mod diag;
 pub mod emit;
 pub mod flat;
+pub mod flatten;
 pub mod hir;
 pub mod lexer;
 pub mod parser;

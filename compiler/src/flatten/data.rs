@@ -1,0 +1,229 @@
+//! Columns of data files: who reads them, and how they become tables.
+
+use super::Flattener;
+use super::scope::{R, Scope, Stop};
+use super::walk::{Found, Sub};
+use crate::diag::{Diagnostic, codes, did_you_mean};
+use crate::hir;
+use crate::source::{FileId, Span};
+use std::fmt;
+use std::rc::Rc;
+use twinml_model::ids::TableId;
+use twinml_model::program::{Outside, Table, TableMethod};
+use twinml_model::schema::DisplayUnit;
+
+/// Which column is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DataRequest<'a> {
+    /// The source file that names the data file; its folder is where to look.
+    pub from: FileId,
+    /// The file as named.
+    pub file: &'a str,
+    /// The column as named.
+    pub column: &'a str,
+}
+
+/// A column's numbers, as written in the file.
+pub type Column = Vec<f64>;
+
+/// Why there is no column.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DataError {
+    /// There is no such file.
+    NotFound,
+    /// It cannot be read; what the system says.
+    Unreadable(String),
+    /// The file has other columns.
+    NoColumn {
+        /// These.
+        available: Vec<String>,
+    },
+    /// A cell is no number.
+    NotANumber {
+        /// Its row, from 1.
+        row: u64,
+        /// What stands there.
+        text: String,
+    },
+}
+
+impl fmt::Display for DataError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DataError::NotFound => f.write_str("there is no such file beside the model"),
+            DataError::Unreadable(why) => f.write_str(why),
+            DataError::NoColumn { available } => write!(f, "its columns are {}", available.join(", ")),
+            DataError::NotANumber { row, text } => write!(f, "row {row} holds {text:?}, which is no number"),
+        }
+    }
+}
+
+impl std::error::Error for DataError {}
+
+/// Reads columns of data files (CSV, Parquet) for the compiler.
+pub trait DataLoader {
+    /// The numbers of a column, row by row.
+    ///
+    /// # Errors
+    ///
+    /// Says what is missing.
+    fn column(&mut self, request: DataRequest<'_>) -> Result<Column, DataError>;
+}
+
+/// No data files at all.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoData;
+
+impl DataLoader for NoData {
+    fn column(&mut self, _: DataRequest<'_>) -> Result<Column, DataError> {
+        Err(DataError::NotFound)
+    }
+}
+
+/// What makes two tables one.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct TableKey {
+    from: FileId,
+    file: Rc<str>,
+    x: Rc<str>,
+    y: Rc<str>,
+    units: [u64; 4],
+    method: TableMethod,
+    outside: Outside,
+    of_time: bool,
+}
+
+/// A table to be read.
+pub(super) struct TableOrder<'s> {
+    pub file: &'s Rc<str>,
+    pub x: (&'s Rc<str>, &'s DisplayUnit),
+    pub y: (&'s Rc<str>, &'s DisplayUnit),
+    pub method: TableMethod,
+    pub outside: Outside,
+    pub of_time: bool,
+    pub span: Span,
+}
+
+impl<'a> Flattener<'a> {
+    /// The table that a member holds, here and now.
+    pub(super) fn table_member(&mut self, r: &'a hir::Ref, scope: &Scope<'a>, of_time: bool) -> R<TableId> {
+        let Found::Var(slot, subs) = self.walk(r, scope, &[])? else {
+            return Err(self.internal(r.span, "a table that is no member"));
+        };
+        let mut at = Vec::new();
+        for s in subs {
+            match s {
+                Sub::Fixed(a) => at.push(a),
+                Sub::Dynamic(..) => {
+                    return Err(self.refuse(codes::LATER_DYNAMIC, r.span, "a table chosen during the run"));
+                }
+            }
+        }
+        let Some((e, inner, _)) = self.binding_at(&slot, &at, r.span)? else {
+            let name = r.steps.last().map_or("table", |s| &*s.name);
+            return Err(self.no_value(&slot, name));
+        };
+        match &e.kind {
+            hir::ExprKind::TableFile(t) => self.table(&TableOrder {
+                file: &t.file,
+                x: (&t.x.0, &t.x.1),
+                y: (&t.y.0, &t.y.1),
+                method: t.method,
+                outside: t.outside,
+                of_time,
+                span: t.span,
+            }),
+            hir::ExprKind::Member(other) => self.table_member(other, &inner, of_time),
+            _ => Err(self.refuse(codes::LATER_DYNAMIC, e.span, "a table of this form")),
+        }
+    }
+
+    /// Reads a table, once.
+    pub(super) fn table(&mut self, o: &TableOrder<'_>) -> R<TableId> {
+        let key = TableKey {
+            from: o.span.file,
+            file: o.file.clone(),
+            x: o.x.0.clone(),
+            y: o.y.0.clone(),
+            units: [o.x.1.scale, o.x.1.offset, o.y.1.scale, o.y.1.offset].map(f64::to_bits),
+            method: o.method,
+            outside: o.outside,
+            of_time: o.of_time,
+        };
+        if let Some(id) = self.tables.get(&key) {
+            return Ok(*id);
+        }
+        let x = self.column(o.span, o.file, o.x.0, o.x.1)?;
+        let y = self.column(o.span, o.file, o.y.0, o.y.1)?;
+        if x.len() != y.len() || x.is_empty() {
+            let d = Diagnostic::new(
+                codes::BAD_DATA,
+                o.span,
+                format!("`{}` has {} arguments and {} values", o.file, x.len(), y.len()),
+            );
+            return Err(self.fail(d));
+        }
+        if let Some(k) = x.windows(2).position(|w| w[0] >= w[1]) {
+            let d = Diagnostic::new(
+                codes::BAD_DATA,
+                o.span,
+                format!("the column `{}` of `{}` does not increase", o.x.0, o.file),
+            )
+            .note(format!(
+                "row {} holds {} and row {} holds {} (in SI)",
+                k + 1,
+                x[k],
+                k + 2,
+                x[k + 1]
+            ));
+            return Err(self.fail(d));
+        }
+        let name = format!("{}: {}", o.file, o.y.0);
+        let id = TableId::new(self.system.tables.len());
+        self.system.tables.push(Table {
+            name,
+            x,
+            y,
+            method: o.method,
+            outside: o.outside,
+            of_time: o.of_time,
+        });
+        self.tables.insert(key, id);
+        Ok(id)
+    }
+
+    /// A column in SI.
+    fn column(&mut self, span: Span, file: &str, column: &str, unit: &DisplayUnit) -> R<Vec<f64>> {
+        let mut numbers = match self.data.column(DataRequest { from: span.file, file, column }) {
+            Ok(c) => c,
+            Err(e) => return Err(self.data_error(span, file, column, &e)),
+        };
+        for (k, x) in numbers.iter_mut().enumerate() {
+            *x = *x * unit.scale + unit.offset;
+            if !x.is_finite() {
+                let d = Diagnostic::new(
+                    codes::BAD_DATA,
+                    span,
+                    format!("row {} of the column `{column}` of `{file}` is no finite number", k + 1),
+                );
+                return Err(self.fail(d));
+            }
+        }
+        Ok(numbers)
+    }
+
+    fn data_error(&mut self, span: Span, file: &str, column: &str, e: &DataError) -> Stop {
+        let what = match e {
+            DataError::NotFound | DataError::Unreadable(_) => format!("`{file}` cannot be read"),
+            DataError::NoColumn { .. } => format!("`{file}` has no column `{column}`"),
+            DataError::NotANumber { .. } => format!("the column `{column}` of `{file}` cannot be read"),
+        };
+        let mut d = Diagnostic::new(codes::BAD_DATA, span, what).note(e.to_string());
+        if let DataError::NoColumn { available } = e
+            && let Some(help) = did_you_mean(column, available.iter().map(String::as_str))
+        {
+            d = d.help(help);
+        }
+        self.fail(d)
+    }
+}

@@ -1,0 +1,479 @@
+//! Roles of the families, the scenario's actions and records, and what to run.
+
+use super::Flattener;
+use super::equation::visit;
+use super::scope::{InstId, Locals, R, Scope, Slot};
+use super::walk::Found;
+use crate::diag::{Diagnostic, codes};
+use crate::flat::{self, Action, Affine, Expr, Role};
+use crate::hir::{self, ActionStmt, Section};
+use crate::source::Span;
+use std::rc::Rc;
+use twinml_model::ids::VarId;
+use twinml_model::program::SolverSpec;
+
+impl<'a> Flattener<'a> {
+    /// Which declared states have a derivative; what must not have one.
+    pub(super) fn roles(&mut self) {
+        let mut derived: Vec<Option<Span>> = vec![None; self.system.vars.len()];
+        let equations = self.system.equations.iter().chain(&self.system.initial_equations);
+        for e in equations {
+            let mut note = |x: &Expr| {
+                if let Expr::Der(v, _) = x {
+                    derived[v.index()].get_or_insert(e.span);
+                }
+            };
+            visit(&e.left, &mut note);
+            visit(&e.right, &mut note);
+        }
+        for (k, at) in derived.into_iter().enumerate() {
+            let var = VarId::new(k);
+            let Some((home, name)) = self.homes[k].clone() else { continue };
+            let Some(Slot::Var(slot)) = self.inst(home).members.get(&name).cloned() else { continue };
+            match (self.system.vars[k].role, at) {
+                (Role::Discrete, Some(_)) if slot.decl.section == Section::States => {
+                    self.system.vars[k].role = Role::State;
+                    self.system.vars[k].declared = twinml_model::schema::Role::State;
+                }
+                (Role::Discrete, None) if slot.decl.section == Section::States => {
+                    self.system.vars[k].declared = twinml_model::schema::Role::Discrete;
+                    if self.system.vars[k].value.is_empty() && self.system.vars[k].len > 0 {
+                        self.diags.push(
+                            Diagnostic::new(
+                                codes::NO_START,
+                                slot.span,
+                                format!("the discrete state `{name}` has no start value"),
+                            )
+                            .here("no equation holds its derivative, so only behaviour changes it")
+                            .help("give it one: `= …`; or write an equation for its derivative"),
+                        );
+                    }
+                }
+                (Role::Input, Some(span)) => {
+                    self.diags.push(
+                        Diagnostic::new(
+                            codes::DER_OF_INPUT,
+                            span,
+                            format!("the derivative of the input `{name}` is not known"),
+                        )
+                        .label(slot.span, "nothing drives it smoothly")
+                        .note("an input that actions set jumps"),
+                    );
+                }
+                _ => {}
+            }
+            let _ = var;
+        }
+    }
+
+    fn root_scope(&mut self) -> Scope<'a> {
+        self.ranges.clear();
+        Scope { inst: InstId(0), at: Rc::new([]), locals: Locals::default() }
+    }
+
+    fn setting(&mut self, e: &'a hir::Expr) -> Option<f64> {
+        let scope = self.root_scope();
+        let x = self.real(e, &scope);
+        match x {
+            Ok(x) => Some(x),
+            Err(stop) => {
+                self.settle_stop(Err(stop));
+                None
+            }
+        }
+    }
+
+    /// Duration, solver, seed, actions, records and requirements.
+    pub(super) fn read_experiment(&mut self) {
+        self.experiment.name = self.system.name.clone();
+        self.requirements();
+        let Some(s) = self.scenario() else { return };
+        self.experiment.name = s.name.to_string();
+        self.experiment.seed = s.seed.unwrap_or(0);
+        if let Some(e) = &s.duration
+            && let Some(d) = self.setting(e)
+        {
+            if d > 0.0 && d.is_finite() {
+                self.experiment.duration = Some(d);
+            } else {
+                self.diags.push(Diagnostic::new(codes::BAD_TIME, e.span, format!("a duration of {d} s")));
+            }
+        }
+        if let Some(solver) = &s.solver {
+            self.experiment.solver = self.solver(solver);
+        }
+        for (steps, name, span) in &s.fidelities {
+            let what = format!("the level of detail `{name}` of `{}`", steps.last().map_or("", |s| &*s.name));
+            let _ = self.refuse(codes::LATER_FIDELITY, *span, &what);
+        }
+        for b in &s.branches {
+            self.diags.push(
+                Diagnostic::new(
+                    codes::BRANCH_IGNORED,
+                    b.span,
+                    format!("the branch `{}` is not run by this version", b.name),
+                )
+                .note("only the trunk is run"),
+            );
+        }
+        self.may_add = false;
+        for a in &s.actions {
+            self.action(a);
+        }
+        self.system.actions.sort_by_key(|a| a.time_ns);
+        for r in &s.records {
+            let done = self.record(r);
+            self.settle_stop(done);
+        }
+    }
+
+    fn solver(&mut self, s: &'a hir::SolverEntry) -> SolverSpec {
+        let mut out = SolverSpec { method: s.method.to_string(), ..SolverSpec::default() };
+        for (name, e) in &s.args {
+            let Some(x) = self.setting(e) else { continue };
+            match &**name {
+                "rtol" => out.rtol = Some(x),
+                "atol" => out.atol = Some(x),
+                "step" => out.step = Some(x),
+                "max_step" => out.max_step = Some(x),
+                "max_steps" if (1.0..1e18).contains(&x) => out.max_steps = Some(x as u64),
+                _ => self.diags.push(
+                    Diagnostic::new(
+                        codes::BAD_SOLVER_SETTING,
+                        e.span,
+                        format!("a solver has no setting `{name}` of {x}"),
+                    )
+                    .help("settings are rtol, atol, step, max_step and max_steps"),
+                ),
+            }
+        }
+        out
+    }
+
+    fn nanoseconds(&mut self, e: &'a hir::Expr) -> Option<i128> {
+        let t = self.setting(e)?;
+        if (0.0..=1e20).contains(&t) {
+            return Some((t * 1e9).round() as i128);
+        }
+        self.diags.push(Diagnostic::new(
+            codes::BAD_TIME,
+            e.span,
+            format!("the instant {t} s is no instant of a run"),
+        ));
+        None
+    }
+
+    fn action(&mut self, a: &'a hir::TimedAction) {
+        let Some(time_ns) = self.nanoseconds(&a.time) else { return };
+        self.writes.clear();
+        for stmt in &a.body {
+            self.unit(InstId(0), &mut |s, scope| match stmt {
+                ActionStmt::Later(span) => Err(s.refuse(codes::LATER_BEHAVIOR, *span, "this statement")),
+                ActionStmt::Assign(r, e, span) => s.assign(r, e, *span, scope, Write::Assign),
+                ActionStmt::Force(r, e, span) => {
+                    s.assign(r, e, *span, scope, Write::Force)?;
+                    s.flag(r, *span, scope, true)
+                }
+                ActionStmt::Release(r, span) => s.flag(r, *span, scope, false),
+            });
+        }
+        let assigns = std::mem::take(&mut self.writes);
+        self.system.actions.push(Action { time_ns, assigns, span: a.span });
+    }
+
+    fn assign(
+        &mut self,
+        r: &'a hir::Ref,
+        e: &'a hir::Expr,
+        span: Span,
+        scope: &Scope<'a>,
+        write: Write,
+    ) -> R<()> {
+        let shape = self.ref_shape(r, scope)?;
+        let have = self.shape(e, scope)?;
+        if !have.is_empty() && have != shape {
+            let d = Diagnostic::new(
+                codes::SHAPES_DIFFER,
+                span,
+                format!(
+                    "an array of shape {} assigned to one of shape {}",
+                    super::bind::show_shape(&have),
+                    super::bind::show_shape(&shape)
+                ),
+            );
+            return Err(self.fail(d));
+        }
+        self.nest(&shape, &mut Vec::new(), &mut |s, at| {
+            let (var, element) = s.target(r, scope, at)?;
+            let target = s.written(var, write, span)?;
+            let expr = s.element(e, scope, s.fit(e, at))?;
+            let piece = s.piece(element, expr, span);
+            s.writes.push((target, piece));
+            Ok(())
+        })
+    }
+
+    fn flag(&mut self, r: &'a hir::Ref, span: Span, scope: &Scope<'a>, on: bool) -> R<()> {
+        let shape = self.ref_shape(r, scope)?;
+        self.nest(&shape, &mut Vec::new(), &mut |s, at| {
+            let (var, element) = s.target(r, scope, at)?;
+            let Some((flag, _)) = s.taken.get(&var).and_then(|t| t.forced) else {
+                return Err(s.internal(span, "a forced input without its flag"));
+            };
+            let piece = s.piece(element, Expr::Bool(on), span);
+            s.writes.push((flag, piece));
+            Ok(())
+        })
+    }
+
+    /// The family that an action writes for a member.
+    fn written(&mut self, var: VarId, write: Write, span: Span) -> R<VarId> {
+        let taken = self.taken.get(&var).copied().unwrap_or_default();
+        if write == Write::Force {
+            return match taken.forced {
+                Some((_, value)) => Ok(value),
+                None => Err(self.internal(span, "a forced input without its value")),
+            };
+        }
+        match self.system.vars[var.index()].role {
+            Role::Input | Role::Discrete | Role::State => return Ok(var),
+            Role::Unknown => {
+                if let Some(h) = taken.held {
+                    return Ok(h);
+                }
+            }
+            Role::Parameter => {}
+        }
+        let v = &self.system.vars[var.index()];
+        let path: Vec<&str> = v.path.iter().map(|s| s.name.as_str()).collect();
+        let (path, declared) = (path.join("."), v.span);
+        let driver = self.drivers.iter().find(|d| d.var == var).map(|d| d.span);
+        let what = if v.role == Role::Parameter {
+            format!("the parameter `{path}` is fixed for a run")
+        } else {
+            format!("`{path}` follows from the equations and cannot be assigned")
+        };
+        let mut d = Diagnostic::new(codes::NOT_ASSIGNABLE, span, what).label(declared, "declared here");
+        if let Some(by) = driver {
+            d = d.label(by, "driven here").help("to take an input over, write `force` before it");
+        }
+        Err(self.fail(d))
+    }
+
+    fn record(&mut self, r: &'a hir::RecordEntry) -> R<()> {
+        let every_ns = match &r.every {
+            None => None,
+            Some(e) => match self.nanoseconds(e) {
+                Some(n) if n > 0 => Some(n),
+                Some(_) => {
+                    let d = Diagnostic::new(codes::BAD_TIME, e.span, "a period must be longer than nothing");
+                    return Err(self.fail(d));
+                }
+                None => return Ok(()),
+            },
+        };
+        let mut vars: Vec<(VarId, Vec<u32>)> = Vec::new();
+        if r.targets.is_empty() {
+            vars.extend((0..self.system.vars.len()).map(|k| (VarId::new(k), Vec::new())));
+        }
+        for target in &r.targets {
+            let scope = self.root_scope();
+            self.recorded(target, &scope, &mut vars)?;
+        }
+        self.experiment.records.push(flat::Record { vars, every_ns, span: r.span });
+        Ok(())
+    }
+
+    fn recorded(&mut self, r: &'a hir::Ref, scope: &Scope<'a>, vars: &mut Vec<(VarId, Vec<u32>)>) -> R<()> {
+        let shape = self.ref_shape(r, scope)?;
+        let whole = r.steps.iter().all(|s| s.subscripts.is_empty());
+        let zero = vec![Affine::constant(0); shape.len()];
+        if shape.iter().all(|n| *n > 0) && whole && !self.is_split(r, scope.inst) {
+            match self.walk(r, scope, &zero)? {
+                Found::Var(slot, _) => match slot.var.get() {
+                    Some(v) => vars.push((*v, Vec::new())),
+                    None => {
+                        let d = Diagnostic::new(
+                            codes::NOT_RECORDABLE,
+                            r.span,
+                            "text and tables have no values to record",
+                        );
+                        return Err(self.fail(d));
+                    }
+                },
+                Found::Port(v, _) => vars.push((v, Vec::new())),
+                Found::Twin(inst) => self.record_all(inst, vars),
+            }
+            return Ok(());
+        }
+        let count = shape.iter().map(|n| u64::from(*n)).product::<u64>();
+        if count > 10_000_000 {
+            return Err(self.too_large(r.span, count, "recorded elements"));
+        }
+        for k in 0..count {
+            let mut rest = k;
+            let mut at = zero.clone();
+            for a in (0..shape.len()).rev() {
+                at[a].base = (rest % u64::from(shape[a])) as i64;
+                rest /= u64::from(shape[a]);
+            }
+            let (var, subs) = match self.walk(r, scope, &at)? {
+                Found::Var(slot, subs) => match slot.var.get() {
+                    Some(v) => (*v, self.storage(slot.inst, subs)),
+                    None => continue,
+                },
+                Found::Port(v, subs) => (v, subs),
+                Found::Twin(_) => {
+                    let d = Diagnostic::new(
+                        codes::NOT_RECORDABLE,
+                        r.span,
+                        "record a member of the twin, or all twins of the array",
+                    );
+                    return Err(self.fail(d));
+                }
+            };
+            let Expr::Var(_, Affine { base, .. }) = self.place(var, &subs, r.span)? else {
+                return Err(self.not_constant(r.span));
+            };
+            match vars.last_mut() {
+                Some((last, list)) if *last == var && !list.is_empty() => list.push(base as u32),
+                _ => vars.push((var, vec![base as u32])),
+            }
+        }
+        Ok(())
+    }
+
+    fn is_split(&self, r: &hir::Ref, mut inst: InstId) -> bool {
+        for step in &r.steps {
+            match self.inst(inst).members.get(&*step.name) {
+                Some(Slot::Twin { parts, .. }) if parts.len() > 1 => return true,
+                Some(Slot::Twin { parts, .. }) if !parts.is_empty() => inst = parts[0],
+                _ => return false,
+            }
+        }
+        false
+    }
+
+    fn record_all(&self, inst: InstId, vars: &mut Vec<(VarId, Vec<u32>)>) {
+        for slot in self.inst(inst).members.values() {
+            match slot {
+                Slot::Var(v) => vars.extend(v.var.get().map(|v| (*v, Vec::new()))),
+                Slot::Port { vars: list, .. } => vars.extend(list.iter().map(|v| (*v, Vec::new()))),
+                Slot::Twin { parts, .. } => parts.iter().for_each(|p| self.record_all(*p, vars)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Requirements of all instances, by path.
+    fn requirements(&mut self) {
+        let expects: Vec<String> = match self.scenario() {
+            Some(s) => s.expects.iter().map(|e| plain(&e.0)).collect(),
+            None => Vec::new(),
+        };
+        for k in 0..self.insts.len() {
+            let id = InstId(k as u32);
+            let class = self.inst(id).class;
+            for (name, span) in &class.requirements {
+                let path = if self.inst(id).path.is_empty() {
+                    name.to_string()
+                } else {
+                    format!("{}.{name}", self.owner_text(id))
+                };
+                let expected = expects.contains(&plain(&path));
+                self.system.requirements.push((path, *span, expected));
+            }
+        }
+    }
+
+    /// Marks parameters that chose structure, and checks constants against their ranges.
+    pub(super) fn finish(&mut self) {
+        let marks: Vec<(InstId, hir::Name)> = self.structural.iter().cloned().collect();
+        for (inst, name) in marks {
+            if let Some(Slot::Var(slot)) = self.inst(inst).members.get(&name)
+                && let Some(v) = slot.var.get()
+            {
+                let v = *v;
+                self.system.vars[v.index()].structural = true;
+            }
+        }
+        self.nominal_ranges();
+    }
+
+    /// A parameter's nominal number outside its range is an error.
+    fn nominal_ranges(&mut self) {
+        let mut found = Vec::new();
+        for v in &self.system.vars {
+            let Some((lo, hi)) = v.range else { continue };
+            if v.role != Role::Parameter {
+                continue;
+            }
+            for p in &v.value {
+                if let Expr::Num(x) = p.expr
+                    && !(lo <= x && x <= hi)
+                {
+                    let unit = &v.unit;
+                    let shown = |si: f64| {
+                        let n = (si - unit.offset) / unit.scale;
+                        if unit.symbol.is_empty() { format!("{n}") } else { format!("{n} {}", unit.symbol) }
+                    };
+                    let path: Vec<&str> = v.path.iter().map(|s| s.name.as_str()).collect();
+                    let mut d = Diagnostic::new(
+                        codes::OUTSIDE_RANGE,
+                        p.span,
+                        format!("the value {} of `{}` is outside its range", shown(x), path.join(".")),
+                    );
+                    if lo > f64::NEG_INFINITY {
+                        d = d.note(format!("it must be at least {}", shown(lo)));
+                    }
+                    if hi < f64::INFINITY {
+                        d = d.note(format!("it must be at most {}", shown(hi)));
+                    }
+                    found.push(d.label(v.span, "the range is declared here"));
+                    break;
+                }
+            }
+        }
+        for d in found {
+            self.diags.push(d);
+        }
+    }
+
+    pub(super) fn derivative(&mut self, a: &'a hir::Expr, scope: &Scope<'a>, idx: &[Affine]) -> R<Expr> {
+        let x = self.element(a, scope, idx)?;
+        let parameter = |v: VarId| matches!(self.system.vars[v.index()].role, Role::Parameter);
+        match flat::diff::time_derivative(&x, &parameter) {
+            Ok(d) => Ok(d),
+            Err(what) => {
+                let d = Diagnostic::new(
+                    codes::NO_DERIVATIVE,
+                    a.span,
+                    format!("the derivative of {what} is not known"),
+                );
+                Err(self.fail(d))
+            }
+        }
+    }
+}
+
+/// How an action writes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Write {
+    Assign,
+    Force,
+}
+
+/// A path without subscripts.
+fn plain(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    let mut depth = 0u32;
+    for c in path.chars() {
+        match c {
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            c if depth == 0 => out.push(c),
+            _ => {}
+        }
+    }
+    out
+}
