@@ -100,7 +100,7 @@ pub const SUBSCRIPT_RANGE: Code = Code("E0705");
 /// Arrays of unlike shapes together.
 pub const SHAPES_DIFFER: Code = Code("E0706");
 /// An array of a negative or too large size.
-pub const BAD_SIZE: Code = Code("E0707");
+pub const NEGATIVE_SIZE: Code = Code("E0707");
 /// A system with too many elements or equations.
 pub const SYSTEM_TOO_LARGE: Code = Code("E0708");
 /// Twins nested without end.
@@ -122,7 +122,7 @@ pub const UNDRIVEN_INPUT: Code = Code("E0716");
 /// Something that is no input is driven or forced.
 pub const NOT_AN_INPUT: Code = Code("E0717");
 /// An action assigns what cannot be assigned.
-pub const NOT_ASSIGNABLE: Code = Code("E0718");
+pub const CANNOT_ASSIGN: Code = Code("E0718");
 /// A discrete state without a start value.
 pub const NO_START: Code = Code("E0719");
 /// The derivative of an input that nothing drives smoothly.

@@ -206,6 +206,9 @@ fn math(e: &Expr, f: MathFn, args: &[Expr], fixed: &dyn Fn(VarId) -> bool) -> Re
             let factor = num(std::f64::consts::FRAC_2_SQRT_PI);
             mul(mul(factor, call(MathFn::Exp, neg(sqr(x)))), dx)
         }
-        MathFn::Gamma | MathFn::Atan2 | MathFn::Hypot | MathFn::Pow => return Err("the gamma function"),
+        MathFn::Gamma => mul(mul(e.clone(), call(MathFn::Digamma, x)), dx),
+        MathFn::Digamma => mul(call(MathFn::Trigamma, x), dx),
+        MathFn::Trigamma => return Err("the trigamma function"),
+        MathFn::Atan2 | MathFn::Hypot | MathFn::Pow => return Err("a function with one argument missing"),
     })
 }

@@ -199,6 +199,8 @@ pub(super) const MATH: &[(&str, MathFn)] = &[
     ("hypot", MathFn::Hypot),
     ("erf", MathFn::Erf),
     ("gamma", MathFn::Gamma),
+    ("digamma", MathFn::Digamma),
+    ("trigamma", MathFn::Trigamma),
 ];
 
 pub(super) const STEPS: &[(&str, StepFn)] =

@@ -111,7 +111,7 @@ impl<'a> Flattener<'a> {
         let size = |s: &mut Self, e: &'a hir::Expr| -> R<u32> {
             let n = s.integer(e, scope)?;
             u32::try_from(n).map_err(|_| {
-                let d = Diagnostic::new(codes::BAD_SIZE, e.span, format!("an array of {n} elements"));
+                let d = Diagnostic::new(codes::NEGATIVE_SIZE, e.span, format!("an array of {n} elements"));
                 s.fail(d)
             })
         };

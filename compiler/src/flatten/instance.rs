@@ -412,8 +412,11 @@ impl<'a> Flattener<'a> {
             match u32::try_from(len) {
                 Ok(n) => out.push(n),
                 Err(_) => {
-                    let d =
-                        Diagnostic::new(codes::BAD_SIZE, span, format!("`{name}` would have {len} elements"));
+                    let d = Diagnostic::new(
+                        codes::NEGATIVE_SIZE,
+                        span,
+                        format!("`{name}` would have {len} elements"),
+                    );
                     return Err(self.fail(d));
                 }
             }

@@ -253,7 +253,7 @@ impl<'a> Flattener<'a> {
         } else {
             format!("`{path}` follows from the equations and cannot be assigned")
         };
-        let mut d = Diagnostic::new(codes::NOT_ASSIGNABLE, span, what).label(declared, "declared here");
+        let mut d = Diagnostic::new(codes::CANNOT_ASSIGN, span, what).label(declared, "declared here");
         if let Some(by) = driver {
             d = d.label(by, "driven here").help("to take an input over, write `force` before it");
         }
