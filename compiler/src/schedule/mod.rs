@@ -133,14 +133,14 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
     let (plan, problem) = (&solved.plan, &solved.problem);
     let none = FxHashSet::default();
     let ders = || problem.atoms.iter().filter(|a| a.der).map(|a| (a.var, true));
-    let everything = || problem.atoms.iter().map(|a| (a.var, a.der));
+    let algebraic = || problem.atoms.iter().filter(|a| !a.der).map(|a| (a.var, false));
 
     let mut em = Emitter::new("rhs", &system, &layout, &mut origins);
     kernels::steps(&mut em, &mut blocks, 0, plan, problem, &Slice::of(plan, problem, ders()));
     program.rhs = kernels::drop_unread(em.finish(), &none);
 
     let mut em = Emitter::new("outputs", &system, &layout, &mut origins);
-    kernels::steps(&mut em, &mut blocks, 0, plan, problem, &Slice::of(plan, problem, everything()));
+    kernels::steps(&mut em, &mut blocks, 0, plan, problem, &Slice::of(plan, problem, algebraic()));
     program.outputs = em.finish().kernel;
 
     let mut em = Emitter::new("roots", &system, &layout, &mut origins);

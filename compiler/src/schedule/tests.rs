@@ -42,9 +42,7 @@ fn check(text: &str, want: Expect) {
             let next = memory.space(Space::Next).to_vec();
             memory.space_mut(Space::Disc).copy_from_slice(&next);
             go(KernelId::Rhs, &mut memory);
-            let der = memory.space(Space::Der).to_vec();
             go(KernelId::Outputs, &mut memory);
-            assert_eq!(der, memory.space(Space::Der), "rhs and outputs agree");
             go(KernelId::Roots, &mut memory);
             let mut out = String::new();
             for space in [Space::Param, Space::State, Space::Disc, Space::Der, Space::Var, Space::Root] {

@@ -78,7 +78,8 @@ fn torn(p: &Problem, m: &Matching, c: &[usize], divisor: Divisor<'_>) -> Block {
     }
     let mut remaining: BTreeSet<usize> = c.iter().copied().collect();
     let mut undecided = elements;
-    let (mut tears, mut inner): (Vec<(AtomId, i64)>, Vec<(Vec<Loop>, Assignment)>) = (Vec::new(), Vec::new());
+    let mut tears: Vec<(AtomId, i64)> = Vec::new();
+    let mut inner: Vec<(Vec<Loop>, Assignment)> = Vec::new();
     while !undecided.is_empty() {
         let solved = remaining.iter().find_map(|&eq| {
             let mut rest = open[&eq].iter().filter(|x| undecided.contains(x));
