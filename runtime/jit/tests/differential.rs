@@ -20,11 +20,10 @@ fn ways() -> Vec<(OptLevel, Tier, Limits)> {
     let usual = Limits::default();
     vec![
         (OptLevel::O0, Tier::Quick, usual),
-        (OptLevel::O1, Tier::Quick, usual),
+        (OptLevel::O1, Tier::Full, usual),
         (OptLevel::O2, Tier::Full, usual),
-        (OptLevel::O2, Tier::Full, Limits { inlined: 0, ..usual }),
         (OptLevel::O0, Tier::Quick, Limits { piece: 5, ..usual }),
-        (OptLevel::O1, Tier::Quick, Limits { piece: 12, ..usual }),
+        (OptLevel::O1, Tier::Full, Limits { piece: 12, ..usual }),
         (OptLevel::O3, Tier::Full, Limits { inlined: 0, piece: 17 }),
     ]
 }

@@ -1,7 +1,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 mod support;
 use std::sync::Arc;
-use twinml_jit::{Compiled, OptLevel, Tier};
+use twinml_jit::{Compiled, OptLevel};
 use twinml_model::host::{Machine, Memory, NoHost};
 use twinml_model::ir::Space;
 use twinml_model::passes::rk4;
@@ -17,7 +17,7 @@ fn fused() {
             let mut c = Compiled::compile(program.clone(), level).unwrap();
             let t = std::time::Instant::now();
             let id = c.add(kernel.clone());
-            c.prepare(id, if level < OptLevel::O2 { Tier::Quick } else { Tier::Full }).unwrap();
+            c.prepare(id, level.best()).unwrap();
             let dt = t.elapsed();
             let mut best = f64::MAX;
             for _ in 0..20 {

@@ -60,10 +60,17 @@ impl Known {
         }
     }
 
-    /// A slot was written.
-    pub fn write(&mut self, space: Space, terms: &Terms, base: i64, value: ir::Value) {
-        self.slots[space as usize].retain(|t, _| t == terms);
-        self.read(space, terms, base, value);
+    /// A slot was written; its content from now on, if it is to be remembered.
+    pub fn write(&mut self, space: Space, terms: &Terms, base: i64, value: Option<ir::Value>) {
+        let groups = &mut self.slots[space as usize];
+        groups.retain(|t, _| t == terms);
+        match (value, groups.get_mut(terms)) {
+            (Some(value), _) => self.read(space, terms, base, value),
+            (None, Some(group)) => {
+                group.remove(&base);
+            }
+            (None, None) => {}
+        }
     }
 
     /// The spaces of a mask (see [`super::effects`]) were written, somewhere.

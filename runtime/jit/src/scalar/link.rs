@@ -23,7 +23,6 @@ use twinml_model::program::Program;
 
 /// One memory of code and the functions in it.
 pub(crate) struct Backend {
-    forward: bool,
     limits: Limits,
     quick: Unit,
     full: Unit,
@@ -46,8 +45,8 @@ struct Unit {
 
 impl Backend {
     /// Without any function yet.
-    pub fn new(forward: bool, limits: Limits) -> Result<Self, JitError> {
-        Ok(Self { forward, limits, quick: Unit::new(Effort::Quick)?, full: Unit::new(Effort::Full)? })
+    pub fn new(limits: Limits) -> Result<Self, JitError> {
+        Ok(Self { limits, quick: Unit::new(Effort::Quick)?, full: Unit::new(Effort::Full)? })
     }
 
     /// From now on keeps the text of what is compiled.
@@ -78,7 +77,8 @@ impl Backend {
             Tier::Quick => (&mut self.quick, false),
             Tier::Full => (&mut self.full, expanded(program, kernel, limits.inlined) <= limits.inlined),
         };
-        let style = Style { forward: self.forward, inline, piece: limits.piece };
+
+        let style = Style { forward: tier == Tier::Full, inline, piece: limits.piece };
         unit.kernel(program, effects, kernel, style)
     }
 }

@@ -26,14 +26,22 @@ use twinml_model::program::Program;
 pub enum OptLevel {
     /// A kernel begins in the interpreter and, if it goes on running, becomes one instruction after another.
     O0,
-    /// As `O0`, with addresses, loads and small loops treated before the code generator.
+    /// As `O0`; what runs long is compiled again: loads moved out of loops, addresses carried around them, small
+    /// loops unrolled, and all that the code generator's optimiser does.
     O1,
-    /// As `O1`; what runs long also gets the code generator's optimiser, and the code of functions in
-    /// place of calls where that is little.
+    /// As `O1`, with the code of functions in place of calls where that is little.
     #[default]
     O2,
     /// As `O2`, but all of it before the first run.
     O3,
+}
+
+impl OptLevel {
+    /// How far kernels are compiled in the end.
+    #[must_use]
+    pub fn best(self) -> Tier {
+        if self == Self::O0 { Tier::Quick } else { Tier::Full }
+    }
 }
 
 /// How far a kernel is compiled.
@@ -99,8 +107,9 @@ impl Compiled {
 
     /// As [`Compiled::compile`], with other limits than the usual ones.
     pub fn with_limits(program: Arc<Program>, level: OptLevel, limits: Limits) -> Result<Self, JitError> {
+        let limits = if level < OptLevel::O2 { Limits { inlined: 0, ..limits } } else { limits };
         let slots = FIXED + PER_BLOCK * program.blocks.len();
-        let backend = Backend::new(level > OptLevel::O0, limits)?;
+        let backend = Backend::new(limits)?;
         Ok(Self {
             shared: Shared { effects: Effects::of(&program), program, extras: Vec::new(), level, limits },
             backend: Mutex::new(backend),
@@ -133,7 +142,7 @@ impl Compiled {
     }
 
     /// Cranelift's IR of a kernel and of the functions it calls, as text (`--emit clif`): as made from ours
-    /// up to `O1`, as optimised above.
+    /// at `O0`, as optimised above.
     pub fn clif(&self, id: KernelId) -> Result<String, JitError> {
         Ok(self.text(id)?.0)
     }
@@ -146,9 +155,9 @@ impl Compiled {
     fn text(&self, id: KernelId) -> Result<(String, String), JitError> {
         let kernel = self.kernel(id).ok_or(JitError::NoKernel(id))?;
         let shared = &self.shared;
-        let mut backend = Backend::new(shared.level > OptLevel::O0, shared.limits)?;
+        let mut backend = Backend::new(shared.limits)?;
         backend.write_text();
-        let tier = if shared.level < OptLevel::O2 { Tier::Quick } else { Tier::Full };
+        let tier = shared.level.best();
         backend.kernel(&shared.program, &shared.effects, kernel, tier)?;
         Ok(backend.take_text())
     }
@@ -237,7 +246,7 @@ impl Compiled {
 impl Machine for Compiled {
     fn run(&self, id: KernelId, memory: &mut Memory, host: &mut dyn Host) -> Result<(), Trap> {
         let Some(slot) = self.slot(id) else { return Ok(()) };
-        let best = slot.cell(if self.shared.level < OptLevel::O2 { Tier::Quick } else { Tier::Full });
+        let best = slot.cell(self.shared.level.best());
         if let Some(Ok(code)) = best.get() {
             return self.run_code(code, memory, host);
         }

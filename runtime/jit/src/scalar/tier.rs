@@ -54,11 +54,10 @@ impl Slot {
         });
         // How often runs are counted is no secret of the results: only the time they take depends on it.
         let before = self.executed.fetch_add(run, Ordering::Relaxed);
-        let best = if level == OptLevel::O2 { Tier::Full } else { Tier::Quick };
         let runs = before / text;
         let long = run / text >= LOOPS;
         if runs >= QUICK || (long && text <= SMALL) {
-            Some(best)
+            Some(level.best())
         } else if runs >= INTERPRETED || long || self.quick.get().is_some() {
             Some(Tier::Quick)
         } else {

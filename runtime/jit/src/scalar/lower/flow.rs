@@ -62,9 +62,8 @@ impl<'a> Lower<'a, '_> {
                 };
                 let (from, at) = self.address(place.space, base, &terms);
                 self.b.ins().store(self.flags[place.space as usize], x, from, at);
-                if self.context.style.forward {
-                    self.known.write(place.space, &terms, base, x);
-                }
+                let x = self.context.style.forward.then_some(x);
+                self.known.write(place.space, &terms, base, x);
                 Ok(())
             }
             Stmt::For(l) => self.loop_(l, None),

@@ -53,7 +53,8 @@ pub(crate) trait Linker {
 /// How to lower.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Style {
-    /// Remember slots' contents, hoist loads, carry addresses.
+    /// Unroll small loops, move loads before loops, carry addresses, remember what slots contain. Values
+    /// then live longer, which a single pass over the registers punishes.
     pub forward: bool,
     /// Put functions in place of their calls.
     pub inline: bool,

@@ -10,6 +10,7 @@ use twinml_model::ids::{FuncId, Value};
 use twinml_model::ir::{BinOp, BoolOp, CmpOp, Function, IntOp, MathFn, Op, Place, Space, UnOp};
 
 impl<'a> Lower<'a, '_> {
+    /// The content of a slot.
     pub(super) fn load(&mut self, place: &Place) -> Result<ir::Value, JitError> {
         let (base, terms) = self.place(place, (0, 1))?;
         if let Some(value) = self.known.slot(place.space, &terms, base) {
