@@ -15,4 +15,5 @@ pub mod math;
 pub mod passes;
 pub mod program;
 pub mod schema;
+pub mod text;
 pub mod verify;

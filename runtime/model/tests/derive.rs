@@ -1,4 +1,5 @@
 //! Derivatives against finite differences, and the three ways to a Jacobian against each other.
+#![allow(clippy::needless_range_loop, reason = "matrices")]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
