@@ -1,0 +1,195 @@
+//! Columns of Parquet and Arrow IPC files.
+
+use std::fs::File;
+use std::io::Cursor;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
+    UInt64Type,
+};
+use arrow_array::{Array, ArrowPrimitiveType, RecordBatch};
+use arrow_ipc::reader::FileReader;
+use arrow_schema::{DataType, Field, Schema};
+use bytes::Bytes;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::{ColumnInfo, DataError};
+
+/// Where a Parquet file's bytes are.
+#[derive(Debug)]
+pub(super) enum Input {
+    Bytes(Bytes),
+    File(File),
+}
+
+fn broken(file: &str, cause: impl std::fmt::Display) -> DataError {
+    DataError::Broken { file: file.to_owned(), cause: cause.to_string() }
+}
+
+fn infos(schema: &Schema) -> Vec<ColumnInfo> {
+    let info = |field: &Field| {
+        let fact = |key: &str| field.metadata().get(key).cloned();
+        ColumnInfo {
+            name: field.name().clone(),
+            unit: fact("unit"),
+            quantity: fact("quantity"),
+            description: fact("description"),
+            list: matches!(field.data_type(), DataType::List(_) | DataType::FixedSizeList(..)),
+        }
+    };
+    schema.fields().iter().map(|f| info(f)).collect()
+}
+
+/// Runs `$body` with a reader builder over either kind of input.
+macro_rules! with_builder {
+    ($name:expr, $input:expr, |$builder:ident| $body:expr) => {
+        match $input {
+            Input::Bytes(bytes) => {
+                let $builder =
+                    ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).map_err(|e| broken($name, e))?;
+                $body
+            }
+            Input::File(file) => {
+                let file = file.try_clone().map_err(|e| broken($name, e))?;
+                let $builder =
+                    ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| broken($name, e))?;
+                $body
+            }
+        }
+    };
+}
+
+pub(super) fn parquet_columns(name: &str, input: &Input) -> Result<Vec<ColumnInfo>, DataError> {
+    with_builder!(name, input, |builder| Ok(infos(builder.schema())))
+}
+
+pub(super) fn parquet_metadata(name: &str, input: &Input) -> Result<Vec<(String, String)>, DataError> {
+    with_builder!(name, input, |builder| {
+        let facts = builder.metadata().file_metadata().key_value_metadata();
+        let mut facts: Vec<(String, String)> = facts
+            .into_iter()
+            .flatten()
+            .filter(|kv| kv.key != "ARROW:schema")
+            .filter_map(|kv| Some((kv.key.clone(), kv.value.clone()?)))
+            .collect();
+        facts.sort();
+        Ok(facts)
+    })
+}
+
+pub(super) fn scan_parquet(
+    name: &str,
+    input: &Input,
+    index: usize,
+    take: &mut dyn FnMut(u64, usize, f64),
+) -> Result<(), DataError> {
+    with_builder!(name, input, |builder| {
+        let mask = ProjectionMask::roots(builder.parquet_schema(), [index]);
+        let reader = builder.with_projection(mask).with_batch_size(16_384).build();
+        let mut row = 0;
+        for batch in reader.map_err(|e| broken(name, e))? {
+            feed(name, &batch.map_err(|e| broken(name, e))?, 0, &mut row, take)?;
+        }
+        Ok(())
+    })
+}
+
+fn arrow_reader(name: &str, bytes: &Bytes) -> Result<FileReader<Cursor<Bytes>>, DataError> {
+    FileReader::try_new(Cursor::new(bytes.clone()), None).map_err(|e| broken(name, e))
+}
+
+pub(super) fn arrow_columns(name: &str, bytes: &Bytes) -> Result<Vec<ColumnInfo>, DataError> {
+    Ok(infos(&arrow_reader(name, bytes)?.schema()))
+}
+
+pub(super) fn arrow_metadata(name: &str, bytes: &Bytes) -> Result<Vec<(String, String)>, DataError> {
+    let schema = arrow_reader(name, bytes)?.schema();
+    let mut facts: Vec<(String, String)> =
+        schema.metadata().iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    facts.sort();
+    Ok(facts)
+}
+
+pub(super) fn scan_arrow(
+    name: &str,
+    bytes: &Bytes,
+    index: usize,
+    take: &mut dyn FnMut(u64, usize, f64),
+) -> Result<(), DataError> {
+    let mut row = 0;
+    for batch in arrow_reader(name, bytes)? {
+        feed(name, &batch.map_err(|e| broken(name, e))?, index, &mut row, take)?;
+    }
+    Ok(())
+}
+
+/// Hands the values of one column of a batch on.
+fn feed(
+    name: &str,
+    batch: &RecordBatch,
+    index: usize,
+    row: &mut u64,
+    take: &mut dyn FnMut(u64, usize, f64),
+) -> Result<(), DataError> {
+    let array = batch.column(index);
+    let wrong = |array: &dyn Array| DataError::Type {
+        file: name.to_owned(),
+        column: batch.schema().field(index).name().clone(),
+        found: array.data_type().to_string(),
+    };
+    if let Some(list) = array.as_list_opt::<i32>() {
+        let mut values = Vec::new();
+        if !values_of(list.values(), &mut values) {
+            return Err(wrong(array));
+        }
+        let offsets = list.value_offsets();
+        for k in 0..list.len() {
+            let (lo, hi) = (offsets[k] as usize, offsets[k + 1] as usize);
+            for (element, value) in values[lo..hi].iter().enumerate() {
+                take(*row, element, if list.is_null(k) { f64::NAN } else { *value });
+            }
+            *row += 1;
+        }
+        return Ok(());
+    }
+    let mut values = Vec::new();
+    if !values_of(array, &mut values) {
+        return Err(wrong(array));
+    }
+    for value in values {
+        take(*row, 0, value);
+        *row += 1;
+    }
+    Ok(())
+}
+
+/// The values of a numeric or Boolean array as reals, absent ones as NaN; false for another type.
+fn values_of(array: &dyn Array, out: &mut Vec<f64>) -> bool {
+    fn primitive<T: ArrowPrimitiveType>(
+        array: &dyn Array,
+        out: &mut Vec<f64>,
+        real: impl Fn(T::Native) -> f64,
+    ) {
+        let array = array.as_primitive::<T>();
+        out.extend(array.iter().map(|v| v.map_or(f64::NAN, &real)));
+    }
+    match array.data_type() {
+        DataType::Float64 => primitive::<Float64Type>(array, out, |v| v),
+        DataType::Float32 => primitive::<Float32Type>(array, out, f64::from),
+        DataType::Int8 => primitive::<Int8Type>(array, out, f64::from),
+        DataType::Int16 => primitive::<Int16Type>(array, out, f64::from),
+        DataType::Int32 => primitive::<Int32Type>(array, out, f64::from),
+        DataType::Int64 => primitive::<Int64Type>(array, out, |v| v as f64),
+        DataType::UInt8 => primitive::<UInt8Type>(array, out, f64::from),
+        DataType::UInt16 => primitive::<UInt16Type>(array, out, f64::from),
+        DataType::UInt32 => primitive::<UInt32Type>(array, out, f64::from),
+        DataType::UInt64 => primitive::<UInt64Type>(array, out, |v| v as f64),
+        DataType::Boolean => {
+            out.extend(array.as_boolean().iter().map(|v| v.map_or(f64::NAN, |b| f64::from(u8::from(b)))));
+        }
+        _ => return false,
+    }
+    true
+}
