@@ -1,2 +1,27 @@
-//! The twinc command line.
-fn main() {}
+//! `twinc`: checks, runs and plots digital twins written in TwinML.
+//!
+//! In: arguments. Out: files, text or JSON lines, and an exit code. All printing is in `ui`, all files, environment
+//! and clocks in `world`; neither a model's meaning nor a number of a result is made here.
+
+mod args;
+mod commands;
+mod exit;
+mod ui;
+mod world;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = match args::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and version are no errors; clap prints each to its place. A closed pipe is no matter.
+            let _ = e.print();
+            return if e.use_stderr() { exit::Exit::Usage.into() } else { exit::Exit::Ok.into() };
+        }
+    };
+    let ui = ui::Ui::new(&cli.output, world::no_color());
+    commands::run(&cli.command, &ui).into()
+}

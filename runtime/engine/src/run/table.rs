@@ -1,0 +1,332 @@
+//! Functions given by samples.
+//!
+//! Linear and step tables are exact at their samples. `pchip` is the monotone cubic of Fritsch and Carlson, "Monotone
+//! piecewise cubic interpolation" (SIAM J. Numer. Anal. 17, 1980) with the three-point end slopes of Fritsch and
+//! Butland; `cubic` the natural spline (second derivative zero at both ends). Arguments and values are in SI.
+
+use twinml_model::program::{Outside, Table, TableMethod};
+
+/// A table, ready to be evaluated.
+#[derive(Clone, Debug)]
+pub(super) struct TableFn {
+    x: Vec<f64>,
+    y: Vec<f64>,
+    /// Slope (`pchip`) or second derivative (`cubic`) at each sample; empty for the others.
+    d: Vec<f64>,
+    method: TableMethod,
+    outside: Outside,
+    /// Where the last argument was: the next one is often near.
+    hint: usize,
+    /// For a table of time: the piece that holds until the next time event, as the index of its first sample (which
+    /// counts on over the periods of a repeated table).
+    frozen: Option<i64>,
+}
+
+impl TableFn {
+    pub(super) fn new(table: &Table) -> TableFn {
+        let d = match table.method {
+            TableMethod::Linear | TableMethod::Step => Vec::new(),
+            TableMethod::Pchip => pchip_slopes(&table.x, &table.y),
+            TableMethod::Cubic => spline_curvatures(&table.x, &table.y),
+        };
+        let (x, y) = (table.x.clone(), table.y.clone());
+        TableFn { x, y, d, method: table.method, outside: table.outside, hint: 0, frozen: None }
+    }
+
+    /// Whether its value, or its slope, jumps at samples.
+    pub(super) fn has_kinks(&self) -> bool {
+        matches!(self.method, TableMethod::Linear | TableMethod::Step) && self.x.len() > 1
+    }
+
+    /// Whether its value jumps at samples.
+    pub(super) fn jumps(&self) -> bool {
+        self.method == TableMethod::Step && self.x.len() > 1
+    }
+
+    /// For a table of time: freezes the piece that holds from `t` on.
+    pub(super) fn freeze(&mut self, t: f64) {
+        self.frozen = Some(self.piece(t));
+    }
+
+    /// The first sample after `t`, in the time of the argument; infinite when there is none.
+    pub(super) fn next_kink(&self, t: f64) -> f64 {
+        let next = self.piece(t) + 1;
+        let at = self.at_sample(next);
+        // Rounding in the shift of a repeated table may leave us on the sample itself.
+        if at > t { at } else { self.at_sample(next + 1) }
+    }
+
+    /// The time of sample `index`, counted on over the periods of a repeated table.
+    fn at_sample(&self, index: i64) -> f64 {
+        let n = self.x.len() as i64;
+        if self.outside == Outside::Repeat && n > 1 {
+            let (turn, k) = (index.div_euclid(n - 1), index.rem_euclid(n - 1));
+            return self.x[k as usize] + turn as f64 * (self.x[n as usize - 1] - self.x[0]);
+        }
+        if index < 0 || index >= n { f64::INFINITY } else { self.x[index as usize] }
+    }
+
+    /// The index of the last sample at or before `x`, −1 before the first.
+    fn piece(&self, x: f64) -> i64 {
+        let n = self.x.len() as i64;
+        if self.outside == Outside::Repeat && n > 1 {
+            let (x, turn) = self.fold(x);
+            return turn as i64 * (n - 1) + self.x.partition_point(|s| *s <= x).clamp(1, n as usize - 1) as i64 - 1;
+        }
+        self.x.partition_point(|s| *s <= x) as i64 - 1
+    }
+
+    /// Brings an argument into the first period; returns it and the number of periods passed.
+    fn fold(&self, x: f64) -> (f64, f64) {
+        let first = self.x[0];
+        let period = self.x[self.x.len() - 1] - first;
+        let turn = ((x - first) / period).floor();
+        (x - turn * period, turn)
+    }
+
+    /// Value (`order` 0) or derivative (1, 2) at `x`; `None` outside a table that has no rule for that.
+    pub(super) fn eval(&mut self, x: f64, order: u8) -> Option<f64> {
+        if x.is_nan() || self.x.is_empty() {
+            return Some(f64::NAN);
+        }
+        let n = self.x.len();
+        if n == 1 {
+            return Some(if order == 0 { self.y[0] } else { 0.0 });
+        }
+        let mut x = x;
+        // The sample that begins the piece.
+        let mut k = match self.frozen {
+            Some(piece) if self.has_kinks() => {
+                let mut piece = piece;
+                if self.outside == Outside::Repeat {
+                    let (turn, k) = (piece.div_euclid(n as i64 - 1), piece.rem_euclid(n as i64 - 1));
+                    x -= turn as f64 * (self.x[n - 1] - self.x[0]);
+                    piece = k;
+                }
+                piece
+            }
+            _ => {
+                if self.outside == Outside::Repeat {
+                    x = self.fold(x).0;
+                }
+                self.find(x)
+            }
+        };
+        if k < 0 || (k == n as i64 - 1 && x > self.x[n - 1]) {
+            match self.outside {
+                Outside::Hold => {
+                    let end = if k < 0 { self.y[0] } else { self.y[n - 1] };
+                    return Some(if order == 0 { end } else { 0.0 });
+                }
+                Outside::Error => return None,
+                Outside::Extend | Outside::Repeat => {}
+            }
+        }
+        if self.method == TableMethod::Step {
+            return Some(if order == 0 { self.y[k.clamp(0, n as i64 - 1) as usize] } else { 0.0 });
+        }
+        k = k.clamp(0, n as i64 - 2);
+        Some(self.on_piece(k as usize, x, order))
+    }
+
+    /// The index of the last sample at or before `x`, −1 before the first; looks near the last answer first.
+    fn find(&mut self, x: f64) -> i64 {
+        let n = self.x.len();
+        let k = self.hint.min(n - 1);
+        let inside = |k: usize| self.x[k] <= x && (k + 1 == n || x < self.x[k + 1]);
+        let found = if inside(k) {
+            k
+        } else if k + 1 < n && inside(k + 1) {
+            k + 1
+        } else {
+            let after = self.x.partition_point(|s| *s <= x);
+            if after == 0 {
+                return -1;
+            }
+            after - 1
+        };
+        self.hint = found;
+        found as i64
+    }
+
+    /// Value or derivative of the piece that begins at sample `k`.
+    fn on_piece(&self, k: usize, x: f64, order: u8) -> f64 {
+        let (x0, x1, y0, y1) = (self.x[k], self.x[k + 1], self.y[k], self.y[k + 1]);
+        let h = x1 - x0;
+        let u = x - x0;
+        let slope = (y1 - y0) / h;
+        match self.method {
+            TableMethod::Step => y0,
+            TableMethod::Linear => match order {
+                // Exact at both samples.
+                0 if x == x1 => y1,
+                0 => y0 + u * slope,
+                1 => slope,
+                _ => 0.0,
+            },
+            TableMethod::Pchip | TableMethod::Cubic => {
+                // y0 + u·(b + u·(c + u·d))
+                let (b, c, d) = if self.method == TableMethod::Pchip {
+                    let (d0, d1) = (self.d[k], self.d[k + 1]);
+                    (d0, (3.0 * slope - 2.0 * d0 - d1) / h, (d0 + d1 - 2.0 * slope) / (h * h))
+                } else {
+                    let (m0, m1) = (self.d[k], self.d[k + 1]);
+                    (slope - h * (2.0 * m0 + m1) / 6.0, m0 / 2.0, (m1 - m0) / (6.0 * h))
+                };
+                match order {
+                    0 if x == x1 => y1,
+                    0 => y0 + u * (b + u * (c + u * d)),
+                    1 => b + u * (2.0 * c + u * (3.0 * d)),
+                    _ => 2.0 * c + 6.0 * d * u,
+                }
+            }
+        }
+    }
+}
+
+/// Slopes of the monotone cubic: weighted harmonic means inside, three-point formulas at the ends.
+fn pchip_slopes(x: &[f64], y: &[f64]) -> Vec<f64> {
+    let n = x.len();
+    if n < 2 {
+        return vec![0.0; n];
+    }
+    let h: Vec<f64> = x.windows(2).map(|w| w[1] - w[0]).collect();
+    let s: Vec<f64> = (0..n - 1).map(|k| (y[k + 1] - y[k]) / h[k]).collect();
+    if n == 2 {
+        return vec![s[0]; 2];
+    }
+    let mut d = vec![0.0; n];
+    for k in 1..n - 1 {
+        if s[k - 1] * s[k] > 0.0 {
+            let (w1, w2) = (2.0 * h[k] + h[k - 1], h[k] + 2.0 * h[k - 1]);
+            d[k] = (w1 + w2) / (w1 / s[k - 1] + w2 / s[k]);
+        }
+    }
+    let end = |h0: f64, h1: f64, s0: f64, s1: f64| {
+        let slope = ((2.0 * h0 + h1) * s0 - h0 * s1) / (h0 + h1);
+        if slope * s0 <= 0.0 {
+            0.0
+        } else if s0 * s1 <= 0.0 && slope.abs() > 3.0 * s0.abs() {
+            3.0 * s0
+        } else {
+            slope
+        }
+    };
+    d[0] = end(h[0], h[1], s[0], s[1]);
+    d[n - 1] = end(h[n - 2], h[n - 3], s[n - 2], s[n - 3]);
+    d
+}
+
+/// Second derivatives of the natural spline, by the tridiagonal elimination of its defining equations.
+fn spline_curvatures(x: &[f64], y: &[f64]) -> Vec<f64> {
+    let n = x.len();
+    let mut m = vec![0.0; n];
+    if n < 3 {
+        return m;
+    }
+    let h: Vec<f64> = x.windows(2).map(|w| w[1] - w[0]).collect();
+    let mut diagonal = vec![0.0; n];
+    let mut right = vec![0.0; n];
+    for k in 1..n - 1 {
+        diagonal[k] = 2.0 * (h[k - 1] + h[k]);
+        right[k] = 6.0 * ((y[k + 1] - y[k]) / h[k] - (y[k] - y[k - 1]) / h[k - 1]);
+        if k > 1 {
+            let factor = h[k - 1] / diagonal[k - 1];
+            diagonal[k] -= factor * h[k - 1];
+            right[k] -= factor * right[k - 1];
+        }
+    }
+    for k in (1..n - 1).rev() {
+        m[k] = (right[k] - h[k] * m[k + 1]) / diagonal[k];
+    }
+    m
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(method: TableMethod, outside: Outside) -> TableFn {
+        TableFn::new(&Table {
+            name: "t".into(),
+            x: vec![0.0, 1.0, 3.0, 4.0],
+            y: vec![1.0, 3.0, 3.0, 0.0],
+            method,
+            outside,
+            of_time: true,
+        })
+    }
+
+    #[test]
+    fn every_method_is_exact_at_its_samples() {
+        for method in [TableMethod::Linear, TableMethod::Step, TableMethod::Pchip, TableMethod::Cubic] {
+            let mut f = table(method, Outside::Hold);
+            for (x, y) in [(0.0, 1.0), (1.0, 3.0), (3.0, 3.0), (4.0, 0.0), (-9.0, 1.0), (9.0, 0.0)] {
+                assert_eq!(f.eval(x, 0), Some(y), "{method:?} at {x}");
+            }
+        }
+    }
+
+    #[test]
+    fn derivatives_agree_with_differences() {
+        for method in [TableMethod::Linear, TableMethod::Pchip, TableMethod::Cubic] {
+            let mut f = table(method, Outside::Extend);
+            for k in 0..60 {
+                let x = -1.03 + 0.1 * f64::from(k);
+                let e = 1e-5;
+                let mut at = |x, order| f.eval(x, order).unwrap_or(f64::NAN);
+                let first = (at(x + e, 0) - at(x - e, 0)) / (2.0 * e);
+                let second = (at(x + e, 1) - at(x - e, 1)) / (2.0 * e);
+                assert!((first - at(x, 1)).abs() < 1e-6, "{method:?} at {x}");
+                assert!((second - at(x, 2)).abs() < 1e-6, "{method:?} at {x}");
+            }
+        }
+    }
+
+    #[test]
+    fn pchip_is_monotone_and_the_spline_smooth() {
+        let mut f = table(TableMethod::Pchip, Outside::Hold);
+        let values: Vec<f64> = (0..=400).map(|k| f.eval(f64::from(k) / 100.0, 0).unwrap_or(f64::NAN)).collect();
+        assert!(values.iter().all(|v| (0.0..=3.0).contains(v)));
+        let mut f = table(TableMethod::Cubic, Outside::Hold);
+        for x in [1.0, 3.0] {
+            for order in [1, 2] {
+                let (a, b) = (f.eval(x - 1e-9, order), f.eval(x + 1e-9, order));
+                assert!((a.unwrap_or(0.0) - b.unwrap_or(9.0)).abs() < 1e-6);
+            }
+        }
+        assert!(f.eval(0.0, 2).unwrap_or(9.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn outside_follows_its_rule() {
+        assert_eq!(table(TableMethod::Linear, Outside::Error).eval(4.5, 0), None);
+        assert_eq!(table(TableMethod::Linear, Outside::Error).eval(4.0, 0), Some(0.0));
+        assert_eq!(table(TableMethod::Linear, Outside::Extend).eval(5.0, 0), Some(-3.0));
+        assert_eq!(table(TableMethod::Linear, Outside::Extend).eval(-1.0, 0), Some(-1.0));
+        assert_eq!(table(TableMethod::Linear, Outside::Repeat).eval(4.5, 0), Some(2.0));
+        assert_eq!(table(TableMethod::Linear, Outside::Repeat).eval(-0.5, 0), Some(1.5));
+        assert!(table(TableMethod::Cubic, Outside::Hold).eval(f64::NAN, 0).unwrap_or(0.0).is_nan());
+    }
+
+    #[test]
+    fn kinks_are_found_in_order_and_pieces_hold_until_them() {
+        let mut f = table(TableMethod::Step, Outside::Hold);
+        f.freeze(0.0);
+        assert_eq!(f.next_kink(0.0), 1.0);
+        assert_eq!(f.eval(1.0, 0), Some(1.0), "the old piece holds until the event");
+        f.freeze(1.0);
+        assert_eq!(f.eval(1.0, 0), Some(3.0));
+        assert_eq!(f.next_kink(3.5), 4.0);
+        assert_eq!(f.next_kink(4.0), f64::INFINITY);
+        let mut f = table(TableMethod::Step, Outside::Repeat);
+        let mut t = 0.0;
+        let mut kinks = Vec::new();
+        for _ in 0..5 {
+            t = f.next_kink(t);
+            f.freeze(t);
+            kinks.push((t, f.eval(t, 0).unwrap_or(f64::NAN)));
+        }
+        assert_eq!(kinks, [(1.0, 3.0), (3.0, 3.0), (4.0, 1.0), (5.0, 3.0), (7.0, 3.0)]);
+    }
+}

@@ -1,0 +1,243 @@
+//! The command line: every command and flag, by name as PRODUCT.md fixes them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Compile, check, run and plot digital twins written in TwinML.
+#[derive(Parser, Debug)]
+#[command(name = "twinc", version, propagate_version = true, after_help = AFTER, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// How to print.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+const AFTER: &str = "\
+Exit codes: 0 all good, 1 a requirement is violated, 2 usage or compile error, 3 the simulation failed,
+4 inconclusive, 5 the outside failed, 6 a signature, hash or replay does not match, 130 interrupted.";
+
+/// The commands of this version.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Make a small project that already runs
+    New(New),
+    /// Check models: everything short of running
+    Check(Check),
+    /// Run one simulation or scenario
+    Run(Run),
+    /// Draw a result file as SVG or HTML
+    Plot(Plot),
+    /// Explain a diagnostic code
+    Explain(Explain),
+    /// Print a completion script for a shell
+    Completions(Completions),
+    /// Commands that are not (yet) there; they get an answer of their own.
+    #[command(external_subcommand)]
+    Other(Vec<String>),
+}
+
+/// How to print; the same for every command.
+#[derive(Args, Debug, Clone)]
+pub struct Output {
+    /// For people, or one JSON object a line
+    #[arg(long, value_enum, global = true, default_value_t = Format::Human, value_name = "FORMAT")]
+    pub format: Format,
+    /// When to use colours
+    #[arg(long, value_enum, global = true, default_value_t = When::Auto, value_name = "WHEN")]
+    pub color: When,
+    /// Print errors and results only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Print more
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+/// The form of all output.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Lines for people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// When to use colours.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// On a terminal that has them, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// `twinc new`
+#[derive(Args, Debug)]
+pub struct New {
+    /// Name of the project and of its folder
+    pub name: PathBuf,
+}
+
+/// What models are compiled with.
+#[derive(Args, Debug, Clone, Default)]
+pub struct Compile {
+    /// Scenario to take
+    #[arg(long, value_name = "NAME")]
+    pub scenario: Option<String>,
+    /// Set a parameter, start value or input, with its unit: `tank.area='2 m^2'` (repeatable)
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub sets: Vec<String>,
+    /// Treat warnings as errors
+    #[arg(long, value_name = "WHAT", value_parser = ["warnings"])]
+    pub deny: Vec<String>,
+    /// Print an intermediate form instead of going on
+    #[arg(long, value_enum, value_name = "STAGE")]
+    pub emit: Option<Emit>,
+}
+
+impl Compile {
+    /// Whether warnings are errors.
+    pub fn deny_warnings(&self) -> bool {
+        self.deny.iter().any(|what| what == "warnings")
+    }
+}
+
+/// The stages that can be printed.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Emit {
+    /// What the lexer sees.
+    Tokens,
+    /// The tree of the text.
+    Ast,
+    /// The checked model.
+    Hir,
+    /// Flat equations, arrays still loops.
+    Flat,
+    /// The scheduled program.
+    Ir,
+    /// Cranelift's form of the kernels.
+    Clif,
+    /// Machine code.
+    Asm,
+}
+
+/// `twinc check`
+#[derive(Args, Debug)]
+pub struct Check {
+    /// Models to check
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+    /// How they are compiled.
+    #[command(flatten)]
+    pub compile: Compile,
+    /// Tell states, loops, demoted states, event indicators and what had to be expanded
+    #[arg(long)]
+    pub explain: bool,
+}
+
+/// `twinc run`
+#[derive(Args, Debug)]
+pub struct Run {
+    /// The model
+    pub file: PathBuf,
+    /// How it is compiled.
+    #[command(flatten)]
+    pub compile: Compile,
+    /// Seed of the random streams
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Solver: auto, euler, rk4, tsit5, dopri5, adams, implicit_euler, rosenbrock, bdf, esdirk, trbdf2, diffsol_bdf
+    #[arg(long, value_name = "S")]
+    pub solver: Option<String>,
+    /// Relative tolerance
+    #[arg(long, value_name = "TOL")]
+    pub rtol: Option<f64>,
+    /// Absolute tolerance, in each state's SI unit
+    #[arg(long, value_name = "TOL")]
+    pub atol: Option<f64>,
+    /// Step of a fixed-step solver: `1ms`
+    #[arg(long, value_name = "DURATION")]
+    pub step: Option<String>,
+    /// Longest step
+    #[arg(long, value_name = "DURATION")]
+    pub max_step: Option<String>,
+    /// Most steps before the run is given up
+    #[arg(long, value_name = "N")]
+    pub max_steps: Option<u64>,
+    /// Longest wall-clock time before the run is given up
+    #[arg(long, value_name = "DURATION")]
+    pub time_limit: Option<String>,
+    /// End of the run instead of the scenario's: `2h`
+    #[arg(long, value_name = "DURATION")]
+    pub until: Option<String>,
+    /// Record this often instead of the scenario's rates: `1s`
+    #[arg(long, value_name = "DURATION")]
+    pub every: Option<String>,
+    /// Folder for the results, or the file (.parquet, .arrow, .csv)
+    #[arg(short, long, value_name = "DIR_OR_FILE")]
+    pub out: Option<PathBuf>,
+    /// Record everything in SI units
+    #[arg(long)]
+    pub si: bool,
+    /// Write no plot
+    #[arg(long)]
+    pub no_plot: bool,
+    /// Threads for jobs of many runs; a single run does not depend on it
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Grant a capability
+    #[arg(long, value_name = "CAPABILITY[=SCOPE]")]
+    pub allow: Vec<String>,
+    /// Run kernels with the interpreter or with machine code; the results have the same bits
+    #[arg(long, value_enum, default_value_t = Engine::Jit, value_name = "ENGINE", hide_short_help = true)]
+    pub engine: Engine,
+    /// How much machine code is optimised; the results have the same bits
+    #[arg(short = 'O', long = "opt", value_name = "LEVEL", value_parser = clap::value_parser!(u8).range(0..=3), hide_short_help = true)]
+    pub opt: Option<u8>,
+}
+
+/// What runs the kernels.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// Machine code.
+    Jit,
+    /// The reference interpreter.
+    Interpreter,
+}
+
+/// `twinc plot`
+#[derive(Args, Debug)]
+pub struct Plot {
+    /// The result: .parquet, .arrow or .csv
+    pub result: PathBuf,
+    /// Picture to write: .html or .svg; default: beside the result, as HTML
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Only the columns whose path matches (`*` stands for anything; repeatable)
+    #[arg(long = "only", value_name = "PATTERN")]
+    pub only: Vec<String>,
+    /// Title; default: what the result says about itself
+    #[arg(long)]
+    pub title: Option<String>,
+}
+
+/// `twinc explain`
+#[derive(Args, Debug)]
+pub struct Explain {
+    /// The code: `E0203`; without it, all codes are listed
+    pub code: Option<String>,
+}
+
+/// `twinc completions`
+#[derive(Args, Debug)]
+pub struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}

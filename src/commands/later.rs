@@ -1,0 +1,57 @@
+//! Commands that this version does not have.
+
+use twinml_compiler::diag::did_you_mean;
+
+use crate::exit::Exit;
+use crate::ui::Ui;
+
+/// Commands of the product that later versions bring, and what they will do.
+const LATER: &[(&str, &str)] = &[
+    ("mc", "Monte Carlo jobs"),
+    ("test", "running every scenario with a verdict each"),
+    ("sweep", "parameter sweeps"),
+    ("sensitivity", "sensitivity analysis"),
+    ("calibrate", "fitting parameters to data"),
+    ("live", "running in step with a plant"),
+    ("serve", "serving many live twins"),
+    ("snapshot", "snapshots"),
+    ("verify", "checking snapshots"),
+    ("replay", "re-executing runs"),
+    ("branch", "branches of a timeline"),
+    ("diff", "comparing states"),
+    ("monitor", "temporal logic over recorded data"),
+    ("debug", "stepping through events"),
+    ("keys", "signing keys"),
+    ("timeline", "timelines"),
+    ("memory", "agents' memories"),
+    ("doctor", "looking at this machine"),
+    ("fmt", "formatting models"),
+    ("lsp", "the language server"),
+    ("doc", "documentation of models"),
+    ("repl", "the interactive prompt"),
+    ("export", "exporting models"),
+    ("import", "importing models"),
+];
+
+/// The commands that are there.
+const NOW: [&str; 6] = ["new", "check", "run", "plot", "explain", "completions"];
+
+/// Says plainly that the command is not there (yet).
+pub fn run(words: &[String], ui: &Ui) -> Exit {
+    let name = words.first().map_or("", String::as_str);
+    match LATER.iter().find(|(later, _)| *later == name) {
+        Some((_, what)) => {
+            let version = env!("CARGO_PKG_VERSION");
+            ui.error(
+                &format!("`twinc {name}` ({what}) is not in this version yet (twinc {version})"),
+                Some(&format!("this version has: {}", NOW.join(", "))),
+            );
+        }
+        None => {
+            let known = NOW.into_iter().chain(LATER.iter().map(|(name, _)| *name));
+            let help = did_you_mean(name, known).unwrap_or_else(|| "`twinc --help` lists the commands".to_owned());
+            ui.error(&format!("there is no command `{name}`"), Some(&help));
+        }
+    }
+    Exit::Usage
+}

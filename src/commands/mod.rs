@@ -1,0 +1,20 @@
+//! One file per command.
+
+mod completions;
+mod explain;
+mod later;
+mod new;
+
+use crate::args::Command;
+use crate::exit::Exit;
+use crate::ui::Ui;
+
+/// Does what the command line asks.
+pub fn run(command: &Command, ui: &Ui) -> Exit {
+    match command {
+        Command::New(args) => new::run(args, ui),
+        Command::Explain(args) => explain::run(args, ui),
+        Command::Completions(args) => completions::run(args, ui),
+        Command::Other(words) => later::run(words, ui),
+    }
+}

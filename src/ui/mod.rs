@@ -1,0 +1,183 @@
+//! All printing. Results go to standard output, progress and diagnostics to standard error; with `--format json`
+//! everything is one JSON object a line on standard output.
+//!
+//! A closed pipe is no error: what nobody reads need not be written.
+
+pub mod json;
+pub mod numbers;
+mod progress;
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::args::{Format, Output, When};
+
+pub use progress::Progress;
+
+/// The printer of one command.
+#[derive(Debug)]
+pub struct Ui {
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+    color_out: bool,
+    color_err: bool,
+    bars: bool,
+}
+
+/// The colour of a verb.
+#[derive(Debug, Clone, Copy)]
+enum Ink {
+    Green,
+    Cyan,
+    Yellow,
+    Red,
+}
+
+/// The column at which verbs end.
+const VERB: usize = 11;
+/// The width in which the time taken ends.
+const WIDTH: usize = 80;
+
+impl Ui {
+    /// A printer as the flags, `NO_COLOR` (given as `no_color`) and the terminals ask.
+    pub fn new(output: &Output, no_color: bool) -> Ui {
+        let color = |terminal: bool| match output.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => terminal && !no_color,
+        };
+        let json = output.format == Format::Json;
+        let (out, err) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
+        Ui {
+            json,
+            quiet: output.quiet,
+            verbose: output.verbose,
+            color_out: color(out) && !json,
+            color_err: color(err),
+            bars: err && !json && !output.quiet,
+        }
+    }
+
+    /// Whether output is JSON.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether more is to be printed.
+    pub fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
+    /// Whether standard error shows colours.
+    pub fn colors_errors(&self) -> bool {
+        self.color_err
+    }
+
+    /// A bar over simulated time, shown only on a terminal.
+    pub fn progress(&self, until: f64) -> Progress {
+        Progress::new(self.bars, until)
+    }
+
+    /// Something was done on the way to a result: to standard error, with the time that it took.
+    pub fn step(&self, verb: &str, text: &str, took: Option<Duration>) {
+        if !self.json && !self.quiet {
+            let line = self.line(verb, text, took, Ink::Green, self.color_err);
+            err(&line);
+        }
+    }
+
+    /// Something that is going on: to standard error.
+    pub fn doing(&self, verb: &str, text: &str) {
+        if !self.json && !self.quiet {
+            let line = self.line(verb, text, None, Ink::Cyan, self.color_err);
+            err(&line);
+        }
+    }
+
+    /// A result: to standard output.
+    pub fn result(&self, verb: &str, text: &str, took: Option<Duration>) {
+        if !self.json {
+            let ink = if verb == "Failed" { Ink::Red } else { Ink::Green };
+            let line = self.line(verb, text, took, ink, self.color_out);
+            out(&line);
+        }
+    }
+
+    /// A remark that matters: to standard error.
+    pub fn warn(&self, text: &str) {
+        if !self.json && !self.quiet {
+            let line = self.line("Note", text, None, Ink::Yellow, self.color_err);
+            err(&line);
+        }
+    }
+
+    /// Plain text that is the result: to standard output.
+    pub fn text(&self, text: &str) {
+        if !self.json {
+            out(text);
+        }
+    }
+
+    /// Plain text about a failure: to standard error.
+    pub fn error_text(&self, text: &str) {
+        if !self.json {
+            err(text);
+        }
+    }
+
+    /// A failure that is no diagnostic of a model.
+    pub fn error(&self, message: &str, help: Option<&str>) {
+        if self.json {
+            return self.object(&json::Failure { kind: "error", version: json::VERSION, message, help });
+        }
+        let word = paint("error", Ink::Red, self.color_err);
+        err(&format!("{word}: {message}\n"));
+        if let Some(help) = help {
+            err(&format!("  help: {help}\n"));
+        }
+    }
+
+    /// A JSON object: to standard output, where output is JSON.
+    pub fn object(&self, object: &impl Serialize) {
+        if self.json {
+            // Our objects are structs of strings and numbers, which always serialise.
+            if let Ok(line) = serde_json::to_string(object) {
+                out(&(line + "\n"));
+            }
+        }
+    }
+
+    fn line(&self, verb: &str, text: &str, took: Option<Duration>, ink: Ink, color: bool) -> String {
+        let pad = " ".repeat(VERB.saturating_sub(verb.chars().count()));
+        let mut line = format!("{pad}{} {text}", paint(verb, ink, color));
+        if let Some(took) = took {
+            let took = format!("in {}", numbers::took(took));
+            let used = VERB.max(verb.chars().count()) + 1 + text.chars().count() + took.chars().count();
+            line.push_str(&" ".repeat(WIDTH.saturating_sub(used).max(2)));
+            line.push_str(&took);
+        }
+        line.push('\n');
+        line
+    }
+}
+
+fn paint(word: &str, ink: Ink, color: bool) -> String {
+    let code = match ink {
+        Ink::Green => "1;32",
+        Ink::Cyan => "1;36",
+        Ink::Yellow => "1;33",
+        Ink::Red => "1;31",
+    };
+    if color { format!("\u{1b}[{code}m{word}\u{1b}[0m") } else { word.to_owned() }
+}
+
+fn out(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+fn err(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}

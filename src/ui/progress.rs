@@ -1,0 +1,46 @@
+//! The bar over simulated time.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::numbers;
+
+/// A bar on standard error; nothing where that is no terminal.
+#[derive(Debug)]
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    until: f64,
+}
+
+/// Parts that the bar is divided into.
+const PARTS: u64 = 1000;
+
+impl Progress {
+    pub(super) fn new(show: bool, until: f64) -> Progress {
+        let bar = show.then(|| {
+            let bar = ProgressBar::with_draw_target(Some(PARTS), ProgressDrawTarget::stderr_with_hz(10));
+            // The template is a constant that indicatif accepts; without it the bar has its default look.
+            if let Ok(style) = ProgressStyle::with_template("            [{bar:30.cyan}] {msg}") {
+                bar.set_style(style.progress_chars("━╸ "));
+            }
+            bar
+        });
+        Progress { bar, until }
+    }
+
+    /// Simulated time has reached `time` seconds.
+    pub fn at(&self, time: f64) {
+        if let Some(bar) = &self.bar {
+            let part = if self.until > 0.0 { time / self.until } else { 1.0 };
+            bar.set_position((part * PARTS as f64) as u64);
+            let (time, until) = (numbers::duration(time), numbers::duration(self.until));
+            bar.set_message(format!("{time} of {until}"));
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn done(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The only place with files, the environment, the wall clock and signals.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Whether the environment asks for no colours (`NO_COLOR`, whatever its value, unless empty).
+pub fn no_color() -> bool {
+    std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
+}
+
+/// Measures how long something takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts now.
+    pub fn start() -> Stopwatch {
+        Stopwatch(Instant::now())
+    }
+
+    /// The time since the start.
+    pub fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// Set when the user asks the program to stop (Ctrl-C, SIGTERM).
+#[derive(Debug, Clone, Default)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Listens from now on. A second request ends the program at once; unfinished files then leave no trace under
+    /// their names.
+    pub fn listen() -> Interrupt {
+        let flag = Interrupt::default();
+        let set = flag.clone();
+        // Without a handler (one is set already, or the system has none) Ctrl-C ends the program at once.
+        let _ = ctrlc::set_handler(move || {
+            if set.0.swap(true, Ordering::SeqCst) {
+                std::process::exit(i32::from(crate::exit::Exit::Interrupted.code()));
+            }
+        });
+        flag
+    }
+
+    /// Whether the user has asked.
+    pub fn requested(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The bytes of a file.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    fs::read(path)
+}
+
+/// An open file.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn open(path: &Path) -> io::Result<fs::File> {
+    fs::File::open(path)
+}
+
+/// Makes a file that is not there yet, with its folders.
+///
+/// # Errors
+///
+/// What the system says; the file exists already.
+pub fn create_new(path: &Path, text: &str) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).open(path)?;
+    io::Write::write_all(&mut file, text.as_bytes())
+}
+
+/// Whether a folder is absent or has nothing in it.
+pub fn is_free(folder: &Path) -> bool {
+    match fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(e) => e.kind() == io::ErrorKind::NotFound,
+    }
+}
+
+/// `path` as messages show it.
+pub fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Where the results of a model go without `--out`: `out/` and the name of the model's file.
+pub fn default_out(model: &Path) -> PathBuf {
+    Path::new("out").join(model.file_stem().unwrap_or(model.as_os_str()))
+}
