@@ -49,7 +49,8 @@ pub fn run(words: &[String], ui: &Ui) -> Exit {
         }
         None => {
             let known = NOW.into_iter().chain(LATER.iter().map(|(name, _)| *name));
-            let help = did_you_mean(name, known).unwrap_or_else(|| "`twinc --help` lists the commands".to_owned());
+            let help =
+                did_you_mean(name, known).unwrap_or_else(|| "`twinc --help` lists the commands".to_owned());
             ui.error(&format!("there is no command `{name}`"), Some(&help));
         }
     }

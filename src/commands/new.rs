@@ -40,8 +40,13 @@ pub fn run(args: &New, ui: &Ui) -> Exit {
             ui.error(&format!("could not write `{}`: {e}", world::shown(&path)), None);
             return Exit::Outside;
         }
-        let written =
-            Written { kind: "written", version: VERSION, path: world::shown(&path), what: "project", rows: None };
+        let written = Written {
+            kind: "written",
+            version: VERSION,
+            path: world::shown(&path),
+            what: "project",
+            rows: None,
+        };
         ui.object(&written);
     }
     ui.result("Created", &format!("{} with a tank that heats up", world::shown(folder)), None);

@@ -13,7 +13,6 @@ use twinml_model::ids::BlockId;
 use twinml_model::ir::{Space, Trap};
 use twinml_model::program::{Block, SlotRun};
 use twinml_solvers::linalg::IterationMatrix;
-use twinml_solvers::system::Pattern;
 
 use super::sparse::Assembly;
 
@@ -261,7 +260,8 @@ impl BlockSolver {
         } else {
             self.differences(machine, memory, host);
         }
-        self.factored = self.values.iter().all(|v| v.is_finite()) && self.matrix.factor(0.0, 1.0, &self.values).is_ok();
+        self.factored =
+            self.values.iter().all(|v| v.is_finite()) && self.matrix.factor(0.0, 1.0, &self.values).is_ok();
         self.factored
     }
 
@@ -374,9 +374,4 @@ fn scatter_tangent(slots: &[(Space, usize)], values: &[f64], memory: &mut Memory
             memory.space_mut(tangent)[slot] = value;
         }
     }
-}
-
-/// The pattern of a full matrix, for tests and for blocks without a Jacobian kernel.
-pub(super) fn full(n: usize) -> Pattern {
-    Pattern::dense(n)
 }

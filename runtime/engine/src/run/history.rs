@@ -74,7 +74,9 @@ impl History {
         let when = t - tau;
         // The first step that ends at or after the instant.
         let index = self.pieces.partition_point(|p| p.t1 < when).min(self.pieces.len().saturating_sub(1));
-        let Some(piece) = self.pieces.get(index) else { return self.first.get(signal).copied().unwrap_or(f64::NAN) };
+        let Some(piece) = self.pieces.get(index) else {
+            return self.first.get(signal).copied().unwrap_or(f64::NAN);
+        };
         if when < piece.t0 && index == 0 {
             return if when.is_nan() { f64::NAN } else { piece.values[signal] };
         }

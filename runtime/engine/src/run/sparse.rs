@@ -16,7 +16,8 @@ pub(super) struct Assembly {
 impl Assembly {
     /// Expands the families: time and memory linear in the number of entries.
     pub(super) fn of(jacobian: &Jacobian) -> Assembly {
-        let (rows, cols, entries) = (jacobian.rows as usize, jacobian.cols as usize, jacobian.entries as usize);
+        let (rows, cols, entries) =
+            (jacobian.rows as usize, jacobian.cols as usize, jacobian.entries as usize);
         let n = rows.max(cols);
         // (row, column) of each slot; slots that no family names stay out of range.
         let mut places = vec![(u32::MAX, u32::MAX); entries];
@@ -27,7 +28,8 @@ impl Assembly {
             }
             'entries: loop {
                 let index = |i: twinml_model::ids::Index| at.get(i.index()).copied().unwrap_or(0);
-                let (slot, row, col) = (family.slot.eval(index), family.row.eval(index), family.col.eval(index));
+                let (slot, row, col) =
+                    (family.slot.eval(index), family.row.eval(index), family.col.eval(index));
                 places[slot as usize] = (row as u32, col as u32);
                 let mut k = family.loops.len();
                 loop {

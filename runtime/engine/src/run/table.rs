@@ -48,6 +48,11 @@ impl TableFn {
         self.frozen = Some(self.piece(t));
     }
 
+    /// Whether another piece than the frozen one holds from `t` on.
+    pub(super) fn leaves_piece(&self, t: f64) -> bool {
+        self.frozen.is_some_and(|frozen| frozen != self.piece(t))
+    }
+
     /// The first sample after `t`, in the time of the argument; infinite when there is none.
     pub(super) fn next_kink(&self, t: f64) -> f64 {
         let next = self.piece(t) + 1;
@@ -71,7 +76,9 @@ impl TableFn {
         let n = self.x.len() as i64;
         if self.outside == Outside::Repeat && n > 1 {
             let (x, turn) = self.fold(x);
-            return turn as i64 * (n - 1) + self.x.partition_point(|s| *s <= x).clamp(1, n as usize - 1) as i64 - 1;
+            return turn as i64 * (n - 1)
+                + self.x.partition_point(|s| *s <= x).clamp(1, n as usize - 1) as i64
+                - 1;
         }
         self.x.partition_point(|s| *s <= x) as i64 - 1
     }
@@ -286,7 +293,8 @@ mod tests {
     #[test]
     fn pchip_is_monotone_and_the_spline_smooth() {
         let mut f = table(TableMethod::Pchip, Outside::Hold);
-        let values: Vec<f64> = (0..=400).map(|k| f.eval(f64::from(k) / 100.0, 0).unwrap_or(f64::NAN)).collect();
+        let values: Vec<f64> =
+            (0..=400).map(|k| f.eval(f64::from(k) / 100.0, 0).unwrap_or(f64::NAN)).collect();
         assert!(values.iter().all(|v| (0.0..=3.0).contains(v)));
         let mut f = table(TableMethod::Cubic, Outside::Hold);
         for x in [1.0, 3.0] {

@@ -1,0 +1,141 @@
+//! From a trap or a solver's error to a report with names and places.
+
+use super::*;
+
+impl Run<'_> {
+    pub(super) fn failure(&self, time: f64, kind: FailureKind, origins: Vec<OriginId>) -> Stop {
+        Stop::Failed(Box::new(Failure { time, kind, origins, values: Vec::new(), residuals: Vec::new() }))
+    }
+
+    /// The path, value and SI unit of a slot.
+    fn named(&self, space: Space, slot: usize) -> (String, f64, String) {
+        let value = self.system.memory.space(space).get(slot).copied().unwrap_or(f64::NAN);
+        let vars = &self.system.program.schema.vars;
+        let holds = |base: u32, len: u32| (base as usize..base as usize + len as usize).contains(&slot);
+        match vars.iter().find(|v| v.space == space && holds(v.base, v.len)) {
+            Some(v) => (v.element_path((slot - v.base as usize) as u32), value, v.si_unit.clone()),
+            None => (format!("{}[{slot}]", space.name()), value, String::new()),
+        }
+    }
+
+    pub(super) fn not_finite(&self, space: Space, slot: usize) -> Stop {
+        let values = vec![self.named(space, slot)];
+        let declared = self.system.program.schema.vars.iter().find(|v| {
+            v.space == space && (v.base as usize..v.base as usize + v.len as usize).contains(&slot)
+        });
+        let origins = declared.map(|v| v.origin).into_iter().collect();
+        let kind = FailureKind::NotFinite;
+        Stop::Failed(Box::new(Failure { time: 0.0, kind, origins, values, residuals: Vec::new() }))
+    }
+
+    pub(super) fn relations_of(&self, discs: &[usize]) -> Vec<OriginId> {
+        let relations = &self.system.program.relations;
+        let mut origins: Vec<OriginId> = discs
+            .iter()
+            .filter_map(|&disc| {
+                let holds = |first: u32, len: u32| (first as usize..(first + len) as usize).contains(&disc);
+                relations.iter().find(|r| holds(r.disc, r.len)).map(|r| r.origin)
+            })
+            .collect();
+        origins.dedup();
+        origins
+    }
+
+    pub(super) fn unsettled(&self, t: f64, changed: &[usize]) -> Stop {
+        self.failure(t, FailureKind::Unsettled { rounds: ROUNDS }, self.relations_of(changed))
+    }
+
+    /// A kernel ended early where no smaller step can help.
+    pub(super) fn trapped(&self, t: f64, trap: Trap, initial: bool) -> Stop {
+        match trap {
+            Trap::Block(block) => {
+                let program = self.system.program;
+                let failure = self.system.host.failure.clone().unwrap_or(BlockFailure {
+                    block,
+                    iterations: 0,
+                    singular: false,
+                    residuals: Vec::new(),
+                    unknowns: Vec::new(),
+                });
+                let mut ranked: Vec<(usize, f64)> = failure.residuals.iter().copied().enumerate().collect();
+                // The largest first; what is no number is the largest of all.
+                ranked.sort_by(|a, b| key(b.1).total_cmp(&key(a.1)).then(a.0.cmp(&b.0)));
+                ranked.truncate(5);
+                let Some(block) = program.blocks.get(failure.block.index()) else {
+                    return self.failure(t, FailureKind::Block { failure, initial }, Vec::new());
+                };
+                let origin =
+                    |k: usize| block.origins.iter().rev().find(|(f, _)| *f as usize <= k).map(|(_, o)| *o);
+                let origins = ranked.iter().filter_map(|(k, _)| origin(*k)).collect();
+                let residuals = ranked.iter().map(|(_, r)| *r).collect();
+                let slots = block
+                    .unknowns
+                    .iter()
+                    .flat_map(|r| (r.base..r.base + r.len).map(|s| (r.space, s as usize)));
+                let values = slots
+                    .zip(&failure.unknowns)
+                    .take(12)
+                    .map(|((space, slot), value)| {
+                        let (path, _, unit) = self.named(space, slot);
+                        (path, *value, unit)
+                    })
+                    .collect();
+                let kind = FailureKind::Block { failure, initial };
+                Stop::Failed(Box::new(Failure { time: t, kind, origins, values, residuals }))
+            }
+            Trap::TableRange { table, x } => {
+                let name = self.system.program.tables.get(table.index()).map_or("?", |t| &t.name).to_owned();
+                self.failure(t, FailureKind::Table { table, name, x }, Vec::new())
+            }
+            Trap::IndexOutOfRange { origin, index, len } => {
+                self.failure(t, FailureKind::Index { index, len }, vec![origin])
+            }
+        }
+    }
+
+    /// The solver gave up: with the state that it names, its equation, and the trap behind it, if any.
+    pub(super) fn solver_failure(&self, error: SolveError) -> Stop {
+        let time = match error {
+            SolveError::Eval { t, .. }
+            | SolveError::NotFinite { t, .. }
+            | SolveError::StepTooSmall { t, .. }
+            | SolveError::Newton { t, .. }
+            | SolveError::Singular { t, .. }
+            | SolveError::TooManySteps { t, .. }
+            | SolveError::StopTime { t, .. }
+            | SolveError::Library { t, .. } => t,
+            _ => self.time,
+        };
+        let state = match error {
+            SolveError::NotFinite { state, .. }
+            | SolveError::Newton { state, .. }
+            | SolveError::StepTooSmall { state, .. } => Some(state),
+            SolveError::Singular { column, .. } => Some(column),
+            _ => None,
+        };
+        // Where the model could not be evaluated, the reason is in the model and not in the step size.
+        let evaluation = match error {
+            SolveError::Eval { error: EvalError::Recoverable { .. }, .. } => true,
+            SolveError::StepTooSmall { error, .. } => error.is_nan(),
+            _ => false,
+        };
+        if evaluation {
+            if let Some(trap) = self.system.trap {
+                return self.trapped(time, trap, false);
+            }
+        }
+        let (mut values, mut origins) = (Vec::new(), Vec::new());
+        if let Some(state) = state {
+            let (path, _, unit) = self.named(Space::State, state);
+            let value = if self.started { self.integrator.x().get(state) } else { self.x.get(state) };
+            values.push((path, value.copied().unwrap_or(f64::NAN), unit));
+            origins.extend(origin_of(self.system.program, Space::Der, state));
+        }
+        let kind = FailureKind::Solver(error);
+        Stop::Failed(Box::new(Failure { time, kind, origins, values, residuals: Vec::new() }))
+    }
+}
+
+fn key(residual: f64) -> f64 {
+    if residual.is_finite() { residual.abs() } else { f64::INFINITY }
+}

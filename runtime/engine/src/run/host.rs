@@ -1,0 +1,110 @@
+//! What kernels ask for while they run: blocks, tables, delays.
+
+use twinml_model::host::{Host, Machine, Memory};
+use twinml_model::ids::{BlockId, TableId};
+use twinml_model::ir::{Space, Trap};
+use twinml_model::program::Program;
+
+use super::block::{BlockFailure, BlockSolver};
+use super::history::History;
+use super::table::TableFn;
+
+/// The engine's side of running kernels.
+pub(super) struct EngineHost<'a> {
+    machine: &'a dyn Machine,
+    /// A block's solver is taken out while it works: its residuals may need another block.
+    blocks: Vec<Option<Box<BlockSolver>>>,
+    pub(super) tables: Vec<TableFn>,
+    pub(super) history: History,
+    /// The last failure of a block, for the report.
+    pub(super) failure: Option<BlockFailure>,
+}
+
+impl<'a> EngineHost<'a> {
+    pub(super) fn new(program: &Program, machine: &'a dyn Machine, memory: &Memory) -> EngineHost<'a> {
+        let nominal = nominals(program);
+        let typical = |space: Space, slot: usize| match nominal.iter().find(|(s, _)| *s == space) {
+            Some((_, values)) => values[slot],
+            None => 1.0,
+        };
+        let blocks = program.blocks.iter().enumerate();
+        let blocks = blocks
+            .map(|(k, block)| Some(Box::new(BlockSolver::new(BlockId::new(k), block, memory, typical))));
+        EngineHost {
+            machine,
+            blocks: blocks.collect(),
+            tables: program.tables.iter().map(TableFn::new).collect(),
+            history: History::new(program.sizes.hist as usize),
+            failure: None,
+        }
+    }
+
+    /// The point reached is accepted: blocks begin here from now on.
+    pub(super) fn accept(&mut self, memory: &Memory) {
+        for solver in self.blocks.iter_mut().flatten() {
+            solver.accept(memory);
+        }
+    }
+
+    /// Another point is about to be evaluated: factors no longer fit.
+    pub(super) fn new_point(&mut self) {
+        for solver in self.blocks.iter_mut().flatten() {
+            solver.forget();
+        }
+    }
+}
+
+impl Host for EngineHost<'_> {
+    fn solve(&mut self, block: BlockId, memory: &mut Memory) -> Result<(), Trap> {
+        // A block that is being solved is not there: it asks for itself, which the compiler never emits.
+        let Some(mut solver) = self.blocks.get_mut(block.index()).and_then(Option::take) else {
+            return Err(Trap::Block(block));
+        };
+        let outcome = solver.solve(self.machine, memory, self);
+        self.blocks[block.index()] = Some(solver);
+        outcome.map_err(|failure| {
+            self.failure = Some(failure);
+            Trap::Block(block)
+        })
+    }
+
+    fn solve_tangent(&mut self, block: BlockId, memory: &mut Memory) -> Result<(), Trap> {
+        let Some(mut solver) = self.blocks.get_mut(block.index()).and_then(Option::take) else {
+            return Err(Trap::Block(block));
+        };
+        let outcome = solver.tangent(self.machine, memory, self);
+        self.blocks[block.index()] = Some(solver);
+        outcome
+    }
+
+    fn table(&mut self, table: TableId, x: f64, order: u8) -> Result<f64, Trap> {
+        match self.tables.get_mut(table.index()) {
+            Some(function) => function.eval(x, order).ok_or(Trap::TableRange { table, x }),
+            None => Err(Trap::TableRange { table, x }),
+        }
+    }
+
+    fn delay(&mut self, slot: u32, tau: f64, memory: &Memory) -> f64 {
+        self.history.at(slot as usize, memory.time(), tau)
+    }
+}
+
+/// Typical magnitudes by slot, for the spaces that hold unknowns; 1 where nothing is known.
+pub(super) fn nominals(program: &Program) -> Vec<(Space, Vec<f64>)> {
+    [Space::State, Space::Var, Space::Der, Space::Param]
+        .into_iter()
+        .map(|space| {
+            let mut values = vec![1.0; program.sizes.of(space) as usize];
+            for var in program.schema.vars.iter().filter(|v| v.space == space) {
+                let (base, len) = (var.base as usize, var.len as usize);
+                let size = var.nominal.abs();
+                if size > 0.0 && size.is_finite() {
+                    if let Some(slots) = values.get_mut(base..base + len) {
+                        slots.fill(size);
+                    }
+                }
+            }
+            (space, values)
+        })
+        .collect()
+}

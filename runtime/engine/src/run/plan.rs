@@ -1,0 +1,199 @@
+//! What is recorded, when, and from where.
+
+use std::sync::Arc;
+
+use twinml_model::ids::VarId;
+use twinml_model::ir::Space;
+use twinml_model::program::{Experiment, Program, Record};
+use twinml_model::schema::{Kind, Role, Variable};
+
+use crate::record::{ColumnSpec, Columns, Element, RecordError};
+
+/// Arrays of more elements than this are list columns.
+const LIST: usize = 256;
+/// Periods of a recording that names no rate.
+pub const DEFAULT_PERIODS: u64 = 1000;
+
+/// The instants of a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rate {
+    /// `k · period`, exact in nanoseconds.
+    Every {
+        /// Nanoseconds.
+        period: i128,
+    },
+    /// This many equal parts of the run.
+    Parts(u64),
+}
+
+impl Rate {
+    /// Instant `k` in seconds of a run of `duration` seconds.
+    pub(super) fn instant(self, k: u64, duration: f64) -> f64 {
+        match self {
+            Rate::Every { period } => seconds(period * i128::from(k)),
+            Rate::Parts(n) if k == n => duration,
+            Rate::Parts(n) => duration * k as f64 / n as f64,
+        }
+    }
+}
+
+/// Nanoseconds as seconds, correctly rounded where the count fits a double.
+pub(super) fn seconds(ns: i128) -> f64 {
+    ns as f64 / 1e9
+}
+
+/// One result file: its columns, its instants, and the slots that it takes.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// When.
+    pub rate: Rate,
+    columns: Columns,
+    /// Copies of slots: (first cell, first slot of memory, how many).
+    copies: Vec<(usize, usize, usize)>,
+    needs_outputs: bool,
+}
+
+impl Plan {
+    /// The columns.
+    pub fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    /// Whether quantities are taken that only the outputs kernel computes.
+    pub(super) fn needs_outputs(&self) -> bool {
+        self.needs_outputs
+    }
+
+    /// Fills a row from memory. `row` has the length of the columns' cells.
+    pub(super) fn fill(&self, data: &[f64], step: u64, row: &mut [f64]) {
+        row[0] = data[0];
+        row[1] = step as f64;
+        for &(cell, slot, len) in &self.copies {
+            if len == 1 {
+                row[cell] = data[slot];
+            } else {
+                row[cell..cell + len].copy_from_slice(&data[slot..slot + len]);
+            }
+        }
+    }
+}
+
+/// The result files of an experiment, one for each rate, in the order in which the rates first occur.
+///
+/// `si` takes everything in SI units instead of the units that people see.
+///
+/// # Errors
+///
+/// [`RecordError::DuplicateColumn`] where two members share a path, which the compiler excludes.
+pub fn plans(program: &Program, experiment: &Experiment, si: bool) -> Result<Vec<Plan>, RecordError> {
+    let mut groups: Vec<(Rate, Vec<(VarId, Vec<u32>)>)> = Vec::new();
+    for Record { vars, every_ns } in &experiment.records {
+        let rate = match every_ns {
+            Some(period) if *period > 0 => Rate::Every { period: *period },
+            _ => Rate::Parts(DEFAULT_PERIODS),
+        };
+        let group = match groups.iter().position(|(r, _)| *r == rate) {
+            Some(at) => at,
+            None => {
+                groups.push((rate, Vec::new()));
+                groups.len() - 1
+            }
+        };
+        groups[group].1.extend(vars.iter().cloned());
+    }
+    if groups.is_empty() {
+        groups.push((Rate::Parts(DEFAULT_PERIODS), defaults(program)));
+    }
+    groups.into_iter().map(|(rate, vars)| plan(program, rate, &vars, si)).collect()
+}
+
+/// Outputs and states; where a twin has neither, its variables.
+fn defaults(program: &Program) -> Vec<(VarId, Vec<u32>)> {
+    let of = |wanted: &[Role]| -> Vec<(VarId, Vec<u32>)> {
+        let vars = program.schema.vars.iter().enumerate();
+        vars.filter(|(_, v)| wanted.contains(&v.role)).map(|(k, _)| (VarId::new(k), Vec::new())).collect()
+    };
+    let some = of(&[Role::Output, Role::State, Role::Discrete]);
+    if some.is_empty() { of(&[Role::Variable]) } else { some }
+}
+
+fn plan(program: &Program, rate: Rate, vars: &[(VarId, Vec<u32>)], si: bool) -> Result<Plan, RecordError> {
+    // All elements of a variable once, in the order in which variables are first named.
+    let mut chosen: Vec<(VarId, Vec<u32>)> = Vec::new();
+    for (id, elements) in vars {
+        let Some(variable) = program.schema.vars.get(id.index()) else { continue };
+        let all = || (0..variable.len).collect();
+        let elements: Vec<u32> = if elements.is_empty() { all() } else { elements.clone() };
+        match chosen.iter_mut().find(|(v, _)| v == id) {
+            Some((_, have)) => have.extend(elements),
+            None => chosen.push((*id, elements)),
+        }
+    }
+    for (_, elements) in &mut chosen {
+        elements.sort_unstable();
+        elements.dedup();
+    }
+    let taken = |name: &str| {
+        let is = |v: &Variable| v.len == 1 && v.element_path(0) == name;
+        chosen.iter().any(|(id, _)| is(&program.schema.vars[id.index()]))
+    };
+    // A member called `time` or `step` keeps its name.
+    let own = |name: &str| if taken(name) { format!("twinml.{name}") } else { name.to_owned() };
+    let mut specs = vec![
+        ColumnSpec { quantity: Some("Time".to_owned()), ..ColumnSpec::real(own("time")).in_unit("s") },
+        ColumnSpec {
+            description: Some("0 before the events of an instant, then counting".to_owned()),
+            ..ColumnSpec::of(own("step"), Element::Int)
+        },
+    ];
+    let mut copies: Vec<(usize, usize, usize)> = Vec::new();
+    let mut cell = 2;
+    let mut needs_outputs = false;
+    for (id, elements) in &chosen {
+        let variable = &program.schema.vars[id.index()];
+        needs_outputs |= variable.space == Space::Var;
+        let base = program.sizes.offset(variable.space) + variable.base as usize;
+        for element in elements {
+            let slot = base + *element as usize;
+            match copies.last_mut() {
+                Some((_, first, len)) if *first + *len == slot => *len += 1,
+                _ => copies.push((cell, slot, 1)),
+            }
+            cell += 1;
+        }
+        let column = |name: String, list: Option<usize>| ColumnSpec {
+            name,
+            element: element_of(program, variable, si),
+            list,
+            nullable: false,
+            unit: unit_of(variable, si),
+            quantity: variable.quantity.clone(),
+            description: variable.description.clone(),
+        };
+        if elements.len() > LIST {
+            let names: Vec<&str> = variable.path.iter().map(|s| s.name.as_str()).collect();
+            specs.push(column(names.join("."), Some(elements.len())));
+        } else {
+            specs.extend(elements.iter().map(|k| column(variable.element_path(*k), None)));
+        }
+    }
+    Ok(Plan { rate, columns: Columns::new(specs)?, copies, needs_outputs })
+}
+
+fn element_of(program: &Program, variable: &Variable, si: bool) -> Element {
+    match variable.kind {
+        Kind::Real if si => Element::SI,
+        Kind::Real => Element::Real { scale: variable.unit.scale, offset: variable.unit.offset },
+        Kind::Int => Element::Int,
+        Kind::Bool => Element::Bool,
+        Kind::Enum(id) => {
+            let words = program.schema.enums.get(id.index()).map(|e| e.values.clone());
+            Element::Text(Arc::from(words.unwrap_or_default()))
+        }
+    }
+}
+
+fn unit_of(variable: &Variable, si: bool) -> Option<String> {
+    let unit = if si { &variable.si_unit } else { &variable.unit.symbol };
+    (variable.kind == Kind::Real && !unit.is_empty()).then(|| unit.clone())
+}

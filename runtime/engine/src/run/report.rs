@@ -1,0 +1,157 @@
+//! What a run was: how it ended, what it cost, and why it failed.
+
+use std::fmt;
+
+use twinml_model::ids::{OriginId, TableId};
+use twinml_solvers::error::SolveError;
+use twinml_solvers::integrator::{Choice, Method};
+use twinml_solvers::stats::Stats;
+
+use super::block::BlockFailure;
+use crate::record::Recorded;
+
+/// A run that was begun.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// How it ended.
+    pub ended: Ended,
+    /// Simulated time reached, in seconds.
+    pub time: f64,
+    /// Regular instants recorded, over all files.
+    pub samples: u64,
+    /// Instants with events.
+    pub events: u64,
+    /// The solver asked for.
+    pub method: Method,
+    /// What `auto` chose; the solver itself for the others.
+    pub choice: Choice,
+    /// The solver's work.
+    pub stats: Stats,
+    /// What each recorder wrote, in the order of the plans.
+    pub files: Vec<Recorded>,
+    /// The last row of each plan as it was recorded, in SI; empty where there was none.
+    pub last: Vec<Vec<f64>>,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub enum Ended {
+    /// At its end.
+    Complete,
+    /// The host asked it to stop.
+    Stopped,
+    /// It could not go on.
+    Failed(Box<Failure>),
+}
+
+/// Why a run could not go on.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// Simulated time in seconds.
+    pub time: f64,
+    /// What happened.
+    pub kind: FailureKind,
+    /// The equations concerned, the most important first.
+    pub origins: Vec<OriginId>,
+    /// The quantities concerned with their values in SI: path, value, SI unit.
+    pub values: Vec<(String, f64, String)>,
+    /// Residuals of the equations in `origins`, where there are any.
+    pub residuals: Vec<f64>,
+}
+
+/// The kinds of failure.
+#[derive(Clone, Debug)]
+pub enum FailureKind {
+    /// The solver gave up.
+    Solver(SolveError),
+    /// An algebraic block has no solution that Newton finds, and a smaller step does not help.
+    Block {
+        /// What Newton met.
+        failure: BlockFailure,
+        /// Whether this was the initialization.
+        initial: bool,
+    },
+    /// A table was asked outside its samples and has no rule for that.
+    Table {
+        /// Which.
+        table: TableId,
+        /// Its name.
+        name: String,
+        /// The argument.
+        x: f64,
+    },
+    /// An index left its array.
+    Index {
+        /// The index.
+        index: i64,
+        /// The array's length.
+        len: u32,
+    },
+    /// A start value or a parameter's formula is not finite.
+    NotFinite,
+    /// The relations of one instant did not settle.
+    Unsettled {
+        /// Rounds tried.
+        rounds: u32,
+    },
+    /// One relation changed again and again without time going on.
+    Zeno {
+        /// How often.
+        firings: u32,
+    },
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let t = self.time;
+        match &self.kind {
+            FailureKind::Solver(error) => match (error, self.values.first()) {
+                (SolveError::NotFinite { .. }, Some((path, ..))) => {
+                    write!(f, "`{path}` or its derivative is not a number at t = {t} s")
+                }
+                (SolveError::StepTooSmall { h, .. }, Some((path, ..))) => write!(
+                    f,
+                    "the step size became too small at t = {t} s ({h:.3e} s); `{path}` has the largest error"
+                ),
+                (SolveError::Newton { h, .. }, Some((path, ..))) => write!(
+                    f,
+                    "the solver's Newton iteration did not converge at t = {t} s (step {h:.3e} s); `{path}` moves \
+                     most"
+                ),
+                (SolveError::Singular { h, .. }, Some((path, ..))) => write!(
+                    f,
+                    "the iteration matrix is singular at t = {t} s (step {h:.3e} s) in the column of `{path}`"
+                ),
+                _ => write!(f, "{error}"),
+            },
+            FailureKind::Block { failure, initial } => {
+                let n = failure.unknowns.len();
+                let what = if n == 1 { "equation".to_owned() } else { format!("loop of {n} equations") };
+                let place = if *initial { "at the start".to_owned() } else { format!("at t = {t} s") };
+                if failure.singular {
+                    write!(f, "the {what} has a singular Jacobian {place}")
+                } else {
+                    write!(f, "the {what} has no solution that Newton finds {place}")
+                }
+            }
+            FailureKind::Table { name, x, .. } => {
+                write!(f, "the table {name} ends before {x} at t = {t} s, and its rule is `outside: error`")
+            }
+            FailureKind::Index { index, len } => {
+                write!(f, "the index {index} is outside of an array of {len} at t = {t} s")
+            }
+            FailureKind::NotFinite => match self.values.first() {
+                Some((path, value, _)) => write!(f, "`{path}` is {value} at the start"),
+                None => write!(f, "a value at the start is not finite"),
+            },
+            FailureKind::Unsettled { rounds } => {
+                write!(f, "the comparisons at t = {t} s still change after {rounds} rounds")
+            }
+            FailureKind::Zeno { firings } => {
+                write!(f, "{firings} events of one comparison at t = {t} s without time going on (Zeno)")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Failure {}

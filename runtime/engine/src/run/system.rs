@@ -1,0 +1,305 @@
+//! A program as the system that integrators see.
+
+use twinml_model::host::{KernelId, Machine, Memory};
+use twinml_model::ids::OriginId;
+use twinml_model::ir::{CmpOp, Kernel, Op, Space, Trap};
+use twinml_model::program::{Program, RelationKind};
+use twinml_solvers::system::{EvalError, Pattern, System};
+
+use super::host::EngineHost;
+use super::sparse::Assembly;
+
+/// A root function as a relation gives it.
+#[derive(Clone, Copy, Debug)]
+struct Root {
+    slot: usize,
+    /// `sign · value + shift > 0` is one side.
+    sign: f64,
+    shift: f64,
+    /// The frozen value that it watches over.
+    disc: usize,
+}
+
+/// Kernels, memory and host of one run.
+pub(super) struct KernelSystem<'a> {
+    pub(super) program: &'a Program,
+    pub(super) machine: &'a dyn Machine,
+    pub(super) memory: Memory,
+    pub(super) host: EngineHost<'a>,
+    /// Why the last evaluation ended early.
+    pub(super) trap: Option<Trap>,
+    states: usize,
+    state_at: usize,
+    der_at: usize,
+    assembly: Assembly,
+    roots: Vec<Root>,
+    autonomous: bool,
+    /// Scratch for differences where a program has no derivatives.
+    scratch: Vec<f64>,
+}
+
+impl<'a> KernelSystem<'a> {
+    pub(super) fn new(program: &'a Program, machine: &'a dyn Machine, memory: Memory) -> KernelSystem<'a> {
+        let host = EngineHost::new(program, machine, &memory);
+        let states = program.sizes.state as usize;
+        let assembly = match &program.jacobian {
+            Some(jacobian) => Assembly::of(jacobian),
+            None => Assembly::dense(states),
+        };
+        let mut roots = Vec::with_capacity(program.sizes.root as usize);
+        for relation in &program.relations {
+            for k in 0..relation.len as usize {
+                let (slot, disc) = (relation.root as usize + k, relation.disc as usize + k);
+                let mut push = |sign, shift| roots.push(Root { slot, sign, shift, disc });
+                match relation.kind {
+                    // The root finder's sides are "above zero" and "not above zero". `a >= b` and `a < b` change
+                    // truth between "below" and "not below", so these two look at `b - a`.
+                    RelationKind::Compare(CmpOp::Ge | CmpOp::Lt) => push(-1.0, 0.0),
+                    RelationKind::Compare(_) => push(1.0, 0.0),
+                    // The cell is [-1/2, 1/2).
+                    RelationKind::Step => {
+                        push(-1.0, 0.5);
+                        push(-1.0, -0.5);
+                    }
+                }
+            }
+        }
+        KernelSystem {
+            states,
+            state_at: program.sizes.offset(Space::State),
+            der_at: program.sizes.offset(Space::Der),
+            autonomous: is_autonomous(program),
+            scratch: Vec::new(),
+            trap: None,
+            program,
+            machine,
+            memory,
+            host,
+            assembly,
+            roots,
+        }
+    }
+
+    /// Runs a kernel as everything stands; the trap, if any, is kept for the report.
+    pub(super) fn run(&mut self, kernel: KernelId) -> Result<(), Trap> {
+        let outcome = self.machine.run(kernel, &mut self.memory, &mut self.host);
+        if let Err(trap) = outcome {
+            self.trap = Some(trap);
+        }
+        outcome
+    }
+
+    /// Puts a point into memory.
+    pub(super) fn set(&mut self, t: f64, x: &[f64]) {
+        self.memory.set_time(t);
+        self.memory.space_mut(Space::State).copy_from_slice(x);
+        self.host.new_point();
+    }
+
+    /// Runs a kernel for an integrator.
+    fn eval(&mut self, kernel: KernelId) -> Result<(), EvalError> {
+        self.run(kernel).map_err(|trap| match trap {
+            Trap::Block(block) => EvalError::Recoverable {
+                index: block.index(),
+                residual: self.host.failure.as_ref().map_or(f64::NAN, |f| {
+                    f.residuals.iter().fold(0.0, |most: f64, r| if r.abs() > most { r.abs() } else { most })
+                }),
+            },
+            Trap::TableRange { table, x } => EvalError::Recoverable { index: table.index(), residual: x },
+            Trap::IndexOutOfRange { index, .. } => {
+                EvalError::Recoverable { index: 0, residual: index as f64 }
+            }
+        })
+    }
+
+    /// The frozen value that root function `index` watches over.
+    pub(super) fn frozen(&self, index: usize) -> usize {
+        self.roots[index].disc
+    }
+}
+
+impl System for KernelSystem<'_> {
+    fn dim(&self) -> usize {
+        self.states
+    }
+
+    fn rhs(&mut self, t: f64, x: &[f64], dx: &mut [f64]) -> Result<(), EvalError> {
+        let data = self.memory.data_mut();
+        data[0] = t;
+        data[self.state_at..self.state_at + self.states].copy_from_slice(x);
+        self.eval(KernelId::Rhs)?;
+        dx.copy_from_slice(&self.memory.data()[self.der_at..self.der_at + self.states]);
+        Ok(())
+    }
+
+    fn pattern(&self) -> &Pattern {
+        self.assembly.pattern()
+    }
+
+    fn jacobian(&mut self, t: f64, x: &[f64], values: &mut [f64]) -> Result<(), EvalError> {
+        if self.assembly.from_kernel() {
+            self.set(t, x);
+            self.eval(KernelId::Jacobian)?;
+            self.assembly.collect(self.memory.space(Space::Jac), values);
+            return Ok(());
+        }
+        let n = self.states;
+        let mut unit = vec![0.0; n];
+        for j in 0..n {
+            unit[j] = 1.0;
+            self.jvp(t, x, &unit, &mut values[j * n..(j + 1) * n])?;
+            unit[j] = 0.0;
+        }
+        Ok(())
+    }
+
+    fn jvp(&mut self, t: f64, x: &[f64], v: &[f64], out: &mut [f64]) -> Result<(), EvalError> {
+        if self.program.jvp.is_some() {
+            self.set(t, x);
+            self.seed(0.0);
+            self.memory.space_mut(Space::TState).copy_from_slice(v);
+            self.eval(KernelId::Jvp)?;
+            out.copy_from_slice(self.memory.space(Space::TDer));
+            return Ok(());
+        }
+        // A hand-made program without derivatives: forward differences.
+        let size = v.iter().zip(x).fold(0.0, |most: f64, (v, x)| most.max(v.abs() / x.abs().max(1.0)));
+        let e = f64::EPSILON.sqrt() / size.max(f64::MIN_POSITIVE);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        scratch.extend(x.iter().zip(v).map(|(x, v)| x + e * v));
+        let outcome = self.rhs(t, &scratch, out);
+        let base = outcome.and_then(|()| self.rhs(t, x, &mut scratch));
+        for (o, b) in out.iter_mut().zip(&scratch) {
+            *o = (*o - b) / e;
+        }
+        self.scratch = scratch;
+        base
+    }
+
+    fn autonomous(&self) -> bool {
+        self.autonomous
+    }
+
+    fn dfdt(&mut self, t: f64, x: &[f64], out: &mut [f64]) -> Result<(), EvalError> {
+        if self.program.jvp.is_some() {
+            self.set(t, x);
+            self.seed(1.0);
+            self.eval(KernelId::Jvp)?;
+            out.copy_from_slice(self.memory.space(Space::TDer));
+            return Ok(());
+        }
+        let e = f64::EPSILON.sqrt() * t.abs().max(1e-3);
+        let mut scratch = vec![0.0; self.states];
+        self.rhs(t + e, x, out)?;
+        self.rhs(t, x, &mut scratch)?;
+        for (o, b) in out.iter_mut().zip(&scratch) {
+            *o = (*o - b) / e;
+        }
+        Ok(())
+    }
+
+    fn n_roots(&self) -> usize {
+        self.roots.len()
+    }
+
+    fn roots(&mut self, t: f64, x: &[f64], g: &mut [f64]) -> Result<(), EvalError> {
+        self.set(t, x);
+        self.eval(KernelId::Roots)?;
+        let values = self.memory.space(Space::Root);
+        for (g, root) in g.iter_mut().zip(&self.roots) {
+            *g = root.sign * values[root.slot] + root.shift;
+        }
+        Ok(())
+    }
+}
+
+impl KernelSystem<'_> {
+    /// All tangents zero but that of time.
+    fn seed(&mut self, time: f64) {
+        for space in [Space::TState, Space::TParam, Space::TInput] {
+            self.memory.space_mut(space).fill(0.0);
+        }
+        self.memory.space_mut(Space::TTime)[0] = time;
+    }
+}
+
+/// Whether the right-hand side depends on time only through states: then nothing in it or in the blocks that it
+/// solves loads `Time` or looks back.
+fn is_autonomous(program: &Program) -> bool {
+    let free = |kernel: &Kernel| {
+        kernel.values.iter().all(|value| match &value.op {
+            Op::Load(place) | Op::LoadAt { place, .. } => place.space != Space::Time,
+            Op::Delay { .. } => false,
+            _ => true,
+        })
+    };
+    free(&program.rhs) && program.blocks.iter().filter(|b| !b.initial_only).all(|b| free(&b.residual))
+}
+
+/// Where the equation of something stands: the origin of the store that writes `slot` of `space`.
+pub(super) fn origin_of(program: &Program, space: Space, slot: usize) -> Option<OriginId> {
+    use twinml_model::ir::{Region, Stmt};
+    fn walk(region: &Region, at: &mut Vec<(u32, i64, i64)>, space: Space, slot: i64) -> Option<OriginId> {
+        for stmt in region {
+            let found = match stmt {
+                Stmt::Store { place, origin, .. } if place.space == space => {
+                    covers(place, at, slot).then_some(*origin)
+                }
+                Stmt::For(f) => {
+                    at.push((f.index.0, f.lo, f.hi));
+                    let found = walk(&f.body, at, space, slot);
+                    at.pop();
+                    found
+                }
+                Stmt::If(i) => walk(&i.then, at, space, slot).or_else(|| walk(&i.otherwise, at, space, slot)),
+                _ => None,
+            };
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
+    /// Whether an address within these loops reaches the slot.
+    fn covers(place: &twinml_model::ir::Place, loops: &[(u32, i64, i64)], slot: i64) -> bool {
+        // Strides of nested loops are lengths of what is within: greedy division from the largest stride decides
+        // every address that the compiler makes.
+        let mut terms: Vec<(i64, i64, i64)> = place
+            .at
+            .terms
+            .iter()
+            .filter_map(|(index, stride)| {
+                loops.iter().find(|l| l.0 == index.0).map(|&(_, lo, hi)| (*stride, lo, hi))
+            })
+            .collect();
+        terms.sort_by_key(|(stride, ..)| std::cmp::Reverse(stride.abs()));
+        let mut rest = slot - place.at.base;
+        for (k, &(stride, lo, hi)) in terms.iter().enumerate() {
+            if stride == 0 || hi <= lo {
+                return false;
+            }
+            let least: i64 = terms[k + 1..].iter().map(|&(s, lo, hi)| (s * lo).min(s * (hi - 1))).sum();
+            let i = (rest - least).div_euclid(stride).clamp(lo, hi - 1);
+            rest -= stride * i;
+        }
+        rest == 0
+    }
+    let slot_number = i64::try_from(slot).ok()?;
+    if let Some(origin) = walk(&program.rhs.body, &mut Vec::new(), space, slot_number) {
+        return Some(origin);
+    }
+    // An unknown of a block: the residual of the same number.
+    program.blocks.iter().find_map(|block| {
+        let mut before = 0;
+        for run in &block.unknowns {
+            let (base, len) = (run.base as usize, run.len as usize);
+            if run.space == space && (base..base + len).contains(&slot) {
+                let residual = (before + slot - base) as u32;
+                return block.origins.iter().rev().find(|(first, _)| *first <= residual).map(|(_, o)| *o);
+            }
+            before += len;
+        }
+        None
+    })
+}
