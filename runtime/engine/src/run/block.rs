@@ -17,13 +17,13 @@ use twinml_solvers::linalg::IterationMatrix;
 use super::sparse::Assembly;
 
 /// Newton iterations before the block is given up.
-const ITERATIONS: u32 = 60;
+const ITERATIONS: u32 = 50;
 /// Corrections below this part of an unknown's weight end the iteration.
 const CLOSE: f64 = 1e-10;
 /// Corrections that no longer shrink are rounding when they are below this part.
 const ROUNDING: f64 = 1e-7;
 /// The smallest part of a correction that the line search tries.
-const SHORTEST: f64 = 1e-6;
+const SHORTEST: f64 = 1e-4;
 
 /// Why and where a block could not be solved.
 #[derive(Clone, Debug, PartialEq)]
@@ -119,17 +119,18 @@ impl BlockSolver {
         self.factored = false;
     }
 
-    /// Finds the unknowns and leaves them in their slots.
+    /// Finds the unknowns and leaves them in their slots. `thorough` also tries other places to begin.
     pub(super) fn solve(
         &mut self,
         machine: &dyn Machine,
         memory: &mut Memory,
+        thorough: bool,
         host: &mut dyn Host,
     ) -> Result<(), BlockFailure> {
         self.factored = false;
         self.save(memory);
         let mut last = Attempt::Solved;
-        for attempt in 0..4 {
+        for attempt in 0..if thorough { 4 } else { 1 } {
             match attempt {
                 0 => self.u.copy_from_slice(&self.guess),
                 1 if self.guess == self.declared => continue,

@@ -16,6 +16,8 @@ pub(super) struct EngineHost<'a> {
     blocks: Vec<Option<Box<BlockSolver>>>,
     pub(super) tables: Vec<TableFn>,
     pub(super) history: History,
+    /// Whether blocks try everything: at accepted points. In an integrator's trial a smaller step is the better mend.
+    pub(super) thorough: bool,
     /// The last failure of a block, for the report.
     pub(super) failure: Option<BlockFailure>,
 }
@@ -35,6 +37,7 @@ impl<'a> EngineHost<'a> {
             blocks: blocks.collect(),
             tables: program.tables.iter().map(TableFn::new).collect(),
             history: History::new(program.sizes.hist as usize),
+            thorough: true,
             failure: None,
         }
     }
@@ -60,7 +63,7 @@ impl Host for EngineHost<'_> {
         let Some(mut solver) = self.blocks.get_mut(block.index()).and_then(Option::take) else {
             return Err(Trap::Block(block));
         };
-        let outcome = solver.solve(self.machine, memory, self);
+        let outcome = solver.solve(self.machine, memory, self.thorough, self);
         self.blocks[block.index()] = Some(solver);
         outcome.map_err(|failure| {
             self.failure = Some(failure);

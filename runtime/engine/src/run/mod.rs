@@ -313,10 +313,10 @@ impl<'a> Run<'a> {
         }
         self.x.copy_from_slice(self.system.memory.space(Space::State));
         self.system.host.accept(&self.system.memory);
-        self.kernel(KernelId::Outputs, false)?;
+        self.kernel(KernelId::Outputs, true)?;
         self.system.host.accept(&self.system.memory);
         if !self.system.host.history.is_empty() {
-            self.kernel(KernelId::History, false)?;
+            self.kernel(KernelId::History, true)?;
             self.system.host.history.start(self.system.memory.space(Space::Hist));
         }
         // Actions at the very start come before the first row.
@@ -340,7 +340,10 @@ impl<'a> Run<'a> {
                     Err(error) => return Err(self.solver_failure(error)),
                 }
             };
-            let at = crossing.unwrap_or(t1);
+            let at = match crossing {
+                Some(at) => self.neat(at, from, t1)?,
+                None => t1,
+            };
             self.remember(from, at)?;
             if crossing.is_none() {
                 break;
@@ -386,7 +389,16 @@ impl<'a> Run<'a> {
             self.settle(t)?;
         } else {
             let before = self.system.memory.clone();
-            if !self.settle(t)? {
+            let mut changed = self.settle(t)?;
+            if !changed {
+                let x = std::mem::take(&mut self.x);
+                let mut g = vec![0.0; self.roots.sides().len()];
+                if self.system.roots(t, &x, &mut g).is_ok() && self.system.on_edge() {
+                    changed = self.settle_ahead(t, &x)?;
+                }
+                self.x = x;
+            }
+            if !changed {
                 return Ok(false);
             }
             if first {
@@ -459,14 +471,58 @@ impl<'a> Run<'a> {
         changed
     }
 
+    /// Takes the sides of the root functions at `(t, x)`.
     fn arm(&mut self, t: f64) -> Result<(), Stop> {
         if self.roots.sides().is_empty() {
             return Ok(());
         }
         let x = std::mem::take(&mut self.x);
-        let outcome = self.roots.arm(&mut self.system, t, &x, None);
+        let outcome = self.arm_at(t, &x);
         self.x = x;
-        outcome.map(|_| ()).map_err(|e| self.solver_failure(e))
+        outcome
+    }
+
+    fn arm_at(&mut self, t: f64, x: &[f64]) -> Result<(), Stop> {
+        self.roots.arm(&mut self.system, t, x, None).map_err(|e| self.solver_failure(e))?;
+        if !self.system.on_edge() {
+            return Ok(());
+        }
+        self.settle_ahead(t, x)?;
+        self.roots.arm(&mut self.system, t, x, None).map_err(|e| self.solver_failure(e))?;
+        Ok(())
+    }
+
+    /// On the edge of a cell of `floor`, where things are heading decides the cell: the right limit. True if that
+    /// changed anything.
+    fn settle_ahead(&mut self, t: f64, x: &[f64]) -> Result<bool, Stop> {
+        let mut ahead = vec![0.0; x.len()];
+        let dt = 1e-9 * self.integrator.h().min(self.end);
+        if self.system.rhs(t, x, &mut ahead).is_err() {
+            return Ok(false);
+        }
+        for (a, x) in ahead.iter_mut().zip(x) {
+            *a = x + dt * *a;
+        }
+        self.system.set(t + dt, &ahead);
+        let changed = self.settle(t)?;
+        self.system.set(t, x);
+        Ok(changed)
+    }
+
+    /// A crossing located to the last bits, moved to a whole nanosecond where one is within these bits and on the
+    /// same sides: `time >= 30 min` switches at 30 min.
+    fn neat(&mut self, at: f64, from: f64, to: f64) -> Result<f64, Stop> {
+        let whole = (at * 1e9).round() / 1e9;
+        let near = (whole - at).abs() <= 4.0 * f64::EPSILON * at.abs();
+        if whole == at || !near || whole <= from || whole > to {
+            return Ok(at);
+        }
+        let mut x = vec![0.0; self.x.len()];
+        let mut g = vec![0.0; self.roots.sides().len()];
+        self.integrator.interpolate(whole, &mut x);
+        let same = self.system.roots(whole, &x, &mut g).is_ok()
+            && g.iter().zip(self.roots.sides()).all(|(g, side)| (*g > 0.0) == *side);
+        Ok(if same { whole } else { at })
     }
 
     /// Counts firings that come without time going on.

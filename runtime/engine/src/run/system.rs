@@ -13,11 +13,12 @@ use super::sparse::Assembly;
 #[derive(Clone, Copy, Debug)]
 struct Root {
     slot: usize,
-    /// `sign · value + shift > 0` is one side.
+    /// `sign · value > 0` is one side.
     sign: f64,
-    shift: f64,
     /// The frozen value that it watches over.
     disc: usize,
+    /// Whether it bounds a cell of `floor` and the like.
+    cell: bool,
 }
 
 /// Kernels, memory and host of one run.
@@ -50,17 +51,15 @@ impl<'a> KernelSystem<'a> {
         for relation in &program.relations {
             for k in 0..relation.len as usize {
                 let (slot, disc) = (relation.root as usize + k, relation.disc as usize + k);
-                let mut push = |sign, shift| roots.push(Root { slot, sign, shift, disc });
+                let mut push =
+                    |sign| roots.push(Root { slot, sign, disc, cell: relation.kind == RelationKind::Step });
                 match relation.kind {
                     // The root finder's sides are "above zero" and "not above zero". `a >= b` and `a < b` change
                     // truth between "below" and "not below", so these two look at `b - a`.
-                    RelationKind::Compare(CmpOp::Ge | CmpOp::Lt) => push(-1.0, 0.0),
-                    RelationKind::Compare(_) => push(1.0, 0.0),
-                    // The cell is [-1/2, 1/2).
-                    RelationKind::Step => {
-                        push(-1.0, 0.5);
-                        push(-1.0, -0.5);
-                    }
+                    RelationKind::Compare(CmpOp::Ge | CmpOp::Lt) => push(-1.0),
+                    RelationKind::Compare(_) => push(1.0),
+                    // Above zero inside of the cell.
+                    RelationKind::Step => push(1.0),
                 }
             }
         }
@@ -98,7 +97,10 @@ impl<'a> KernelSystem<'a> {
 
     /// Runs a kernel for an integrator.
     fn eval(&mut self, kernel: KernelId) -> Result<(), EvalError> {
-        self.run(kernel).map_err(|trap| match trap {
+        self.host.thorough = false;
+        let outcome = self.run(kernel);
+        self.host.thorough = true;
+        outcome.map_err(|trap| match trap {
             Trap::Block(block) => EvalError::Recoverable {
                 index: block.index(),
                 residual: self.host.failure.as_ref().map_or(f64::NAN, |f| {
@@ -110,6 +112,13 @@ impl<'a> KernelSystem<'a> {
                 EvalError::Recoverable { index: 0, residual: index as f64 }
             }
         })
+    }
+
+    /// Whether a value that `floor` and the like freeze is exactly on the edge of its cell, as the root functions
+    /// were last evaluated.
+    pub(super) fn on_edge(&self) -> bool {
+        let values = self.memory.space(Space::Root);
+        self.roots.iter().any(|r| r.cell && values[r.slot] == 0.0)
     }
 
     /// The frozen value that root function `index` watches over.
@@ -208,7 +217,7 @@ impl System for KernelSystem<'_> {
         self.eval(KernelId::Roots)?;
         let values = self.memory.space(Space::Root);
         for (g, root) in g.iter_mut().zip(&self.roots) {
-            *g = root.sign * values[root.slot] + root.shift;
+            *g = root.sign * values[root.slot];
         }
         Ok(())
     }

@@ -1,0 +1,352 @@
+//! Whole runs of small systems whose answers are known.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod support;
+
+use support::case;
+use twinml_engine::run::{Ended, FailureKind};
+
+#[test]
+fn a_decay_is_followed_and_sampled_at_a_thousand_and_one_instants() {
+    let rows = case(
+        "flat Decay
+         var x : state fixed
+           value @[0] = 2.0
+         var y : unknown declared outputs
+         eq : der(x) = -0.5 * x
+         eq : y = 3.0 * x",
+        "tsit5",
+        4.0,
+    )
+    .tolerances(1e-10, 1e-12)
+    .rows();
+    assert_eq!(rows.len(), 1001);
+    for (k, row) in rows.iter().enumerate() {
+        let t = 4.0 * k as f64 / 1000.0;
+        assert_eq!(row[0], t);
+        let exact = 2.0 * (-0.5 * t).exp();
+        assert!((row[2] - exact).abs() < 1e-9, "{t} {} {exact}", row[2]);
+        assert!((row[3] - 3.0 * row[2]).abs() < 1e-12);
+    }
+}
+
+/// A mass on a spring that only pushes: the comparison is an event at each touch and each leave.
+const BOUNCE: &str = "flat Bounce
+ var x : state fixed
+   value @[0] = 1.0
+ var v : state fixed
+   value @[0] = 0.0
+ eq : der(x) = v
+ eq : der(v) = (if x < 0.0 then -400.0 * x else 0.0) - 10.0";
+
+#[test]
+fn comparisons_are_events_and_energy_is_kept_through_them() {
+    let case = case(BOUNCE, "tsit5", 10.0).tolerances(1e-9, 1e-9);
+    let ran = case.run();
+    let energy = |row: &[f64]| {
+        let (x, v) = (row[2], row[3]);
+        0.5 * v * v + 10.0 * x + if x < 0.0 { 200.0 * x * x } else { 0.0 }
+    };
+    for row in &ran.rows[0] {
+        assert!((energy(row) - 10.0).abs() < 1e-5, "{row:?}");
+    }
+    // Falls sqrt(2/10) s, then touches and leaves alternate; each has a row before and one after.
+    let events: Vec<&Vec<f64>> = ran.rows[0].iter().filter(|r| r[1] > 0.0).collect();
+    assert_eq!(ran.report.events, events.len() as u64);
+    assert!((events[0][0] - 0.2_f64.sqrt()).abs() < 1e-8, "{}", events[0][0]);
+    assert!(events.len() >= 18 && events.len() % 2 == 0 || events.len() >= 19, "{}", events.len());
+    for pair in ran.rows[0].windows(2) {
+        if pair[1][1] > 0.0 {
+            assert_eq!((pair[0][0], pair[0][1]), (pair[1][0], 0.0), "a row of the left limit comes before");
+            assert_eq!(pair[0][2..], pair[1][2..], "states do not jump");
+        }
+        assert!(pair[0][0] <= pair[1][0]);
+    }
+}
+
+#[test]
+fn comparisons_of_time_switch_exactly() {
+    for method in ["tsit5", "dopri5", "rosenbrock", "rk4"] {
+        let rows = case(
+            "flat Ramp
+             var x : state fixed
+               value @[0] = 0.0
+             eq : der(x) = if time >= 1.0 and time < 2.5 then 2.0 else 0.0",
+            method,
+            4.0,
+        )
+        .rows();
+        for row in &rows {
+            let exact = 2.0 * (row[0].clamp(1.0, 2.5) - 1.0);
+            assert!((row[2] - exact).abs() < 1e-12, "{method} {row:?}");
+        }
+        assert_eq!(rows.len(), 1001 + 2, "{method}: two events at regular instants add a row each");
+    }
+}
+
+#[test]
+fn floor_steps_up_and_down() {
+    let rows = case(
+        "flat Stairs
+         var x : state fixed
+           value @[0] = 0.0
+         var n : unknown declared outputs
+         var m : unknown declared outputs
+         eq : der(x) = if time < 2.0 then 1.0 else -1.0
+         eq : n = floor(2.0 * x)
+         eq : m = floor(-x)",
+        "tsit5",
+        4.0,
+    )
+    .rows();
+    let mut steps = 0;
+    for row in &rows {
+        let x = row[0].min(4.0 - row[0]);
+        let exact = (2.0 * x).floor();
+        // At the edges themselves a row of each limit stands.
+        let edge = (2.0 * x - (2.0 * x).round()).abs() < 1e-9;
+        assert!(edge || row[3] == exact, "{row:?}");
+        assert!(edge || row[4] == (-x).floor(), "on the edge at the start, and leaving the cell: {row:?}");
+        steps += usize::from(row[1] > 0.0);
+    }
+    assert!(steps >= 7, "{steps}");
+}
+
+#[test]
+fn a_loop_of_two_equations_is_solved_inside_the_kernels() {
+    // a and b: the intersection of a circle and a line that move with x.
+    let rows = case(
+        "flat Loop
+         var x : state fixed
+           value @[0] = 0.0
+         var a : unknown
+           guess @[0] = 1.0
+         var b : unknown
+           guess @[0] = 1.0
+         var c : unknown declared outputs
+         eq : der(x) = 1.0 + 0.0 * a
+         eq : a*a + b*b = 4.0 + x
+         eq : a - 2.0*b*b*b = x - 1.0
+         eq : c = a + b",
+        "dopri5",
+        2.0,
+    )
+    .rows();
+    for row in &rows {
+        let (x, c) = (row[2], row[3]);
+        // From a + b and the circle: b = (c ± sqrt(2(4 + x) − c²))/2.
+        let root = (2.0 * (4.0 + x) - c * c).sqrt();
+        let residual = |b: f64| (c - b) - 2.0 * b * b * b - x + 1.0;
+        let best = residual(0.5 * (c + root)).abs().min(residual(0.5 * (c - root)).abs());
+        assert!(best < 1e-11, "{row:?} {best}");
+    }
+}
+
+#[test]
+fn actions_change_inputs_at_their_instant() {
+    let case = case(
+        "flat Filling
+         var h : state fixed
+           value @[0] = 0.0
+         var q : input declared inputs
+           value @[0] = 1.0
+         var twice : unknown declared outputs
+         eq : der(h) = q
+         eq : twice = 2.0 * q
+         action 1500000000 ns
+           set q @[0] = 3.0
+         action 2000000000 ns
+           set q @[0] = h",
+        "rk4",
+        4.0,
+    );
+    let rows = case.rows();
+    let at = |t: f64, step: f64| rows.iter().find(|r| r[0] == t && r[1] == step).unwrap().clone();
+    assert_eq!(at(1.5, 0.0)[2..], [1.5, 2.0]);
+    assert_eq!(at(1.5, 1.0)[2..], [1.5, 6.0]);
+    assert!((at(2.0, 1.0)[3] - 6.0).abs() < 1e-12);
+    assert!((at(4.0, 0.0)[2] - 9.0).abs() < 1e-12);
+    assert_eq!(rows.len(), 1003);
+}
+
+#[test]
+fn tables_of_time_are_followed_piece_by_piece() {
+    for method in ["tsit5", "rosenbrock"] {
+        let rows = case(
+            "flat Driven
+             table table0 \"s\" step hold of_time { (0.0, 1.0) (1.25, -1.0) (3.0, 2.0) }
+             table table1 \"l\" linear hold of_time { (0.0, 0.0) (1.0, 1.0) (2.0, 0.0) }
+             var x : state fixed
+               value @[0] = 0.0
+             var y : state fixed
+               value @[0] = 0.0
+             eq : der(x) = table0(time)
+             eq : der(y) = table1(time)",
+            method,
+            4.0,
+        )
+        .rows();
+        let x = |t: f64| t.min(1.25) - (t.clamp(1.25, 3.0) - 1.25) + 2.0 * (t.max(3.0) - 3.0);
+        let y = |t: f64| if t < 1.0 { 0.5 * t * t } else { 1.0 - 0.5 * (2.0 - t.min(2.0)).powi(2) };
+        for row in &rows {
+            assert!((row[2] - x(row[0])).abs() < 1e-9, "{method} {row:?}");
+            // Derivatives by differences limit the Rosenbrock method here.
+            assert!((row[3] - y(row[0])).abs() < 1e-9, "{method} {row:?}");
+        }
+        assert_eq!(
+            rows.len(),
+            1004,
+            "{method}: the two jumps have a row on either side, one of which is regular"
+        );
+    }
+}
+
+#[test]
+fn delays_look_back() {
+    // y' = -y(t - 1), y = 1 before the start: 1 - t, then 1 - t + (t - 1)²/2, …
+    let rows = case(
+        "flat Delayed
+         var y : state fixed
+           value @[0] = 1.0
+         eq : der(y) = -delay(y, 1.0)",
+        "tsit5",
+        3.0,
+    )
+    .tolerances(1e-9, 1e-9)
+    .rows();
+    for row in &rows {
+        let t = row[0];
+        let exact = 1.0 - t + (t - 1.0).max(0.0).powi(2) / 2.0 - (t - 2.0).max(0.0).powi(3) / 6.0;
+        assert!((row[2] - exact).abs() < 1e-7, "{row:?} {exact}");
+    }
+}
+
+#[test]
+fn parameters_and_start_values_follow_their_formulas() {
+    let rows = case(
+        "flat Start
+         var k : parameter
+           value @[0] = 2.0
+         var double : parameter
+           value @[0] = 2.0 * k
+         var x : state fixed
+           value @[0] = double + 1.0
+         var y : state
+           guess @[0] = 0.3
+         initial : y * y = double
+         eq : der(x) = 0.0
+         eq : der(y) = 0.0",
+        "euler",
+        1.0,
+    )
+    .rows();
+    assert_eq!(rows[1000][2], 5.0);
+    assert!((rows[1000][3] - 2.0).abs() < 1e-12);
+}
+
+#[test]
+fn failures_say_when_which_and_where() {
+    let blow = case(
+        "flat Blow
+         var x : state fixed si \"m\"
+           value @[0] = 1.0
+         eq : der(x) = x * x",
+        "tsit5",
+        2.0,
+    );
+    let ran = blow.run();
+    let Ended::Failed(failure) = &ran.report.ended else { panic!("{:?}", ran.report.ended) };
+    assert!((failure.time - 1.0).abs() < 1e-3, "{failure}");
+    assert_eq!(failure.values[0].0, "x");
+    assert_eq!(failure.origins.len(), 1);
+    assert!(ran.rows[0].len() >= 999 / 2, "what was recorded before stays: {}", ran.rows[0].len());
+}
+
+#[test]
+fn a_loop_that_loses_its_solution_is_a_failure() {
+    let none = case(
+        "flat None
+         var x : state fixed
+           value @[0] = 2.0
+         var y : state fixed
+           value @[0] = 0.0
+         var a : unknown
+           guess @[0] = 1.0
+         eq : der(x) = -1.0
+         eq : der(y) = a
+         eq : a * a + 0.0 * y + 1.0 = x",
+        "dopri5",
+        5.0,
+    );
+    let ran = none.run();
+    let Ended::Failed(failure) = &ran.report.ended else { panic!() };
+    assert!((failure.time - 1.0).abs() < 1e-6, "{failure}");
+    assert!(matches!(failure.kind, FailureKind::Block { initial: false, .. }), "{failure}");
+    assert_eq!(failure.values[0].0, "a");
+    assert!(ran.rows[0].len() > 195);
+}
+
+#[test]
+fn a_loop_without_a_solution_fails_at_the_start() {
+    let never = case(
+        "flat Never
+         var x : state fixed
+           value @[0] = 2.0
+         var a : unknown
+           guess @[0] = 1.0
+         eq : der(x) = a
+         eq : a * a + 1.0 = 0.0 * x",
+        "dopri5",
+        5.0,
+    );
+    let Ended::Failed(failure) = never.run().report.ended else { panic!() };
+    assert!(matches!(failure.kind, FailureKind::Block { initial: true, .. }), "{failure}");
+    assert_eq!(failure.values[0].0, "a");
+    assert!(failure.residuals[0] >= 1.0);
+}
+
+#[test]
+fn events_without_end_are_a_zeno_error() {
+    let chatter = case(
+        "flat Chatter
+         var x : state fixed
+           value @[0] = 0.5
+         eq : der(x) = if x > 0.0 then -1.0 else 1.0",
+        "tsit5",
+        2.0,
+    );
+    let Ended::Failed(failure) = chatter.run().report.ended else { panic!() };
+    assert!(matches!(failure.kind, FailureKind::Zeno { .. }), "{failure}");
+    assert!((failure.time - 0.5).abs() < 1e-6, "{failure}");
+}
+
+#[test]
+fn arrays_over_256_are_list_columns_and_units_are_shown() {
+    let mut case = case(
+        "flat Rod
+         var T[300] : state fixed unit \"degC\" offset 273.15 si \"K\" quantity \"Temperature\"
+           value for i0 in 0..300 @[i0] = 300.0
+         var q[2] : unknown declared outputs unit \"kW\" scale 1000.0 si \"W\"
+         eq for i0 in 0..300 : der(T[i0]) = 1.0
+         eq for i0 in 0..2 : q[i0] = 5000.0 + #(i0)",
+        "euler",
+        1.0,
+    );
+    let every = |vars: Vec<u32>, ns| twinml_model::program::Record {
+        vars: vars.into_iter().map(|v| (twinml_model::ids::VarId(v), Vec::new())).collect(),
+        every_ns: ns,
+    };
+    case.experiment.records = vec![every(vec![0], Some(250_000_000)), every(vec![1], Some(500_000_000))];
+    let plans = twinml_engine::run::plans(&case.program, &case.experiment, false).unwrap();
+    let specs = plans[0].columns().specs();
+    assert_eq!(specs.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["time", "step", "T"]);
+    assert_eq!(specs[2].list, Some(300));
+    assert_eq!(specs[2].unit.as_deref(), Some("degC"));
+    let names: Vec<_> = plans[1].columns().specs().iter().map(|s| s.name.clone()).collect();
+    assert_eq!(names, ["time", "step", "q[0]", "q[1]"]);
+    let ran = case.run();
+    assert_eq!((ran.rows[0].len(), ran.rows[1].len()), (5, 3));
+    assert_eq!(ran.rows[0][2][0], 0.5);
+    assert!((ran.rows[0][4][301] - 301.0).abs() < 1e-9);
+    assert_eq!(ran.rows[1][0][2..], [5000.0, 5001.0]);
+}
