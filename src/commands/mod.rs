@@ -15,6 +15,10 @@ pub fn run(command: &Command, ui: &Ui) -> Exit {
         Command::New(args) => new::run(args, ui),
         Command::Explain(args) => explain::run(args, ui),
         Command::Completions(args) => completions::run(args, ui),
+        Command::Check(_) | Command::Run(_) | Command::Plot(_) => {
+            ui.error("this build has no compiler behind its command line yet", None);
+            Exit::Usage
+        }
         Command::Other(words) => later::run(words, ui),
     }
 }

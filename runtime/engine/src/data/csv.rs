@@ -49,10 +49,10 @@ impl Csv {
         if found.is_none() || header.iter().all(String::is_empty) {
             return Err(DataError::Empty { file: file() });
         }
-        if let [only] = header.as_slice() {
-            if let Some(found) = [';', '\t', '|'].into_iter().find(|c| only.contains(*c)) {
-                return Err(DataError::Separator { file: file(), found });
-            }
+        if let [only] = header.as_slice()
+            && let Some(found) = [';', '\t', '|'].into_iter().find(|c| only.contains(*c))
+        {
+            return Err(DataError::Separator { file: file(), found });
         }
         if let Some((column, place)) = twice {
             return Err(DataError::Duplicate { file: file(), column, place });

@@ -253,7 +253,7 @@ impl BlockSolver {
 
     /// The Jacobian at the unknowns in their slots, factorised; false when singular. Keeps `Res`.
     fn factor(&mut self, machine: &dyn Machine, memory: &mut Memory, host: &mut dyn Host) -> bool {
-        if self.assembly.from_kernel() {
+        if self.assembly.has_kernel() {
             if machine.run(KernelId::BlockJacobian(self.id), memory, host).is_err() {
                 return false;
             }
@@ -291,8 +291,11 @@ impl BlockSolver {
         for ((s, u), w) in step.iter().zip(&self.u).zip(&self.weight) {
             let part = s.abs() / u.abs().max(1e-3 * w).max(f64::MIN_POSITIVE);
             // NaN must not get lost in a maximum.
-            if !(part <= size) {
+            if part > size || part.is_nan() {
                 size = part;
+            }
+            if size.is_nan() {
+                break;
             }
         }
         size

@@ -119,10 +119,8 @@ impl Run<'_> {
             SolveError::StepTooSmall { error, .. } => error.is_nan(),
             _ => false,
         };
-        if evaluation {
-            if let Some(trap) = self.system.trap {
-                return self.trapped(time, trap, false);
-            }
+        if evaluation && let Some(trap) = self.system.trap {
+            return self.trapped(time, trap, false);
         }
         let (mut values, mut origins) = (Vec::new(), Vec::new());
         if let Some(state) = state {

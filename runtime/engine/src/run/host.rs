@@ -101,10 +101,11 @@ pub(super) fn nominals(program: &Program) -> Vec<(Space, Vec<f64>)> {
             for var in program.schema.vars.iter().filter(|v| v.space == space) {
                 let (base, len) = (var.base as usize, var.len as usize);
                 let size = var.nominal.abs();
-                if size > 0.0 && size.is_finite() {
-                    if let Some(slots) = values.get_mut(base..base + len) {
-                        slots.fill(size);
-                    }
+                if size > 0.0
+                    && size.is_finite()
+                    && let Some(slots) = values.get_mut(base..base + len)
+                {
+                    slots.fill(size);
                 }
             }
             (space, values)

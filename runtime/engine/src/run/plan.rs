@@ -37,6 +37,9 @@ impl Rate {
     }
 }
 
+/// Elements of a variable; none stand for all.
+type Elements = (VarId, Vec<u32>);
+
 /// Nanoseconds as seconds, correctly rounded where the count fits a double.
 pub(super) fn seconds(ns: i128) -> f64 {
     ns as f64 / 1e9
@@ -86,7 +89,7 @@ impl Plan {
 ///
 /// [`RecordError::DuplicateColumn`] where two members share a path, which the compiler excludes.
 pub fn plans(program: &Program, experiment: &Experiment, si: bool) -> Result<Vec<Plan>, RecordError> {
-    let mut groups: Vec<(Rate, Vec<(VarId, Vec<u32>)>)> = Vec::new();
+    let mut groups: Vec<(Rate, Vec<Elements>)> = Vec::new();
     for Record { vars, every_ns } in &experiment.records {
         let rate = match every_ns {
             Some(period) if *period > 0 => Rate::Every { period: *period },
@@ -108,8 +111,8 @@ pub fn plans(program: &Program, experiment: &Experiment, si: bool) -> Result<Vec
 }
 
 /// Outputs and states; where a twin has neither, its variables.
-fn defaults(program: &Program) -> Vec<(VarId, Vec<u32>)> {
-    let of = |wanted: &[Role]| -> Vec<(VarId, Vec<u32>)> {
+fn defaults(program: &Program) -> Vec<Elements> {
+    let of = |wanted: &[Role]| -> Vec<Elements> {
         let vars = program.schema.vars.iter().enumerate();
         vars.filter(|(_, v)| wanted.contains(&v.role)).map(|(k, _)| (VarId::new(k), Vec::new())).collect()
     };
@@ -117,9 +120,9 @@ fn defaults(program: &Program) -> Vec<(VarId, Vec<u32>)> {
     if some.is_empty() { of(&[Role::Variable]) } else { some }
 }
 
-fn plan(program: &Program, rate: Rate, vars: &[(VarId, Vec<u32>)], si: bool) -> Result<Plan, RecordError> {
+fn plan(program: &Program, rate: Rate, vars: &[Elements], si: bool) -> Result<Plan, RecordError> {
     // All elements of a variable once, in the order in which variables are first named.
-    let mut chosen: Vec<(VarId, Vec<u32>)> = Vec::new();
+    let mut chosen: Vec<Elements> = Vec::new();
     for (id, elements) in vars {
         let Some(variable) = program.schema.vars.get(id.index()) else { continue };
         let all = || (0..variable.len).collect();

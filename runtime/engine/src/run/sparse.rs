@@ -100,7 +100,7 @@ impl Assembly {
     }
 
     /// Whether a kernel writes the values.
-    pub(super) fn from_kernel(&self) -> bool {
+    pub(super) fn has_kernel(&self) -> bool {
         self.kernel
     }
 

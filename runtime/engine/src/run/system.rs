@@ -146,7 +146,7 @@ impl System for KernelSystem<'_> {
     }
 
     fn jacobian(&mut self, t: f64, x: &[f64], values: &mut [f64]) -> Result<(), EvalError> {
-        if self.assembly.from_kernel() {
+        if self.assembly.has_kernel() {
             self.set(t, x);
             self.eval(KernelId::Jacobian)?;
             self.assembly.collect(self.memory.space(Space::Jac), values);

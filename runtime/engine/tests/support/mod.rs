@@ -57,13 +57,7 @@ impl Case {
                 (Outlet { plan, recorder: Box::new(recorder) }, rows)
             })
             .unzip();
-        let trace = std::env::var_os("TRACE").is_some();
-        let mut watch = |p: run::Progress| {
-            if trace {
-                eprintln!("{p:?}");
-            }
-            Flow::Continue
-        };
+        let mut watch = |_| Flow::Continue;
         let report = run::simulate(&self.program, machine, &self.experiment, outlets, &mut watch).unwrap();
         Ran { rows: rows.iter().map(MemoryRows::rows).collect(), report }
     }
