@@ -55,6 +55,9 @@ impl Filter<'_> {
             }
             let role = self.roles[i];
             let name = self.is_name(i);
+            // `xor(a, b)` is the function of that name
+            let function = r.word == Some(Word::Xor) && !self.prev().is_some_and(Tok::ends_operand);
+            let name = name || function;
             let reserved = r.word.filter(|w| w.is_reserved() && !name);
             if r.nl {
                 self.close_at_line(i, name);
