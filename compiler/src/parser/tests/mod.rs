@@ -25,3 +25,10 @@ pub fn messages(text: &str) -> String {
     }
     s
 }
+
+/// The tree of a text, printed.
+pub fn printed(text: &str) -> String {
+    let mut map = SourceMap::new();
+    let file = map.add("t", text);
+    crate::emit::ast::module(&super::parse(file, text, &mut Diagnostics::new()))
+}

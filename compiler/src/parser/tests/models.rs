@@ -1,7 +1,22 @@
 //! The reference models and every program of the language's own text must parse.
 
-use super::messages;
+use super::{messages, printed};
 use std::path::PathBuf;
+
+/// Messages of a text, and a note where its printed form does not read back as the same tree.
+fn check(text: &str) -> String {
+    let mut m = messages(text);
+    let once = printed(text);
+    let again = messages(&once);
+    if !again.is_empty() {
+        m.push_str(&format!("printed form: {again}{once}"));
+    }
+    let twice = printed(&once);
+    if let Some((a, b)) = once.lines().zip(twice.lines()).find(|(a, b)| a != b) {
+        m.push_str(&format!("printed form differs: {a}\n  read back as: {b}\n"));
+    }
+    m
+}
 
 fn shared() -> Option<PathBuf> {
     let dir = match std::env::var_os("TWINML_SHARED") {
@@ -26,7 +41,7 @@ fn reference_models_parse() {
     paths.sort();
     for p in paths.iter().filter(|p| p.extension().is_some_and(|e| e == "twinml")) {
         seen += 1;
-        let m = messages(&std::fs::read_to_string(p).unwrap());
+        let m = check(&std::fs::read_to_string(p).unwrap());
         if !m.is_empty() {
             bad.push_str(&format!("== {}\n{m}", p.display()));
         }
@@ -66,7 +81,7 @@ fn programs_of_the_language_text_parse() {
     for (at, block) in blocks {
         let section = ["behavior", "sync", "memory", "constraints"].iter().any(|w| block.starts_with(w));
         let program = if section { format!("twin T {{\n{block}}}\n") } else { block };
-        let m = messages(&program);
+        let m = check(&program);
         if !m.is_empty() {
             bad.push_str(&format!("== block at line {at}\n{m}"));
         }
@@ -93,7 +108,7 @@ fn translated_sbml_models_parse() {
     for part in text.split("//// ").skip(1) {
         let (path, model) = part.split_once('\n').unwrap();
         seen += 1;
-        let m = messages(model);
+        let m = check(model);
         if !m.is_empty() {
             bad.push_str(&format!("== {path}\n{m}"));
         }
