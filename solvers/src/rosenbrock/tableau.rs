@@ -17,7 +17,7 @@ pub struct Tableau {
     /// The error of the solution as a part of the embedded difference, which is the error of a method of
     /// one order less: the value with which the errors at the end of the classic stiff problems (HIRES,
     /// Pollution, Robertson, Van der Pol, Oregonator) are between a tenth of the relative tolerance and
-    /// ten times it.
+    /// a few times it.
     pub estimate: f64,
     /// The diagonal.
     pub gamma: f64,
@@ -129,7 +129,7 @@ pub static RODAS4: Tableau = Tableau {
 pub static RODAS5P: Tableau = Tableau {
     stages: 8,
     order: 5,
-    estimate: 0.1,
+    estimate: 0.3,
     gamma: 0.211_937_563_194_290_14,
     a: [
         [0.0; MAX],
