@@ -1,6 +1,7 @@
 //! Problems with known solutions, written once over a scalar type: the Jacobian and the derivative by
 //! time are exact, by dual numbers.
 #![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(clippy::needless_range_loop, reason = "one index runs over several vectors")]
 
 pub mod classic;
 pub mod scalar;
