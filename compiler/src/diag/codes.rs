@@ -66,6 +66,156 @@ pub const BAD_SETTING: Code = Code("E0218");
 /// A statement that does nothing.
 pub const NO_EFFECT: Code = Code("E0219");
 
+// E03: names.
+/// A name that nothing has.
+pub const UNKNOWN_NAME: Code = Code("E0301");
+/// A name declared twice.
+pub const DUPLICATE_NAME: Code = Code("E0302");
+/// A type that is not known.
+pub const UNKNOWN_TYPE: Code = Code("E0303");
+/// A member that the thing before the dot does not have.
+pub const UNKNOWN_MEMBER: Code = Code("E0304");
+/// A function that is not known.
+pub const UNKNOWN_FUNCTION: Code = Code("E0305");
+/// A file or library module that cannot be found.
+pub const UNKNOWN_MODULE: Code = Code("E0306");
+/// A name that the used module does not have.
+pub const NOT_IN_MODULE: Code = Code("E0307");
+/// Files that use each other in a circle.
+pub const CYCLIC_USE: Code = Code("E0308");
+/// Twins that extend each other in a circle.
+pub const CYCLIC_EXTENDS: Code = Code("E0309");
+/// A member of a child that its parent does not see.
+pub const NOT_VISIBLE: Code = Code("E0310");
+/// A redeclared member of another section or type.
+pub const BAD_REDECLARATION: Code = Code("E0311");
+/// A twin that contains itself.
+pub const CYCLIC_CONTAINMENT: Code = Code("E0312");
+/// A name of something of another kind.
+pub const WRONG_KIND_OF_NAME: Code = Code("E0313");
+/// Definitions that need each other in a circle.
+pub const CYCLIC_DEFINITION: Code = Code("E0314");
+/// A `final` member that is overridden.
+pub const FINAL_OVERRIDDEN: Code = Code("E0315");
+/// An expectation that names no requirement.
+pub const UNKNOWN_REQUIREMENT: Code = Code("E0316");
+/// A partial twin where a whole one is needed.
+pub const PARTIAL_TWIN: Code = Code("E0317");
+/// A type or value argument that is missing or that the twin does not have.
+pub const BAD_TWIN_ARGUMENT: Code = Code("E0318");
+/// A local that is assigned and never read.
+pub const UNREAD_LOCAL: Code = Code("E0319");
+/// A member that an override cannot set.
+pub const NOT_OVERRIDABLE: Code = Code("E0320");
+/// A message address or event source that does not exist.
+pub const UNKNOWN_EVENT: Code = Code("E0321");
+/// A function that is called and not defined.
+pub const UNDEFINED_CALL: Code = Code("W0301");
+/// A unit that could also be a product with a member.
+pub const UNIT_OR_MEMBER: Code = Code("W0302");
+
+// E04: types and shapes.
+/// A value of another type than is wanted.
+pub const TYPE_MISMATCH: Code = Code("E0401");
+/// Too many or too few arguments.
+pub const ARGUMENT_COUNT: Code = Code("E0402");
+/// A named argument that the function does not have, or has twice.
+pub const UNKNOWN_ARGUMENT: Code = Code("E0403");
+/// Arrays whose shapes do not fit.
+pub const SHAPE_MISMATCH: Code = Code("E0404");
+/// An index on something that has no axis left.
+pub const NOT_AN_ARRAY: Code = Code("E0405");
+/// An index that is no whole number.
+pub const BAD_INDEX: Code = Code("E0406");
+/// A condition that is no truth value.
+pub const CONDITION_NOT_BOOL: Code = Code("E0407");
+/// An operator on operands that it does not take.
+pub const BAD_OPERANDS: Code = Code("E0408");
+/// `==` between real numbers.
+pub const REAL_EQUALITY: Code = Code("E0409");
+/// A `match` that leaves a value out.
+pub const NOT_EXHAUSTIVE: Code = Code("E0410");
+/// A pattern that cannot match.
+pub const PATTERN_MISMATCH: Code = Code("E0411");
+/// A constant index outside the array.
+pub const INDEX_OUT_OF_RANGE: Code = Code("E0412");
+/// A function that calls itself where that cannot be resolved.
+pub const RECURSIVE_FUNCTION: Code = Code("E0413");
+/// Something that is no function is called.
+pub const NOT_CALLABLE: Code = Code("E0414");
+/// Something is assigned that cannot be.
+pub const NOT_ASSIGNABLE: Code = Code("E0415");
+/// A constant value outside its declared range.
+pub const OUT_OF_RANGE: Code = Code("E0416");
+/// A size that is not known before the run, or is none.
+pub const BAD_SIZE: Code = Code("E0417");
+/// A derivative of something that has none.
+pub const BAD_DERIVATIVE: Code = Code("E0418");
+/// A type that behaviour alone can hold.
+pub const BEHAVIOR_ONLY_TYPE: Code = Code("E0419");
+/// A record built or taken apart with the wrong fields.
+pub const BAD_RECORD_FIELDS: Code = Code("E0420");
+/// A connection between things that do not connect.
+pub const BAD_CONNECTION: Code = Code("E0421");
+/// A connector without as many potentials as flows.
+pub const UNBALANCED_CONNECTOR: Code = Code("E0422");
+/// A distribution that is none.
+pub const BAD_DISTRIBUTION: Code = Code("E0423");
+/// A solver or a setting of it that is none.
+pub const BAD_SOLVER: Code = Code("E0424");
+/// A capability of a kind that there is not.
+pub const UNKNOWN_CAPABILITY: Code = Code("E0425");
+/// A memory of a kind that there is not.
+pub const UNKNOWN_MEMORY: Code = Code("E0426");
+/// A policy that is none.
+pub const UNKNOWN_POLICY: Code = Code("E0427");
+/// A policy that the twin does not keep.
+pub const POLICY_VIOLATED: Code = Code("E0428");
+/// Something that stands where it cannot.
+pub const MISPLACED: Code = Code("E0429");
+/// A declaration without what it needs.
+pub const INCOMPLETE_DECLARATION: Code = Code("E0430");
+/// A function whose results differ or are missing.
+pub const BAD_RETURN: Code = Code("E0431");
+/// A machine without an initial state, or a transition to no state.
+pub const BAD_MACHINE: Code = Code("E0432");
+/// A table that cannot be.
+pub const BAD_TABLE: Code = Code("E0433");
+/// A synchronisation entry that cannot be.
+pub const BAD_SYNC: Code = Code("E0434");
+/// A definition that does not end.
+pub const TOO_LARGE: Code = Code("E0435");
+/// `=` on a member drops its absolute distribution.
+pub const DISTRIBUTION_DROPPED: Code = Code("W0401");
+
+// E05: units.
+/// Operands whose units differ.
+pub const UNIT_MISMATCH: Code = Code("E0501");
+/// A value whose unit is not the declared one.
+pub const WRONG_UNIT: Code = Code("E0502");
+/// A unit that is not known.
+pub const UNKNOWN_UNIT: Code = Code("E0503");
+/// A quantity where a plain number is needed.
+pub const NOT_DIMENSIONLESS: Code = Code("E0504");
+/// A point on a temperature scale where a difference or a factor is needed.
+pub const TEMPERATURE_POINT: Code = Code("E0505");
+/// A difference, or a compound unit, in degrees of a scale.
+pub const DIFFERENCE_IN_SCALE: Code = Code("E0506");
+/// A bare number beside a unit that is only shown.
+pub const BARE_NUMBER_WITH_IN: Code = Code("E0507");
+/// A bare number where a quantity is needed.
+pub const BARE_NUMBER: Code = Code("E0508");
+/// An exponent that is not a constant number.
+pub const BAD_EXPONENT: Code = Code("E0509");
+/// A display unit of another dimension.
+pub const BAD_DISPLAY_UNIT: Code = Code("E0510");
+/// A unit or a dimension defined badly.
+pub const BAD_UNIT_DEFINITION: Code = Code("E0511");
+/// Angular velocity and frequency are confused.
+pub const ANGULAR_OR_CYCLIC: Code = Code("W0501");
+/// Torque and energy are confused.
+pub const TORQUE_OR_ENERGY: Code = Code("W0502");
+
 // E06: structure.
 /// More equations than unknowns.
 pub const OVERDETERMINED: Code = Code("E0601");
