@@ -5,7 +5,9 @@
 //! else: from the flat system on every number is in coherent SI.
 
 mod registry;
+mod resolve;
 mod scale;
 
 pub use registry::{Nature, QUANTITIES, Quantity, Unit, Units, quantity};
+pub use resolve::unit_text;
 pub use scale::Scale;
