@@ -335,6 +335,73 @@ pub enum ExprKind {
     Reduce(Reduction, Box<Expr>),
     /// `sum(body for i in lo..hi if cond)`
     ReduceOver(Reduction, Rc<Comprehension>),
+    /// Something that behaviour alone computes (a machine's state, a memory, a message): checked, and
+    /// not lowered in this version. A class that holds one lists it in [`Class::later`].
+    BehaviorOnly,
+}
+
+impl Expr {
+    /// Calls `f` for this expression and everything in it, subscripts included, outermost first.
+    pub fn visit<'e>(&'e self, f: &mut dyn FnMut(&'e Expr)) {
+        f(self);
+        match &self.kind {
+            ExprKind::Real(_)
+            | ExprKind::Int(_)
+            | ExprKind::Bool(_)
+            | ExprKind::Str(_)
+            | ExprKind::EnumValue(..)
+            | ExprKind::Time
+            | ExprKind::Local(_)
+            | ExprKind::SelfValue
+            | ExprKind::TableFile(_)
+            | ExprKind::BehaviorOnly => {}
+            ExprKind::Member(r) | ExprKind::Start(r) => r.visit(f),
+            ExprKind::Der(e) | ExprKind::Unary(_, e) | ExprKind::Reduce(_, e) => e.visit(f),
+            ExprKind::Binary(_, a, b) => {
+                a.visit(f);
+                b.visit(f);
+            }
+            ExprKind::If(c, a, b) => {
+                c.visit(f);
+                a.visit(f);
+                b.visit(f);
+            }
+            ExprKind::Call(_, args) | ExprKind::CallFunc(_, args) | ExprKind::Array(args) => {
+                args.iter().for_each(|a| a.visit(f));
+            }
+            ExprKind::CallTable(r, a) => {
+                r.visit(f);
+                a.visit(f);
+            }
+            ExprKind::Comprehension(c) | ExprKind::ReduceOver(_, c) => {
+                for l in &c.loops {
+                    l.lo.visit(f);
+                    l.hi.visit(f);
+                }
+                c.filter.iter().for_each(|e| e.visit(f));
+                c.body.visit(f);
+            }
+            ExprKind::Index(e, subs) => {
+                e.visit(f);
+                subs.iter().for_each(|s| s.visit(f));
+            }
+        }
+    }
+}
+
+impl Ref {
+    fn visit<'e>(&'e self, f: &mut dyn FnMut(&'e Expr)) {
+        self.steps.iter().flat_map(|s| &s.subscripts).for_each(|s| s.visit(f));
+    }
+}
+
+impl Subscript {
+    fn visit<'e>(&'e self, f: &mut dyn FnMut(&'e Expr)) {
+        match self {
+            Subscript::Index(e) => e.visit(f),
+            Subscript::Slice(lo, hi) => lo.iter().chain(hi).for_each(|e| e.visit(f)),
+        }
+    }
 }
 
 /// `body for i in lo..hi, j in lo..hi if cond`
@@ -542,6 +609,9 @@ pub struct Distribution {
     pub name: Name,
     /// Arguments in the order of the definition.
     pub args: Vec<Expr>,
+    /// `normal(sd: 2 %)`: the mean is the nominal value, and the one argument its spread as a fraction
+    /// of the nominal's magnitude.
+    pub relative: bool,
     /// Where it stands.
     pub span: Span,
 }
@@ -603,6 +673,8 @@ pub struct Override {
     pub value: Option<Expr>,
     /// `~`
     pub distribution: Option<Distribution>,
+    /// `h guess 2 m`: the value is a first try, not a start.
+    pub guess: bool,
     /// The whole entry.
     pub span: Span,
 }
@@ -641,6 +713,27 @@ pub enum Equation {
         /// The whole.
         span: Span,
     },
+}
+
+impl Equation {
+    /// Calls `f` for every expression of the equation and everything in it.
+    pub fn visit_exprs<'e>(&'e self, f: &mut dyn FnMut(&'e Expr)) {
+        match self {
+            Equation::Equal { left, right, .. } => {
+                left.visit(f);
+                right.visit(f);
+            }
+            Equation::For { range, body, .. } => {
+                range.lo.visit(f);
+                range.hi.visit(f);
+                body.iter().for_each(|e| e.visit_exprs(f));
+            }
+            Equation::If { cond, then, otherwise, .. } => {
+                cond.visit(f);
+                then.iter().chain(otherwise).for_each(|e| e.visit_exprs(f));
+            }
+        }
+    }
 }
 
 /// A connection.

@@ -92,6 +92,8 @@ pub const AGENT_PROTOCOLS: &[&str] = &[
 
 /// Most files of one compilation.
 const MAX_FILES: usize = 4096;
+/// Longest chain of files that use one another.
+const MAX_CHAIN: usize = 64;
 
 /// Parses the root text and all that it uses.
 pub fn load(root: FileId, map: &mut SourceMap, loader: &dyn Loader, diags: &mut Diagnostics) -> Modules {
@@ -166,8 +168,8 @@ impl Load<'_> {
         if let Some(id) = self.by_name.get(&name) {
             return Some(Used::Module(*id));
         }
-        if self.modules.len() >= MAX_FILES {
-            let message = format!("more than {MAX_FILES} files are used");
+        if self.modules.len() >= MAX_FILES || self.stack.len() >= MAX_CHAIN {
+            let message = format!("more than {MAX_FILES} files are used, or a chain of more than {MAX_CHAIN}");
             self.diags.push(Diagnostic::new(codes::UNKNOWN_MODULE, span, message));
             return None;
         }

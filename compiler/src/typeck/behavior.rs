@@ -1,0 +1,626 @@
+//! Behaviour: handlers, their triggers, functions, memories, capabilities and synchronisation.
+//! Everything is checked; nothing is lowered in this version.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use twinml_model::dimension::Dimension;
+
+use super::assign::Target;
+use super::class::Member;
+use super::func::Result_;
+use super::place::Place;
+use super::ty::{Temp, Ty};
+use super::{Checker, Cx, Mode};
+use crate::ast::{self, BehaviorItem, ExprKind as A, Handler, MachineItem, StmtKind, Trigger};
+use crate::diag::{Diagnostic, codes, did_you_mean};
+use crate::hir::{ClassId, Name, Section, Type};
+use crate::source::Span;
+
+/// Kinds of capabilities.
+const CAPABILITIES: &[&str] = &[
+    "llm_model",
+    "nlp_model",
+    "embedding_model",
+    "sql_connector",
+    "http_endpoint",
+    "file_store",
+    "workflow_trigger",
+    "wasm_component",
+    "command",
+];
+
+/// Supervision attributes of a capability or a call.
+const SUPERVISION: &[&str] = &["timeout", "retries", "backoff", "circuit_breaker", "rate"];
+
+/// Events that the behaviour emits or answers to.
+pub(super) fn collect_events(items: &[BehaviorItem], out: &mut BTreeSet<Name>) {
+    for i in items {
+        match i {
+            BehaviorItem::Handler(h) => handler_events(h, out),
+            BehaviorItem::Func(f) => {
+                if let ast::FuncBody::Block(b) = &f.body {
+                    block_events(b, out);
+                }
+            }
+            BehaviorItem::Machine(m) => machine_events(&m.items, out),
+            BehaviorItem::Error(_) => {}
+        }
+    }
+}
+
+fn machine_events(items: &[MachineItem], out: &mut BTreeSet<Name>) {
+    for i in items {
+        match i {
+            MachineItem::State(s) => machine_events(&s.items, out),
+            MachineItem::Entry(b) | MachineItem::Exit(b) => block_events(b, out),
+            MachineItem::Handler(h) => handler_events(h, out),
+            MachineItem::Initial(_) | MachineItem::Equation(_) | MachineItem::Error(_) => {}
+        }
+    }
+}
+
+fn handler_events(h: &Handler, out: &mut BTreeSet<Name>) {
+    match &h.trigger {
+        Trigger::Event { event, .. } => {
+            if let A::Name(n) = &event.kind {
+                out.insert(Rc::from(n.as_str()));
+            }
+        }
+        Trigger::Pattern { args, .. } => {
+            for a in args {
+                let at = match &a.kind {
+                    A::Within { expr, .. } => expr,
+                    _ => a,
+                };
+                if let A::Name(n) = &at.kind {
+                    out.insert(Rc::from(n.as_str()));
+                }
+            }
+        }
+        _ => {}
+    }
+    if let Some(b) = &h.body {
+        block_events(b, out);
+    }
+}
+
+fn block_events(b: &ast::Block, out: &mut BTreeSet<Name>) {
+    for s in &b.stmts {
+        match &s.kind {
+            StmtKind::Emit(e) => {
+                let at = match &e.kind {
+                    A::Call { callee, .. } => callee,
+                    _ => e,
+                };
+                if let A::Name(n) = &at.kind {
+                    out.insert(Rc::from(n.as_str()));
+                }
+            }
+            StmtKind::If { arms, otherwise } => {
+                arms.iter().for_each(|(_, b)| block_events(b, out));
+                otherwise.iter().for_each(|b| block_events(b, out));
+            }
+            StmtKind::Match { arms, .. } => arms.iter().for_each(|a| block_events(&a.body, out)),
+            StmtKind::For { body, .. } | StmtKind::While { body, .. } | StmtKind::After { body, .. } => {
+                block_events(body, out);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl<'a> Checker<'a, '_> {
+    /// All behaviour of a twin; calls of undefined functions become one warning.
+    pub(super) fn behavior(&mut self, id: ClassId, items: Vec<&'a BehaviorItem>) {
+        let mut cx = self.class_cx(id, Mode::Behavior);
+        for i in items {
+            match i {
+                BehaviorItem::Handler(h) => self.handler(&mut cx, h),
+                BehaviorItem::Machine(m) => self.machine(&mut cx, m),
+                BehaviorItem::Func(f) => self.behavior_func(&mut cx, f),
+                BehaviorItem::Error(_) => {}
+            }
+        }
+        self.undefined_calls(id, cx.undefined);
+    }
+
+    fn undefined_calls(&mut self, id: ClassId, calls: Vec<(Rc<str>, Span)>) {
+        let mut unique: Vec<(Rc<str>, Span)> = Vec::new();
+        for (n, s) in calls {
+            if !unique.iter().any(|(u, _)| *u == n) {
+                unique.push((n, s));
+            }
+        }
+        let Some((_, first)) = unique.first() else { return };
+        let names: Vec<String> = unique.iter().map(|(n, _)| format!("`{n}`")).collect();
+        let count = if unique.len() == 1 { "a function".into() } else { format!("{} functions", unique.len()) };
+        let class = self.class(id).name.clone();
+        let message = format!("`{class}` calls {count} that it does not define: {}", names.join(", "));
+        let mut d = Diagnostic::new(codes::UNDEFINED_CALL, *first, message).here("not defined");
+        for (_, s) in &unique[1..] {
+            d = d.label(*s, "not defined");
+        }
+        let known: Vec<String> = self.class(id).funcs.keys().map(ToString::to_string).collect();
+        let offer = unique.iter().find_map(|(n, _)| {
+            crate::diag::nearest(n, known.iter().map(String::as_str)).map(|k| (n.clone(), k.to_owned()))
+        });
+        d = d.note("reaching one at run time is an error with the conversation's path");
+        d.help = Some(match offer {
+            Some((n, k)) => format!("instead of `{n}`, did you mean `{k}`?"),
+            None => "define them in `behavior`, or use a module that does".to_owned(),
+        });
+        self.say(d);
+    }
+
+    fn behavior_func(&mut self, cx: &mut Cx<'a>, f: &'a ast::Func) {
+        let depth = cx.locals.len();
+        self.bind_params(cx, &f.params);
+        let declared = match &f.result {
+            Some(t) => self.ty(cx, t),
+            None => None,
+        };
+        let name: Rc<str> = Rc::from(f.name.as_str());
+        cx.result = Some(Result_ { name: name.clone(), declared: declared.clone(), found: None });
+        match &f.body {
+            ast::FuncBody::Block(b) => self.stmts(cx, b),
+            ast::FuncBody::Expr(e) => match &declared {
+                Some(ty) => {
+                    self.value_for(cx, e, ty, Target { name: &name, span: None });
+                }
+                None => {
+                    self.expr(cx, e);
+                }
+            },
+        }
+        cx.result = None;
+        self.end_locals(cx, depth);
+    }
+
+    /// Parameters of functions, events and messages become locals.
+    fn bind_params(&mut self, cx: &mut Cx<'a>, params: &'a [ast::Param]) {
+        for p in params {
+            let ty = match &p.ty {
+                Some(t) => self.ty(cx, t),
+                None => None,
+            };
+            let ty = ty.unwrap_or_else(Ty::any);
+            if let Some(d) = &p.default {
+                self.value_for(cx, d, &ty, Target { name: p.name.as_str(), span: Some(p.name.span) });
+            }
+            let mut local = self.local(p.name.as_str(), ty, p.name.span);
+            local.read = true;
+            cx.locals.push(local);
+        }
+    }
+
+    /// Closes a handler: locals that nothing read are mistakes.
+    fn end_locals(&mut self, cx: &mut Cx<'a>, depth: usize) {
+        let known = match cx.class {
+            Some(c) => self.member_names(c),
+            None => Vec::new(),
+        };
+        self.unread_locals(cx, depth, &known);
+        cx.locals.truncate(depth);
+    }
+
+    pub(super) fn unread_locals(&mut self, cx: &Cx<'a>, depth: usize, known: &[String]) {
+        let open: Vec<(Rc<str>, Span)> = cx.locals[depth.min(cx.locals.len())..]
+            .iter()
+            .filter(|l| l.assigned && !l.read)
+            .map(|l| (l.name.clone(), l.span))
+            .collect();
+        for (n, span) in open {
+            let d = Diagnostic::new(codes::UNREAD_LOCAL, span, format!("the local `{n}` is never read"));
+            let mut d = d.here("assigned here and forgotten");
+            d.help = did_you_mean(&n, known.iter().map(String::as_str));
+            self.say(d);
+        }
+    }
+
+    /// A handler, or a transition of a machine.
+    pub(super) fn handler(&mut self, cx: &mut Cx<'a>, h: &'a Handler) {
+        let depth = cx.locals.len();
+        self.trigger(cx, &h.trigger);
+        if let Some(from) = &h.from {
+            let mut local = self.local(from.as_str(), Ty::any(), from.span);
+            local.read = true;
+            cx.locals.push(local);
+        }
+        if let Some(g) = &h.guard {
+            self.condition(cx, g);
+        }
+        if let Some(b) = &h.body {
+            self.stmts(cx, b);
+        }
+        self.end_locals(cx, depth);
+    }
+
+    /// `entry { … }`, `exit { … }`
+    pub(super) fn handler_body(&mut self, cx: &mut Cx<'a>, b: &'a ast::Block) {
+        let depth = cx.locals.len();
+        self.stmts(cx, b);
+        self.end_locals(cx, depth);
+    }
+
+    /// A duration.
+    pub(super) fn duration(&mut self, cx: &mut Cx<'a>, e: &'a ast::Expr) {
+        if let Some(v) = self.expr(cx, e)
+            && !cx.units_off
+        {
+            self.fits(v, &Ty::real(Dimension::TIME), Target { name: "a time", span: None });
+        }
+    }
+
+    fn trigger(&mut self, cx: &mut Cx<'a>, t: &'a Trigger) {
+        match t {
+            Trigger::Start | Trigger::Stop | Trigger::Error => {}
+            Trigger::Edge { kind: ast::EdgeKind::Change, expr } => {
+                // A machine as a whole may be watched: `on change(mode)`.
+                if let Some(n) = expr.as_name()
+                    && let Some(c) = cx.class
+                    && self.class(c).members.contains_key(n.as_str())
+                    && matches!(self.member(c, n.as_str()), Some(Member::Machine(_)))
+                {
+                    return;
+                }
+                self.expr(cx, expr);
+            }
+            Trigger::Edge { expr, .. } | Trigger::When(expr) => {
+                self.condition(cx, expr);
+            }
+            Trigger::Every { period, offset } => {
+                self.duration(cx, period);
+                if let Some(o) = offset {
+                    self.duration(cx, o);
+                }
+            }
+            Trigger::At(e) => self.duration(cx, e),
+            Trigger::After { delay, state } => {
+                self.duration(cx, delay);
+                if let Some(s) = state {
+                    self.machine_state(cx, s);
+                }
+            }
+            Trigger::Event { event, params } => {
+                self.event_name(cx, event);
+                if let Some(p) = params {
+                    self.bind_params(cx, p);
+                }
+            }
+            Trigger::Pattern { kind, args } => self.pattern_args(cx, *kind, args),
+        }
+    }
+
+    /// The state of `after 5 s in filling`.
+    fn machine_state(&mut self, cx: &Cx<'a>, path: &ast::Path) {
+        let Some(c) = cx.class else { return };
+        let Some(last) = path.names.last() else { return };
+        let mut known = Vec::new();
+        for sig in self.class(c).members.values() {
+            if let super::class::SigKind::Machine(m) = sig.kind {
+                known.extend(super::machine::state_names(m));
+            }
+        }
+        if !known.iter().any(|k| **k == *last.text) {
+            let message = format!("no machine here has a state `{}`", path.dotted());
+            let mut d = Diagnostic::new(codes::BAD_MACHINE, path.span, message);
+            d.help = did_you_mean(last.as_str(), known.iter().map(|k| &**k));
+            self.say(d);
+        }
+    }
+
+    /// `overflow`, `pump.overflow`, `violated.safe`
+    fn event_name(&mut self, cx: &mut Cx<'a>, e: &'a ast::Expr) {
+        let Some(path) = e.as_path() else {
+            if let A::Index { base, indices } = &e.kind {
+                for i in indices {
+                    self.expr(cx, i);
+                }
+                self.event_name(cx, base);
+            } else if let A::Field { base, .. } = &e.kind {
+                self.event_name(cx, base);
+            }
+            return;
+        };
+        let [first, rest @ ..] = path.names.as_slice() else { return };
+        let (Some(c), Some(second)) = (cx.class, rest.first()) else { return };
+        match first.as_str() {
+            "violated" => {
+                let known: Vec<String> = self.class(c).requirements.keys().map(ToString::to_string).collect();
+                self.known_event(second, &known, "requirement");
+            }
+            "stale" | "failed" => {
+                let known = self.member_names(c);
+                self.known_event(second, &known, "member");
+            }
+            name => {
+                if !self.class(c).members.contains_key(name) {
+                    let known = self.member_names(c);
+                    self.known_event(first, &known, "part");
+                    return;
+                }
+                if let Some(Member::Part { class, .. }) = self.member(c, name)
+                    && rest.len() == 1
+                    && !matches!(second.as_str(), "violated" | "stale" | "failed")
+                {
+                    let known: Vec<String> = self.class(class).events.iter().map(ToString::to_string).collect();
+                    if !self.class(class).events.contains(second.as_str()) {
+                        let message = format!("`{}` emits no event `{}`", self.class(class).name, second.as_str());
+                        let mut d = Diagnostic::new(codes::UNKNOWN_EVENT, second.span, message);
+                        d.help = did_you_mean(second.as_str(), known.iter().map(String::as_str));
+                        self.say(d);
+                    }
+                }
+            }
+        }
+    }
+
+    fn known_event(&mut self, name: &ast::Name, known: &[String], what: &str) {
+        if known.iter().any(|k| k == name.as_str()) {
+            return;
+        }
+        let message = format!("there is no {what} `{}`", name.as_str());
+        let mut d = Diagnostic::new(codes::UNKNOWN_EVENT, name.span, message);
+        d.help = did_you_mean(name.as_str(), known.iter().map(String::as_str));
+        self.say(d);
+    }
+
+    fn pattern_args(&mut self, cx: &mut Cx<'a>, kind: ast::EventPatternKind, args: &'a [ast::Expr]) {
+        use ast::EventPatternKind as K;
+        for a in args {
+            match (&a.kind, kind) {
+                (A::Within { expr, limit }, _) => {
+                    self.duration(cx, limit);
+                    if let A::LeadsTo { cause, effect } = &expr.kind {
+                        self.event_name(cx, cause);
+                        self.event_name(cx, effect);
+                    } else if !matches!(expr.kind, A::Number(_)) {
+                        self.event_name(cx, expr);
+                    }
+                }
+                (A::LeadsTo { cause, effect }, _) => {
+                    self.event_name(cx, cause);
+                    self.event_name(cx, effect);
+                }
+                (_, K::Near | K::Inside) => {
+                    // Places and parts: positions are found when the model runs.
+                    if let A::Number(_) = a.kind
+                        && let Some(v) = self.expr(cx, a)
+                    {
+                        self.fits(v, &Ty::real(Dimension::LENGTH), Target { name: "a distance", span: None });
+                    }
+                }
+                (A::Number(_), _) => {
+                    self.whole(cx, a);
+                }
+                _ => self.event_name(cx, a),
+            }
+        }
+    }
+
+    /// The type of a memory.
+    pub(super) fn memory_type(&mut self, cx: &mut Cx<'a>, m: &'a ast::MemoryEntry) -> Option<Ty<'a>> {
+        cx.mode = Mode::Behavior;
+        match &m.kind {
+            ast::MemoryKind::Error => None,
+            ast::MemoryKind::Run(t) => {
+                // `history: persistnt` is a type to the parser.
+                if let ast::TypeKind::Named { path, args } = &t.kind
+                    && args.is_empty()
+                    && path.names.len() == 1
+                {
+                    let name = path.dotted();
+                    let kinds = ["session_scoped", "persistent", "external"];
+                    if let Some(k) = crate::diag::nearest(&name, kinds) {
+                        let d = Diagnostic::new(codes::UNKNOWN_MEMORY, t.span, format!("there is no memory `{name}`"));
+                        self.say(d.help(format!("did you mean `{k}`?")));
+                        return None;
+                    }
+                }
+                self.ty(cx, t)
+            }
+            ast::MemoryKind::Session(args) => {
+                self.args_any(cx, args);
+                Some(Ty::any())
+            }
+            ast::MemoryKind::Persistent(args) => {
+                for a in args {
+                    if a.name.as_ref().is_none_or(|n| matches!(n.as_str(), "expires" | "expiry" | "keep")) {
+                        self.duration(cx, &a.value);
+                    } else {
+                        self.expr(cx, &a.value);
+                    }
+                }
+                Some(Ty::any())
+            }
+            ast::MemoryKind::External(args) => {
+                if !matches!(args.as_slice(), [a, ..] if a.value.as_str().is_some()) {
+                    let d = Diagnostic::new(codes::UNKNOWN_MEMORY, m.span, "an external memory is named by a text");
+                    self.say(d.help("as in `manuals: external(\"manuals\")`"));
+                }
+                Some(Ty::any())
+            }
+            ast::MemoryKind::Other(name, args) => {
+                self.args_any(cx, args);
+                let kinds = ["session_scoped", "persistent", "external"];
+                let message = format!("there is no memory `{}`", name.as_str());
+                let mut d = Diagnostic::new(codes::UNKNOWN_MEMORY, name.span, message);
+                d.help = did_you_mean(name.as_str(), kinds)
+                    .or_else(|| Some("a type (`Queue<Job>`), `session_scoped`, `persistent(7 days)` or `external(\"…\")`".into()));
+                self.say(d);
+                None
+            }
+        }
+    }
+
+    pub(super) fn capability(&mut self, cx: &mut Cx<'a>, c: &'a ast::Capability) {
+        cx.mode = Mode::Behavior;
+        let kind = c.provider.as_str();
+        if !CAPABILITIES.contains(&kind) {
+            let message = format!("there is no capability of the kind `{kind}`");
+            let mut d = Diagnostic::new(codes::UNKNOWN_CAPABILITY, c.provider.span, message);
+            d.help = did_you_mean(kind, CAPABILITIES.iter().copied())
+                .or_else(|| Some(format!("one of `{}`", CAPABILITIES.join("`, `"))));
+            self.say(d);
+            return;
+        }
+        for a in &c.args {
+            match &a.name {
+                None => {
+                    if let A::Call { callee, args } = &a.value.kind
+                        && callee.as_name().is_some_and(|n| SUPERVISION.contains(&n.as_str()))
+                    {
+                        self.breaker(cx, args);
+                    } else {
+                        self.expr(cx, &a.value);
+                    }
+                }
+                Some(n) => self.supervision(cx, n, &a.value),
+            }
+        }
+        for a in &c.attrs {
+            self.supervision(cx, &a.name, &a.value);
+        }
+    }
+
+    fn breaker(&mut self, cx: &mut Cx<'a>, args: &'a [ast::Arg]) {
+        for a in args {
+            match a.name.as_ref().map(ast::Name::as_str) {
+                Some("reset") => self.duration(cx, &a.value),
+                _ => {
+                    self.whole(cx, &a.value);
+                }
+            }
+        }
+    }
+
+    /// `timeout: 2 s`, `retries: 3`, `rate: 10/s`
+    fn supervision(&mut self, cx: &mut Cx<'a>, name: &ast::Name, value: &'a ast::Expr) {
+        match name.as_str() {
+            "timeout" | "backoff" => self.duration(cx, value),
+            "retries" => {
+                self.whole(cx, value);
+            }
+            "rate" => self.rate(cx, value),
+            "circuit_breaker" => {
+                if let A::Call { args, .. } = &value.kind {
+                    self.breaker(cx, args);
+                }
+            }
+            _ => {
+                self.expr(cx, value);
+            }
+        }
+    }
+
+    /// `10/s`: the divisor is a unit.
+    fn rate(&mut self, cx: &mut Cx<'a>, e: &'a ast::Expr) {
+        if let A::Binary { op: ast::BinaryOp::Div, left, right } = &e.kind
+            && let Some(n) = right.as_name()
+        {
+            self.expr(cx, left);
+            if self.units.lookup(n.as_str()).is_none_or(|(d, _)| d != Dimension::TIME) {
+                let d = Diagnostic::new(codes::UNKNOWN_UNIT, n.span, format!("`{}` is no unit of time", n.as_str()));
+                self.say(d.help("as in `rate: 10/s`"));
+            }
+            return;
+        }
+        if let Some(v) = self.expr(cx, e) {
+            self.fits(v, &Ty::real(Dimension::FREQUENCY), Target { name: "rate", span: None });
+        }
+    }
+
+    /// `sync { mqtt("plant") { … } }`
+    pub(super) fn sync(&mut self, id: ClassId, items: &'a [ast::SyncItem]) {
+        const PROTOCOLS: &[&str] = &["mqtt", "opcua", "modbus", "http", "kafka", "ros", "csv", "serial", "amqp", "coap", "sparkplug"];
+        let mut cx = self.class_cx(id, Mode::Constraint);
+        for i in items {
+            match i {
+                ast::SyncItem::Error(_) => {}
+                ast::SyncItem::Setting(s) => self.sync_setting(s),
+                ast::SyncItem::Link(l) => {
+                    if !PROTOCOLS.contains(&l.protocol.as_str()) {
+                        let message = format!("unknown protocol `{}`", l.protocol.as_str());
+                        let mut d = Diagnostic::new(codes::BAD_SYNC, l.protocol.span, message);
+                        d.help = did_you_mean(l.protocol.as_str(), PROTOCOLS.iter().copied());
+                        self.say(d);
+                    }
+                    for b in l.bindings.iter().filter(|b| !b.is_error) {
+                        self.binding(&mut cx, b);
+                    }
+                }
+            }
+        }
+    }
+
+    fn sync_setting(&mut self, s: &'a ast::Setting) {
+        let word = s.values.first().and_then(|v| match &v.kind {
+            A::Call { callee, .. } => callee.as_name(),
+            _ => v.as_name(),
+        });
+        let known: &[&str] = match s.name.as_str() {
+            "conflict" => &["kalman", "physical_wins", "twin_wins", "newest", "blend"],
+            "mode" => &["shadow", "control"],
+            _ => return,
+        };
+        if let Some(w) = word
+            && !known.contains(&w.as_str())
+        {
+            let message = format!("`{}` is no `{}`", w.as_str(), s.name.as_str());
+            let mut d = Diagnostic::new(codes::BAD_SYNC, w.span, message);
+            d.help = did_you_mean(w.as_str(), known.iter().copied())
+                .or_else(|| Some(format!("one of `{}`", known.join("`, `"))));
+            self.say(d);
+        }
+    }
+
+    fn binding(&mut self, cx: &mut Cx<'a>, b: &'a ast::Binding) {
+        let Some(place) = self.place(cx, &b.target) else { return };
+        let Place::Member(m) = place else {
+            self.say(Diagnostic::new(codes::BAD_SYNC, b.target.span, "only a member can be bound"));
+            return;
+        };
+        let Member::Var { section, ty, .. } = m.what else {
+            self.say(Diagnostic::new(codes::BAD_SYNC, b.target.span, "only a quantity can be bound"));
+            return;
+        };
+        if section == Section::Parameters && b.direction == ast::Direction::Out {
+            // Reporting a parameter to the plant is harmless.
+        }
+        let mut ty = ty.shaped(m.axes);
+        if let Some(u) = &b.unit {
+            self.with_unit(&mut ty, u, cx.units_off);
+        }
+        if let Some(n) = &b.noise
+            && let Type::Real(_) = ty.base
+        {
+            let mut noise = ty.clone();
+            if noise.temp == Temp::Point {
+                noise.temp = Temp::Difference;
+                noise.unit = None;
+                noise.shown = false;
+            }
+            self.value_for(cx, n, &noise, Target { name: "noise", span: None });
+        }
+        for t in b.stale.iter().chain(&b.every) {
+            self.duration(cx, t);
+        }
+    }
+
+    /// Handlers of scenarios other than `at`.
+    pub(super) fn scenario_handler(&mut self, cx: &mut Cx<'a>, class: ClassId, h: &'a Handler) {
+        let module = cx.module;
+        let mut inner = self.class_cx(class, Mode::Behavior);
+        inner.module = module;
+        self.handler(&mut inner, h);
+    }
+
+    /// Actions of scenarios that need behaviour: `send`, `fail`, `emit`, ….
+    pub(super) fn scenario_statement(&mut self, cx: &mut Cx<'a>, class: ClassId, s: &'a ast::Stmt) {
+        let module = cx.module;
+        let mut inner = self.class_cx(class, Mode::Behavior);
+        inner.module = module;
+        self.stmt(&mut inner, s);
+    }
+}

@@ -1,0 +1,693 @@
+//! The bodies of twins: values, ranges, distributions, overrides; put together with what is inherited.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use super::assign::Target;
+use super::class::{Member, SigKind, section_word};
+use super::items::State;
+use super::ty::{Range, Thing, Ty};
+use super::{Checker, Cx, Mode};
+use crate::ast;
+use crate::diag::{Diagnostic, codes, did_you_mean};
+use crate::hir::{
+    self, BinOp, ClassId, ClassTarget, ClassUse, CmpOp, Expr, ExprKind, LaterKind, MemberKind, Name, RangeCheck,
+    RangeElse, Section, Type,
+};
+use crate::source::Span;
+
+impl<'a> Checker<'a, '_> {
+    /// Checks every twin's body, bases first.
+    pub(super) fn check_classes(&mut self) {
+        for c in 0..self.classes.len() {
+            self.check_class(ClassId(c as u32));
+        }
+    }
+
+    fn check_class(&mut self, id: ClassId) {
+        if !matches!(self.class(id).body, State::New) {
+            return;
+        }
+        self.class_mut(id).body = State::Busy;
+        let bases = self.class(id).bases.clone();
+        for (b, _) in &bases {
+            self.check_class(*b);
+        }
+        let twin = self.class(id).ast;
+        let mut class = hir::Class {
+            name: self.class(id).name.clone(),
+            kind: twin.kind.map(|k| Rc::from(k.as_str())),
+            partial: twin.is_partial.is_some(),
+            units_off: self.class(id).units_off,
+            doc: twin.doc.as_ref().map(ToString::to_string),
+            metadata: Vec::new(),
+            type_params: self.class(id).type_params.clone(),
+            members: Default::default(),
+            own_overrides: Vec::new(),
+            equations: Vec::new(),
+            initial_equations: Vec::new(),
+            connections: Vec::new(),
+            later: Vec::new(),
+            requirements: Vec::new(),
+            span: twin.name.span,
+            ancestors: vec![id],
+        };
+        for (b, e) in bases {
+            self.inherit(id, &mut class, b, e);
+        }
+        self.own_decls(id, &mut class);
+        self.sections(id, &mut class, &twin.members);
+        self.state_starts(id, &class);
+        for (n, span) in &self.class(id).requirements {
+            class.requirements.push((n.clone(), *span));
+        }
+        self.mark_later(&mut class);
+        let item = self.class_mut(id);
+        item.hir = Some(class);
+        item.body = State::Done(());
+    }
+
+    /// Takes over what a base has, with the arguments and overrides of `extends`.
+    fn inherit(&mut self, id: ClassId, class: &mut hir::Class, base: ClassId, e: &'a ast::Extends) {
+        let mut cx = self.class_cx(id, Mode::Formula);
+        let args = self.class_args(&mut cx, base, &e.args, e.base.span);
+        let overrides = self.overrides(&mut cx, Some(base), &[], &e.overrides);
+        let Some(from) = &self.class(base).hir else { return };
+        class.ancestors.extend(from.ancestors.iter().copied());
+        let (values, types) = args.map_or_else(Default::default, |u| (u.values, u.types));
+        let mut members = from.members.clone();
+        for (n, v) in values {
+            if let Some(hir::Member { kind: MemberKind::Var(d), .. }) = members.get_mut(&n) {
+                d.value = Some(v);
+                d.is_final = true;
+            }
+        }
+        for m in members.values_mut() {
+            if let MemberKind::Twin(t) = &mut m.kind
+                && let ClassTarget::Param(n) = t.class.target
+                && let Some(u) = types.get(n as usize)
+            {
+                t.class.target = u.target;
+                t.class.values = u.values.clone();
+                t.class.types = u.types.clone();
+            }
+        }
+        let (eqs, initial) = (from.equations.clone(), from.initial_equations.clone());
+        let (connections, later) = (from.connections.clone(), from.later.clone());
+        let own = from.own_overrides.clone();
+        let metadata = from.metadata.clone();
+        class.members.extend(members);
+        class.equations.extend(eqs);
+        class.initial_equations.extend(initial);
+        class.connections.extend(connections);
+        class.later.extend(later);
+        class.own_overrides.extend(own);
+        class.own_overrides.extend(overrides);
+        class.metadata.extend(metadata);
+    }
+
+    fn own_decls(&mut self, id: ClassId, class: &mut hir::Class) {
+        let own: Vec<(Name, SigKind<'a>, Span)> = self
+            .class(id)
+            .members
+            .iter()
+            .filter(|(_, s)| s.owner == id)
+            .map(|(n, s)| (n.clone(), s.kind, s.span))
+            .collect();
+        for (name, kind, span) in own {
+            let Some(member) = self.member(id, &name) else { continue };
+            let mut cx = self.class_cx(id, Mode::Formula);
+            let (kind, doc) = match (kind, member) {
+                (SigKind::ValueParam(p), Member::Var { ty, .. }) => {
+                    let value = match &p.default {
+                        Some(ast::GenericValue::Expr(e)) => {
+                            self.value_for(&mut cx, e, &ty, Target { name: &name, span: Some(span) })
+                        }
+                        Some(ast::GenericValue::Type(t)) => self.type_as_value(&mut cx, t, &ty, &name),
+                        None => None,
+                    };
+                    let mut decl = self.plain_decl(Section::ValueParam, &ty);
+                    decl.value = value;
+                    (MemberKind::Var(decl), None)
+                }
+                (SigKind::Var(section, d), Member::Var { ty, .. }) => {
+                    let decl = self.var_decl(&mut cx, section, d, ty);
+                    (MemberKind::Var(decl), d.doc.clone())
+                }
+                (SigKind::Port(d), Member::Port { connector, shape }) => {
+                    let condition = d.cond.as_ref().and_then(|c| self.condition(&mut cx, c)).map(|v| v.e);
+                    (MemberKind::Port(hir::PortDecl { connector, shape, condition }), d.doc.clone())
+                }
+                (SigKind::Part(p), Member::Part { target, class: c, shape, population }) => {
+                    if population {
+                        Self::later(class, LaterKind::Population, p.name.span);
+                    }
+                    let Some(part) = self.part(&mut cx, p, target, c, shape) else { continue };
+                    (MemberKind::Twin(part), p.doc.clone())
+                }
+                (SigKind::Machine(m), _) => {
+                    Self::later(class, LaterKind::Machine, m.name.span);
+                    (MemberKind::Other(LaterKind::Machine), m.doc.clone())
+                }
+                (SigKind::Memory(m), _) => {
+                    Self::later(class, LaterKind::Memory, m.name.span);
+                    (MemberKind::Other(LaterKind::Memory), m.doc.clone())
+                }
+                (SigKind::Capability(c), _) => {
+                    Self::later(class, LaterKind::Capability, c.name.span);
+                    self.capability(&mut cx, c);
+                    (MemberKind::Other(LaterKind::Capability), c.doc.clone())
+                }
+                _ => continue,
+            };
+            class.members.insert(name, hir::Member { kind, span, doc: doc.map(|d| d.to_string()) });
+        }
+    }
+
+    fn plain_decl(&self, section: Section, ty: &Ty<'a>) -> hir::VarDecl {
+        hir::VarDecl {
+            section,
+            ty: ty.base.clone(),
+            shape: ty.shape.clone(),
+            unit: ty.display(&self.units),
+            si_unit: ty.si_text(&self.units),
+            quantity: ty.quantity.clone(),
+            value: None,
+            distribution: None,
+            ranges: Vec::new(),
+            guess: None,
+            is_final: false,
+            outer: false,
+        }
+    }
+
+    fn var_decl(&mut self, cx: &mut Cx<'a>, section: Section, d: &'a ast::Decl, declared: Ty<'a>) -> hir::VarDecl {
+        let mut decl = self.plain_decl(section, &declared);
+        decl.is_final = d.is_final.is_some();
+        decl.outer = d.is_outer.is_some();
+        let mut ty = declared;
+        if cx.units_off {
+            super::place::plain(&mut ty);
+        }
+        let behavior_only = matches!(
+            ty.base,
+            Type::List(_) | Type::Map(..) | Type::Twin(_) | Type::Any
+        );
+        if behavior_only {
+            let what = ty.describe(&self.units, &self.model);
+            let at = d.ty.as_ref().map_or(d.name.span, |t| t.span);
+            let message = format!("a {} cannot be {} {what}", section_word(section), super::words::article(&what));
+            let diag = Diagnostic::new(codes::BEHAVIOR_ONLY_TYPE, at, message);
+            self.say(diag.help("collections stand in `memory { … }`"));
+        }
+        if let Some(span) = d.is_final.filter(|_| section != Section::Parameters) {
+            let message = format!("`final` is for parameters, and this is {} {}", super::words::article(section_word(section)), section_word(section));
+            self.say(Diagnostic::new(codes::MISPLACED, span, message));
+        }
+        let target = Target { name: d.name.as_str(), span: Some(d.name.span) };
+        if let Some(v) = &d.value {
+            cx.mode = if section == Section::Outputs { Mode::Equation } else { Mode::Formula };
+            decl.value = self.value_for(cx, v, &ty, target);
+            if let Some(e) = &decl.value {
+                self.check_dependencies(cx, section, d, e);
+            }
+            cx.mode = Mode::Formula;
+        }
+        if section == Section::Variables && d.value.is_some() && d.guess.is_none() {
+            // `variables { a: Real = 2 }` is the definition of an unknown; kept as its value.
+        }
+        if let Some(g) = &d.guess {
+            decl.guess = self.value_for(cx, g, &ty, target);
+        }
+        if let Some(dist) = &d.dist {
+            if section != Section::Parameters && section != Section::States && section != Section::Inputs {
+                let message = format!("{} {} has no distribution", super::words::article(section_word(section)), section_word(section));
+                let diag = Diagnostic::new(codes::BAD_DISTRIBUTION, dist.span, message);
+                self.say(diag.help("parameters and start values are drawn"));
+            } else {
+                decl.distribution = self.distribution(cx, dist, Some(&ty), d.value.is_some());
+            }
+        }
+        let mut ranges = ty.ranges.clone();
+        if let Some(w) = &d.range {
+            ranges.push(Range::Own(w));
+        }
+        for r in ranges {
+            if let Some(check) = self.range(cx, r, &ty, &d.name) {
+                decl.ranges.push(check);
+            }
+        }
+        self.check_constant(&decl, &d.name);
+        decl
+    }
+
+    /// A parameter is fixed before the run: it cannot follow what changes during it.
+    fn check_dependencies(&mut self, cx: &Cx<'a>, section: Section, d: &'a ast::Decl, value: &Expr) {
+        if section != Section::Parameters {
+            return;
+        }
+        let Some(c) = cx.class else { return };
+        let mut found: Option<(String, Span)> = None;
+        value.visit(&mut |e| {
+            let bad = match &e.kind {
+                ExprKind::Time => Some("the time".to_owned()),
+                ExprKind::Member(r) => match self.member_of(c, &r.steps) {
+                    Some(s @ (Section::States | Section::Variables | Section::Outputs | Section::Inputs)) => {
+                        Some(format!("the {} `{}`", section_word(s), path_text(&r.steps)))
+                    }
+                    _ => None,
+                },
+                _ => None,
+            };
+            if let (Some(b), None) = (bad, &found) {
+                found = Some((b, e.span));
+            }
+        });
+        if let Some((what, span)) = found {
+            let message = format!("the parameter `{}` is fixed for a run and cannot follow {what}", d.name.as_str());
+            let diag = Diagnostic::new(codes::MISPLACED, span, message);
+            self.say(diag.here("this changes during the run").help("make it a variable with an equation, or an output"));
+        }
+    }
+
+    /// The section of a path's last member, seen from a class.
+    fn member_of(&self, class: ClassId, steps: &[hir::Step]) -> Option<Section> {
+        let sig = self.class(class).members.get(&steps.first()?.name)?;
+        match (&sig.ty, steps.len()) {
+            (State::Done(Some(Member::Var { section, .. })), 1) => Some(*section),
+            (State::Done(Some(Member::Part { class, .. })), n) if n > 1 => self.member_of(*class, &steps[1..]),
+            (State::Done(Some(Member::Port { .. })), n) if n > 1 => Some(Section::Variables),
+            _ => None,
+        }
+    }
+
+    /// A `where` condition, over one element.
+    fn range(&mut self, cx: &mut Cx<'a>, r: Range<'a>, ty: &Ty<'a>, name: &ast::Name) -> Option<RangeCheck> {
+        match r {
+            Range::AbsoluteZero => {
+                let at = name.span;
+                let e = |kind, ty| Box::new(Expr { kind, ty, shape: Vec::new(), span: at });
+                let value = e(ExprKind::SelfValue, ty.base.clone());
+                let zero = e(ExprKind::Real(0.0), ty.base.clone());
+                let kind = ExprKind::Binary(BinOp::Cmp(CmpOp::Ge), value, zero);
+                let cond = Expr { kind, ty: Type::Bool, shape: Vec::new(), span: at };
+                (!cx.units_off).then_some(RangeCheck { cond, otherwise: RangeElse::Report })
+            }
+            Range::Type(w, module) => {
+                // A type sees no members, only its module.
+                let module = std::mem::replace(&mut cx.module, module);
+                let class = cx.class.take();
+                let check = self.range_where(cx, w, ty, name);
+                cx.class = class;
+                cx.module = module;
+                check
+            }
+            Range::Own(w) => self.range_where(cx, w, ty, name),
+        }
+    }
+
+    fn range_where(&mut self, cx: &mut Cx<'a>, w: &'a ast::Where, ty: &Ty<'a>, name: &ast::Name) -> Option<RangeCheck> {
+        cx.self_ty = Some(ty.element());
+        cx.self_name = Some(Rc::from(name.as_str()));
+        let cond = self.condition(cx, &w.cond);
+        cx.self_ty = None;
+        cx.self_name = None;
+        let otherwise = match w.action {
+            ast::WhereAction::Event => RangeElse::Report,
+            ast::WhereAction::Stop => RangeElse::Stop,
+            ast::WhereAction::Clamp => RangeElse::Clamp,
+        };
+        Some(RangeCheck { cond: cond?.e, otherwise })
+    }
+
+    /// A constant value is judged now.
+    fn check_constant(&mut self, decl: &hir::VarDecl, name: &ast::Name) {
+        let Some(v) = &decl.value else { return };
+        let Some(x) = super::constant::number(v) else { return };
+        for r in &decl.ranges {
+            if super::constant::holds(&r.cond, x) == Some(false) {
+                let shown = (x - decl.unit.offset) / decl.unit.scale;
+                let unit = if decl.unit.symbol.is_empty() { String::new() } else { format!(" {}", decl.unit.symbol) };
+                let message = format!("{shown}{unit} is outside of the range of `{}`", name.as_str());
+                let d = Diagnostic::new(codes::OUT_OF_RANGE, v.span, message).here("this value");
+                let d = if r.cond.span == name.span { d.note("a temperature is not below absolute zero") } else { d.label(r.cond.span, "the range") };
+                self.say(d);
+                return;
+            }
+        }
+    }
+
+    /// A part with its arguments and overrides.
+    fn part(
+        &mut self,
+        cx: &mut Cx<'a>,
+        p: &'a ast::Part,
+        target: ClassTarget,
+        class: ClassId,
+        shape: Vec<hir::Extent>,
+    ) -> Option<hir::TwinDecl> {
+        let args = generic_args(&p.ty);
+        let mut use_ = self.class_args(cx, class, args, p.ty.span)?;
+        use_.target = target;
+        if self.class(class).ast.is_partial.is_some() && matches!(target, ClassTarget::Class(_)) {
+            let message = format!("`{}` is a partial twin and cannot be a part", self.class(class).name);
+            let span = self.class(class).ast.name.span;
+            let d = Diagnostic::new(codes::PARTIAL_TWIN, p.ty.span, message).label(span, "declared `partial` here");
+            self.say(d.help("use a twin that extends it"));
+        }
+        let overrides = self.overrides(cx, Some(class), &shape, &p.overrides);
+        let condition = p.cond.as_ref().and_then(|c| self.condition(cx, c)).map(|v| v.e);
+        Some(hir::TwinDecl { class: use_, shape, overrides, condition })
+    }
+
+    /// The arguments in `<…>` of a use of a class.
+    pub(super) fn class_args(
+        &mut self,
+        cx: &mut Cx<'a>,
+        class: ClassId,
+        args: &'a [ast::GenericArg],
+        span: Span,
+    ) -> Option<ClassUse> {
+        let type_params = self.class(class).type_params.clone();
+        let defaults = self.class(class).type_defaults.clone();
+        let values: Vec<(Name, Span)> = self
+            .class(class)
+            .members
+            .iter()
+            .filter(|(_, s)| matches!(s.kind, SigKind::ValueParam(_)) && s.owner == class)
+            .map(|(n, s)| (n.clone(), s.span))
+            .collect();
+        let mut types: Vec<Option<ClassUse>> = vec![None; type_params.len()];
+        let mut given: Vec<(Name, Expr)> = Vec::new();
+        let mut ok = true;
+        let order: Vec<Name> = self.class(class).ast.params.iter().map(|p| Rc::from(p.name.as_str())).collect();
+        for (i, a) in args.iter().enumerate() {
+            let name: Option<Name> = match &a.name {
+                Some(n) => Some(Rc::from(n.as_str())),
+                None => order.get(i).cloned(),
+            };
+            let at = a.name.as_ref().map_or(a.span, |n| n.span);
+            let Some(name) = name.filter(|n| order.contains(n)) else {
+                let message = match &a.name {
+                    Some(n) => format!("`{}` has no parameter `{}`", self.class(class).name, n.as_str()),
+                    None => format!("`{}` takes {} argument{}", self.class(class).name, order.len(), if order.len() == 1 { "" } else { "s" }),
+                };
+                let mut d = Diagnostic::new(codes::BAD_TWIN_ARGUMENT, at, message);
+                d.help = a.name.as_ref().and_then(|n| did_you_mean(n.as_str(), order.iter().map(|o| &**o)));
+                self.say(d);
+                ok = false;
+                continue;
+            };
+            if let Some(n) = type_params.iter().position(|(p, _)| *p == name) {
+                types[n] = self.type_argument(cx, a, &name, type_params[n].1);
+                ok &= types[n].is_some();
+                continue;
+            }
+            let Some(Member::Var { ty, .. }) = self.member(class, &name) else {
+                ok = false;
+                continue;
+            };
+            let span = values.iter().find(|(n, _)| *n == name).map(|(_, s)| *s);
+            let v = match &a.value {
+                ast::GenericValue::Expr(e) => self.value_for(cx, e, &ty, Target { name: &name, span }),
+                ast::GenericValue::Type(t) => self.type_as_value(cx, t, &ty, &name),
+            };
+            match v {
+                Some(v) => given.push((name, v)),
+                None => ok = false,
+            }
+        }
+        for (n, (p, _)) in type_params.iter().enumerate() {
+            if types[n].is_none() && ok {
+                match defaults.get(n).copied().flatten() {
+                    Some(c) => types[n] = Some(self.plain_use(c, span)),
+                    None => {
+                        self.missing_argument(class, p, span);
+                        ok = false;
+                    }
+                }
+            }
+        }
+        for (n, _) in &values {
+            let has_default = self.class(class).ast.params.iter().any(|p| p.name.as_str() == &**n && p.default.is_some());
+            if !has_default && ok && !given.iter().any(|(g, _)| g == n) {
+                self.missing_argument(class, n, span);
+                ok = false;
+            }
+        }
+        let types: Option<Vec<ClassUse>> = types.into_iter().collect();
+        ok.then_some(ClassUse { target: ClassTarget::Class(class), values: given, types: types?, span })
+    }
+
+    fn missing_argument(&mut self, class: ClassId, name: &str, span: Span) {
+        let message = format!("`{}` needs its parameter `{name}`", self.class(class).name);
+        let d = Diagnostic::new(codes::BAD_TWIN_ARGUMENT, span, message);
+        let help = format!("write `{}<{name}: …>`", self.class(class).name);
+        self.say(d.help(help));
+    }
+
+    fn plain_use(&self, class: ClassId, span: Span) -> ClassUse {
+        ClassUse { target: ClassTarget::Class(class), values: Vec::new(), types: Vec::new(), span }
+    }
+
+    fn type_argument(
+        &mut self,
+        cx: &mut Cx<'a>,
+        a: &'a ast::GenericArg,
+        name: &str,
+        bound: ClassId,
+    ) -> Option<ClassUse> {
+        let ast::GenericValue::Type(t) = &a.value else {
+            let message = format!("`{name}` stands for a twin, and this is a value");
+            self.say(Diagnostic::new(codes::BAD_TWIN_ARGUMENT, a.span, message));
+            return None;
+        };
+        let (target, class) = match self.thing(cx, t)? {
+            Thing::Class(c) => (ClassTarget::Class(c), c),
+            Thing::TypeParam(n, c) => (ClassTarget::Param(n), c),
+            Thing::Value(_) | Thing::Connector(_) => {
+                let message = format!("`{name}` stands for a twin, and this is none");
+                self.say(Diagnostic::new(codes::BAD_TWIN_ARGUMENT, a.span, message));
+                return None;
+            }
+        };
+        if !self.is_a(class, bound) {
+            let message = format!(
+                "`{}` does not extend `{}`, which `{name}` must be",
+                self.class(class).name,
+                self.class(bound).name
+            );
+            self.say(Diagnostic::new(codes::BAD_TWIN_ARGUMENT, t.span, message));
+            return None;
+        }
+        let mut u = self.class_args(cx, class, generic_args(t), t.span)?;
+        u.target = target;
+        Some(u)
+    }
+
+    /// A lone name in `<…>` could be a type or a value: here a value is wanted.
+    fn type_as_value(&mut self, cx: &mut Cx<'a>, t: &'a ast::TypeExpr, ty: &Ty<'a>, name: &str) -> Option<Expr> {
+        let ast::TypeKind::Named { path, args } = &t.kind else {
+            self.say(Diagnostic::new(codes::BAD_TWIN_ARGUMENT, t.span, format!("`{name}` needs a value")));
+            return None;
+        };
+        if let ([n], []) = (path.names.as_slice(), args.as_slice()) {
+            let place = self.lone_name(cx, n)?;
+            let v = self.place_value(cx, place, t.span)?;
+            return self.fits(v, ty, Target { name, span: None }).map(|v| v.e);
+        }
+        if let ([e, v], []) = (path.names.as_slice(), args.as_slice()) {
+            let place = self.lone_name(cx, e)?;
+            let place = self.field_of(cx, place, e.span, v, t.span)?;
+            let v = self.place_value(cx, place, t.span)?;
+            return self.fits(v, ty, Target { name, span: None }).map(|v| v.e);
+        }
+        self.say(Diagnostic::new(codes::BAD_TWIN_ARGUMENT, t.span, format!("`{name}` needs a value")));
+        None
+    }
+
+    /// Sections other than declarations, in the order of the text.
+    fn sections(&mut self, id: ClassId, class: &mut hir::Class, members: &'a [ast::Member]) {
+        let mut behavior = Vec::new();
+        let mut fidelities = 0;
+        for m in members {
+            match m {
+                ast::Member::Meta(s) => self.metadata(id, class, s),
+                ast::Member::Equations(s) => self.equations(id, class, s),
+                ast::Member::Connections(list, _) => self.connections(id, class, list),
+                ast::Member::Decls(s) => self.correlations(id, s),
+                ast::Member::Behavior(items, span) => {
+                    Self::later(class, LaterKind::Behavior, *span);
+                    behavior.extend(items.iter());
+                }
+                ast::Member::Constraints(list, _) => self.constraints(id, list),
+                ast::Member::Sync(items, span) => {
+                    Self::later(class, LaterKind::Sync, *span);
+                    self.sync(id, items);
+                }
+                ast::Member::Fidelity(f) => {
+                    fidelities += 1;
+                    if fidelities == 1 {
+                        self.sections(id, class, &f.members);
+                    } else {
+                        Self::later(class, LaterKind::Fidelity, f.span);
+                    }
+                }
+                ast::Member::Extends(_)
+                | ast::Member::Ports(..)
+                | ast::Member::Twins(..)
+                | ast::Member::Memory(..)
+                | ast::Member::Capabilities(..)
+                | ast::Member::Error(_) => {}
+            }
+        }
+        self.behavior(id, behavior);
+    }
+
+    fn metadata(&mut self, id: ClassId, class: &mut hir::Class, s: &'a ast::Setting) {
+        let mut texts = Vec::new();
+        for v in &s.values {
+            let text = match &v.kind {
+                ast::ExprKind::Number(n) => Some(n.text.to_string()),
+                ast::ExprKind::Bool(b) => Some(b.to_string()),
+                _ => v.as_str().map(str::to_owned).or_else(|| v.as_path().map(|p| p.dotted())),
+            };
+            match text {
+                Some(t) => texts.push(t),
+                None if v.is_error() => {}
+                None => {
+                    // Lists of texts and the like are kept as they are for tools.
+                    if let ast::ExprKind::Array(items) = &v.kind {
+                        texts.extend(items.iter().filter_map(|i| i.as_str().map(str::to_owned)));
+                    }
+                }
+            }
+        }
+        if s.name.as_str() == "units" && texts.iter().any(|t| t != "off" && t != "on") {
+            let d = Diagnostic::new(codes::MISPLACED, s.span, "`units` is `on` or `off`");
+            self.say(d);
+        }
+        let _ = id;
+        class.metadata.push((Rc::from(s.name.as_str()), texts.join(", ")));
+    }
+
+    fn correlations(&mut self, id: ClassId, s: &'a ast::DeclSection) {
+        for e in &s.entries {
+            if let ast::DeclEntry::Correlate(args, span) = e {
+                let mut cx = self.class_cx(id, Mode::Formula);
+                if s.kind != ast::SectionKind::Parameters {
+                    self.misplaced(*span, "`correlate`", "it stands in `parameters`");
+                    continue;
+                }
+                for a in args {
+                    if let Some(n) = &a.name
+                        && !self.class(id).members.contains_key(n.as_str())
+                    {
+                        let known = self.member_names(id);
+                        let message = format!("unknown parameter `{}`", n.as_str());
+                        let mut d = Diagnostic::new(codes::UNKNOWN_NAME, n.span, message);
+                        d.help = did_you_mean(n.as_str(), known.iter().map(String::as_str));
+                        self.say(d);
+                    }
+                    self.expr(&mut cx, &a.value);
+                }
+            }
+        }
+    }
+
+    /// A state that nothing differentiates is discrete, and then it needs its start.
+    fn state_starts(&mut self, id: ClassId, class: &hir::Class) {
+        if class.partial {
+            return;
+        }
+        let mut differentiated: BTreeSet<Name> = BTreeSet::new();
+        let all = class.equations.iter().chain(&class.initial_equations);
+        for e in all {
+            e.visit_exprs(&mut |x| {
+                if let ExprKind::Der(inner) = &x.kind {
+                    inner.visit(&mut |y| {
+                        if let ExprKind::Member(r) = &y.kind {
+                            differentiated.insert(r.steps[0].name.clone());
+                        }
+                    });
+                }
+            });
+        }
+        self.machine_derivatives(id, &mut differentiated);
+        let open: Vec<(Name, Span)> = class
+            .members
+            .iter()
+            .filter_map(|(n, m)| match &m.kind {
+                MemberKind::Var(d)
+                    if d.section == Section::States
+                        && d.value.is_none()
+                        && !differentiated.contains(n)
+                        && !d.outer
+                        && !matches!(d.ty, Type::Optional(_))
+                        && !class.own_overrides.iter().any(|o| o.path.first().is_some_and(|s| s.name == *n)) =>
+                {
+                    Some((n.clone(), m.span))
+                }
+                _ => None,
+            })
+            .collect();
+        for (n, span) in open {
+            let message = format!("the state `{n}` has neither a derivative nor a start value");
+            let d = Diagnostic::new(codes::INCOMPLETE_DECLARATION, span, message)
+                .here("nothing changes it and nothing starts it")
+                .help(format!("give it `der({n}) = …` in the equations, or a start: `{n}: … = …`"));
+            self.say(d);
+        }
+    }
+
+    /// What the checked forms contain that only later versions run.
+    fn mark_later(&mut self, class: &mut hir::Class) {
+        let mut found: Vec<(LaterKind, Span)> = Vec::new();
+        let mut look = |e: &Expr| match &e.kind {
+            ExprKind::BehaviorOnly => found.push((LaterKind::Behavior, e.span)),
+            ExprKind::Call(hir::Builtin::WhiteNoise, _) => found.push((LaterKind::WhiteNoise, e.span)),
+            _ => {}
+        };
+        for e in class.equations.iter().chain(&class.initial_equations) {
+            e.visit_exprs(&mut look);
+        }
+        for m in class.members.values() {
+            if let MemberKind::Var(d) = &m.kind {
+                for e in d.value.iter().chain(&d.guess) {
+                    e.visit(&mut look);
+                }
+            }
+        }
+        fn acausal(list: &[hir::Connection], found: &mut Vec<Span>) {
+            for c in list {
+                match c {
+                    hir::Connection::Acausal { span, .. } => found.push(*span),
+                    hir::Connection::For { body, .. } | hir::Connection::If { body, .. } => acausal(body, found),
+                    hir::Connection::Causal { .. } | hir::Connection::Event { .. } => {}
+                }
+            }
+        }
+        let mut spans = Vec::new();
+        acausal(&class.connections, &mut spans);
+        found.extend(spans.into_iter().map(|s| (LaterKind::Acausal, s)));
+        for (what, span) in found {
+            if !class.later.iter().any(|l| l.what == what && l.span == span) {
+                class.later.push(hir::Later { what, span });
+            }
+        }
+    }
+}
+
+/// What stands in `<…>` of a type, inside array brackets too.
+pub(super) fn generic_args(t: &ast::TypeExpr) -> &[ast::GenericArg] {
+    match &t.kind {
+        ast::TypeKind::Named { args, .. } => args,
+        ast::TypeKind::Array { elem, .. } => generic_args(elem),
+        _ => &[],
+    }
+}
+
+/// `tanks.h`
+pub(super) fn path_text(steps: &[hir::Step]) -> String {
+    steps.iter().map(|s| &*s.name).collect::<Vec<_>>().join(".")
+}

@@ -1,0 +1,1105 @@
+//! Calls: builtins, reductions, tables, records, user functions, behaviour's methods.
+
+use std::rc::Rc;
+
+use twinml_model::dimension::{Dimension, Ratio};
+use twinml_model::program::{Outside, TableMethod};
+
+use super::assign::Target;
+use super::builtins::{self, Entry, Rule};
+use super::class::Member;
+use super::expr::join_temp;
+use super::place::{NAMESPACES, Place};
+use super::ty::{Lit, Temp, Ty, Val, const_int, display_unit, is_number, may_equal, show_shape};
+use super::words::article;
+use super::{Checker, Cx, ItemId, Mode};
+use crate::ast::{self, Arg, ExprKind as A};
+use crate::diag::{Diagnostic, codes, did_you_mean};
+use crate::hir::{Builtin, Expr, ExprKind, Extent, RecordId, Reduction, TableFile, Type};
+use crate::resolve::Def;
+use crate::source::Span;
+
+impl<'a> Checker<'a, '_> {
+    #[inline(never)]
+    pub(super) fn call(
+        &mut self,
+        cx: &mut Cx<'a>,
+        whole: &'a ast::Expr,
+        callee: &'a ast::Expr,
+        args: &'a [Arg],
+    ) -> Option<Val> {
+        match &callee.kind {
+            A::Name(n) => self.call_name(cx, n, args, whole.span),
+            A::Field { base, name } => {
+                if let Some(path) = callee.as_path()
+                    && path.names.len() == 2
+                    && !self.own_name(cx, path.names[0].as_str())
+                    && let Some(def) = self.find_def(cx.module, &path)
+                {
+                    return self.call_def(cx, def, name, args, whole.span);
+                }
+                self.call_method(cx, base, name, args, whole.span)
+            }
+            // `quantile(0.9)(x over run)`
+            A::Call { callee: inner, args: first }
+                if inner.as_name().is_some_and(|n| n.as_str() == "quantile") =>
+            {
+                for a in first {
+                    self.expr(cx, &a.value);
+                }
+                self.aggregate(cx, "quantile", args, whole.span)
+            }
+            A::Error => None,
+            _ => {
+                let v = self.expr(cx, callee)?;
+                if let Type::Table(..) = v.e.ty {
+                    return self.call_table(cx, v, args, whole.span);
+                }
+                self.not_callable(&v, callee.span)
+            }
+        }
+    }
+
+    fn not_callable(&mut self, v: &Val, span: Span) -> Option<Val> {
+        if v.is_any() {
+            return Some(Val::opaque(Type::Any, span));
+        }
+        let what = self.describe_val(v);
+        let d = Diagnostic::new(codes::NOT_CALLABLE, span, "this is called and is no function");
+        self.say(d.here(format!("this is {} {what}", article(&what))).help("to multiply write `*`"));
+        None
+    }
+
+    fn call_name(&mut self, cx: &mut Cx<'a>, n: &'a ast::Name, args: &'a [Arg], span: Span) -> Option<Val> {
+        let name = n.as_str();
+        let is_local = cx.locals.iter().any(|l| &*l.name == name);
+        // A member that is no function (a parameter `gamma`) does not hide the function.
+        if let Some(c) = cx.class.filter(|_| !is_local)
+            && self.class(c).members.contains_key(name)
+        {
+            match self.member(c, name)? {
+                Member::Var { ty, .. } if matches!(ty.base, Type::Table(..)) => {
+                    let Some(Place::Member(m)) = self.place_of_name(cx, n) else { return None };
+                    let v = Val::typed(ExprKind::Member(m.r), &ty, n.span);
+                    return self.call_table(cx, v, args, span);
+                }
+                Member::Capability => return self.call_capability(cx, args, span),
+                Member::Var { .. } if builtins::builtin(name).is_some() || builtins::reduction(name).is_some() => {}
+                _ => {
+                    let v = self.name_value(cx, n)?;
+                    return self.not_callable(&v, n.span);
+                }
+            }
+        } else if is_local {
+            let v = self.name_value(cx, n)?;
+            if let Type::Table(..) = v.e.ty {
+                return self.call_table(cx, v, args, span);
+            }
+            return self.not_callable(&v, n.span);
+        }
+        if let Some(c) = cx.class
+            && let Some(f) = self.class(c).funcs.get(name).copied()
+        {
+            return self.call_user(cx, f, n, args, span);
+        }
+        if let Some(b) = self.scopes[cx.module.0 as usize].get(name) {
+            let def = b.def;
+            return self.call_def(cx, def, n, args, span);
+        }
+        if let [Arg { value: ast::Expr { kind: A::Over { .. }, .. }, .. }, ..] = args {
+            return self.aggregate(cx, name, args, span);
+        }
+        match name {
+            "der" => return self.der(cx, args, span),
+            "table" => return self.table(cx, args, span),
+            "draw" => return self.draw(cx, args, span),
+            "distance" if args.len() == 2 => return self.distance(cx, args, span),
+            "log" if matches!(args, [Arg { value, .. }] if matches!(value.kind, A::Str(_))) => {
+                self.args_any(cx, args);
+                return Some(Val::opaque(Type::Any, span));
+            }
+            "count" if self.is_event(cx, args) => return Some(Val::opaque(Type::Int, span)),
+            _ => {}
+        }
+        if let Some(r) = builtins::reduction(name)
+            && let [arg] = args
+        {
+            return self.reduce(cx, r, arg, span);
+        }
+        if let Some(entry) = builtins::builtin(name) {
+            return self.builtin(cx, entry, args, span);
+        }
+        self.unknown_function(cx, n, args, span)
+    }
+
+    fn name_value(&mut self, cx: &mut Cx<'a>, n: &'a ast::Name) -> Option<Val> {
+        let place = self.place_of_name(cx, n)?;
+        self.place_value(cx, place, n.span)
+    }
+
+    fn place_of_name(&mut self, cx: &mut Cx<'a>, n: &'a ast::Name) -> Option<Place<'a>> {
+        self.lone_name(cx, n)
+    }
+
+    /// Whether the one argument names an event of this twin (or of a part).
+    fn is_event(&self, cx: &Cx<'a>, args: &[Arg]) -> bool {
+        let ([Arg { value, .. }], Some(c)) = (args, cx.class) else { return false };
+        match value.as_path() {
+            Some(p) if p.names.len() == 1 => {
+                let name = p.names[0].as_str();
+                !self.own_name(cx, name) && self.class(c).events.contains(name)
+            }
+            _ => false,
+        }
+    }
+
+    fn call_def(
+        &mut self,
+        cx: &mut Cx<'a>,
+        def: Def,
+        name: &'a ast::Name,
+        args: &'a [Arg],
+        span: Span,
+    ) -> Option<Val> {
+        if def == Def::Native {
+            self.args_any(cx, args);
+            return Some(Val::opaque(Type::Any, span));
+        }
+        match self.item_of(def) {
+            ItemId::Func(f) => self.call_user(cx, f, name, args, span),
+            ItemId::Record(r) => self.build_record(cx, r, args, span),
+            _ => {
+                let d = Diagnostic::new(
+                    codes::NOT_CALLABLE,
+                    name.span,
+                    format!("`{}` is called and is no function", name.as_str()),
+                );
+                self.say(d);
+                None
+            }
+        }
+    }
+
+    fn unknown_function(
+        &mut self,
+        cx: &mut Cx<'a>,
+        n: &ast::Name,
+        args: &'a [Arg],
+        span: Span,
+    ) -> Option<Val> {
+        self.args_any(cx, args);
+        let name = n.as_str();
+        if cx.mode == Mode::Behavior {
+            if matches!(name, "accept" | "reject" | "request" | "query" | "near" | "inside" | "size" | "str") {
+                return Some(Val::opaque(Type::Any, span));
+            }
+            cx.undefined.push((Rc::from(name), n.span));
+            return Some(Val::opaque(Type::Any, span));
+        }
+        let own: Vec<String> = self.scopes[cx.module.0 as usize].keys().map(ToString::to_string).collect();
+        let mut d = Diagnostic::new(codes::UNKNOWN_FUNCTION, n.span, format!("unknown function `{name}`"));
+        d.help = did_you_mean(name, own.iter().map(String::as_str).chain(builtins::names()));
+        self.say(d.here("nothing of this name can be called"));
+        None
+    }
+
+    /// Checks arguments whose types nothing constrains.
+    pub(super) fn args_any(&mut self, cx: &mut Cx<'a>, args: &'a [Arg]) {
+        for a in args {
+            match &a.value.kind {
+                A::Closure { params, body } => {
+                    let depth = cx.locals.len();
+                    for p in params {
+                        let local = self.local(p.as_str(), Ty::any(), p.span);
+                        cx.locals.push(local);
+                    }
+                    self.expr(cx, body);
+                    cx.locals.truncate(depth);
+                }
+                A::Call { args, callee } if callee.as_name().is_some_and(|n| n.as_str() == "circuit_breaker") => {
+                    self.args_any(cx, args);
+                }
+                _ => {
+                    self.expr(cx, &a.value);
+                }
+            }
+            if let Some(u) = &a.unit {
+                self.unit(u);
+            }
+        }
+    }
+
+    fn call_capability(&mut self, cx: &mut Cx<'a>, args: &'a [Arg], span: Span) -> Option<Val> {
+        if cx.mode != Mode::Behavior {
+            return self.misplaced(span, "a call of a capability", "only behaviour calls capabilities");
+        }
+        self.args_any(cx, args);
+        Some(Val::opaque(Type::Any, span))
+    }
+
+    fn call_method(
+        &mut self,
+        cx: &mut Cx<'a>,
+        base: &'a ast::Expr,
+        name: &'a ast::Name,
+        args: &'a [Arg],
+        span: Span,
+    ) -> Option<Val> {
+        if let Some(n) = base.as_name()
+            && NAMESPACES.contains(&n.as_str())
+            && !self.own_name(cx, n.as_str())
+        {
+            if cx.mode != Mode::Behavior {
+                return self.misplaced(span, "this call", "only behaviour reaches memories and services");
+            }
+            self.args_any(cx, args);
+            return Some(Val::opaque(Type::Any, span));
+        }
+        let place = self.place(cx, base)?;
+        let v = match place {
+            Place::Member(ref m) if matches!(m.what, Member::Part { .. }) && cx.mode == Mode::Behavior => {
+                self.args_any(cx, args);
+                return Some(Val::opaque(Type::Any, span));
+            }
+            Place::Member(ref m) if matches!(m.what, Member::Capability) => {
+                return self.call_capability(cx, args, span);
+            }
+            Place::Member(ref m) if matches!(m.what, Member::Part { .. }) => {
+                // A table of a child.
+                let field = self.place_value_of_field(cx, base, name, span)?;
+                return match field.e.ty {
+                    Type::Table(..) => self.call_table(cx, field, args, span),
+                    _ => self.not_callable(&field, name.span),
+                };
+            }
+            place => self.place_value(cx, place, base.span)?,
+        };
+        self.args_any(cx, args);
+        let ty = match (&v.e.ty, name.as_str()) {
+            (Type::Any, _) => Type::Any,
+            (Type::List(_) | Type::Map(..) | Type::String, "len" | "size" | "count") => Type::Int,
+            (Type::List(_) | Type::Map(..) | Type::String, "is_empty" | "contains" | "has") => Type::Bool,
+            (Type::List(t), "pop" | "first" | "last" | "peek" | "min_by" | "max_by" | "get") => (**t).clone(),
+            (Type::List(_), "push" | "append" | "clear" | "remove" | "insert" | "add") => Type::Any,
+            (Type::List(t), "filter" | "sort_by" | "take" | "skip" | "reverse" | "values") => {
+                Type::List(t.clone())
+            }
+            (Type::List(_), "map") => Type::List(Box::new(Type::Any)),
+            (Type::List(_), "sum" | "any" | "all" | "fold") => Type::Any,
+            (Type::Map(k, _), "keys") => Type::List(k.clone()),
+            (Type::Map(_, t), "values") => Type::List(t.clone()),
+            (Type::Map(_, t), "get" | "remove") => (**t).clone(),
+            (Type::Map(..), "insert" | "set" | "clear") => Type::Any,
+            (Type::String, "lower" | "upper" | "trim" | "replace") => Type::String,
+            (Type::String, "starts_with" | "ends_with") => Type::Bool,
+            (Type::String, "split") => Type::List(Box::new(Type::String)),
+            (Type::Twin(_) | Type::Optional(_) | Type::Record(_), _) => Type::Any,
+            (_, "len") if !v.e.shape.is_empty() => Type::Int,
+            _ => {
+                let what = self.describe_val(&v);
+                let message = format!("{} {what} has no method `{}`", article(&what), name.as_str());
+                self.say(Diagnostic::new(codes::UNKNOWN_MEMBER, name.span, message));
+                return None;
+            }
+        };
+        Some(Val::opaque(ty, span))
+    }
+
+    fn place_value_of_field(
+        &mut self,
+        cx: &mut Cx<'a>,
+        base: &'a ast::Expr,
+        name: &ast::Name,
+        span: Span,
+    ) -> Option<Val> {
+        let place = self.place(cx, base)?;
+        let place = self.field_of(cx, place, base.span, name, span)?;
+        self.place_value(cx, place, span)
+    }
+
+    /// `Job(id: 1, weight: 2 kg)`
+    fn build_record(&mut self, cx: &mut Cx<'a>, id: RecordId, args: &'a [Arg], span: Span) -> Option<Val> {
+        let fields = self.record_fields[id.0 as usize].clone();
+        let name = self.model.records[id.0 as usize].name.clone();
+        let mut given: Vec<&str> = Vec::new();
+        let mut ok = true;
+        for (i, a) in args.iter().enumerate() {
+            let field = match &a.name {
+                Some(n) => fields.get_key_value(n.as_str()),
+                None => fields.get_index(i),
+            };
+            let Some((f, ty)) = field else {
+                let at = a.name.as_ref().map_or(a.span, |n| n.span);
+                let shown = a.name.as_ref().map_or("this".to_owned(), |n| format!("`{}`", n.as_str()));
+                let mut d =
+                    Diagnostic::new(codes::BAD_RECORD_FIELDS, at, format!("`{name}` has no field for {shown}"));
+                d.help = a.name.as_ref().and_then(|n| did_you_mean(n.as_str(), fields.keys().map(|k| &**k)));
+                self.say(d);
+                ok = false;
+                continue;
+            };
+            if given.contains(&&**f) {
+                let message = format!("the field `{f}` is given twice");
+                self.say(Diagnostic::new(codes::BAD_RECORD_FIELDS, a.span, message));
+                ok = false;
+            }
+            given.push(f);
+            ok &= self.value_for(cx, &a.value, ty, Target { name: f, span: None }).is_some();
+        }
+        let missing: Vec<String> =
+            fields.keys().filter(|k| !given.contains(&&***k)).map(|k| format!("`{k}`")).collect();
+        if ok && !missing.is_empty() {
+            let message = format!("`{name}` is built without {}", missing.join(", "));
+            self.say(Diagnostic::new(codes::BAD_RECORD_FIELDS, span, message));
+            return None;
+        }
+        ok.then(|| Val::opaque(Type::Record(id), span))
+    }
+
+    /// `curve(q)` of a table.
+    fn call_table(&mut self, cx: &mut Cx<'a>, table: Val, args: &'a [Arg], span: Span) -> Option<Val> {
+        let Type::Table(x, y) = table.e.ty.clone() else { return None };
+        let [arg] = args else {
+            let message = format!("a table takes one argument, not {}", args.len());
+            self.say(Diagnostic::new(codes::ARGUMENT_COUNT, span, message));
+            return None;
+        };
+        let v = self.expr(cx, &arg.value)?;
+        let shape = v.e.shape.clone();
+        let v = match x {
+            Some(d) => self.fits_type(v, &Ty::real(d), Target { name: "the table's argument", span: None })?,
+            None => v,
+        };
+        let kind = match table.e.kind {
+            ExprKind::Member(r) => ExprKind::CallTable(r, Box::new(v.e)),
+            _ => ExprKind::BehaviorOnly,
+        };
+        Some(Val::of(Expr { kind, ty: Type::Real(y), shape, span }))
+    }
+
+    /// `table("f.csv", x: "flow" in kg/s, y: "rise" in bar, method: linear, outside: hold)`
+    fn table(&mut self, cx: &mut Cx<'a>, args: &'a [Arg], span: Span) -> Option<Val> {
+        let mut file: Option<Rc<str>> = None;
+        let mut columns: [Option<(Rc<str>, Option<crate::units::Unit>)>; 2] = [None, None];
+        let mut method = TableMethod::Linear;
+        let mut outside = Outside::Error;
+        let mut ok = true;
+        for a in args {
+            let text = a.value.as_str().map(Rc::<str>::from);
+            let word = a.value.as_name().map(ast::Name::as_str).or(a.value.as_str()).unwrap_or("");
+            match a.name.as_ref().map(ast::Name::as_str) {
+                None if file.is_none() && text.is_some() => file = text,
+                Some("file") if text.is_some() => file = text,
+                Some(c @ ("x" | "y")) if text.is_some() => {
+                    let unit = match &a.unit {
+                        Some(u) => match self.unit(u) {
+                            Some(u) => Some(u),
+                            None => {
+                                ok = false;
+                                None
+                            }
+                        },
+                        None => None,
+                    };
+                    columns[usize::from(c == "y")] = text.map(|t| (t, unit));
+                }
+                Some("method") => match word {
+                    "linear" => method = TableMethod::Linear,
+                    "step" | "previous" => method = TableMethod::Step,
+                    "pchip" => method = TableMethod::Pchip,
+                    "cubic" | "spline" => method = TableMethod::Cubic,
+                    _ => ok &= self.bad_word(&a.value, "method", &["linear", "step", "pchip", "cubic"]),
+                },
+                Some("outside") => match word {
+                    "hold" => outside = Outside::Hold,
+                    "error" => outside = Outside::Error,
+                    "extend" => outside = Outside::Extend,
+                    "repeat" => outside = Outside::Repeat,
+                    _ => ok &= self.bad_word(&a.value, "outside", &["hold", "error", "extend", "repeat"]),
+                },
+                Some(other) if !matches!(other, "x" | "y" | "file") => {
+                    let at = a.name.as_ref().map_or(a.span, |n| n.span);
+                    let mut d = Diagnostic::new(codes::BAD_TABLE, at, format!("a table has no `{other}`"));
+                    d.help = did_you_mean(other, ["x", "y", "method", "outside"]);
+                    self.say(d);
+                    ok = false;
+                }
+                _ => {
+                    let d = Diagnostic::new(codes::BAD_TABLE, a.span, "the file and the columns of a table are texts");
+                    self.say(d.help("table(\"f.csv\", x: \"flow\" in kg/s, y: \"rise\" in bar)"));
+                    ok = false;
+                }
+            }
+        }
+        let _ = cx;
+        let [x, y] = columns;
+        let (Some(file), Some(x), Some(y)) = (file, x, y) else {
+            if ok {
+                let d = Diagnostic::new(codes::BAD_TABLE, span, "a table needs a file and the columns `x` and `y`");
+                self.say(d.help("table(\"f.csv\", x: \"flow\" in kg/s, y: \"rise\" in bar)"));
+            }
+            return None;
+        };
+        if !ok {
+            return None;
+        }
+        let dim = |u: &Option<crate::units::Unit>| u.as_ref().map_or(Dimension::ONE, |u| u.dimension.clone());
+        let show = |u: &Option<crate::units::Unit>| u.as_ref().map_or_else(Default::default, display_unit);
+        let ty = Type::Table(Some(dim(&x.1)), Some(dim(&y.1)));
+        let t = TableFile { file, x: (x.0, show(&x.1)), y: (y.0, show(&y.1)), method, outside, span };
+        Some(Val::new(ExprKind::TableFile(Rc::new(t)), ty, span))
+    }
+
+    /// Says that a word is none of the known ones; always `false`.
+    pub(super) fn bad_word(&mut self, e: &ast::Expr, what: &str, known: &[&str]) -> bool {
+        let word = e.as_name().map(ast::Name::as_str).or(e.as_str()).unwrap_or("");
+        let message = if word.is_empty() {
+            format!("`{what}` is one word")
+        } else {
+            format!("`{word}` is no `{what}`")
+        };
+        let mut d = Diagnostic::new(codes::BAD_TABLE, e.span, message);
+        d.help = did_you_mean(word, known.iter().copied())
+            .or_else(|| Some(format!("one of `{}`", known.join("`, `"))));
+        self.say(d);
+        false
+    }
+
+    /// `der(e)`
+    fn der(&mut self, cx: &mut Cx<'a>, args: &'a [Arg], span: Span) -> Option<Val> {
+        let [Arg { value, name: None, .. }] = args else {
+            let message = format!("`der` takes one argument, not {}", args.len());
+            self.say(Diagnostic::new(codes::ARGUMENT_COUNT, span, message));
+            return None;
+        };
+        let v = self.expr(cx, value)?;
+        if cx.mode == Mode::Formula {
+            let d = Diagnostic::new(codes::BAD_DERIVATIVE, span, "a derivative cannot stand in the value of a declaration");
+            self.say(d.help("write it in `equations` or in `initial equations`"));
+            return None;
+        }
+        if !matches!(v.e.ty, Type::Real(_)) && !(v.e.ty == Type::Int && v.lit != Lit::No) {
+            let what = self.describe_val(&v);
+            let message = format!("{} {what} has no derivative", article(&what));
+            self.say(Diagnostic::new(codes::BAD_DERIVATIVE, value.span, message));
+            return None;
+        }
+        let d = match v.dimension() {
+            Some(d) if !cx.units_off => Some(d.checked_div(&Dimension::TIME)?),
+            _ => None,
+        };
+        let angular = v.nature == crate::units::Nature::Angular;
+        let shape = v.e.shape.clone();
+        let mut out = Val::of(Expr { kind: ExprKind::Der(Box::new(v.e)), ty: Type::Real(d), shape, span });
+        if angular {
+            out.nature = crate::units::Nature::Angular;
+        }
+        Some(out)
+    }
+
+    /// `distance(a, b)`: the length of the difference of two positions.
+    fn distance(&mut self, cx: &mut Cx<'a>, args: &'a [Arg], span: Span) -> Option<Val> {
+        let vals: Vec<Option<Val>> = args.iter().map(|a| self.expr(cx, &a.value)).collect();
+        let mut vals: Vec<Val> = vals.into_iter().collect::<Option<_>>()?;
+        let (b, a) = (vals.pop()?, vals.pop()?);
+        if a.is_any() || b.is_any() {
+            let ty = if a.is_any() { b.e.ty } else { a.e.ty };
+            return Some(Val::opaque(ty, span));
+        }
+        let (a, b) = self.unify_numbers("distance", a, b, span)?;
+        self.broadcast(&a, &b, "distance", span)?;
+        Some(Val::opaque(a.e.ty, span))
+    }
+
+    /// `sum(xs)`, `sum(f(i) for i in …)`, `max(xs)`
+    fn reduce(&mut self, cx: &mut Cx<'a>, r: Reduction, arg: &'a Arg, span: Span) -> Option<Val> {
+        if let A::Generator(g) = &arg.value.kind {
+            return self.reduce_over(cx, r, g, span);
+        }
+        let v = self.expr(cx, &arg.value)?;
+        if v.is_any() || matches!(v.e.ty, Type::List(_)) {
+            return Some(Val::opaque(Type::Any, span));
+        }
+        if v.e.shape.is_empty() {
+            let what = self.describe_val(&v);
+            let d = Diagnostic::new(codes::NOT_AN_ARRAY, arg.span, "a reduction needs an array");
+            self.say(d.here(format!("this is {} {what}", article(&what))));
+            return None;
+        }
+        let e = v.e.clone();
+        let mut out = self.reduced(r, &v, Vec::new(), span)?;
+        out.e.kind = ExprKind::Reduce(r, Box::new(e));
+        Some(out)
+    }
+
+    /// The type of a reduction over values like `v`; the expression is the caller's.
+    pub(super) fn reduced(&mut self, r: Reduction, v: &Val, shape: Vec<Extent>, span: Span) -> Option<Val> {
+        let truth = matches!(r, Reduction::All | Reduction::Any | Reduction::Count);
+        let fine = if truth { v.e.ty == Type::Bool } else { is_number(&v.e.ty) } || v.is_any();
+        if !fine {
+            let what = self.describe_val(v);
+            let wants = if truth { "truth values" } else { "numbers" };
+            let d = Diagnostic::new(codes::BAD_OPERANDS, v.span(), format!("this reduction needs {wants}"));
+            self.say(d.here(format!("this is {} {what}", article(&what))));
+            return None;
+        }
+        let ty = match r {
+            Reduction::All | Reduction::Any => Type::Bool,
+            Reduction::Count => Type::Int,
+            Reduction::Mean if v.e.ty == Type::Int => Type::Real(Some(Dimension::ONE)),
+            Reduction::Product if !v.dimension().is_none_or(Dimension::is_one) => {
+                let what = self.describe_val(v);
+                let message = format!("the product of {what}s has a unit that depends on their number");
+                let d = Diagnostic::new(codes::NOT_DIMENSIONLESS, v.span(), message);
+                self.say(d.help("divide by a reference first"));
+                return None;
+            }
+            _ => v.e.ty.clone(),
+        };
+        let temp = if r == Reduction::Sum && v.temp == Temp::Point { Temp::Plain } else { v.temp };
+        let e = Expr { kind: ExprKind::BehaviorOnly, ty, shape, span };
+        let keep = matches!(r, Reduction::Sum | Reduction::Mean | Reduction::Min | Reduction::Max);
+        let mut out = Val::of(e);
+        if keep {
+            (out.temp, out.nature, out.quantity) = (temp, v.nature, v.quantity.clone());
+            out.unit = v.unit.clone();
+        }
+        Some(out)
+    }
+
+    /// `f(e over run)`
+    fn aggregate(&mut self, cx: &mut Cx<'a>, name: &str, args: &'a [Arg], span: Span) -> Option<Val> {
+        if cx.mode != Mode::Constraint {
+            return self.misplaced(span, "an aggregate over a run", "it stands in `constraints`");
+        }
+        let [first, rest @ ..] = args else { return None };
+        let A::Over { expr, window } = &first.value.kind else {
+            return self.misplaced(span, "this aggregate", "it takes `e over run`");
+        };
+        for a in rest {
+            self.expr(cx, &a.value);
+        }
+        if let Some(w) = window {
+            self.window(cx, &w.0, &w.1);
+        }
+        let v = self.expr(cx, expr)?;
+        let number = is_number(&v.e.ty);
+        let truth = v.e.ty == Type::Bool;
+        let one = Type::Real(Some(Dimension::ONE));
+        let ty = match name {
+            "mean" | "min" | "max" | "sd" | "first" | "last" | "quantile" if number => v.e.ty.clone(),
+            "first" | "last" => v.e.ty.clone(),
+            "integral" if number => {
+                Type::Real(v.dimension().and_then(|d| d.checked_mul(&Dimension::TIME)))
+            }
+            "integral" if truth => Type::Real(Some(Dimension::TIME)),
+            "count" if truth => Type::Int,
+            "fraction" | "mean" if truth => one,
+            "first_time" if truth => Type::Real(Some(Dimension::TIME)),
+            "mean" | "min" | "max" | "sd" | "quantile" | "integral" | "count" | "fraction" | "first_time" => {
+                let what = self.describe_val(&v);
+                let wants = if matches!(name, "count" | "fraction" | "first_time") { "a truth value" } else { "a number" };
+                let d = Diagnostic::new(codes::BAD_OPERANDS, expr.span, format!("`{name}` over a run needs {wants}"));
+                self.say(d.here(format!("this is {} {what}", article(&what))));
+                return None;
+            }
+            _ => {
+                const KNOWN: [&str; 11] = [
+                    "mean", "min", "max", "sd", "integral", "count", "fraction", "first", "last", "quantile",
+                    "first_time",
+                ];
+                let mut d = Diagnostic::new(codes::UNKNOWN_FUNCTION, span, format!("`{name}` is no aggregate over a run"));
+                d.help = did_you_mean(name, KNOWN);
+                self.say(d);
+                return None;
+            }
+        };
+        let temp = match (name, v.temp) {
+            ("mean" | "min" | "max" | "first" | "last" | "quantile", t) => t,
+            ("sd", Temp::Point) => Temp::Difference,
+            _ => Temp::Plain,
+        };
+        let shape = v.e.shape.clone();
+        Some(Val { temp, ..Val::opaque(ty, span).shaped(shape) })
+    }
+
+    fn builtin(&mut self, cx: &mut Cx<'a>, f: &'static Entry, args: &'a [Arg], span: Span) -> Option<Val> {
+        let exact = cx.exact;
+        cx.exact |= f.builtin == Builtin::NoEvent;
+        let vals = self.builtin_args(cx, f, args, span);
+        cx.exact = exact;
+        let vals = vals?;
+        if vals.iter().any(Val::is_any) {
+            let ty = vals.iter().find(|v| !v.is_any()).map_or(Type::Any, |v| v.e.ty.clone());
+            return Some(Val::opaque(if f.rule == Rule::AllSame { ty } else { Type::Any }, span));
+        }
+        self.apply_rule(cx, f, vals, args, span)
+    }
+
+    /// The arguments in the order of the definition.
+    fn builtin_args(
+        &mut self,
+        cx: &mut Cx<'a>,
+        f: &'static Entry,
+        args: &'a [Arg],
+        span: Span,
+    ) -> Option<Vec<Val>> {
+        let (lo, hi) = f.arity;
+        if args.len() < lo || args.len() > hi {
+            let want = if lo == hi { lo.to_string() } else { format!("{lo} to {hi}") };
+            let message = format!("`{}` takes {want} argument{}, not {}", f.name, if want == "1" { "" } else { "s" }, args.len());
+            let d = Diagnostic::new(codes::ARGUMENT_COUNT, span, message);
+            self.say(d.help(format!("`{}({})`", f.name, f.args.join(", "))));
+            return None;
+        }
+        let mut slots: Vec<Option<Val>> = vec![None; args.len()];
+        let mut ok = true;
+        for (i, a) in args.iter().enumerate() {
+            let at = match &a.name {
+                None => i,
+                Some(n) => match f.args.iter().position(|p| *p == n.as_str()) {
+                    Some(p) if p < slots.len() => p,
+                    _ => {
+                        let message = format!("`{}` has no argument `{}`", f.name, n.as_str());
+                        let mut d = Diagnostic::new(codes::UNKNOWN_ARGUMENT, n.span, message);
+                        d.help = did_you_mean(n.as_str(), f.args.iter().copied());
+                        self.say(d);
+                        ok = false;
+                        continue;
+                    }
+                },
+            };
+            let v = self.expr(cx, &a.value);
+            ok &= v.is_some();
+            if slots[at].is_some() {
+                let message = format!("this argument of `{}` is given twice", f.name);
+                self.say(Diagnostic::new(codes::UNKNOWN_ARGUMENT, a.span, message));
+                ok = false;
+            }
+            slots[at] = v;
+        }
+        if !ok {
+            return None;
+        }
+        slots.into_iter().collect()
+    }
+
+    fn pure(&mut self, f: &Entry, v: &Val) -> Option<()> {
+        if !is_number(&v.e.ty) {
+            return self.wants_number(f, v);
+        }
+        match v.dimension() {
+            Some(d) if !d.is_one() => {
+                let what = self.describe_val(v);
+                let message = format!("`{}` of {} {what}", f.name, article(&what));
+                let d = Diagnostic::new(codes::NOT_DIMENSIONLESS, v.span(), message)
+                    .here("a plain number is needed here")
+                    .help("divide by a reference of the same unit");
+                self.say(d);
+                None
+            }
+            _ => Some(()),
+        }
+    }
+
+    fn wants_number(&mut self, f: &Entry, v: &Val) -> Option<()> {
+        let what = self.describe_val(v);
+        let d = Diagnostic::new(codes::BAD_OPERANDS, v.span(), format!("`{}` needs a number", f.name));
+        self.say(d.here(format!("this is {} {what}", article(&what))));
+        None
+    }
+
+    fn rank(&mut self, f: &Entry, v: &Val, want: usize) -> Option<()> {
+        if v.e.shape.len() == want {
+            return Some(());
+        }
+        let (have, kind) = (show_shape(&v.e.shape), if want == 1 { "a vector" } else { "a matrix" });
+        let have = if v.e.shape.is_empty() { "a scalar".to_owned() } else { format!("of shape {have}") };
+        let message = format!("`{}` needs {kind}", f.name);
+        self.say(Diagnostic::new(codes::SHAPE_MISMATCH, v.span(), message).here(format!("this is {have}")));
+        None
+    }
+
+    fn square(&mut self, f: &Entry, v: &Val) -> Option<()> {
+        self.rank(f, v, 2)?;
+        if may_equal(&v.e.shape[0], &v.e.shape[1]) {
+            return Some(());
+        }
+        let message = format!("`{}` needs a square matrix", f.name);
+        let d = Diagnostic::new(codes::SHAPE_MISMATCH, v.span(), message);
+        let shape = show_shape(&v.e.shape);
+        self.say(d.here(format!("this is of shape {shape}")));
+        None
+    }
+
+    /// Puts arguments together by the function's rule.
+    #[expect(clippy::too_many_lines, reason = "one arm a rule")]
+    fn apply_rule(
+        &mut self,
+        cx: &mut Cx<'a>,
+        f: &'static Entry,
+        mut vals: Vec<Val>,
+        args: &'a [Arg],
+        span: Span,
+    ) -> Option<Val> {
+        let one = Type::Real(Some(Dimension::ONE));
+        let done = |vals: Vec<Val>, ty: Type, shape: Vec<Extent>| {
+            let has_pi = vals.iter().any(|v| v.has_pi);
+            let kind = ExprKind::Call(f.builtin, vals.into_iter().map(|v| v.e).collect());
+            let mut v = Val::of(Expr { kind, ty, shape, span });
+            v.has_pi = has_pi;
+            v
+        };
+        let off = cx.units_off;
+        match f.rule {
+            Rule::Pure => {
+                self.pure(f, &vals[0])?;
+                let shape = vals[0].e.shape.clone();
+                let ty = if let Type::Complex(_) = vals[0].e.ty { vals[0].e.ty.clone() } else { one };
+                let mut v = done(vals, ty, shape);
+                if matches!(f.builtin, Builtin::Asin | Builtin::Acos | Builtin::Atan) {
+                    v.nature = crate::units::Nature::Angular;
+                }
+                Some(v)
+            }
+            Rule::Root(n) => {
+                let v = &vals[0];
+                if !is_number(&v.e.ty) {
+                    self.wants_number(f, v)?;
+                }
+                let d = match v.dimension() {
+                    Some(d) => match d.root(n) {
+                        Some(d) => Some(d),
+                        None => return None,
+                    },
+                    None => None,
+                };
+                let shape = v.e.shape.clone();
+                Some(done(vals, Type::Real(d), shape))
+            }
+            Rule::Same | Rule::Identical => {
+                let v = vals[0].clone();
+                if f.rule == Rule::Same && !is_number(&v.e.ty) {
+                    self.wants_number(f, &v)?;
+                }
+                let mut out = done(vals, v.e.ty.clone(), v.e.shape.clone());
+                out.temp = if f.rule == Rule::Same && v.temp == Temp::Point { Temp::Plain } else { v.temp };
+                (out.nature, out.quantity) = (v.nature, v.quantity);
+                Some(out)
+            }
+            Rule::AllSame => {
+                for v in &vals {
+                    if !is_number(&v.e.ty) {
+                        self.wants_number(f, v)?;
+                    }
+                }
+                let mut acc = vals.remove(0);
+                let mut out: Vec<Val> = Vec::new();
+                for v in vals {
+                    let (a, b) = self.unify_numbers(&format!("arguments of `{}`", f.name), acc, v, span)?;
+                    // Every earlier literal zero takes the dimension found now.
+                    for o in &mut out {
+                        if o.lit == Lit::Zero {
+                            o.e.ty = b.e.ty.clone();
+                        }
+                    }
+                    let shape = self.broadcast(&a, &b, f.name, span)?;
+                    let temp = join_temp(a.temp, b.temp);
+                    let mut b = b;
+                    b.e.shape = if b.e.shape.is_empty() { b.e.shape } else { shape };
+                    b.temp = temp;
+                    out.push(a);
+                    acc = b;
+                }
+                out.push(acc);
+                let ty = out.iter().fold(out[0].e.ty.clone(), |t, v| super::ops::wider(&t, &v.e.ty));
+                let shape = out.iter().map(|v| &v.e.shape).max_by_key(|s| s.len()).cloned().unwrap_or_default();
+                let temp = out.last().map_or(Temp::Plain, |v| v.temp);
+                let nature = out[0].nature;
+                let nature = if out.iter().all(|v| v.nature == nature || v.lit == Lit::Zero) { nature } else { crate::units::Nature::Plain };
+                let temp = if f.builtin == Builtin::Hypot && temp == Temp::Point { Temp::Plain } else { temp };
+                let mut v = done(out, ty, shape);
+                (v.temp, v.nature) = (temp, nature);
+                Some(v)
+            }
+            Rule::Quotient => {
+                let (b, a) = (vals.pop()?, vals.pop()?);
+                for v in [&a, &b] {
+                    if !is_number(&v.e.ty) {
+                        self.wants_number(f, v)?;
+                    }
+                }
+                let (a, b) = self.unify_numbers(&format!("arguments of `{}`", f.name), a, b, span)?;
+                let shape = self.broadcast(&a, &b, f.name, span)?;
+                let mut v = done(vec![a, b], one, shape);
+                v.nature = crate::units::Nature::Angular;
+                Some(v)
+            }
+            Rule::Sign => {
+                if !is_number(&vals[0].e.ty) {
+                    self.wants_number(f, &vals[0])?;
+                }
+                let shape = vals[0].e.shape.clone();
+                let ty = if vals[0].e.ty == Type::Int { Type::Int } else { one };
+                Some(done(vals, ty, shape))
+            }
+            Rule::Whole => {
+                self.pure(f, &vals[0])?;
+                let shape = vals[0].e.shape.clone();
+                Some(done(vals, Type::Int, shape))
+            }
+            Rule::IntDiv => {
+                for v in &vals {
+                    if v.e.ty != Type::Int && !(off && is_number(&v.e.ty)) {
+                        let what = self.describe_val(v);
+                        let d = Diagnostic::new(codes::BAD_OPERANDS, v.span(), "`div` divides whole numbers");
+                        self.say(d.here(format!("this is {} {what}", article(&what))).help("`/` divides real numbers"));
+                        return None;
+                    }
+                }
+                let shape = self.broadcast(&vals[0].clone(), &vals[1].clone(), f.name, span)?;
+                Some(done(vals, Type::Int, shape))
+            }
+            Rule::Power => {
+                let (b, a) = (vals.pop()?, vals.pop()?);
+                if !is_number(&a.e.ty) || !is_number(&b.e.ty) {
+                    self.bad_operands("pow", &a, &b, span);
+                    return None;
+                }
+                let right = args.iter().find(|x| x.name.as_ref().is_some_and(|n| n.as_str() == "exponent"));
+                let right = right.or(args.get(1)).map(|a| &a.value);
+                self.power(cx, a, b, right, span)
+            }
+            Rule::BoolBool => {
+                for v in &vals {
+                    if v.e.ty != Type::Bool {
+                        let what = self.describe_val(v);
+                        let d = Diagnostic::new(codes::BAD_OPERANDS, v.span(), "`xor` needs truth values");
+                        self.say(d.here(format!("this is {} {what}", article(&what))));
+                        return None;
+                    }
+                }
+                let shape = self.broadcast(&vals[0].clone(), &vals[1].clone(), f.name, span)?;
+                Some(done(vals, Type::Bool, shape))
+            }
+            Rule::Test => {
+                let shape = vals[0].e.shape.clone();
+                Some(done(vals, Type::Bool, shape))
+            }
+            Rule::Dot | Rule::Cross => {
+                let want = 1;
+                self.rank(f, &vals[0].clone(), want)?;
+                self.rank(f, &vals[1].clone(), want)?;
+                let shape = self.broadcast(&vals[0].clone(), &vals[1].clone(), f.name, span)?;
+                if f.rule == Rule::Cross && !may_equal(&shape[0], &Extent::Const(3)) {
+                    let d = Diagnostic::new(codes::SHAPE_MISMATCH, span, "`cross` needs vectors of length 3");
+                    self.say(d);
+                    return None;
+                }
+                let d = match (vals[0].dimension(), vals[1].dimension()) {
+                    (Some(a), Some(b)) => a.checked_mul(b),
+                    _ => None,
+                };
+                let shape = if f.rule == Rule::Dot { Vec::new() } else { shape };
+                Some(done(vals, Type::Real(d), shape))
+            }
+            Rule::Norm => {
+                if !is_number(&vals[0].e.ty) {
+                    self.wants_number(f, &vals[0])?;
+                }
+                if vals[0].e.shape.is_empty() {
+                    self.rank(f, &vals[0].clone(), 1)?;
+                }
+                let d = vals[0].dimension().cloned();
+                Some(done(vals, Type::Real(d), Vec::new()))
+            }
+            Rule::Transpose => {
+                self.rank(f, &vals[0].clone(), 2)?;
+                let mut shape = vals[0].e.shape.clone();
+                shape.reverse();
+                let ty = vals[0].e.ty.clone();
+                Some(done(vals, ty, shape))
+            }
+            Rule::Inverse => {
+                self.square(f, &vals[0].clone())?;
+                let d = vals[0].dimension().map(Dimension::recip);
+                let shape = vals[0].e.shape.clone();
+                Some(done(vals, Type::Real(d), shape))
+            }
+            Rule::Solve => {
+                self.square(f, &vals[0].clone())?;
+                let (a, b) = (&vals[0], &vals[1]);
+                if b.e.shape.is_empty() || !may_equal(&a.e.shape[0], &b.e.shape[0]) {
+                    let (x, y) = (show_shape(&a.e.shape), show_shape(&b.e.shape));
+                    let message = format!("`solve` of a matrix {x} and a right side {y}");
+                    self.say(Diagnostic::new(codes::SHAPE_MISMATCH, span, message));
+                    return None;
+                }
+                let d = match (a.dimension(), b.dimension()) {
+                    (Some(a), Some(b)) => b.checked_div(a),
+                    _ => None,
+                };
+                let shape = b.e.shape.clone();
+                Some(done(vals, Type::Real(d), shape))
+            }
+            Rule::Det => {
+                self.square(f, &vals[0].clone())?;
+                let n = match vals[0].e.shape[0] {
+                    Extent::Const(n) => Some(n),
+                    _ => None,
+                };
+                let d = match (vals[0].dimension(), n) {
+                    (Some(d), _) if d.is_one() => Some(Dimension::ONE),
+                    (Some(d), Some(n)) => Ratio::int(i64::from(n)).and_then(|n| d.pow(n)),
+                    (Some(_), None) => {
+                        let message = "the unit of this determinant depends on the size of the matrix";
+                        self.say(Diagnostic::new(codes::NOT_DIMENSIONLESS, span, message));
+                        return None;
+                    }
+                    (None, _) => None,
+                };
+                Some(done(vals, Type::Real(d), Vec::new()))
+            }
+            Rule::Identity | Rule::Filled => {
+                let mut shape = Vec::new();
+                for v in &vals {
+                    if v.e.ty != Type::Int || !v.e.shape.is_empty() {
+                        let message = format!("`{}` takes whole numbers", f.name);
+                        self.say(Diagnostic::new(codes::BAD_SIZE, v.span(), message));
+                        return None;
+                    }
+                    shape.push(match const_int(&v.e) {
+                        Some(n) => match u32::try_from(n) {
+                            Ok(n) if u64::from(n) <= super::ty::MAX_ELEMENTS => Extent::Const(n),
+                            _ => {
+                                let message = format!("{n} is no size of an array");
+                                self.say(Diagnostic::new(codes::BAD_SIZE, v.span(), message));
+                                return None;
+                            }
+                        },
+                        None => Extent::Formula(Box::new(v.e.clone())),
+                    });
+                }
+                if f.rule == Rule::Identity {
+                    shape.push(shape[0].clone());
+                }
+                let mut v = done(vals, one, shape);
+                // Zeros fit every dimension, as the literal does.
+                if f.builtin == Builtin::Zeros {
+                    v.lit = Lit::Zero;
+                    v.e.ty = Type::Real(None);
+                }
+                Some(v)
+            }
+            Rule::Diag => {
+                self.rank(f, &vals[0].clone(), 1)?;
+                let n = vals[0].e.shape[0].clone();
+                let ty = vals[0].e.ty.clone();
+                Some(done(vals, ty, vec![n.clone(), n]))
+            }
+            Rule::Concat => {
+                let mut total = Some(0u32);
+                let mut acc: Option<Val> = None;
+                let mut out = Vec::new();
+                for v in vals {
+                    let len = match v.e.shape.as_slice() {
+                        [] => Some(1),
+                        [Extent::Const(n)] => Some(*n),
+                        [_] => None,
+                        _ => {
+                            self.rank(f, &v, 1)?;
+                            None
+                        }
+                    };
+                    total = total.zip(len).and_then(|(a, b)| a.checked_add(b));
+                    let v = match acc.take() {
+                        None => v,
+                        Some(a) => {
+                            let (a, b) = self.unify_numbers("parts of one array", a, v, span)?;
+                            out.push(a);
+                            b
+                        }
+                    };
+                    acc = Some(v);
+                }
+                out.extend(acc);
+                let ty = out.first().map_or(one, |v| v.e.ty.clone());
+                Some(done(out, ty, vec![total.map_or(Extent::Inferred, Extent::Const)]))
+            }
+            Rule::Len => {
+                if vals[0].e.shape.is_empty() && !matches!(vals[0].e.ty, Type::List(_) | Type::Map(..) | Type::String) {
+                    let d = Diagnostic::new(codes::NOT_AN_ARRAY, vals[0].span(), "`len` needs an array");
+                    self.say(d);
+                    return None;
+                }
+                if let Some(Extent::Const(n)) = vals[0].e.shape.first() {
+                    return Some(Val::new(ExprKind::Int(i64::from(*n)), Type::Int, span));
+                }
+                Some(done(vals, Type::Int, Vec::new()))
+            }
+            Rule::Delayed => {
+                let tau = vals.pop()?;
+                let ty = Ty::real(Dimension::TIME);
+                let tau = self.fits(tau, &ty, Target { name: "the time", span: None })?;
+                let v = vals[0].clone();
+                let mut out = done(vec![v.clone(), tau], v.e.ty.clone(), v.e.shape.clone());
+                (out.temp, out.nature, out.quantity) = (v.temp, v.nature, v.quantity);
+                Some(out)
+            }
+            Rule::Interpolate => {
+                let (x, ys, xs) = (vals.pop()?, vals.pop()?, vals.pop()?);
+                self.rank(f, &xs, 1)?;
+                self.rank(f, &ys, 1)?;
+                self.broadcast(&xs, &ys, f.name, span)?;
+                let (xs, x) = self.unify_numbers("the argument and the points of `interpolate`", xs, x, span)?;
+                let (ty, shape, temp) = (ys.e.ty.clone(), x.e.shape.clone(), ys.temp);
+                let ty = if ty == Type::Int { one } else { ty };
+                let mut v = done(vec![xs, ys, x], ty, shape);
+                v.temp = temp;
+                Some(v)
+            }
+            Rule::Integral => {
+                let d = match vals[0].dimension() {
+                    Some(d) if !off => d.checked_mul(&Dimension::TIME),
+                    _ => None,
+                };
+                let shape = vals[0].e.shape.clone();
+                Some(done(vals, Type::Real(d), shape))
+            }
+            Rule::Noise => {
+                let d = if off { None } else { Dimension::TIME.pow(Ratio::new(-1, 2)?) };
+                Some(done(vals, Type::Real(d), Vec::new()))
+            }
+            Rule::Inflow => {
+                let v = vals[0].clone();
+                let mut out = done(vals, v.e.ty.clone(), v.e.shape.clone());
+                (out.temp, out.nature, out.quantity) = (v.temp, v.nature, v.quantity);
+                Some(out)
+            }
+            Rule::HourOfDay => Some(done(vals, Type::Real((!off).then_some(Dimension::TIME)), Vec::new())),
+            Rule::Weekday => Some(done(vals, Type::Int, Vec::new())),
+            Rule::Now => Some(Val::opaque(Type::Timestamp, span)),
+            Rule::ToReal => {
+                if vals[0].e.ty == Type::Bool {
+                    let shape = vals[0].e.shape.clone();
+                    return Some(done(vals, one, shape));
+                }
+                self.pure(f, &vals[0].clone())?;
+                let shape = vals[0].e.shape.clone();
+                Some(done(vals, one, shape))
+            }
+            Rule::ToInt => {
+                if vals[0].e.ty != Type::Bool {
+                    self.pure(f, &vals[0].clone())?;
+                }
+                let shape = vals[0].e.shape.clone();
+                Some(done(vals, Type::Int, shape))
+            }
+            Rule::Part => {
+                let d = vals[0].dimension().cloned();
+                let shape = vals[0].e.shape.clone();
+                Some(done(vals, Type::Real(d), shape))
+            }
+        }
+    }
+}

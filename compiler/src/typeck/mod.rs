@@ -1,0 +1,219 @@
+//! Trees to the checked model: names resolved, every expression with a type, a shape and a
+//! dimension, every number in coherent SI.
+//!
+//! In: the modules of a compilation. Out: a [`hir::Model`] and diagnostics; the model is complete
+//! only where no error was pushed. All errors of all files are found in one pass: what could not be
+//! checked has no value (`None`), and nothing is said twice about it.
+//!
+//! Never: no instantiation (sizes may stay formulas), no solving, no I/O.
+
+mod assign;
+mod behavior;
+mod body;
+mod builtins;
+mod call;
+mod class;
+mod connect;
+mod constant;
+mod constraint;
+mod equation;
+mod expr;
+mod finish;
+mod func;
+mod items;
+mod machine;
+mod ops;
+mod overrides;
+mod place;
+mod scenario;
+mod stmt;
+mod ty;
+mod words;
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use indexmap::IndexMap;
+
+use crate::ast;
+use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::hir::{self, ClassId, LocalId, Name};
+use crate::resolve::{self, Loader, ModuleId, Modules, Scope};
+use crate::source::{FileId, SourceMap, Span};
+use crate::units::Units;
+
+use class::ClassItem;
+use func::FuncItem;
+use items::TypeItem;
+use ty::Ty;
+
+/// A checked compilation.
+#[derive(Debug)]
+pub struct Checked {
+    /// The model; complete only where there are no errors.
+    pub model: hir::Model,
+    /// The units of the model, its own included, for messages of later stages.
+    pub units: Units,
+}
+
+/// Parses the root file and what it uses, and checks all of it.
+pub fn check(root: FileId, map: &mut SourceMap, loader: &dyn Loader, diags: &mut Diagnostics) -> Checked {
+    let modules = resolve::load(root, map, loader, diags);
+    lower(&modules, diags)
+}
+
+/// Checks parsed modules.
+pub fn lower(modules: &Modules, diags: &mut Diagnostics) -> Checked {
+    let scopes = resolve::scopes(modules, diags);
+    let mut c = Checker {
+        modules,
+        scopes,
+        diags,
+        units: Units::new(),
+        said: BTreeSet::new(),
+        item_ids: Vec::new(),
+        dimensions: IndexMap::new(),
+        types: Vec::new(),
+        classes: Vec::new(),
+        funcs: Vec::new(),
+        record_fields: Vec::new(),
+        connector_fields: Vec::new(),
+        part_names: BTreeSet::new(),
+        model: hir::Model::default(),
+    };
+    c.declare_items();
+    c.declare_classes();
+    c.check_classes();
+    c.check_functions();
+    c.check_scenarios();
+    c.finish()
+}
+
+/// What an item of a module became.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ItemId {
+    Type(u32),
+    Enum(hir::EnumId),
+    Record(hir::RecordId),
+    Connector(hir::ConnectorId),
+    Dimension,
+    Func(u32),
+    Class(ClassId),
+    Other,
+}
+
+struct Checker<'a, 'd> {
+    modules: &'a Modules,
+    scopes: Vec<Scope>,
+    diags: &'d mut Diagnostics,
+    units: Units,
+    /// What was said already: one message a place and code.
+    said: BTreeSet<(Code, Span)>,
+    /// By module and item.
+    item_ids: Vec<Vec<ItemId>>,
+    dimensions: IndexMap<ast::Text, Option<twinml_model::dimension::Dimension>>,
+    types: Vec<TypeItem<'a>>,
+    classes: Vec<ClassItem<'a>>,
+    funcs: Vec<FuncItem<'a>>,
+    /// Field types by [`hir::RecordId`].
+    record_fields: Vec<IndexMap<Name, Ty<'a>>>,
+    /// Field types by [`hir::ConnectorId`].
+    connector_fields: Vec<IndexMap<Name, Ty<'a>>>,
+    /// Names of all parts of all twins: message addresses search outward.
+    part_names: BTreeSet<Rc<str>>,
+    model: hir::Model,
+}
+
+/// What an expression may see and use.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Mode {
+    /// Values of declarations, sizes, overrides, distributions.
+    Formula,
+    /// Equations and definitions of outputs.
+    Equation,
+    /// Requirements, and formulas of scenarios: any member of a child may be read.
+    Constraint,
+    /// Handlers, machines and functions called from them.
+    Behavior,
+    /// Functions.
+    Function,
+}
+
+/// A local name.
+#[derive(Clone, Debug)]
+struct Local<'a> {
+    name: Rc<str>,
+    id: LocalId,
+    ty: Ty<'a>,
+    /// Stands for another expression (`r` in `f(r) for r in rules`).
+    alias: Option<Box<ty::Val>>,
+    span: Span,
+    /// Assigned by a statement: must be read somewhere.
+    assigned: bool,
+    read: bool,
+}
+
+/// Where an expression stands.
+struct Cx<'a> {
+    module: ModuleId,
+    class: Option<ClassId>,
+    mode: Mode,
+    units_off: bool,
+    locals: Vec<Local<'a>>,
+    /// What `self` is in a `where` condition.
+    self_ty: Option<Ty<'a>>,
+    /// Nesting of the expression being checked.
+    depth: u32,
+    /// Inside `noevent(…)`: comparisons make no events, and `==` of reals may stand.
+    exact: bool,
+    /// The declared name that stands for `self` in a `where` condition.
+    self_name: Option<Rc<str>>,
+    /// Arguments of the event being handled and the result type, for statements.
+    result: Option<func::Result_<'a>>,
+    /// Calls of functions that are not defined: name and place.
+    undefined: Vec<(Rc<str>, Span)>,
+}
+
+impl<'a> Cx<'a> {
+    fn new(module: ModuleId, class: Option<ClassId>, mode: Mode) -> Cx<'a> {
+        Cx {
+            module,
+            class,
+            mode,
+            units_off: false,
+            locals: Vec::new(),
+            self_ty: None,
+            depth: 0,
+            exact: false,
+            self_name: None,
+            result: None,
+            undefined: Vec::new(),
+        }
+    }
+}
+
+impl<'a> Checker<'a, '_> {
+    /// Adds a message, once per code and place.
+    fn say(&mut self, d: Diagnostic) {
+        if self.said.insert((d.code, d.primary.span)) {
+            self.diags.push(d);
+        }
+    }
+
+    fn local(&mut self, name: &str, ty: Ty<'a>, span: Span) -> Local<'a> {
+        let id = LocalId(self.model.locals.len() as u32);
+        let name: Rc<str> = Rc::from(name);
+        self.model.locals.push(name.clone());
+        Local { name, id, ty, alias: None, span, assigned: false, read: false }
+    }
+
+    fn class(&self, id: ClassId) -> &ClassItem<'a> {
+        // Ids are made by `declare_items`, one for each entry.
+        &self.classes[id.0 as usize]
+    }
+
+    fn class_mut(&mut self, id: ClassId) -> &mut ClassItem<'a> {
+        // As above.
+        &mut self.classes[id.0 as usize]
+    }
+}

@@ -1,0 +1,760 @@
+//! Paths: `h`, `tanks[i].pump.q[0]`, `Valve.open`, `mode.filling`, `x.start`.
+
+use std::rc::Rc;
+
+use twinml_model::dimension::Dimension;
+
+use super::class::{Member, section_word};
+use super::ty::{Ty, Val, const_int, show_shape};
+use super::{Checker, Cx, ItemId, Mode};
+use crate::ast::{self, ExprKind as A};
+use crate::diag::{Diagnostic, codes, did_you_mean};
+use crate::hir::{
+    ClassId, ConnectorId, EnumId, Expr, ExprKind, Extent, Name, Ref, Section, Step, Subscript, Type,
+};
+use crate::source::Span;
+
+/// What a path leads to.
+#[derive(Clone, Debug)]
+pub(super) enum Place<'a> {
+    /// A member, maybe of a child.
+    Member(MemberPlace<'a>),
+    /// Something computed.
+    Value(Val),
+    /// An enumeration, before its value is named.
+    Enum(EnumId),
+    /// Something that has no value: a twin's or record's name, a name space of the run time.
+    Name(ItemId),
+}
+
+/// A path to a member with what is known of it.
+#[derive(Clone, Debug)]
+pub(super) struct MemberPlace<'a> {
+    pub(super) r: Ref,
+    pub(super) what: Member<'a>,
+    /// The axes that remain: those of all steps, less the indexed ones.
+    pub(super) axes: Vec<Extent>,
+    /// How many of them, at the end, are the last step's own.
+    pub(super) own: usize,
+    /// Whether a child's member (not one's own) is reached.
+    pub(super) foreign: bool,
+    /// The class whose member it is; none for members of ports.
+    pub(super) owner: Option<ClassId>,
+    /// The class that the path starts in.
+    pub(super) root: ClassId,
+}
+
+/// Name spaces of built-in calls of behaviour: `memory.store(…)`.
+pub(super) const NAMESPACES: &[&str] = &[
+    "memory",
+    "http",
+    "database",
+    "file",
+    "llm",
+    "embedding",
+    "similarity",
+    "classification",
+];
+
+impl<'a> Checker<'a, '_> {
+    /// The value of a path.
+    #[inline(never)]
+    pub(super) fn path_value(&mut self, cx: &mut Cx<'a>, e: &'a ast::Expr) -> Option<Val> {
+        let place = self.place(cx, e)?;
+        self.place_value(cx, place, e.span)
+    }
+
+    pub(super) fn place_value(&mut self, cx: &mut Cx<'a>, place: Place<'a>, span: Span) -> Option<Val> {
+        match place {
+            Place::Value(v) => Some(v),
+            Place::Member(m) => self.member_value(cx, m, span),
+            Place::Enum(id) => {
+                let e = &self.model.enums[id.0 as usize];
+                let first = e.values.first().cloned().unwrap_or_else(|| Rc::from("…"));
+                let message = format!("`{}` is an enumeration, not a value of it", e.name);
+                let help = format!("name one: `{}.{first}`", e.name);
+                self.say(Diagnostic::new(codes::WRONG_KIND_OF_NAME, span, message).help(help));
+                None
+            }
+            Place::Name(_) => {
+                self.say(Diagnostic::new(codes::WRONG_KIND_OF_NAME, span, "this name has no value"));
+                None
+            }
+        }
+    }
+
+    fn member_value(&mut self, cx: &mut Cx<'a>, m: MemberPlace<'a>, span: Span) -> Option<Val> {
+        let last = m.r.steps.last()?.name.clone();
+        match m.what {
+            Member::Var { ty, .. } => {
+                let ty = ty.shaped(m.axes);
+                Some(Val::typed(ExprKind::Member(m.r), &ty, span))
+            }
+            Member::Memory(ty) => Some(Val::opaque(ty.base, span)),
+            Member::Part { class, .. } if cx.mode == Mode::Behavior => {
+                Some(Val::opaque(Type::Twin(class), span).shaped(m.axes))
+            }
+            Member::Capability if cx.mode == Mode::Behavior => Some(Val::opaque(Type::Any, span)),
+            what => {
+                let kind = match what {
+                    Member::Port { .. } => "port",
+                    Member::Part { .. } => "part",
+                    Member::Machine(_) => "machine",
+                    _ => "capability",
+                };
+                let mut d = Diagnostic::new(
+                    codes::WRONG_KIND_OF_NAME,
+                    span,
+                    format!("`{last}` is a {kind} and has no value of its own"),
+                );
+                if kind == "machine" {
+                    d = d.help(format!("`{last}.NAME` tells whether the state NAME is active"));
+                } else if kind != "capability" {
+                    d = d.help(format!("name one of its members: `{last}.…`"));
+                }
+                self.say(d);
+                None
+            }
+        }
+    }
+
+    /// What a path leads to; `None` after a message.
+    pub(super) fn place(&mut self, cx: &mut Cx<'a>, e: &'a ast::Expr) -> Option<Place<'a>> {
+        match &e.kind {
+            A::Name(n) => self.name(cx, n),
+            A::Field { base, name } => {
+                if let Some(p) = self.qualified(cx, e) {
+                    return Some(p);
+                }
+                let base_place = self.place(cx, base)?;
+                self.field(cx, base_place, base.span, name, e.span)
+            }
+            A::Index { base, indices } => {
+                let base_place = self.place(cx, base)?;
+                self.index(cx, base_place, indices, e.span)
+            }
+            _ => self.expr(cx, e).map(Place::Value),
+        }
+    }
+
+    /// `th.Valve` of a module used under a name of its own.
+    fn qualified(&self, cx: &Cx<'a>, e: &ast::Expr) -> Option<Place<'a>> {
+        let path = e.as_path().filter(|p| p.names.len() == 2)?;
+        if self.own_name(cx, path.names[0].as_str()) {
+            return None;
+        }
+        let def = self.find_def(cx.module, &path)?;
+        self.item_place(self.item_of(def))
+    }
+
+    fn item_place(&self, item: ItemId) -> Option<Place<'a>> {
+        match item {
+            ItemId::Enum(id) => Some(Place::Enum(id)),
+            ItemId::Other => None,
+            item => Some(Place::Name(item)),
+        }
+    }
+
+    /// Whether a name is a local or a member here.
+    pub(super) fn own_name(&self, cx: &Cx<'a>, name: &str) -> bool {
+        cx.locals.iter().any(|l| &*l.name == name)
+            || cx.class.is_some_and(|c| self.class(c).members.contains_key(name))
+    }
+
+    /// A lone name, as a place.
+    pub(super) fn lone_name(&mut self, cx: &mut Cx<'a>, n: &ast::Name) -> Option<Place<'a>> {
+        self.name(cx, n)
+    }
+
+    /// A field of a place.
+    pub(super) fn field_of(
+        &mut self,
+        cx: &mut Cx<'a>,
+        base: Place<'a>,
+        base_span: Span,
+        name: &ast::Name,
+        span: Span,
+    ) -> Option<Place<'a>> {
+        self.field(cx, base, base_span, name, span)
+    }
+
+    fn name(&mut self, cx: &mut Cx<'a>, n: &ast::Name) -> Option<Place<'a>> {
+        let name = n.as_str();
+        if let Some(l) = cx.locals.iter_mut().rev().find(|l| &*l.name == name) {
+            l.read = true;
+            let mut v = match &l.alias {
+                Some(v) => (**v).clone(),
+                None => Val::typed(ExprKind::Local(l.id), &l.ty, n.span),
+            };
+            v.e.span = n.span;
+            return Some(Place::Value(v));
+        }
+        if name == "self" {
+            if let Some(ty) = &cx.self_ty {
+                return Some(Place::Value(Val::typed(ExprKind::SelfValue, ty, n.span)));
+            }
+            return match (cx.mode, cx.class) {
+                (Mode::Behavior, Some(c)) => Some(Place::Value(Val::opaque(Type::Twin(c), n.span))),
+                _ => {
+                    self.misplaced(n.span, "`self`", "it is the value that a `where` condition is about");
+                    None
+                }
+            };
+        }
+        if cx.self_name.as_deref() == Some(name)
+            && let Some(ty) = &cx.self_ty
+        {
+            return Some(Place::Value(Val::typed(ExprKind::SelfValue, ty, n.span)));
+        }
+        if let Some(c) = cx.class
+            && self.class(c).members.contains_key(name)
+        {
+            let what = self.own_member(cx, c, name)?;
+            let axes = member_axes(&what);
+            let own = axes.len();
+            let step = Step { name: Rc::from(name), subscripts: Vec::new() };
+            let r = Ref { steps: vec![step], span: n.span };
+            return Some(Place::Member(MemberPlace { r, what, axes, own, foreign: false, owner: Some(c), root: c }));
+        }
+        if let Some(b) = self.scopes[cx.module.0 as usize].get(name)
+            && let Some(p) = self.item_place(self.item_of(b.def))
+        {
+            return Some(p);
+        }
+        match name {
+            "time" => {
+                let d = if cx.units_off { None } else { Some(Dimension::TIME) };
+                let mut v = Val::new(ExprKind::Time, Type::Real(d), n.span);
+                v.quantity = Some(Rc::from("Time"));
+                return Some(Place::Value(v));
+            }
+            "pi" => {
+                let mut v = Val::new(
+                    ExprKind::Real(std::f64::consts::PI),
+                    Type::Real(Some(Dimension::ONE)),
+                    n.span,
+                );
+                v.has_pi = true;
+                return Some(Place::Value(v));
+            }
+            "inf" | "infinity" => {
+                let one = Type::Real(Some(Dimension::ONE));
+                return Some(Place::Value(Val::new(ExprKind::Real(f64::INFINITY), one, n.span)));
+            }
+            _ => {}
+        }
+        if cx.mode == Mode::Behavior
+            && (NAMESPACES.contains(&name) || self.part_names.contains(name))
+        {
+            // An address of a message searches outward; it is found when the model runs.
+            return Some(Place::Value(Val::opaque(Type::Any, n.span)));
+        }
+        self.unknown_name(cx, n);
+        None
+    }
+
+    /// A member of the class one stands in; where units are off it is a plain number.
+    fn own_member(&mut self, cx: &Cx<'a>, c: ClassId, name: &str) -> Option<Member<'a>> {
+        let mut m = self.member(c, name)?;
+        if cx.units_off
+            && let Member::Var { ty, .. } = &mut m
+        {
+            plain(ty);
+        }
+        Some(m)
+    }
+
+    fn unknown_name(&mut self, cx: &Cx<'a>, n: &ast::Name) {
+        let name = n.as_str();
+        let mut known: Vec<String> = cx.locals.iter().map(|l| l.name.to_string()).collect();
+        if let Some(c) = cx.class {
+            known.extend(self.member_names(c));
+        }
+        let mut d = Diagnostic::new(codes::UNKNOWN_NAME, n.span, format!("unknown name `{name}`"));
+        d.help = did_you_mean(name, known.iter().map(String::as_str));
+        if d.help.is_none() {
+            let mut of_enum = None;
+            for e in &self.model.enums {
+                if e.values.iter().any(|v| **v == *name) {
+                    of_enum = Some(format!("did you mean `{}.{name}`?", e.name));
+                }
+            }
+            d.help = of_enum.or_else(|| {
+                let own: Vec<&str> = self.scopes[cx.module.0 as usize].keys().map(|k| &**k).collect();
+                did_you_mean(name, own.into_iter().chain(super::builtins::names()))
+            });
+        }
+        if d.help.is_none() && cx.class.is_some() && self.part_names.contains(name) {
+            d.help = Some("only message addresses search outward; hand the value in by an input".into());
+        }
+        let d = match cx.class {
+            Some(c) => d.here(format!("`{}` has no such member", self.class(c).name)),
+            None => d.here("nothing here has this name"),
+        };
+        self.say(d);
+    }
+
+    fn field(
+        &mut self,
+        cx: &mut Cx<'a>,
+        base: Place<'a>,
+        base_span: Span,
+        name: &ast::Name,
+        span: Span,
+    ) -> Option<Place<'a>> {
+        match base {
+            Place::Member(m) => self.member_field(cx, m, name, span),
+            Place::Value(v) => self.value_field(v, name, span).map(Place::Value),
+            Place::Enum(id) => self.enum_value(id, name, span).map(Place::Value),
+            Place::Name(_) => {
+                let message = format!("`{}` is no member of this", name.as_str());
+                self.say(Diagnostic::new(codes::UNKNOWN_MEMBER, name.span, message).label(base_span, "a type"));
+                None
+            }
+        }
+    }
+
+    fn enum_value(&mut self, id: EnumId, name: &ast::Name, span: Span) -> Option<Val> {
+        let e = &self.model.enums[id.0 as usize];
+        if let Some(n) = e.values.iter().position(|v| **v == *name.text) {
+            return Some(Val::new(ExprKind::EnumValue(id, n as u32), Type::Enum(id), span));
+        }
+        let message = format!("`{}` has no value `{}`", e.name, name.as_str());
+        let mut d = Diagnostic::new(codes::UNKNOWN_MEMBER, name.span, message);
+        d.help = did_you_mean(name.as_str(), e.values.iter().map(|v| &**v))
+            .or_else(|| Some(format!("its values are {}", list(&e.values))));
+        self.say(d);
+        None
+    }
+
+    /// A field of a value: records, optional records, behaviour's values.
+    pub(super) fn value_field(&mut self, v: Val, name: &ast::Name, span: Span) -> Option<Val> {
+        let ty = match &v.e.ty {
+            Type::Optional(t) => (**t).clone(),
+            t => t.clone(),
+        };
+        match ty {
+            Type::Any => Some(Val::opaque(Type::Any, span)),
+            Type::Record(id) => {
+                if let Some(ty) = self.record_fields[id.0 as usize].get(name.as_str()) {
+                    let ty = ty.clone();
+                    return Some(Val::typed(ExprKind::BehaviorOnly, &ty, span));
+                }
+                let known: Vec<String> =
+                    self.record_fields[id.0 as usize].keys().map(ToString::to_string).collect();
+                let message =
+                    format!("`{}` has no field `{}`", self.model.records[id.0 as usize].name, name.as_str());
+                let mut d = Diagnostic::new(codes::UNKNOWN_MEMBER, name.span, message);
+                d.help = did_you_mean(name.as_str(), known.iter().map(String::as_str))
+                    .or_else(|| Some(format!("its fields are `{}`", known.join("`, `"))));
+                self.say(d);
+                None
+            }
+            Type::Twin(c) => {
+                let known = self.class(c).members.contains_key(name.as_str());
+                if !known {
+                    self.unknown_member(c, name);
+                    return None;
+                }
+                match self.member(c, name.as_str())? {
+                    Member::Var { ty, .. } => Some(Val::typed(ExprKind::BehaviorOnly, &ty, span)),
+                    Member::Part { class, shape, .. } => {
+                        Some(Val::opaque(Type::Twin(class), span).shaped(shape))
+                    }
+                    _ => Some(Val::opaque(Type::Any, span)),
+                }
+            }
+            _ => {
+                let what = self.describe_val(&v);
+                let message = format!("{} {what} has no members", super::words::article(&what));
+                self.say(Diagnostic::new(codes::UNKNOWN_MEMBER, name.span, message));
+                None
+            }
+        }
+    }
+
+    pub(super) fn unknown_member(&mut self, c: ClassId, name: &ast::Name) {
+        let known = self.member_names(c);
+        let message = format!("`{}` has no member `{}`", self.class(c).name, name.as_str());
+        let mut d = Diagnostic::new(codes::UNKNOWN_MEMBER, name.span, message);
+        d.help = did_you_mean(name.as_str(), known.iter().map(String::as_str));
+        let span = self.class(c).ast.name.span;
+        self.say(d.label(span, "the twin is declared here"));
+    }
+
+    fn member_field(
+        &mut self,
+        cx: &mut Cx<'a>,
+        m: MemberPlace<'a>,
+        name: &ast::Name,
+        span: Span,
+    ) -> Option<Place<'a>> {
+        match m.what.clone() {
+            Member::Part { class, .. } => {
+                if !self.class(class).members.contains_key(name.as_str()) {
+                    self.unknown_member(class, name);
+                    return None;
+                }
+                let what = self.member(class, name.as_str())?;
+                self.visible(cx, class, &what, name)?;
+                let m = MemberPlace { owner: Some(class), ..m };
+                Some(self.step(m, name, what, true, span))
+            }
+            Member::Port { connector, .. } => {
+                let what = self.port_member(connector, name)?;
+                let what = if cx.units_off && !m.foreign { plain_member(what) } else { what };
+                let foreign = m.foreign;
+                let m = MemberPlace { owner: None, ..m };
+                Some(self.step(m, name, what, foreign, span))
+            }
+            Member::Var { ty, .. } if name.as_str() == "start" => {
+                let ty = ty.shaped(m.axes);
+                Some(Place::Value(Val::typed(ExprKind::Start(m.r), &ty, span)))
+            }
+            Member::Var { ty, section, .. } => match ty.base {
+                Type::Record(_) | Type::Any | Type::Optional(_) | Type::Twin(_) => {
+                    let v = Val::typed(ExprKind::BehaviorOnly, &ty.shaped(m.axes), span);
+                    self.value_field(v, name, span).map(Place::Value)
+                }
+                _ => {
+                    let last = m.r.steps.last()?.name.clone();
+                    let message = format!("the {} `{last}` has no member `{}`", section_word(section), name.as_str());
+                    let d = Diagnostic::new(codes::UNKNOWN_MEMBER, name.span, message);
+                    self.say(d.help(format!("`{last}.start` is its start value")));
+                    None
+                }
+            },
+            Member::Machine(machine) => {
+                let states = super::machine::state_names(machine);
+                if states.iter().any(|s| **s == *name.text) {
+                    return Some(Place::Value(Val::opaque(Type::Bool, span)));
+                }
+                let message =
+                    format!("the machine `{}` has no state `{}`", machine.name.as_str(), name.as_str());
+                let mut d = Diagnostic::new(codes::UNKNOWN_MEMBER, name.span, message);
+                d.help = did_you_mean(name.as_str(), states.iter().map(|s| &**s));
+                self.say(d);
+                None
+            }
+            Member::Memory(ty) => {
+                self.value_field(Val::opaque(ty.base, span), name, span).map(Place::Value)
+            }
+            Member::Capability => Some(Place::Value(Val::opaque(Type::Any, span))),
+        }
+    }
+
+    fn step(
+        &self,
+        mut m: MemberPlace<'a>,
+        name: &ast::Name,
+        what: Member<'a>,
+        foreign: bool,
+        span: Span,
+    ) -> Place<'a> {
+        let own: Vec<Extent> = member_axes(&what)
+            .into_iter()
+            // A child's size is a formula in the child's own names.
+            .map(|e| if foreign && matches!(e, Extent::Formula(_)) { Extent::Inferred } else { e })
+            .collect();
+        m.own = own.len();
+        m.axes.extend(own);
+        m.r.steps.push(Step { name: Rc::from(name.as_str()), subscripts: Vec::new() });
+        m.r.span = span;
+        Place::Member(MemberPlace { what, foreign: m.foreign || foreign, ..m })
+    }
+
+    pub(super) fn port_member(&mut self, connector: ConnectorId, name: &ast::Name) -> Option<Member<'a>> {
+        if let Some(ty) = self.connector_fields[connector.0 as usize].get(name.as_str()) {
+            return Some(Member::Var { section: Section::Variables, ty: ty.clone(), is_final: false });
+        }
+        let known: Vec<String> =
+            self.connector_fields[connector.0 as usize].keys().map(ToString::to_string).collect();
+        let message = format!(
+            "the connector `{}` has no member `{}`",
+            self.model.connectors[connector.0 as usize].name,
+            name.as_str()
+        );
+        let mut d = Diagnostic::new(codes::UNKNOWN_MEMBER, name.span, message);
+        d.help = did_you_mean(name.as_str(), known.iter().map(String::as_str))
+            .or_else(|| Some(format!("its members are `{}`", known.join("`, `"))));
+        self.say(d);
+        None
+    }
+
+    /// A twin sees its children's inputs, outputs, states, ports and parts; requirements and
+    /// scenarios see everything.
+    fn visible(&mut self, cx: &Cx<'a>, class: ClassId, what: &Member<'a>, name: &ast::Name) -> Option<()> {
+        let section = match what {
+            Member::Var { section: s @ (Section::Parameters | Section::Variables | Section::ValueParam), .. } => {
+                *s
+            }
+            _ => return Some(()),
+        };
+        if cx.mode == Mode::Constraint {
+            return Some(());
+        }
+        let message = format!(
+            "the {} `{}` of a `{}` is not seen from outside",
+            section_word(section),
+            name.as_str(),
+            self.class(class).name
+        );
+        let d = Diagnostic::new(codes::NOT_VISIBLE, name.span, message)
+            .here("a parent sees outputs, states, inputs and ports");
+        let help = if section == Section::Variables {
+            format!("make it an output: `outputs {{ … = {} }}`", name.as_str())
+        } else {
+            "declare the parameter here and hand it down by an override".to_owned()
+        };
+        let span = self.class(class).members.get(name.as_str()).map(|s| s.span);
+        let d = d.help(help);
+        self.say(match span {
+            Some(s) => d.label(s, "declared here"),
+            None => d,
+        });
+        None
+    }
+
+    fn index(
+        &mut self,
+        cx: &mut Cx<'a>,
+        base: Place<'a>,
+        indices: &'a [ast::Expr],
+        span: Span,
+    ) -> Option<Place<'a>> {
+        match base {
+            Place::Member(mut m) if !matches!(m.what, Member::Memory(_) | Member::Capability) => {
+                let subs = self.subscripts(cx, indices.iter())?;
+                m = self.subscript_member(m, subs, span)?;
+                Some(Place::Member(m))
+            }
+            place => {
+                let v = self.place_value(cx, place, span)?;
+                self.index_value(cx, v, indices, span).map(Place::Value)
+            }
+        }
+    }
+
+    /// Puts indices behind a member.
+    pub(super) fn index_member(
+        &mut self,
+        cx: &mut Cx<'a>,
+        m: MemberPlace<'a>,
+        indices: &[&'a ast::Expr],
+        span: Span,
+    ) -> Option<MemberPlace<'a>> {
+        let subs = self.subscripts(cx, indices.iter().copied())?;
+        self.subscript_member(m, subs, span)
+    }
+
+    fn subscript_member(
+        &mut self,
+        mut m: MemberPlace<'a>,
+        subs: Vec<Subscript>,
+        span: Span,
+    ) -> Option<MemberPlace<'a>> {
+        let n = subs.len();
+        if n > m.axes.len() {
+            self.too_many(&m.axes, n, span);
+            return None;
+        }
+        if n <= m.own {
+            let first = m.axes.len() - m.own;
+            let kept = self.apply(&mut m.axes, first, &subs)?;
+            m.own = m.own - n + kept;
+            m.r.steps.last_mut()?.subscripts.extend(subs);
+        } else {
+            // `tanks.h[2]`: the array of all `h`, whose axes are those of the whole path.
+            self.apply(&mut m.axes, 0, &subs)?;
+            m.own = 0;
+            self.spread(m.root, &mut m.r, subs);
+        }
+        m.r.span = span;
+        Some(m)
+    }
+
+    /// One step further along a path.
+    pub(super) fn step_to(
+        &self,
+        m: MemberPlace<'a>,
+        name: &ast::Name,
+        what: Member<'a>,
+        span: Span,
+    ) -> Place<'a> {
+        let foreign = !m.r.steps.is_empty();
+        self.step(m, name, what, foreign, span)
+    }
+
+    fn index_value(
+        &mut self,
+        cx: &mut Cx<'a>,
+        v: Val,
+        indices: &'a [ast::Expr],
+        span: Span,
+    ) -> Option<Val> {
+        match &v.e.ty {
+            Type::Any | Type::List(_) | Type::Map(..) if v.e.shape.is_empty() => {
+                for i in indices {
+                    self.expr(cx, i);
+                }
+                let ty = match &v.e.ty {
+                    Type::List(t) => (**t).clone(),
+                    Type::Map(_, t) => (**t).clone(),
+                    _ => Type::Any,
+                };
+                return Some(Val::opaque(ty, span));
+            }
+            _ => {}
+        }
+        let subs = self.subscripts(cx, indices.iter())?;
+        if subs.len() > v.e.shape.len() {
+            return match self.too_many(&v.e.shape, subs.len(), span) {
+                Some(Place::Value(v)) => Some(v),
+                _ => None,
+            };
+        }
+        let mut shape = v.e.shape.clone();
+        self.apply(&mut shape, 0, &subs)?;
+        let ty = v.e.ty.clone();
+        let kind = if v.e.kind == ExprKind::BehaviorOnly {
+            ExprKind::BehaviorOnly
+        } else {
+            ExprKind::Index(Box::new(v.e), subs)
+        };
+        Some(Val { e: Expr { kind, ty, shape, span }, ..v })
+    }
+
+    fn too_many(&mut self, axes: &[Extent], n: usize, span: Span) -> Option<Place<'a>> {
+        let d = if axes.is_empty() {
+            Diagnostic::new(codes::NOT_AN_ARRAY, span, "an index on something that is no array")
+        } else {
+            let message = format!("{n} indices on an array of shape {}", show_shape(axes));
+            Diagnostic::new(codes::NOT_AN_ARRAY, span, message)
+        };
+        self.say(d);
+        None
+    }
+
+    /// Replaces axes from `first` on by what the subscripts leave; how many of them remain.
+    fn apply(&mut self, axes: &mut Vec<Extent>, first: usize, subs: &[Subscript]) -> Option<usize> {
+        let mut kept = Vec::new();
+        for (k, s) in subs.iter().enumerate() {
+            let axis = axes[first + k].clone();
+            let len = match axis {
+                Extent::Const(n) => Some(i64::from(n)),
+                _ => None,
+            };
+            match s {
+                Subscript::Index(e) => {
+                    if let (Some(i), Some(n)) = (const_int(e), len)
+                        && !(0..n).contains(&i)
+                    {
+                        let message = format!("index {i} is outside of an axis of length {n}");
+                        let d = Diagnostic::new(codes::INDEX_OUT_OF_RANGE, e.span, message);
+                        let hint = if n > 0 { format!("indices count from 0 to {}", n - 1) } else { "it is empty".into() };
+                        self.say(d.here(hint));
+                        return None;
+                    }
+                }
+                Subscript::Slice(lo, hi) => {
+                    let at = |e: &Option<Expr>, default: Option<i64>| match e {
+                        Some(e) => const_int(e),
+                        None => default,
+                    };
+                    let (a, b) = (at(lo, Some(0)), at(hi, len));
+                    if let (Some(a), Some(b), Some(n)) = (a, b, len)
+                        && !(0 <= a && a <= b && b <= n)
+                    {
+                        let span = hi.as_ref().or(lo.as_ref()).map_or_else(Span::default, |e| e.span);
+                        let message = format!("the slice {a}..{b} is outside of an axis of length {n}");
+                        self.say(Diagnostic::new(codes::INDEX_OUT_OF_RANGE, span, message));
+                        return None;
+                    }
+                    kept.push(match (a, b) {
+                        (Some(a), Some(b)) => u32::try_from(b - a).map_or(Extent::Inferred, Extent::Const),
+                        _ if lo.is_none() && hi.is_none() => axis,
+                        _ => Extent::Inferred,
+                    });
+                }
+            }
+        }
+        let n = kept.len();
+        axes.splice(first..first + subs.len(), kept);
+        Some(n)
+    }
+
+    /// Puts subscripts of a whole path on the steps that have the axes.
+    fn spread(&mut self, mut class: ClassId, r: &mut Ref, subs: Vec<Subscript>) {
+        let mut subs = subs.into_iter();
+        let mut port: Option<ConnectorId> = None;
+        for step in &mut r.steps {
+            let member = match port {
+                Some(c) => self.connector_fields[c.0 as usize].get(&step.name).map(|ty| Member::Var {
+                    section: Section::Variables,
+                    ty: ty.clone(),
+                    is_final: false,
+                }),
+                None => self.member(class, &step.name),
+            };
+            let Some(member) = member else { return };
+            let free = member_axes(&member).len().saturating_sub(step.subscripts.len());
+            step.subscripts.extend(subs.by_ref().take(free));
+            match member {
+                Member::Part { class: c, .. } => class = c,
+                Member::Port { connector, .. } => port = Some(connector),
+                _ => {}
+            }
+        }
+    }
+
+    fn subscripts(
+        &mut self,
+        cx: &mut Cx<'a>,
+        indices: impl Iterator<Item = &'a ast::Expr>,
+    ) -> Option<Vec<Subscript>> {
+        let all: Vec<Option<Subscript>> = indices
+            .map(|i| match &i.kind {
+                A::Range { lo, hi } => {
+                    let end = |c: &mut Self, cx: &mut Cx<'a>, e: &'a Option<Box<ast::Expr>>| match e {
+                        Some(e) => c.whole(cx, e).map(|v| Some(v.e)),
+                        None => Some(None),
+                    };
+                    let (lo, hi) = (end(self, cx, lo), end(self, cx, hi));
+                    Some(Subscript::Slice(lo?, hi?))
+                }
+                _ => self.whole(cx, i).map(|v| Subscript::Index(v.e)),
+            })
+            .collect();
+        all.into_iter().collect()
+    }
+}
+
+/// The axes of a member itself.
+pub(super) fn member_axes(m: &Member<'_>) -> Vec<Extent> {
+    match m {
+        Member::Var { ty, .. } => ty.shape.clone(),
+        Member::Port { shape, .. } | Member::Part { shape, .. } => shape.clone(),
+        Member::Machine(_) | Member::Memory(_) | Member::Capability => Vec::new(),
+    }
+}
+
+/// A type without its unit, for twins with `units: off`.
+pub(super) fn plain(ty: &mut Ty<'_>) {
+    if let Type::Real(d) | Type::Complex(d) = &mut ty.base {
+        *d = None;
+        ty.temp = super::ty::Temp::Plain;
+        ty.nature = crate::units::Nature::Plain;
+    }
+}
+
+fn plain_member(mut m: Member<'_>) -> Member<'_> {
+    if let Member::Var { ty, .. } = &mut m {
+        plain(ty);
+    }
+    m
+}
+
+fn list(names: &[Name]) -> String {
+    let quoted: Vec<String> = names.iter().map(|n| format!("`{n}`")).collect();
+    quoted.join(", ")
+}
