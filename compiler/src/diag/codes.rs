@@ -186,7 +186,7 @@ pub const BAD_SYNC: Code = Code("E0434");
 /// A definition that does not end.
 pub const TOO_LARGE: Code = Code("E0435");
 /// `=` on a member drops its absolute distribution.
-pub const DISTRIBUTION_DROPPED: Code = Code("W0401");
+pub const DISTRIBUTION_DROPPED: Code = Code("N0401");
 
 // E05: units.
 /// Operands whose units differ.

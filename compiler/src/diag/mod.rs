@@ -23,9 +23,13 @@ use std::fmt;
 pub struct Code(pub &'static str);
 
 impl Code {
-    /// Errors begin with `E`, everything else is a warning.
+    /// Errors begin with `E`, notes with `N`, everything else is a warning.
     pub fn severity(self) -> Severity {
-        if self.0.starts_with('E') { Severity::Error } else { Severity::Warning }
+        match self.0.as_bytes().first() {
+            Some(b'E') => Severity::Error,
+            Some(b'N') => Severity::Note,
+            _ => Severity::Warning,
+        }
     }
 }
 
@@ -38,6 +42,8 @@ impl fmt::Display for Code {
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
+    /// Worth knowing; never fatal.
+    Note,
     /// The model runs; `--deny warnings` makes it fatal.
     Warning,
     /// The model does not run.

@@ -92,6 +92,7 @@ impl<'a> Renderer<'a> {
         let (kind, color) = match d.severity {
             Severity::Error => (ReportKind::Error, Color::Red),
             Severity::Warning => (ReportKind::Warning, Color::Yellow),
+            Severity::Note => (ReportKind::Custom("Note", Color::Cyan), Color::Cyan),
         };
         let config = Config::default()
             .with_color(self.style.color)
@@ -135,6 +136,7 @@ impl<'a> Renderer<'a> {
         let word = match d.severity {
             Severity::Error => "Error",
             Severity::Warning => "Warning",
+            Severity::Note => "Note",
         };
         let mut out = format!("[{}] {word}: {}\n", d.code, d.message);
         let mut place = |span: Span, text: &str| {
@@ -231,6 +233,7 @@ pub fn to_json(d: &Diagnostic, map: &SourceMap) -> String {
         severity: match d.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
+            Severity::Note => "note",
         },
         message: &d.message,
         primary: place(d.primary.span, &d.primary.text),

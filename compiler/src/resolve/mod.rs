@@ -119,7 +119,8 @@ impl Load<'_> {
         self.modules.push(None);
         self.by_name.insert(name.clone(), id);
         self.stack.push((id, name.clone()));
-        let ast = crate::parser::parse(self.map, file, self.diags);
+        let text = self.map.get(file).map(|f| f.text.clone()).unwrap_or_default();
+        let ast = crate::parser::parse(file, &text, self.diags);
         let mut uses = Vec::new();
         for item in &ast.items {
             if let ast::Item::Use(u) = item {
@@ -141,9 +142,15 @@ impl Load<'_> {
                 let Some(text) = twinml_stdlib::module(&path) else {
                     let known = twinml_stdlib::modules().chain(["std.agents"]);
                     let offer = did_you_mean(&path, known);
-                    let mut d = Diagnostic::new(codes::UNKNOWN_MODULE, p.span, format!("there is no module `{path}`"))
-                        .here("not in the standard library");
-                    d.help = Some(offer.unwrap_or_else(|| "a file is used by its name in quotes: use \"parts/pump.twinml\"".into()));
+                    let mut d = Diagnostic::new(
+                        codes::UNKNOWN_MODULE,
+                        p.span,
+                        format!("there is no module `{path}`"),
+                    )
+                    .here("not in the standard library");
+                    d.help = Some(offer.unwrap_or_else(|| {
+                        "a file is used by its name in quotes: use \"parts/pump.twinml\"".into()
+                    }));
                     self.diags.push(d);
                     return None;
                 };
@@ -152,7 +159,11 @@ impl Load<'_> {
             ast::UseSource::File(path, span) => match self.loader.load(from, path) {
                 Ok(loaded) => (loaded.name, Some(loaded.text), *span),
                 Err(e) => {
-                    let d = Diagnostic::new(codes::UNKNOWN_MODULE, *span, format!("`{path}` cannot be used: {e}"));
+                    let d = Diagnostic::new(
+                        codes::UNKNOWN_MODULE,
+                        *span,
+                        format!("`{path}` cannot be used: {e}"),
+                    );
                     self.diags.push(d.here("looked for beside this file"));
                     return None;
                 }
@@ -161,15 +172,21 @@ impl Load<'_> {
         if let Some(at) = self.stack.iter().position(|(_, n)| *n == name) {
             let mut circle: Vec<&str> = self.stack[at..].iter().map(|(_, n)| n.as_str()).collect();
             circle.push(&name);
-            let d = Diagnostic::new(codes::CYCLIC_USE, span, format!("`{name}` uses itself: {}", circle.join(" -> ")));
-            self.diags.push(d.here("this closes the circle").help("move what both need into a file of its own"));
+            let d = Diagnostic::new(
+                codes::CYCLIC_USE,
+                span,
+                format!("`{name}` uses itself: {}", circle.join(" -> ")),
+            );
+            self.diags
+                .push(d.here("this closes the circle").help("move what both need into a file of its own"));
             return None;
         }
         if let Some(id) = self.by_name.get(&name) {
             return Some(Used::Module(*id));
         }
         if self.modules.len() >= MAX_FILES || self.stack.len() >= MAX_CHAIN {
-            let message = format!("more than {MAX_FILES} files are used, or a chain of more than {MAX_CHAIN}");
+            let message =
+                format!("more than {MAX_FILES} files are used, or a chain of more than {MAX_CHAIN}");
             self.diags.push(Diagnostic::new(codes::UNKNOWN_MODULE, span, message));
             return None;
         }
@@ -185,7 +202,8 @@ pub fn scopes(modules: &Modules, diags: &mut Diagnostics) -> Vec<Scope> {
         let mut scope = Scope::new();
         for (i, item) in module.ast.items.iter().enumerate() {
             // Scenarios and units live in name spaces of their own.
-            let Some(name) = item.name().filter(|_| !matches!(item, ast::Item::Scenario(_) | ast::Item::Unit(_)))
+            let Some(name) =
+                item.name().filter(|_| !matches!(item, ast::Item::Scenario(_) | ast::Item::Unit(_)))
             else {
                 continue;
             };
@@ -215,9 +233,13 @@ fn declare(scope: &mut Scope, name: &ast::Name, binding: Binding, diags: &mut Di
             return;
         }
         diags.push(
-            Diagnostic::new(codes::DUPLICATE_NAME, name.span, format!("`{}` is declared twice", name.as_str()))
-                .here("declared again here")
-                .label(old.span, "first declared here"),
+            Diagnostic::new(
+                codes::DUPLICATE_NAME,
+                name.span,
+                format!("`{}` is declared twice", name.as_str()),
+            )
+            .here("declared again here")
+            .label(old.span, "first declared here"),
         );
         return;
     }

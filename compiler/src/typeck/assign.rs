@@ -62,8 +62,9 @@ impl<'a> Checker<'a, '_> {
                     let v = self.fits(v, &inner.element(), Target { span: None, ..target })?;
                     match &first {
                         None => first = Some(v.clone()),
-                        Some(f) if f.e.shape.len() == v.e.shape.len()
-                            && f.e.shape.iter().zip(&v.e.shape).all(|(a, b)| may_equal(a, b)) => {}
+                        Some(f)
+                            if f.e.shape.len() == v.e.shape.len()
+                                && f.e.shape.iter().zip(&v.e.shape).all(|(a, b)| may_equal(a, b)) => {}
                         Some(f) => {
                             let d = Diagnostic::new(
                                 codes::SHAPE_MISMATCH,
@@ -149,7 +150,10 @@ impl<'a> Checker<'a, '_> {
         let unit = ty.unit.as_ref().map_or("", |u| &*u.text).to_owned();
         let si = ty.si_text(&self.units);
         let shown = literal_text(e).unwrap_or_else(|| x.to_string());
-        let message = format!("`{shown}` beside `in {unit}` could be in `{unit}` or in {}", if si.is_empty() { "plain numbers".into() } else { format!("`{si}`") });
+        let message = format!(
+            "`{shown}` beside `in {unit}` could be in `{unit}` or in {}",
+            if si.is_empty() { "plain numbers".into() } else { format!("`{si}`") }
+        );
         let mut d = Diagnostic::new(codes::BARE_NUMBER_WITH_IN, e.span, message)
             .here("this number has no unit")
             .help(format!("write `{shown} {unit}`"));
@@ -186,7 +190,9 @@ impl<'a> Checker<'a, '_> {
     pub(super) fn fits(&mut self, v: Val, ty: &Ty<'a>, target: Target<'_>) -> Option<Val> {
         let v = self.fits_type(v, ty, target)?;
         let (have, want) = (&v.e.shape, &ty.shape);
-        if have.is_empty() || (have.len() == want.len() && have.iter().zip(want).all(|(a, b)| may_equal(a, b))) {
+        if have.is_empty()
+            || (have.len() == want.len() && have.iter().zip(want).all(|(a, b)| may_equal(a, b)))
+        {
             return Some(v);
         }
         let (x, y) = (show_shape(have), show_shape(want));
@@ -230,14 +236,17 @@ impl<'a> Checker<'a, '_> {
         }
         let what = self.describe_val(&v);
         let want = ty.describe(&self.units, &self.model);
-        let message = format!("{} {what} for `{}`, which is {} {want}", article(&what), target.name, article(&want));
+        let message =
+            format!("{} {what} for `{}`, which is {} {want}", article(&what), target.name, article(&want));
         let mut d = Diagnostic::new(codes::TYPE_MISMATCH, v.span(), message)
             .here(format!("this is {} {what}", article(&what)));
         if let Some(span) = target.span {
             d = d.label(span, format!("`{}` is declared here", target.name));
         }
         d.help = match (&ty.base, &v.e.ty) {
-            (Type::Int, Type::Real(_)) => Some("make it whole with `floor(…)`, `round(…)` or `div(a, b)`".into()),
+            (Type::Int, Type::Real(_)) => {
+                Some("make it whole with `floor(…)`, `round(…)` or `div(a, b)`".into())
+            }
             (Type::Bool, t) if is_number(t) => Some("compare it, for example `… > 0`".into()),
             (Type::Real(_), Type::Bool) => Some("write `if … then 1 else 0`".into()),
             _ => None,
@@ -247,7 +256,9 @@ impl<'a> Checker<'a, '_> {
     }
 
     fn fits_number(&mut self, mut v: Val, ty: &Ty<'a>, target: Target<'_>) -> Option<Val> {
-        let (Some(want), Some(have)) = (ty.dimension().cloned(), v.dimension().cloned()) else { return Some(v) };
+        let (Some(want), Some(have)) = (ty.dimension().cloned(), v.dimension().cloned()) else {
+            return Some(v);
+        };
         if want != have {
             if v.lit == Lit::Zero && ty.temp != Temp::Point {
                 v.e.kind = ExprKind::Real(0.0);
@@ -258,15 +269,21 @@ impl<'a> Checker<'a, '_> {
             let declared = ty.element().describe(&self.units, &self.model);
             if matches!(v.lit, Lit::Number | Lit::Zero) {
                 let unit = ty.unit.as_ref().map_or_else(|| ty.si_text(&self.units), |u| u.text.to_string());
-                let message = format!("`{}` is {} {declared}, and this number has no unit", target.name, article(&declared));
-                let mut d = Diagnostic::new(codes::BARE_NUMBER, v.span(), message).help(format!("write the unit: `… {unit}`"));
+                let message = format!(
+                    "`{}` is {} {declared}, and this number has no unit",
+                    target.name,
+                    article(&declared)
+                );
+                let mut d = Diagnostic::new(codes::BARE_NUMBER, v.span(), message)
+                    .help(format!("write the unit: `… {unit}`"));
                 if let Some(span) = target.span {
                     d = d.label(span, format!("`{}` is declared here", target.name));
                 }
                 self.say(d);
                 return None;
             }
-            let message = format!("{what} given to `{}`, which is {} {declared}", target.name, article(&declared));
+            let message =
+                format!("{what} given to `{}`, which is {} {declared}", target.name, article(&declared));
             let mut d = Diagnostic::new(codes::WRONG_UNIT, v.span(), message)
                 .here(format!("this is {} {what}", article(&what)));
             if let Some(span) = target.span {
@@ -284,7 +301,10 @@ impl<'a> Checker<'a, '_> {
                 let mut d = Diagnostic::new(
                     codes::TEMPERATURE_POINT,
                     v.span(),
-                    format!("a temperature given to `{}`, which is a difference of temperatures", target.name),
+                    format!(
+                        "a temperature given to `{}`, which is a difference of temperatures",
+                        target.name
+                    ),
                 );
                 d = if v.lit == Lit::Scale {
                     d.here(format!("`{unit}` is a point on a scale")).help("for a difference write `K`")
@@ -301,7 +321,10 @@ impl<'a> Checker<'a, '_> {
                 let mut d = Diagnostic::new(
                     codes::TEMPERATURE_POINT,
                     v.span(),
-                    format!("a difference of temperatures given to `{}`, which is a temperature", target.name),
+                    format!(
+                        "a difference of temperatures given to `{}`, which is a temperature",
+                        target.name
+                    ),
                 )
                 .here("this is a difference")
                 .help("add a reference temperature");

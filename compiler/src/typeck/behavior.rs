@@ -134,7 +134,8 @@ impl<'a> Checker<'a, '_> {
         }
         let Some((_, first)) = unique.first() else { return };
         let names: Vec<String> = unique.iter().map(|(n, _)| format!("`{n}`")).collect();
-        let count = if unique.len() == 1 { "a function".into() } else { format!("{} functions", unique.len()) };
+        let count =
+            if unique.len() == 1 { "a function".into() } else { format!("{} functions", unique.len()) };
         let class = self.class(id).name.clone();
         let message = format!("`{class}` calls {count} that it does not define: {}", names.join(", "));
         let mut d = Diagnostic::new(codes::UNDEFINED_CALL, *first, message).here("not defined");
@@ -344,9 +345,11 @@ impl<'a> Checker<'a, '_> {
                     && rest.len() == 1
                     && !matches!(second.as_str(), "violated" | "stale" | "failed")
                 {
-                    let known: Vec<String> = self.class(class).events.iter().map(ToString::to_string).collect();
+                    let known: Vec<String> =
+                        self.class(class).events.iter().map(ToString::to_string).collect();
                     if !self.class(class).events.contains(second.as_str()) {
-                        let message = format!("`{}` emits no event `{}`", self.class(class).name, second.as_str());
+                        let message =
+                            format!("`{}` emits no event `{}`", self.class(class).name, second.as_str());
                         let mut d = Diagnostic::new(codes::UNKNOWN_EVENT, second.span, message);
                         d.help = did_you_mean(second.as_str(), known.iter().map(String::as_str));
                         self.say(d);
@@ -413,7 +416,11 @@ impl<'a> Checker<'a, '_> {
                     let name = path.dotted();
                     let kinds = ["session_scoped", "persistent", "external"];
                     if let Some(k) = crate::diag::nearest(&name, kinds) {
-                        let d = Diagnostic::new(codes::UNKNOWN_MEMORY, t.span, format!("there is no memory `{name}`"));
+                        let d = Diagnostic::new(
+                            codes::UNKNOWN_MEMORY,
+                            t.span,
+                            format!("there is no memory `{name}`"),
+                        );
                         self.say(d.help(format!("did you mean `{k}`?")));
                         return None;
                     }
@@ -436,7 +443,11 @@ impl<'a> Checker<'a, '_> {
             }
             ast::MemoryKind::External(args) => {
                 if !matches!(args.as_slice(), [a, ..] if a.value.as_str().is_some()) {
-                    let d = Diagnostic::new(codes::UNKNOWN_MEMORY, m.span, "an external memory is named by a text");
+                    let d = Diagnostic::new(
+                        codes::UNKNOWN_MEMORY,
+                        m.span,
+                        "an external memory is named by a text",
+                    );
                     self.say(d.help("as in `manuals: external(\"manuals\")`"));
                 }
                 Some(Ty::any())
@@ -446,8 +457,12 @@ impl<'a> Checker<'a, '_> {
                 let kinds = ["session_scoped", "persistent", "external"];
                 let message = format!("there is no memory `{}`", name.as_str());
                 let mut d = Diagnostic::new(codes::UNKNOWN_MEMORY, name.span, message);
-                d.help = did_you_mean(name.as_str(), kinds)
-                    .or_else(|| Some("a type (`Queue<Job>`), `session_scoped`, `persistent(7 days)` or `external(\"…\")`".into()));
+                d.help = did_you_mean(name.as_str(), kinds).or_else(|| {
+                    Some(
+                        "a type (`Queue<Job>`), `session_scoped`, `persistent(7 days)` or `external(\"…\")`"
+                            .into(),
+                    )
+                });
                 self.say(d);
                 None
             }
@@ -521,7 +536,11 @@ impl<'a> Checker<'a, '_> {
         {
             self.expr(cx, left);
             if self.units.lookup(n.as_str()).is_none_or(|(d, _)| d != Dimension::TIME) {
-                let d = Diagnostic::new(codes::UNKNOWN_UNIT, n.span, format!("`{}` is no unit of time", n.as_str()));
+                let d = Diagnostic::new(
+                    codes::UNKNOWN_UNIT,
+                    n.span,
+                    format!("`{}` is no unit of time", n.as_str()),
+                );
                 self.say(d.help("as in `rate: 10/s`"));
             }
             return;
@@ -533,7 +552,19 @@ impl<'a> Checker<'a, '_> {
 
     /// `sync { mqtt("plant") { … } }`
     pub(super) fn sync(&mut self, id: ClassId, items: &'a [ast::SyncItem]) {
-        const PROTOCOLS: &[&str] = &["mqtt", "opcua", "modbus", "http", "kafka", "ros", "csv", "serial", "amqp", "coap", "sparkplug"];
+        const PROTOCOLS: &[&str] = &[
+            "mqtt",
+            "opcua",
+            "modbus",
+            "http",
+            "kafka",
+            "ros",
+            "csv",
+            "serial",
+            "amqp",
+            "coap",
+            "sparkplug",
+        ];
         let mut cx = self.class_cx(id, Mode::Constraint);
         for i in items {
             match i {

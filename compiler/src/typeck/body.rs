@@ -11,8 +11,8 @@ use super::{Checker, Cx, Mode};
 use crate::ast;
 use crate::diag::{Diagnostic, codes, did_you_mean};
 use crate::hir::{
-    self, BinOp, ClassId, ClassTarget, ClassUse, CmpOp, Expr, ExprKind, LaterKind, MemberKind, Name, RangeCheck,
-    RangeElse, Section, Type,
+    self, BinOp, ClassId, ClassTarget, ClassUse, CmpOp, Expr, ExprKind, LaterKind, MemberKind, Name,
+    RangeCheck, RangeElse, Section, Type,
 };
 use crate::source::Span;
 
@@ -181,7 +181,13 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
-    fn var_decl(&mut self, cx: &mut Cx<'a>, section: Section, d: &'a ast::Decl, declared: Ty<'a>) -> hir::VarDecl {
+    fn var_decl(
+        &mut self,
+        cx: &mut Cx<'a>,
+        section: Section,
+        d: &'a ast::Decl,
+        declared: Ty<'a>,
+    ) -> hir::VarDecl {
         let mut decl = self.plain_decl(section, &declared);
         decl.is_final = d.is_final.is_some();
         decl.outer = d.is_outer.is_some();
@@ -189,19 +195,21 @@ impl<'a> Checker<'a, '_> {
         if cx.units_off {
             super::place::plain(&mut ty);
         }
-        let behavior_only = matches!(
-            ty.base,
-            Type::List(_) | Type::Map(..) | Type::Twin(_) | Type::Any
-        );
+        let behavior_only = matches!(ty.base, Type::List(_) | Type::Map(..) | Type::Twin(_) | Type::Any);
         if behavior_only {
             let what = ty.describe(&self.units, &self.model);
             let at = d.ty.as_ref().map_or(d.name.span, |t| t.span);
-            let message = format!("a {} cannot be {} {what}", section_word(section), super::words::article(&what));
+            let message =
+                format!("a {} cannot be {} {what}", section_word(section), super::words::article(&what));
             let diag = Diagnostic::new(codes::BEHAVIOR_ONLY_TYPE, at, message);
             self.say(diag.help("collections stand in `memory { … }`"));
         }
         if let Some(span) = d.is_final.filter(|_| section != Section::Parameters) {
-            let message = format!("`final` is for parameters, and this is {} {}", super::words::article(section_word(section)), section_word(section));
+            let message = format!(
+                "`final` is for parameters, and this is {} {}",
+                super::words::article(section_word(section)),
+                section_word(section)
+            );
             self.say(Diagnostic::new(codes::MISPLACED, span, message));
         }
         let target = Target { name: d.name.as_str(), span: Some(d.name.span) };
@@ -221,7 +229,11 @@ impl<'a> Checker<'a, '_> {
         }
         if let Some(dist) = &d.dist {
             if section != Section::Parameters && section != Section::States && section != Section::Inputs {
-                let message = format!("{} {} has no distribution", super::words::article(section_word(section)), section_word(section));
+                let message = format!(
+                    "{} {} has no distribution",
+                    super::words::article(section_word(section)),
+                    section_word(section)
+                );
                 let diag = Diagnostic::new(codes::BAD_DISTRIBUTION, dist.span, message);
                 self.say(diag.help("parameters and start values are drawn"));
             } else {
@@ -264,9 +276,13 @@ impl<'a> Checker<'a, '_> {
             }
         });
         if let Some((what, span)) = found {
-            let message = format!("the parameter `{}` is fixed for a run and cannot follow {what}", d.name.as_str());
+            let message =
+                format!("the parameter `{}` is fixed for a run and cannot follow {what}", d.name.as_str());
             let diag = Diagnostic::new(codes::MISPLACED, span, message);
-            self.say(diag.here("this changes during the run").help("make it a variable with an equation, or an output"));
+            self.say(
+                diag.here("this changes during the run")
+                    .help("make it a variable with an equation, or an output"),
+            );
         }
     }
 
@@ -275,7 +291,9 @@ impl<'a> Checker<'a, '_> {
         let sig = self.class(class).members.get(&steps.first()?.name)?;
         match (&sig.ty, steps.len()) {
             (State::Done(Some(Member::Var { section, .. })), 1) => Some(*section),
-            (State::Done(Some(Member::Part { class, .. })), n) if n > 1 => self.member_of(*class, &steps[1..]),
+            (State::Done(Some(Member::Part { class, .. })), n) if n > 1 => {
+                self.member_of(*class, &steps[1..])
+            }
             (State::Done(Some(Member::Port { .. })), n) if n > 1 => Some(Section::Variables),
             _ => None,
         }
@@ -306,7 +324,13 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
-    fn range_where(&mut self, cx: &mut Cx<'a>, w: &'a ast::Where, ty: &Ty<'a>, name: &ast::Name) -> Option<RangeCheck> {
+    fn range_where(
+        &mut self,
+        cx: &mut Cx<'a>,
+        w: &'a ast::Where,
+        ty: &Ty<'a>,
+        name: &ast::Name,
+    ) -> Option<RangeCheck> {
         cx.self_ty = Some(ty.element());
         cx.self_name = Some(Rc::from(name.as_str()));
         let cond = self.condition(cx, &w.cond);
@@ -327,10 +351,18 @@ impl<'a> Checker<'a, '_> {
         for r in &decl.ranges {
             if super::constant::holds(&r.cond, x) == Some(false) {
                 let shown = (x - decl.unit.offset) / decl.unit.scale;
-                let unit = if decl.unit.symbol.is_empty() { String::new() } else { format!(" {}", decl.unit.symbol) };
+                let unit = if decl.unit.symbol.is_empty() {
+                    String::new()
+                } else {
+                    format!(" {}", decl.unit.symbol)
+                };
                 let message = format!("{shown}{unit} is outside of the range of `{}`", name.as_str());
                 let d = Diagnostic::new(codes::OUT_OF_RANGE, v.span, message).here("this value");
-                let d = if r.cond.span == name.span { d.note("a temperature is not below absolute zero") } else { d.label(r.cond.span, "the range") };
+                let d = if r.cond.span == name.span {
+                    d.note("a temperature is not below absolute zero")
+                } else {
+                    d.label(r.cond.span, "the range")
+                };
                 self.say(d);
                 return;
             }
@@ -352,7 +384,8 @@ impl<'a> Checker<'a, '_> {
         if self.class(class).ast.is_partial.is_some() && matches!(target, ClassTarget::Class(_)) {
             let message = format!("`{}` is a partial twin and cannot be a part", self.class(class).name);
             let span = self.class(class).ast.name.span;
-            let d = Diagnostic::new(codes::PARTIAL_TWIN, p.ty.span, message).label(span, "declared `partial` here");
+            let d = Diagnostic::new(codes::PARTIAL_TWIN, p.ty.span, message)
+                .label(span, "declared `partial` here");
             self.say(d.help("use a twin that extends it"));
         }
         let overrides = self.overrides(cx, Some(class), &shape, &p.overrides);
@@ -380,7 +413,8 @@ impl<'a> Checker<'a, '_> {
         let mut types: Vec<Option<ClassUse>> = vec![None; type_params.len()];
         let mut given: Vec<(Name, Expr)> = Vec::new();
         let mut ok = true;
-        let order: Vec<Name> = self.class(class).ast.params.iter().map(|p| Rc::from(p.name.as_str())).collect();
+        let order: Vec<Name> =
+            self.class(class).ast.params.iter().map(|p| Rc::from(p.name.as_str())).collect();
         for (i, a) in args.iter().enumerate() {
             let name: Option<Name> = match &a.name {
                 Some(n) => Some(Rc::from(n.as_str())),
@@ -390,7 +424,12 @@ impl<'a> Checker<'a, '_> {
             let Some(name) = name.filter(|n| order.contains(n)) else {
                 let message = match &a.name {
                     Some(n) => format!("`{}` has no parameter `{}`", self.class(class).name, n.as_str()),
-                    None => format!("`{}` takes {} argument{}", self.class(class).name, order.len(), if order.len() == 1 { "" } else { "s" }),
+                    None => format!(
+                        "`{}` takes {} argument{}",
+                        self.class(class).name,
+                        order.len(),
+                        if order.len() == 1 { "" } else { "s" }
+                    ),
                 };
                 let mut d = Diagnostic::new(codes::BAD_TWIN_ARGUMENT, at, message);
                 d.help = a.name.as_ref().and_then(|n| did_you_mean(n.as_str(), order.iter().map(|o| &**o)));
@@ -429,7 +468,8 @@ impl<'a> Checker<'a, '_> {
             }
         }
         for (n, _) in &values {
-            let has_default = self.class(class).ast.params.iter().any(|p| p.name.as_str() == &**n && p.default.is_some());
+            let has_default =
+                self.class(class).ast.params.iter().any(|p| p.name.as_str() == &**n && p.default.is_some());
             if !has_default && ok && !given.iter().any(|(g, _)| g == n) {
                 self.missing_argument(class, n, span);
                 ok = false;
@@ -486,7 +526,13 @@ impl<'a> Checker<'a, '_> {
     }
 
     /// A lone name in `<…>` could be a type or a value: here a value is wanted.
-    fn type_as_value(&mut self, cx: &mut Cx<'a>, t: &'a ast::TypeExpr, ty: &Ty<'a>, name: &str) -> Option<Expr> {
+    fn type_as_value(
+        &mut self,
+        cx: &mut Cx<'a>,
+        t: &'a ast::TypeExpr,
+        ty: &Ty<'a>,
+        name: &str,
+    ) -> Option<Expr> {
         let ast::TypeKind::Named { path, args } = &t.kind else {
             self.say(Diagnostic::new(codes::BAD_TWIN_ARGUMENT, t.span, format!("`{name}` needs a value")));
             return None;
@@ -624,7 +670,10 @@ impl<'a> Checker<'a, '_> {
                         && !differentiated.contains(n)
                         && !d.outer
                         && !matches!(d.ty, Type::Optional(_))
-                        && !class.own_overrides.iter().any(|o| o.path.first().is_some_and(|s| s.name == *n)) =>
+                        && !class
+                            .own_overrides
+                            .iter()
+                            .any(|o| o.path.first().is_some_and(|s| s.name == *n)) =>
                 {
                     Some((n.clone(), m.span))
                 }
@@ -662,7 +711,9 @@ impl<'a> Checker<'a, '_> {
             for c in list {
                 match c {
                     hir::Connection::Acausal { span, .. } => found.push(*span),
-                    hir::Connection::For { body, .. } | hir::Connection::If { body, .. } => acausal(body, found),
+                    hir::Connection::For { body, .. } | hir::Connection::If { body, .. } => {
+                        acausal(body, found)
+                    }
                     hir::Connection::Causal { .. } | hir::Connection::Event { .. } => {}
                 }
             }

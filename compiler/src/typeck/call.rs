@@ -84,7 +84,8 @@ impl<'a> Checker<'a, '_> {
                     return self.call_table(cx, v, args, span);
                 }
                 Member::Capability => return self.call_capability(cx, args, span),
-                Member::Var { .. } if builtins::builtin(name).is_some() || builtins::reduction(name).is_some() => {}
+                Member::Var { .. }
+                    if builtins::builtin(name).is_some() || builtins::reduction(name).is_some() => {}
                 _ => {
                     let v = self.name_value(cx, n)?;
                     return self.not_callable(&v, n.span);
@@ -190,15 +191,18 @@ impl<'a> Checker<'a, '_> {
         self.args_any(cx, args);
         let name = n.as_str();
         if cx.mode == Mode::Behavior {
-            if matches!(name, "accept" | "reject" | "request" | "query" | "near" | "inside" | "size" | "str") {
+            if matches!(name, "accept" | "reject" | "request" | "query" | "near" | "inside" | "size" | "str")
+            {
                 return Some(Val::opaque(Type::Any, span));
             }
             cx.undefined.push((Rc::from(name), n.span));
             return Some(Val::opaque(Type::Any, span));
         }
-        let own: Vec<String> = self.scopes[cx.module.0 as usize].keys().map(ToString::to_string).collect();
+        let mut known: Vec<String> =
+            self.scopes[cx.module.0 as usize].keys().map(ToString::to_string).collect();
+        known.extend(builtins::names().map(str::to_owned));
         let mut d = Diagnostic::new(codes::UNKNOWN_FUNCTION, n.span, format!("unknown function `{name}`"));
-        d.help = did_you_mean(name, own.iter().map(String::as_str).chain(builtins::names()));
+        d.help = did_you_mean(name, known.iter().map(String::as_str));
         self.say(d.here("nothing of this name can be called"));
         None
     }
@@ -216,7 +220,9 @@ impl<'a> Checker<'a, '_> {
                     self.expr(cx, body);
                     cx.locals.truncate(depth);
                 }
-                A::Call { args, callee } if callee.as_name().is_some_and(|n| n.as_str() == "circuit_breaker") => {
+                A::Call { args, callee }
+                    if callee.as_name().is_some_and(|n| n.as_str() == "circuit_breaker") =>
+                {
                     self.args_any(cx, args);
                 }
                 _ => {
@@ -331,8 +337,11 @@ impl<'a> Checker<'a, '_> {
             let Some((f, ty)) = field else {
                 let at = a.name.as_ref().map_or(a.span, |n| n.span);
                 let shown = a.name.as_ref().map_or("this".to_owned(), |n| format!("`{}`", n.as_str()));
-                let mut d =
-                    Diagnostic::new(codes::BAD_RECORD_FIELDS, at, format!("`{name}` has no field for {shown}"));
+                let mut d = Diagnostic::new(
+                    codes::BAD_RECORD_FIELDS,
+                    at,
+                    format!("`{name}` has no field for {shown}"),
+                );
                 d.help = a.name.as_ref().and_then(|n| did_you_mean(n.as_str(), fields.keys().map(|k| &**k)));
                 self.say(d);
                 ok = false;
@@ -367,7 +376,9 @@ impl<'a> Checker<'a, '_> {
         let v = self.expr(cx, &arg.value)?;
         let shape = v.e.shape.clone();
         let v = match x {
-            Some(d) => self.fits_type(v, &Ty::real(d), Target { name: "the table's argument", span: None })?,
+            Some(d) => {
+                self.fits_type(v, &Ty::real(d), Target { name: "the table's argument", span: None })?
+            }
             None => v,
         };
         let kind = match table.e.kind {
@@ -425,7 +436,11 @@ impl<'a> Checker<'a, '_> {
                     ok = false;
                 }
                 _ => {
-                    let d = Diagnostic::new(codes::BAD_TABLE, a.span, "the file and the columns of a table are texts");
+                    let d = Diagnostic::new(
+                        codes::BAD_TABLE,
+                        a.span,
+                        "the file and the columns of a table are texts",
+                    );
                     self.say(d.help("table(\"f.csv\", x: \"flow\" in kg/s, y: \"rise\" in bar)"));
                     ok = false;
                 }
@@ -435,7 +450,11 @@ impl<'a> Checker<'a, '_> {
         let [x, y] = columns;
         let (Some(file), Some(x), Some(y)) = (file, x, y) else {
             if ok {
-                let d = Diagnostic::new(codes::BAD_TABLE, span, "a table needs a file and the columns `x` and `y`");
+                let d = Diagnostic::new(
+                    codes::BAD_TABLE,
+                    span,
+                    "a table needs a file and the columns `x` and `y`",
+                );
                 self.say(d.help("table(\"f.csv\", x: \"flow\" in kg/s, y: \"rise\" in bar)"));
             }
             return None;
@@ -474,11 +493,16 @@ impl<'a> Checker<'a, '_> {
         };
         let v = self.expr(cx, value)?;
         if cx.mode == Mode::Formula {
-            let d = Diagnostic::new(codes::BAD_DERIVATIVE, span, "a derivative cannot stand in the value of a declaration");
+            let d = Diagnostic::new(
+                codes::BAD_DERIVATIVE,
+                span,
+                "a derivative cannot stand in the value of a declaration",
+            );
             self.say(d.help("write it in `equations` or in `initial equations`"));
             return None;
         }
-        if !matches!(v.e.ty, Type::Real(_)) && !(v.e.ty == Type::Int && v.lit != Lit::No) {
+        let literal = v.e.ty == Type::Int && v.lit != Lit::No;
+        if !(matches!(v.e.ty, Type::Real(_)) || literal) {
             let what = self.describe_val(&v);
             let message = format!("{} {what} has no derivative", article(&what));
             self.say(Diagnostic::new(codes::BAD_DERIVATIVE, value.span, message));
@@ -589,26 +613,45 @@ impl<'a> Checker<'a, '_> {
         let ty = match name {
             "mean" | "min" | "max" | "sd" | "first" | "last" | "quantile" if number => v.e.ty.clone(),
             "first" | "last" => v.e.ty.clone(),
-            "integral" if number => {
-                Type::Real(v.dimension().and_then(|d| d.checked_mul(&Dimension::TIME)))
-            }
+            "integral" if number => Type::Real(v.dimension().and_then(|d| d.checked_mul(&Dimension::TIME))),
             "integral" if truth => Type::Real(Some(Dimension::TIME)),
             "count" if truth => Type::Int,
             "fraction" | "mean" if truth => one,
             "first_time" if truth => Type::Real(Some(Dimension::TIME)),
             "mean" | "min" | "max" | "sd" | "quantile" | "integral" | "count" | "fraction" | "first_time" => {
                 let what = self.describe_val(&v);
-                let wants = if matches!(name, "count" | "fraction" | "first_time") { "a truth value" } else { "a number" };
-                let d = Diagnostic::new(codes::BAD_OPERANDS, expr.span, format!("`{name}` over a run needs {wants}"));
+                let wants = if matches!(name, "count" | "fraction" | "first_time") {
+                    "a truth value"
+                } else {
+                    "a number"
+                };
+                let d = Diagnostic::new(
+                    codes::BAD_OPERANDS,
+                    expr.span,
+                    format!("`{name}` over a run needs {wants}"),
+                );
                 self.say(d.here(format!("this is {} {what}", article(&what))));
                 return None;
             }
             _ => {
                 const KNOWN: [&str; 11] = [
-                    "mean", "min", "max", "sd", "integral", "count", "fraction", "first", "last", "quantile",
+                    "mean",
+                    "min",
+                    "max",
+                    "sd",
+                    "integral",
+                    "count",
+                    "fraction",
+                    "first",
+                    "last",
+                    "quantile",
                     "first_time",
                 ];
-                let mut d = Diagnostic::new(codes::UNKNOWN_FUNCTION, span, format!("`{name}` is no aggregate over a run"));
+                let mut d = Diagnostic::new(
+                    codes::UNKNOWN_FUNCTION,
+                    span,
+                    format!("`{name}` is no aggregate over a run"),
+                );
                 d.help = did_you_mean(name, KNOWN);
                 self.say(d);
                 return None;
@@ -647,7 +690,12 @@ impl<'a> Checker<'a, '_> {
         let (lo, hi) = f.arity;
         if args.len() < lo || args.len() > hi {
             let want = if lo == hi { lo.to_string() } else { format!("{lo} to {hi}") };
-            let message = format!("`{}` takes {want} argument{}, not {}", f.name, if want == "1" { "" } else { "s" }, args.len());
+            let message = format!(
+                "`{}` takes {want} argument{}, not {}",
+                f.name,
+                if want == "1" { "" } else { "s" },
+                args.len()
+            );
             let d = Diagnostic::new(codes::ARGUMENT_COUNT, span, message);
             self.say(d.help(format!("`{}({})`", f.name, f.args.join(", "))));
             return None;
@@ -813,11 +861,17 @@ impl<'a> Checker<'a, '_> {
                 }
                 out.push(acc);
                 let ty = out.iter().fold(out[0].e.ty.clone(), |t, v| super::ops::wider(&t, &v.e.ty));
-                let shape = out.iter().map(|v| &v.e.shape).max_by_key(|s| s.len()).cloned().unwrap_or_default();
+                let shape =
+                    out.iter().map(|v| &v.e.shape).max_by_key(|s| s.len()).cloned().unwrap_or_default();
                 let temp = out.last().map_or(Temp::Plain, |v| v.temp);
                 let nature = out[0].nature;
-                let nature = if out.iter().all(|v| v.nature == nature || v.lit == Lit::Zero) { nature } else { crate::units::Nature::Plain };
-                let temp = if f.builtin == Builtin::Hypot && temp == Temp::Point { Temp::Plain } else { temp };
+                let nature = if out.iter().all(|v| v.nature == nature || v.lit == Lit::Zero) {
+                    nature
+                } else {
+                    crate::units::Nature::Plain
+                };
+                let temp =
+                    if f.builtin == Builtin::Hypot && temp == Temp::Point { Temp::Plain } else { temp };
                 let mut v = done(out, ty, shape);
                 (v.temp, v.nature) = (temp, nature);
                 Some(v)
@@ -853,7 +907,10 @@ impl<'a> Checker<'a, '_> {
                     if v.e.ty != Type::Int && !(off && is_number(&v.e.ty)) {
                         let what = self.describe_val(v);
                         let d = Diagnostic::new(codes::BAD_OPERANDS, v.span(), "`div` divides whole numbers");
-                        self.say(d.here(format!("this is {} {what}", article(&what))).help("`/` divides real numbers"));
+                        self.say(
+                            d.here(format!("this is {} {what}", article(&what)))
+                                .help("`/` divides real numbers"),
+                        );
                         return None;
                     }
                 }
@@ -1027,7 +1084,9 @@ impl<'a> Checker<'a, '_> {
                 Some(done(out, ty, vec![total.map_or(Extent::Inferred, Extent::Const)]))
             }
             Rule::Len => {
-                if vals[0].e.shape.is_empty() && !matches!(vals[0].e.ty, Type::List(_) | Type::Map(..) | Type::String) {
+                if vals[0].e.shape.is_empty()
+                    && !matches!(vals[0].e.ty, Type::List(_) | Type::Map(..) | Type::String)
+                {
                     let d = Diagnostic::new(codes::NOT_AN_ARRAY, vals[0].span(), "`len` needs an array");
                     self.say(d);
                     return None;
@@ -1051,7 +1110,8 @@ impl<'a> Checker<'a, '_> {
                 self.rank(f, &xs, 1)?;
                 self.rank(f, &ys, 1)?;
                 self.broadcast(&xs, &ys, f.name, span)?;
-                let (xs, x) = self.unify_numbers("the argument and the points of `interpolate`", xs, x, span)?;
+                let (xs, x) =
+                    self.unify_numbers("the argument and the points of `interpolate`", xs, x, span)?;
                 let (ty, shape, temp) = (ys.e.ty.clone(), x.e.shape.clone(), ys.temp);
                 let ty = if ty == Type::Int { one } else { ty };
                 let mut v = done(vec![xs, ys, x], ty, shape);

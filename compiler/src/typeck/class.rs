@@ -232,13 +232,15 @@ impl<'a> Checker<'a, '_> {
         let base = match self.find_def(module, &e.base).map(|d| self.item_of(d)) {
             Some(ItemId::Class(base)) => base,
             Some(_) => {
-                let d = Diagnostic::new(codes::WRONG_KIND_OF_NAME, e.base.span, format!("`{name}` is no twin"));
+                let d =
+                    Diagnostic::new(codes::WRONG_KIND_OF_NAME, e.base.span, format!("`{name}` is no twin"));
                 self.say(d.here("only a twin can be extended"));
                 return;
             }
             None => {
                 let known: Vec<String> = self.classes.iter().map(|c| c.name.to_string()).collect();
-                let mut d = Diagnostic::new(codes::UNKNOWN_TYPE, e.base.span, format!("unknown twin `{name}`"));
+                let mut d =
+                    Diagnostic::new(codes::UNKNOWN_TYPE, e.base.span, format!("unknown twin `{name}`"));
                 d.help = did_you_mean(&name, known.iter().map(String::as_str));
                 self.say(d);
                 return;
@@ -342,12 +344,7 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
-    fn own_behavior(
-        &mut self,
-        id: ClassId,
-        items: &'a [ast::BehaviorItem],
-        own: &mut IndexMap<Name, Span>,
-    ) {
+    fn own_behavior(&mut self, id: ClassId, items: &'a [ast::BehaviorItem], own: &mut IndexMap<Name, Span>) {
         let mut events = BTreeSet::new();
         super::behavior::collect_events(items, &mut events);
         self.class_mut(id).events.extend(events);
@@ -361,7 +358,8 @@ impl<'a> Checker<'a, '_> {
                     self.funcs.push(super::func::FuncItem::new(f, module, Some(id)));
                     let n = self.funcs.len() as u32 - 1;
                     let old = self.class_mut(id).funcs.insert(Rc::from(f.name.as_str()), n);
-                    let old = old.map(|o| (self.funcs[o as usize].class, self.funcs[o as usize].ast.name.span));
+                    let old =
+                        old.map(|o| (self.funcs[o as usize].class, self.funcs[o as usize].ast.name.span));
                     if let Some((owner, span)) = old
                         && owner == Some(id)
                     {
@@ -388,7 +386,8 @@ impl<'a> Checker<'a, '_> {
         if let Some((old, span)) = old {
             let (was, is) = (kind_word(&old), kind_word(&kind));
             if was != is {
-                let message = format!("`{text}` is {} here and {} in the twin that is extended", an(is), an(was));
+                let message =
+                    format!("`{text}` is {} here and {} in the twin that is extended", an(is), an(was));
                 let d = Diagnostic::new(codes::BAD_REDECLARATION, name.span, message);
                 self.say(d.label(span, format!("declared as {} here", an(was))));
                 return;
@@ -452,9 +451,14 @@ impl<'a> Checker<'a, '_> {
                 _ => true,
             };
             if !ok {
-                let message = format!("`{name}` is declared with another section or type than in the twin that is extended");
+                let message = format!(
+                    "`{name}` is declared with another section or type than in the twin that is extended"
+                );
                 let d = Diagnostic::new(codes::BAD_REDECLARATION, span, message);
-                self.say(d.label(old_span, "declared here").help("a redeclared member keeps its section and its type"));
+                self.say(
+                    d.label(old_span, "declared here")
+                        .help("a redeclared member keeps its section and its type"),
+                );
             }
         }
     }
@@ -485,7 +489,8 @@ impl<'a> Checker<'a, '_> {
                 match thing {
                     Thing::Connector(connector) => Some(Member::Port { connector, shape }),
                     _ => {
-                        let d = Diagnostic::new(codes::WRONG_KIND_OF_NAME, t.span, "a port is of a connector");
+                        let d =
+                            Diagnostic::new(codes::WRONG_KIND_OF_NAME, t.span, "a port is of a connector");
                         self.say(d.here("this is no connector"));
                         None
                     }
@@ -514,11 +519,7 @@ impl<'a> Checker<'a, '_> {
     }
 
     /// The twin or connector of a part or a port with its axes, and whether it is a population.
-    fn part_type(
-        &mut self,
-        cx: &mut Cx<'a>,
-        t: &'a ast::TypeExpr,
-    ) -> Option<(Thing<'a>, Vec<Extent>, bool)> {
+    fn part_type(&mut self, cx: &mut Cx<'a>, t: &'a ast::TypeExpr) -> Option<(Thing<'a>, Vec<Extent>, bool)> {
         match &t.kind {
             ast::TypeKind::Array { elem, dims } => {
                 let (thing, inner, population) = self.part_type(cx, elem)?;
@@ -616,7 +617,10 @@ impl<'a> Checker<'a, '_> {
         for (c, span) in found {
             let message = format!("a `{}` would contain itself without end", self.classes[c].name);
             let d = Diagnostic::new(codes::CYCLIC_CONTAINMENT, span, message);
-            self.say(d.here("this part leads back to it").help("a part with a condition, `… if depth > 0`, can end it"));
+            self.say(
+                d.here("this part leads back to it")
+                    .help("a part with a condition, `… if depth > 0`, can end it"),
+            );
         }
     }
 

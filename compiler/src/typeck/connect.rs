@@ -50,14 +50,19 @@ impl<'a> Checker<'a, '_> {
                 };
                 let out = match opened {
                     Some(Opened::Range(range, _)) => {
-                        let mut inner: Vec<Connection> = body.iter().filter_map(|b| self.connection(cx, b)).collect();
+                        let mut inner: Vec<Connection> =
+                            body.iter().filter_map(|b| self.connection(cx, b)).collect();
                         if let Some(f) = filter {
                             inner = vec![Connection::If { cond: f?.e, body: inner }];
                         }
                         Some(Connection::For { range, body: inner })
                     }
                     Some(Opened::Opaque) => {
-                        self.misplaced(*span, "a loop over a collection", "connections loop over ranges and arrays");
+                        self.misplaced(
+                            *span,
+                            "a loop over a collection",
+                            "connections loop over ranges and arrays",
+                        );
                         None
                     }
                     None => None,
@@ -83,7 +88,11 @@ impl<'a> Checker<'a, '_> {
                     let inner: Vec<Connection> = list.iter().filter_map(|b| self.connection(cx, b)).collect();
                     out.push(Connection::If { cond: negated(b), body: inner });
                 }
-                if out.len() == 1 { out.pop() } else { Some(Connection::If { cond: truth(*span), body: out }) }
+                if out.len() == 1 {
+                    out.pop()
+                } else {
+                    Some(Connection::If { cond: truth(*span), body: out })
+                }
             }
         }
     }
@@ -102,7 +111,12 @@ impl<'a> Checker<'a, '_> {
                     _ => self.member_names(c),
                 };
                 if !known.iter().any(|k| k == name.as_str()) {
-                    let message = format!("`{}` has no `{}` to be {}", self.class(c).name, name.as_str(), kind.as_str());
+                    let message = format!(
+                        "`{}` has no `{}` to be {}",
+                        self.class(c).name,
+                        name.as_str(),
+                        kind.as_str()
+                    );
                     let mut d = Diagnostic::new(codes::UNKNOWN_EVENT, name.span, message);
                     d.help = did_you_mean(name.as_str(), known.iter().map(String::as_str));
                     self.say(d);
@@ -118,7 +132,8 @@ impl<'a> Checker<'a, '_> {
                 }
                 let mut known = self.member_names(c);
                 known.extend(self.class(c).events.iter().map(ToString::to_string));
-                let message = format!("`{}` has no member and no event `{}`", self.class(c).name, name.as_str());
+                let message =
+                    format!("`{}` has no member and no event `{}`", self.class(c).name, name.as_str());
                 let mut d = Diagnostic::new(codes::UNKNOWN_MEMBER, name.span, message);
                 d.help = did_you_mean(name.as_str(), known.iter().map(String::as_str));
                 self.say(d);
@@ -226,7 +241,10 @@ impl<'a> Checker<'a, '_> {
             Member::Var { section, .. } => {
                 let word = section_word(*section);
                 let name = super::body::path_text(&m.r.steps);
-                let message = format!("`{name}` is {} {word}, and a connection ends at an input", super::words::article(word));
+                let message = format!(
+                    "`{name}` is {} {word}, and a connection ends at an input",
+                    super::words::article(word)
+                );
                 self.say(Diagnostic::new(codes::BAD_CONNECTION, span, message));
                 None
             }
@@ -264,7 +282,11 @@ impl<'a> Checker<'a, '_> {
                 self.model.connectors[ca.0 as usize].name.clone(),
                 self.model.connectors[cb.0 as usize].name.clone(),
             );
-            let d = Diagnostic::new(codes::BAD_CONNECTION, span, format!("a port of `{na}` joined to a port of `{nb}`"));
+            let d = Diagnostic::new(
+                codes::BAD_CONNECTION,
+                span,
+                format!("a port of `{na}` joined to a port of `{nb}`"),
+            );
             self.say(d.label(a.span, format!("`{na}`")).label(b.span, format!("`{nb}`")));
             return None;
         }
@@ -295,7 +317,11 @@ impl<'a> Checker<'a, '_> {
                 }
             },
             _ => {
-                self.say(Diagnostic::new(codes::BAD_CONNECTION, e.span, "`--` joins ports, and this is none"));
+                self.say(Diagnostic::new(
+                    codes::BAD_CONNECTION,
+                    e.span,
+                    "`--` joins ports, and this is none",
+                ));
                 None
             }
         }

@@ -59,7 +59,11 @@ impl<'a> Checker<'a, '_> {
             let message = format!("the requirement `{}` is no statement that holds or not", r.name.as_str());
             let mut d = Diagnostic::new(codes::CONDITION_NOT_BOOL, r.formula.span, message);
             d = d.here(format!("this is {} {what}", article(&what)));
-            let help = if is_number(&v.e.ty) { "compare it, for example `… < limit`" } else { "as in `always(h <= h_max)`" };
+            let help = if is_number(&v.e.ty) {
+                "compare it, for example `… < limit`"
+            } else {
+                "as in `always(h <= h_max)`"
+            };
             self.say(d.help(help));
         }
         if let Some(c) = &r.claim {
@@ -152,14 +156,20 @@ impl<'a> Checker<'a, '_> {
                 ends[k] = super::constant::number(&v.e);
                 continue;
             }
-            if let Some(v) = self.fits(v, &Ty::real(Dimension::TIME), Target { name: "the window", span: None }) {
+            if let Some(v) =
+                self.fits(v, &Ty::real(Dimension::TIME), Target { name: "the window", span: None })
+            {
                 ends[k] = super::constant::number(&v.e);
             }
         }
         if let [Some(a), Some(b)] = ends
             && (a < 0.0 || b < a)
         {
-            let d = Diagnostic::new(codes::OUT_OF_RANGE, lo.span.to(hi.span), "this window ends before it begins");
+            let d = Diagnostic::new(
+                codes::OUT_OF_RANGE,
+                lo.span.to(hi.span),
+                "this window ends before it begins",
+            );
             self.say(d.help("a window is `[from, to]` with 0 <= from <= to"));
         }
     }
@@ -182,7 +192,8 @@ impl<'a> Checker<'a, '_> {
             };
             let Some(word) = word.filter(|w| values.contains(&w.as_str())) else {
                 let shown = word.map_or_else(|| "this".to_owned(), |w| format!("`{}`", w.as_str()));
-                let mut d = Diagnostic::new(codes::UNKNOWN_POLICY, v.span, format!("`{name}` does not know {shown}"));
+                let mut d =
+                    Diagnostic::new(codes::UNKNOWN_POLICY, v.span, format!("`{name}` does not know {shown}"));
                 d.help = word
                     .and_then(|w| did_you_mean(w.as_str(), values.iter().copied()))
                     .or_else(|| Some(format!("it takes `{}`", values.join("`, `"))));
@@ -193,7 +204,14 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
-    fn policy_value(&mut self, cx: &mut Cx<'a>, id: ClassId, word: &ast::Name, args: &'a [ast::Arg], span: Span) {
+    fn policy_value(
+        &mut self,
+        cx: &mut Cx<'a>,
+        id: ClassId,
+        word: &ast::Name,
+        args: &'a [ast::Arg],
+        span: Span,
+    ) {
         match word.as_str() {
             "max" => match args {
                 [a] => self.duration(cx, &a.value),

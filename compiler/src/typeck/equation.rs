@@ -18,9 +18,8 @@ impl<'a> Checker<'a, '_> {
             let list = if s.is_initial { &mut class.initial_equations } else { &mut class.equations };
             // A labelled equation replaces the one of that name that was inherited.
             let replaced = e.label.as_ref().and_then(|l| {
-                list.iter().position(
-                    |o| matches!(o, Equation::Equal { label: Some(n), .. } if **n == *l.text),
-                )
+                list.iter()
+                    .position(|o| matches!(o, Equation::Equal { label: Some(n), .. } if **n == *l.text))
             });
             let Some(eq) = self.equation(&mut cx, e) else { continue };
             match replaced {
@@ -47,15 +46,21 @@ impl<'a> Checker<'a, '_> {
                 };
                 let out = match opened {
                     Some(Opened::Range(range, _)) => {
-                        let mut inner: Vec<Equation> = body.iter().filter_map(|b| self.equation(cx, b)).collect();
+                        let mut inner: Vec<Equation> =
+                            body.iter().filter_map(|b| self.equation(cx, b)).collect();
                         if let Some(cond) = filter {
                             let otherwise = Vec::new();
-                            inner = vec![Equation::If { cond: cond?.e, then: inner, otherwise, span: e.span }];
+                            inner =
+                                vec![Equation::If { cond: cond?.e, then: inner, otherwise, span: e.span }];
                         }
                         Some(Equation::For { range, body: inner, span: e.span })
                     }
                     Some(Opened::Opaque) => {
-                        self.misplaced(iter.span, "a loop over a collection", "equations loop over ranges and arrays");
+                        self.misplaced(
+                            iter.span,
+                            "a loop over a collection",
+                            "equations loop over ranges and arrays",
+                        );
                         None
                     }
                     None => None,
@@ -105,14 +110,20 @@ impl<'a> Checker<'a, '_> {
         let numbers = is_number(&a.e.ty) && is_number(&b.e.ty);
         if !numbers && a.e.ty != b.e.ty {
             let (x, y) = (self.describe_val(&a), self.describe_val(&b));
-            let d = Diagnostic::new(codes::TYPE_MISMATCH, span, "the sides of this equation are of different types");
+            let d = Diagnostic::new(
+                codes::TYPE_MISMATCH,
+                span,
+                "the sides of this equation are of different types",
+            );
             let d = d.label(a.span(), format!("this is {} {x}", article(&x)));
             self.say(d.label(b.span(), format!("this is {} {y}", article(&y))));
             return None;
         }
         let (a, b) = if numbers { self.unify_sides(cx, a, b, span)? } else { (a, b) };
         let (x, y) = (&a.e.shape, &b.e.shape);
-        if !(x.is_empty() || y.is_empty() || shapes_fit(x, y)) || (x.is_empty() && !y.is_empty() && a.lit != Lit::Zero) {
+        if !(x.is_empty() || y.is_empty() || shapes_fit(x, y))
+            || (x.is_empty() && !y.is_empty() && a.lit != Lit::Zero)
+        {
             let (sx, sy) = (shape_word(x), shape_word(y));
             let d = Diagnostic::new(codes::SHAPE_MISMATCH, span, format!("{sx} equated with {sy}"));
             self.say(d.label(a.span(), sx).label(b.span(), sy));
@@ -125,7 +136,8 @@ impl<'a> Checker<'a, '_> {
         let (a, b) = self.unify_numbers("=", a, b, span)?;
         match (a.temp, b.temp) {
             (Temp::Point, Temp::Difference) | (Temp::Difference, Temp::Point) => {
-                let word = |v: &Val| if v.temp == Temp::Point { "a point on the scale" } else { "a difference" };
+                let word =
+                    |v: &Val| if v.temp == Temp::Point { "a point on the scale" } else { "a difference" };
                 let d = Diagnostic::new(
                     codes::TEMPERATURE_POINT,
                     span,
@@ -141,7 +153,11 @@ impl<'a> Checker<'a, '_> {
         if b.e.ty == Type::Real(None) && a.e.ty == Type::Int && !cx.units_off {
             return Some((a, b));
         }
-        if a.e.ty == Type::Int && b.e.ty != Type::Int && a.lit == Lit::No && matches!(a.e.kind, ExprKind::Member(_)) {
+        if a.e.ty == Type::Int
+            && b.e.ty != Type::Int
+            && a.lit == Lit::No
+            && matches!(a.e.kind, ExprKind::Member(_))
+        {
             let what = self.describe_val(&b);
             let d = Diagnostic::new(codes::TYPE_MISMATCH, span, "a whole number equated with a real one")
                 .label(a.span(), "a whole number")

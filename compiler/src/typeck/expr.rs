@@ -8,7 +8,9 @@ use super::ty::{Lit, Temp, Ty, Val, is_number, may_equal};
 use super::{Checker, Cx, Local, Mode};
 use crate::ast::{self, ExprKind as A, UnaryOp};
 use crate::diag::{Diagnostic, codes};
-use crate::hir::{self, Builtin, Comprehension, Expr, ExprKind, Extent, ForRange, Reduction, Subscript, Type, UnOp};
+use crate::hir::{
+    self, Builtin, Comprehension, Expr, ExprKind, Extent, ForRange, Reduction, Subscript, Type, UnOp,
+};
 use crate::source::Span;
 use crate::units::Nature;
 
@@ -56,9 +58,11 @@ impl<'a> Checker<'a, '_> {
             A::Range { .. } => {
                 self.misplaced(e.span, "a range", "ranges stand in `for`, in an index and in patterns")
             }
-            A::Generator(_) => {
-                self.misplaced(e.span, "`… for …`", "write `[… for …]` for an array, or use it inside `sum(…)`")
-            }
+            A::Generator(_) => self.misplaced(
+                e.span,
+                "`… for …`",
+                "write `[… for …]` for an array, or use it inside `sum(…)`",
+            ),
             A::Closure { .. } => {
                 self.misplaced(e.span, "a closure", "closures stand as arguments of collection methods")
             }
@@ -108,7 +112,8 @@ impl<'a> Checker<'a, '_> {
             return Some(v);
         };
         let u = self.unit(u)?;
-        let mut v = Val::new(ExprKind::Real(u.scale.to_si(n.value)), Type::Real(Some(u.dimension.clone())), span);
+        let mut v =
+            Val::new(ExprKind::Real(u.scale.to_si(n.value)), Type::Real(Some(u.dimension.clone())), span);
         v.nature = u.nature;
         if u.scale.is_affine() {
             v.temp = Temp::Point;
@@ -231,7 +236,11 @@ impl<'a> Checker<'a, '_> {
             (a, b)
         } else {
             let (x, y) = (self.describe_val(&a), self.describe_val(&b));
-            let d = Diagnostic::new(codes::TYPE_MISMATCH, span, "the branches of this `if` are of different types");
+            let d = Diagnostic::new(
+                codes::TYPE_MISMATCH,
+                span,
+                "the branches of this `if` are of different types",
+            );
             self.say(d.label(a.span(), format!("this is {x}")).label(b.span(), format!("this is {y}")));
             return None;
         };
@@ -272,7 +281,11 @@ impl<'a> Checker<'a, '_> {
             );
         }
         let (x, y) = (super::ty::show_shape(x), super::ty::show_shape(y));
-        let d = Diagnostic::new(codes::SHAPE_MISMATCH, span, format!("`{op}` between arrays of shape {x} and {y}"));
+        let d = Diagnostic::new(
+            codes::SHAPE_MISMATCH,
+            span,
+            format!("`{op}` between arrays of shape {x} and {y}"),
+        );
         self.say(d.label(a.span(), format!("shape {x}")).label(b.span(), format!("shape {y}")));
         None
     }
@@ -295,7 +308,11 @@ impl<'a> Checker<'a, '_> {
             if a.e.shape.len() != b.e.shape.len()
                 || !a.e.shape.iter().zip(&b.e.shape).all(|(p, q)| may_equal(p, q))
             {
-                let d = Diagnostic::new(codes::SHAPE_MISMATCH, b.span(), "the rows of this array differ in shape");
+                let d = Diagnostic::new(
+                    codes::SHAPE_MISMATCH,
+                    b.span(),
+                    "the rows of this array differ in shape",
+                );
                 self.say(d.label(a.span(), "another shape"));
                 return None;
             }
@@ -444,7 +461,10 @@ impl<'a> Checker<'a, '_> {
             return Some(Opened::Range(ForRange { local: id, lo: lo.e, hi: hi.e }, n));
         }
         let v = self.expr(cx, iter)?;
-        if v.is_any() || matches!(v.e.ty, Type::List(_) | Type::Map(..) | Type::String) || v.e.kind == ExprKind::BehaviorOnly {
+        if v.is_any()
+            || matches!(v.e.ty, Type::List(_) | Type::Map(..) | Type::String)
+            || v.e.kind == ExprKind::BehaviorOnly
+        {
             let (first, second) = match &v.e.ty {
                 Type::List(t) => ((**t).clone(), Type::Any),
                 Type::Map(k, t) => ((**k).clone(), (**t).clone()),
@@ -461,8 +481,15 @@ impl<'a> Checker<'a, '_> {
         }
         let Some(n) = v.e.shape.first().cloned() else {
             let what = self.describe_val(&v);
-            let d = Diagnostic::new(codes::NOT_AN_ARRAY, iter.span, "a loop runs over a range, an array or a collection");
-            self.say(d.here(format!("this is {} {what}", super::words::article(&what))).help("as in `for i in 0..n`"));
+            let d = Diagnostic::new(
+                codes::NOT_AN_ARRAY,
+                iter.span,
+                "a loop runs over a range, an array or a collection",
+            );
+            self.say(
+                d.here(format!("this is {} {what}", super::words::article(&what)))
+                    .help("as in `for i in 0..n`"),
+            );
             return None;
         };
         // `r in rules`: an index that the text does not name, and `r` standing for `rules[index]`.
@@ -470,7 +497,11 @@ impl<'a> Checker<'a, '_> {
             [value] => (None, value),
             [index, value] => (Some(index), value),
             _ => {
-                self.say(Diagnostic::new(codes::BAD_INDEX, iter.span, "a loop over an array has one or two names"));
+                self.say(Diagnostic::new(
+                    codes::BAD_INDEX,
+                    iter.span,
+                    "a loop over an array has one or two names",
+                ));
                 return None;
             }
         };
@@ -505,7 +536,11 @@ impl<'a> Checker<'a, '_> {
             let d = Diagnostic::new(codes::BAD_INDEX, e.span, "an index is a whole number");
             let d = d.here(format!("this is {} {what}", super::words::article(&what)));
             let division = matches!(&e.kind, A::Binary { op: ast::BinaryOp::Div, .. });
-            self.say(if division { d.help("`/` of whole numbers gives a `Real`; write `div(a, b)`") } else { d });
+            self.say(if division {
+                d.help("`/` of whole numbers gives a `Real`; write `div(a, b)`")
+            } else {
+                d
+            });
             return None;
         }
         Some(v)
@@ -520,8 +555,7 @@ impl<'a> Checker<'a, '_> {
             format!("a temperature in `{unit}` cannot be {how}"),
         );
         self.say(
-            d.here(format!("`{unit}` is a point on a scale"))
-                .help("for a difference or a factor write `K`"),
+            d.here(format!("`{unit}` is a point on a scale")).help("for a difference or a factor write `K`"),
         );
     }
 }

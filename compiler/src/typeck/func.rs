@@ -201,7 +201,8 @@ impl<'a> Checker<'a, '_> {
         let most = func.params.len();
         let least = func.params.iter().filter(|p| p.default.is_none()).count();
         let want = if least == most { most.to_string() } else { format!("{least} to {most}") };
-        let message = format!("`{name}` takes {want} argument{}, not {n}", if want == "1" { "" } else { "s" });
+        let message =
+            format!("`{name}` takes {want} argument{}, not {n}", if want == "1" { "" } else { "s" });
         Diagnostic::new(codes::ARGUMENT_COUNT, span, message)
     }
 
@@ -219,9 +220,9 @@ impl<'a> Checker<'a, '_> {
                 let message = format!("`{}` calls itself", func.name.as_str());
                 let d = Diagnostic::new(codes::RECURSIVE_FUNCTION, span, message);
                 self.say(
-                    d.here("this call")
-                        .label(func.head, "declared here")
-                        .help("write a loop: equations need functions that end after a known number of steps"),
+                    d.here("this call").label(func.head, "declared here").help(
+                        "write a loop: equations need functions that end after a known number of steps",
+                    ),
                 );
                 return None;
             }
@@ -230,7 +231,8 @@ impl<'a> Checker<'a, '_> {
         self.funcs[f as usize].instances.insert(key.clone(), None);
         let id = FuncId(self.model.functions.len() as u32);
         let name: Rc<str> = Rc::from(func.name.as_str());
-        let empty = hir::Function { name: name.clone(), params: Vec::new(), body: Vec::new(), span: func.name.span };
+        let empty =
+            hir::Function { name: name.clone(), params: Vec::new(), body: Vec::new(), span: func.name.span };
         self.model.functions.push(empty);
         let mut cx = Cx::new(module, None, Mode::Function);
         let mut params = Vec::new();
@@ -286,15 +288,22 @@ impl<'a> Checker<'a, '_> {
         let ty = v.to_ty();
         let clash = match &result.found {
             Some(old) if old.base != ty.base || old.shape.len() != ty.shape.len() => {
-                let numbers = is_number(&old.base) && is_number(&ty.base) && old.dimension() == ty.dimension();
+                let numbers =
+                    is_number(&old.base) && is_number(&ty.base) && old.dimension() == ty.dimension();
                 !numbers || old.shape.len() != ty.shape.len()
             }
             _ => false,
         };
         if clash {
-            let (x, y) = (result.found.as_ref().map(|t| t.describe(&self.units, &self.model)), self.describe_val(&v));
+            let (x, y) =
+                (result.found.as_ref().map(|t| t.describe(&self.units, &self.model)), self.describe_val(&v));
             let x = x.unwrap_or_default();
-            let message = format!("`{}` returns {} {x} in one place and {} {y} here", result.name, article(&x), article(&y));
+            let message = format!(
+                "`{}` returns {} {x} in one place and {} {y} here",
+                result.name,
+                article(&x),
+                article(&y)
+            );
             self.say(Diagnostic::new(codes::BAD_RETURN, e.span, message));
             return None;
         }
@@ -318,13 +327,18 @@ impl<'a> Checker<'a, '_> {
             StmtKind::Error => None,
             StmtKind::Return(Some(e)) => self.return_value(cx, e).map(FuncStmt::Return),
             StmtKind::Return(None) => {
-                let d = Diagnostic::new(codes::BAD_RETURN, s.span, "a function that equations call returns a value");
+                let d = Diagnostic::new(
+                    codes::BAD_RETURN,
+                    s.span,
+                    "a function that equations call returns a value",
+                );
                 self.say(d);
                 None
             }
             StmtKind::Local { name, ty, value } => {
                 let ty = self.ty(cx, ty)?;
-                let e = self.value_for(cx, value, &ty, Target { name: name.as_str(), span: Some(name.span) })?;
+                let e =
+                    self.value_for(cx, value, &ty, Target { name: name.as_str(), span: Some(name.span) })?;
                 let mut local = self.local(name.as_str(), ty, name.span);
                 local.assigned = true;
                 let id = local.id;
@@ -333,14 +347,24 @@ impl<'a> Checker<'a, '_> {
             }
             StmtKind::Assign { target, value } => {
                 let Some(n) = target.as_name() else {
-                    let d = Diagnostic::new(codes::NOT_ASSIGNABLE, target.span, "a function sets its own locals only");
+                    let d = Diagnostic::new(
+                        codes::NOT_ASSIGNABLE,
+                        target.span,
+                        "a function sets its own locals only",
+                    );
                     self.say(d);
                     return None;
                 };
-                let known = cx.locals.iter().rev().find(|l| *l.name == *n.text).map(|l| (l.id, l.ty.clone(), l.alias.is_some()));
+                let known = cx
+                    .locals
+                    .iter()
+                    .rev()
+                    .find(|l| *l.name == *n.text)
+                    .map(|l| (l.id, l.ty.clone(), l.alias.is_some()));
                 match known {
                     Some((_, _, true)) => {
-                        let d = Diagnostic::new(codes::NOT_ASSIGNABLE, n.span, "a loop's value cannot be set");
+                        let d =
+                            Diagnostic::new(codes::NOT_ASSIGNABLE, n.span, "a loop's value cannot be set");
                         self.say(d);
                         None
                     }
@@ -389,11 +413,9 @@ impl<'a> Checker<'a, '_> {
                 let inner = self.block(cx, body);
                 // Names of the loop end with it; locals that the body made stay known after it.
                 let loop_names = match &opened {
-                    Some(Opened::Range(..)) => cx.locals[depth..]
-                        .iter()
-                        .filter(|l| !l.assigned)
-                        .map(|l| l.id)
-                        .collect::<Vec<_>>(),
+                    Some(Opened::Range(..)) => {
+                        cx.locals[depth..].iter().filter(|l| !l.assigned).map(|l| l.id).collect::<Vec<_>>()
+                    }
                     _ => Vec::new(),
                 };
                 cx.locals.retain(|l| !loop_names.contains(&l.id));
@@ -406,7 +428,11 @@ impl<'a> Checker<'a, '_> {
                         Some(FuncStmt::For(range, inner))
                     }
                     Opened::Opaque => {
-                        self.misplaced(iter.span, "a loop over a collection", "functions of equations loop over ranges and arrays");
+                        self.misplaced(
+                            iter.span,
+                            "a loop over a collection",
+                            "functions of equations loop over ranges and arrays",
+                        );
                         None
                     }
                 }
@@ -417,7 +443,11 @@ impl<'a> Checker<'a, '_> {
                 Some(FuncStmt::While(c?.e, b?))
             }
             _ => {
-                self.misplaced(s.span, "this statement", "a function that equations call computes a value and does nothing else");
+                self.misplaced(
+                    s.span,
+                    "this statement",
+                    "a function that equations call computes a value and does nothing else",
+                );
                 None
             }
         }

@@ -165,7 +165,8 @@ impl<'a> Checker<'a, '_> {
             }
             ExprKind::Error => None,
             _ => {
-                let d = Diagnostic::new(codes::BAD_UNIT_DEFINITION, e.span, "this is no product of dimensions");
+                let d =
+                    Diagnostic::new(codes::BAD_UNIT_DEFINITION, e.span, "this is no product of dimensions");
                 self.say(d.help("combine the names of quantities with `*`, `/` and `^`"));
                 None
             }
@@ -239,9 +240,13 @@ impl<'a> Checker<'a, '_> {
                 let is_base = d.user_bases().any(|(n, r)| n == name.as_str() && r == Ratio::ONE);
                 if is_base {
                     if let Some(first) = self.units.base_unit(name.as_str()).map(str::to_owned) {
-                        let message = format!("`{first}` is already the coherent unit of `{}`", name.as_str());
+                        let message =
+                            format!("`{first}` is already the coherent unit of `{}`", name.as_str());
                         let d = Diagnostic::new(codes::BAD_UNIT_DEFINITION, u.name.span, message);
-                        self.say(d.help(format!("define this one by it: `unit {} = 0.01 {first}`", u.name.as_str())));
+                        self.say(d.help(format!(
+                            "define this one by it: `unit {} = 0.01 {first}`",
+                            u.name.as_str()
+                        )));
                         return;
                     }
                     self.units.name_base(name.as_str(), u.name.as_str());
@@ -308,14 +313,19 @@ impl<'a> Checker<'a, '_> {
                 None => {
                     let message = format!("unknown unit `{}`", n.as_str());
                     let mut d = Diagnostic::new(codes::UNKNOWN_UNIT, n.span, message);
-                    d.help = self.units.suggestions(n.as_str()).first().map(|s| format!("did you mean `{s}`?"));
+                    d.help =
+                        self.units.suggestions(n.as_str()).first().map(|s| format!("did you mean `{s}`?"));
                     self.say(d);
                     None
                 }
             },
             ExprKind::Error => None,
             _ => {
-                let d = Diagnostic::new(codes::BAD_UNIT_DEFINITION, e.span, "a unit is defined by a constant quantity");
+                let d = Diagnostic::new(
+                    codes::BAD_UNIT_DEFINITION,
+                    e.span,
+                    "a unit is defined by a constant quantity",
+                );
                 self.say(d.help("as in `unit cent = 0.01 EUR`"));
                 None
             }
@@ -385,7 +395,8 @@ impl<'a> Checker<'a, '_> {
             }
             fields.insert(name, ty);
         }
-        let hir_fields = fields.iter().map(|(n, t): (&Rc<str>, &Ty)| (n.clone(), (t.base.clone(), t.shape.clone())));
+        let hir_fields =
+            fields.iter().map(|(n, t): (&Rc<str>, &Ty)| (n.clone(), (t.base.clone(), t.shape.clone())));
         self.model.records[id.0 as usize].fields = hir_fields.collect();
         self.record_fields[id.0 as usize] = fields;
     }
@@ -436,7 +447,8 @@ impl<'a> Checker<'a, '_> {
             }
             if !matches!(ty.base, Type::Real(_)) {
                 let what = ty.describe(&self.units, &self.model);
-                let message = format!("a connector carries quantities, not {} {what}", super::words::article(&what));
+                let message =
+                    format!("a connector carries quantities, not {} {what}", super::words::article(&what));
                 self.say(Diagnostic::new(codes::TYPE_MISMATCH, t.span, message));
                 broken = true;
                 continue;

@@ -93,7 +93,11 @@ impl<'a> Checker<'a, '_> {
                         if let MachineItem::Initial(n) = i
                             && !inner.iter().any(|s| s.text == n.text)
                         {
-                            let message = format!("the state `{}` has no state `{}` in it", s.name.as_str(), n.as_str());
+                            let message = format!(
+                                "the state `{}` has no state `{}` in it",
+                                s.name.as_str(),
+                                n.as_str()
+                            );
                             self.say(Diagnostic::new(codes::BAD_MACHINE, n.span, message));
                         }
                     }
@@ -139,7 +143,10 @@ impl<'a> Checker<'a, '_> {
             for i in items {
                 match i {
                     MachineItem::State(s) => walk(&s.items, out),
-                    MachineItem::Equation(ast::Equation { kind: ast::EquationKind::Equal { left, right }, .. }) => {
+                    MachineItem::Equation(ast::Equation {
+                        kind: ast::EquationKind::Equal { left, right },
+                        ..
+                    }) => {
                         names(left, false, out);
                         names(right, false, out);
                     }

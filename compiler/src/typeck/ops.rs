@@ -46,7 +46,9 @@ impl<'a> Checker<'a, '_> {
         match op {
             B::And | B::Or | B::Xor | B::Implies => self.logic(op, a, b, span),
             _ if a.is_any() || b.is_any() => Some(Val::opaque(Type::Any, span)),
-            B::Add if a.e.ty == Type::String && b.e.ty == Type::String => Some(Val::opaque(Type::String, span)),
+            B::Add if a.e.ty == Type::String && b.e.ty == Type::String => {
+                Some(Val::opaque(Type::String, span))
+            }
             B::Add | B::Sub if a.e.ty == Type::Timestamp => self.calendar(op, a, b, span),
             _ if !is_number(&a.e.ty) || !is_number(&b.e.ty) => {
                 self.bad_operands(op.as_str(), &a, &b, span);
@@ -81,7 +83,12 @@ impl<'a> Checker<'a, '_> {
             B::Xor => BinOp::Xor,
             _ => BinOp::Implies,
         };
-        Some(Val::of(Expr { kind: ExprKind::Binary(op, Box::new(a.e), Box::new(b.e)), ty: Type::Bool, shape, span }))
+        Some(Val::of(Expr {
+            kind: ExprKind::Binary(op, Box::new(a.e), Box::new(b.e)),
+            ty: Type::Bool,
+            shape,
+            span,
+        }))
     }
 
     fn calendar(&mut self, op: B, a: Val, b: Val, span: Span) -> Option<Val> {
@@ -97,7 +104,13 @@ impl<'a> Checker<'a, '_> {
     }
 
     /// Makes two numbers agree in dimension: a literal zero takes the other's. Reports a mismatch.
-    pub(super) fn unify_numbers(&mut self, op: &str, mut a: Val, mut b: Val, span: Span) -> Option<(Val, Val)> {
+    pub(super) fn unify_numbers(
+        &mut self,
+        op: &str,
+        mut a: Val,
+        mut b: Val,
+        span: Span,
+    ) -> Option<(Val, Val)> {
         let (x, y) = (dimension(&a.e.ty).cloned(), dimension(&b.e.ty).cloned());
         let (Some(x), Some(y)) = (x, y) else { return Some((a, b)) };
         if x == y {
@@ -201,16 +214,24 @@ impl<'a> Checker<'a, '_> {
         }
         let (x, y) = (self.describe_val(a), self.describe_val(b));
         if pair(Nature::Angular, Nature::Cyclic) && !a.dimension().is_some_and(Dimension::is_one) {
-            let d = Diagnostic::new(codes::ANGULAR_OR_CYCLIC, span, format!("{x} and {y} meet without a factor 2*pi"))
-                .label(a.span(), format!("this is {} {x}", super::words::article(&x)))
-                .label(b.span(), format!("this is {} {y}", super::words::article(&y)))
-                .help("one turn is 2*pi rad: write `2*pi*f`");
+            let d = Diagnostic::new(
+                codes::ANGULAR_OR_CYCLIC,
+                span,
+                format!("{x} and {y} meet without a factor 2*pi"),
+            )
+            .label(a.span(), format!("this is {} {x}", super::words::article(&x)))
+            .label(b.span(), format!("this is {} {y}", super::words::article(&y)))
+            .help("one turn is 2*pi rad: write `2*pi*f`");
             self.say(d);
         } else if pair(Nature::Torque, Nature::Energy) {
-            let d = Diagnostic::new(codes::TORQUE_OR_ENERGY, span, format!("{x} and {y} share a dimension and are different things"))
-                .label(a.span(), format!("this is {} {x}", super::words::article(&x)))
-                .label(b.span(), format!("this is {} {y}", super::words::article(&y)))
-                .help("a torque becomes an energy by an angle: `tau*phi`");
+            let d = Diagnostic::new(
+                codes::TORQUE_OR_ENERGY,
+                span,
+                format!("{x} and {y} share a dimension and are different things"),
+            )
+            .label(a.span(), format!("this is {} {x}", super::words::article(&x)))
+            .label(b.span(), format!("this is {} {y}", super::words::article(&y)))
+            .help("a torque becomes an energy by an angle: `tau*phi`");
             self.say(d);
         }
     }
@@ -323,7 +344,10 @@ impl<'a> Checker<'a, '_> {
                     let d = Diagnostic::new(
                         codes::BAD_EXPONENT,
                         b.span(),
-                        format!("the exponent of {} {what} must be a constant number", super::words::article(&what)),
+                        format!(
+                            "the exponent of {} {what} must be a constant number",
+                            super::words::article(&what)
+                        ),
                     );
                     self.say(
                         d.here("the unit of the power depends on this")
@@ -333,7 +357,8 @@ impl<'a> Checker<'a, '_> {
                 };
                 let found = Ratio::from_f64(x).and_then(|r| d.pow(r));
                 let Some(found) = found else {
-                    let d = Diagnostic::new(codes::BAD_EXPONENT, b.span(), "a unit cannot have this exponent");
+                    let d =
+                        Diagnostic::new(codes::BAD_EXPONENT, b.span(), "a unit cannot have this exponent");
                     self.say(d.help("exponents of units are small fractions: 2, 0.5, 1/3"));
                     return None;
                 };
@@ -348,7 +373,9 @@ impl<'a> Checker<'a, '_> {
             self.say(d);
             return None;
         }
-        let int = a.e.ty == Type::Int && constant.is_some_and(|x| x >= 0.0 && x == x.trunc()) && b.e.ty == Type::Int;
+        let int = a.e.ty == Type::Int
+            && constant.is_some_and(|x| x >= 0.0 && x == x.trunc())
+            && b.e.ty == Type::Int;
         let ty = if int {
             Type::Int
         } else if matches!(a.e.ty, Type::Complex(_)) {
@@ -425,7 +452,8 @@ impl<'a> Checker<'a, '_> {
                 return None;
             }
             let shape = self.broadcast(&a, &b, op.as_str(), span)?;
-            let plain = matches!(a.e.ty, Type::Bool | Type::Enum(_)) && matches!(b.e.ty, Type::Bool | Type::Enum(_));
+            let plain =
+                matches!(a.e.ty, Type::Bool | Type::Enum(_)) && matches!(b.e.ty, Type::Bool | Type::Enum(_));
             let kind = if plain {
                 ExprKind::Binary(BinOp::Cmp(cmp), Box::new(a.e), Box::new(b.e))
             } else {
@@ -435,17 +463,26 @@ impl<'a> Checker<'a, '_> {
         }
         let real = |v: &Val| v.e.ty != Type::Int && v.lit != Lit::Number;
         if equality && (real(&a) || real(&b)) && !cx.exact {
-            let d = Diagnostic::new(codes::REAL_EQUALITY, span, format!("`{}` between real numbers", op.as_str()))
-                .here("rounding decides this, not the model")
-                .help("compare with a tolerance, `abs(a - b) < eps`, or wrap it in `noevent(…)`");
+            let d = Diagnostic::new(
+                codes::REAL_EQUALITY,
+                span,
+                format!("`{}` between real numbers", op.as_str()),
+            )
+            .here("rounding decides this, not the model")
+            .help("compare with a tolerance, `abs(a - b) < eps`, or wrap it in `noevent(…)`");
             self.say(d);
             return None;
         }
         let (a, b) = self.unify_numbers(op.as_str(), a, b, span)?;
         match (a.temp, b.temp) {
             (Temp::Point, Temp::Difference) | (Temp::Difference, Temp::Point) => {
-                let d = Diagnostic::new(codes::TEMPERATURE_POINT, span, "a temperature compared with a difference of temperatures");
-                let word = |v: &Val| if v.temp == Temp::Point { "a point on the scale" } else { "a difference" };
+                let d = Diagnostic::new(
+                    codes::TEMPERATURE_POINT,
+                    span,
+                    "a temperature compared with a difference of temperatures",
+                );
+                let word =
+                    |v: &Val| if v.temp == Temp::Point { "a point on the scale" } else { "a difference" };
                 let (x, y) = (word(&a), word(&b));
                 self.say(d.label(a.span(), x).label(b.span(), y).help("for a difference write `K`"));
                 return None;

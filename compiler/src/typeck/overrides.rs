@@ -98,7 +98,8 @@ impl<'a> Checker<'a, '_> {
             }
             Section::Outputs | Section::Variables if !guess && !self.is_discrete_output(&m) => {
                 let word = section_word(section);
-                let message = format!("`{name}` is {} {word}: its value follows from equations", article(word));
+                let message =
+                    format!("`{name}` is {} {word}: its value follows from equations", article(word));
                 let d = Diagnostic::new(codes::NOT_OVERRIDABLE, target.span, message);
                 self.say(d.help("parameters, inputs, start values and guesses can be overridden"));
                 return None;
@@ -327,7 +328,11 @@ impl<'a> Checker<'a, '_> {
         };
         let relative = is_relative(e);
         if relative && !nominal {
-            let d = Diagnostic::new(codes::BAD_DISTRIBUTION, e.span, format!("`{known}` without a mean takes the nominal value, and there is none"));
+            let d = Diagnostic::new(
+                codes::BAD_DISTRIBUTION,
+                e.span,
+                format!("`{known}` without a mean takes the nominal value, and there is none"),
+            );
             self.say(d.help("write `= value` before `~`, or give the mean"));
             return None;
         }
@@ -339,9 +344,16 @@ impl<'a> Checker<'a, '_> {
                 None => (i < params.len()).then_some(i),
             };
             let Some(at) = at else {
-                let shown = a.name.as_ref().map_or_else(|| format!("{} arguments", args.len()), |n| format!("`{}`", n.as_str()));
+                let shown = a
+                    .name
+                    .as_ref()
+                    .map_or_else(|| format!("{} arguments", args.len()), |n| format!("`{}`", n.as_str()));
                 let span = a.name.as_ref().map_or(a.span, |n| n.span);
-                let mut d = Diagnostic::new(codes::BAD_DISTRIBUTION, span, format!("`{known}` does not take {shown}"));
+                let mut d = Diagnostic::new(
+                    codes::BAD_DISTRIBUTION,
+                    span,
+                    format!("`{known}` does not take {shown}"),
+                );
                 d.help = Some(format!("`{known}({})`", params.join(", ")));
                 self.say(d);
                 ok = false;
@@ -397,7 +409,11 @@ impl<'a> Checker<'a, '_> {
             }
             ("empirical", _) => {
                 if a.value.as_str().is_none() {
-                    let d = Diagnostic::new(codes::BAD_DISTRIBUTION, a.span, "file and column of `empirical` are texts");
+                    let d = Diagnostic::new(
+                        codes::BAD_DISTRIBUTION,
+                        a.span,
+                        "file and column of `empirical` are texts",
+                    );
                     self.say(d);
                     return None;
                 }
@@ -461,7 +477,10 @@ impl<'a> Checker<'a, '_> {
         let mut found: Option<Type> = None;
         for a in d.args.iter().filter(|a| is_number(&a.ty)) {
             match &found {
-                None => found = Some(if a.ty == Type::Int { Type::Real(Some(Dimension::ONE)) } else { a.ty.clone() }),
+                None => {
+                    found =
+                        Some(if a.ty == Type::Int { Type::Real(Some(Dimension::ONE)) } else { a.ty.clone() })
+                }
                 Some(t) if super::ty::dimension(t) == super::ty::dimension(&a.ty) => {}
                 Some(_) if matches!(&*d.name, "gamma" | "weibull" | "beta") => found = Some(a.ty.clone()),
                 Some(t) => {

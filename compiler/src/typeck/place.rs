@@ -24,7 +24,7 @@ pub(super) enum Place<'a> {
     /// An enumeration, before its value is named.
     Enum(EnumId),
     /// Something that has no value: a twin's or record's name, a name space of the run time.
-    Name(ItemId),
+    Name,
 }
 
 /// A path to a member with what is known of it.
@@ -45,16 +45,8 @@ pub(super) struct MemberPlace<'a> {
 }
 
 /// Name spaces of built-in calls of behaviour: `memory.store(…)`.
-pub(super) const NAMESPACES: &[&str] = &[
-    "memory",
-    "http",
-    "database",
-    "file",
-    "llm",
-    "embedding",
-    "similarity",
-    "classification",
-];
+pub(super) const NAMESPACES: &[&str] =
+    &["memory", "http", "database", "file", "llm", "embedding", "similarity", "classification"];
 
 impl<'a> Checker<'a, '_> {
     /// The value of a path.
@@ -76,7 +68,7 @@ impl<'a> Checker<'a, '_> {
                 self.say(Diagnostic::new(codes::WRONG_KIND_OF_NAME, span, message).help(help));
                 None
             }
-            Place::Name(_) => {
+            Place::Name => {
                 self.say(Diagnostic::new(codes::WRONG_KIND_OF_NAME, span, "this name has no value"));
                 None
             }
@@ -151,7 +143,7 @@ impl<'a> Checker<'a, '_> {
         match item {
             ItemId::Enum(id) => Some(Place::Enum(id)),
             ItemId::Other => None,
-            item => Some(Place::Name(item)),
+            _ => Some(Place::Name),
         }
     }
 
@@ -214,7 +206,15 @@ impl<'a> Checker<'a, '_> {
             let own = axes.len();
             let step = Step { name: Rc::from(name), subscripts: Vec::new() };
             let r = Ref { steps: vec![step], span: n.span };
-            return Some(Place::Member(MemberPlace { r, what, axes, own, foreign: false, owner: Some(c), root: c }));
+            return Some(Place::Member(MemberPlace {
+                r,
+                what,
+                axes,
+                own,
+                foreign: false,
+                owner: Some(c),
+                root: c,
+            }));
         }
         if let Some(b) = self.scopes[cx.module.0 as usize].get(name)
             && let Some(p) = self.item_place(self.item_of(b.def))
@@ -229,11 +229,8 @@ impl<'a> Checker<'a, '_> {
                 return Some(Place::Value(v));
             }
             "pi" => {
-                let mut v = Val::new(
-                    ExprKind::Real(std::f64::consts::PI),
-                    Type::Real(Some(Dimension::ONE)),
-                    n.span,
-                );
+                let mut v =
+                    Val::new(ExprKind::Real(std::f64::consts::PI), Type::Real(Some(Dimension::ONE)), n.span);
                 v.has_pi = true;
                 return Some(Place::Value(v));
             }
@@ -243,9 +240,7 @@ impl<'a> Checker<'a, '_> {
             }
             _ => {}
         }
-        if cx.mode == Mode::Behavior
-            && (NAMESPACES.contains(&name) || self.part_names.contains(name))
-        {
+        if cx.mode == Mode::Behavior && (NAMESPACES.contains(&name) || self.part_names.contains(name)) {
             // An address of a message searches outward; it is found when the model runs.
             return Some(Place::Value(Val::opaque(Type::Any, n.span)));
         }
@@ -280,8 +275,10 @@ impl<'a> Checker<'a, '_> {
                 }
             }
             d.help = of_enum.or_else(|| {
-                let own: Vec<&str> = self.scopes[cx.module.0 as usize].keys().map(|k| &**k).collect();
-                did_you_mean(name, own.into_iter().chain(super::builtins::names()))
+                let mut known: Vec<String> =
+                    self.scopes[cx.module.0 as usize].keys().map(ToString::to_string).collect();
+                known.extend(super::builtins::names().map(str::to_owned));
+                did_you_mean(name, known.iter().map(String::as_str))
             });
         }
         if d.help.is_none() && cx.class.is_some() && self.part_names.contains(name) {
@@ -306,9 +303,11 @@ impl<'a> Checker<'a, '_> {
             Place::Member(m) => self.member_field(cx, m, name, span),
             Place::Value(v) => self.value_field(v, name, span).map(Place::Value),
             Place::Enum(id) => self.enum_value(id, name, span).map(Place::Value),
-            Place::Name(_) => {
+            Place::Name => {
                 let message = format!("`{}` is no member of this", name.as_str());
-                self.say(Diagnostic::new(codes::UNKNOWN_MEMBER, name.span, message).label(base_span, "a type"));
+                self.say(
+                    Diagnostic::new(codes::UNKNOWN_MEMBER, name.span, message).label(base_span, "a type"),
+                );
                 None
             }
         }
@@ -418,7 +417,8 @@ impl<'a> Checker<'a, '_> {
                 }
                 _ => {
                     let last = m.r.steps.last()?.name.clone();
-                    let message = format!("the {} `{last}` has no member `{}`", section_word(section), name.as_str());
+                    let message =
+                        format!("the {} `{last}` has no member `{}`", section_word(section), name.as_str());
                     let d = Diagnostic::new(codes::UNKNOWN_MEMBER, name.span, message);
                     self.say(d.help(format!("`{last}.start` is its start value")));
                     None
@@ -436,9 +436,7 @@ impl<'a> Checker<'a, '_> {
                 self.say(d);
                 None
             }
-            Member::Memory(ty) => {
-                self.value_field(Val::opaque(ty.base, span), name, span).map(Place::Value)
-            }
+            Member::Memory(ty) => self.value_field(Val::opaque(ty.base, span), name, span).map(Place::Value),
             Member::Capability => Some(Place::Value(Val::opaque(Type::Any, span))),
         }
     }
@@ -485,9 +483,10 @@ impl<'a> Checker<'a, '_> {
     /// scenarios see everything.
     fn visible(&mut self, cx: &Cx<'a>, class: ClassId, what: &Member<'a>, name: &ast::Name) -> Option<()> {
         let section = match what {
-            Member::Var { section: s @ (Section::Parameters | Section::Variables | Section::ValueParam), .. } => {
-                *s
-            }
+            Member::Var {
+                section: s @ (Section::Parameters | Section::Variables | Section::ValueParam),
+                ..
+            } => *s,
             _ => return Some(()),
         };
         if cx.mode == Mode::Constraint {
@@ -585,13 +584,7 @@ impl<'a> Checker<'a, '_> {
         self.step(m, name, what, foreign, span)
     }
 
-    fn index_value(
-        &mut self,
-        cx: &mut Cx<'a>,
-        v: Val,
-        indices: &'a [ast::Expr],
-        span: Span,
-    ) -> Option<Val> {
+    fn index_value(&mut self, cx: &mut Cx<'a>, v: Val, indices: &'a [ast::Expr], span: Span) -> Option<Val> {
         match &v.e.ty {
             Type::Any | Type::List(_) | Type::Map(..) if v.e.shape.is_empty() => {
                 for i in indices {
@@ -651,7 +644,11 @@ impl<'a> Checker<'a, '_> {
                     {
                         let message = format!("index {i} is outside of an axis of length {n}");
                         let d = Diagnostic::new(codes::INDEX_OUT_OF_RANGE, e.span, message);
-                        let hint = if n > 0 { format!("indices count from 0 to {}", n - 1) } else { "it is empty".into() };
+                        let hint = if n > 0 {
+                            format!("indices count from 0 to {}", n - 1)
+                        } else {
+                            "it is empty".into()
+                        };
                         self.say(d.here(hint));
                         return None;
                     }

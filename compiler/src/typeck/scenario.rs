@@ -34,9 +34,21 @@ pub(super) const SOLVERS: &[&str] = &[
     "diffsol_bdf",
 ];
 
-const SOLVER_ARGS: &[&str] = &["rtol", "atol", "step", "max_step", "min_step", "initial_step", "max_steps", "order", "max_order"];
+const SOLVER_ARGS: &[&str] =
+    &["rtol", "atol", "step", "max_step", "min_step", "initial_step", "max_steps", "order", "max_order"];
 
-const SETTINGS: &[&str] = &["duration", "solver", "seed", "samples", "calendar", "title", "description", "sampler", "layout", "max_wall"];
+const SETTINGS: &[&str] = &[
+    "duration",
+    "solver",
+    "seed",
+    "samples",
+    "calendar",
+    "title",
+    "description",
+    "sampler",
+    "layout",
+    "max_wall",
+];
 
 impl<'a> Checker<'a, '_> {
     /// Scenarios of the root file, and, for their checks, of the others.
@@ -71,7 +83,12 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
-    fn scenario(&mut self, m: ModuleId, s: &'a ast::Scenario, all: &[&'a ast::Scenario]) -> Option<hir::Scenario> {
+    fn scenario(
+        &mut self,
+        m: ModuleId,
+        s: &'a ast::Scenario,
+        all: &[&'a ast::Scenario],
+    ) -> Option<hir::Scenario> {
         let chain = self.scenario_chain(s, all)?;
         let name = s.target.dotted();
         let class = match self.find_def(m, &s.target).map(|d| self.item_of(d)) {
@@ -83,7 +100,8 @@ impl<'a> Checker<'a, '_> {
             }
             None => {
                 let known: Vec<String> = self.classes.iter().map(|c| c.name.to_string()).collect();
-                let mut d = Diagnostic::new(codes::UNKNOWN_TYPE, s.target.span, format!("unknown twin `{name}`"));
+                let mut d =
+                    Diagnostic::new(codes::UNKNOWN_TYPE, s.target.span, format!("unknown twin `{name}`"));
                 d.help = did_you_mean(&name, known.iter().map(String::as_str));
                 self.say(d);
                 return None;
@@ -91,7 +109,11 @@ impl<'a> Checker<'a, '_> {
         };
         if self.class(class).ast.is_partial.is_some() {
             let span = self.class(class).ast.name.span;
-            let d = Diagnostic::new(codes::PARTIAL_TWIN, s.target.span, format!("`{name}` is a partial twin and cannot be run"));
+            let d = Diagnostic::new(
+                codes::PARTIAL_TWIN,
+                s.target.span,
+                format!("`{name}` is a partial twin and cannot be run"),
+            );
             self.say(d.label(span, "declared `partial` here").help("run a twin that extends it"));
             return None;
         }
@@ -135,7 +157,11 @@ impl<'a> Checker<'a, '_> {
     }
 
     /// The scenario and what it extends, oldest first.
-    fn scenario_chain(&mut self, s: &'a ast::Scenario, all: &[&'a ast::Scenario]) -> Option<Vec<&'a ast::Scenario>> {
+    fn scenario_chain(
+        &mut self,
+        s: &'a ast::Scenario,
+        all: &[&'a ast::Scenario],
+    ) -> Option<Vec<&'a ast::Scenario>> {
         let mut chain = vec![s];
         let mut at = s;
         while let Some(base) = &at.base {
@@ -165,7 +191,13 @@ impl<'a> Checker<'a, '_> {
         cx
     }
 
-    fn scenario_item(&mut self, m: ModuleId, class: ClassId, item: &'a ScenarioItem, out: &mut hir::Scenario) {
+    fn scenario_item(
+        &mut self,
+        m: ModuleId,
+        class: ClassId,
+        item: &'a ScenarioItem,
+        out: &mut hir::Scenario,
+    ) {
         let mut cx = self.scenario_cx(m, class);
         match item {
             ScenarioItem::Error(_) => {}
@@ -195,7 +227,12 @@ impl<'a> Checker<'a, '_> {
                     }
                 }
                 if let Some(time) = time {
-                    out.branches.push(hir::Branch { name: Rc::from(b.name.as_str()), time, body, span: b.span });
+                    out.branches.push(hir::Branch {
+                        name: Rc::from(b.name.as_str()),
+                        time,
+                        body,
+                        span: b.span,
+                    });
                 }
             }
             ScenarioItem::Record(r) => {
@@ -222,7 +259,8 @@ impl<'a> Checker<'a, '_> {
                             })
                             .collect();
                         if !levels.contains(&level.as_str()) {
-                            let message = format!("`{}` has no fidelity `{}`", self.class(c).name, level.as_str());
+                            let message =
+                                format!("`{}` has no fidelity `{}`", self.class(c).name, level.as_str());
                             let mut d = Diagnostic::new(codes::UNKNOWN_NAME, level.span, message);
                             d.help = did_you_mean(level.as_str(), levels.iter().copied());
                             self.say(d);
@@ -234,8 +272,17 @@ impl<'a> Checker<'a, '_> {
             }
             ScenarioItem::Action(s) => {
                 let body = self.action(&mut cx, class, s);
-                let zero = Expr { kind: ExprKind::Real(0.0), ty: Type::Real(Some(Dimension::TIME)), shape: Vec::new(), span: s.span };
-                out.actions.push(hir::TimedAction { time: zero, body: body.into_iter().collect(), span: s.span });
+                let zero = Expr {
+                    kind: ExprKind::Real(0.0),
+                    ty: Type::Real(Some(Dimension::TIME)),
+                    shape: Vec::new(),
+                    span: s.span,
+                };
+                out.actions.push(hir::TimedAction {
+                    time: zero,
+                    body: body.into_iter().collect(),
+                    span: s.span,
+                });
             }
         }
     }
@@ -245,8 +292,12 @@ impl<'a> Checker<'a, '_> {
         match s.name.as_str() {
             "duration" => {
                 if let Some(e) = self.seconds(cx, v) {
-                    if super::constant::number(&e).is_some_and(|x| !(x > 0.0)) {
-                        let d = Diagnostic::new(codes::BAD_SETTING, v.span, "the duration of a scenario is positive");
+                    if super::constant::number(&e).is_some_and(|x| x <= 0.0 || x.is_nan()) {
+                        let d = Diagnostic::new(
+                            codes::BAD_SETTING,
+                            v.span,
+                            "the duration of a scenario is positive",
+                        );
                         self.say(d);
                     }
                     out.duration = Some(e);
@@ -280,7 +331,14 @@ impl<'a> Checker<'a, '_> {
             other => {
                 let message = format!("a scenario has no setting `{other}`");
                 let mut d = Diagnostic::new(codes::BAD_SETTING, s.name.span, message);
-                let known = SETTINGS.iter().copied().chain(["record", "expect", "parameters", "start", "drive", "branch"]);
+                let known = SETTINGS.iter().copied().chain([
+                    "record",
+                    "expect",
+                    "parameters",
+                    "start",
+                    "drive",
+                    "branch",
+                ]);
                 d.help = did_you_mean(other, known);
                 self.say(d);
             }
@@ -325,7 +383,11 @@ impl<'a> Checker<'a, '_> {
                     Some(n) => (n.span, format!("`{}`", n.as_str())),
                     None => (a.span, "a value without a name".into()),
                 };
-                let mut d = Diagnostic::new(codes::BAD_SOLVER, span, format!("`{}` does not take {shown}", name.as_str()));
+                let mut d = Diagnostic::new(
+                    codes::BAD_SOLVER,
+                    span,
+                    format!("`{}` does not take {shown}", name.as_str()),
+                );
                 d.help = a
                     .name
                     .as_ref()
@@ -396,8 +458,10 @@ impl<'a> Checker<'a, '_> {
             Some(other) => {
                 let span = d.method.as_ref().map_or(d.span, |n| n.span);
                 let known = ["linear", "step", "previous", "pchip", "cubic"];
-                let mut diag = Diagnostic::new(codes::BAD_SETTING, span, format!("`{other}` is no interpolation"));
-                diag.help = did_you_mean(other, known).or_else(|| Some(format!("one of `{}`", known.join("`, `"))));
+                let mut diag =
+                    Diagnostic::new(codes::BAD_SETTING, span, format!("`{other}` is no interpolation"));
+                diag.help =
+                    did_you_mean(other, known).or_else(|| Some(format!("one of `{}`", known.join("`, `"))));
                 self.say(diag);
                 return None;
             }
@@ -410,8 +474,10 @@ impl<'a> Checker<'a, '_> {
             Some(other) => {
                 let span = d.outside.as_ref().map_or(d.span, |n| n.span);
                 let known = ["hold", "error", "extend", "repeat"];
-                let mut diag = Diagnostic::new(codes::BAD_SETTING, span, format!("`{other}` is no rule for outside"));
-                diag.help = did_you_mean(other, known).or_else(|| Some(format!("one of `{}`", known.join("`, `"))));
+                let mut diag =
+                    Diagnostic::new(codes::BAD_SETTING, span, format!("`{other}` is no rule for outside"));
+                diag.help =
+                    did_you_mean(other, known).or_else(|| Some(format!("one of `{}`", known.join("`, `"))));
                 self.say(diag);
                 return None;
             }
@@ -432,7 +498,8 @@ impl<'a> Checker<'a, '_> {
         let Some(body) = &h.body else { return };
         if let ast::Trigger::At(t) = &h.trigger {
             let time = self.seconds(cx, t);
-            let actions: Vec<ActionStmt> = body.stmts.iter().filter_map(|s| self.action(cx, class, s)).collect();
+            let actions: Vec<ActionStmt> =
+                body.stmts.iter().filter_map(|s| self.action(cx, class, s)).collect();
             if let Some(time) = time {
                 out.actions.push(hir::TimedAction { time, body: actions, span: h.span });
             }
@@ -440,8 +507,17 @@ impl<'a> Checker<'a, '_> {
         }
         // Other handlers of a scenario need behaviour; they are checked as such.
         self.scenario_handler(cx, class, h);
-        let zero = Expr { kind: ExprKind::Real(0.0), ty: Type::Real(Some(Dimension::TIME)), shape: Vec::new(), span: h.span };
-        out.actions.push(hir::TimedAction { time: zero, body: vec![ActionStmt::Later(h.span)], span: h.span });
+        let zero = Expr {
+            kind: ExprKind::Real(0.0),
+            ty: Type::Real(Some(Dimension::TIME)),
+            shape: Vec::new(),
+            span: h.span,
+        };
+        out.actions.push(hir::TimedAction {
+            time: zero,
+            body: vec![ActionStmt::Later(h.span)],
+            span: h.span,
+        });
     }
 
     /// One action at an instant.
@@ -480,7 +556,11 @@ impl<'a> Checker<'a, '_> {
         let (section, ty) = match &m.what {
             Member::Var { section, ty, .. } => (*section, ty.clone()),
             _ => {
-                self.say(Diagnostic::new(codes::NOT_ASSIGNABLE, target.span, format!("`{name}` cannot be set")));
+                self.say(Diagnostic::new(
+                    codes::NOT_ASSIGNABLE,
+                    target.span,
+                    format!("`{name}` cannot be set"),
+                ));
                 return None;
             }
         };
@@ -507,9 +587,13 @@ impl<'a> Checker<'a, '_> {
             Some(e) => {
                 let every = self.seconds(cx, e);
                 if let Some(x) = every.as_ref().and_then(super::constant::number)
-                    && !(x > 0.0)
+                    && (x <= 0.0 || x.is_nan())
                 {
-                    self.say(Diagnostic::new(codes::BAD_SETTING, e.span, "the period of a record is positive"));
+                    self.say(Diagnostic::new(
+                        codes::BAD_SETTING,
+                        e.span,
+                        "the period of a record is positive",
+                    ));
                 }
                 every
             }
@@ -525,7 +609,11 @@ impl<'a> Checker<'a, '_> {
                     Member::Var { .. } => targets.push(m.r),
                     _ => {
                         let name = super::body::path_text(&m.r.steps);
-                        let d = Diagnostic::new(codes::WRONG_KIND_OF_NAME, t.span, format!("`{name}` has no value to record"));
+                        let d = Diagnostic::new(
+                            codes::WRONG_KIND_OF_NAME,
+                            t.span,
+                            format!("`{name}` has no value to record"),
+                        );
                         self.say(d);
                     }
                 },
@@ -538,7 +626,13 @@ impl<'a> Checker<'a, '_> {
         (!targets.is_empty()).then_some(hir::RecordEntry { targets, every, span: r.span })
     }
 
-    fn expectation(&mut self, cx: &mut Cx<'a>, class: ClassId, e: &'a ast::Expectation, out: &mut hir::Scenario) {
+    fn expectation(
+        &mut self,
+        cx: &mut Cx<'a>,
+        class: ClassId,
+        e: &'a ast::Expectation,
+        out: &mut hir::Scenario,
+    ) {
         if let Some((value, within)) = &e.equals {
             let v = self.expr(cx, &e.expr);
             if let Some(v) = v {

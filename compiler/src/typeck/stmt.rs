@@ -94,7 +94,9 @@ impl<'a> Checker<'a, '_> {
                 }
                 ast::Wait::Event(_) => {}
             },
-            StmtKind::Create { twin, args, overrides, into } => self.create(cx, twin, args, overrides, into.as_ref()),
+            StmtKind::Create { twin, args, overrides, into } => {
+                self.create(cx, twin, args, overrides, into.as_ref())
+            }
             StmtKind::Fail(e) => {
                 // `fail "reason"`; in a scenario `fail op.plan` names a capability.
                 match self.place(cx, e) {
@@ -111,7 +113,11 @@ impl<'a> Checker<'a, '_> {
                 }
             }
             StmtKind::Force { .. } | StmtKind::Release(_) => {
-                self.misplaced(s.span, "`force` and `release`", "only a scenario takes over what equations give");
+                self.misplaced(
+                    s.span,
+                    "`force` and `release`",
+                    "only a scenario takes over what equations give",
+                );
             }
         }
     }
@@ -182,7 +188,8 @@ impl<'a> Checker<'a, '_> {
                 return;
             }
             let message = format!("no twin of this model has a part `{}`", first.as_str());
-            let mut d = Diagnostic::new(codes::UNKNOWN_EVENT, first.span, message).here("an address that leads nowhere");
+            let mut d = Diagnostic::new(codes::UNKNOWN_EVENT, first.span, message)
+                .here("an address that leads nowhere");
             d.help = did_you_mean(first.as_str(), self.part_names.iter().map(|n| &**n));
             self.say(d);
             return;
@@ -266,7 +273,11 @@ impl<'a> Checker<'a, '_> {
                     }
                     Member::Memory(ty) => (ty, name),
                     _ => {
-                        let d = Diagnostic::new(codes::NOT_ASSIGNABLE, target.span, format!("`{name}` cannot be set"));
+                        let d = Diagnostic::new(
+                            codes::NOT_ASSIGNABLE,
+                            target.span,
+                            format!("`{name}` cannot be set"),
+                        );
                         self.say(d);
                         self.expr(cx, value);
                         return;
@@ -274,7 +285,7 @@ impl<'a> Checker<'a, '_> {
                 }
             }
             Place::Value(v) => (v.to_ty(), "this".to_owned()),
-            Place::Enum(_) | Place::Name(_) => {
+            Place::Enum(_) | Place::Name => {
                 self.say(Diagnostic::new(codes::NOT_ASSIGNABLE, target.span, "this cannot be set"));
                 self.expr(cx, value);
                 return;
@@ -470,10 +481,15 @@ impl<'a> Checker<'a, '_> {
                 let span = e.span.to(n.span);
                 e = ast::Expr::new(A::Field { base: Box::new(e), name: n.clone() }, span);
             }
-            let def = self.find_def(cx.module, &ast::Path { names: vec![path.names[0].clone()], span: path.span });
+            let def =
+                self.find_def(cx.module, &ast::Path { names: vec![path.names[0].clone()], span: path.span });
             let known = def.map(|d| self.item_of(d));
             if !matches!(known, Some(ItemId::Enum(_))) {
-                let d = Diagnostic::new(codes::PATTERN_MISMATCH, path.span, format!("`{}` is no pattern", path.dotted()));
+                let d = Diagnostic::new(
+                    codes::PATTERN_MISMATCH,
+                    path.span,
+                    format!("`{}` is no pattern", path.dotted()),
+                );
                 self.say(d);
             } else if ty.base != Type::Any {
                 let what = ty.describe(&self.units, &self.model);

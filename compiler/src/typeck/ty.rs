@@ -436,9 +436,13 @@ impl<'a> Checker<'a, '_> {
             }
             Thing::Connector(_) => {
                 self.say(
-                    Diagnostic::new(codes::WRONG_KIND_OF_NAME, t.span, "a connector is no type of a quantity")
-                        .here("this is a connector")
-                        .help("ports stand in `ports { … }`"),
+                    Diagnostic::new(
+                        codes::WRONG_KIND_OF_NAME,
+                        t.span,
+                        "a connector is no type of a quantity",
+                    )
+                    .here("this is a connector")
+                    .help("ports stand in `ports { … }`"),
                 );
                 None
             }
@@ -530,7 +534,11 @@ impl<'a> Checker<'a, '_> {
                 types.resize(want, Type::Any);
             }
             if types.len() != want {
-                let message = format!("`{name}` takes {want} type{}, not {}", if want == 1 { "" } else { "s" }, types.len());
+                let message = format!(
+                    "`{name}` takes {want} type{}, not {}",
+                    if want == 1 { "" } else { "s" },
+                    types.len()
+                );
                 self.say(Diagnostic::new(codes::BAD_TWIN_ARGUMENT, path.span, message));
                 return None;
             }
@@ -612,7 +620,9 @@ impl<'a> Checker<'a, '_> {
     pub(super) fn extent(&mut self, cx: &mut Cx<'a>, e: &'a ast::Expr) -> Option<Extent> {
         if matches!(e.kind, ast::ExprKind::Range { .. }) {
             let d = Diagnostic::new(codes::BAD_SIZE, e.span, "a range is no size");
-            self.say(d.help("a population of twins has a range, `trucks: Truck[0..200]`; an array one number"));
+            self.say(
+                d.help("a population of twins has a range, `trucks: Truck[0..200]`; an array one number"),
+            );
             return None;
         }
         let mode = std::mem::replace(&mut cx.mode, Mode::Formula);

@@ -34,7 +34,10 @@ impl Units {
                         format!("`{}` cannot be part of a compound unit", f.name.as_str()),
                     )
                     .here("this is a point on a scale")
-                    .help(format!("for a difference write `K`{}", if s.factor() == 1.0 { "" } else { " (or `degR`)" })),
+                    .help(format!(
+                        "for a difference write `K`{}",
+                        if s.factor() == 1.0 { "" } else { " (or `degR`)" }
+                    )),
                 );
                 ok = false;
                 continue;
@@ -46,7 +49,11 @@ impl Units {
             match product {
                 Some((d, s)) if s.is_sane() => {
                     dimension = d;
-                    scale = if alone && f.exp == ast::Ratio::ONE { self.lookup(f.name.as_str())?.1 } else { scale.times(s) };
+                    scale = if alone && f.exp == ast::Ratio::ONE {
+                        self.lookup(f.name.as_str())?.1
+                    } else {
+                        scale.times(s)
+                    };
                 }
                 _ => {
                     diags.push(Diagnostic::new(
@@ -63,7 +70,12 @@ impl Units {
             diags.push(Diagnostic::new(codes::BAD_UNIT_DEFINITION, unit.span, message));
             ok = false;
         }
-        ok.then(|| Unit { nature: nature_of(&natures, &dimension), dimension, scale, text: Arc::from(unit_text(unit)) })
+        ok.then(|| Unit {
+            nature: nature_of(&natures, &dimension),
+            dimension,
+            scale,
+            text: Arc::from(unit_text(unit)),
+        })
     }
 
     fn unknown(&self, name: &ast::Name) -> Diagnostic {
