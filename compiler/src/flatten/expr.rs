@@ -48,6 +48,9 @@ impl<'a> Flattener<'a> {
             ExprKind::EnumValue(_, k) => Ok(Expr::Num(f64::from(*k))),
             ExprKind::Time => Ok(Expr::Time),
             ExprKind::Str(_) => Err(self.refuse(codes::LATER_TYPE, e.span, "text in an equation")),
+            ExprKind::BehaviorOnly => {
+                Err(self.refuse(codes::LATER_BEHAVIOR, e.span, "a value that behaviour computes"))
+            }
             ExprKind::SelfValue => Err(self.internal(e.span, "`self` outside a condition")),
             ExprKind::TableFile(_) => Err(self.internal(e.span, "a table where a number is wanted")),
             ExprKind::Member(r) => self.member(r, scope, idx, e),
