@@ -43,6 +43,12 @@ fn outcome(machine: &dyn Machine, id: KernelId, program: &Program, start: &Memor
     (memory.data().iter().map(|&x| canonical(x)).collect(), trap)
 }
 
+fn memory(program: &Program, rng: &mut Rng) -> Memory {
+    let mut memory = Memory::new(program);
+    memory.data_mut().iter_mut().for_each(|x| *x = rng.number());
+    memory
+}
+
 /// Compares all ways on a few memories; says what differs.
 fn compare(program: &Arc<Program>, kernel: &Kernel, seed: u64) -> Result<(), String> {
     verify(program).map_err(|e| format!("invalid program: {e:?}"))?;
@@ -50,13 +56,7 @@ fn compare(program: &Arc<Program>, kernel: &Kernel, seed: u64) -> Result<(), Str
     let mut interpreter = Interpreter::new(program);
     let reference = interpreter.add(kernel.clone());
     let mut rng = Rng(seed);
-    let starts: Vec<Memory> = (0..4)
-        .map(|_| {
-            let mut memory = Memory::new(program);
-            memory.data_mut().iter_mut().for_each(|x| *x = rng.number());
-            memory
-        })
-        .collect();
+    let starts: Vec<Memory> = (0..4).map(|_| memory(program, &mut rng)).collect();
     let expected: Vec<_> = starts.iter().map(|m| outcome(&interpreter, reference, program, m)).collect();
     for (level, tier, limits) in ways() {
         let mut compiled = Compiled::with_limits(program.clone(), level, limits).unwrap();
@@ -86,6 +86,30 @@ fn check(seed: u64) {
     if let Err(difference) = compare(&program, &kernel, seed) {
         panic!("seed {seed}: {difference}\n{kernel:#?}");
     }
+}
+
+/// That the generator's kernels do something: few end early, most of what they write are numbers.
+#[test]
+fn random_kernels_are_worth_running() {
+    let (mut runs, mut traps, mut slots, mut nans, mut changed) = (0, 0, 0, 0, 0);
+    for seed in 0..300 {
+        let (program, kernel) = generate::program(seed);
+        let mut interpreter = Interpreter::new(&program);
+        let id = interpreter.add(kernel);
+        let start = memory(&program, &mut Rng(seed));
+        let (end, trap) = outcome(&interpreter, id, &program, &start);
+        runs += 1;
+        traps += u32::from(trap != "Ok(())");
+        for (&x, y) in end.iter().zip(start.data()) {
+            slots += 1;
+            if x != canonical(*y) {
+                changed += 1;
+                nans += u32::from(f64::from_bits(x).is_nan());
+            }
+        }
+    }
+    println!("{runs} runs, {traps} traps; {slots} slots, {changed} changed, {nans} to NaN");
+    assert!(traps * 3 < runs && traps > 0 && nans * 3 < changed && changed * 20 > slots);
 }
 
 #[test]

@@ -76,11 +76,11 @@ pub fn program(seed: u64) -> (Program, Kernel) {
         state: some(8),
         param: some(12),
         input: some(4),
-        var: some(40),
+        var: some(12),
         disc: some(6),
         root: some(4),
         res: 8,
-        jac: some(30),
+        jac: 40,
         hist: some(4),
     };
     let mut program = Program { name: format!("seed {seed}"), sizes, ..Program::default() };
@@ -117,8 +117,9 @@ pub fn program(seed: u64) -> (Program, Kernel) {
         let function = function(&mut rng, &program, k);
         program.functions.push(function);
     }
-    let written: Vec<Space> = SPACES.into_iter().filter(|_| rng.chance(50)).collect();
-    let size = rng.pick(&[5, 20, 60, 200]);
+    let mut written: Vec<Space> = SPACES.into_iter().filter(|_| rng.chance(40)).collect();
+    written.push(Space::Var);
+    let size = rng.pick(&[10, 40, 120, 300]);
     let mut g = Generator {
         rng: &mut rng,
         program: &program,
@@ -128,6 +129,7 @@ pub fn program(seed: u64) -> (Program, Kernel) {
         budget: size,
         in_function: false,
         written,
+        recent: Vec::new(),
     };
     let body = g.region(0, 1);
     let mut kernel = g.kernel;
@@ -148,6 +150,7 @@ fn function(rng: &mut Rng, program: &Program, k: usize) -> Function {
         budget: size,
         in_function: true,
         written: Vec::new(),
+        recent: Vec::new(),
     };
     let mut body = Region::new();
     for (n, &ty) in params.iter().enumerate() {
@@ -172,6 +175,8 @@ struct Generator<'a> {
     budget: u64,
     in_function: bool,
     written: Vec<Space>,
+    /// Places used of late: code that meets a slot again is what goes wrong.
+    recent: Vec<Place>,
 }
 
 impl Generator<'_> {
@@ -197,23 +202,18 @@ impl Generator<'_> {
             self.budget -= 1;
             here -= 1;
             match self.rng.below(100) {
-                0..=9 if depth < 4 => self.loop_(region, depth),
-                10..=17 if depth < 4 => self.branch(region, depth),
-                18..=37 if !self.in_function => self.store(region),
-                38..=39 if !self.in_function => {
-                    let block = BlockId(self.rng.below(2) as u32);
-                    let tangent = self.rng.chance(50);
-                    region.push(if tangent { Stmt::SolveTangent(block) } else { Stmt::Solve(block) });
-                }
+                0..=8 if depth < 4 => self.loop_(region, depth),
+                9..=15 if depth < 4 => self.branch(region, depth),
+                16..=40 if !self.in_function => self.store(region),
+                41..=49 if !self.in_function => self.probe(region),
                 _ => self.compute(region),
             }
         }
         if depth == 0 && !self.in_function {
             // Whatever was computed shows.
-            for k in 0..6 {
-                let value = self.any(region, Ty::F64);
-                let space = if k % 2 == 0 { Space::Var } else { Space::Jac };
-                let place = self.place(space, 1, 1);
+            let last: Vec<Value> = self.values.iter().rev().filter(|v| v.1 == Ty::F64).map(|v| v.0).collect();
+            for (k, &value) in last.iter().take(40).enumerate() {
+                let place = Place { space: Space::Jac, at: Affine::constant(k as i64) };
                 region.push(Stmt::Store { place, value, origin: OriginId(0) });
             }
         }
@@ -295,11 +295,66 @@ impl Generator<'_> {
         }
         let written = self.written.clone();
         let space = self.rng.pick(&written);
-        let place = self.place(space, 1, 1);
+        let place = match self.again() {
+            Some(place) if written.contains(&place.space) => place,
+            _ => self.place(space, 1, 1),
+        };
+        self.recent.push(place.clone());
         let ty = if self.rng.chance(15) { Ty::Bool } else { Ty::F64 };
         let value = self.any(region, ty);
         let origin = OriginId(self.rng.below(3) as u32);
         region.push(Stmt::Store { place, value, origin });
+    }
+
+    /// Reads a slot, changes it or another one, reads it again, keeps both.
+    fn probe(&mut self, region: &mut Region) {
+        let solve = self.rng.chance(30);
+        let block = BlockId(self.rng.below(2) as u32);
+        let written = self.written.clone();
+        let space = self.rng.pick(&written);
+        let place = if solve {
+            let run = self.program.block(block).unknowns[0];
+            Place { space: run.space, at: Affine::constant(i64::from(run.base)) }
+        } else {
+            self.place(space, 1, 1)
+        };
+        let before = self.eval(region, Op::Load(place.clone()), Ty::F64);
+        if solve {
+            let tangent = self.rng.chance(50);
+            region.push(if tangent { Stmt::SolveTangent(block) } else { Stmt::Solve(block) });
+        } else {
+            let other = if self.rng.chance(20) { place.clone() } else { self.place(space, 1, 1) };
+            let value = self.any(region, Ty::F64);
+            region.push(Stmt::Store { place: other, value, origin: OriginId(0) });
+        }
+        let after = self.eval(region, Op::Load(place), Ty::F64);
+        for value in [before, after] {
+            let place = self.place(Space::Jac, 1, 1);
+            region.push(Stmt::Store { place, value, origin: OriginId(0) });
+        }
+    }
+
+    /// A place used before, if all its loops still run; at times its neighbour.
+    fn again(&mut self) -> Option<Place> {
+        if self.rng.chance(40) {
+            return None;
+        }
+        let back = self.rng.below(5) as usize;
+        let mut place = self.recent.iter().rev().nth(back)?.clone();
+        let len = i64::from(self.program.sizes.of(place.space));
+        if !place.at.terms.iter().all(|t| self.loops.iter().any(|l| l.0 == t.0)) {
+            return None;
+        }
+        if self.rng.chance(20) {
+            place.at.base += self.rng.pick(&[-1, 1]);
+        }
+        let (mut lo, mut hi) = (place.at.base, place.at.base);
+        for &(i, stride) in &place.at.terms {
+            let &(_, from, to) = self.loops.iter().find(|l| l.0 == i)?;
+            let (a, b) = (stride * from, stride * (to - 1));
+            (lo, hi) = (lo + a.min(b), hi + a.max(b));
+        }
+        (lo >= 0 && hi < len).then_some(place)
     }
 
     fn loop_(&mut self, region: &mut Region, depth: u32) {
@@ -392,7 +447,9 @@ impl Generator<'_> {
         let (op, ty) = match self.rng.below(40) {
             0..=5 if !self.in_function => {
                 let space = self.rng.pick(&SPACES);
-                (Op::Load(self.place(space, 1, 1)), Ty::F64)
+                let place = self.again().unwrap_or_else(|| self.place(space, 1, 1));
+                self.recent.push(place.clone());
+                (Op::Load(place), Ty::F64)
             }
             6..=7 if !self.in_function => {
                 let space = self.rng.pick(&SPACES);
