@@ -13,6 +13,7 @@
 
 pub mod ast;
 pub mod diag;
+pub mod driver;
 pub mod emit;
 pub mod flat;
 pub mod flatten;

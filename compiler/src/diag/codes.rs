@@ -321,3 +321,8 @@ pub const LATER_DYNAMIC: Code = Code("E0757");
 pub const INTERNAL: Code = Code("E0799");
 /// A scenario's branch that is not run by this version.
 pub const BRANCH_IGNORED: Code = Code("W0701");
+
+/// A scenario that the file does not have.
+pub const NO_SUCH_SCENARIO: Code = Code("E0790");
+/// A file without anything that can be run.
+pub const NOTHING_TO_RUN: Code = Code("E0791");

@@ -71,6 +71,10 @@ pub struct Scheduled {
     pub structure: Structure,
     /// Scenario actions, in time order.
     pub actions: Vec<program::Action>,
+    /// Requirements of the model, in order.
+    pub requirements: Vec<program::Requirement>,
+    /// By family of the system: its number in the schema, if people see it.
+    pub shown: Vec<Option<VarId>>,
 }
 
 /// Schedules a system. `None` where the diagnostics say why not.
@@ -197,10 +201,20 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
     program.blocks = blocks.list;
     program.sizes.res = program.blocks.iter().map(|b| b.n).max().unwrap_or(0);
     let actions = actions(&system, &layout, &mut origins);
-    program.schema = schema::schema(&system, &layout, &mut origins);
+    let requirements = system
+        .requirements
+        .iter()
+        .map(|(path, span, expected)| program::Requirement {
+            path: path.clone(),
+            expected: *expected,
+            origin: origins.add(*span, ""),
+        })
+        .collect();
+    let shown;
+    (program.schema, shown) = schema::schema(&system, &layout, &mut origins);
     program.origins = origins.finish();
     let structure = structure(&system, &solved, &program);
-    Some(Scheduled { program, structure, actions })
+    Some(Scheduled { program, structure, actions, requirements, shown })
 }
 
 fn depends_on_time(e: &Expr) -> bool {

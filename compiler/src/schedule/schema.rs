@@ -7,13 +7,15 @@ use crate::flat::System;
 use twinml_model::ids::VarId;
 use twinml_model::schema::{Role, Schema, Variable};
 
-/// The schema of a system; hidden families are left out.
-pub fn schema(system: &System, layout: &Layout, origins: &mut Origins) -> Schema {
+/// The schema of a system, and the number that each family has in it; hidden families are left out.
+pub fn schema(system: &System, layout: &Layout, origins: &mut Origins) -> (Schema, Vec<Option<VarId>>) {
     let mut out = Schema { vars: Vec::new(), enums: system.enums.clone() };
+    let mut shown = vec![None; system.vars.len()];
     for (k, v) in system.vars.iter().enumerate() {
         if v.path.first().is_some_and(|s| s.name.starts_with(HIDDEN)) {
             continue;
         }
+        shown[k] = Some(VarId::new(out.vars.len()));
         let (space, base) = layout.home(VarId::new(k));
         // A declared state is continuous or discrete by what its equations say.
         let role = match (v.declared, v.role) {
@@ -37,5 +39,5 @@ pub fn schema(system: &System, layout: &Layout, origins: &mut Origins) -> Schema
             range: v.range,
         });
     }
-    out
+    (out, shown)
 }

@@ -1,0 +1,245 @@
+//! The whole way: a text and its surroundings to a checked model, and on to a program and an experiment.
+//!
+//! Files, clocks and terminals stay with the caller: sources come through [`Loader`], columns of data files
+//! through [`DataLoader`].
+
+use crate::ast;
+use crate::diag::{Diagnostic, Diagnostics, codes};
+use crate::flat::{self, System};
+use crate::flatten::{self, DataLoader, Request, Target};
+use crate::hir;
+use crate::parser;
+use crate::resolve::{self, Loader, Modules};
+use crate::schedule::{self, Structure};
+use crate::source::{FileId, SourceMap, Span};
+use crate::typeck::{self, Checked};
+use twinml_model::program::{self, Program};
+
+/// A file and what it uses, parsed and checked.
+#[derive(Debug)]
+pub struct Session {
+    /// All texts.
+    pub sources: SourceMap,
+    /// Everything said so far, in order.
+    pub diags: Diagnostics,
+    /// The root file.
+    pub root: FileId,
+    modules: Modules,
+    checked: Checked,
+}
+
+/// What is to be compiled.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Choice<'a> {
+    /// The scenario; `None`: the file's first one, or its last runnable twin where it has none.
+    pub scenario: Option<&'a str>,
+    /// Settings from outside, as `path=value` with a unit; they win over everything in the text.
+    pub settings: &'a [String],
+}
+
+/// A program with everything that a run needs.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The program, without the derivatives that only some solvers need
+    /// ([`twinml_model::passes::derive::complete`] adds them).
+    pub program: Program,
+    /// What to run and what to record.
+    pub experiment: program::Experiment,
+    /// Whether anything said how long to run.
+    pub has_duration: bool,
+    /// What `--explain` tells.
+    pub structure: Structure,
+    /// The flat system that the program was made of.
+    pub system: System,
+}
+
+/// Name of the scenario that settings from outside make, and of the text that they are shown in.
+const SETTINGS: &str = "--set";
+
+impl Session {
+    /// Parses and checks a file with all that it uses. Errors are in `diags`.
+    pub fn check(name: &str, text: &str, loader: &dyn Loader) -> Session {
+        let (mut sources, mut diags) = (SourceMap::new(), Diagnostics::new());
+        let root = sources.add(name, text);
+        let modules = resolve::load(root, &mut sources, loader, &mut diags);
+        let checked = typeck::lower(&modules, &mut diags);
+        Session { sources, diags, root, modules, checked }
+    }
+
+    /// The checked model; complete only where `diags` has no errors.
+    pub fn model(&self) -> &hir::Model {
+        &self.checked.model
+    }
+
+    /// The syntax tree of the root file.
+    pub fn tree(&self) -> Option<&ast::Module> {
+        self.modules.list.first().map(|m| &m.ast)
+    }
+
+    /// Names of the root file's scenarios, in order.
+    pub fn scenarios(&self) -> impl Iterator<Item = &str> {
+        self.checked.model.scenarios.iter().map(|s| &*s.name)
+    }
+
+    /// Instantiates and compiles what `choice` names. `None` where `diags` now says why not.
+    pub fn compile(&mut self, choice: Choice<'_>, data: &mut dyn DataLoader) -> Option<Compiled> {
+        if self.diags.has_errors() {
+            return None;
+        }
+        let (system, experiment) = if choice.settings.is_empty() {
+            self.flatten(choice.scenario, data)?
+        } else {
+            self.with_settings(choice, data)?
+        };
+        let scheduled = schedule::schedule(system.clone(), &self.sources, &mut self.diags)?;
+        let (program, actions) = (scheduled.program, scheduled.actions);
+        let records = experiment
+            .records
+            .iter()
+            .map(|r| program::Record {
+                vars: r
+                    .vars
+                    .iter()
+                    .filter_map(|(v, elements)| {
+                        Some((scheduled.shown.get(v.index()).copied()??, elements.clone()))
+                    })
+                    .collect(),
+                every_ns: r.every_ns,
+            })
+            .collect();
+        let has_duration = experiment.duration.is_some();
+        let experiment = program::Experiment {
+            name: experiment.name,
+            duration: experiment.duration.unwrap_or(DEFAULT_DURATION),
+            solver: experiment.solver,
+            seed: experiment.seed,
+            actions,
+            records,
+            requirements: scheduled.requirements,
+        };
+        Some(Compiled { program, experiment, has_duration, structure: scheduled.structure, system })
+    }
+
+    fn flatten(&mut self, scenario: Option<&str>, data: &mut dyn DataLoader) -> Option<Flat> {
+        let target = target(&self.checked.model, scenario, self.root, &mut self.diags)?;
+        run_flatten(&self.checked.model, target, data, &mut self.diags)
+    }
+
+    /// Settings are a scenario of their own, which extends the chosen one.
+    fn with_settings(&mut self, choice: Choice<'_>, data: &mut dyn DataLoader) -> Option<Flat> {
+        let chosen = target(&self.checked.model, choice.scenario, self.root, &mut self.diags)?;
+        let mut text = format!("scenario `{SETTINGS}` for X {{ parameters {{\n");
+        for s in choice.settings {
+            // A line break would begin another entry.
+            text.push_str(&s.replace(['\n', '\r', ';'], " "));
+            text.push('\n');
+        }
+        text.push_str("} }\n");
+        let file = self.sources.add(SETTINGS, text.as_str());
+        let before = self.diags.error_count();
+        let parsed = parser::parse(file, &text, &mut self.diags);
+        if self.diags.error_count() > before {
+            return None;
+        }
+        let Some(ast::Item::Scenario(mut extra)) = parsed.items.into_iter().next() else { return None };
+        let root = self.modules.list.first_mut()?;
+        match chosen {
+            Target::Scenario(s) => {
+                let base = root.ast.items.iter().find_map(|i| match i {
+                    ast::Item::Scenario(a) if *a.name.as_str() == *s.name => Some(a),
+                    _ => None,
+                })?;
+                extra.target = base.target.clone();
+                extra.args = base.args.clone();
+                extra.base = Some(base.name.clone());
+            }
+            Target::Class(id) => {
+                let name = self.checked.model.classes[id.0 as usize].name.clone();
+                let class = root.ast.items.iter().find_map(|i| match i {
+                    ast::Item::Twin(t) if *t.name.as_str() == *name => Some(t),
+                    _ => None,
+                })?;
+                extra.target = ast::Path { names: vec![class.name.clone()], span: class.name.span };
+                extra.args = Vec::new();
+                extra.base = None;
+            }
+        }
+        root.ast.items.push(ast::Item::Scenario(extra));
+        let mut said = Diagnostics::new();
+        let checked = typeck::lower(&self.modules, &mut said);
+        // What the file itself has to say was said before.
+        let mut refused = false;
+        for d in said
+            .iter()
+            .filter(|d| d.primary.span.file == file || d.labels.iter().any(|l| l.span.file == file))
+        {
+            refused |= d.severity == crate::diag::Severity::Error;
+            self.diags.push(d.clone());
+        }
+        if let Some(root) = self.modules.list.first_mut() {
+            root.ast.items.pop();
+        }
+        if refused || said.has_errors() {
+            return None;
+        }
+        let target = target(&checked.model, Some(SETTINGS), self.root, &mut self.diags)?;
+        let name = choice.scenario.map(str::to_owned).or_else(|| self.scenarios().next().map(str::to_owned));
+        let mut flat = run_flatten(&checked.model, target, data, &mut self.diags)?;
+        flat.1.name = name.unwrap_or_else(|| flat.0.name.clone());
+        Some(flat)
+    }
+}
+
+/// How long a run without a scenario lasts, in seconds.
+pub const DEFAULT_DURATION: f64 = 10.0;
+
+type Flat = (System, flat::Experiment);
+
+fn run_flatten(
+    model: &hir::Model,
+    target: Target<'_>,
+    data: &mut dyn DataLoader,
+    diags: &mut Diagnostics,
+) -> Option<Flat> {
+    let out = flatten::flatten(model, Request { target, settings: &[] }, data);
+    for d in out.diagnostics.iter() {
+        diags.push(d.clone());
+    }
+    let system = out.system?;
+    Some((system, out.experiment))
+}
+
+/// The scenario of that name, the first one, or the main twin.
+fn target<'a>(
+    model: &'a hir::Model,
+    scenario: Option<&str>,
+    root: FileId,
+    diags: &mut Diagnostics,
+) -> Option<Target<'a>> {
+    let start = Span::new(root, 0, 0);
+    if let Some(name) = scenario {
+        if let Some(s) = model.scenarios.iter().find(|s| &*s.name == name) {
+            return Some(Target::Scenario(s));
+        }
+        let names: Vec<&str> = model.scenarios.iter().map(|s| &*s.name).collect();
+        let mut d = Diagnostic::new(codes::NO_SUCH_SCENARIO, start, format!("there is no scenario `{name}`"));
+        d = match crate::diag::did_you_mean(name, names.iter().copied()) {
+            Some(help) => d.help(help),
+            None if names.is_empty() => d.help("the file has no scenario at all"),
+            None => d.help(format!("the scenarios are {}", names.join(", "))),
+        };
+        diags.push(d);
+        return None;
+    }
+    if let Some(s) = model.scenarios.first() {
+        return Some(Target::Scenario(s));
+    }
+    if let Some(main) = model.main {
+        return Some(Target::Class(main));
+    }
+    diags.push(
+        Diagnostic::new(codes::NOTHING_TO_RUN, start, "there is nothing to run in this file")
+            .help("write a twin that is not `partial` and whose parameters have defaults, or a scenario"),
+    );
+    None
+}
