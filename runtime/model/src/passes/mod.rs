@@ -1,14 +1,105 @@
 //! From IR to IR.
 
 pub mod coloring;
+pub mod contract;
+pub mod dead;
 pub mod derive;
 pub(crate) mod emit;
 pub mod pattern;
 pub mod rk4;
+pub mod simplify;
 pub mod sparsity;
 pub mod unroll;
+mod walk;
 
-use crate::ir::{Region, Space, Stmt};
+use crate::ids::Value;
+use crate::ir::{Kernel, Region, Space, Stmt};
+use crate::program::Program;
+
+/// How much work to spend on faster code. Results have the same bits at every level.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum Level {
+    /// Nothing beyond what decides the bits.
+    O0,
+    /// Constants folded, equal values shared, unused ones removed.
+    O1,
+    /// And invariant code moved out of loops.
+    #[default]
+    O2,
+    /// As `O2`; back ends may do more.
+    O3,
+}
+
+/// Makes a program ready to run: decides its roundings ([`contract`]), adds its derivatives ([`derive`]),
+/// simplifies every kernel as `level` says. The program must be verified before, and is valid afterwards.
+pub fn prepare(program: &mut Program, level: Level) {
+    contract::contract(program);
+    derive::complete(program);
+    contract::contract(program);
+    optimize(program, level);
+}
+
+/// Simplifies every kernel and function. No bit of any result changes.
+pub fn optimize(program: &mut Program, level: Level) {
+    if level == Level::O0 {
+        return;
+    }
+    let traps = dead::Traps::of(program);
+    each_kernel(program, &mut |k| *k = optimize_kernel(k, level, &[], &traps).0);
+    for f in &mut program.functions {
+        let (code, map) = optimize_kernel(&f.code, level, &[f.result], &traps);
+        f.result = map[f.result.index()].unwrap_or(f.result);
+        f.code = code;
+    }
+}
+
+/// Simplifies one kernel; `keep` are values used from outside. Gives the new number of each value that is left.
+#[must_use]
+pub fn optimize_kernel(
+    kernel: &Kernel,
+    level: Level,
+    keep: &[Value],
+    traps: &dead::Traps,
+) -> (Kernel, Vec<Option<Value>>) {
+    let (simple, first) = simplify::simplify(kernel, level >= Level::O2);
+    let keep: Vec<Value> = keep.iter().filter_map(|v| first[v.index()]).collect();
+    let (live, second) = dead::remove_dead(&simple, &keep, traps);
+    let map = first.iter().map(|v| v.and_then(|v| second[v.index()])).collect();
+    (live, map)
+}
+
+/// Every kernel of a program, in a fixed order; functions apart.
+pub(crate) fn each_kernel(p: &mut Program, f: &mut dyn FnMut(&mut Kernel)) {
+    for k in [
+        &mut p.params,
+        &mut p.initial,
+        &mut p.rhs,
+        &mut p.outputs,
+        &mut p.roots,
+        &mut p.update,
+        &mut p.history,
+    ] {
+        f(k);
+    }
+    if let Some(k) = &mut p.jvp {
+        f(k);
+    }
+    if let Some(j) = &mut p.jacobian {
+        f(&mut j.kernel);
+    }
+    for b in &mut p.blocks {
+        f(&mut b.residual);
+        if let Some(j) = &mut b.jacobian {
+            f(&mut j.kernel);
+        }
+        if let Some(k) = &mut b.tangent {
+            f(k);
+        }
+        if let Some(k) = &mut b.inner_tangent {
+            f(k);
+        }
+    }
+}
 
 /// Whether a region stores to a space for which `which` holds.
 pub(crate) fn stores(region: &Region, which: &dyn Fn(Space) -> bool) -> bool {

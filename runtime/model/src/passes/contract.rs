@@ -1,0 +1,150 @@
+//! The one pass that decides roundings: constant powers and fused multiply-adds. It runs on every program,
+//! at every optimisation level, before anything else looks at the code; afterwards nothing contracts,
+//! splits or reassociates.
+//!
+//! 1. `pow(x, n)` with a constant integer |n| ≤ 8 becomes multiplications in the order of
+//!    [`crate::math::powi`], `pow(x, ½)` a square root.
+//! 2. A product used once, by a sum, is fused with it: `a·b + c`, `c + a·b`, `a·b − c`, `c − a·b`. Of a sum of
+//!    two products the left one is fused; a difference of two products is left alone, so that equal
+//!    products still cancel exactly.
+
+use super::dead::{Traps, remove_dead};
+use super::emit::Emit;
+use super::walk::Copier;
+use crate::ids::Value;
+use crate::ir::{BinOp, Kernel, MathFn, Op, Region, Stmt, UnOp};
+use crate::program::Program;
+
+/// Contracts every kernel and function of a program. Running it again changes nothing.
+pub fn contract(program: &mut Program) {
+    super::each_kernel(program, &mut |k| *k = contract_kernel(k));
+    for f in &mut program.functions {
+        let (code, map) = contract_with_map(&f.code, &[f.result]);
+        f.result = map[f.result.index()].unwrap_or(f.result);
+        f.code = code;
+    }
+}
+
+/// Contracts one kernel.
+#[must_use]
+pub fn contract_kernel(kernel: &Kernel) -> Kernel {
+    contract_with_map(kernel, &[]).0
+}
+
+fn contract_with_map(kernel: &Kernel, keep: &[Value]) -> (Kernel, Vec<Option<Value>>) {
+    let (powers, first) = rewrite(kernel, &[], &mut power);
+    let at = |map: &[Option<Value>]| keep.iter().filter_map(|v| map[v.index()]).collect::<Vec<_>>();
+    let (powers, map) = remove_dead(&powers, &at(&first), &Traps::default());
+    let first = compose(&first, &map);
+    let uses = uses(&powers);
+    let (fused, map) = rewrite(&powers, &uses, &mut fuse);
+    let second = compose(&first, &map);
+    let (live, map) = remove_dead(&fused, &at(&second), &Traps::default());
+    let map = compose(&second, &map);
+    (live, map)
+}
+
+/// Where values go by two steps.
+fn compose(first: &[Option<Value>], second: &[Option<Value>]) -> Vec<Option<Value>> {
+    first.iter().map(|v| v.and_then(|v| second[v.index()])).collect()
+}
+
+/// Rewrites one operation: gets the writer, the old kernel, the old value, the map so far, use counts; gives
+/// the new value or `None` to copy.
+type Rule = dyn FnMut(&mut Emit, &Kernel, Value, &[Option<Value>], &[u32]) -> Option<Value>;
+
+fn rewrite(kernel: &Kernel, uses: &[u32], rule: &mut Rule) -> (Kernel, Vec<Option<Value>>) {
+    let mut rule = |e: &mut Emit, k: &Kernel, v: Value, map: &[Option<Value>]| rule(e, k, v, map, uses);
+    let mut copier = Copier::new(kernel, &mut rule);
+    copier.run();
+    copier.finish()
+}
+
+/// How often each value is used.
+pub(super) fn uses(kernel: &Kernel) -> Vec<u32> {
+    fn region(k: &Kernel, r: &Region, n: &mut [u32]) {
+        for s in r {
+            match s {
+                Stmt::Eval(v) => {
+                    for o in k.values[v.index()].op.operands() {
+                        n[o.index()] += 1;
+                    }
+                }
+                Stmt::Store { value, .. } => n[value.index()] += 1,
+                Stmt::For(l) => {
+                    for c in &l.carries {
+                        n[c.init.index()] += 1;
+                        n[c.next.index()] += 1;
+                    }
+                    region(k, &l.body, n);
+                }
+                Stmt::If(i) => {
+                    n[i.cond.index()] += 1;
+                    for (_, a, b) in &i.results {
+                        n[a.index()] += 1;
+                        n[b.index()] += 1;
+                    }
+                    region(k, &i.then, n);
+                    region(k, &i.otherwise, n);
+                }
+                Stmt::Solve(_) | Stmt::SolveTangent(_) => {}
+            }
+        }
+    }
+    let mut n = vec![0; kernel.values.len()];
+    region(kernel, &kernel.body, &mut n);
+    n
+}
+
+fn power(e: &mut Emit, k: &Kernel, v: Value, map: &[Option<Value>], _: &[u32]) -> Option<Value> {
+    let Op::Math(MathFn::Pow, args) = &k.values[v.index()].op else { return None };
+    let Op::ConstF(bits) = k.values[args[1].index()].op else { return None };
+    let x = map[args[0].index()]?;
+    let n = f64::from_bits(bits);
+    if n == 0.5 {
+        return Some(e.un(UnOp::Sqrt, x));
+    }
+    if n.fract() != 0.0 || n.abs() > 8.0 {
+        return None;
+    }
+    let m = n.abs() as u32;
+    if m == 0 {
+        return Some(e.constant(1.0));
+    }
+    let mut r = x;
+    for bit in (0..m.ilog2()).rev() {
+        r = e.bin(BinOp::Mul, r, r);
+        if m >> bit & 1 == 1 {
+            r = e.bin(BinOp::Mul, r, x);
+        }
+    }
+    if n < 0.0 {
+        let one = e.constant(1.0);
+        r = e.bin(BinOp::Div, one, r);
+    }
+    Some(r)
+}
+
+fn fuse(e: &mut Emit, k: &Kernel, v: Value, map: &[Option<Value>], uses: &[u32]) -> Option<Value> {
+    let Op::Bin(op @ (BinOp::Add | BinOp::Sub), a, b) = k.values[v.index()].op else { return None };
+    let product = |v: Value| match k.values[v.index()].op {
+        Op::Bin(BinOp::Mul, x, y) if uses[v.index()] == 1 => Some((map[x.index()]?, map[y.index()]?)),
+        _ => None,
+    };
+    // both factors of a square used twice by their product count as any other product
+    let (p, q) = (product(a), product(b));
+    let (na, nb) = (map[a.index()]?, map[b.index()]?);
+    match (op, p, q) {
+        (BinOp::Add, Some((x, y)), _) => Some(e.f(Op::Fma(x, y, nb))),
+        (BinOp::Add, None, Some((x, y))) => Some(e.f(Op::Fma(x, y, na))),
+        (BinOp::Sub, Some((x, y)), None) => {
+            let n = e.un(UnOp::Neg, nb);
+            Some(e.f(Op::Fma(x, y, n)))
+        }
+        (BinOp::Sub, None, Some((x, y))) => {
+            let n = e.un(UnOp::Neg, x);
+            Some(e.f(Op::Fma(n, y, na)))
+        }
+        _ => None,
+    }
+}
