@@ -5,7 +5,7 @@
 #[path = "../tests/problems/mod.rs"]
 mod problems;
 
-use problems::classic;
+use problems::{classic, stiff};
 use std::time::Instant;
 use twinml_solvers::integrator::{Method, Options, Tolerances, make};
 
@@ -19,6 +19,12 @@ fn main() {
     let (rtol, atol): (f64, f64) = (rtol.parse().unwrap(), atol.parse().unwrap());
     let mut p = match name.as_str() {
         "rob" => classic::robertson_long(),
+        "bruss500" => stiff::brusselator(500),
+        "bruss5000" => stiff::brusselator(5000),
+        "heat500" => stiff::heat(500),
+        "heat5000" => stiff::heat(5000),
+        "akzo" => stiff::medical_akzo(),
+        "ring" => stiff::ring_modulator(),
         name => classic::all().into_iter().find(|p| p.name.starts_with(name)).expect("a problem"),
     };
     let options = Options { tolerances: Tolerances::uniform(rtol, atol), ..Options::default() };

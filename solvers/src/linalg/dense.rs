@@ -17,6 +17,11 @@ impl DenseLu {
         DenseLu { n, a: vec![0.0; n * n], pivots: vec![0; n], inv: vec![0.0; n] }
     }
 
+    /// The matrix to fill before `factor`, by columns.
+    pub(super) fn matrix(&mut self) -> &mut [f64] {
+        &mut self.a
+    }
+
     /// The matrix `α·I + β·J`.
     pub(super) fn fill(&mut self, pattern: &Pattern, alpha: f64, beta: f64, jac: &[f64]) {
         let n = self.n;

@@ -1,5 +1,6 @@
 //! Linear algebra of implicit steps: `α·I + β·J` for a sparse `J`, factorised and solved.
 
+mod band;
 mod dense;
 mod order;
 mod sparse;
@@ -17,13 +18,23 @@ pub struct Singular {
 enum Kind {
     Dense(dense::DenseLu),
     Sparse(Box<sparse::SparseLu>),
+    Band1(Box<band::Band<1, 3>>),
+    Band2(Box<band::Band<2, 5>>),
+    Band3(Box<band::Band<3, 7>>),
+    Band4(Box<band::Band<4, 9>>),
 }
 
-/// `M = α·I + β·J`, factorised: chooses between dense and sparse by size and fill and analyses the pattern
-/// once.
+/// The half width of the band that holds all entries.
+fn half_width(p: &Pattern) -> usize {
+    (0..p.n()).flat_map(|j| p.column(j).iter().map(move |&i| i.abs_diff(j))).max().unwrap_or(0)
+}
+
+/// `M = α·I + β·J`, factorised: chooses between dense, narrow band and sparse by size and fill and analyses
+/// the pattern once.
 ///
 /// Sparse pivots are chosen at the first factorisation and kept while they are good; choosing them anew
-/// and the first factorisation allocate, nothing else after `new` does.
+/// and the first factorisation allocate, nothing else after `new` does. A band whose diagonal does not serve
+/// as pivots becomes a sparse matrix, for good.
 #[derive(Clone, Debug)]
 pub struct IterationMatrix {
     kind: Kind,
@@ -39,6 +50,17 @@ impl IterationMatrix {
             // multiplications of a triangular solve against the dense one
             (2 * fill + n < n * n / 2 || n > 2000).then(|| sparse::SparseLu::new(pattern, q))
         };
+        let narrow = if n < 32 { 0 } else { half_width(pattern) };
+        let kind = match narrow {
+            1 => Some(Kind::Band1(Box::new(band::Band::new(n)))),
+            2 => Some(Kind::Band2(Box::new(band::Band::new(n)))),
+            3 => Some(Kind::Band3(Box::new(band::Band::new(n)))),
+            band::WIDEST => Some(Kind::Band4(Box::new(band::Band::new(n)))),
+            _ => None,
+        };
+        if let Some(kind) = kind {
+            return IterationMatrix { kind, pattern: pattern.clone() };
+        }
         let kind = match if n <= 8 { None } else { sparse() } {
             Some(lu) => Kind::Sparse(Box::new(lu)),
             None => Kind::Dense(dense::DenseLu::new(n)),
@@ -48,13 +70,26 @@ impl IterationMatrix {
 
     /// Factorises `α·I + β·J` for the values of `J` in the order of the pattern.
     pub fn factor(&mut self, alpha: f64, beta: f64, jac: &[f64]) -> Result<(), Singular> {
-        match &mut self.kind {
+        let serves = match &mut self.kind {
             Kind::Dense(lu) => {
                 lu.fill(&self.pattern, alpha, beta, jac);
-                lu.factor()
+                return lu.factor();
             }
-            Kind::Sparse(lu) => lu.factor(alpha, beta, jac),
+            Kind::Sparse(lu) => return lu.factor(alpha, beta, jac),
+            Kind::Band1(lu) => lu.factor(&self.pattern, alpha, beta, jac),
+            Kind::Band2(lu) => lu.factor(&self.pattern, alpha, beta, jac),
+            Kind::Band3(lu) => lu.factor(&self.pattern, alpha, beta, jac),
+            Kind::Band4(lu) => lu.factor(&self.pattern, alpha, beta, jac),
+        };
+        if serves {
+            return Ok(());
         }
+        let order = (0..self.pattern.n() as u32).collect();
+        let mut lu = sparse::SparseLu::new(&self.pattern, order);
+        lu.factor(alpha, beta, jac)?;
+        // what is singular (or not a number) now may do well as a band with the next step size
+        self.kind = Kind::Sparse(Box::new(lu));
+        Ok(())
     }
 
     /// Solves `M·x = b` in place.
@@ -63,6 +98,10 @@ impl IterationMatrix {
         match &mut self.kind {
             Kind::Dense(lu) => lu.solve(b),
             Kind::Sparse(lu) => lu.solve(b),
+            Kind::Band1(lu) => lu.solve(b),
+            Kind::Band2(lu) => lu.solve(b),
+            Kind::Band3(lu) => lu.solve(b),
+            Kind::Band4(lu) => lu.solve(b),
         }
     }
 
@@ -71,12 +110,21 @@ impl IterationMatrix {
         matches!(self.kind, Kind::Sparse(_))
     }
 
+    /// True if the band factorisation is used.
+    pub fn is_band(&self) -> bool {
+        matches!(self.kind, Kind::Band1(_) | Kind::Band2(_) | Kind::Band3(_) | Kind::Band4(_))
+    }
+
     /// Multiplications of one solve: what a solve costs.
     pub fn solve_cost(&self) -> usize {
         let n = self.pattern.n();
         match &self.kind {
             Kind::Dense(_) => n * n,
             Kind::Sparse(lu) => lu.nnz() + n,
+            Kind::Band1(_) => 3 * n,
+            Kind::Band2(_) => 5 * n,
+            Kind::Band3(_) => 7 * n,
+            Kind::Band4(_) => 9 * n,
         }
     }
 }
@@ -134,6 +182,43 @@ mod tests {
             }
         }
         assert!(sparse > 40 && dense > 40, "{sparse} {dense}");
+    }
+
+    #[test]
+    fn bands_of_every_width_and_length() {
+        let mut rng = Numbers(7);
+        for width in 1..=5 {
+            for n in [32, 33, 40, 101] {
+                let entries = (0..n).flat_map(|i: usize| {
+                    (i.saturating_sub(width)..(i + width + 1).min(n)).map(move |j| (i, j))
+                });
+                let p = Pattern::from_entries(n, entries).expect("in range");
+                let mut m = IterationMatrix::new(&p);
+                assert_eq!(m.is_band(), width <= band::WIDEST);
+                for alpha in [20.0, 5.0, 0.01, 30.0] {
+                    let jac: Vec<f64> = (0..p.nnz()).map(|_| rng.next()).collect();
+                    let b: Vec<f64> = (0..n).map(|_| rng.next()).collect();
+                    m.factor(alpha, -1.0, &jac).expect("regular");
+                    let mut x = b.clone();
+                    m.solve(&mut x);
+                    let r = residual(&p, alpha, &jac, &x, &b);
+                    assert!(r < 1e-11, "width {width} n {n} alpha {alpha}: {r:e}");
+                }
+                // a diagonal of zeros needs other pivots
+                let mut jac: Vec<f64> = (0..p.nnz()).map(|_| rng.next()).collect();
+                for i in 0..n {
+                    jac[p.position(i, i).expect("stored")] = 1.0;
+                }
+                let b = vec![1.0; n];
+                if m.factor(1.0, -1.0, &jac).is_ok() {
+                    let mut x = b.clone();
+                    m.solve(&mut x);
+                    assert!(residual(&p, 1.0, &jac, &x, &b) < 1e-11);
+                    assert!(!m.is_band());
+                }
+                assert!(m.factor(f64::NAN, -1.0, &vec![1.0; p.nnz()]).is_err());
+            }
+        }
     }
 
     #[test]
