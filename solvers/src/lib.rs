@@ -21,3 +21,4 @@ pub mod roots;
 pub mod rosenbrock;
 pub mod stats;
 pub mod system;
+mod vector;

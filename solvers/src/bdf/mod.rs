@@ -34,10 +34,11 @@ use crate::integrator::{Integrator, Method, Options};
 use crate::linalg::IterationMatrix;
 use crate::stats::Stats;
 use crate::system::{EvalError, System};
+use crate::vector::{LANES, padded, sum_squares, weights, worst};
 use coeffs::Coeffs;
 use newton::Iteration;
 use select::TUNING;
-use vector::{Block, padded};
+use vector::Block;
 
 /// The highest order. Order 6 is not stable enough to be worth having.
 pub const MAX_ORDER: usize = 5;
@@ -171,7 +172,7 @@ impl Bdf {
         if let Some(state) = x.iter().zip(&self.d).position(|pair| !finite(pair)) {
             return Err(SolveError::NotFinite { t, state });
         }
-        vector::weights(self.options.tolerances.rtol, &self.atol, &self.x, &mut self.w);
+        weights(self.options.tolerances.rtol, &self.atol, &self.x, &mut self.w);
         self.h = self.options.h.unwrap_or_else(|| self.first_step(sys));
         self.order = 1;
         self.order_used = 1;
@@ -209,9 +210,9 @@ impl Bdf {
                 *c += *ft;
             }
         }
-        let scale = self.rms(vector::sum_squares(&self.x, &self.w)).max(1.0);
-        let slope = self.rms(vector::sum_squares(&self.d, &self.w));
-        let curvature = self.rms(vector::sum_squares(&self.y, &self.w));
+        let scale = self.rms(sum_squares(&self.x, &self.w)).max(1.0);
+        let slope = self.rms(sum_squares(&self.d, &self.w));
+        let curvature = self.rms(sum_squares(&self.y, &self.w));
         let by_slope = 0.1 * scale / slope;
         let by_curvature = (1.0 / curvature).sqrt();
         for limit in [by_slope, by_curvature] {
@@ -310,7 +311,7 @@ impl Integrator for Bdf {
         self.stats = Stats::default();
         self.atol = self.options.tolerances.expand(n)?;
         self.atol.resize(len, f64::INFINITY);
-        self.hist = vec![Block::ZERO; len / vector::LANES];
+        self.hist = vec![Block::ZERO; len / LANES];
         for v in
             [&mut self.x, &mut self.x_prev, &mut self.y, &mut self.psi, &mut self.e, &mut self.d, &mut self.w]
         {
@@ -340,7 +341,7 @@ impl Integrator for Bdf {
                     }
                     failures += 1;
                     self.stats.error_test_failures += 1;
-                    let (state, worst) = vector::worst(&self.e[..self.n], &self.w[..self.n]);
+                    let (state, size) = worst(&self.e[..self.n], &self.w[..self.n]);
                     self.lower(failures, trial.h, error);
                     if failures == 3 {
                         // the history is of no use here: the slope at the last point is
@@ -350,7 +351,7 @@ impl Integrator for Bdf {
                             .map_err(|error| SolveError::Eval { t, h, error })?;
                         self.first_history();
                     }
-                    Trouble::Error { state, error: worst * self.coeffs.error }
+                    Trouble::Error { state, error: size * self.coeffs.error }
                 }
                 Err(trouble @ Trouble::Eval(EvalError::Fatal { .. })) => {
                     return Err(trouble.at(self.clock.t, trial.h));

@@ -3,6 +3,7 @@
 use super::coeffs::leading;
 use super::{Bdf, MAX_ORDER, Trouble, vector};
 use crate::system::{EvalError, System};
+use crate::vector::worst;
 
 /// Iterations before giving up.
 const MAX_ITERATIONS: u32 = 3;
@@ -138,7 +139,7 @@ impl Bdf {
             }
             last = change;
         }
-        let (state, residual) = vector::worst(&self.d[..n], &self.w[..n]);
+        let (state, residual) = worst(&self.d[..n], &self.w[..n]);
         Err(Trouble::Newton { iterations, state, residual })
     }
 }

@@ -1,15 +1,7 @@
-//! The loops over states. Each makes one pass over memory; all have a stated order of summation.
-//!
-//! Vectors are padded to a multiple of [`LANES`] with zeros (weights too, so padding never counts). A
-//! norm adds the states `4i + l` into four partial sums, `l = 0..4`, in rising `i`, and then
-//! `(s_0 + s_2) + (s_1 + s_3)`: the same bits on every machine, whatever width the compiler chooses.
+//! The loops over states, over padded vectors: see [`crate::vector`]. Each makes one pass over memory.
 
 use super::MAX_ORDER;
-
-/// States handled together.
-pub(super) const LANES: usize = 4;
-
-type Lane = [f64; LANES];
+use crate::vector::{LANES, Lane, lanes, lanes_mut, larger, tolerance, total};
 
 /// The differences `φ_1 … φ_6` of [`LANES`] states.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -17,29 +9,6 @@ pub(super) struct Block(pub [Lane; MAX_ORDER + 1]);
 
 impl Block {
     pub(super) const ZERO: Block = Block([[0.0; LANES]; MAX_ORDER + 1]);
-}
-
-/// The length of a padded vector of `n` states.
-pub(super) fn padded(n: usize) -> usize {
-    n.div_ceil(LANES) * LANES
-}
-
-fn lanes(v: &[f64]) -> &[Lane] {
-    v.as_chunks().0
-}
-
-fn lanes_mut(v: &mut [f64]) -> &mut [Lane] {
-    v.as_chunks_mut().0
-}
-
-/// What a state's error is measured by; never zero.
-fn tolerance(atol: f64, rtol: f64, x: f64) -> f64 {
-    let v = atol + rtol * x.abs();
-    if v > f64::MIN_POSITIVE { v } else { f64::MIN_POSITIVE }
-}
-
-fn total(s: Lane) -> f64 {
-    (s[0] + s[2]) + (s[1] + s[3])
 }
 
 /// `y = x + Σ b_j φ_j`, `psi = Σ g_j φ_j` over `j = 1..=K`, smallest terms first.
@@ -69,19 +38,23 @@ fn predict_k<const K: usize>(
     y: &mut [f64],
     psi: &mut [f64],
 ) {
+    let b: [f64; K] = std::array::from_fn(|j| b[j + 1]);
+    let g: [f64; K] = std::array::from_fn(|j| g[j + 1]);
     let out = lanes_mut(y).iter_mut().zip(lanes_mut(psi));
     for ((block, x), (y, psi)) in hist.iter().zip(lanes(x)).zip(out) {
-        for l in 0..LANES {
-            let mut sy = 0.0;
-            let mut sp = 0.0;
-            for j in (1..=K).rev() {
-                let phi = block.0[j - 1][l];
-                sy += b[j] * phi;
-                sp += g[j] * phi;
+        let mut sy: Lane = [0.0; LANES];
+        let mut sp: Lane = [0.0; LANES];
+        for j in 0..K {
+            let (b, g, phi) = (b[K - 1 - j], g[K - 1 - j], &block.0[K - 1 - j]);
+            for l in 0..LANES {
+                sy[l] += b * phi[l];
+                sp[l] += g * phi[l];
             }
-            y[l] = x[l] + sy;
-            psi[l] = sp;
         }
+        for l in 0..LANES {
+            y[l] = x[l] + sy[l];
+        }
+        *psi = sp;
     }
 }
 
@@ -191,59 +164,43 @@ fn advance_k<const K: usize>(
     (rtol, atol): (f64, &[f64]),
     (x, w): (&[f64], &mut [f64]),
 ) -> Norms {
-    let mut s: [Lane; 2] = [[0.0; LANES]; 2];
+    let c: [f64; K] = std::array::from_fn(|j| b[j + 1]);
+    let beyond = b[K + 1];
+    let mut down: Lane = [0.0; LANES];
+    let mut up: Lane = [0.0; LANES];
     let given = lanes(e).iter().zip(lanes(x)).zip(lanes(y)).zip(lanes(atol));
     for ((block, w), (((e, x), y), atol)) in hist.iter_mut().zip(lanes_mut(w)).zip(given) {
+        let mut phi = *e;
         for l in 0..LANES {
-            let mut phi = e[l];
-            let up = phi - b[K + 1] * block.0[K][l];
-            s[1][l] += (up * w[l]) * (up * w[l]);
-            block.0[K][l] = phi;
-            for j in (1..=K).rev() {
-                phi += b[j] * block.0[j - 1][l];
-                block.0[j - 1][l] = phi;
-                if j == K {
-                    s[0][l] += (phi * w[l]) * (phi * w[l]);
-                }
+            let v = (phi[l] - beyond * block.0[K][l]) * w[l];
+            up[l] += v * v;
+        }
+        block.0[K] = phi;
+        for l in 0..LANES {
+            phi[l] += c[K - 1] * block.0[K - 1][l];
+            let v = phi[l] * w[l];
+            down[l] += v * v;
+        }
+        block.0[K - 1] = phi;
+        for j in 1..K {
+            let (b, row) = (c[K - 1 - j], &mut block.0[K - 1 - j]);
+            for l in 0..LANES {
+                phi[l] += b * row[l];
             }
-            let scale = if x[l].abs() > y[l].abs() { x[l] } else { y[l] };
-            w[l] = 1.0 / tolerance(atol[l], rtol, scale);
+            *row = phi;
         }
-    }
-    Norms { down: total(s[0]), up: total(s[1]) }
-}
-
-/// `w = 1/(atol + rtol·|x|)`.
-pub(super) fn weights(rtol: f64, atol: &[f64], x: &[f64], w: &mut [f64]) {
-    for ((w, x), atol) in w.iter_mut().zip(x).zip(atol) {
-        *w = 1.0 / tolerance(*atol, rtol, *x);
-    }
-}
-
-/// The weighted sum of squares of `v`.
-pub(super) fn sum_squares(v: &[f64], w: &[f64]) -> f64 {
-    let mut s: Lane = [0.0; LANES];
-    for (v, w) in lanes(v).iter().zip(lanes(w)) {
+        let mut t = [0.0; LANES];
         for l in 0..LANES {
-            s[l] += (v[l] * w[l]) * (v[l] * w[l]);
+            t[l] = larger(x[l], y[l]);
+        }
+        for l in 0..LANES {
+            t[l] = tolerance(atol[l], rtol, t[l]);
+        }
+        for l in 0..LANES {
+            w[l] = 1.0 / t[l];
         }
     }
-    total(s)
-}
-
-/// Where `|v|·w` is largest (the first of equals), and how large. A NaN counts as the largest.
-pub(super) fn worst(v: &[f64], w: &[f64]) -> (usize, f64) {
-    let mut at = (0, 0.0);
-    for (i, (v, w)) in v.iter().zip(w).enumerate() {
-        let q = v.abs() * w;
-        if q.is_nan() {
-            return (i, q);
-        }
-        if q > at.1 {
-            at = (i, q);
-        }
-    }
-    at
+    Norms { down: total(down), up: total(up) }
 }
 
 /// `φ_1 = h·f`, the others zero.
