@@ -1,8 +1,10 @@
 //! The integrator that the engine sees, the methods there are, and their options.
 
+use crate::adams::Adams;
 use crate::auto::Auto;
 use crate::bdf::Bdf;
 use crate::error::SolveError;
+use crate::implicit_euler::ImplicitEuler;
 use crate::rk;
 use crate::rosenbrock::Rosenbrock;
 use crate::stats::Stats;
@@ -77,9 +79,10 @@ impl Method {
         Method::ALL.into_iter().find(|m| m.name() == name)
     }
 
-    /// True if the step size is given by the user and not by an error estimate.
+    /// True if the step size must be given by the user: there is no error estimate. (`implicit_euler` takes
+    /// a fixed step if one is given and is adaptive without.)
     pub const fn fixed_step(self) -> bool {
-        matches!(self, Method::Euler | Method::Rk4 | Method::ImplicitEuler)
+        matches!(self, Method::Euler | Method::Rk4)
     }
 
     /// True if the method uses the Jacobian.
@@ -222,8 +225,10 @@ pub fn make(method: Method, options: &Options) -> Result<Box<dyn Integrator>, So
         Method::Rk4 => Box::new(rk::fixed::Rk4::new(options)),
         Method::Tsit5 => Box::new(rk::tsit5::Tsit5::new(options)),
         Method::Dopri5 => Box::new(rk::dopri5::Dopri5::new(options)),
+        Method::ImplicitEuler => Box::new(ImplicitEuler::new(options)),
         Method::Rosenbrock => Box::new(Rosenbrock::new(options)),
         Method::Auto => Box::new(Auto::new(options)),
+        Method::Adams => Box::new(Adams::new(options)),
         Method::Bdf => Box::new(Bdf::new(options)),
         _ => return Err(SolveError::Unavailable { method }),
     })

@@ -10,10 +10,12 @@
 
 #![allow(clippy::needless_range_loop, reason = "one index runs over several vectors and a matrix")]
 
+pub mod adams;
 pub mod auto;
 pub mod bdf;
 pub mod control;
 pub mod error;
+pub mod implicit_euler;
 pub mod integrator;
 pub mod linalg;
 pub mod rk;

@@ -12,8 +12,16 @@ use twinml_solvers::integrator::{Method, Options, Tolerances, make};
 #[global_allocator]
 static HEAP: &StatsAlloc<Heap> = &INSTRUMENTED_SYSTEM;
 
-const METHODS: [Method; 6] =
-    [Method::Bdf, Method::Rosenbrock, Method::Tsit5, Method::Dopri5, Method::Euler, Method::Rk4];
+const METHODS: [Method; 8] = [
+    Method::ImplicitEuler,
+    Method::Adams,
+    Method::Bdf,
+    Method::Rosenbrock,
+    Method::Tsit5,
+    Method::Dopri5,
+    Method::Euler,
+    Method::Rk4,
+];
 
 #[test]
 fn steps_allocate_nothing() {

@@ -12,7 +12,15 @@ use twinml_solvers::integrator::{Integrator, Method, Options, Tolerances, make};
 use twinml_solvers::system::System;
 
 /// Methods with a step size of their own.
-const ADAPTIVE: [Method; 4] = [Method::Tsit5, Method::Dopri5, Method::Rosenbrock, Method::Auto];
+const ADAPTIVE: [Method; 7] = [
+    Method::Tsit5,
+    Method::Dopri5,
+    Method::Rosenbrock,
+    Method::Auto,
+    Method::Bdf,
+    Method::Adams,
+    Method::ImplicitEuler,
+];
 /// Methods with a given step.
 const FIXED: [Method; 2] = [Method::Euler, Method::Rk4];
 
@@ -50,7 +58,7 @@ fn distance(x: &[f64], t: f64) -> f64 {
 /// Constant steps: a given step for fixed-step methods, tolerances that never bind for the others.
 fn constant(method: Method, h: f64) -> Box<dyn Integrator> {
     let options = Options {
-        tolerances: Tolerances::uniform(if method == Method::Rosenbrock { 1e-6 } else { 0.0 }, 1e6),
+        tolerances: Tolerances::uniform(if method.implicit() { 1e-6 } else { 0.0 }, 1e6),
         h: Some(h),
         h_max: h,
         ..Options::default()
@@ -86,11 +94,12 @@ fn observed_orders() {
         (Method::Tsit5, 80, 5.0, 5.0),
         (Method::Dopri5, 80, 5.0, 5.0),
         (Method::Rosenbrock, 80, 5.0, 5.0),
+        (Method::ImplicitEuler, 2000, 1.0, 1.0),
     ] {
         let (a, da) = errors(method, n);
         let (b, db) = errors(method, 2 * n);
         let (seen, seen_dense) = ((a / b).log2(), (da / db).log2());
-        let slack = if method.fixed_step() { 0.1 } else { 0.35 };
+        let slack = if order < 5.0 { 0.1 } else { 0.35 };
         assert!((seen - order).abs() < slack, "{}: order {seen:.2}, error {b:e}", method.name());
         assert!(seen_dense > dense - slack, "{}: dense order {seen_dense:.2}, error {db:e}", method.name());
     }
@@ -112,7 +121,8 @@ fn run(i: &mut dyn Integrator, sys: &mut dyn System, end: f64) {
 
 #[test]
 fn errors_follow_the_tolerance() {
-    for method in ADAPTIVE {
+    // an error per step of first order adds up to its square root
+    for method in ADAPTIVE.into_iter().filter(|m| *m != Method::ImplicitEuler) {
         let mut errors = Vec::new();
         for k in 4..=10 {
             let mut sys = Fixture::new(Smooth);
@@ -121,7 +131,11 @@ fn errors_follow_the_tolerance() {
             run(&mut *i, &mut sys, 20.0);
             let e = distance(i.x(), 20.0);
             errors.push(e);
-            let factor = if method == Method::Rosenbrock { 300.0 } else { 10.0 };
+            let factor = match method {
+                Method::Rosenbrock | Method::Bdf => 300.0,
+                Method::Adams => 30.0,
+                _ => 10.0,
+            };
             assert!(e < factor * 10f64.powi(-k), "{}: {e:e} at 1e-{k}", method.name());
         }
         // at 1e-4 `rosenbrock` is another method
@@ -158,6 +172,7 @@ fn restarts_and_stops_leave_the_solution() {
     for method in all() {
         let tolerance = match method {
             Method::Euler => 0.3,
+            Method::ImplicitEuler => 0.01,
             _ => 2e-4,
         };
         let mut sys = Fixture::new(Smooth);
@@ -281,7 +296,8 @@ fn what_cannot_go_on_ends_with_an_error() {
         i.start(&mut sys, 0.0, &[1.0], 1.9).unwrap();
         i.suggest(1.9);
         run(&mut *i, &mut sys, 1.9);
-        assert!((i.x()[0] - 0.0025).abs() < 1e-5, "{}: {}", method.name(), i.x()[0]);
+        let tolerance = if method == Method::ImplicitEuler { 1e-3 } else { 1e-5 };
+        assert!((i.x()[0] - 0.0025).abs() < tolerance, "{}: {}", method.name(), i.x()[0]);
 
         // limits
         let mut sys = Fixture::new(Smooth);

@@ -331,6 +331,15 @@ impl Integrator for Bdf {
         let mut again = false;
         loop {
             let trial = self.clock.trial(self.h, &self.stats)?;
+            if self.clock.stuck(self.h) {
+                // accepted steps that no longer move time: the solution runs to infinity
+                return Err(SolveError::StepTooSmall {
+                    t: self.clock.t,
+                    h: self.h,
+                    state: 0,
+                    error: f64::NAN,
+                });
+            }
             self.coeffs.set(self.order, trial.h, &self.past);
             let trouble = match self.solve(sys, trial.t, again) {
                 Ok(norm) => {
