@@ -28,9 +28,9 @@ pub fn edit_distance(a: &str, b: &str) -> usize {
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let length = name.chars().count();
     let limit = match length {
-        0..=2 => 1,
-        3..=5 => 2,
-        n => n / 3 + 1,
+        0..=4 => 1,
+        5..=8 => 2,
+        _ => 3,
     };
     let mut best: Option<(usize, &str)> = None;
     for c in candidates {
@@ -63,6 +63,7 @@ mod tests {
         assert_eq!(edit_distance("ab", "ba"), 1);
         assert_eq!(nearest("vlave", ["pump", "valve", "level"]), Some("valve"));
         assert_eq!(nearest("h", ["q", "T"]), None);
+        assert_eq!(nearest("handle_billing_inquiry", ["handle_account_inquiry"]), None);
         assert_eq!(nearest("zzz", ["pump", "valve"]), None);
         assert_eq!(nearest("x", []), None);
     }

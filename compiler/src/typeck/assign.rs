@@ -142,7 +142,11 @@ impl<'a> Checker<'a, '_> {
             if plain && d.is_one() {
                 return None; // A pure number stays what it is, a whole one too.
             }
-            return Some(Some(number(ty.unit.as_ref().map_or(x, |u| u.scale.to_si(x)))));
+            let si = ty.unit.as_ref().map_or(x, |u| match literal_text(e) {
+                Some(text) => u.scale.literal(&text, x),
+                None => u.scale.to_si(x),
+            });
+            return Some(Some(number(si)));
         }
         if x == 0.0 && ty.temp != Temp::Point {
             return Some(Some(number(0.0)));

@@ -541,7 +541,20 @@ impl<'a> Checker<'a, '_> {
     /// The type of a declared quantity; inferred from its value where none is written.
     fn decl_type(&mut self, cx: &mut Cx<'a>, section: Section, d: &'a ast::Decl) -> Option<Ty<'a>> {
         let mut ty = match (&d.ty, &d.value) {
-            (Some(t), _) => self.ty(cx, t)?,
+            (Some(t), value) => {
+                let ty = self.ty(cx, t)?;
+                // What a table takes and gives is told by its columns.
+                match value {
+                    Some(v) if ty.base == Type::Table(None, None) && ty.shape.is_empty() => {
+                        let found = self.expr(cx, v).map(|v| v.e.ty);
+                        Ty {
+                            base: found.filter(|t| matches!(t, Type::Table(..))).unwrap_or(ty.base.clone()),
+                            ..ty
+                        }
+                    }
+                    _ => ty,
+                }
+            }
             (None, Some(v)) => {
                 cx.mode = if section == Section::Outputs { Mode::Equation } else { Mode::Formula };
                 let v = self.expr(cx, v)?;

@@ -112,8 +112,11 @@ impl<'a> Checker<'a, '_> {
             return Some(v);
         };
         let u = self.unit(u)?;
-        let mut v =
-            Val::new(ExprKind::Real(u.scale.to_si(n.value)), Type::Real(Some(u.dimension.clone())), span);
+        let mut v = Val::new(
+            ExprKind::Real(u.scale.literal(&n.text, n.value)),
+            Type::Real(Some(u.dimension.clone())),
+            span,
+        );
         v.nature = u.nature;
         if u.scale.is_affine() {
             v.temp = Temp::Point;

@@ -25,6 +25,7 @@ mod machine;
 mod ops;
 mod overrides;
 mod place;
+mod rule;
 mod scenario;
 mod stmt;
 mod ty;

@@ -105,6 +105,9 @@ pub(super) fn describe(
     let word = quantity.map(quantity_word).or_else(|| dimension_word(d, nature));
     let unit = match unit {
         Some(u) if !u.is_empty() => u.to_owned(),
+        _ if quantity.and_then(crate::units::quantity).is_some_and(|q| q.unit != "1") => {
+            quantity.and_then(crate::units::quantity).map_or_else(String::new, |q| q.unit.to_owned())
+        }
         _ if nature == Nature::Torque && *d == Dimension::of(2, 1, -2, 0, 0, 0, 0) => "N*m".to_owned(),
         _ => units.show(d),
     };

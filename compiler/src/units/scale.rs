@@ -46,6 +46,44 @@ impl Scale {
         if self.irr == 1.0 { top / self.den } else { top / self.den * self.irr }
     }
 
+    /// As [`Scale::to_si`], of a decimal literal by its digits: where the scale is a ratio of whole
+    /// numbers the result is the double nearest to the exact value (`1.013 bar` is 101300 Pa), or,
+    /// where the ratio is no decimal (`km/h`), one more rounding away. `x` is the literal's value, used
+    /// where the text or the scale is out of reach.
+    pub fn literal(self, text: &str, x: f64) -> f64 {
+        self.exact(text).unwrap_or_else(|| self.to_si(x))
+    }
+
+    fn exact(self, text: &str) -> Option<f64> {
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        let whole = |v: f64| (v.abs() <= EXACT && v == v.trunc()).then_some(v as i128);
+        if self.irr != 1.0 {
+            return None;
+        }
+        let (num, off, mut den) = (whole(self.num)?, whole(self.off)?, whole(self.den)?);
+        let (mantissa, mut exponent) = decimal(text)?;
+        let mut top = mantissa.checked_mul(num)?;
+        if off != 0 {
+            // Both terms over one power of ten.
+            if exponent > 0 {
+                top = top.checked_mul(10i128.checked_pow(u32::try_from(exponent).ok()?)?)?;
+                exponent = 0;
+            }
+            let shift = 10i128.checked_pow(u32::try_from(-exponent).ok()?)?;
+            top = top.checked_add(off.checked_mul(shift)?)?;
+        }
+        // What of the denominator is no power of ten stays a division.
+        for p in [2i128, 5] {
+            while den % p == 0 {
+                den /= p;
+                top = top.checked_mul(10 / p)?;
+                exponent -= 1;
+            }
+        }
+        let value: f64 = format!("{top}e{exponent}").parse().ok()?;
+        Some(if den == 1 { value } else { value / den as f64 })
+    }
+
     /// The number of this unit that `si` in coherent SI is.
     pub fn from_si(self, si: f64) -> f64 {
         let x = if self.irr == 1.0 { si } else { si / self.irr };
@@ -157,6 +195,26 @@ impl fmt::Display for Scale {
     }
 }
 
+/// A decimal literal as `mantissa * 10^exponent`; `None` for anything else or for too many digits.
+fn decimal(text: &str) -> Option<(i128, i32)> {
+    let (number, exponent) = match text.find(['e', 'E']) {
+        Some(i) => (&text[..i], text[i + 1..].parse::<i32>().ok().filter(|e| e.abs() < 400)?),
+        None => (text, 0),
+    };
+    let (negative, number) = match number.strip_prefix('-') {
+        Some(n) => (true, n),
+        None => (false, number),
+    };
+    let (int, frac) = number.split_once('.').unwrap_or((number, ""));
+    let digits: String = int.chars().chain(frac.chars()).filter(|c| *c != '_').collect();
+    if digits.is_empty() || digits.len() > 20 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let mantissa: i128 = digits.parse().ok()?;
+    let places = i32::try_from(frac.bytes().filter(|b| *b != b'_').count()).ok()?;
+    Some((if negative { -mantissa } else { mantissa }, exponent - places))
+}
+
 fn ten_to(n: i32) -> f64 {
     let mut out = 1.0;
     for _ in 0..n.clamp(0, 400) {
@@ -212,6 +270,24 @@ mod tests {
         assert_eq!(deg_f.to_si(32.0), 273.15);
         assert_eq!(deg_f.to_si(212.0), 373.15);
         assert_eq!(Scale::power_of_ten(-2).scaled_by(0.01).factor(), 1e-4);
+    }
+
+    #[test]
+    fn literals_are_the_nearest_doubles() {
+        let bar = Scale::ratio(1e5, 1.0);
+        assert_eq!(bar.literal("1.013", 1.013), 101_300.0);
+        assert_eq!(Scale::power_of_ten(-3).literal("0.1", 0.1), 1e-4);
+        assert_eq!(Scale::power_of_ten(-3).literal("-1.2", -1.2), -1.2e-3);
+        assert_eq!(Scale::ratio(3600.0, 1.0).literal("1e-3", 1e-3), 3.6);
+        let deg_c = Scale::affine(100.0, 27_315.0, 100.0);
+        assert_eq!(deg_c.literal("-20", -20.0), 253.15);
+        assert_eq!(deg_c.literal("19.5", 19.5), 292.65);
+        assert_eq!(deg_c.literal("36.85", 36.85), 310.0);
+        let km_h = Scale::ratio(1000.0, 3600.0);
+        assert_eq!(km_h.literal("36", 36.0), 10.0);
+        // Nothing to gain: hexadecimal, huge, irrational.
+        assert_eq!(bar.literal("0xff", 255.0), 255e5);
+        assert_eq!(bar.literal("1e300", 1e300), 1e305);
     }
 
     #[test]
