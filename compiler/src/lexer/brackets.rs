@@ -3,6 +3,7 @@
 
 use super::raw::Raw;
 use super::token::Tok;
+use super::words::Word;
 use crate::diag::{Diagnostic, Diagnostics, codes};
 use crate::source::{FileId, Span};
 
@@ -62,24 +63,70 @@ pub fn match_brackets(
     diags: &mut Diagnostics,
 ) -> Vec<Role> {
     let (roles, balanced) = pass(raws, None);
-    let roles = if balanced {
-        roles
-    } else {
-        let opening = raws.iter().filter(|r| r.tok == Tok::LBrace).count();
-        let closing = raws.iter().filter(|r| r.tok == Tok::RBrace).count();
-        pass(raws, Some(closing.saturating_sub(opening))).0
-    };
+    let roles = if balanced { roles } else { pass(raws, Some(&extra_braces(raws))).0 };
     report(file, raws, &roles, tainted_lines, diags);
     roles
 }
 
-/// One pass; `extra` is how many closing braces are too many, `None` for a text that should balance.
-fn pass(raws: &[Raw], extra: Option<usize>) -> (Vec<Role>, bool) {
+/// Whether a declaration with a body begins here, at the left margin.
+fn begins_declaration(raws: &[Raw], i: usize) -> bool {
+    let r = &raws[i];
+    let next = raws.get(i + 1).is_some_and(|n| matches!(n.tok, Tok::Ident(_)) && !n.nl);
+    r.nl && r.indent == 0
+        && next
+        && matches!(
+            r.word,
+            Some(
+                Word::Twin
+                    | Word::Asset
+                    | Word::Process
+                    | Word::System
+                    | Word::Organization
+                    | Word::Ecosystem
+                    | Word::Agent
+                    | Word::Partial
+                    | Word::Scenario
+                    | Word::Connector
+            )
+        )
+}
+
+/// Where a declaration begins at the left margin, and how many closing braces are too many from
+/// there to the next one.
+fn extra_braces(raws: &[Raw]) -> Vec<(usize, usize)> {
+    let mut out = vec![(0, 0)];
+    let mut balance = 0i64;
+    for (i, r) in raws.iter().enumerate() {
+        if begins_declaration(raws, i) {
+            out.push((i, 0));
+            balance = 0;
+        }
+        balance += match r.tok {
+            Tok::LBrace => 1,
+            Tok::RBrace => -1,
+            _ => 0,
+        };
+        if let Some(last) = out.last_mut() {
+            last.1 = usize::try_from(-balance).unwrap_or(0);
+        }
+    }
+    out
+}
+
+/// One pass; `extra` is where closing braces are too many (see `extra_braces`), `None` for a text that
+/// should balance.
+fn pass(raws: &[Raw], extra: Option<&[(usize, usize)]>) -> (Vec<Role>, bool) {
     let mut roles = vec![Role::None; raws.len()];
     let mut stack: Vec<(u32, Kind)> = Vec::new();
-    let mut extra_left = extra.unwrap_or(0);
+    let mut extra_left = 0;
+    let mut segments = extra.unwrap_or_default().iter().peekable();
     let mut balanced = true;
     for (i, r) in raws.iter().enumerate() {
+        while let Some((_, n)) = segments.next_if(|(at, _)| *at == i) {
+            // what is open at the left margin was never closed
+            stack.clear();
+            extra_left = *n;
+        }
         if let Some(kind) = closes(&r.tok) {
             let partner = match kind {
                 Kind::Paren | Kind::Bracket => close_paren(&mut stack, kind, &mut roles),

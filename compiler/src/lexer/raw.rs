@@ -652,7 +652,8 @@ impl<'a> Lexer<'a, '_> {
             (_, true) => Tok::Str(text),
             (_, false) => Tok::StrEnd(text),
         };
-        if part.end == End::Missing {
+        // inside an interpolation the message is that one's
+        if part.end == End::Missing && self.interps.is_empty() {
             let mut d = self.error(codes::UNCLOSED_STRING, lo, part.hi, "this string is never closed");
             d = if triple {
                 d.help("end it with `\"\"\"`")

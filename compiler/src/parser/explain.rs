@@ -29,10 +29,10 @@ pub type Fix = Option<(usize, Word)>;
 
 /// The message for a failure, and the misspelt word where one was found.
 pub fn explain(f: &Failure<'_>) -> (Diagnostic, Fix) {
-    if let Some(found) = misspelt(f) {
-        return found;
+    if let Some(d) = foreign_word(f) {
+        return (d, None);
     }
-    (plain(f), None)
+    misspelt(f).or_else(|| misspelt_clause(f)).unwrap_or_else(|| (plain(f), None))
 }
 
 const SECTIONS: [Word; 16] = [
@@ -156,6 +156,7 @@ fn candidates(owner: Option<Word>) -> &'static [Word] {
         Some(Word::Machine | Word::State) => &MACHINE_WORDS,
         Some(Word::Behavior) => &BEHAVIOR_WORDS,
         Some(Word::Scenario) => &SCENARIO_WORDS,
+        Some(Word::Connector) => &[Word::Potential, Word::Flow, Word::Stream],
         Some(w) if is_code(w) => &STATEMENT_WORDS,
         _ => &[],
     }
@@ -281,6 +282,52 @@ fn misspelt(f: &Failure<'_>) -> Option<(Diagnostic, Fix)> {
     None
 }
 
+/// A name between two operands that was to be a word: `h: Length wher h > 0 m`.
+fn misspelt_clause(f: &Failure<'_>) -> Option<(Diagnostic, Fix)> {
+    const CLAUSES: [Word; 24] = [
+        Word::Where,
+        Word::Then,
+        Word::Else,
+        Word::And,
+        Word::Or,
+        Word::Xor,
+        Word::Implies,
+        Word::Until,
+        Word::Since,
+        Word::Guess,
+        Word::With,
+        Word::Confidence,
+        Word::From,
+        Word::Priority,
+        Word::Queued,
+        Word::Offset,
+        Word::Over,
+        Word::Within,
+        Word::Column,
+        Word::Outside,
+        Word::Extends,
+        Word::Every,
+        Word::When,
+        Word::Minimize,
+    ];
+    let t = f.tokens.get(f.at)?;
+    let Tok::Ident(text) = &t.tok else { return None };
+    let before = (f.at > f.from).then(|| &f.tokens[f.at - 1].tok)?;
+    let place = before.ends_operand() || matches!(before, Tok::Gt | Tok::Word(Word::With));
+    if text.chars().count() < 3 || !place {
+        return None;
+    }
+    let after_with = *before == Tok::Word(Word::With) && distance(text, "probability") <= 3;
+    let w = if after_with { Word::Probability } else { nearest(text, &CLAUSES)? };
+    let next = f.tokens.get(f.at + 1).map(|t| &t.tok);
+    let closes = matches!(w, Word::Queued | Word::Minimize);
+    if !closes && !after_with && !next.is_some_and(|t| begins_operand(t) || matches!(t, Tok::Minus)) {
+        return None;
+    }
+    let d = Diagnostic::new(codes::UNEXPECTED, t.span(f.file), format!("`{text}` does not fit here"));
+    Some((d.help(format!("did you mean `{}`?", w.text())), Some((f.at, w))))
+}
+
 fn unknown(f: &Failure<'_>, place: Span, text: &str) -> Diagnostic {
     match f.owner {
         None => Diagnostic::new(codes::UNKNOWN_DECLARATION, place, format!("`{text}` begins no declaration")),
@@ -293,6 +340,7 @@ fn unknown(f: &Failure<'_>, place: Span, text: &str) -> Diagnostic {
                 Word::State => "a machine state",
                 Word::Behavior => "`behavior`",
                 Word::Scenario => "a scenario",
+                Word::Connector => "a connector",
                 _ => "a handler",
             };
             Diagnostic::new(
@@ -333,6 +381,12 @@ impl Expected<'_> {
 
     fn operand(&self) -> bool {
         self.has("NUMBER") && self.has("IDENT")
+    }
+
+    /// Whether only one word of the language would have fitted.
+    fn one_word(&self) -> bool {
+        let word = |t: &String| t.trim_matches('"').bytes().all(|b| b.is_ascii_lowercase());
+        matches!(self.0, [one] if word(one))
     }
 
     fn name(&self) -> bool {
@@ -383,7 +437,8 @@ fn plain(f: &Failure<'_>) -> Diagnostic {
     if e.name() {
         return wants_name(f, &e, found, before, here);
     }
-    if e.operand() && !e.has("+") {
+    let after_operand = before.is_some_and(|t| t.tok.ends_operand());
+    if e.operand() && !after_operand {
         let what = match before.map(|t| &t.tok) {
             Some(t) => format!("behind {} a value is missing", describe(t)),
             None => String::from("a value is missing"),
@@ -394,13 +449,23 @@ fn plain(f: &Failure<'_>) -> Diagnostic {
             _ => d,
         };
     }
-    if found.is_some_and(begins_operand) && e.has("+") {
+    if let Some(d) = reserved(f, here) {
+        return d;
+    }
+    if let Some(d) = no_colon(f, &e) {
+        return d;
+    }
+    if found.is_some_and(begins_operand) && after_operand && !e.has("(") && !e.one_word() {
         return side_by_side(f, before, here);
     }
     if at_end {
         let wanted = wanted(&e);
         let d = new(codes::MISSING_PART, format!("this ends too early: {wanted} is missing"));
         return help_for_start(f, d);
+    }
+    if found == Some(&Tok::Comma) && f.owner.is_some() && after_operand && !e.has(",") {
+        return new(codes::UNEXPECTED, String::from("`,` does not fit here"))
+            .help("entries end with their line, or with `;` on one line");
     }
     let found = found.map_or_else(|| String::from("the end"), describe);
     let d = new(codes::UNEXPECTED, format!("{found} does not fit here"));
@@ -450,14 +515,88 @@ fn wanted_or_none(e: &Expected<'_>) -> Option<String> {
     }
 }
 
-/// Signs and words that other languages have in this place.
-fn foreign(f: &Failure<'_>, found: Option<&Tok>, before: Option<&Token>, here: Span) -> Option<Diagnostic> {
-    let first = f.tokens.get(f.from).map(|t| &t.tok);
-    let word = |t: Option<&Tok>| match t {
-        Some(Tok::Ident(n)) => n.to_string(),
-        _ => String::new(),
+/// Words that begin entries in other languages.
+fn foreign_word(f: &Failure<'_>) -> Option<Diagnostic> {
+    let t = f.tokens.get(f.from)?;
+    let Tok::Ident(word) = &t.tok else { return None };
+    let help = match &**word {
+        "elif" | "elsif" | "elseif" => "write `else if`",
+        "let" | "var" | "const" | "auto" | "local" => "a local has no word before it: write `x = 3 m`",
+        "print" | "println" | "echo" | "puts" => "write `log \"text\"`",
+        "foreach" | "loop" | "repeat" => "write `for x in xs { … }` or `while c { … }`",
+        "switch" | "case" => "write `match e { 1 -> …; _ -> … }`",
+        "connect" => "write `a.port -- b.port` or `a.out -> b.in` in `connections`",
+        "break" | "continue" => "there is no such statement: write the loop's condition out",
+        "fn" | "def" | "function" | "func" if f.owner.is_some_and(is_twin) => {
+            "functions stand in `behavior { … }` or outside: `func name(x: Real): Real { … }`"
+        }
+        _ => return None,
     };
+    if (f.at > f.from + 1 && !word.starts_with("el")) || f.owner.is_none() {
+        return None;
+    }
+    let text = format!("`{word}` is no word of the language");
+    Some(Diagnostic::new(codes::UNEXPECTED, t.span(f.file), text).help(help))
+}
+
+/// A word of the language used as a name: `in = 3`.
+fn reserved(f: &Failure<'_>, here: Span) -> Option<Diagnostic> {
+    let Tok::Word(w) = f.tokens.get(f.at)?.tok else { return None };
+    let next = f.tokens.get(f.at + 1).map(|t| &t.tok);
+    if !w.is_reserved() || !matches!(next, Some(Tok::Assign | Tok::Dot | Tok::Tilde | Tok::Arrow)) {
+        return None;
+    }
+    let text = format!("`{}` is a word of the language and cannot be a name", w.text());
+    let help = format!("choose another name, or write it in backquotes: `` `{}` ``", w.text());
+    Some(Diagnostic::new(codes::RESERVED_WORD, here, text).help(help))
+}
+
+/// A declaration or a setting without its colon: `k Real`, `duration 3 s`.
+fn no_colon(f: &Failure<'_>, e: &Expected<'_>) -> Option<Diagnostic> {
+    let Tok::Ident(name) = &f.tokens.get(f.at.checked_sub(1)?)?.tok else { return None };
+    let entry = f.owner.is_some_and(|w| {
+        is_twin(w)
+            || matches!(
+                w,
+                Word::Parameters
+                    | Word::Inputs
+                    | Word::Outputs
+                    | Word::States
+                    | Word::Variables
+                    | Word::Ports
+                    | Word::Twins
+                    | Word::Memory
+                    | Word::Capabilities
+                    | Word::Constraints
+                    | Word::Sync
+                    | Word::Scenario
+                    | Word::Connector
+                    | Word::Record
+            )
+    });
+    let found = &f.tokens.get(f.at)?.tok;
+    let params = matches!(f.tokens[f.from].tok, Tok::Word(Word::Func | Word::Private));
+    if !(entry || params) || !e.has(":") || !begins_operand(found) || matches!(found, Tok::LParen) {
+        return None;
+    }
+    let place = f.tokens[f.at - 1].span(f.file).after();
+    let text = format!("behind `{name}` a `:` is missing");
+    let d = Diagnostic::new(codes::MISSING_PART, place, text);
+    Some(match found {
+        Tok::Ident(t) => d.help(format!("write `{name}: {t}`")),
+        _ => d.help(format!("write `{name}: …`")),
+    })
+}
+
+/// Signs that other languages have in this place.
+fn foreign(f: &Failure<'_>, found: Option<&Tok>, before: Option<&Token>, here: Span) -> Option<Diagnostic> {
     match found {
+        Some(Tok::Assign) if matches!(before.map(|t| &t.tok), Some(Tok::Gt | Tok::Lt)) => {
+            return Some(
+                Diagnostic::new(codes::UNEXPECTED, here, "a space stands inside a comparison")
+                    .help("write `>=` or `<=`"),
+            );
+        }
         Some(Tok::BackArrow) if f.owner != Some(Word::Sync) => {
             return Some(
                 Diagnostic::new(codes::UNEXPECTED, here, "`<-` is one sign, an arrow")
@@ -483,23 +622,6 @@ fn foreign(f: &Failure<'_>, found: Option<&Tok>, before: Option<&Token>, here: S
             );
         }
         _ => {}
-    }
-    let elsewhere = match word(first).as_str() {
-        "elif" | "elsif" | "elseif" => Some("write `else if`"),
-        "let" | "var" | "const" | "auto" | "local" => Some("a local has no word before it: write `x = 3 m`"),
-        "print" | "println" | "echo" | "puts" => Some("write `log \"text\"`"),
-        "foreach" | "loop" | "repeat" => Some("write `for x in xs { … }` or `while c { … }`"),
-        "switch" | "case" => Some("write `match e { 1 -> …; _ -> … }`"),
-        "connect" => Some("write `a.port -- b.port` or `a.out -> b.in` in `connections`"),
-        "break" | "continue" => Some("there is no such statement: write the loop's condition out"),
-        _ => None,
-    };
-    if let Some(help) = elsewhere
-        && f.at <= f.from + 1
-    {
-        let place = f.tokens.get(f.from).map_or(here, |t| t.span(f.file));
-        let text = format!("`{}` is no word of the language", word(first));
-        return Some(Diagnostic::new(codes::UNEXPECTED, place, text).help(help));
     }
     let header = matches!(found, Some(Tok::Word(Word::Extends))) && f.owner.is_none();
     if header && before.is_some() {
@@ -568,7 +690,7 @@ fn open_if(f: &Failure<'_>, e: &Expected<'_>, found: Option<&Tok>, here: Span) -
 fn no_equation(f: &Failure<'_>, e: &Expected<'_>, at_end: bool, here: Span) -> Option<Diagnostic> {
     let equations =
         matches!(f.owner, Some(Word::Equations | Word::Machine | Word::State | Word::For | Word::If));
-    if !at_end || !e.has("=") || !e.has("+") || !equations {
+    if !at_end || !e.has("=") || !equations {
         return None;
     }
     let first = f.tokens.get(f.from)?;
@@ -634,6 +756,18 @@ fn wants_name(
 /// Two operands without anything between.
 fn side_by_side(f: &Failure<'_>, before: Option<&Token>, here: Span) -> Diagnostic {
     let found = f.tokens.get(f.at).map_or(&Tok::Error, |t| &t.tok);
+    let func = matches!(f.tokens[f.from].tok, Tok::Word(Word::Func | Word::Private));
+    if let (true, Some(Tok::RParen), Tok::Ident(t)) = (func, before.map(|b| &b.tok), found) {
+        return Diagnostic::new(codes::MISSING_PART, here, "before the type of the result a `:` is missing")
+            .help(format!("write `): {t}`"));
+    }
+    if let (Some(Word::Constraints), Tok::LParen, Tok::Ident(n)) = (f.owner, found, &f.tokens[f.from].tok)
+        && f.at == f.from + 1
+    {
+        let place = f.tokens[f.from].span(f.file);
+        return Diagnostic::new(codes::MISSING_PART, place, "this requirement has no name")
+            .help(format!("write `name: {n}(…)`"));
+    }
     let text = match before {
         Some(b) => format!("between {} and {} something is missing", describe(&b.tok), describe(found)),
         None => format!("{} does not fit here", describe(found)),

@@ -10,14 +10,25 @@ pub struct Cx<'a> {
     file: FileId,
     docs: &'a [(u32, Text)],
     /// Messages of this parse; dropped where it fails and is tried again.
-    pub diags: Vec<Diagnostic>,
+    diags: Vec<Diagnostic>,
     deep: bool,
+    /// `(a, b)` that no arrow follows so far.
+    tuples: Vec<Span>,
 }
 
 impl<'a> Cx<'a> {
     /// For one parse of a piece of `file`.
     pub fn new(file: FileId, docs: &'a [(u32, Text)]) -> Cx<'a> {
-        Cx { file, docs, diags: Vec::new(), deep: false }
+        Cx { file, docs, diags: Vec::new(), deep: false, tuples: Vec::new() }
+    }
+
+    /// The messages of a parse that succeeded.
+    pub fn finish(mut self) -> Vec<Diagnostic> {
+        for span in std::mem::take(&mut self.tuples) {
+            let help = "an array stands in `[…]`, a record has a name: `Job(id: 1)`";
+            self.error(codes::UNEXPECTED, span, "there are no tuples", help);
+        }
+        self.diags
     }
 
     /// The place of bytes `l..r`.
@@ -355,7 +366,8 @@ pub fn tuple(cx: &mut Cx<'_>, first: Expr, rest: Vec<Expr>, l: u32, r: u32) -> E
     let params: Option<Vec<Name>> = all.iter().map(|e| e.as_name().cloned()).collect();
     match params {
         Some(params) => {
-            // an `Error` body marks it; `arrow` takes the names out, everything else reports
+            // `arrow` takes the names out; what no arrow follows is reported at the end
+            cx.tuples.push(span);
             Expr::new(ExprKind::Closure { params, body: Box::new(Expr::error(span)) }, span)
         }
         None => {
@@ -373,7 +385,10 @@ pub fn arrow(cx: &mut Cx<'_>, a: Expr, b: Expr, within: Option<Expr>, l: u32, r:
     }
     let params = match &a.kind {
         ExprKind::Name(n) => vec![n.clone()],
-        ExprKind::Closure { params, body } if body.is_error() => params.clone(),
+        ExprKind::Closure { params, body } if body.is_error() => {
+            cx.tuples.retain(|s| *s != a.span);
+            params.clone()
+        }
         _ => {
             let help = "write `b -> b.cost` or `(a, b) -> a + b`";
             cx.error(codes::MISPLACED_CLOSURE, a.span, "the parameters of a closure are names", help);
@@ -728,6 +743,20 @@ pub fn state_handler(cx: &mut Cx<'_>, h: Handler) -> Handler {
     h
 }
 
+/// How a statement looks that begins with this word.
+fn statement_form(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "wait" => "write `wait 5 s`, `wait until(c)` or `wait for event`",
+        "emit" => "write `emit event(x: 1)`",
+        "send" => "write `send inform(level: h) to plant.ctl`",
+        "reply" => "write `reply agree(eta: 5 min)`",
+        "fail" => "write `fail \"reason\"`",
+        "log" => "write `log \"text\"`",
+        "break" | "continue" => "there is no such statement: write the loop's condition out",
+        _ => return None,
+    })
+}
+
 /// An expression as a statement: a call.
 pub fn expr_stmt(cx: &mut Cx<'_>, e: Expr, l: u32, r: u32) -> Stmt {
     if let ExprKind::Call { callee, args } = &e.kind
@@ -762,6 +791,10 @@ pub fn expr_stmt(cx: &mut Cx<'_>, e: Expr, l: u32, r: u32) -> Stmt {
         }
         ExprKind::Closure { .. } => {
             cx.error(codes::MISPLACED_CLOSURE, e.span, "a closure stands only as an argument", "");
+        }
+        ExprKind::Name(n) if statement_form(n.as_str()).is_some() => {
+            let form = statement_form(n.as_str()).unwrap_or_default();
+            cx.error(codes::MISSING_PART, n.span, format!("`{}` alone does nothing", n.text), form);
         }
         _ => {
             let help = match core.as_path() {

@@ -46,8 +46,11 @@ pub fn parse(file: FileId, text: &str, diags: &mut Diagnostics) -> Module {
         diags.push(d);
         return module;
     }
-    let lexed = lexer::lex(file, text, diags);
-    module.items = repair::items(file, &lexed, diags);
+    let mut found = Diagnostics::new();
+    let lexed = lexer::lex(file, text, &mut found);
+    module.items = repair::items(file, &lexed, &mut found);
+    found.sort();
+    diags.extend(found);
     module.doc = lexed.module_doc;
     module
 }

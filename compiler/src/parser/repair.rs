@@ -84,7 +84,7 @@ impl Driver<'_, '_> {
             let mut cx = Cx::new(self.file, &self.lexed.docs);
             let (at, expected) = match run(&self.parser, &mut cx, tokens) {
                 Ok(item) => {
-                    for d in cx.diags {
+                    for d in cx.finish() {
                         self.errors += 1;
                         self.diags.push(d);
                     }
@@ -112,7 +112,7 @@ impl Driver<'_, '_> {
         }
         let given_up = tokens[from..to].iter().any(|t| t.tok == Tok::BadEntry)
             && tokens.get(at).is_some_and(|t| t.tok == Tok::BadEntry);
-        let silent = given_up || self.is_tainted(&tokens[from..to]);
+        let silent = given_up || self.is_tainted(&tokens[from..to.min(at + 1)]);
         let owner = block.and_then(|open| tree.owner(tokens, open));
         let failure = Failure { file: self.file, tokens, at, expected, from, to, owner };
         let (diagnostic, fix) = explain::explain(&failure);

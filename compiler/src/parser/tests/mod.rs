@@ -1,6 +1,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod forms;
 mod models;
+mod pathological;
+mod recovery;
 
 use crate::diag::Diagnostics;
 use crate::source::SourceMap;
@@ -31,4 +34,9 @@ pub fn printed(text: &str) -> String {
     let mut map = SourceMap::new();
     let file = map.add("t", text);
     crate::emit::ast::module(&super::parse(file, text, &mut Diagnostics::new()))
+}
+
+/// The messages of a text must be these.
+pub fn check_messages(text: &str, want: expect_test::Expect) {
+    want.assert_eq(&messages(text));
 }
