@@ -289,8 +289,8 @@ pub const BAD_SOLVER_SETTING: Code = Code("E0724");
 pub const NO_CALENDAR: Code = Code("E0725");
 /// A time zone that is not known.
 pub const UNKNOWN_ZONE: Code = Code("E0726");
-/// A function in equations that calls itself.
-pub const RECURSION: Code = Code("E0727");
+/// Calls of functions in equations nested too deeply.
+pub const CALL_NESTING: Code = Code("E0727");
 /// A function that ends without a value.
 pub const NO_RETURN: Code = Code("E0728");
 /// `while` in a function that equations use.

@@ -51,7 +51,7 @@ pub struct Options {
 #[must_use]
 pub fn print(system: &System, options: Options) -> String {
     let names = system.vars.iter().map(name_of).collect();
-    let mut p = Printer { out: String::new(), names, spans: options.spans };
+    let mut p = Printer { out: String::new(), names, arrays: arrays_of(system), spans: options.spans };
     p.system(system);
     p.out
 }
@@ -60,7 +60,7 @@ pub fn print(system: &System, options: Options) -> String {
 #[must_use]
 pub fn print_expr(system: &System, e: &Expr) -> String {
     let names = system.vars.iter().map(name_of).collect();
-    let mut p = Printer { out: String::new(), names, spans: false };
+    let mut p = Printer { out: String::new(), names, arrays: arrays_of(system), spans: false };
     p.expr(e, Level::If);
     p.out
 }
@@ -69,7 +69,7 @@ pub fn print_expr(system: &System, e: &Expr) -> String {
 #[must_use]
 pub fn print_equation(system: &System, e: &Equation) -> String {
     let names = system.vars.iter().map(name_of).collect();
-    let mut p = Printer { out: String::new(), names, spans: false };
+    let mut p = Printer { out: String::new(), names, arrays: arrays_of(system), spans: false };
     p.loops(&e.loops);
     if !e.loops.is_empty() {
         p.out.push_str(" : ");
@@ -273,6 +273,10 @@ fn name_of(var: &Var) -> String {
     out
 }
 
+fn arrays_of(system: &System) -> Vec<bool> {
+    system.vars.iter().map(|v| v.path.iter().any(|s| !s.axes.is_empty())).collect()
+}
+
 fn write_path(out: &mut String, path: &[Segment]) {
     for (k, s) in path.iter().enumerate() {
         if k > 0 {
@@ -339,6 +343,8 @@ fn string(text: &str) -> String {
 struct Printer {
     out: String,
     names: Vec<String>,
+    /// Whether each family has axes: then its element is always shown.
+    arrays: Vec<bool>,
     spans: bool,
 }
 
@@ -490,7 +496,7 @@ impl Printer {
 
     fn place(&mut self, var: VarId, at: &Affine) {
         self.out.push_str(self.names.get(var.index()).map_or("?", String::as_str));
-        if *at != Affine::constant(0) {
+        if *at != Affine::constant(0) || self.arrays.get(var.index()).copied().unwrap_or(true) {
             let _ = write!(self.out, "[{}]", affine(at));
         }
     }

@@ -4,7 +4,7 @@ use super::Flattener;
 use super::consts::Mode;
 use super::scope::{Binding, InstId, Local, Locals, R, Scope, Select, Slot, Stop, VarSlot, sub};
 use crate::diag::{Diagnostic, codes, did_you_mean};
-use crate::flat::Affine;
+use crate::flat::{Affine, CmpOp};
 use crate::hir::{self, Name};
 use crate::source::Span;
 use std::rc::Rc;
@@ -27,6 +27,8 @@ pub(super) struct Pending<'a> {
     pub scope: InstId,
     pub select: Vec<Select>,
     pub span: Span,
+    /// `guess` instead of `=`.
+    pub guess: bool,
     /// Set where it reached a member.
     pub used: Rc<std::cell::Cell<bool>>,
 }
@@ -44,6 +46,7 @@ impl<'a> Pending<'a> {
             scope,
             select: Vec::new(),
             span: o.span,
+            guess: o.guess,
             used: Rc::default(),
         })
     }
@@ -58,6 +61,7 @@ impl<'a> Pending<'a> {
             scope,
             select: Vec::new(),
             span: expr.span,
+            guess: false,
             used: Rc::new(std::cell::Cell::new(true)),
         }
     }
@@ -139,9 +143,11 @@ impl<'a> Flattener<'a> {
         decl: &'a hir::VarDecl,
         span: Span,
         pendings: &[Pending<'a>],
+        guess: bool,
     ) -> Vec<Binding<'a>> {
         let mut out = Vec::new();
-        if let Some(expr) = &decl.value {
+        let own = if guess { &decl.guess } else { &decl.value };
+        if let Some(expr) = own {
             out.push(Binding {
                 expr,
                 scope: inst,
@@ -152,7 +158,7 @@ impl<'a> Flattener<'a> {
         }
         let mut is_final = decl.is_final.then_some(span);
         for p in pendings {
-            if &**p.name() != name || !p.is_last() {
+            if &**p.name() != name || !p.is_last() || p.guess != guess {
                 continue;
             }
             p.used.set(true);
@@ -200,7 +206,18 @@ impl<'a> Flattener<'a> {
         at: &[Affine],
         span: Span,
     ) -> R<Option<(&'a hir::Expr, Scope<'a>, Vec<Affine>)>> {
-        for b in slot.bindings.iter().rev() {
+        self.strongest(&slot.bindings, slot, at, span)
+    }
+
+    /// The strongest of some bindings that speaks about this element.
+    pub(super) fn strongest(
+        &mut self,
+        list: &[Binding<'a>],
+        slot: &VarSlot<'a>,
+        at: &[Affine],
+        span: Span,
+    ) -> R<Option<(&'a hir::Expr, Scope<'a>, Vec<Affine>)>> {
+        for b in list.iter().rev() {
             if self.selects(b, at, span)? {
                 return self.bound(b, slot, at).map(Some);
             }
@@ -219,10 +236,10 @@ impl<'a> Flattener<'a> {
                     None => return Err(self.expand(a, "an override of some elements", span)),
                 },
                 Select::Range(lo, hi) => {
-                    let below = self.sign(&sub(a, &Affine::constant(lo)).unwrap_or_default(), span)?;
-                    let above = self.sign(&sub(a, &Affine::constant(hi)).unwrap_or_default(), span)?;
+                    let below = self.decide(CmpOp::Ge, a, &Affine::constant(lo), span)?;
+                    let above = self.decide(CmpOp::Lt, a, &Affine::constant(hi), span)?;
                     match (below, above) {
-                        (Some(l), Some(h)) => l.is_ge() && h.is_lt(),
+                        (Some(l), Some(h)) => l && h,
                         _ => return Err(self.expand(a, "an override of some elements", span)),
                     }
                 }

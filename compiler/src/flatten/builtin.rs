@@ -360,10 +360,8 @@ impl<'a> Flattener<'a> {
                     let shape = self.shape(a, scope)?;
                     let len = shape.first().copied().map_or(1, i64::from);
                     let here = sub(&idx[0], &Affine::constant(start)).unwrap_or_default();
-                    let past = sub(&here, &Affine::constant(len)).unwrap_or_default();
-                    let inside = match self.sign(&past, e.span)? {
-                        Some(o) => o.is_lt(),
-                        None => return Err(self.expand(&past, "arrays put one behind another", e.span)),
+                    let Some(inside) = self.decide(CmpOp::Lt, &here, &Affine::constant(len), e.span)? else {
+                        return Err(self.expand(&here, "arrays put one behind another", e.span));
                     };
                     if inside || k + 1 == args.len() {
                         if shape.is_empty() {

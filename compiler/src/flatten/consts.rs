@@ -304,15 +304,13 @@ impl<'a> Flattener<'a> {
                     None => no(),
                 }
             }
-            (B::Cmp(op), Const::Int(x), Const::Int(y)) => {
-                let difference = sub(&x, &y).unwrap_or_default();
-                match self.sign(&difference, e.span)? {
-                    Some(o) => Ok(Const::Bool(compares(op, o))),
-                    None => {
-                        Err(Stop::NotConst { span: e.span, index: difference.terms.first().map(|t| t.0) })
-                    }
+            (B::Cmp(op), Const::Int(x), Const::Int(y)) => match self.decide(op, &x, &y, e.span)? {
+                Some(holds) => Ok(Const::Bool(holds)),
+                None => {
+                    let difference = self.settle(&sub(&x, &y).unwrap_or_default());
+                    Err(Stop::NotConst { span: e.span, index: difference.terms.first().map(|t| t.0) })
                 }
-            }
+            },
             (op, x, y) => {
                 let (x, y) = (self.plain_number(&x, e.span)?, self.plain_number(&y, e.span)?);
                 Ok(match op {
@@ -381,9 +379,8 @@ impl<'a> Flattener<'a> {
                 Ok(Const::Int(x.clone()))
             }
             (Builtin::Min | Builtin::Max, [Const::Int(x), Const::Int(y)]) => {
-                let smaller = match self.sign(&sub(x, y).unwrap_or_default(), e.span)? {
-                    Some(o) => o.is_le(),
-                    None => return Err(Stop::NotConst { span: e.span, index: x.terms.first().map(|t| t.0) }),
+                let Some(smaller) = self.decide(CmpOp::Le, x, y, e.span)? else {
+                    return Err(Stop::NotConst { span: e.span, index: x.terms.first().map(|t| t.0) });
                 };
                 Ok(Const::Int(if smaller == (f == Builtin::Min) { x.clone() } else { y.clone() }))
             }

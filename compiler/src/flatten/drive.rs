@@ -368,6 +368,28 @@ impl<'a> Flattener<'a> {
         Ok((boxes.into_iter().map(|b| b.0).collect(), computed))
     }
 
+    /// What drives any of these elements of an input, if something does.
+    pub(super) fn driver_of(&self, var: VarId, piece: &Piece) -> Option<Span> {
+        let dims: Vec<i64> = self.system.vars[var.index()]
+            .path
+            .iter()
+            .flat_map(|s| s.axes.iter().map(|a| i64::from(*a)))
+            .collect();
+        let mine = box_of(&piece.loops, &piece.element, &dims);
+        self.drivers.iter().filter(|d| d.var == var).find_map(|d| {
+            let apart = match (&mine, box_of(&d.loops, &d.element, &dims)) {
+                (Some((a, _)), Some((b, _))) => a.iter().zip(&b).any(|(p, q)| p.0.max(q.0) >= p.1.min(q.1)),
+                _ => {
+                    let (mut a, mut b) = (Vec::new(), Vec::new());
+                    enumerate(&piece.loops, &piece.element, &mut a)
+                        && enumerate(&d.loops, &d.element, &mut b)
+                        && a.iter().all(|x| !b.contains(x))
+                }
+            };
+            (!apart).then_some(d.span)
+        })
+    }
+
     fn two_drivers(&mut self, var: VarId, at: &[i64], x: usize, y: usize) -> Stop {
         let v = &self.system.vars[var.index()];
         let mut path = String::new();

@@ -137,8 +137,8 @@ impl<'a> Flattener<'a> {
                     }
                     Section::Outputs | Section::Variables => self.definition(id, &slot, var),
                 }
-                if let Some(guess) = &slot.decl.guess {
-                    self.guess_pieces(id, &slot, var, guess);
+                if !slot.guesses.is_empty() {
+                    self.guess_pieces(id, &slot, var);
                 }
             }
         }
@@ -241,18 +241,19 @@ impl<'a> Flattener<'a> {
         varies
     }
 
-    fn guess_pieces(&mut self, id: InstId, slot: &Rc<VarSlot<'a>>, var: VarId, guess: &'a hir::Expr) {
+    fn guess_pieces(&mut self, id: InstId, slot: &Rc<VarSlot<'a>>, var: VarId) {
         let shape = slot.shape.get().cloned().unwrap_or_default();
         self.pieces.clear();
         self.may_add = false;
         self.unit(id, &mut |s, scope| {
             let mut at = scope.at.to_vec();
-            let own = at.len();
             s.nest(&shape, &mut at, &mut |s, at| {
+                let Some((e, inner, idx)) = s.strongest(&slot.guesses, slot, at, slot.span)? else {
+                    return Ok(());
+                };
                 let element = s.slot_element(slot, var, at)?;
-                let idx = s.fit(guess, &at[own..]).to_vec();
-                let value = s.element(guess, scope, &idx)?;
-                s.push_piece(element, value, guess.span);
+                let value = s.element(e, &inner, &idx)?;
+                s.push_piece(element, value, e.span);
                 Ok(())
             })
         });

@@ -13,8 +13,18 @@ pub(super) fn un(op: UnOp, a: Expr) -> Expr {
     Expr::Un(op, Box::new(a))
 }
 
+/// `a op b`; arithmetic on two numbers is done now, and a factor or divisor of one falls away (both give
+/// the bits that the run would).
 pub(super) fn bin(op: BinOp, a: Expr, b: Expr) -> Expr {
-    Expr::Bin(op, Box::new(a), Box::new(b))
+    match (op, &a, &b) {
+        (BinOp::Add, Expr::Num(x), Expr::Num(y)) => Expr::Num(x + y),
+        (BinOp::Sub, Expr::Num(x), Expr::Num(y)) => Expr::Num(x - y),
+        (BinOp::Mul, Expr::Num(x), Expr::Num(y)) => Expr::Num(x * y),
+        (BinOp::Div, Expr::Num(x), Expr::Num(y)) => Expr::Num(x / y),
+        (BinOp::Mul | BinOp::Div, _, Expr::Num(1.0)) => a,
+        (BinOp::Mul, Expr::Num(1.0), _) => b,
+        _ => Expr::Bin(op, Box::new(a), Box::new(b)),
+    }
 }
 
 pub(super) fn logic(op: BoolOp, a: Expr, b: Expr) -> Expr {
@@ -49,7 +59,7 @@ impl<'a> Flattener<'a> {
             ExprKind::Time => Ok(Expr::Time),
             ExprKind::Str(_) => Err(self.refuse(codes::LATER_TYPE, e.span, "text in an equation")),
             ExprKind::BehaviorOnly => {
-                Err(self.refuse(codes::LATER_BEHAVIOR, e.span, "a value that behaviour computes"))
+                Err(self.refuse(codes::LATER_BEHAVIOR, e.span, "behaviour in an equation"))
             }
             ExprKind::SelfValue => Err(self.internal(e.span, "`self` outside a condition")),
             ExprKind::TableFile(_) => Err(self.internal(e.span, "a table where a number is wanted")),
@@ -372,10 +382,9 @@ impl<'a> Flattener<'a> {
             let mut guard = guard.clone();
             if ragged {
                 for (limit, op) in [(&lo, CmpOp::Ge), (&hi, CmpOp::Lt)] {
-                    let difference = super::scope::sub(&k, limit).unwrap_or_default();
-                    match f.sign(&difference, range.lo.span)? {
-                        Some(o) if super::consts::compares(op, o) => {}
-                        Some(_) => return Ok(neutral(kind)),
+                    match f.decide(op, &k, limit, range.lo.span)? {
+                        Some(true) => {}
+                        Some(false) => return Ok(neutral(kind)),
                         None => {
                             let test = Expr::Cmp(
                                 op,

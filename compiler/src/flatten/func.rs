@@ -13,6 +13,9 @@ use std::rc::Rc;
 /// Most rounds of a loop in a function.
 const MAX_ROUNDS: i64 = 100_000;
 
+/// Deepest nesting of calls in calls.
+const MAX_CALLS: usize = 300;
+
 /// How a list of statements ended.
 enum Outcome<'a> {
     /// With a value: shape and elements, row-major.
@@ -75,8 +78,9 @@ impl<'a> Flattener<'a> {
         body: impl FnOnce(&mut Self, &Scope<'a>) -> R<T>,
     ) -> R<T> {
         let f = &self.model.functions[id.0 as usize];
-        if self.calls.contains(&id) {
-            let d = Diagnostic::new(codes::RECURSION, span, format!("`{}` calls itself", f.name))
+        // Checking has refused recursion; a call inside an argument of the same function is none.
+        if self.calls.len() > MAX_CALLS {
+            let d = Diagnostic::new(codes::CALL_NESTING, span, format!("`{}` calls itself", f.name))
                 .label(f.span, "declared here")
                 .note(
                     "functions in equations are put in place of their calls; write the recursion as a loop",

@@ -192,7 +192,8 @@ impl<'a> Flattener<'a> {
             let slot = if decl.outer {
                 self.outer(id, name, member.span, pendings)?
             } else {
-                let bindings = self.bindings(id, name, decl, member.span, pendings);
+                let bindings = self.bindings(id, name, decl, member.span, pendings, false);
+                let guesses = self.bindings(id, name, decl, member.span, pendings, true);
                 Slot::Var(Rc::new(VarSlot {
                     inst: id,
                     decl,
@@ -201,6 +202,7 @@ impl<'a> Flattener<'a> {
                     shape: OnceCell::new(),
                     var: OnceCell::new(),
                     bindings,
+                    guesses,
                 }))
             };
             self.insts[id.0 as usize].members.insert(name.clone(), slot);

@@ -5,7 +5,7 @@ use super::equation::visit;
 use super::scope::{InstId, Locals, R, Scope, Slot};
 use super::walk::Found;
 use crate::diag::{Diagnostic, codes};
-use crate::flat::{self, Action, Affine, Expr, Role};
+use crate::flat::{self, Action, Affine, Expr, Piece, Role};
 use crate::hir::{self, ActionStmt, Section};
 use crate::source::Span;
 use std::rc::Rc;
@@ -205,9 +205,9 @@ impl<'a> Flattener<'a> {
         }
         self.nest(&shape, &mut Vec::new(), &mut |s, at| {
             let (var, element) = s.target(r, scope, at)?;
-            let target = s.written(var, write, span)?;
             let expr = s.element(e, scope, s.fit(e, at))?;
             let piece = s.piece(element, expr, span);
+            let target = s.written(var, write, span, &piece)?;
             s.writes.push((target, piece));
             Ok(())
         })
@@ -227,7 +227,7 @@ impl<'a> Flattener<'a> {
     }
 
     /// The family that an action writes for a member.
-    fn written(&mut self, var: VarId, write: Write, span: Span) -> R<VarId> {
+    fn written(&mut self, var: VarId, write: Write, span: Span, piece: &Piece) -> R<VarId> {
         let taken = self.taken.get(&var).copied().unwrap_or_default();
         if write == Write::Force {
             return match taken.forced {
@@ -238,7 +238,9 @@ impl<'a> Flattener<'a> {
         match self.system.vars[var.index()].role {
             Role::Input | Role::Discrete | Role::State => return Ok(var),
             Role::Unknown => {
-                if let Some(h) = taken.held {
+                if let Some(h) = taken.held
+                    && self.driver_of(var, piece).is_none()
+                {
                     return Ok(h);
                 }
             }
@@ -247,7 +249,7 @@ impl<'a> Flattener<'a> {
         let v = &self.system.vars[var.index()];
         let path: Vec<&str> = v.path.iter().map(|s| s.name.as_str()).collect();
         let (path, declared) = (path.join("."), v.span);
-        let driver = self.drivers.iter().find(|d| d.var == var).map(|d| d.span);
+        let driver = self.driver_of(var, piece);
         let what = if v.role == Role::Parameter {
             format!("the parameter `{path}` is fixed for a run")
         } else {
@@ -274,7 +276,13 @@ impl<'a> Flattener<'a> {
         };
         let mut vars: Vec<(VarId, Vec<u32>)> = Vec::new();
         if r.targets.is_empty() {
-            vars.extend((0..self.system.vars.len()).map(|k| (VarId::new(k), Vec::new())));
+            let beside: Vec<VarId> = self
+                .taken
+                .values()
+                .flat_map(|t| t.held.into_iter().chain(t.forced.into_iter().flat_map(|(f, v)| [f, v])))
+                .collect();
+            let all = (0..self.system.vars.len()).map(VarId::new).filter(|v| !beside.contains(v));
+            vars.extend(all.map(|v| (v, Vec::new())));
         }
         for target in &r.targets {
             let scope = self.root_scope();

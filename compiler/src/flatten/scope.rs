@@ -1,7 +1,7 @@
 //! Instances, scopes, and the loops in force.
 
 use super::{Flattener, Mark};
-use crate::flat::{Affine, Expr};
+use crate::flat::{Affine, CmpOp, Expr};
 use crate::hir::{self, Name};
 use crate::source::Span;
 use indexmap::IndexMap;
@@ -105,6 +105,8 @@ pub(super) struct VarSlot<'a> {
     pub var: std::cell::OnceCell<VarId>,
     /// What gives the value, weakest first.
     pub bindings: Vec<Binding<'a>>,
+    /// What gives the first guess, weakest first.
+    pub guesses: Vec<Binding<'a>>,
 }
 
 /// What gives (some elements of) a member its value.
@@ -312,7 +314,8 @@ impl<'a> Flattener<'a> {
             if hi - lo > super::MAX_EQUATIONS as i64 {
                 return Err(self.too_large(span, (hi - lo) as u64, "equations after expansion"));
             }
-            if !why.is_empty()
+            if self.may_add
+                && !why.is_empty()
                 && !self.system.expanded.iter().rev().take(64).any(|e| e.0 == span && e.1 == why)
             {
                 self.system.expanded.push((span, why.to_owned()));
@@ -360,6 +363,26 @@ impl<'a> Flattener<'a> {
         };
         let cuts = if exact { vec![at, at + 1] } else { vec![at + 1] };
         Err(Stop::Split { index, cuts, why: "", span })
+    }
+
+    /// Whether `a op b` holds for all values of the indices; asks for a split where that decides it. `None`:
+    /// it depends on several indices.
+    pub(super) fn decide(&self, op: CmpOp, a: &Affine, b: &Affine, span: Span) -> R<Option<bool>> {
+        let difference = sub(a, b).unwrap_or_default();
+        // Twice the distance to a half: never zero, so that a range is cut once.
+        let at_least = |k: i64| {
+            let doubled = scale(&difference, 2).unwrap_or_default();
+            let moved = sub(&doubled, &Affine::constant(2 * k - 1)).unwrap_or_default();
+            Ok(self.sign(&moved, span)?.map(|o| o.is_gt()))
+        };
+        match op {
+            CmpOp::Eq => Ok(self.sign(&difference, span)?.map(|o| o.is_eq())),
+            CmpOp::Ne => Ok(self.sign(&difference, span)?.map(|o| o.is_ne())),
+            CmpOp::Ge => at_least(0),
+            CmpOp::Gt => at_least(1),
+            CmpOp::Lt => at_least(0).map(|x| x.map(|y| !y)),
+            CmpOp::Le => at_least(1).map(|x| x.map(|y| !y)),
+        }
     }
 
     /// Splits all of the first index of `a` into single values.

@@ -59,7 +59,9 @@ impl<'a> Checker<'a, '_> {
                 let mut rows = Vec::new();
                 let mut first: Option<Val> = None;
                 for v in vals {
-                    let v = self.fits(v, &inner.element(), Target { span: None, ..target })?;
+                    // Here only the dimension; the whole array's shape is looked at by the caller.
+                    let row = Ty { shape: v.e.shape.clone(), ..inner.clone() };
+                    let v = self.fits(v, &row, Target { span: None, ..target })?;
                     match &first {
                         None => first = Some(v.clone()),
                         Some(f)

@@ -1,0 +1,43 @@
+use super::refuse;
+use expect_test::expect;
+
+#[test]
+fn behaviour() {
+    refuse(
+        r#"
+twin P { states { on: Bool = false } behavior { on start { on = true } } }
+"#,
+        expect![[r#"
+            E0750 test.twinml:2:38: behaviour cannot be run by this version
+              note: it is checked like the rest of the model
+        "#]],
+    );
+}
+
+#[test]
+fn acausal_connections() {
+    refuse(
+        r#"
+connector Pin { potential v: Voltage; flow i: Current }
+twin R { ports { p: Pin; n: Pin } parameters { R: Resistance = 1 ohm } equations { p.v - n.v = R*p.i; p.i + n.i = 0 A } }
+twin C { twins { a: R; b: R } connections { a.p -- b.n } }
+"#,
+        expect![[r#"
+            E0752 test.twinml:4:45: an acausal connection `--` cannot be run by this version
+              note: it is checked like the rest of the model
+        "#]],
+    );
+}
+
+#[test]
+fn white_noise_is_refused() {
+    refuse(
+        r#"
+twin W { states { x: Real = 0 } equations { der(x) = -x/1 s + 0.1 [s^-0.5]*white_noise() } }
+"#,
+        expect![[r#"
+            E0753 test.twinml:2:76: `white_noise` cannot be run by this version
+              note: it is checked like the rest of the model
+        "#]],
+    );
+}

@@ -1,0 +1,303 @@
+use super::{Files, check_run, refuse_run, run};
+use expect_test::expect;
+
+const PLANT: &str = r#"
+twin Pump { inputs { speed: Real in % = 100 % } outputs { q: Real = speed } }
+twin Tank { parameters { area: Real = 2 } states { h: Real = 1 } inputs { q: Real = 0 } equations { der(h) = q/area/1 s } }
+twin Plant {
+  inputs { load: Temperature in degC = 20 degC }
+  twins { pump: Pump; tanks: Tank[3] }
+  connections { pump.q -> tanks[0].q }
+  outputs { y: Temperature = load }
+  constraints { full: always(tanks[0].h > 0) }
+}
+scenario day for Plant {
+  duration: 2 h
+  solver: bdf(rtol: 1e-7, max_step: 1 min)
+  seed: 7
+  parameters { tanks.area = 1.4; tanks[1].area = 3 }
+  start { tanks.h = [1, 2, 3] }
+  at 30 min { tanks[1..3].q = 4; tanks[2].h = 0 }
+  at 10 min { force pump.speed = 0; force tanks[0].q = 1 }
+  at 40 min { release pump.speed; pump.speed = 50 % }
+  record tanks.h, pump.q, tanks[1..3].q every 1 s
+  record all every 1 min
+  expect full
+}
+scenario driven for Plant {
+  duration: 1 h
+  drive load from "weather.csv" column "T" linear
+}
+scenario wrong for Plant {
+  duration: 1 h
+  parameters { pump.speed = 10 % }
+  at 1 min { tanks[0].q = 3 }
+}
+"#;
+
+#[test]
+fn actions_force_and_release() {
+    check_run(
+        PLANT,
+        Some("day"),
+        Files::default(),
+        expect![[r#"
+            flat Plant
+
+            var load : input range 0.0 .. inf
+              value @[0] = 293.15
+            var y : unknown declared outputs range 0.0 .. inf
+            var pump.speed : unknown declared inputs
+            var pump.q : unknown declared outputs
+            var tanks[3].area : parameter
+              value @[0] = 1.4
+              value @[1] = 3.0
+              value @[2] = 1.4
+            var tanks[3].h : state fixed
+              value @[0] = 1.0
+              value @[1] = 2.0
+              value @[2] = 3.0
+            var tanks[3].q : unknown declared inputs
+            var pump.speed.held : input
+              value @[0] = 1.0
+            var pump.speed.forced : discrete declared inputs bool
+              value @[0] = false
+            var pump.speed.force : input
+              value @[0] = 0.0
+            var tanks[3].q.held : input
+              value for i0 in 0..3 @[i0] = 0.0
+            var tanks[3].q.forced : discrete declared inputs bool
+              value for i0 in 0..3 @[i0] = false
+            var tanks[3].q.force : input
+              value for i0 in 0..3 @[i0] = 0.0
+
+            eq : y = load
+            eq owner "pump" : pump.q = pump.speed
+            eq owner "tanks[*]" for i0 in 0..3 : der(tanks.h[i0]) = tanks.q[i0] / tanks.area[i0]
+            eq : tanks.q[0] = if tanks.q.forced[0] then tanks.q.force[0] else pump.q
+            eq owner "pump" : pump.speed = if pump.speed.forced then pump.speed.force else pump.speed.held
+            eq owner "tanks[*]" for i0 in 1..3 : tanks.q[i0] = if tanks.q.forced[i0] then tanks.q.force[i0] else tanks.q.held[i0]
+            action 600000000000 ns
+              set pump.speed.force @[0] = 0.0
+              set pump.speed.forced @[0] = true
+              set tanks.q.force @[0] = 1.0
+              set tanks.q.forced @[0] = true
+            action 1800000000000 ns
+              set tanks.q.held for i0 in 0..2 @[i0 + 1] = 4.0
+              set tanks.h @[2] = 0.0
+            action 2400000000000 ns
+              set pump.speed.forced @[0] = false
+              set pump.speed.held @[0] = 0.5
+            requirement expected "full"
+        "#]],
+    );
+}
+
+#[test]
+fn the_experiment() {
+    let o = run(PLANT, Some("day"), Files::default());
+    expect![[r#"
+        Experiment {
+            name: "day",
+            duration: Some(
+                7200.0,
+            ),
+            solver: SolverSpec {
+                method: "bdf",
+                rtol: Some(
+                    1e-7,
+                ),
+                atol: None,
+                step: None,
+                max_step: Some(
+                    60.0,
+                ),
+                max_steps: None,
+            },
+            seed: 7,
+            records: [
+                Record {
+                    vars: [
+                        (
+                            var5,
+                            [],
+                        ),
+                        (
+                            var3,
+                            [],
+                        ),
+                        (
+                            var6,
+                            [
+                                1,
+                                2,
+                            ],
+                        ),
+                    ],
+                    every_ns: Some(
+                        1000000000,
+                    ),
+                    span: 0:772..819,
+                },
+                Record {
+                    vars: [
+                        (
+                            var0,
+                            [],
+                        ),
+                        (
+                            var1,
+                            [],
+                        ),
+                        (
+                            var2,
+                            [],
+                        ),
+                        (
+                            var3,
+                            [],
+                        ),
+                        (
+                            var4,
+                            [],
+                        ),
+                        (
+                            var5,
+                            [],
+                        ),
+                        (
+                            var6,
+                            [],
+                        ),
+                    ],
+                    every_ns: Some(
+                        60000000000,
+                    ),
+                    span: 0:822..844,
+                },
+            ],
+        }"#]]
+    .assert_eq(&format!("{:#?}", o.flat.experiment));
+}
+
+#[test]
+fn drive_from_a_file() {
+    let files =
+        Files(vec![("weather.csv", "time", vec![0.0, 3600.0]), ("weather.csv", "T", vec![-5.0, 10.0])]);
+    check_run(
+        PLANT,
+        Some("driven"),
+        files,
+        expect![[r#"
+            flat Plant
+            table table0 "weather.csv: T" linear hold of_time { (0.0, 268.15) (3600.0, 283.15) }
+
+            var load : unknown declared inputs range 0.0 .. inf
+            var y : unknown declared outputs range 0.0 .. inf
+            var pump.speed : input
+              value @[0] = 1.0
+            var pump.q : unknown declared outputs
+            var tanks[3].area : parameter
+              value for i0 in 0..3 @[i0] = 2.0
+            var tanks[3].h : state fixed
+              value for i0 in 0..3 @[i0] = 1.0
+            var tanks[3].q : unknown declared inputs
+
+            eq : y = load
+            eq owner "pump" : pump.q = pump.speed
+            eq owner "tanks[*]" for i0 in 0..3 : der(tanks.h[i0]) = tanks.q[i0] / tanks.area[i0]
+            eq : tanks.q[0] = pump.q
+            eq : load = table0(time)
+            eq owner "tanks[*]" for i0 in 1..3 : tanks.q[i0] = 0.0
+            requirement "full"
+        "#]],
+    );
+}
+
+#[test]
+fn a_missing_file_and_a_missing_column() {
+    refuse_run(
+        PLANT,
+        Some("driven"),
+        Files::default(),
+        expect![[r#"
+        E0722 test.twinml:26:3: `weather.csv` cannot be read
+          note: there is no such file beside the model
+    "#]],
+    );
+    let files =
+        Files(vec![("weather.csv", "time", vec![0.0, 3600.0]), ("weather.csv", "Temp", vec![-5.0, 10.0])]);
+    refuse_run(
+        PLANT,
+        Some("driven"),
+        files,
+        expect![[r#"
+        E0722 test.twinml:26:3: `weather.csv` has no column `T`
+          note: its columns are time, Temp
+    "#]],
+    );
+    let files = Files(vec![("weather.csv", "time", vec![0.0, 0.0]), ("weather.csv", "T", vec![-5.0, 10.0])]);
+    refuse_run(
+        PLANT,
+        Some("driven"),
+        files,
+        expect![[r#"
+        E0722 test.twinml:26:3: the column `time` of `weather.csv` does not increase
+          note: row 1 holds 0 and row 2 holds 0 (in SI)
+    "#]],
+    );
+}
+
+#[test]
+fn what_equations_give_is_not_assigned() {
+    refuse_run(
+        PLANT,
+        Some("wrong"),
+        Files::default(),
+        expect![[r#"
+        E0718 test.twinml:31:14: `tanks.q` follows from the equations and cannot be assigned
+          test.twinml:3:75: declared here
+          test.twinml:7:17: driven here
+          help: to take an input over, write `force` before it
+    "#]],
+    );
+}
+
+#[test]
+fn the_calendar() {
+    let text = r#"
+twin C { outputs { h: Time = hour_of_day(zone: "Europe/Berlin"); d: Int = weekday(zone: "Europe/Berlin"); own: Time = hour_of_day() } }
+scenario spring for C { duration: 7 days; calendar: 2026-03-27T12:00+01:00 }
+scenario undated for C { duration: 7 days }
+"#;
+    check_run(
+        text,
+        Some("spring"),
+        Files::default(),
+        expect![[r#"
+        flat C
+        table table0 "clock changes" step hold of_time { (0.0, 0.0) (136800.0, 3600.0) }
+
+        var h : unknown declared outputs
+        var d : unknown declared outputs int
+        var own : unknown declared outputs
+
+        eq : h = time + 43200.0 + table0(time) - 86400.0 * floor((time + 43200.0 + table0(time)) / 86400.0)
+        eq : d = floor((time + 43200.0 + table0(time)) / 86400.0) + 4.0 - 7.0 * floor((floor((time + 43200.0 + table0(time)) / 86400.0) + 4.0) / 7.0)
+        eq : own = time + 43200.0 - 86400.0 * floor((time + 43200.0) / 86400.0)
+    "#]],
+    );
+    refuse_run(
+        text,
+        Some("undated"),
+        Files::default(),
+        expect![[r#"
+        E0725 test.twinml:2:30: the calendar's date is not known
+          help: give the scenario a date: `calendar: 2026-01-05T00:00+01:00`
+        E0725 test.twinml:2:75: the calendar's date is not known
+          help: give the scenario a date: `calendar: 2026-01-05T00:00+01:00`
+        E0725 test.twinml:2:119: the calendar's date is not known
+          help: give the scenario a date: `calendar: 2026-01-05T00:00+01:00`
+    "#]],
+    );
+}
