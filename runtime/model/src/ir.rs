@@ -123,7 +123,7 @@ impl Space {
 }
 
 /// An affine function of loop indices: `base + Σ stride·index`.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Affine {
     /// The constant part.
     pub base: i64,

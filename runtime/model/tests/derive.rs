@@ -352,3 +352,84 @@ fn through_a_block() {
     // every state reaches both unknowns
     assert_eq!(state_pattern(&full).nnz(), 4);
 }
+
+/// Programs with families of equations keep their loops in the Jacobian.
+#[test]
+fn families_keep_their_loops() {
+    let mut looped = 0;
+    for seed in 0..60 {
+        let mut p = program(seed);
+        complete(&mut p);
+        let j = p.jacobian.as_ref().unwrap();
+        looped += usize::from(j.families.iter().any(|f| !f.loops.is_empty()));
+    }
+    assert!(looped > 30, "{looped} of 60");
+}
+
+/// A rod of n cells as families: du[i] = k·(flow[i] − flow[i+1]) with flows in variables, fixed ends.
+fn rod(n: i64) -> Program {
+    let mut b = B::new("rhs");
+    let wall = b.c(300.0);
+    let x0 = b.load(Space::State, Affine::constant(0));
+    let f0 = b.bin(BinOp::Sub, wall, x0);
+    b.store(Space::Var, Affine::constant(0), f0);
+    let i = b.k.index();
+    let (body, ()) = b.inner(|b| {
+        let l = b.load(Space::State, Affine::constant(-1).plus(i, 1));
+        let r = b.load(Space::State, Affine::constant(0).plus(i, 1));
+        let d = b.bin(BinOp::Sub, l, r);
+        let c = b.bin(BinOp::Mul, d, d);
+        let f = b.bin(BinOp::Mul, c, d);
+        b.store(Space::Var, Affine::constant(0).plus(i, 1), f);
+    });
+    b.region.push(Stmt::For(Box::new(twinml_model::ir::For {
+        index: i,
+        lo: 1,
+        hi: n,
+        reverse: false,
+        carries: vec![],
+        body,
+    })));
+    let zero = b.c(0.0);
+    b.store(Space::Var, Affine::constant(n), zero);
+    let i = b.k.index();
+    let (body, ()) = b.inner(|b| {
+        let l = b.load(Space::Var, Affine::constant(0).plus(i, 1));
+        let r = b.load(Space::Var, Affine::constant(1).plus(i, 1));
+        let d = b.bin(BinOp::Sub, l, r);
+        b.store(Space::Der, Affine::constant(0).plus(i, 1), d);
+    });
+    b.region.push(Stmt::For(Box::new(twinml_model::ir::For {
+        index: i,
+        lo: 0,
+        hi: n,
+        reverse: false,
+        carries: vec![],
+        body,
+    })));
+    Program {
+        sizes: Sizes { state: n as u32, var: n as u32 + 1, ..Sizes::default() },
+        origins: vec![origin()],
+        rhs: b.finish(),
+        ..Program::default()
+    }
+}
+
+#[test]
+fn a_rod_is_tridiagonal_whatever_its_length() {
+    let mut sizes = Vec::new();
+    for n in [5, 100, 10_000] {
+        let mut p = rod(n);
+        complete(&mut p);
+        verify(&p).unwrap();
+        let j = p.jacobian.as_ref().unwrap();
+        sizes.push((j.families.len(), j.kernel.values.len()));
+        let s = Scatter::new(j);
+        assert_eq!(s.pattern, structural_pattern(&p));
+        assert_eq!(s.pattern.nnz(), 3 * n as usize - 2);
+        assert_eq!(Coloring::greedy(&s.pattern).count, 3);
+    }
+    // the code does not grow with the number of cells
+    assert!(sizes.iter().all(|s| *s == sizes[0]), "{sizes:?}");
+    check(&rod(6), 0.0, &[299.0, 298.5, 299.5, 300.0, 301.0, 300.2], &mut NoHost, 1e-5);
+}

@@ -242,9 +242,14 @@ pub fn program(seed: u64) -> Program {
     })));
     // a reduction over the states
     let init = b.c(0.25);
-    let sum = repeat(&mut b, &mut rng, &pool, init, n as i64, |b, _, i| {
-        Some(b.load(Space::State, Affine::constant(0).plus(i, 1)))
-    });
+    let reduce = rng.below(3) == 0;
+    let sum = if !reduce {
+        init
+    } else {
+        repeat(&mut b, &mut rng, &pool, init, n as i64, |b, _, i| {
+            Some(b.load(Space::State, Affine::constant(0).plus(i, 1)))
+        })
+    };
     // neighbours: der[i] for 1 ≤ i < n, then der[0]
     let i = b.k.index();
     let (body, ()) = b.inner(|b| {

@@ -11,14 +11,15 @@
 
 mod jvp;
 mod local;
-mod straight;
+mod overlap;
+mod sparse;
 
 use super::unroll::unroll;
 use crate::ids::FuncId;
 use crate::ir::{Function, Kernel, Space};
 use crate::program::{Block, Jacobian, Program, SlotRun};
 use rustc_hash::FxHashMap;
-use straight::Frame;
+use sparse::Frame;
 
 /// Most values of a kernel with its loops written out for a symbolic Jacobian.
 const UNROLLED: usize = 20_000;
@@ -62,25 +63,25 @@ pub fn complete(program: &mut Program) {
     let mut list = std::mem::take(&mut program.functions);
     let mut functions = Functions::new(&mut list);
     let mut blocks = std::mem::take(&mut program.blocks);
+    let mut room = 0;
     for block in &mut blocks {
-        complete_block(block, &mut functions);
+        room = room.max(complete_block(block, &mut functions));
     }
     program.blocks = blocks;
     if program.jvp.is_none() {
         program.jvp = Some(directional(&program.rhs, &mut functions));
     }
     if program.jacobian.is_none() {
-        program.jacobian = state_jacobian(&program.rhs, program.sizes.state, &mut functions);
+        let n = program.sizes.state;
+        let seeds = [SlotRun { space: Space::State, base: 0, len: n }];
+        let frame = Frame { rows: Space::Der, n_rows: n, seeds: &seeds };
+        if let Some((j, slots)) = symbolic(&program.rhs, "jacobian", &frame, &mut functions) {
+            room = room.max(slots);
+            program.jacobian = Some(j);
+        }
     }
     program.functions = list;
-    let largest = program
-        .blocks
-        .iter()
-        .filter_map(|b| b.jacobian.as_ref())
-        .chain(program.jacobian.as_ref())
-        .map(|j| j.entries)
-        .max();
-    program.sizes.jac = program.sizes.jac.max(largest.unwrap_or(0));
+    program.sizes.jac = program.sizes.jac.max(room);
 }
 
 /// The directional derivative of a right-hand side: reads `TState` and `TTime`, writes `TDer` and `TVar`.
@@ -89,24 +90,29 @@ fn directional(rhs: &Kernel, functions: &mut Functions<'_>) -> Kernel {
     jvp::jvp(rhs, "jvp".into(), &plan, functions)
 }
 
-fn state_jacobian(rhs: &Kernel, n: u32, functions: &mut Functions<'_>) -> Option<Jacobian> {
-    let flat = unroll(rhs, UNROLLED)?;
-    let frame = Frame {
-        rows: Space::Der,
-        n_rows: n,
-        column: &|space, slot| {
-            (space == Space::State).then(|| u32::try_from(slot).ok()).flatten().filter(|&c| c < n)
-        },
-        n_cols: n,
-        seeds: &[Space::State],
-    };
-    straight::jacobian(&flat, "jacobian".into(), &frame, PARTIALS, functions)
+/// The Jacobian with loops kept if that can be done, else with loops written out; and the slots it needs.
+fn symbolic(
+    kernel: &Kernel,
+    name: &str,
+    frame: &Frame<'_>,
+    functions: &mut Functions<'_>,
+) -> Option<(Jacobian, u32)> {
+    sparse::jacobian(kernel, name.into(), frame, PARTIALS, functions).or_else(|| {
+        let flat = unroll(kernel, UNROLLED)?;
+        sparse::jacobian(&flat, name.into(), frame, PARTIALS, functions)
+    })
 }
 
-fn complete_block(block: &mut Block, functions: &mut Functions<'_>) {
+/// Completes a block; gives the slots of `Jac` that it needs.
+fn complete_block(block: &mut Block, functions: &mut Functions<'_>) -> u32 {
     let name = block.residual.name.clone();
+    let mut room = block.jacobian.as_ref().map_or(0, |j| j.entries);
     if block.jacobian.is_none() {
-        block.jacobian = block_jacobian(block, functions);
+        let frame = Frame { rows: Space::Res, n_rows: block.n, seeds: &block.unknowns };
+        if let Some((j, slots)) = symbolic(&block.residual, &format!("{name}.jacobian"), &frame, functions) {
+            room = slots;
+            block.jacobian = Some(j);
+        }
     }
     if block.tangent.is_none() {
         let plan = jvp::Plan { seeds: &SEEDS, zeroed: &block.unknowns, keep: &|_| true };
@@ -117,27 +123,5 @@ fn complete_block(block: &mut Block, functions: &mut Functions<'_>) {
         let plan = jvp::Plan { seeds: &SEEDS, zeroed: &[], keep: &inner };
         block.inner_tangent = Some(jvp::jvp(&block.residual, format!("{name}.inner"), &plan, functions));
     }
-}
-
-fn block_jacobian(block: &Block, functions: &mut Functions<'_>) -> Option<Jacobian> {
-    let flat = unroll(&block.residual, UNROLLED)?;
-    let starts: Vec<(SlotRun, u32)> = block
-        .unknowns
-        .iter()
-        .scan(0u32, |at, &run| {
-            let start = *at;
-            *at += run.len;
-            Some((run, start))
-        })
-        .collect();
-    let column = |space: Space, slot: i64| {
-        starts.iter().find_map(|(run, start)| {
-            let k = slot - i64::from(run.base);
-            (run.space == space && k >= 0 && k < i64::from(run.len)).then(|| start + k as u32)
-        })
-    };
-    let seeds: Vec<Space> = block.unknowns.iter().map(|r| r.space).collect();
-    let frame = Frame { rows: Space::Res, n_rows: block.n, column: &column, n_cols: block.n, seeds: &seeds };
-    let name = format!("{}.jacobian", block.residual.name);
-    straight::jacobian(&flat, name, &frame, PARTIALS, functions)
+    room
 }

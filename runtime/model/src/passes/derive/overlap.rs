@@ -1,0 +1,235 @@
+//! Which slots written by a store in loops does an address in other loops read, and in which rounds.
+
+use crate::ids::Index;
+use crate::ir::{Affine, Space};
+
+/// A loop: its index, `lo..hi`.
+pub(super) type Nest = Vec<(Index, i64, i64)>;
+/// A box of rounds: a range for each loop of a nest.
+pub(super) type Bounds = Vec<(i64, i64)>;
+
+/// This form of addresses is not understood.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unclear;
+
+/// All slots that an address takes over a nest: least, greatest.
+pub(super) fn extent(at: &Affine, nest: &[(Index, i64, i64)], bounds: &[(i64, i64)]) -> Option<(i64, i64)> {
+    let range = |i: Index| nest.iter().position(|n| n.0 == i).and_then(|k| bounds.get(k).copied());
+    let (mut least, mut most) = (at.base, at.base);
+    for &(i, s) in &at.terms {
+        let (lo, hi) = range(i)?;
+        let (a, b) = (s.checked_mul(lo)?, s.checked_mul(hi.checked_sub(1)?)?);
+        least = least.checked_add(a.min(b))?;
+        most = most.checked_add(a.max(b))?;
+    }
+    Some((least, most))
+}
+
+/// The rounds of a box in which `lo <= at < hi`; `None` where there are none.
+pub(super) fn restrict(
+    at: &Affine,
+    nest: &[(Index, i64, i64)],
+    mut bounds: Bounds,
+    lo: i64,
+    hi: i64,
+) -> Result<Option<Bounds>, Unclear> {
+    let (least, most) = extent(at, nest, &bounds).ok_or(Unclear)?;
+    if least >= lo && most < hi {
+        return Ok(Some(bounds));
+    }
+    if most < lo || least >= hi {
+        return Ok(None);
+    }
+    let [(i, s)] = at.terms[..] else { return Err(Unclear) };
+    let k = nest.iter().position(|n| n.0 == i).ok_or(Unclear)?;
+    // lo − base <= s·i < hi − base
+    let (a, b) = (lo.checked_sub(at.base).ok_or(Unclear)?, hi.checked_sub(at.base).ok_or(Unclear)?);
+    let (first, end) = if s > 0 {
+        (ceil_div(a, s), ceil_div(b, s))
+    } else {
+        // −s·i in (−b, −a]
+        (floor_div(-b, -s) + 1, floor_div(-a, -s) + 1)
+    };
+    let r = &mut bounds[k];
+    *r = (r.0.max(first), r.1.min(end));
+    Ok((r.0 < r.1).then_some(bounds))
+}
+
+fn floor_div(a: i64, b: i64) -> i64 {
+    a.div_euclid(b)
+}
+
+fn ceil_div(a: i64, b: i64) -> i64 {
+    -((-a).div_euclid(b))
+}
+
+/// A store, as far as addresses are concerned.
+#[derive(Clone, Debug)]
+pub(super) struct Writer {
+    pub space: Space,
+    pub at: Affine,
+    pub nest: Nest,
+}
+
+impl Writer {
+    fn bounds(&self) -> Bounds {
+        self.nest.iter().map(|n| (n.1, n.2)).collect()
+    }
+
+    /// The slots it writes: least, greatest.
+    pub fn extent(&self) -> Option<(i64, i64)> {
+        extent(&self.at, &self.nest, &self.bounds())
+    }
+
+    /// Whether it may write a slot that `at` reads; exact for equal strides.
+    pub fn may_meet(&self, at: &Affine, nest: &[(Index, i64, i64)], bounds: &[(i64, i64)]) -> bool {
+        let (Some((a, b)), Some((c, d))) = (self.extent(), extent(at, nest, bounds)) else { return true };
+        if b < c || d < a {
+            return false;
+        }
+        let gcd = self.at.terms.iter().chain(&at.terms).fold(0u64, |g, t| gcd(g, t.1.unsigned_abs()));
+        gcd == 0 || (i128::from(self.at.base) - i128::from(at.base)) % i128::from(gcd) == 0
+    }
+
+    /// No two rounds write the same slot: strides like those of an array's axes.
+    fn injective(&self) -> bool {
+        let mut terms: Vec<(i64, i64)> = Vec::new();
+        for &(i, lo, hi) in &self.nest {
+            match self.at.terms.iter().find(|t| t.0 == i) {
+                Some(t) => terms.push((t.1.abs(), hi - lo)),
+                None if hi - lo == 1 => {}
+                None => return false,
+            }
+        }
+        terms.sort_unstable();
+        let mut reach = 0i64;
+        for (s, n) in terms {
+            if s <= reach {
+                return false;
+            }
+            match s.checked_mul(n - 1).and_then(|r| reach.checked_add(r)) {
+                Some(r) => reach = r,
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// Loops that the writer shares with a nest, both being inside them.
+    pub fn shared(&self, nest: &[(Index, i64, i64)]) -> usize {
+        self.nest.iter().zip(nest).take_while(|(a, b)| a.0 == b.0).count()
+    }
+
+    /// The rounds of `bounds` in which `at` reads what this writer wrote, and the writer's own indices there
+    /// (loops that it shares keep theirs). `None` where it reads nothing of it.
+    #[expect(clippy::type_complexity, reason = "a box and a substitution")]
+    pub fn meet(
+        &self,
+        at: &Affine,
+        nest: &[(Index, i64, i64)],
+        bounds: &Bounds,
+    ) -> Result<Option<(Bounds, Vec<(Index, Affine)>)>, Unclear> {
+        if !self.may_meet(at, nest, bounds) {
+            return Ok(None);
+        }
+        let shared = self.shared(nest);
+        let is_shared = |i: Index| self.nest[..shared].iter().any(|n| n.0 == i);
+        let mut d = at.clone();
+        d.base = d.base.checked_sub(self.at.base).ok_or(Unclear)?;
+        let mut closed: Vec<(Index, i64)> = Vec::new();
+        let mut moves = false;
+        for &(i, s) in &self.at.terms {
+            if is_shared(i) {
+                d = d.plus(i, s.checked_neg().ok_or(Unclear)?);
+                moves = true;
+            } else {
+                closed.push((i, s));
+            }
+        }
+        let missing = |n: &&(Index, i64, i64)| n.2 - n.1 > 1 && !closed.iter().any(|c| c.0 == n.0);
+        if self.nest[shared..].iter().find(missing).is_some() {
+            return Err(Unclear);
+        }
+        let mut own = Vec::new();
+        if closed.is_empty() {
+            if d.terms.is_empty() && d.base == 0 {
+                return Ok(Some((bounds.clone(), own)));
+            }
+            if moves {
+                return Err(Unclear);
+            }
+            let inside = restrict(&d, nest, bounds.clone(), 0, 1)?;
+            return Ok(inside.map(|b| (b, own)));
+        }
+        closed.sort_by_key(|c| std::cmp::Reverse(c.1.unsigned_abs()));
+        let last = closed.len() - 1;
+        for (n, &(i, s)) in closed.iter().enumerate() {
+            let mut q = Affine::constant(0);
+            for &(j, t) in &d.terms {
+                if t % s == 0 {
+                    q = q.plus(j, t / s);
+                } else if n == last || t.unsigned_abs() > s.unsigned_abs() {
+                    return Err(Unclear);
+                }
+            }
+            q.base = if n == last {
+                if d.base % s != 0 {
+                    return if last == 0 { Ok(None) } else { Err(Unclear) };
+                }
+                d.base / s
+            } else {
+                // nearest
+                let half = s.unsigned_abs() as i64 / 2;
+                d.base.checked_add(half).ok_or(Unclear)?.div_euclid(s.abs()) * s.signum()
+            };
+            d.base = d.base.checked_sub(s.checked_mul(q.base).ok_or(Unclear)?).ok_or(Unclear)?;
+            for &(j, t) in &q.terms {
+                d = d.plus(j, -(t * s));
+            }
+            own.push((i, q));
+        }
+        if d.base != 0 || !d.terms.is_empty() {
+            return Err(Unclear);
+        }
+        let mut inside = bounds.clone();
+        for (i, q) in &own {
+            let Some(&(_, lo, hi)) = self.nest.iter().find(|n| n.0 == *i) else { return Err(Unclear) };
+            match restrict(q, nest, inside, lo, hi)? {
+                Some(b) => inside = b,
+                None => return Ok(None),
+            }
+        }
+        let several = closed.len() > 1 || moves;
+        if several && (inside != *bounds || !self.injective()) {
+            return Err(Unclear);
+        }
+        // loops of a single round that the address does not name
+        for &(i, lo, _) in &self.nest[shared..] {
+            if !own.iter().any(|o| o.0 == i) {
+                own.push((i, Affine::constant(lo)));
+            }
+        }
+        Ok(Some((inside, own)))
+    }
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// `at` with indices replaced.
+pub(super) fn substitute(at: &Affine, own: &[(Index, Affine)]) -> Option<Affine> {
+    let mut out = Affine::constant(at.base);
+    for &(i, s) in &at.terms {
+        match own.iter().find(|o| o.0 == i) {
+            Some((_, q)) => {
+                out.base = out.base.checked_add(s.checked_mul(q.base)?)?;
+                for &(j, t) in &q.terms {
+                    out = out.plus(j, s.checked_mul(t)?);
+                }
+            }
+            None => out = out.plus(i, s),
+        }
+    }
+    Some(out)
+}

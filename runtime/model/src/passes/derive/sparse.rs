@@ -1,0 +1,697 @@
+//! Sparse Jacobians with loops kept: every value carries its gradient as a list of (column, partial), where
+//! a column is an affine function of the loop indices and holds in a box of their rounds. Slots that the
+//! kernel itself writes hand their gradients on: directly where the reader stands in the same round, else
+//! through scratch slots behind the Jacobian's entries.
+//!
+//! Gives up (and the caller tries the kernel with its loops written out) at: algebraic blocks, stores in
+//! branches, values carried from round to round that depend on a column, a slot read in another round than
+//! it is written, addresses that [`super::overlap`] does not understand.
+
+use super::Functions;
+use super::local::{Local, local};
+use super::overlap::{Bounds, Nest, Unclear, Writer, extent, restrict, substitute};
+use crate::ids::{Index, OriginId, Value};
+use crate::ir::{Affine, For, If, Kernel, Op, Place, Region, Space, Stmt, Ty};
+use crate::passes::emit::{Emit, Num};
+use crate::program::{EntryFamily, Jacobian, SlotRun};
+use std::collections::BTreeMap;
+
+/// Rows and columns of a Jacobian.
+pub(super) struct Frame<'p> {
+    /// The space whose stores are rows.
+    pub rows: Space,
+    /// Number of rows.
+    pub n_rows: u32,
+    /// Slots that are columns, numbered in this order.
+    pub seeds: &'p [SlotRun],
+}
+
+/// A column over a box of rounds of the enclosing loops.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Key {
+    col: Affine,
+    bounds: Bounds,
+}
+
+/// Keys rise strictly.
+type Gradient = Vec<(Key, Num)>;
+
+/// What a store handed on: the partials as values of its round, and in scratch slots if others need them.
+#[derive(Clone, Debug)]
+struct Handed {
+    writer: Writer,
+    gradient: Vec<(Key, Num, Option<Affine>)>,
+}
+
+/// Scratch slots are numbered from here until the number of entries is known.
+const SCRATCH: i64 = 1 << 40;
+
+/// The Jacobian, and how many slots of `Jac` its kernel uses in all.
+pub(super) fn jacobian(
+    kernel: &Kernel,
+    name: String,
+    frame: &Frame<'_>,
+    budget: usize,
+    functions: &mut Functions<'_>,
+) -> Option<(Jacobian, u32)> {
+    let mut e = Emit::new(name);
+    e.kernel.indices = kernel.indices;
+    let mut loads = Vec::new();
+    reads(kernel, &kernel.body, &mut Nest::new(), &mut loads);
+    let mut w = Walker {
+        old: kernel,
+        e,
+        map: vec![None; kernel.values.len()],
+        grad: vec![Gradient::new(); kernel.values.len()],
+        nest: Nest::new(),
+        pending: Vec::new(),
+        scalars: BTreeMap::new(),
+        handed: seeds(frame),
+        n_seeds: frame.seeds.len(),
+        loads,
+        row_writers: Vec::new(),
+        row_scalars: BTreeMap::new(),
+        families: Vec::new(),
+        entries: 0,
+        scratch: 0,
+        in_branch: 0,
+        frame,
+        functions,
+        budget,
+    };
+    w.region(&kernel.body).ok()?;
+    w.finish()
+}
+
+/// The columns' own slots: their gradient is one.
+fn seeds(frame: &Frame<'_>) -> Vec<Handed> {
+    let mut start = 0i64;
+    let mut out = Vec::new();
+    for (k, run) in frame.seeds.iter().enumerate() {
+        // an index that no kernel uses
+        let index = Index(u32::MAX - k as u32);
+        let len = i64::from(run.len);
+        let nest = vec![(index, 0, len)];
+        let at = Affine::constant(i64::from(run.base)).plus(index, 1);
+        let key = Key { col: Affine::constant(start).plus(index, 1), bounds: vec![(0, len)] };
+        out.push(Handed {
+            writer: Writer { space: run.space, at, nest },
+            gradient: vec![(key, Num::ONE, None)],
+        });
+        start += len;
+    }
+    out
+}
+
+/// An address that is read somewhere.
+struct Read {
+    place: Place,
+    nest: Nest,
+}
+
+fn reads(kernel: &Kernel, region: &Region, nest: &mut Nest, out: &mut Vec<Read>) {
+    for stmt in region {
+        match stmt {
+            Stmt::Eval(v) => match &kernel.values[v.index()].op {
+                Op::Load(p) => out.push(Read { place: p.clone(), nest: nest.clone() }),
+                Op::LoadAt { place, len, stride, .. } => {
+                    for k in 0..i64::from(*len) {
+                        let mut place = place.clone();
+                        place.at.base += k * stride;
+                        out.push(Read { place, nest: nest.clone() });
+                    }
+                }
+                _ => {}
+            },
+            Stmt::For(l) if l.lo < l.hi => {
+                nest.push((l.index, l.lo, l.hi));
+                reads(kernel, &l.body, nest, out);
+                nest.pop();
+            }
+            Stmt::If(i) => {
+                reads(kernel, &i.then, nest, out);
+                reads(kernel, &i.otherwise, nest, out);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn writes(region: &Region, nest: &mut Nest, out: &mut Vec<Writer>) {
+    for stmt in region {
+        match stmt {
+            Stmt::Store { place, .. } => {
+                out.push(Writer { space: place.space, at: place.at.clone(), nest: nest.clone() });
+            }
+            Stmt::For(l) if l.lo < l.hi => {
+                nest.push((l.index, l.lo, l.hi));
+                writes(&l.body, nest, out);
+                nest.pop();
+            }
+            Stmt::If(i) => {
+                writes(&i.then, nest, out);
+                writes(&i.otherwise, nest, out);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn full(nest: &Nest) -> Bounds {
+    nest.iter().map(|n| (n.1, n.2)).collect()
+}
+
+struct Walker<'a, 'f> {
+    old: &'a Kernel,
+    e: Emit,
+    map: Vec<Option<Value>>,
+    grad: Vec<Gradient>,
+    nest: Nest,
+    /// Stores of the loops that are open.
+    pending: Vec<Writer>,
+    /// Slots written outside loops.
+    scalars: BTreeMap<(Space, i64), Gradient>,
+    /// Seeds, then what was written in loops.
+    handed: Vec<Handed>,
+    n_seeds: usize,
+    loads: Vec<Read>,
+    row_writers: Vec<Writer>,
+    row_scalars: BTreeMap<i64, ()>,
+    families: Vec<EntryFamily>,
+    entries: i64,
+    scratch: i64,
+    in_branch: u32,
+    frame: &'a Frame<'a>,
+    functions: &'a mut Functions<'f>,
+    budget: usize,
+}
+
+type Outcome<T> = Result<T, Unclear>;
+
+impl Walker<'_, '_> {
+    fn new_of(&self, v: Value) -> Value {
+        self.map[v.index()].unwrap_or(v)
+    }
+
+    fn spend(&mut self, n: usize) -> Outcome<()> {
+        self.budget = self.budget.checked_sub(n).ok_or(Unclear)?;
+        Ok(())
+    }
+
+    /// The gradient of a value, with bounds for all loops that are open here.
+    fn gradient(&self, v: Value) -> Gradient {
+        let mut g = self.grad[v.index()].clone();
+        for (key, _) in &mut g {
+            for n in &self.nest[key.bounds.len().min(self.nest.len())..] {
+                key.bounds.push((n.1, n.2));
+            }
+        }
+        g
+    }
+
+    fn region(&mut self, region: &Region) -> Outcome<()> {
+        for stmt in region {
+            match stmt {
+                Stmt::Eval(v) => self.eval(*v)?,
+                Stmt::Store { place, value, origin } => self.store(place, *value, *origin)?,
+                Stmt::Solve(_) | Stmt::SolveTangent(_) => return Err(Unclear),
+                Stmt::For(l) => self.for_loop(l)?,
+                Stmt::If(i) => self.branch(i)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn eval(&mut self, v: Value) -> Outcome<()> {
+        let data = &self.old.values[v.index()];
+        let mut op = data.op.clone();
+        op.map_operands(|o| self.new_of(o));
+        let y = self.e.push(op, data.ty);
+        self.map[v.index()] = Some(y);
+        if data.ty != Ty::F64 {
+            return Ok(());
+        }
+        let gradient = match &data.op {
+            Op::Load(p) => self.load(p)?,
+            Op::LoadAt { place, at, len, stride, .. } => {
+                let at = self.new_of(*at);
+                let mut out = Gradient::new();
+                for k in 0..i64::from(*len) {
+                    let mut place = place.clone();
+                    place.at.base += k * stride;
+                    let g = self.load(&place)?;
+                    if g.is_empty() {
+                        continue;
+                    }
+                    self.spend(1 + g.len())?;
+                    let kv = self.e.push(Op::ConstI(k), Ty::I64);
+                    let hit = self.e.push(Op::CmpI(crate::ir::CmpOp::Eq, at, kv), Ty::Bool);
+                    out = self.choose(hit, &g, &out);
+                }
+                out
+            }
+            op => {
+                let grad = &self.grad;
+                let on = |o: Value| !grad[o.index()].is_empty();
+                match local(&mut self.e, op, y, &self.map, on, self.functions) {
+                    Local::Linear(terms) => {
+                        let mut sum = Gradient::new();
+                        for (o, d) in terms {
+                            let g = self.gradient(o);
+                            sum = self.axpy(d, g, sum);
+                        }
+                        sum
+                    }
+                    Local::Choose(c, a, b) => {
+                        let (p, q) = (self.gradient(a), self.gradient(b));
+                        self.choose(c, &p, &q)
+                    }
+                }
+            }
+        };
+        self.spend(gradient.len())?;
+        self.grad[v.index()] = gradient;
+        Ok(())
+    }
+
+    /// `d·g + sum`.
+    fn axpy(&mut self, d: Num, g: Gradient, sum: Gradient) -> Gradient {
+        let mut out = Gradient::with_capacity(g.len() + sum.len());
+        let mut rest = sum.into_iter().peekable();
+        for (key, p) in g {
+            while let Some(s) = rest.next_if(|s| s.0 < key) {
+                out.push(s);
+            }
+            let t = self.e.mul(d, p);
+            let t = match rest.next_if(|s| s.0 == key) {
+                Some((_, s)) => self.e.add(s, t),
+                None => t,
+            };
+            out.push((key, t));
+        }
+        out.extend(rest);
+        out
+    }
+
+    fn choose(&mut self, c: Value, a: &Gradient, b: &Gradient) -> Gradient {
+        union(a, b).into_iter().map(|(key, p, q)| (key, self.e.select(c, p, q))).collect()
+    }
+
+    /// The gradient of what a slot holds when it is read here.
+    fn load(&mut self, place: &Place) -> Outcome<Gradient> {
+        let (space, at) = (place.space, &place.at);
+        let bounds = full(&self.nest);
+        let tracked =
+            matches!(space, Space::Var | Space::Der) || self.frame.seeds.iter().any(|s| s.space == space);
+        if !tracked {
+            return Ok(Gradient::new());
+        }
+        let mut out = Gradient::new();
+        // a store of an open loop may have written the slot in another round
+        let hazard = self.pending.iter().any(|w| w.space == space && w.may_meet(at, &self.nest, &bounds));
+        let mut whole = false;
+        if at.terms.is_empty() {
+            if let Some(g) = self.scalars.get(&(space, at.base)) {
+                out = g.clone();
+                for (key, _) in &mut out {
+                    key.bounds.clone_from(&bounds);
+                }
+                if !hazard {
+                    return Ok(out);
+                }
+            }
+        } else {
+            let (least, most) = extent(at, &self.nest, &bounds).ok_or(Unclear)?;
+            let hits: Vec<(i64, Gradient)> =
+                self.scalars.range((space, least)..=(space, most)).map(|(k, g)| (k.1, g.clone())).collect();
+            for (slot, g) in hits {
+                let mut d = at.clone();
+                d.base -= slot;
+                if let Some(inside) = restrict_exact(&d, &self.nest, &bounds)? {
+                    let g = g.into_iter().map(|(k, n)| (Key { col: k.col, bounds: inside.clone() }, n));
+                    out = self.axpy(Num::ONE, sorted(g.collect()), out);
+                }
+            }
+        }
+        for k in 0..self.handed.len() {
+            if self.handed[k].writer.space != space {
+                continue;
+            }
+            let Some((inside, own)) = self.handed[k].writer.meet(at, &self.nest, &bounds)? else { continue };
+            whole |= k >= self.n_seeds && inside == bounds;
+            let g = self.take(k, &inside, &own)?;
+            self.spend(g.len())?;
+            out = self.axpy(Num::ONE, g, out);
+        }
+        if hazard && !whole {
+            return Err(Unclear);
+        }
+        Ok(out)
+    }
+
+    /// The gradient of a store, seen from here.
+    fn take(&mut self, k: usize, inside: &Bounds, own: &[(Index, Affine)]) -> Outcome<Gradient> {
+        let handed = self.handed[k].clone();
+        let shared = handed.writer.shared(&self.nest);
+        let here = handed.writer.nest.len() == shared;
+        let mut out = Gradient::new();
+        'entries: for (key, direct, scratch) in &handed.gradient {
+            let mut bounds = inside.clone();
+            for (n, &(lo, hi)) in key.bounds.iter().enumerate() {
+                let index = handed.writer.nest[n].0;
+                let at = match own.iter().find(|o| o.0 == index) {
+                    Some((_, q)) => q.clone(),
+                    None => Affine::constant(0).plus(index, 1),
+                };
+                match restrict(&at, &self.nest, bounds, lo, hi)? {
+                    Some(b) => bounds = b,
+                    None => continue 'entries,
+                }
+            }
+            let num = match (direct, scratch) {
+                (Num::Const(c), _) => Num::Const(*c),
+                (d, _) if here => *d,
+                (_, Some(at)) => {
+                    let at = substitute(at, own).ok_or(Unclear)?;
+                    Num::Val(self.e.f(Op::Load(Place { space: Space::Jac, at })))
+                }
+                _ => return Err(Unclear),
+            };
+            let col = substitute(&key.col, own).ok_or(Unclear)?;
+            out.push((Key { col, bounds }, num));
+        }
+        let mut sum = Gradient::new();
+        for entry in out {
+            sum = self.axpy(Num::ONE, vec![entry], sum);
+        }
+        Ok(sum)
+    }
+
+    fn store(&mut self, place: &Place, value: Value, origin: OriginId) -> Outcome<()> {
+        if self.in_branch > 0 {
+            return Err(Unclear);
+        }
+        let gradient = self.gradient(value);
+        let writer = Writer { space: place.space, at: place.at.clone(), nest: self.nest.clone() };
+        if place.space == self.frame.rows {
+            self.row(&writer, &gradient, origin)?;
+        }
+        if !matches!(place.space, Space::Var | Space::Der) {
+            return Ok(());
+        }
+        let new = self.new_of(value);
+        self.e.region.push(Stmt::Store { place: place.clone(), value: new, origin });
+        if self.nest.is_empty() {
+            for h in &self.handed {
+                if h.writer.space == place.space && h.writer.may_meet(&place.at, &[], &[]) {
+                    return Err(Unclear);
+                }
+            }
+            self.scalars.insert((place.space, place.at.base), gradient);
+            return Ok(());
+        }
+        let bounds = full(&self.nest);
+        let (least, most) = writer.extent().ok_or(Unclear)?;
+        let hit = self.scalars.range((place.space, least)..=(place.space, most)).next().is_some();
+        let other = self
+            .handed
+            .iter()
+            .any(|h| h.writer.space == place.space && h.writer.may_meet(&place.at, &self.nest, &bounds));
+        if hit || other {
+            return Err(Unclear);
+        }
+        let outside = self.loads.iter().any(|r| {
+            r.place.space == place.space
+                && writer.shared(&r.nest) < self.nest.len()
+                && writer.may_meet(&r.place.at, &r.nest, &full(&r.nest))
+        });
+        let mut handed = Vec::with_capacity(gradient.len());
+        for (key, num) in gradient {
+            let scratch = match num {
+                Num::Val(v) if outside => {
+                    let at = self.slots(SCRATCH + self.scratch)?;
+                    self.scratch += self.rounds()?;
+                    let place = Place { space: Space::Jac, at: at.clone() };
+                    self.e.region.push(Stmt::Store { place, value: v, origin });
+                    Some(at)
+                }
+                _ => None,
+            };
+            handed.push((key, num, scratch));
+        }
+        self.handed.push(Handed { writer, gradient: handed });
+        Ok(())
+    }
+
+    /// Rounds of all open loops together.
+    fn rounds(&self) -> Outcome<i64> {
+        let n = self.nest.iter().try_fold(1i64, |n, l| n.checked_mul(l.2 - l.1)).ok_or(Unclear)?;
+        if n < 1 << 31 { Ok(n) } else { Err(Unclear) }
+    }
+
+    /// A slot for each round, from `base`, innermost fastest.
+    fn slots(&self, base: i64) -> Outcome<Affine> {
+        let mut at = Affine::constant(base);
+        let mut stride = 1i64;
+        for &(i, lo, hi) in self.nest.iter().rev() {
+            at.base -= stride * lo;
+            at = at.plus(i, stride);
+            stride = stride.checked_mul(hi - lo).ok_or(Unclear)?;
+        }
+        Ok(at)
+    }
+
+    fn row(&mut self, writer: &Writer, gradient: &Gradient, origin: OriginId) -> Outcome<()> {
+        if self.nest.is_empty() {
+            let again = self.row_scalars.insert(writer.at.base, ()).is_some();
+            if again || self.row_writers.iter().any(|w| w.may_meet(&writer.at, &[], &[])) {
+                return Err(Unclear);
+            }
+        } else {
+            let (least, most) = writer.extent().ok_or(Unclear)?;
+            let bounds = full(&self.nest);
+            if self.row_scalars.range(least..=most).next().is_some()
+                || self.row_writers.iter().any(|w| w.may_meet(&writer.at, &self.nest, &bounds))
+            {
+                return Err(Unclear);
+            }
+            self.row_writers.push(writer.clone());
+        }
+        for (key, num) in gradient {
+            if num.is_zero() {
+                continue;
+            }
+            let at = self.slots(self.entries)?;
+            self.entries += self.rounds()?;
+            let value = self.e.value(*num);
+            let place = Place { space: Space::Jac, at: at.clone() };
+            self.e.region.push(Stmt::Store { place, value, origin });
+            let renumber = |a: &Affine| -> Option<Affine> {
+                let mut out = Affine::constant(a.base);
+                for &(i, s) in &a.terms {
+                    let k = self.nest.iter().position(|n| n.0 == i)?;
+                    out = out.plus(Index::new(k), s);
+                }
+                Some(out)
+            };
+            self.families.push(EntryFamily {
+                loops: key.bounds.clone(),
+                row: renumber(&writer.at).ok_or(Unclear)?,
+                col: renumber(&key.col).ok_or(Unclear)?,
+                slot: renumber(&at).ok_or(Unclear)?,
+            });
+        }
+        Ok(())
+    }
+
+    fn for_loop(&mut self, l: &For) -> Outcome<()> {
+        if l.lo >= l.hi {
+            for c in &l.carries {
+                self.map[c.result.index()] = self.map[c.init.index()];
+                self.grad[c.result.index()] = self.gradient(c.init);
+            }
+            return Ok(());
+        }
+        let mut carries = Vec::new();
+        for c in &l.carries {
+            if !self.grad[c.init.index()].is_empty() {
+                return Err(Unclear);
+            }
+            let var = self.e.kernel.value(Op::Carry, self.old.values[c.var.index()].ty);
+            let init = self.new_of(c.init);
+            self.map[c.var.index()] = Some(var);
+            carries.push((var, init));
+        }
+        self.nest.push((l.index, l.lo, l.hi));
+        let mark = self.pending.len();
+        let mut nest = self.nest.clone();
+        let mut stores = Vec::new();
+        writes(&l.body, &mut nest, &mut stores);
+        self.pending.append(&mut stores);
+        let outer = std::mem::take(&mut self.e.region);
+        self.region(&l.body)?;
+        let body = std::mem::replace(&mut self.e.region, outer);
+        self.pending.truncate(mark);
+        self.nest.pop();
+        let mut out = Vec::new();
+        for (c, (var, init)) in l.carries.iter().zip(carries) {
+            if !self.grad[c.next.index()].is_empty() {
+                return Err(Unclear);
+            }
+            let next = self.new_of(c.next);
+            let result = self.e.kernel.value(Op::Result, self.old.values[c.result.index()].ty);
+            self.map[c.result.index()] = Some(result);
+            out.push(crate::ir::Carry { var, init, next, result });
+        }
+        let l = For { carries: out, body, index: l.index, lo: l.lo, hi: l.hi, reverse: l.reverse };
+        self.e.region.push(Stmt::For(Box::new(l)));
+        Ok(())
+    }
+
+    fn branch(&mut self, i: &If) -> Outcome<()> {
+        let cond = self.new_of(i.cond);
+        let outer = std::mem::take(&mut self.e.region);
+        self.in_branch += 1;
+        self.region(&i.then)?;
+        let mut then = std::mem::take(&mut self.e.region);
+        self.region(&i.otherwise)?;
+        let mut otherwise = std::mem::take(&mut self.e.region);
+        self.in_branch -= 1;
+        let mut results = Vec::new();
+        for &(r, p, q) in &i.results {
+            let new = self.e.kernel.value(Op::Result, self.old.values[r.index()].ty);
+            results.push((new, self.new_of(p), self.new_of(q)));
+            self.map[r.index()] = Some(new);
+            let mut gradient = Gradient::new();
+            for (key, a, b) in union(&self.gradient(p), &self.gradient(q)) {
+                if let (Num::Const(x), Num::Const(y)) = (a, b)
+                    && x == y
+                {
+                    gradient.push((key, a));
+                    continue;
+                }
+                // constants are made inside their side
+                self.e.region = std::mem::take(&mut then);
+                let a = self.e.value(a);
+                then = std::mem::take(&mut self.e.region);
+                self.e.region = std::mem::take(&mut otherwise);
+                let b = self.e.value(b);
+                otherwise = std::mem::take(&mut self.e.region);
+                let d = self.e.kernel.value(Op::Result, Ty::F64);
+                results.push((d, a, b));
+                gradient.push((key, Num::Val(d)));
+            }
+            self.spend(gradient.len())?;
+            self.grad[r.index()] = gradient;
+        }
+        self.e.region = outer;
+        self.e.region.push(Stmt::If(Box::new(If { cond, then, otherwise, results })));
+        Ok(())
+    }
+
+    /// Moves the scratch slots behind the entries, with room for reads in rounds that no entry uses.
+    fn finish(self) -> Option<(Jacobian, u32)> {
+        let mut kernel = self.e.kernel;
+        kernel.body = self.e.region;
+        let (mut least, mut most) = (0i64, self.scratch - 1);
+        let mut ranges = vec![(0, 1); kernel.indices as usize];
+        loops(&kernel.body, &mut ranges);
+        for d in &kernel.values {
+            if let Op::Load(Place { space: Space::Jac, at }) = &d.op {
+                let (a, b) = crate::verify::extent(at, |i| ranges.get(i).copied())?;
+                least = least.min(a - SCRATCH);
+                most = most.max(b - SCRATCH);
+            }
+        }
+        let shift = self.entries.checked_sub(least)?.checked_sub(SCRATCH)?;
+        for d in &mut kernel.values {
+            if let Op::Load(Place { space: Space::Jac, at }) = &mut d.op {
+                at.base += shift;
+            }
+        }
+        shift_stores(&mut kernel.body, shift);
+        let total = if self.scratch == 0 { self.entries } else { self.entries + most - least + 1 };
+        let cols: u32 = self.frame.seeds.iter().map(|s| s.len).sum();
+        Some((
+            Jacobian {
+                rows: self.frame.n_rows,
+                cols,
+                entries: u32::try_from(self.entries).ok()?,
+                families: self.families,
+                kernel,
+            },
+            u32::try_from(total).ok()?,
+        ))
+    }
+}
+
+/// The rounds in which `d` is zero.
+fn restrict_exact(d: &Affine, nest: &Nest, bounds: &Bounds) -> Outcome<Option<Bounds>> {
+    if let [(_, s)] = d.terms[..]
+        && d.base % s != 0
+    {
+        return Ok(None);
+    }
+    restrict(d, nest, bounds.clone(), 0, 1)
+}
+
+fn sorted(mut g: Gradient) -> Gradient {
+    g.sort_by(|a, b| a.0.cmp(&b.0));
+    g
+}
+
+fn loops(region: &Region, ranges: &mut [(i64, i64)]) {
+    for s in region {
+        match s {
+            Stmt::For(l) => {
+                if let Some(r) = ranges.get_mut(l.index.index()) {
+                    *r = (l.lo, l.hi);
+                }
+                loops(&l.body, ranges);
+            }
+            Stmt::If(i) => {
+                loops(&i.then, ranges);
+                loops(&i.otherwise, ranges);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn shift_stores(region: &mut Region, shift: i64) {
+    for s in region {
+        match s {
+            Stmt::Store { place: Place { space: Space::Jac, at }, .. } if at.base >= SCRATCH / 2 => {
+                at.base += shift;
+            }
+            Stmt::For(l) => shift_stores(&mut l.body, shift),
+            Stmt::If(i) => {
+                shift_stores(&mut i.then, shift);
+                shift_stores(&mut i.otherwise, shift);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Both gradients key by key, zeros where one has none.
+fn union(a: &Gradient, b: &Gradient) -> Vec<(Key, Num, Num)> {
+    let mut out = Vec::with_capacity(a.len() + b.len());
+    let (mut i, mut j) = (0, 0);
+    loop {
+        let (p, q) = (a.get(i), b.get(j));
+        let (key, x, y) = match (p, q) {
+            (None, None) => return out,
+            (Some(p), None) => (&p.0, true, false),
+            (None, Some(q)) => (&q.0, false, true),
+            (Some(p), Some(q)) => match p.0.cmp(&q.0) {
+                std::cmp::Ordering::Less => (&p.0, true, false),
+                std::cmp::Ordering::Equal => (&p.0, true, true),
+                std::cmp::Ordering::Greater => (&q.0, false, true),
+            },
+        };
+        out.push((key.clone(), if x { a[i].1 } else { Num::ZERO }, if y { b[j].1 } else { Num::ZERO }));
+        i += usize::from(x);
+        j += usize::from(y);
+    }
+}
