@@ -1,5 +1,6 @@
 //! Times single solves of small stiff problems: `bench PROBLEM METHOD RTOL ATOL REPEATS`. Prints the best
-//! time, the work and the error, in the words of the CVODE bench beside it.
+//! time, the work and the error, in the words of the CVODE bench beside it. `REFERENCE=FILE` names a file
+//! with the solution at the end, a number a line.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a tool")]
 
 #[path = "../tests/problems/mod.rs"]
@@ -27,6 +28,10 @@ fn main() {
         "ring" => stiff::ring_modulator(),
         name => classic::all().into_iter().find(|p| p.name.starts_with(name)).expect("a problem"),
     };
+    if let Ok(file) = std::env::var("REFERENCE") {
+        let text = std::fs::read_to_string(file).unwrap();
+        p.reference = text.lines().map(|l| l.parse().unwrap()).collect();
+    }
     let options = Options { tolerances: Tolerances::uniform(rtol, atol), ..Options::default() };
     let mut best = f64::INFINITY;
     let mut report = String::new();

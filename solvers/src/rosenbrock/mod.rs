@@ -46,9 +46,7 @@ pub struct Rosenbrock {
     /// True if `f0` belongs to `x`.
     f0_valid: bool,
     ft: Vec<f64>,
-    b: Vec<f64>,
-    /// `k[i][j]`: stage `j` of state `i`.
-    k: Vec<[f64; MAX]>,
+    k: [Vec<f64>; MAX],
     jac: Vec<f64>,
     matrix: IterationMatrix,
 }
@@ -78,8 +76,7 @@ impl Rosenbrock {
             f0: Vec::new(),
             f0_valid: false,
             ft: Vec::new(),
-            b: Vec::new(),
-            k: Vec::new(),
+            k: Default::default(),
             jac: Vec::new(),
             matrix: IterationMatrix::new(&Pattern::dense(0)),
         }
@@ -99,13 +96,13 @@ impl Rosenbrock {
         }
         if self.x.len() != n || self.atol.len() != n {
             self.atol = self.options.tolerances.expand(n)?;
-            for v in
-                [&mut self.x, &mut self.x_prev, &mut self.x_stage, &mut self.f0, &mut self.ft, &mut self.b]
+            for v in [&mut self.x, &mut self.x_prev, &mut self.x_stage, &mut self.f0, &mut self.ft]
+                .into_iter()
+                .chain(&mut self.k)
             {
                 v.clear();
                 v.resize(n, 0.0);
             }
-            self.k = vec![[0.0; MAX]; n];
             self.jac = vec![0.0; sys.pattern().nnz()];
             self.matrix = IterationMatrix::new(sys.pattern());
         }
@@ -133,7 +130,7 @@ impl Rosenbrock {
                     x,
                     &self.f0,
                     &mut self.x_stage,
-                    &mut self.b,
+                    &mut self.k[0],
                     order,
                     tol,
                     limit,
@@ -156,24 +153,7 @@ impl Rosenbrock {
         Ok(())
     }
 
-    /// Argument and right side of stage `I` (from 0) from the `k` before it.
-    #[inline(always)]
-    fn prepare<const I: usize>(&mut self, inv_h: f64) {
-        let n = self.x_prev.len();
-        let (a, c) = (&self.tableau.a[I], &self.tableau.c[I]);
-        let (xs, b, x, k) = (&mut self.x_stage[..n], &mut self.b[..n], &self.x_prev[..n], &self.k[..n]);
-        for i in 0..n {
-            let (mut sa, mut sc) = (0.0, 0.0);
-            for j in 0..I {
-                sa += a[j] * k[i][j];
-                sc += c[j] * k[i][j];
-            }
-            xs[i] = x[i] + sa;
-            b[i] = inv_h * sc;
-        }
-    }
-
-    /// Stage `I`: evaluates, solves, stores.
+    /// Stage `I` (from 0): argument and right side from the `k` before it, evaluation, solution.
     #[inline(always)]
     fn stage<const I: usize>(
         &mut self,
@@ -182,36 +162,35 @@ impl Rosenbrock {
         t1: f64,
         autonomous: bool,
     ) -> Result<(), Trouble> {
-        let n = self.x_prev.len();
         let node = self.tableau.node[I];
         let t = if node == 1.0 { t1 } else { self.clock.t + node * h };
-        self.prepare::<I>(1.0 / h);
+        let inv_h = 1.0 / h;
+        let (before, rest) = self.k.split_at_mut(I);
+        let n = self.x_prev.len();
+        let b = &mut rest[0][..n];
+        {
+            let (xs, x) = (&mut self.x_stage[..n], &self.x_prev[..n]);
+            let k: [&[f64]; I] = std::array::from_fn(|j| &before[j][..n]);
+            let a: [f64; I] = std::array::from_fn(|j| self.tableau.a[I][j]);
+            let c: [f64; I] = std::array::from_fn(|j| self.tableau.c[I][j]);
+            for i in 0..n {
+                let (mut sa, mut sc) = (0.0, 0.0);
+                for j in 0..I {
+                    sa += a[j] * k[j][i];
+                    sc += c[j] * k[j][i];
+                }
+                xs[i] = x[i] + sa;
+                b[i] = inv_h * sc;
+            }
+        }
         self.stats.rhs += 1;
-        // the trial derivative goes where the last trial derivative is no longer needed
+        // the trial derivative goes where the new state will be
         sys.rhs(t, &self.x_stage, &mut self.x)?;
         let d = if autonomous { 0.0 } else { h * self.tableau.d[I] };
-        self.finish::<I>(n, d);
-        Ok(())
-    }
-
-    #[inline(always)]
-    fn finish<const I: usize>(&mut self, n: usize, d: f64) {
-        {
-            let (b, f) = (&mut self.b[..n], &self.x[..n]);
-            for i in 0..n {
-                b[i] += f[i];
-            }
-            if d != 0.0 {
-                for (b, ft) in b.iter_mut().zip(&self.ft) {
-                    *b += d * ft;
-                }
-            }
-        }
+        add(b, &self.x, d, &self.ft);
         self.stats.solves += 1;
-        self.matrix.solve(&mut self.b);
-        for (k, &b) in self.k.iter_mut().zip(&self.b) {
-            k[I] = b;
-        }
+        self.matrix.solve(b);
+        Ok(())
     }
 
     /// Tries one step; the weighted error.
@@ -222,9 +201,10 @@ impl Rosenbrock {
         self.matrix.factor(diagonal, -1.0, &self.jac).map_err(|s| Trouble::Singular(s.column))?;
         // stage 1 needs no evaluation
         let d = if autonomous { 0.0 } else { h * self.tableau.d[0] };
-        self.b.fill(0.0);
-        self.x.copy_from_slice(&self.f0);
-        self.finish::<0>(n, d);
+        self.k[0].fill(0.0);
+        add(&mut self.k[0], &self.f0, d, &self.ft);
+        self.stats.solves += 1;
+        self.matrix.solve(&mut self.k[0]);
         self.stage::<1>(sys, h, t1, autonomous)?;
         self.stage::<2>(sys, h, t1, autonomous)?;
         self.stage::<3>(sys, h, t1, autonomous)?;
@@ -235,8 +215,8 @@ impl Rosenbrock {
             self.stage::<7>(sys, h, t1, autonomous)?;
         }
         let rtol = self.options.tolerances.rtol;
-        let (x1, x, xs, e, atol) =
-            (&mut self.x[..n], &self.x_prev[..n], &self.x_stage[..n], &self.b[..n], &self.atol[..n]);
+        let e = &self.k[self.tableau.stages - 1][..n];
+        let (x1, x, xs, atol) = (&mut self.x[..n], &self.x_prev[..n], &self.x_stage[..n], &self.atol[..n]);
         let mut sum = 0.0;
         for i in 0..n {
             let v = xs[i] + e[i];
@@ -253,6 +233,22 @@ impl Rosenbrock {
         self.clock.t_prev = self.clock.t;
         self.h_done = 0.0;
         self.f0_valid = false;
+    }
+}
+
+/// `b += f + d·ft`.
+#[inline(always)]
+fn add(b: &mut [f64], f: &[f64], d: f64, ft: &[f64]) {
+    let n = b.len();
+    let (f, ft) = (&f[..n], &ft[..n]);
+    if d == 0.0 {
+        for i in 0..n {
+            b[i] += f[i];
+        }
+    } else {
+        for i in 0..n {
+            b[i] += f[i] + d * ft[i];
+        }
     }
 }
 
@@ -327,8 +323,13 @@ impl Integrator for Rosenbrock {
                     Some(Trouble::Singular(column)) => SolveError::Singular { t, h, column },
                     None => {
                         let rtol = self.options.tolerances.rtol;
-                        let (state, error) =
-                            crate::control::worst(&self.b, &self.x_prev, &self.x, &self.atol, rtol);
+                        let (state, error) = crate::control::worst(
+                            &self.k[self.tableau.stages - 1],
+                            &self.x_prev,
+                            &self.x,
+                            &self.atol,
+                            rtol,
+                        );
                         SolveError::StepTooSmall { t, h, state, error }
                     }
                 })
@@ -380,12 +381,15 @@ impl Integrator for Rosenbrock {
             for j in 0..MAX {
                 w[j] = s * r * (h0[j] + s * (h1[j] + s * h2[j]));
             }
-            for (i, out) in out.iter_mut().enumerate() {
-                let mut v = r * self.x_prev[i] + s * self.x[i];
-                for (w, k) in w.iter().zip(&self.k[i]) {
-                    v += w * k;
+            let n = out.len();
+            let (x0, x1) = (&self.x_prev[..n], &self.x[..n]);
+            for i in 0..n {
+                out[i] = r * x0[i] + s * x1[i];
+            }
+            for (w, k) in w.iter().zip(&self.k).take(self.tableau.stages) {
+                for (o, k) in out.iter_mut().zip(k) {
+                    *o += w * k;
                 }
-                *out = v;
             }
         }
     }
