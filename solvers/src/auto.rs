@@ -1,4 +1,4 @@
-//! `auto`: an explicit method (Tsit5) and a stiff one (Rosenbrock), changed by an estimate of stiffness.
+//! `auto`: an explicit method (Tsit5) and a stiff one (Rosenbrock or BDF), changed by an estimate of stiffness.
 //!
 //! **To stiff.** Tsit5 estimates `h·|λ|` from its last two stages (Hairer & Wanner IV.2). When that stays
 //! at the limit of stability, the stiff method goes on from there. At the start, a fast decaying mode that
@@ -9,11 +9,17 @@
 //! each return the patience doubles. If the explicit steps prove so much shorter that they cost more than
 //! the stiff ones did, the stiff method goes on at once.
 //!
+//! **The stiff method** is Rosenbrock, unless most of its step would go into Jacobian and factors (large
+//! systems with much fill, full matrices), or absolute tolerances lie below the rounding of the largest
+//! state, where only the corrected Newton iteration of BDF keeps sums that the equations conserve.
+//!
 //! Decisions depend on counts and values only, never on a clock: the same model gives the same bits.
 
+use crate::bdf::Bdf;
 use crate::control::weight;
 use crate::error::SolveError;
 use crate::integrator::{Choice, Integrator, Method, Options};
+use crate::linalg::IterationMatrix;
 use crate::rk::tsit5::Tsit5;
 use crate::rosenbrock::Rosenbrock;
 use crate::stats::Stats;
@@ -35,8 +41,8 @@ const LIMIT: f64 = 3.3;
 const MILD_STEPS: u32 = 10;
 /// Explicit steps after which their length is compared with the stiff ones before.
 const TRIAL: u32 = 10;
-/// Stiff steps between two power iterations.
-const EVERY: u64 = 3;
+/// A Rosenbrock step of which more than this part goes into its Jacobian and its factors is too dear.
+const MATRICES: f64 = 0.67;
 /// Cosine above which the fastest mode counts as a decaying one.
 const DECAYING: f64 = 0.5;
 /// Power iterations at the start.
@@ -44,21 +50,34 @@ const START_ITERATIONS: u32 = 4;
 /// `ρ·(stop − t)` above which the stiff method begins.
 const LONG: f64 = 3e4;
 
-/// Work of a Rosenbrock step over that of an explicit step, in operations guessed from the pattern: an
-/// evaluation from its dependences, a Jacobian from the columns that cannot share a derivative.
-fn work_ratio(pattern: &Pattern) -> f64 {
-    let n = pattern.n().max(1) as f64;
-    let nnz = pattern.nnz() as f64;
-    let mut row = vec![0u32; pattern.n()];
-    for &i in pattern.rows() {
-        row[i] += 1;
+/// What steps cost, in operations guessed from the pattern: an evaluation from its dependences, a Jacobian
+/// from the columns that cannot share a derivative.
+#[derive(Clone, Copy, Debug)]
+struct Work {
+    explicit: f64,
+    rosenbrock: f64,
+    multistep: f64,
+    /// The part of `rosenbrock` that a multistep method does not have in each step.
+    matrices: f64,
+}
+
+impl Work {
+    fn new(pattern: &Pattern, solve: f64, factor: f64) -> Self {
+        let n = pattern.n() as f64;
+        let mut row = vec![0u32; pattern.n()];
+        for &i in pattern.rows() {
+            row[i] += 1;
+        }
+        let colours = f64::from(row.into_iter().max().unwrap_or(0));
+        let rhs = 1.0 + 3.0 * n + 2.0 * pattern.nnz() as f64;
+        let jacobian = 1.5 * colours * rhs;
+        Work {
+            explicit: 6.0 * (rhs + 6.0 * n),
+            rosenbrock: 8.0 * (rhs + solve + 12.0 * n) + jacobian + factor,
+            multistep: 1.1 * (rhs + solve) + 20.0 * n + 0.02 * jacobian + 0.1 * factor,
+            matrices: jacobian + factor,
+        }
     }
-    let colours = f64::from(row.into_iter().max().unwrap_or(0));
-    let rhs = 3.0 * n + 2.0 * nnz;
-    let solve = 2.0 * nnz + n;
-    let factor = nnz * nnz / n;
-    let stiff = 8.0 * (rhs + 12.0 * n + solve) + 1.5 * colours * rhs + factor;
-    stiff / (6.0 * (rhs + 6.0 * n))
 }
 
 /// The automatic choice at work.
@@ -68,6 +87,10 @@ pub struct Auto {
     stiff: Box<dyn Integrator>,
     /// True if the stiff method is at work.
     at_stiff: bool,
+    /// True once `stiff` was chosen.
+    stiff_known: bool,
+    /// True if it is the multistep method.
+    multistep: bool,
     /// The method to change to before the next step.
     change: bool,
     stop: f64,
@@ -119,6 +142,8 @@ impl Auto {
             explicit: Tsit5::new(options),
             stiff: Box::new(Rosenbrock::new(options)),
             at_stiff: false,
+            stiff_known: false,
+            multistep: false,
             change: false,
             stop: 0.0,
             restarts: 0,
@@ -204,14 +229,14 @@ impl Auto {
     /// Counts after a step, and decides.
     fn judge(&mut self, sys: &mut dyn System) {
         if self.at_stiff {
-            if !self.stats.steps.is_multiple_of(EVERY) {
+            if !self.stats.steps.is_multiple_of(self.every()) {
                 return;
             }
             let h = self.stiff.t() - self.stiff.t_prev();
             self.follow(sys, self.stiff.t());
             if h * self.rho < MILD {
                 self.mild_count += 1;
-                self.change = self.mild_count >= self.patience.div_ceil(EVERY as u32);
+                self.change = self.mild_count >= self.patience.div_ceil(self.every() as u32);
             } else {
                 self.mild_count = 0;
             }
@@ -243,11 +268,37 @@ impl Auto {
         }
     }
 
+    /// Chooses the stiff method, once it is needed.
+    fn choose(&mut self, sys: &dyn System) {
+        self.stiff_known = true;
+        let matrix = IterationMatrix::new(sys.pattern());
+        let work = Work::new(sys.pattern(), matrix.solve_cost(), matrix.factor_cost());
+        // below the rounding of the largest state only a method that corrects itself keeps what adds up
+        let largest = self.explicit.x().iter().fold(0.0f64, |m, x| m.max(x.abs()));
+        let smallest = self.atol.iter().fold(f64::INFINITY, |m, &a| m.min(a));
+        let deep = smallest > 0.0 && smallest < f64::EPSILON * self.options.tolerances.rtol * largest;
+        self.multistep = deep || work.matrices > MATRICES * work.rosenbrock;
+        if self.multistep {
+            self.stiff = Box::new(Bdf::new(&self.options));
+            self.work_ratio = work.multistep / work.explicit;
+        } else {
+            self.work_ratio = work.rosenbrock / work.explicit;
+        }
+    }
+
+    /// Stiff steps between two power iterations: their cost stays below a tenth.
+    fn every(&self) -> u64 {
+        if self.multistep { 10 } else { 3 }
+    }
+
     /// Goes on with the other method from the state reached.
     fn turn(&mut self, sys: &mut dyn System) -> Result<(), SolveError> {
         self.change = false;
         let (t, mut h) = (self.now().t(), self.now().h());
         let to_stiff = !self.at_stiff;
+        if to_stiff && !self.stiff_known {
+            self.choose(sys);
+        }
         let mut x = std::mem::take(&mut self.w);
         x.copy_from_slice(self.now().x());
         if !to_stiff {
@@ -307,7 +358,11 @@ impl Integrator for Auto {
         self.w = vec![0.0; n];
         self.stop = stop;
         self.since = t;
-        self.work_ratio = work_ratio(sys.pattern());
+        let pattern = sys.pattern();
+        let solve = 2.0 * pattern.nnz() as f64;
+        let work = Work::new(pattern, solve, 0.25 * solve * solve / n.max(1) as f64);
+        self.work_ratio = work.rosenbrock / work.explicit;
+        self.stiff_known = false;
         self.explicit.start(sys, t, x, stop)?;
         // how many steps would stability alone cost?
         self.seed(sys);

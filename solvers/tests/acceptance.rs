@@ -180,8 +180,20 @@ fn work(method: Method, mut p: Problem, rtol: f64, atol: f64, expected: Expect) 
 
 #[test]
 fn work_of_adams() {
-    work(Method::Adams, classic::pleiades(), 1e-6, 1e-9, expect!["steps 457 rejected 30 rhs 946 jac 0 factorizations 0 solves 0 newton failures 0"]);
-    work(Method::Adams, classic::arenstorf(), 1e-8, 1e-10, expect!["steps 540 rejected 14 rhs 1096 jac 0 factorizations 0 solves 0 newton failures 0"]);
+    work(
+        Method::Adams,
+        classic::pleiades(),
+        1e-6,
+        1e-9,
+        expect!["steps 457 rejected 30 rhs 946 jac 0 factorizations 0 solves 0 newton failures 0"],
+    );
+    work(
+        Method::Adams,
+        classic::arenstorf(),
+        1e-8,
+        1e-10,
+        expect!["steps 540 rejected 14 rhs 1096 jac 0 factorizations 0 solves 0 newton failures 0"],
+    );
 }
 
 #[test]

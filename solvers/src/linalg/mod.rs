@@ -39,33 +39,36 @@ fn half_width(p: &Pattern) -> usize {
 pub struct IterationMatrix {
     kind: Kind,
     pattern: Pattern,
+    solve_cost: f64,
+    factor_cost: f64,
 }
 
 impl IterationMatrix {
     /// Analyses the pattern of `J`.
     pub fn new(pattern: &Pattern) -> Self {
         let n = pattern.n();
-        let sparse = || {
-            let (q, fill) = order::order(pattern);
-            // multiplications of a triangular solve against the dense one
-            (2 * fill + n < n * n / 2 || n > 2000).then(|| sparse::SparseLu::new(pattern, q))
-        };
         let narrow = if n < 32 { 0 } else { half_width(pattern) };
-        let kind = match narrow {
+        let band = match narrow {
             1 => Some(Kind::Band1(Box::new(band::Band::new(n)))),
             2 => Some(Kind::Band2(Box::new(band::Band::new(n)))),
             3 => Some(Kind::Band3(Box::new(band::Band::new(n)))),
             band::WIDEST => Some(Kind::Band4(Box::new(band::Band::new(n)))),
             _ => None,
         };
-        if let Some(kind) = kind {
-            return IterationMatrix { kind, pattern: pattern.clone() };
-        }
-        let kind = match if n <= 8 { None } else { sparse() } {
-            Some(lu) => Kind::Sparse(Box::new(lu)),
-            None => Kind::Dense(dense::DenseLu::new(n)),
+        let (kind, solve_cost, factor_cost) = if let Some(kind) = band {
+            (kind, ((2 * narrow + 1) * n) as f64, (narrow * narrow * n) as f64)
+        } else {
+            let sparse = (n > 8).then(|| order::order(pattern));
+            match sparse {
+                // multiplications of a triangular solve against the dense one
+                Some((q, fill)) if 2 * fill.entries + n < n * n / 2 || n > 2000 => {
+                    let lu = Box::new(sparse::SparseLu::new(pattern, q));
+                    (Kind::Sparse(lu), (2 * fill.entries + n) as f64, fill.multiplications)
+                }
+                _ => (Kind::Dense(dense::DenseLu::new(n)), (n * n) as f64, (n * n * n) as f64 / 3.0),
+            }
         };
-        IterationMatrix { kind, pattern: pattern.clone() }
+        IterationMatrix { kind, pattern: pattern.clone(), solve_cost, factor_cost }
     }
 
     /// Factorises `α·I + β·J` for the values of `J` in the order of the pattern.
@@ -115,17 +118,14 @@ impl IterationMatrix {
         matches!(self.kind, Kind::Band1(_) | Kind::Band2(_) | Kind::Band3(_) | Kind::Band4(_))
     }
 
-    /// Multiplications of one solve: what a solve costs.
-    pub fn solve_cost(&self) -> usize {
-        let n = self.pattern.n();
-        match &self.kind {
-            Kind::Dense(_) => n * n,
-            Kind::Sparse(lu) => lu.nnz() + n,
-            Kind::Band1(_) => 3 * n,
-            Kind::Band2(_) => 5 * n,
-            Kind::Band3(_) => 7 * n,
-            Kind::Band4(_) => 9 * n,
-        }
+    /// Multiplications of one factorisation, as the pattern says.
+    pub fn factor_cost(&self) -> f64 {
+        self.factor_cost
+    }
+
+    /// Multiplications of one solve, as the pattern says.
+    pub fn solve_cost(&self) -> f64 {
+        self.solve_cost
     }
 }
 

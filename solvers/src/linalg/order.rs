@@ -57,9 +57,9 @@ impl Graph {
         &self.adj[self.ptr[i] as usize..self.ptr[i + 1] as usize]
     }
 
-    /// Off-diagonal entries of the factor `L` for the given order (Cholesky's, an upper bound for LU with
-    /// diagonal pivots), or none if above `limit`. Costs as much as it counts.
-    pub(super) fn fill(&self, order: &[u32], limit: usize) -> Option<usize> {
+    /// What the factor `L` costs in the given order (Cholesky's, an upper bound for LU with diagonal
+    /// pivots), or none if it has more than `limit` entries. Takes as long as it counts.
+    pub(super) fn fill(&self, order: &[u32], limit: usize) -> Option<Fill> {
         let n = self.n();
         let mut rank = vec![0u32; n];
         for (k, &i) in order.iter().enumerate() {
@@ -67,6 +67,7 @@ impl Graph {
         }
         let mut parent = vec![u32::MAX; n];
         let mut mark = vec![u32::MAX; n];
+        let mut columns = vec![0u32; n];
         let mut count = 0;
         for k in 0..n {
             mark[k] = k as u32;
@@ -78,6 +79,7 @@ impl Graph {
                 while mark[j] != k as u32 {
                     mark[j] = k as u32;
                     count += 1;
+                    columns[j] += 1;
                     if parent[j] == u32::MAX {
                         parent[j] = k as u32;
                     }
@@ -88,12 +90,22 @@ impl Graph {
                 }
             }
         }
-        Some(count)
+        let squares = columns.iter().map(|&c| c as f64 * c as f64).sum();
+        Some(Fill { entries: count, multiplications: squares })
     }
 }
 
+/// What a factor costs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fill {
+    /// Entries below the diagonal.
+    pub(super) entries: usize,
+    /// Multiplications of the factorisation.
+    pub(super) multiplications: f64,
+}
+
 /// A column order for `A`: the natural one where it costs little, otherwise minimum degree.
-pub(super) fn order(p: &Pattern) -> (Vec<u32>, usize) {
+pub(super) fn order(p: &Pattern) -> (Vec<u32>, Fill) {
     let n = p.n();
     let graph = Graph::new(p);
     let natural: Vec<u32> = (0..n as u32).collect();
@@ -102,8 +114,9 @@ pub(super) fn order(p: &Pattern) -> (Vec<u32>, usize) {
         return (natural, fill);
     }
     let degree = minimum_degree(&graph);
-    let fill = graph.fill(&degree, usize::MAX).unwrap_or(usize::MAX);
-    match graph.fill(&natural, fill) {
+    let none = Fill { entries: usize::MAX, multiplications: f64::INFINITY };
+    let fill = graph.fill(&degree, usize::MAX).unwrap_or(none);
+    match graph.fill(&natural, fill.entries) {
         Some(f) => (natural, f),
         None => (degree, fill),
     }
@@ -281,8 +294,8 @@ mod tests {
         sorted.sort_unstable();
         let natural: Vec<u32> = (0..400).collect();
         assert_eq!(sorted, natural);
-        let (a, b) =
-            (g.fill(&md, usize::MAX).expect("no limit"), g.fill(&natural, usize::MAX).expect("no limit"));
+        let entries = |order: &[u32]| g.fill(order, usize::MAX).expect("no limit").entries;
+        let (a, b) = (entries(&md), entries(&natural));
         assert!(2 * a < b, "{a} {b}");
         assert_eq!(order(&p).0, md);
     }
@@ -292,6 +305,6 @@ mod tests {
         let n = 1000;
         let e = (0..n).flat_map(|i| [(i, i), (0, i), (i, 0)]);
         let p = Pattern::from_entries(n, e).expect("in range");
-        assert_eq!(order(&p).1, n - 1);
+        assert_eq!(order(&p).1.entries, n - 1);
     }
 }

@@ -76,11 +76,6 @@ impl SparseLu {
         }
     }
 
-    /// Entries in both factors, without the diagonals; 0 before the first factorisation.
-    pub(super) fn nnz(&self) -> usize {
-        self.l_row.len() + self.u_row.len()
-    }
-
     pub(super) fn factor(&mut self, alpha: f64, beta: f64, jac: &[f64]) -> Result<(), Singular> {
         if self.analysed && self.refactor(alpha, beta, jac) {
             return Ok(());
