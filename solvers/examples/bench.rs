@@ -1,6 +1,6 @@
 //! Times single solves of small stiff problems: `bench PROBLEM METHOD RTOL ATOL REPEATS`. Prints the best
 //! time, the work and the error, in the words of the CVODE bench beside it. `REFERENCE=FILE` names a file
-//! with the solution at the end, a number a line.
+//! with the solution at the end, a number a line; `SOLVE_REFERENCE=1` computes it.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a tool")]
 
 #[path = "../tests/problems/mod.rs"]
@@ -20,14 +20,21 @@ fn main() {
     let (rtol, atol): (f64, f64) = (rtol.parse().unwrap(), atol.parse().unwrap());
     let mut p = match name.as_str() {
         "rob" => classic::robertson_long(),
-        "bruss500" => stiff::brusselator(500),
-        "bruss5000" => stiff::brusselator(5000),
-        "heat500" => stiff::heat(500),
-        "heat5000" => stiff::heat(5000),
+        name if name.starts_with("bruss") => stiff::brusselator(name[5..].parse().unwrap()),
+        name if name.starts_with("heat") => stiff::heat(name[4..].parse().unwrap()),
         "akzo" => stiff::medical_akzo(),
         "ring" => stiff::ring_modulator(),
         name => classic::all().into_iter().find(|p| p.name.starts_with(name)).expect("a problem"),
     };
+    if std::env::var("SOLVE_REFERENCE").is_ok() {
+        let options = Options { tolerances: Tolerances::uniform(1e-11, 1e-14), ..Options::default() };
+        let mut i = make(Method::Rosenbrock, &options).unwrap();
+        i.start(&mut *p.sys, p.t0, &p.x0, p.t1).unwrap();
+        while i.t() < p.t1 {
+            i.step(&mut *p.sys).unwrap();
+        }
+        p.reference.copy_from_slice(i.x());
+    }
     if let Ok(file) = std::env::var("REFERENCE") {
         let text = std::fs::read_to_string(file).unwrap();
         p.reference = text.lines().map(|l| l.parse().unwrap()).collect();

@@ -9,9 +9,10 @@
 //! each return the patience doubles. If the explicit steps prove so much shorter that they cost more than
 //! the stiff ones did, the stiff method goes on at once.
 //!
-//! **The stiff method** is Rosenbrock, unless most of its step would go into Jacobian and factors (large
-//! systems with much fill, full matrices), or absolute tolerances lie below the rounding of the largest
-//! state, where only the corrected Newton iteration of BDF keeps sums that the equations conserve.
+//! **The stiff method** is Rosenbrock for small systems and BDF for large ones; BDF too where most of a
+//! Rosenbrock step would go into Jacobian and factors (full matrices), or where absolute tolerances lie below
+//! the rounding of the largest state and only the corrected Newton iteration keeps sums that the equations
+//! conserve. Where events come so often that BDF never reaches its order, it is Rosenbrock.
 //!
 //! Decisions depend on counts and values only, never on a clock: the same model gives the same bits.
 
@@ -41,6 +42,11 @@ const LIMIT: f64 = 3.3;
 const MILD_STEPS: u32 = 10;
 /// Explicit steps after which their length is compared with the stiff ones before.
 const TRIAL: u32 = 10;
+/// From so many states on, the work within a step outweighs that around it, and the multistep method,
+/// whose four or five steps do one solve each where a Rosenbrock step does eight, is ahead.
+const LARGE: usize = 24;
+/// Steps between restarts below which a multistep method never gets going.
+const SHORT: u64 = 40;
 /// A Rosenbrock step of which more than this part goes into its Jacobian and its factors is too dear.
 const MATRICES: f64 = 0.67;
 /// Cosine above which the fastest mode counts as a decaying one.
@@ -95,6 +101,10 @@ pub struct Auto {
     change: bool,
     stop: f64,
     restarts: u64,
+    /// Steps done at the last restart.
+    restarted_at: u64,
+    /// Restarts in a row that came soon after the one before.
+    brief: u32,
     stats: Stats,
     /// Work of sub-integrations that were started anew.
     past: Stats,
@@ -147,6 +157,8 @@ impl Auto {
             change: false,
             stop: 0.0,
             restarts: 0,
+            restarted_at: 0,
+            brief: 0,
             stats: Stats::default(),
             past: Stats::default(),
             since: 0.0,
@@ -277,7 +289,8 @@ impl Auto {
         let largest = self.explicit.x().iter().fold(0.0f64, |m, x| m.max(x.abs()));
         let smallest = self.atol.iter().fold(f64::INFINITY, |m, &a| m.min(a));
         let deep = smallest > 0.0 && smallest < f64::EPSILON * self.options.tolerances.rtol * largest;
-        self.multistep = deep || work.matrices > MATRICES * work.rosenbrock;
+        let dear = sys.dim() > 8 && work.matrices > MATRICES * work.rosenbrock;
+        self.multistep = deep || (dear || sys.dim() >= LARGE) && self.brief < 3;
         if self.multistep {
             self.stiff = Box::new(Bdf::new(&self.options));
             self.work_ratio = work.multistep / work.explicit;
@@ -418,6 +431,20 @@ impl Integrator for Auto {
         self.restarts += 1;
         self.stop = stop;
         self.mild_count = 0;
+        let brief = self.stats.steps - self.restarted_at < SHORT;
+        self.restarted_at = self.stats.steps;
+        self.brief = if brief { self.brief + 1 } else { 0 };
+        if self.brief >= 3 && self.multistep && self.at_stiff {
+            let done = *self.stiff.stats();
+            self.past.add(&done);
+            self.multistep = false;
+            self.stiff = Box::new(Rosenbrock::new(&self.options));
+            self.since = t;
+            self.switches += 1;
+            self.stiff.start(sys, t, x, stop)?;
+            self.count();
+            return Ok(());
+        }
         let result = self.now_mut().restart(sys, t, x, stop);
         self.count();
         result
