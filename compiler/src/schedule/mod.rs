@@ -80,6 +80,7 @@ pub struct Scheduled {
 /// Schedules a system. `None` where the diagnostics say why not.
 pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics) -> Option<Scheduled> {
     let written = system.vars.len();
+    start::fix_late_parameters(&mut system);
     let delayed = delays::extract(&mut system);
     let varies = relations::continuous(&system);
     let mut found = relations::extract(&mut system);

@@ -63,6 +63,29 @@ pub fn params(
     Some(em.finish().kernel)
 }
 
+/// A parameter whose formula reads what only the start determines (textbook models may have such) is a
+/// discrete value, fixed when everything else is.
+pub fn fix_late_parameters(system: &mut System) {
+    loop {
+        let late: Vec<usize> = (0..system.vars.len())
+            .filter(|&k| {
+                let v = &system.vars[k];
+                let mut reads = false;
+                for p in v.value.iter().filter(|_| v.role == Role::Parameter) {
+                    expr::uses(&p.expr, &mut |u| reads |= system.vars[u.var.index()].role != Role::Parameter);
+                }
+                reads
+            })
+            .collect();
+        if late.is_empty() {
+            return;
+        }
+        for k in late {
+            system.vars[k].role = Role::Discrete;
+        }
+    }
+}
+
 /// Start values read in a start formula are the states' own values at that instant.
 fn started(e: &Expr, system: &System) -> Expr {
     expr::rewrite(e, &mut |x| match x {
@@ -86,11 +109,32 @@ pub fn initial(
     let mut starts = Vec::new();
     let mut free = false;
     let mut reads_unknowns = false;
+    let mut placed = vec![false; system.vars.len()];
     for (k, v) in system.vars.iter().enumerate() {
+        let var = VarId::new(k);
+        if v.role == Role::Discrete {
+            // Formulas over more than parameters take part in finding the start.
+            let mut reads = false;
+            for p in &v.value {
+                expr::uses(&started(&p.expr, system), &mut |u| {
+                    let role = system.vars[u.var.index()].role;
+                    reads |= role != Role::Parameter;
+                    reads_unknowns |= role == Role::Unknown || u.der;
+                });
+            }
+            if reads {
+                placed[k] = true;
+                states.push(Atom { var, der: false, len: v.len });
+                for p in &v.value {
+                    let mut e = definition(var, p);
+                    e.right = started(&e.right, system);
+                    starts.push(e);
+                }
+            }
+        }
         if v.role != Role::State {
             continue;
         }
-        let var = VarId::new(k);
         states.push(Atom { var, der: false, len: v.len });
         if v.fixed {
             for p in &v.value {
@@ -135,6 +179,7 @@ pub fn initial(
     for (k, v) in system.vars.iter().enumerate() {
         let var = VarId::new(k);
         let pieces = match v.role {
+            Role::Discrete if placed[k] => continue,
             Role::Input | Role::Discrete => &v.value,
             Role::State | Role::Unknown => &v.guess,
             Role::Parameter => continue,

@@ -255,7 +255,8 @@ impl<'a> Checker<'a, '_> {
 
     /// A parameter is fixed before the run: it cannot follow what changes during it.
     fn check_dependencies(&mut self, cx: &Cx<'a>, section: Section, d: &'a ast::Decl, value: &Expr) {
-        if section != Section::Parameters {
+        // Textbook models (`units: off`) may fix a parameter by what the variables are at the start.
+        if section != Section::Parameters || cx.units_off {
             return;
         }
         let Some(c) = cx.class else { return };

@@ -107,6 +107,8 @@ impl<'a> Checker<'a, '_> {
         if a.is_any() || b.is_any() {
             return Some((a, b));
         }
+        let (a, b) = if cx.units_off { (truth_as_number(a, &b), b) } else { (a, b) };
+        let b = if cx.units_off { truth_as_number(b, &a) } else { b };
         let numbers = is_number(&a.e.ty) && is_number(&b.e.ty);
         if !numbers && a.e.ty != b.e.ty {
             let (x, y) = (self.describe_val(&a), self.describe_val(&b));
@@ -172,4 +174,14 @@ impl<'a> Checker<'a, '_> {
 
 fn shape_word(s: &[hir::Extent]) -> String {
     if s.is_empty() { "a scalar".into() } else { format!("an array of shape {}", show_shape(s)) }
+}
+
+/// Textbook models count a truth value as 0 or 1 where the other side is a number.
+fn truth_as_number(v: Val, other: &Val) -> Val {
+    if v.e.ty != Type::Bool || !is_number(&other.e.ty) {
+        return v;
+    }
+    let (span, shape) = (v.e.span, v.e.shape.clone());
+    let kind = ExprKind::Call(hir::Builtin::ToReal, vec![v.e]);
+    Val::of(hir::Expr { kind, ty: Type::Real(None), shape, span })
 }

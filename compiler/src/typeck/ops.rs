@@ -462,7 +462,7 @@ impl<'a> Checker<'a, '_> {
             return Some(Val::of(Expr { kind, ty: Type::Bool, shape, span }));
         }
         let real = |v: &Val| v.e.ty != Type::Int && v.lit != Lit::Number;
-        if equality && (real(&a) || real(&b)) && !cx.exact {
+        if equality && (real(&a) || real(&b)) && !cx.exact && !cx.units_off {
             let d = Diagnostic::new(
                 codes::REAL_EQUALITY,
                 span,

@@ -234,6 +234,11 @@ impl<'a> Checker<'a, '_> {
                 v.has_pi = true;
                 return Some(Place::Value(v));
             }
+            // Textbook equations may start from what is not known.
+            "nan" if cx.units_off => {
+                let one = Type::Real(Some(Dimension::ONE));
+                return Some(Place::Value(Val::new(ExprKind::Real(f64::NAN), one, n.span)));
+            }
             "inf" | "infinity" => {
                 let one = Type::Real(Some(Dimension::ONE));
                 return Some(Place::Value(Val::new(ExprKind::Real(f64::INFINITY), one, n.span)));
