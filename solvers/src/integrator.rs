@@ -3,6 +3,7 @@
 use crate::adams::Adams;
 use crate::auto::Auto;
 use crate::bdf::Bdf;
+use crate::diffsol::Diffsol;
 use crate::error::SolveError;
 use crate::implicit_euler::ImplicitEuler;
 use crate::rk;
@@ -225,12 +226,12 @@ pub fn make(method: Method, options: &Options) -> Result<Box<dyn Integrator>, So
         Method::Rk4 => Box::new(rk::fixed::Rk4::new(options)),
         Method::Tsit5 => Box::new(rk::tsit5::Tsit5::new(options)),
         Method::Dopri5 => Box::new(rk::dopri5::Dopri5::new(options)),
+        Method::Esdirk | Method::Trbdf2 | Method::DiffsolBdf => Box::new(Diffsol::new(method, options)),
         Method::ImplicitEuler => Box::new(ImplicitEuler::new(options)),
         Method::Rosenbrock => Box::new(Rosenbrock::new(options)),
         Method::Auto => Box::new(Auto::new(options)),
         Method::Adams => Box::new(Adams::new(options)),
         Method::Bdf => Box::new(Bdf::new(options)),
-        _ => return Err(SolveError::Unavailable { method }),
     })
 }
 

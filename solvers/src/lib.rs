@@ -14,6 +14,7 @@ pub mod adams;
 pub mod auto;
 pub mod bdf;
 pub mod control;
+pub mod diffsol;
 pub mod error;
 pub mod implicit_euler;
 pub mod integrator;
