@@ -28,8 +28,9 @@ use crate::system::{Pattern, System};
 
 /// `h·|λ|` at which explicit steps count as limited by stability, over the limit.
 const STIFF: f64 = 0.8;
-/// From here on the stiff method, whose steps may be longer, is tried now and then.
-const STIFFISH: f64 = 0.15;
+/// From here on the stiff method, whose steps may be longer, is tried now and then: Rosenbrock early, a
+/// multistep method, which has to work up its order, later.
+const STIFFISH: [f64; 2] = [0.15, 0.4];
 /// Explicit steps before the first such trial; each later one waits twice as long.
 const PROBE: u32 = 60;
 /// So many stiff ones, without as many others between, change to the stiff method.
@@ -97,6 +98,8 @@ pub struct Auto {
     stiff_known: bool,
     /// True if it is the multistep method.
     multistep: bool,
+    /// Stiffness from which on the stiff method is tried.
+    stiffish: f64,
     /// The method to change to before the next step.
     change: bool,
     stop: f64,
@@ -144,16 +147,30 @@ impl Clone for Auto {
     }
 }
 
+/// Options of the explicit method. Orbits and other systems without damping multiply local errors over a
+/// run: who asks for many digits gets explicit steps with a quarter of the error.
+fn careful(options: &Options) -> Options {
+    let mut o = options.clone();
+    if o.tolerances.rtol < 1e-6 {
+        o.tolerances.rtol *= 0.25;
+        for a in &mut o.tolerances.atol {
+            *a *= 0.25;
+        }
+    }
+    o
+}
+
 impl Auto {
     /// Not started yet.
     pub fn new(options: &Options) -> Self {
         Auto {
             options: options.clone(),
-            explicit: Tsit5::new(options),
+            explicit: Tsit5::new(&careful(options)),
             stiff: Box::new(Rosenbrock::new(options)),
             at_stiff: false,
             stiff_known: false,
             multistep: false,
+            stiffish: STIFFISH[0],
             change: false,
             stop: 0.0,
             restarts: 0,
@@ -246,7 +263,8 @@ impl Auto {
             }
             let h = self.stiff.t() - self.stiff.t_prev();
             self.follow(sys, self.stiff.t());
-            if h * self.rho < MILD {
+            // the longest stable explicit step must also be worth more than the stiff one
+            if h * self.rho < MILD.min(0.75 * LIMIT * self.work_ratio) {
                 self.mild_count += 1;
                 self.change = self.mild_count >= self.patience.div_ceil(self.every() as u32);
             } else {
@@ -259,7 +277,7 @@ impl Auto {
                 // stable, but not worth it: the stiff method's steps were so much longer
                 self.change = true;
                 self.patience = self.patience.saturating_mul(4).min(10_000);
-            } else if s > STIFFISH && self.trial_steps >= self.probe {
+            } else if s > self.stiffish && self.trial_steps >= self.probe {
                 // see what steps the stiff method would take; it gives back if they are not worth it
                 for _ in 0..START_ITERATIONS {
                     self.follow(sys, self.explicit.t());
@@ -376,6 +394,7 @@ impl Integrator for Auto {
         let work = Work::new(pattern, solve, 0.25 * solve * solve / n.max(1) as f64);
         self.work_ratio = work.rosenbrock / work.explicit;
         self.stiff_known = false;
+        self.stiffish = STIFFISH[usize::from(n >= LARGE)];
         self.explicit.start(sys, t, x, stop)?;
         // how many steps would stability alone cost?
         self.seed(sys);
