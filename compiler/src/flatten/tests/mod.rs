@@ -103,7 +103,7 @@ pub(super) fn refuse_run(text: &str, scenario: Option<&str>, files: Files, want:
         for n in &d.notes {
             out += &format!("  note: {n}\n");
         }
-        for h in &d.help {
+        if let Some(h) = &d.help {
             out += &format!("  help: {h}\n");
         }
     }
