@@ -6,6 +6,7 @@
 mod args;
 mod commands;
 mod exit;
+mod plot;
 mod ui;
 mod world;
 

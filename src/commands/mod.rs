@@ -4,6 +4,7 @@ mod completions;
 mod explain;
 mod later;
 mod new;
+mod plot;
 
 use crate::args::Command;
 use crate::exit::Exit;
@@ -15,7 +16,8 @@ pub fn run(command: &Command, ui: &Ui) -> Exit {
         Command::New(args) => new::run(args, ui),
         Command::Explain(args) => explain::run(args, ui),
         Command::Completions(args) => completions::run(args, ui),
-        Command::Check(_) | Command::Run(_) | Command::Plot(_) => {
+        Command::Plot(args) => plot::run(args, ui),
+        Command::Check(_) | Command::Run(_) => {
             ui.error("this build has no compiler behind its command line yet", None);
             Exit::Usage
         }

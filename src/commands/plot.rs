@@ -1,0 +1,148 @@
+//! `twinc plot RESULT`
+
+use std::path::{Path, PathBuf};
+
+use twinml_engine::data::Frame;
+use twinml_engine::record::file::write_atomic;
+
+use crate::args::Plot as Args;
+use crate::exit::Exit;
+use crate::plot::{Caption, Plot};
+use crate::ui::Ui;
+use crate::ui::json::{VERSION, Written};
+use crate::world;
+
+/// The kinds of picture, by extension.
+enum Kind {
+    Svg,
+    Html,
+}
+
+/// Draws a result file.
+pub fn run(args: &Args, ui: &Ui) -> Exit {
+    let out = args.out.clone().unwrap_or_else(|| args.result.with_extension("html"));
+    let kind = match kind_of(&out) {
+        Ok(kind) => kind,
+        Err(help) => {
+            ui.error(&format!("`{}` is no picture that can be written", world::shown(&out)), Some(help));
+            return Exit::Usage;
+        }
+    };
+    let frame = match open(&args.result) {
+        Ok(frame) => frame,
+        Err(message) => {
+            ui.error(&message, None);
+            return Exit::Outside;
+        }
+    };
+    let mut caption = caption_of(&frame, &args.result);
+    if let Some(title) = &args.title {
+        caption.title.clone_from(title);
+    }
+    let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|p| matches(p, name));
+    let plot = match Plot::of(&frame, caption, wanted) {
+        Ok(plot) => plot,
+        Err(e) => {
+            ui.error(&e.to_string(), None);
+            return Exit::Outside;
+        }
+    };
+    if !plot.left_out.is_empty() {
+        let names = plot.left_out.iter().take(8).cloned().collect::<Vec<_>>().join(", ");
+        ui.warn(&format!("not drawn: {names}{}", if plot.left_out.len() > 8 { ", …" } else { "" }));
+    }
+    let text = match kind {
+        Kind::Svg => plot.svg(),
+        Kind::Html => plot.html(),
+    };
+    if let Err(e) = write_atomic(&out, text.as_bytes()) {
+        ui.error(&e.to_string(), None);
+        return Exit::Outside;
+    }
+    ui.result("Written", &world::shown(&out), None);
+    let path = world::shown(&out);
+    ui.object(&Written { kind: "written", version: VERSION, path, what: "plot", rows: None });
+    Exit::Ok
+}
+
+fn kind_of(out: &Path) -> Result<Kind, &'static str> {
+    match out.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
+        Some("svg") => Ok(Kind::Svg),
+        Some("html" | "htm") => Ok(Kind::Html),
+        Some("png") => Err("this version writes no PNG (it has no rasteriser): write .svg and convert that, \
+                            for example with `rsvg-convert`"),
+        _ => Err("use .svg or .html"),
+    }
+}
+
+/// Opens a result; large Parquet files are read piece by piece.
+pub fn open(path: &Path) -> Result<Frame, String> {
+    let name = world::shown(path);
+    let failed = |e: std::io::Error| format!("could not read `{name}`: {e}");
+    let parquet = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("parquet") || e.eq_ignore_ascii_case("pq"));
+    let frame = if parquet {
+        Frame::from_parquet_file(&name, world::open(path).map_err(failed)?)
+    } else {
+        Frame::from_bytes(&name, world::read(path).map_err(failed)?)
+    };
+    frame.map_err(|e| e.to_string())
+}
+
+/// What a result says about itself.
+pub fn caption_of(frame: &Frame, path: &Path) -> Caption {
+    let facts = frame.metadata().unwrap_or_default();
+    let fact = |key: &str| facts.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str()).filter(|v| !v.is_empty());
+    let stem = PathBuf::from(path.file_stem().unwrap_or(path.as_os_str()));
+    let title = match (fact("twin"), fact("scenario")) {
+        (Some(twin), Some(scenario)) if twin != scenario => format!("{twin} · {scenario}"),
+        (_, Some(scenario)) => scenario.to_owned(),
+        _ => world::shown(&stem),
+    };
+    let mut parts = Vec::new();
+    parts.extend(fact("solver").map(|s| format!("solver {s}")));
+    parts.extend(fact("seed").map(|s| format!("seed {s}")));
+    parts.extend(fact("twinml.model_hash").map(|h| format!("model {}", h.chars().take(12).collect::<String>())));
+    parts.extend(fact("compiler").map(str::to_owned));
+    Caption { title, subtitle: parts.join("  ·  ") }
+}
+
+/// Whether `name` fits a pattern in which `*` stands for anything; a bare path also means what is below it.
+fn matches(pattern: &str, name: &str) -> bool {
+    fn fits(pattern: &[u8], name: &[u8]) -> bool {
+        // The last star and where it began: on a mismatch it takes one byte more.
+        let (mut p, mut n, mut star) = (0, 0, None);
+        while n < name.len() {
+            if p < pattern.len() && pattern[p] == b'*' {
+                star = Some((p, n));
+                p += 1;
+            } else if p < pattern.len() && pattern[p] == name[n] {
+                p += 1;
+                n += 1;
+            } else if let Some((at, from)) = star {
+                star = Some((at, from + 1));
+                p = at + 1;
+                n = from + 1;
+            } else {
+                return false;
+            }
+        }
+        pattern[p..].iter().all(|b| *b == b'*')
+    }
+    fits(pattern.as_bytes(), name.as_bytes())
+        || name.strip_prefix(pattern).is_some_and(|rest| rest.starts_with(['.', '[']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        assert!(matches("tanks[*].h", "tanks[12].h"));
+        assert!(matches("*", ""));
+        assert!(matches("tank", "tank.level"));
+        assert!(!matches("tank", "tanks[0].h"));
+        assert!(!matches("*.T", "a.Tx"));
+        assert!(matches("a*b*c", "aXbYbZc"));
+    }
+}

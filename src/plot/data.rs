@@ -1,0 +1,205 @@
+//! Series out of a result file, thinned so that no extreme is lost.
+
+use twinml_engine::data::{ColumnInfo, DataError, Frame};
+
+/// Slices of time in each of which a series keeps up to four points.
+const SLICES: usize = 1500;
+/// Elements of a list column that are shown.
+const ELEMENTS: usize = 24;
+/// Series that are shown at all.
+const SERIES: usize = 240;
+
+/// A curve.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// The quantity's path.
+    pub name: String,
+    /// Its unit; empty for a plain number.
+    pub unit: String,
+    /// Its quantity; empty where the file does not say.
+    pub quantity: String,
+    /// Whether the values are whole and jump: drawn as steps.
+    pub steps: bool,
+    /// Time in seconds and value; absent values are NaN, which break the curve.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// What a file holds.
+pub(super) struct Loaded {
+    pub series: Vec<Series>,
+    pub from: f64,
+    pub to: f64,
+    pub left_out: Vec<String>,
+}
+
+/// Reads the columns that `wanted` accepts.
+pub(super) fn load(frame: &Frame, wanted: impl Fn(&str) -> bool) -> Result<Loaded, DataError> {
+    let columns = frame.columns()?;
+    let own = ["twinml.time", "time"].into_iter().find(|name| columns.iter().any(|c| c.name == *name));
+    let time_name = own.unwrap_or("time");
+    let mut times = Vec::new();
+    frame.scan(time_name, |_, _, t| times.push(t))?;
+    let finite = |t: &&f64| t.is_finite();
+    let from = times.iter().filter(finite).copied().fold(f64::INFINITY, f64::min);
+    let to = times.iter().filter(finite).copied().fold(f64::NEG_INFINITY, f64::max);
+    if from > to {
+        return Err(DataError::Empty { file: frame.name().to_owned() });
+    }
+    let mut loaded = Loaded { series: Vec::new(), from, to, left_out: Vec::new() };
+    for column in &columns {
+        let internal = [time_name, "step", "twinml.step"].contains(&column.name.as_str());
+        if internal && (column.name != "step" || !columns.iter().any(|c| c.name == "twinml.step")) {
+            continue;
+        }
+        if !wanted(&column.name) {
+            continue;
+        }
+        if loaded.series.len() >= SERIES {
+            loaded.left_out.push(column.name.clone());
+            continue;
+        }
+        match series(frame, column, &times, from, to) {
+            Ok(list) => loaded.series.extend(list),
+            // Texts cannot be drawn (yet); everything else is a broken file.
+            Err(DataError::Type { .. } | DataError::NotNumber { .. }) => loaded.left_out.push(column.name.clone()),
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(loaded)
+}
+
+/// The series of a column: one, or some elements of a list.
+fn series(
+    frame: &Frame,
+    column: &ColumnInfo,
+    times: &[f64],
+    from: f64,
+    to: f64,
+) -> Result<Vec<Series>, DataError> {
+    let mut length = 1;
+    if column.list {
+        frame.scan(&column.name, |_, element, _| length = length.max(element + 1))?;
+    }
+    // Evenly spread elements with the first and the last.
+    let shown = length.min(ELEMENTS);
+    let chosen: Vec<usize> = (0..shown).map(|k| if shown < 2 { k } else { k * (length - 1) / (shown - 1) }).collect();
+    let mut thinned: Vec<Thin> = chosen.iter().map(|_| Thin::new(times.len(), from, to)).collect();
+    let mut whole = true;
+    frame.scan(&column.name, |row, element, value| {
+        if let Ok(k) = chosen.binary_search(&element) {
+            whole &= value.is_nan() || value.trunc() == value;
+            thinned[k].push(times.get(row as usize).copied().unwrap_or(f64::NAN), value);
+        }
+    })?;
+    let steps = whole && column.unit.is_none() && column.quantity.is_none();
+    Ok(chosen
+        .into_iter()
+        .zip(thinned)
+        .map(|(k, thin)| Series {
+            name: if column.list { format!("{}[{k}]", column.name) } else { column.name.clone() },
+            unit: column.unit.clone().unwrap_or_default(),
+            quantity: column.quantity.clone().unwrap_or_default(),
+            steps,
+            points: thin.finish(),
+        })
+        .collect())
+}
+
+/// Keeps the first, lowest, highest and last point of every slice.
+struct Thin {
+    /// No thinning where everything fits.
+    all: bool,
+    from: f64,
+    width: f64,
+    slice: i64,
+    kept: [(usize, f64, f64); 4],
+    count: usize,
+    points: Vec<(f64, f64)>,
+}
+
+impl Thin {
+    fn new(rows: usize, from: f64, to: f64) -> Thin {
+        let width = (to - from) / SLICES as f64;
+        let none = (0, f64::NAN, f64::NAN);
+        Thin { all: rows <= 4 * SLICES, from, width, slice: -1, kept: [none; 4], count: 0, points: Vec::new() }
+    }
+
+    fn push(&mut self, t: f64, value: f64) {
+        if self.all || !value.is_finite() {
+            self.flush();
+            // Absent and infinite values break the curve; one break is as good as many.
+            if value.is_finite() || self.points.last().is_none_or(|(_, v)| v.is_finite()) {
+                self.points.push((t, if value.is_finite() { value } else { f64::NAN }));
+            }
+            return;
+        }
+        let slice = if self.width > 0.0 { ((t - self.from) / self.width) as i64 } else { 0 };
+        if slice != self.slice {
+            self.flush();
+            self.slice = slice;
+        }
+        let point = (self.count, t, value);
+        if self.count == 0 {
+            self.kept = [point; 4];
+        } else {
+            if value < self.kept[1].2 {
+                self.kept[1] = point;
+            }
+            if value > self.kept[2].2 {
+                self.kept[2] = point;
+            }
+            self.kept[3] = point;
+        }
+        self.count += 1;
+    }
+
+    fn flush(&mut self) {
+        if self.count > 0 {
+            let mut kept = self.kept;
+            kept.sort_by_key(|p| p.0);
+            for (k, point) in kept.iter().enumerate() {
+                if k == 0 || kept[k - 1].0 != point.0 {
+                    self.points.push((point.1, point.2));
+                }
+            }
+            self.count = 0;
+        }
+    }
+
+    fn finish(mut self) -> Vec<(f64, f64)> {
+        self.flush();
+        self.points
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thinning_keeps_every_peak() {
+        let n = 1_000_000;
+        let mut thin = Thin::new(n, 0.0, 1.0);
+        let peaks = [1234_usize, 500_001, 999_998];
+        for k in 0..n {
+            let value = if peaks.contains(&k) { 100.0 } else { (k % 7) as f64 };
+            thin.push(k as f64 / (n - 1) as f64, value);
+        }
+        let points = thin.finish();
+        assert!(points.len() <= 4 * (SLICES + 1), "{}", points.len());
+        assert_eq!(points.iter().filter(|p| p.1 == 100.0).count(), 3);
+        assert!(points.windows(2).all(|w| w[0].0 <= w[1].0));
+        assert_eq!((points[0].0, points[points.len() - 1].0), (0.0, 1.0));
+    }
+
+    #[test]
+    fn what_fits_is_not_thinned_and_absent_values_break_the_curve() {
+        let mut thin = Thin::new(5, 0.0, 4.0);
+        for (t, v) in [(0.0, 1.0), (1.0, f64::NAN), (2.0, f64::NAN), (3.0, 2.0), (4.0, f64::INFINITY)] {
+            thin.push(t, v);
+        }
+        let points = thin.finish();
+        assert_eq!(points.len(), 4);
+        assert!(points[1].1.is_nan() && points[3].1.is_nan());
+    }
+}

@@ -1,0 +1,57 @@
+//! Pictures of results: SVG that stands alone, and HTML that can also be zoomed.
+//!
+//! In: a result file. Out: text. Quantities of one kind share a panel, all panels share the time axis. However many
+//! samples there are, each series keeps the first, lowest, highest and last of every slice of time, so no peak is
+//! lost and the picture stays small. Nothing is fetched from anywhere: styles and script are in the file.
+
+mod axis;
+mod data;
+mod html;
+mod panel;
+mod svg;
+
+use twinml_engine::data::{DataError, Frame};
+
+pub use data::Series;
+
+/// What a picture shows beside the curves.
+#[derive(Debug, Clone, Default)]
+pub struct Caption {
+    /// The heading.
+    pub title: String,
+    /// A line below it.
+    pub subtitle: String,
+}
+
+/// A picture that can be written as SVG or HTML.
+#[derive(Debug)]
+pub struct Plot {
+    caption: Caption,
+    panels: Vec<panel::Panel>,
+    time: axis::TimeAxis,
+    /// Columns that are not shown, and why.
+    pub left_out: Vec<String>,
+}
+
+impl Plot {
+    /// Draws the columns of a result that `wanted` accepts.
+    ///
+    /// # Errors
+    ///
+    /// What the file says about its columns; no `time` column, no row, no column left.
+    pub fn of(frame: &Frame, caption: Caption, wanted: impl Fn(&str) -> bool) -> Result<Plot, DataError> {
+        let data = data::load(frame, wanted)?;
+        let time = axis::TimeAxis::of(data.from, data.to);
+        Ok(Plot { caption, panels: panel::arrange(data.series), time, left_out: data.left_out })
+    }
+
+    /// The picture as SVG.
+    pub fn svg(&self) -> String {
+        svg::document(self)
+    }
+
+    /// The picture as HTML with zoom, values under the pointer, and curves that can be switched off.
+    pub fn html(&self) -> String {
+        html::document(self)
+    }
+}

@@ -1,0 +1,119 @@
+//! Which curves share a panel.
+
+use super::axis::{Axis, value_axis};
+use super::data::Series;
+
+/// Curves over one value axis.
+#[derive(Debug)]
+pub(super) struct Panel {
+    /// What the axis is: `Temperature [degC]`.
+    pub label: String,
+    /// The curves.
+    pub series: Vec<Series>,
+    /// The value axis.
+    pub axis: Axis,
+    /// Height of the drawing area.
+    pub height: f64,
+    /// Whether there are so many curves that colours run from first to last instead of telling them apart.
+    pub many: bool,
+}
+
+/// Curves that colours can tell apart.
+const COLORS: usize = 8;
+/// Curves of one kind whose sizes differ by more than this get panels of their own.
+const APART: f64 = 30.0;
+
+/// Groups curves: same unit and quantity, similar size. Panels come in the order of their first curves.
+pub(super) fn arrange(series: Vec<Series>) -> Vec<Panel> {
+    let mut groups: Vec<Vec<(f64, Series)>> = Vec::new();
+    for one in series {
+        let values = one.points.iter().map(|p| p.1).filter(|v| v.is_finite());
+        let size = values.fold(0.0_f64, |m, v| m.max(v.abs()));
+        let fits = |group: &&mut Vec<(f64, Series)>| {
+            let (other, first) = &group[0];
+            let same = first.unit == one.unit && first.quantity == one.quantity && first.steps == one.steps;
+            let similar = size == 0.0 || *other == 0.0 || (size / other).max(other / size) <= APART;
+            same && similar
+        };
+        match groups.iter_mut().find(fits) {
+            Some(group) => group.push((size, one)),
+            None => groups.push(vec![(size, one)]),
+        }
+    }
+    groups.into_iter().map(|group| panel(group.into_iter().map(|(_, s)| s).collect())).collect()
+}
+
+fn panel(series: Vec<Series>) -> Panel {
+    let values = || series.iter().flat_map(|s| s.points.iter().map(|p| p.1)).filter(|v| v.is_finite());
+    let lo = values().fold(f64::INFINITY, f64::min);
+    let hi = values().fold(f64::NEG_INFINITY, f64::max);
+    let flags = series.iter().all(|s| s.steps) && lo >= 0.0 && hi <= 1.0;
+    let height = if flags { 56.0 } else { 190.0 };
+    let axis = if flags { flag_axis() } else { value_axis(lo, hi, 5) };
+    let first = &series[0];
+    let same_name = |s: &Series| leaf(&s.name) == leaf(&first.name);
+    let what = if !first.quantity.is_empty() {
+        spaced(&first.quantity)
+    } else if series.iter().all(same_name) {
+        leaf(&first.name).to_owned()
+    } else {
+        String::new()
+    };
+    let label = match (what.is_empty(), first.unit.is_empty()) {
+        (_, true) => what,
+        (true, false) => format!("[{}]", first.unit),
+        (false, false) => format!("{what} [{}]", first.unit),
+    };
+    Panel { label, axis, height, many: series.len() > COLORS, series }
+}
+
+/// The axis of truth values.
+fn flag_axis() -> Axis {
+    let labels = ["0", "1"].map(String::from).to_vec();
+    Axis { lo: -0.15, hi: 1.15, ticks: vec![0.0, 1.0], labels, exponent: 0 }
+}
+
+/// The last name of a path, without its index.
+fn leaf(path: &str) -> &str {
+    let last = path.rsplit('.').next().unwrap_or(path);
+    last.split('[').next().unwrap_or(last)
+}
+
+/// `VolumeFlow` as `Volume flow`.
+fn spaced(name: &str) -> String {
+    let mut out = String::new();
+    for (k, c) in name.chars().enumerate() {
+        if k > 0 && c.is_uppercase() {
+            out.push(' ');
+            out.extend(c.to_lowercase());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(name: &str, unit: &str, size: f64) -> Series {
+        let (name, unit) = (name.to_owned(), unit.to_owned());
+        Series { name, unit, quantity: String::new(), steps: false, points: vec![(0.0, 0.0), (1.0, size)] }
+    }
+
+    #[test]
+    fn one_kind_and_size_is_one_panel() {
+        let panels = arrange(vec![
+            series("a.T", "K", 300.0),
+            series("h", "m", 1.0),
+            series("b.T", "K", 350.0),
+            series("y", "", 1.0),
+            series("z", "", 1e-5),
+        ]);
+        let shape: Vec<(&str, usize)> = panels.iter().map(|p| (p.label.as_str(), p.series.len())).collect();
+        assert_eq!(shape, [("T [K]", 2), ("h [m]", 1), ("y", 1), ("z", 1)]);
+        assert_eq!(spaced("VolumeFlow"), "Volume flow");
+        assert_eq!(leaf("tanks[3].q[0,1]"), "q");
+    }
+}

@@ -1,0 +1,248 @@
+//! The picture as SVG text.
+
+use std::fmt::Write;
+
+use super::Plot;
+use super::axis::Axis;
+use super::data::Series;
+use super::panel::Panel;
+
+/// Width of the whole picture.
+pub(super) const WIDTH: f64 = 1040.0;
+/// Left edge of the drawing areas.
+pub(super) const LEFT: f64 = 74.0;
+/// Right edge of the drawing areas; the legends are beside it.
+pub(super) const RIGHT: f64 = 830.0;
+/// Top of the first panel.
+const TOP: f64 = 84.0;
+/// Room between panels.
+const GAP: f64 = 40.0;
+/// Entries of a legend before the rest is summed up.
+const ENTRIES: usize = 9;
+
+/// Colours and fonts: light, and dark where the reader's system is.
+pub(super) const STYLE: &str = include_str!("style.css");
+
+/// The top edge of each panel's drawing area, and the height of the picture.
+pub(super) fn layout(plot: &Plot) -> (Vec<f64>, f64) {
+    let mut top = TOP;
+    let mut tops = Vec::new();
+    for panel in &plot.panels {
+        tops.push(top);
+        top += panel.height + GAP;
+    }
+    (tops, top + 22.0)
+}
+
+/// A standalone document.
+pub(super) fn document(plot: &Plot) -> String {
+    let (_, height) = layout(plot);
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" \
+         height=\"{height}\" class=\"twinml\" role=\"img\">\n<style>\n{STYLE}</style>\n{}</svg>\n",
+        body(plot)
+    )
+}
+
+/// Everything inside of the `svg` element.
+pub(super) fn body(plot: &Plot) -> String {
+    let (tops, height) = layout(plot);
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "<rect class=\"page\" x=\"0\" y=\"0\" width=\"{WIDTH}\" height=\"{height}\"/>");
+    let _ = writeln!(out, "<text class=\"title\" x=\"24\" y=\"36\">{}</text>", escape(&plot.caption.title));
+    let _ = writeln!(out, "<text class=\"sub\" x=\"24\" y=\"56\">{}</text>", escape(&plot.caption.subtitle));
+    for (k, (panel, top)) in plot.panels.iter().zip(&tops).enumerate() {
+        let last = k + 1 == plot.panels.len();
+        one_panel(&mut out, plot, k, panel, *top, last);
+    }
+    if plot.panels.is_empty() {
+        let _ = writeln!(out, "<text class=\"sub\" x=\"24\" y=\"90\">Nothing to draw.</text>");
+    }
+    out
+}
+
+fn one_panel(out: &mut String, plot: &Plot, k: usize, panel: &Panel, top: f64, last: bool) {
+    let bottom = top + panel.height;
+    let width = RIGHT - LEFT;
+    let x = |t: f64| LEFT + (t - plot.time.from) / (plot.time.to - plot.time.from) * width;
+    let y = |v: f64| bottom - (v - panel.axis.lo) / (panel.axis.hi - panel.axis.lo) * panel.height;
+    let _ = writeln!(out, "<g class=\"panel\" data-panel=\"{k}\">");
+    let _ = writeln!(
+        out,
+        "<clipPath id=\"clip{k}\"><rect x=\"{LEFT}\" y=\"{:.1}\" width=\"{width}\" height=\"{:.1}\"/></clipPath>",
+        top - 2.0,
+        panel.height + 4.0
+    );
+    let _ = writeln!(
+        out,
+        "<rect class=\"area\" x=\"{LEFT}\" y=\"{top}\" width=\"{width}\" height=\"{}\"/>",
+        panel.height
+    );
+    let _ = writeln!(out, "<text class=\"label\" x=\"{LEFT}\" y=\"{:.1}\">{}</text>", top - 9.0, heading(panel));
+    out.push_str("<g class=\"grid\">\n");
+    for (tick, label) in plot.time.ticks.iter().zip(&plot.time.labels) {
+        let x = x(*tick);
+        let _ = writeln!(out, "<line x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{top}\" y2=\"{bottom}\"/>");
+        if last {
+            let _ = writeln!(
+                out,
+                "<text class=\"tick mid\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>",
+                bottom + 17.0,
+                escape(label)
+            );
+        }
+    }
+    for (tick, label) in panel.axis.ticks.iter().zip(&panel.axis.labels) {
+        let y = y(*tick);
+        let zero = if *tick == 0.0 { " class=\"zero\"" } else { "" };
+        let _ = writeln!(out, "<line{zero} x1=\"{LEFT}\" x2=\"{RIGHT}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>");
+        let _ = writeln!(
+            out,
+            "<text class=\"tick end\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+            LEFT - 8.0,
+            y + 4.0,
+            escape(label)
+        );
+    }
+    if last {
+        let _ = writeln!(
+            out,
+            "<text class=\"tick end unit\" x=\"{RIGHT}\" y=\"{:.1}\">time [{}]</text>",
+            bottom + 36.0,
+            plot.time.unit
+        );
+    }
+    out.push_str("</g>\n");
+    let _ = writeln!(out, "<g class=\"curves\" clip-path=\"url(#clip{k})\">");
+    for (n, series) in panel.series.iter().enumerate() {
+        let _ = writeln!(
+            out,
+            "<path class=\"curve\" data-series=\"{n}\" style=\"stroke:{}\"{} d=\"{}\"/>",
+            color(panel, n),
+            if panel.many { " stroke-width=\"1\"" } else { "" },
+            path(series, &x, &y)
+        );
+    }
+    out.push_str("</g>\n");
+    legend(out, panel, top);
+    out.push_str("</g>\n");
+}
+
+/// The panel's label with the power of ten that its ticks leave out.
+fn heading(panel: &Panel) -> String {
+    let Axis { exponent, .. } = panel.axis;
+    let label = escape(&panel.label);
+    if exponent == 0 {
+        return label;
+    }
+    format!("{label} <tspan class=\"power\">\u{d7}10<tspan dy=\"-5\" font-size=\"9\">{exponent}</tspan></tspan>")
+}
+
+/// The colour of a curve: a name of the style sheet, or a place on the scale from first to last.
+pub(super) fn color(panel: &Panel, n: usize) -> String {
+    if panel.many {
+        let part = n as f64 / (panel.series.len() - 1).max(1) as f64;
+        let hue = 265.0 - 215.0 * part;
+        return format!("hsl({hue:.0} 65% calc(var(--scale-light) * 1%))");
+    }
+    format!("var(--c{})", n % 8)
+}
+
+/// The legend beside a panel.
+fn legend(out: &mut String, panel: &Panel, top: f64) {
+    let room = ((panel.height - 6.0) / 19.0).floor().max(2.0) as usize;
+    let room = room.min(ENTRIES);
+    let count = panel.series.len();
+    // The first and the last where not all fit.
+    let shown: Vec<Option<usize>> = if count <= room {
+        (0..count).map(Some).collect()
+    } else {
+        let tail = usize::from(room > 2);
+        (0..room - 1 - tail).map(Some).chain([None]).chain((count - tail..count).map(Some)).collect()
+    };
+    let _ = writeln!(out, "<g class=\"legend\">");
+    for (row, entry) in shown.iter().enumerate() {
+        let y = top + 11.0 + 19.0 * row as f64;
+        let Some(n) = *entry else {
+            let more = count + 1 - shown.len();
+            let _ = writeln!(out, "<text class=\"more\" x=\"{}\" y=\"{:.1}\">… {more} more</text>", RIGHT + 36.0, y + 4.0);
+            continue;
+        };
+        let name = &panel.series[n].name;
+        let _ = writeln!(
+            out,
+            "<g class=\"entry\" data-series=\"{n}\" tabindex=\"0\"><title>{full}</title><rect class=\"hit\" x=\"{hx}\" \
+             y=\"{hy:.1}\" width=\"{hw}\" height=\"19\"/><line style=\"stroke:{color}\" x1=\"{x1}\" x2=\"{x2}\" \
+             y1=\"{y:.1}\" y2=\"{y:.1}\"/><text x=\"{tx}\" y=\"{ty:.1}\">{short}</text></g>",
+            full = escape(name),
+            hx = RIGHT + 8.0,
+            hy = y - 9.5,
+            hw = WIDTH - RIGHT - 12.0,
+            color = color(panel, n),
+            x1 = RIGHT + 12.0,
+            x2 = RIGHT + 30.0,
+            tx = RIGHT + 36.0,
+            ty = y + 4.0,
+            short = escape(&shortened(name, 25)),
+        );
+    }
+    out.push_str("</g>\n");
+}
+
+/// The middle of a long path left out.
+fn shortened(name: &str, most: usize) -> String {
+    let count = name.chars().count();
+    if count <= most {
+        return name.to_owned();
+    }
+    let tail = most * 2 / 3;
+    let head: String = name.chars().take(most - tail - 1).collect();
+    let tail: String = name.chars().skip(count - tail).collect();
+    format!("{head}…{tail}")
+}
+
+/// A curve as path data; steps where values jump, a new start after each break.
+fn path(series: &Series, x: &impl Fn(f64) -> f64, y: &impl Fn(f64) -> f64) -> String {
+    let mut out = String::new();
+    let mut pen: Option<(f64, f64)> = None;
+    for (t, v) in &series.points {
+        if !v.is_finite() {
+            pen = None;
+            continue;
+        }
+        let (px, py) = (x(*t), y(*v));
+        match pen {
+            None => {
+                let _ = write!(out, "M{px:.1} {py:.1}");
+            }
+            Some((_, before)) if series.steps && before != py => {
+                let _ = write!(out, "H{px:.1}V{py:.1}");
+            }
+            // Points that fall together on the picture are one.
+            Some((bx, by)) if (px - bx).abs() < 0.05 && (py - by).abs() < 0.05 => continue,
+            Some(_) => {
+                let _ = write!(out, "L{px:.1} {py:.1}");
+            }
+        }
+        pen = Some((px, py));
+    }
+    out
+}
+
+/// Text for XML.
+pub(super) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            // Control characters are not allowed in XML.
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out
+}
