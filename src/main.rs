@@ -6,6 +6,7 @@
 mod args;
 mod commands;
 mod exit;
+mod model;
 mod plot;
 mod ui;
 mod world;

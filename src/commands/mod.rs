@@ -1,10 +1,17 @@
 //! One file per command.
 
+mod check;
+mod compile;
 mod completions;
 mod explain;
+mod failure;
 mod later;
 mod new;
 mod plot;
+mod run;
+mod summary;
+
+pub use run::Ready;
 
 use crate::args::Command;
 use crate::exit::Exit;
@@ -17,10 +24,8 @@ pub fn run(command: &Command, ui: &Ui) -> Exit {
         Command::Explain(args) => explain::run(args, ui),
         Command::Completions(args) => completions::run(args, ui),
         Command::Plot(args) => plot::run(args, ui),
-        Command::Check(_) | Command::Run(_) => {
-            ui.error("this build has no compiler behind its command line yet", None);
-            Exit::Usage
-        }
+        Command::Check(args) => check::run(args, ui),
+        Command::Run(args) => run::run(args, ui),
         Command::Other(words) => later::run(words, ui),
     }
 }

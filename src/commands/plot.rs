@@ -69,8 +69,10 @@ fn kind_of(out: &Path) -> Result<Kind, &'static str> {
     match out.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
         Some("svg") => Ok(Kind::Svg),
         Some("html" | "htm") => Ok(Kind::Html),
-        Some("png") => Err("this version writes no PNG (it has no rasteriser): write .svg and convert that, \
-                            for example with `rsvg-convert`"),
+        Some("png") => {
+            Err("this version writes no PNG (it has no rasteriser): write .svg and convert that, \
+                            for example with `rsvg-convert`")
+        }
         _ => Err("use .svg or .html"),
     }
 }
@@ -79,7 +81,8 @@ fn kind_of(out: &Path) -> Result<Kind, &'static str> {
 pub fn open(path: &Path) -> Result<Frame, String> {
     let name = world::shown(path);
     let failed = |e: std::io::Error| format!("could not read `{name}`: {e}");
-    let parquet = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("parquet") || e.eq_ignore_ascii_case("pq"));
+    let parquet =
+        path.extension().is_some_and(|e| e.eq_ignore_ascii_case("parquet") || e.eq_ignore_ascii_case("pq"));
     let frame = if parquet {
         Frame::from_parquet_file(&name, world::open(path).map_err(failed)?)
     } else {
@@ -91,7 +94,8 @@ pub fn open(path: &Path) -> Result<Frame, String> {
 /// What a result says about itself.
 pub fn caption_of(frame: &Frame, path: &Path) -> Caption {
     let facts = frame.metadata().unwrap_or_default();
-    let fact = |key: &str| facts.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str()).filter(|v| !v.is_empty());
+    let fact =
+        |key: &str| facts.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str()).filter(|v| !v.is_empty());
     let stem = PathBuf::from(path.file_stem().unwrap_or(path.as_os_str()));
     let title = match (fact("twin"), fact("scenario")) {
         (Some(twin), Some(scenario)) if twin != scenario => format!("{twin} · {scenario}"),
@@ -101,7 +105,9 @@ pub fn caption_of(frame: &Frame, path: &Path) -> Caption {
     let mut parts = Vec::new();
     parts.extend(fact("solver").map(|s| format!("solver {s}")));
     parts.extend(fact("seed").map(|s| format!("seed {s}")));
-    parts.extend(fact("twinml.model_hash").map(|h| format!("model {}", h.chars().take(12).collect::<String>())));
+    parts.extend(
+        fact("twinml.model_hash").map(|h| format!("model {}", h.chars().take(12).collect::<String>())),
+    );
     parts.extend(fact("compiler").map(str::to_owned));
     Caption { title, subtitle: parts.join("  ·  ") }
 }

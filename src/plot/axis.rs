@@ -140,7 +140,8 @@ impl TimeAxis {
         let &(unit, size, _, steps) = UNITS.iter().find(|u| span >= u.2).unwrap_or(&UNITS[6]);
         let (lo, hi) = (from / size, to / size);
         let wanted = (hi - lo) / 8.0;
-        let step = steps.iter().copied().find(|s| *s >= wanted * 0.999).unwrap_or_else(|| nice_step(hi - lo, 8));
+        let step =
+            steps.iter().copied().find(|s| *s >= wanted * 0.999).unwrap_or_else(|| nice_step(hi - lo, 8));
         let first = (lo / step - 1e-9).ceil() as i64;
         let last = (hi / step + 1e-9).floor() as i64;
         let decimals = (0..12).find(|d| is_whole(step * power(*d))).unwrap_or(12) as usize;

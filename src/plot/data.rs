@@ -61,7 +61,9 @@ pub(super) fn load(frame: &Frame, wanted: impl Fn(&str) -> bool) -> Result<Loade
         match series(frame, column, &times, from, to) {
             Ok(list) => loaded.series.extend(list),
             // Texts cannot be drawn (yet); everything else is a broken file.
-            Err(DataError::Type { .. } | DataError::NotNumber { .. }) => loaded.left_out.push(column.name.clone()),
+            Err(DataError::Type { .. } | DataError::NotNumber { .. }) => {
+                loaded.left_out.push(column.name.clone())
+            }
             Err(e) => return Err(e),
         }
     }
@@ -82,7 +84,8 @@ fn series(
     }
     // Evenly spread elements with the first and the last.
     let shown = length.min(ELEMENTS);
-    let chosen: Vec<usize> = (0..shown).map(|k| if shown < 2 { k } else { k * (length - 1) / (shown - 1) }).collect();
+    let chosen: Vec<usize> =
+        (0..shown).map(|k| if shown < 2 { k } else { k * (length - 1) / (shown - 1) }).collect();
     let mut thinned: Vec<Thin> = chosen.iter().map(|_| Thin::new(times.len(), from, to)).collect();
     let mut whole = true;
     frame.scan(&column.name, |row, element, value| {
@@ -121,7 +124,15 @@ impl Thin {
     fn new(rows: usize, from: f64, to: f64) -> Thin {
         let width = (to - from) / SLICES as f64;
         let none = (0, f64::NAN, f64::NAN);
-        Thin { all: rows <= 4 * SLICES, from, width, slice: -1, kept: [none; 4], count: 0, points: Vec::new() }
+        Thin {
+            all: rows <= 4 * SLICES,
+            from,
+            width,
+            slice: -1,
+            kept: [none; 4],
+            count: 0,
+            points: Vec::new(),
+        }
     }
 
     fn push(&mut self, t: f64, value: f64) {

@@ -12,8 +12,6 @@ mod svg;
 
 use twinml_engine::data::{DataError, Frame};
 
-pub use data::Series;
-
 /// What a picture shows beside the curves.
 #[derive(Debug, Clone, Default)]
 pub struct Caption {

@@ -79,7 +79,8 @@ fn one_panel(out: &mut String, plot: &Plot, k: usize, panel: &Panel, top: f64, l
         "<rect class=\"area\" x=\"{LEFT}\" y=\"{top}\" width=\"{width}\" height=\"{}\"/>",
         panel.height
     );
-    let _ = writeln!(out, "<text class=\"label\" x=\"{LEFT}\" y=\"{:.1}\">{}</text>", top - 9.0, heading(panel));
+    let _ =
+        writeln!(out, "<text class=\"label\" x=\"{LEFT}\" y=\"{:.1}\">{}</text>", top - 9.0, heading(panel));
     out.push_str("<g class=\"grid\">\n");
     for (tick, label) in plot.time.ticks.iter().zip(&plot.time.labels) {
         let x = x(*tick);
@@ -136,7 +137,9 @@ fn heading(panel: &Panel) -> String {
     if exponent == 0 {
         return label;
     }
-    format!("{label} <tspan class=\"power\">\u{d7}10<tspan dy=\"-5\" font-size=\"9\">{exponent}</tspan></tspan>")
+    format!(
+        "{label} <tspan class=\"power\">\u{d7}10<tspan dy=\"-5\" font-size=\"9\">{exponent}</tspan></tspan>"
+    )
 }
 
 /// The colour of a curve: a name of the style sheet, or a place on the scale from first to last.
@@ -166,7 +169,12 @@ fn legend(out: &mut String, panel: &Panel, top: f64) {
         let y = top + 11.0 + 19.0 * row as f64;
         let Some(n) = *entry else {
             let more = count + 1 - shown.len();
-            let _ = writeln!(out, "<text class=\"more\" x=\"{}\" y=\"{:.1}\">… {more} more</text>", RIGHT + 36.0, y + 4.0);
+            let _ = writeln!(
+                out,
+                "<text class=\"more\" x=\"{}\" y=\"{:.1}\">… {more} more</text>",
+                RIGHT + 36.0,
+                y + 4.0
+            );
             continue;
         };
         let name = &panel.series[n].name;

@@ -3,6 +3,7 @@
 //!
 //! A closed pipe is no error: what nobody reads need not be written.
 
+mod diagnostics;
 pub mod json;
 pub mod numbers;
 mod progress;
@@ -21,7 +22,6 @@ pub use progress::Progress;
 pub struct Ui {
     json: bool,
     quiet: bool,
-    verbose: bool,
     color_out: bool,
     color_err: bool,
     bars: bool,
@@ -54,7 +54,6 @@ impl Ui {
         Ui {
             json,
             quiet: output.quiet,
-            verbose: output.verbose,
             color_out: color(out) && !json,
             color_err: color(err),
             bars: err && !json && !output.quiet,
@@ -66,9 +65,9 @@ impl Ui {
         self.json
     }
 
-    /// Whether more is to be printed.
-    pub fn is_verbose(&self) -> bool {
-        self.verbose
+    /// Whether only errors and results are to be printed.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// Whether standard error shows colours.
@@ -148,6 +147,24 @@ impl Ui {
                 out(&(line + "\n"));
             }
         }
+    }
+
+    /// A line of JSON that is ready: to standard output.
+    fn json_line(&self, line: &str) {
+        out(&format!("{line}\n"));
+    }
+
+    /// A failure that diagnostics have explained: how many there were.
+    pub fn error_line(&self, text: &str) {
+        if !self.json {
+            err(&format!("{}: {text}\n", paint("error", Ink::Red, self.color_err)));
+        }
+    }
+
+    /// An intermediate form: to standard output.
+    pub fn form(&self, stage: &str, text: &str) {
+        self.text(text);
+        self.object(&json::Form { kind: "form", version: json::VERSION, stage, text });
     }
 
     fn line(&self, verb: &str, text: &str, took: Option<Duration>, ink: Ink, color: bool) -> String {

@@ -86,17 +86,6 @@ pub fn duration(seconds: f64) -> String {
     text
 }
 
-/// A size in bytes: `312 B`, `4.1 kB`, `3.2 MB`.
-pub fn bytes(n: u64) -> String {
-    let n = n as f64;
-    match n {
-        ..1e3 => format!("{n} B"),
-        ..1e6 => format!("{} kB", short(n / 1e3, 2)),
-        ..1e9 => format!("{} MB", short(n / 1e6, 2)),
-        _ => format!("{} GB", short(n / 1e9, 2)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,7 +129,6 @@ mod tests {
         assert_eq!(short(1e-6, 3), "1e-6");
         assert_eq!(short(123_456.0, 3), "123000");
         assert_eq!(short(-1.2345e20, 3), "-1.23e20");
-        assert_eq!(bytes(4100), "4.1 kB");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod block;
 mod failure;
 mod history;
 mod host;
+mod machine;
 mod plan;
 mod report;
 mod sparse;
@@ -18,7 +19,8 @@ mod system;
 mod table;
 
 pub use block::BlockFailure;
-pub use plan::{DEFAULT_PERIODS, Plan, Rate, plans};
+pub use machine::{MachineKind, machine, machine_text, parameters};
+pub use plan::{DEFAULT_PERIODS, Plan, Rate, plans, usual};
 pub use report::{Ended, Failure, FailureKind, Report};
 
 use twinml_model::host::{KernelId, Machine, Memory};

@@ -110,6 +110,11 @@ pub fn plans(program: &Program, experiment: &Experiment, si: bool) -> Result<Vec
     groups.into_iter().map(|(rate, vars)| plan(program, rate, &vars, si)).collect()
 }
 
+/// A recording of what is recorded where nothing is said, at another rate.
+pub fn usual(program: &Program, every_ns: Option<i128>) -> Record {
+    Record { vars: defaults(program), every_ns }
+}
+
 /// Outputs and states; where a twin has neither, its variables.
 fn defaults(program: &Program) -> Vec<Elements> {
     let of = |wanted: &[Role]| -> Vec<Elements> {

@@ -1,0 +1,76 @@
+//! What runs the kernels: the reference interpreter or machine code. Both give the same bits.
+
+use std::sync::Arc;
+
+use twinml_jit::{Compiled, OptLevel};
+use twinml_model::host::{KernelId, Machine, Memory, NoHost};
+use twinml_model::interp::Interpreter;
+use twinml_model::program::Program;
+
+/// What is to run the kernels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MachineKind {
+    /// The reference interpreter.
+    Interpreter,
+    /// Machine code, optimised at a level from 0 to 3.
+    Jit(u8),
+}
+
+fn level(n: u8) -> OptLevel {
+    match n {
+        0 => OptLevel::O0,
+        1 => OptLevel::O1,
+        2 => OptLevel::O2,
+        _ => OptLevel::O3,
+    }
+}
+
+/// A machine for a program. On a processor that there is no code generator for, the interpreter serves.
+pub fn machine(program: &Program, kind: MachineKind) -> Box<dyn Machine> {
+    if let MachineKind::Jit(n) = kind
+        && let Ok(compiled) = Compiled::compile(Arc::new(program.clone()), level(n))
+    {
+        return Box::new(compiled);
+    }
+    Box::new(Interpreter::new(program))
+}
+
+/// The kernels of a program as text: Cranelift's form (`clif`) or machine code. `None` where there is no code
+/// generator for this processor.
+pub fn machine_text(program: Program, opt: u8, clif: bool) -> Option<String> {
+    let compiled = Compiled::compile(Arc::new(program), level(opt)).ok()?;
+    let mut kernels = vec![
+        ("params", KernelId::Params),
+        ("initial", KernelId::Initial),
+        ("rhs", KernelId::Rhs),
+        ("outputs", KernelId::Outputs),
+        ("roots", KernelId::Roots),
+        ("update", KernelId::Update),
+        ("history", KernelId::History),
+        ("jvp", KernelId::Jvp),
+        ("jacobian", KernelId::Jacobian),
+    ];
+    let blocks = compiled.program().blocks.len();
+    for k in 0..blocks {
+        let block = twinml_model::ids::BlockId::new(k);
+        kernels.push(("block residual", KernelId::BlockResidual(block)));
+        kernels.push(("block jacobian", KernelId::BlockJacobian(block)));
+    }
+    let mut out = String::new();
+    for (name, id) in kernels {
+        let text = if clif { compiled.clif(id) } else { compiled.assembly(id) };
+        match text {
+            Ok(text) => out.push_str(&format!("; {name}\n{text}\n")),
+            Err(e) => out.push_str(&format!("; {name}: runs in the interpreter ({e})\n")),
+        }
+    }
+    Some(out)
+}
+
+/// A memory in which parameters have their values for a nominal run.
+pub fn parameters(program: &Program, machine: &dyn Machine) -> Memory {
+    let mut memory = Memory::new(program);
+    // Formulas of parameters solve nothing and look nothing up but tables; where they do fail, the run says so.
+    let _ = machine.run(KernelId::Params, &mut memory, &mut NoHost);
+    memory
+}

@@ -1,0 +1,96 @@
+//! What `check` and `run` share: a session, its intermediate forms, its diagnostics.
+
+use std::path::Path;
+
+use twinml_compiler::driver::{Compiled, Session};
+use twinml_compiler::lexer;
+use twinml_compiler::{emit, flat};
+
+use crate::args::{Compile, Emit};
+use crate::exit::Exit;
+use crate::model::{self, Unread};
+use crate::ui::Ui;
+use crate::world;
+
+/// Parses and checks a file.
+///
+/// # Errors
+///
+/// The exit code, after saying why.
+pub fn open(path: &Path, ui: &Ui) -> Result<Session, Exit> {
+    model::open(path).map_err(|e| {
+        let name = world::shown(path);
+        match e {
+            Unread::Io(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                ui.error(&format!("there is no file `{name}`"), None);
+                Exit::Usage
+            }
+            Unread::Io(e) => {
+                ui.error(&format!("could not read `{name}`: {e}"), None);
+                Exit::Outside
+            }
+            Unread::NotText(at) => {
+                ui.error(&format!("`{name}` is not UTF-8 text: byte {at} is no part of a character"), None);
+                Exit::Usage
+            }
+        }
+    })
+}
+
+/// Prints the forms that come before flattening; true if that was all that was asked.
+pub fn emit_early(session: &Session, args: &Compile, ui: &Ui) -> bool {
+    let text = match args.emit {
+        Some(Emit::Tokens) => {
+            let Some(file) = session.sources.get(session.root) else { return true };
+            // The session has said already what is wrong.
+            let mut unheard = twinml_compiler::diag::Diagnostics::new();
+            emit::tokens(&lexer::lex(session.root, &file.text, &mut unheard).tokens)
+        }
+        Some(Emit::Ast) => session.tree().map(emit::ast::module).unwrap_or_default(),
+        Some(Emit::Hir) => emit::hir::model(session.model()),
+        _ => return false,
+    };
+    ui.form(form_name(args.emit), &text);
+    true
+}
+
+/// Prints the forms of a compiled program; true if that was all that was asked.
+pub fn emit_late(compiled: &Compiled, args: &Compile, ui: &Ui) -> bool {
+    let text = match args.emit {
+        Some(Emit::Flat) => flat::print::print(&compiled.system, flat::print::Options::default()),
+        Some(Emit::Ir) => {
+            let mut program = compiled.program.clone();
+            twinml_model::passes::derive::complete(&mut program);
+            twinml_model::text::program_text(&program)
+        }
+        Some(Emit::Clif | Emit::Asm) => {
+            let mut program = compiled.program.clone();
+            twinml_model::passes::derive::complete(&mut program);
+            let text = twinml_engine::run::machine_text(program, 2, args.emit == Some(Emit::Clif));
+            let Some(text) = text else {
+                ui.error(
+                    "there is no code generator for this processor; kernels run in the interpreter",
+                    None,
+                );
+                return true;
+            };
+            text
+        }
+        _ => return false,
+    };
+    ui.form(form_name(args.emit), &text);
+    true
+}
+
+fn form_name(emit: Option<Emit>) -> &'static str {
+    match emit {
+        Some(Emit::Tokens) => "tokens",
+        Some(Emit::Ast) => "ast",
+        Some(Emit::Hir) => "hir",
+        Some(Emit::Flat) => "flat",
+        Some(Emit::Ir) => "ir",
+        Some(Emit::Clif) => "clif",
+        Some(Emit::Asm) => "asm",
+        None => "",
+    }
+}

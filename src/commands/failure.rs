@@ -1,0 +1,95 @@
+//! A failed simulation as a diagnostic at the equations concerned.
+
+use twinml_compiler::diag::{Code, Diagnostic};
+use twinml_compiler::source::{FileId, Span};
+use twinml_engine::run::{Failure, FailureKind};
+use twinml_model::ids::OriginId;
+use twinml_model::program::Program;
+use twinml_solvers::error::SolveError;
+
+use crate::ui::numbers::short;
+
+/// The solver could not go on.
+const SOLVER: Code = Code("E0801");
+/// A loop of equations has no solution.
+const LOOP: Code = Code("E0802");
+/// A table was asked outside of its samples.
+const TABLE: Code = Code("E0803");
+/// An index left its array.
+const INDEX: Code = Code("E0804");
+/// A start value is no number.
+const START: Code = Code("E0805");
+/// Comparisons of one instant do not settle.
+const UNSETTLED: Code = Code("E0806");
+/// Events without end.
+const ZENO: Code = Code("E0807");
+/// The limit on steps.
+const STEPS: Code = Code("E0808");
+
+/// The failure with its places, values and a likely mend.
+pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
+    let (code, help) = match &failure.kind {
+        FailureKind::Solver(SolveError::TooManySteps { .. }) => {
+            (STEPS, Some("raise `--max-steps`, or loosen the tolerances"))
+        }
+        FailureKind::Solver(SolveError::NotFinite { .. }) => (
+            SOLVER,
+            Some("look for a division by zero, a root or logarithm of a negative value in this equation"),
+        ),
+        FailureKind::Solver(_) => {
+            (SOLVER, Some("try another `--solver`, or look for what grows without bound"))
+        }
+        FailureKind::Block { initial: true, .. } => {
+            (LOOP, Some("give the unknowns a `guess` near the solution, or check the start values"))
+        }
+        FailureKind::Block { .. } => {
+            (LOOP, Some("check whether these equations have a solution at this point"))
+        }
+        FailureKind::Table { .. } => {
+            (TABLE, Some("write `outside: hold`, `extend` or `repeat`, or give more samples"))
+        }
+        FailureKind::Index { .. } => (INDEX, None),
+        FailureKind::NotFinite => (START, None),
+        FailureKind::Unsettled { .. } => {
+            (UNSETTLED, Some("the comparisons contradict each other at this instant"))
+        }
+        FailureKind::Zeno { .. } => {
+            (ZENO, Some("give the comparison a hysteresis, or describe the sliding motion by an equation"))
+        }
+    };
+    let mut places = failure.origins.iter().filter_map(|o| place(program, *o));
+    let first = places.next();
+    let span = first.as_ref().map_or(Span::new(FileId(u32::MAX), 0, 0), |(span, _)| *span);
+    let mut d = Diagnostic::new(code, span, failure.to_string());
+    if let Some((_, text)) = first {
+        let residual = failure.residuals.first().map(|r| format!(" is off by {}", short(*r, 4)));
+        d = d.here(format!("{text}{}", residual.unwrap_or_default()));
+    }
+    for (k, (span, text)) in places.enumerate() {
+        let residual = failure.residuals.get(k + 1).map(|r| format!(" is off by {}", short(*r, 4)));
+        d = d.label(span, format!("{text}{}", residual.unwrap_or_default()));
+    }
+    if !failure.values.is_empty() {
+        let values: Vec<String> = failure
+            .values
+            .iter()
+            .map(|(path, value, unit)| format!("{path} = {} {unit}", short(*value, 6)).trim_end().to_owned())
+            .collect();
+        d = d.note(format!("at the values {}", values.join(", ")));
+    }
+    match help {
+        Some(help) => d.help(help),
+        None => d,
+    }
+}
+
+/// The place of an origin, and whose equation it is.
+fn place(program: &Program, origin: OriginId) -> Option<(Span, String)> {
+    let origin = program.origins.get(origin.index())?;
+    if origin.file == u32::MAX {
+        return None;
+    }
+    let owner = origin.text.split_once(": ").map_or("this equation", |(owner, _)| owner);
+    let owner = if owner.contains([' ', '=']) { "this equation" } else { owner };
+    Some((Span::new(FileId(origin.file), origin.lo, origin.hi), owner.to_owned()))
+}

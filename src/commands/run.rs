@@ -1,0 +1,426 @@
+//! `twinc run FILE`
+
+use std::path::{Path, PathBuf};
+
+use twinml_compiler::driver::{Choice, Session};
+use twinml_engine::data::Frame;
+use twinml_engine::record::{self, ColumnSpec, Format};
+use twinml_engine::run::{self, Ended, Flow, MachineKind, Outlet, Plan, Rate, Report, RunError};
+use twinml_model::program::{Experiment, Program, SolverSpec};
+use twinml_solvers::integrator::{Method, Options};
+
+use super::{compile, failure, plot, summary};
+use crate::args::{Engine, Run};
+use crate::exit::Exit;
+use crate::model::{self, Data};
+use crate::plot::Plot;
+use crate::ui::json::{self, VERSION};
+use crate::ui::numbers::{counted, duration, short};
+use crate::ui::{Progress, Ui};
+use crate::world::{self, Interrupt, Stopwatch};
+
+/// A run that is ready to begin.
+pub struct Ready {
+    /// The checked model.
+    pub session: Session,
+    /// The program.
+    pub program: Program,
+    /// The scenario with all flags applied.
+    pub experiment: Experiment,
+    /// The solver.
+    pub method: Method,
+    /// Its options.
+    pub options: Options,
+    /// The model's hash.
+    pub hash: String,
+    /// Parameter values as a JSON object.
+    pub parameters: serde_json::Value,
+}
+
+/// Compiles, simulates, writes.
+pub fn run(args: &Run, ui: &Ui) -> Exit {
+    match whole(args, ui) {
+        Ok(exit) | Err(exit) => exit,
+    }
+}
+
+fn whole(args: &Run, ui: &Ui) -> Result<Exit, Exit> {
+    let interrupt = Interrupt::listen();
+    let watch = Stopwatch::start();
+    let flags = Flags::read(args, ui)?;
+    let mut session = compile::open(&args.file, ui)?;
+    let early = matches!(args.compile.emit, Some(crate::args::Emit::Tokens | crate::args::Emit::Ast));
+    if (early || !session.diags.has_errors()) && compile::emit_early(&session, &args.compile, ui) {
+        let said = ui.diagnostics(session.diags.iter(), &session.sources);
+        return Ok(if said.errors > 0 { Exit::Usage } else { Exit::Ok });
+    }
+    let mut data = Data::of(&session);
+    let choice = Choice { scenario: args.compile.scenario.as_deref(), settings: &args.compile.sets };
+    let compiled = session.compile(choice, &mut data);
+    let said = ui.diagnostics(session.diags.iter(), &session.sources);
+    let Some(compiled) = compiled.filter(|_| said.errors == 0) else {
+        ui.error_line(&format!("{}: {}", world::shown(&args.file), counted(said.errors as u64, "error")));
+        return Err(Exit::Usage);
+    };
+    if args.compile.deny_warnings() && said.warnings > 0 {
+        ui.error(&format!("{}, denied by `--deny warnings`", counted(said.warnings as u64, "warning")), None);
+        return Err(Exit::Usage);
+    }
+    if compile::emit_late(&compiled, &args.compile, ui) {
+        return Ok(Exit::Ok);
+    }
+    let summary_of_model = json::Compiled::of(&world::shown(&args.file), &compiled);
+    let mut experiment = compiled.experiment;
+    let mut program = compiled.program;
+    flags.apply(&program, &mut experiment);
+    if !compiled.has_duration && flags.until.is_none() {
+        ui.error(
+            "nothing says how long to run",
+            Some("give `--until 10s`, or write a scenario with a `duration`"),
+        );
+        return Err(Exit::Usage);
+    }
+    let (method, options) = run::solver(&program, &experiment).map_err(|e| {
+        ui.error(&e.to_string(), None);
+        Exit::Usage
+    })?;
+    if method.implicit() || method == Method::Auto || !program.blocks.is_empty() {
+        twinml_model::passes::derive::complete(&mut program);
+    }
+    if let Err(e) = twinml_model::verify::verify(&program) {
+        ui.error(
+            &format!("the compiler made a program that does not hold together: {e}"),
+            Some("please report this"),
+        );
+        return Err(Exit::Usage);
+    }
+    let mut machine = run::machine(&program, flags.machine);
+    let parameters = summary::parameters(&program, &*machine);
+    let hash = model::hash(&session, &data);
+    let ready = Ready { session, program, experiment, method, options, hash, parameters };
+    ui.step("Compiled", &summary_of_model.text(), Some(watch.elapsed()));
+    ui.object(&summary_of_model);
+
+    let plans = run::plans(&ready.program, &ready.experiment, args.si).map_err(|e| {
+        ui.error(&e.to_string(), None);
+        Exit::Usage
+    })?;
+    let place = Place::of(args, &ready.experiment, &plans, ui)?;
+    let metadata = summary::metadata(&ready);
+    let mut outlets = Vec::with_capacity(plans.len());
+    for (plan, path) in plans.iter().zip(&place.files) {
+        let recorder = record::open(path, plan.columns().clone(), &metadata).map_err(|e| {
+            ui.error(&e.to_string(), None);
+            Exit::Outside
+        })?;
+        outlets.push(Outlet { plan: plan.clone(), recorder });
+    }
+    let solver = solver_text(&ready);
+    let end = ready.experiment.duration;
+    ui.doing("Running", &format!("{} to {} with {solver}", ready.experiment.name, duration(end)));
+    ui.object(&json::Running::of(&ready));
+
+    let watch = Stopwatch::start();
+    let mut watcher = Watcher::new(ui.progress(end), interrupt, flags.time_limit);
+    let report =
+        run::simulate(&ready.program, &mut *machine, &ready.experiment, outlets, &mut |p| watcher.see(p));
+    watcher.bar.done();
+    let report = report.map_err(|e| {
+        ui.error(&e.to_string(), None);
+        match e {
+            RunError::Record(_) => Exit::Outside,
+            RunError::Method { .. } | RunError::Options(_) => Exit::Usage,
+        }
+    })?;
+    finish(args, ui, &ready, &plans, &place, &report, &watcher, watch)
+}
+
+/// Says how it went and writes what is beside the result.
+#[expect(clippy::too_many_arguments, reason = "the last step of one command, called once")]
+fn finish(
+    args: &Run,
+    ui: &Ui,
+    ready: &Ready,
+    plans: &[Plan],
+    place: &Place,
+    report: &Report,
+    watcher: &Watcher,
+    watch: Stopwatch,
+) -> Result<Exit, Exit> {
+    let took = watch.elapsed();
+    let exit = match &report.ended {
+        Ended::Complete => Exit::Ok,
+        Ended::Stopped if watcher.over_time => Exit::Simulation,
+        Ended::Stopped => Exit::Interrupted,
+        Ended::Failed(_) => Exit::Simulation,
+    };
+    let mut line = format!(
+        "{}, {}, {}",
+        counted(report.samples, "sample"),
+        counted(report.stats.steps, "step"),
+        counted(report.events, "event")
+    );
+    if ready.method == Method::Auto && report.stats.steps > 0 {
+        line.push_str(&format!(" ({})", report.choice.method.name()));
+    }
+    match &report.ended {
+        Ended::Complete => ui.result("Finished", &line, Some(took)),
+        Ended::Stopped => {
+            let why = if watcher.over_time { "time limit" } else { "interrupted" };
+            ui.result("Stopped", &format!("at {} ({why}): {line}", duration(report.time)), Some(took));
+        }
+        Ended::Failed(failed) => {
+            ui.result("Failed", &format!("at {}: {line}", duration(failed.time)), Some(took));
+            let said = failure::diagnostic(failed, &ready.program);
+            ui.diagnostics([&said], &ready.session.sources);
+        }
+    }
+    ui.object(&json::Finished::of(report, ready, took));
+    for (k, requirement) in ready.experiment.requirements.iter().enumerate() {
+        let pad = if k == 0 { "Verdict" } else { "" };
+        ui.result(pad, &format!("{}  not evaluated", requirement.path), None);
+        ui.object(&json::Verdict::of(requirement));
+    }
+
+    let mut written: Vec<String> = place.files.iter().map(|p| world::shown(p)).collect();
+    for (path, recorded) in place.files.iter().zip(&report.files) {
+        ui.object(&json::Written {
+            kind: "written",
+            version: VERSION,
+            path: world::shown(path),
+            what: "result",
+            rows: Some(recorded.rows),
+        });
+    }
+    if let Some(folder) = &place.folder {
+        let path = folder.join("summary.json");
+        let text = summary::document(ready, plans, place, report, args.si, watcher.over_time);
+        write(&path, text.as_bytes(), ui)?;
+        written.push("summary.json".to_owned());
+        ui.object(&json::Written::file(&path, "summary"));
+        if !args.no_plot {
+            let path = folder.join("plot.html");
+            match picture(&place.files) {
+                Ok(Some(html)) => {
+                    write(&path, html.as_bytes(), ui)?;
+                    written.push("plot.html".to_owned());
+                    ui.object(&json::Written::file(&path, "plot"));
+                }
+                Ok(None) => {}
+                Err(e) => ui.warn(&format!("no plot: {e}")),
+            }
+        }
+    }
+    ui.result("Written", &written.join(", "), None);
+    if watcher.over_time {
+        ui.error("the wall-time limit ended the run", Some("what was recorded up to there is complete"));
+    }
+    Ok(exit)
+}
+
+fn write(path: &Path, bytes: &[u8], ui: &Ui) -> Result<(), Exit> {
+    record::file::write_atomic(path, bytes).map_err(|e| {
+        ui.error(&e.to_string(), None);
+        Exit::Outside
+    })
+}
+
+/// The plot of the first file.
+fn picture(files: &[PathBuf]) -> Result<Option<String>, String> {
+    let Some(path) = files.first() else { return Ok(None) };
+    let frame: Frame = plot::open(path)?;
+    let plot = Plot::of(&frame, plot::caption_of(&frame, path), |_| true).map_err(|e| e.to_string())?;
+    Ok(Some(plot.html()))
+}
+
+/// `bdf (rtol 1e-6)`, `rk4 (step 1 ms)`.
+fn solver_text(ready: &Ready) -> String {
+    let name = ready.method.name();
+    match ready.options.h {
+        Some(h) if ready.method.fixed_step() => format!("{name} (step {})", duration(h)),
+        _ => format!("{name} (rtol {})", exponent(ready.options.tolerances.rtol)),
+    }
+}
+
+/// Tolerances look like tolerances: `1e-6`.
+fn exponent(x: f64) -> String {
+    if x > 0.0 && x < 0.01 { format!("{x:e}") } else { short(x, 4) }
+}
+
+/// Flags that need reading.
+struct Flags {
+    solver: SolverSpec,
+    seed: Option<u64>,
+    until: Option<f64>,
+    every_ns: Option<i128>,
+    time_limit: Option<f64>,
+    machine: MachineKind,
+}
+
+impl Flags {
+    fn read(args: &Run, ui: &Ui) -> Result<Flags, Exit> {
+        let bad = |flag: &str, why: String| {
+            ui.error(&format!("`--{flag}`: {why}"), None);
+            Exit::Usage
+        };
+        let time = |flag: &str, text: &Option<String>| match text {
+            Some(text) => model::duration(text).map(Some).map_err(|why| bad(flag, why)),
+            None => Ok(None),
+        };
+        for (flag, value) in [("rtol", args.rtol), ("atol", args.atol)] {
+            if value.is_some_and(|v| !(v > 0.0 && v.is_finite())) {
+                return Err(bad(flag, "a tolerance is a positive number".to_owned()));
+            }
+        }
+        if let Some(name) = &args.solver
+            && Method::from_name(name).is_none()
+        {
+            let e = RunError::Method { name: name.clone() };
+            return Err(bad("solver", e.to_string()));
+        }
+        if !args.allow.is_empty() {
+            ui.warn("this version has no capabilities to grant; `--allow` does nothing");
+        }
+        let every = time("every", &args.every)?;
+        Ok(Flags {
+            solver: SolverSpec {
+                method: args.solver.clone().unwrap_or_default(),
+                rtol: args.rtol,
+                atol: args.atol,
+                step: time("step", &args.step)?,
+                max_step: time("max-step", &args.max_step)?,
+                max_steps: args.max_steps,
+            },
+            seed: args.seed,
+            until: time("until", &args.until)?,
+            every_ns: every.map(|s| ((s * 1e9).round() as i128).max(1)),
+            time_limit: time("time-limit", &args.time_limit)?,
+            machine: match args.engine {
+                Engine::Jit => MachineKind::Jit(args.opt.unwrap_or(2)),
+                Engine::Interpreter => MachineKind::Interpreter,
+            },
+        })
+    }
+
+    /// Flags win over the scenario.
+    fn apply(&self, program: &Program, experiment: &mut Experiment) {
+        let (own, asked) = (&mut experiment.solver, &self.solver);
+        if !asked.method.is_empty() && asked.method != own.method {
+            // Another solver does not inherit the step of the one that the scenario names.
+            own.method.clone_from(&asked.method);
+            own.step = None;
+        }
+        own.rtol = asked.rtol.or(own.rtol);
+        own.atol = asked.atol.or(own.atol);
+        own.step = asked.step.or(own.step);
+        own.max_step = asked.max_step.or(own.max_step);
+        own.max_steps = asked.max_steps.or(own.max_steps);
+        experiment.seed = self.seed.unwrap_or(experiment.seed);
+        experiment.duration = self.until.unwrap_or(experiment.duration);
+        if let Some(every) = self.every_ns {
+            for record in &mut experiment.records {
+                record.every_ns = Some(every);
+            }
+            if experiment.records.is_empty() {
+                experiment.records.push(run::usual(program, Some(every)));
+            }
+        }
+    }
+}
+
+/// Where the files of a run go.
+pub struct Place {
+    /// The result files, in the order of the plans.
+    pub files: Vec<PathBuf>,
+    /// The folder for what is beside them; none where `--out` names a file.
+    pub folder: Option<PathBuf>,
+}
+
+impl Place {
+    fn of(args: &Run, experiment: &Experiment, plans: &[Plan], ui: &Ui) -> Result<Place, Exit> {
+        let named = args.out.as_deref();
+        let is_file = named.is_some_and(|p| p.extension().is_some() && !p.is_dir());
+        let (folder, stem, extension) = match named {
+            Some(path) if is_file => {
+                if let Err(e) = Format::of(path) {
+                    ui.error(
+                        &e.to_string(),
+                        Some("`--out` is a folder, or a file with one of these extensions"),
+                    );
+                    return Err(Exit::Usage);
+                }
+                let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+                let part = |p: Option<&std::ffi::OsStr>| p.map(|p| p.to_string_lossy().into_owned());
+                (
+                    folder,
+                    part(path.file_stem()).unwrap_or_default(),
+                    part(path.extension()).unwrap_or_default(),
+                )
+            }
+            Some(path) => (path.to_owned(), experiment.name.clone(), "parquet".to_owned()),
+            None => (world::default_out(&args.file), experiment.name.clone(), "parquet".to_owned()),
+        };
+        let file = |plan: &Plan| {
+            let rate = match plan.rate {
+                _ if plans.len() == 1 => String::new(),
+                Rate::Every { period } => format!("-{}", duration(period as f64 / 1e9).replace(' ', "")),
+                Rate::Parts(_) => "-overview".to_owned(),
+            };
+            folder.join(format!("{stem}{rate}.{extension}"))
+        };
+        let files = plans.iter().map(file).collect();
+        Ok(Place { files, folder: (!is_file).then_some(folder) })
+    }
+}
+
+/// Watches over a run: the user, the clock, the bar. Looks at the clock only as often as pays.
+struct Watcher {
+    bar: Progress,
+    interrupt: Interrupt,
+    limit: Option<f64>,
+    over_time: bool,
+    start: Stopwatch,
+    last: f64,
+    calls: u32,
+    every: u32,
+}
+
+impl Watcher {
+    fn new(bar: Progress, interrupt: Interrupt, limit: Option<f64>) -> Watcher {
+        let start = Stopwatch::start();
+        Watcher { bar, interrupt, limit, over_time: false, start, last: 0.0, calls: 0, every: 1 }
+    }
+
+    fn see(&mut self, progress: run::Progress) -> Flow {
+        if self.interrupt.requested() {
+            return Flow::Stop;
+        }
+        self.calls += 1;
+        if self.calls < self.every {
+            return Flow::Continue;
+        }
+        self.calls = 0;
+        let now = self.start.elapsed().as_secs_f64();
+        // About every ten milliseconds, however long a step takes.
+        let since = now - self.last;
+        self.last = now;
+        self.every = if since < 0.01 { (self.every * 2).min(1 << 16) } else { (self.every / 2).max(1) };
+        self.bar.at(progress.time);
+        if self.limit.is_some_and(|limit| now > limit) {
+            self.over_time = true;
+            return Flow::Stop;
+        }
+        Flow::Continue
+    }
+}
+
+/// Lists a column's facts; used by the summary.
+pub fn facts(spec: &ColumnSpec) -> serde_json::Value {
+    serde_json::json!({
+        "name": spec.name,
+        "unit": spec.unit,
+        "quantity": spec.quantity,
+        "description": spec.description,
+        "elements": spec.list,
+    })
+}

@@ -1,0 +1,165 @@
+//! What a run tells about itself: the metadata in its files, and `summary.json`.
+
+use serde_json::{Map, Value, json};
+use twinml_engine::record::{Element, Metadata};
+use twinml_engine::run::{Ended, Plan, Report};
+use twinml_model::host::Machine;
+use twinml_model::program::Program;
+use twinml_model::schema::{Kind, Role};
+
+use super::run::{Place, Ready, facts};
+use crate::ui::json::VERSION;
+
+/// Arrays of more elements are told by their range.
+const LONG: usize = 256;
+
+/// Facts about the whole result, for its file.
+pub fn metadata(ready: &Ready) -> Metadata {
+    let facts = [
+        ("twinml.model_hash", ready.hash.clone()),
+        ("twin", ready.program.name.clone()),
+        ("scenario", ready.experiment.name.clone()),
+        ("seed", ready.experiment.seed.to_string()),
+        ("solver", solver(ready).to_string()),
+        ("compiler", compiler()),
+        ("parameters", ready.parameters.to_string()),
+    ];
+    facts.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+fn compiler() -> String {
+    format!("twinc {}", env!("CARGO_PKG_VERSION"))
+}
+
+fn solver(ready: &Ready) -> Value {
+    let o = &ready.options;
+    let mut solver = json!({ "method": ready.method.name() });
+    if ready.method.fixed_step() {
+        solver["step"] = json!(o.h);
+    } else {
+        solver["rtol"] = json!(o.tolerances.rtol);
+        solver["atol"] = match o.tolerances.atol.as_slice() {
+            [one] => json!(one),
+            many if many.windows(2).all(|w| w[0] == w[1]) => json!(many.first()),
+            many if many.len() <= LONG => json!(many),
+            many => json!({ "values": many.len() }),
+        };
+    }
+    solver
+}
+
+/// The parameters' values in the units that people see, by path.
+pub fn parameters(program: &Program, machine: &dyn Machine) -> Value {
+    let memory = twinml_engine::run::parameters(program, machine);
+    let mut all = Map::new();
+    for v in program.schema.vars.iter().filter(|v| v.role == Role::Parameter) {
+        let slots = memory.space(v.space);
+        let Some(values) = slots.get(v.base as usize..v.base as usize + v.len as usize) else { continue };
+        let shown = |x: f64| match v.kind {
+            Kind::Real => json!((x - v.unit.offset) / v.unit.scale),
+            Kind::Int => json!(x as i64),
+            Kind::Bool => json!(x != 0.0),
+            Kind::Enum(id) => {
+                let words = program.schema.enums.get(id.index()).map(|e| e.values.as_slice());
+                json!(words.and_then(|w| w.get(x as usize)))
+            }
+        };
+        let value = match values {
+            [one] => shown(*one),
+            many if many.windows(2).all(|w| w[0] == w[1]) => many.first().map_or(Value::Null, |x| shown(*x)),
+            many if many.len() <= LONG => Value::Array(many.iter().map(|x| shown(*x)).collect()),
+            many => {
+                let least = many.iter().copied().fold(f64::INFINITY, f64::min);
+                let most = many.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                json!({ "values": many.len(), "min": shown(least), "max": shown(most) })
+            }
+        };
+        let path = if v.len == 1 { v.element_path(0) } else { v.template() };
+        all.insert(path, json!({ "value": value, "unit": v.unit.symbol }));
+    }
+    Value::Object(all)
+}
+
+/// `summary.json`: no wall-clock value is in it, so that equal runs have equal summaries.
+pub fn document(
+    ready: &Ready,
+    plans: &[Plan],
+    place: &Place,
+    report: &Report,
+    si: bool,
+    over_time: bool,
+) -> String {
+    let files: Vec<Value> = plans
+        .iter()
+        .zip(&place.files)
+        .zip(&report.files)
+        .map(|((plan, path), recorded)| {
+            json!({
+                "path": path.file_name().map(|n| n.to_string_lossy()),
+                "rows": recorded.rows,
+                "bytes": recorded.bytes,
+                "columns": plan.columns().specs().iter().map(facts).collect::<Vec<Value>>(),
+            })
+        })
+        .collect();
+    let s = &report.stats;
+    let (ended, failure) = match &report.ended {
+        Ended::Complete => ("complete", Value::Null),
+        Ended::Stopped if over_time => ("time_limit", Value::Null),
+        Ended::Stopped => ("interrupted", Value::Null),
+        Ended::Failed(f) => ("failed", json!({ "time": f.time, "message": f.to_string() })),
+    };
+    let requirements: Vec<Value> = ready
+        .experiment
+        .requirements
+        .iter()
+        .map(|r| json!({ "name": r.path, "expected": r.expected, "verdict": "not evaluated" }))
+        .collect();
+    let summary = json!({
+        "type": "summary",
+        "version": VERSION,
+        "twin": ready.program.name,
+        "scenario": ready.experiment.name,
+        "model_hash": ready.hash,
+        "compiler": compiler(),
+        "seed": ready.experiment.seed,
+        "si": si,
+        "parameters": ready.parameters,
+        "solver": solver(ready),
+        "chosen": report.choice.method.name(),
+        "until": ready.experiment.duration,
+        "ended": ended,
+        "failure": failure,
+        "time": report.time,
+        "samples": report.samples,
+        "events": report.events,
+        "work": {
+            "steps": s.steps, "rejected": s.rejected, "rhs": s.rhs, "jacobians": s.jac,
+            "factorizations": s.factorizations, "solves": s.solves, "newton_iterations": s.newton_iters,
+            "restarts": s.restarts,
+        },
+        "requirements": requirements,
+        "files": files,
+        "final": finals(plans, report),
+    });
+    // Maps with text keys always serialise.
+    serde_json::to_string_pretty(&summary).unwrap_or_default() + "\n"
+}
+
+/// The last recorded values, in the units of their columns.
+fn finals(plans: &[Plan], report: &Report) -> Value {
+    let mut all = Map::new();
+    for (plan, row) in plans.iter().zip(&report.last) {
+        for (spec, first) in plan.columns().with_cells().skip(2) {
+            let Some(cell) = row.get(first).filter(|_| spec.list.is_none()) else { continue };
+            let value = match &spec.element {
+                Element::Real { scale, offset } => json!((cell - offset) / scale),
+                Element::Bool => json!(*cell != 0.0),
+                Element::Int => json!(*cell as i64),
+                Element::Text(words) => json!(words.get(*cell as usize)),
+            };
+            all.insert(spec.name.clone(), json!({ "value": value, "unit": spec.unit }));
+        }
+    }
+    Value::Object(all)
+}

@@ -1,0 +1,213 @@
+//! From a model's file to a program that can be run: the compiler with the world behind it.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use sha2::{Digest, Sha256};
+use twinml_compiler::driver::Session;
+use twinml_compiler::flatten::{DataError, DataLoader, DataRequest};
+use twinml_compiler::resolve::{LoadError, Loaded, Loader};
+use twinml_compiler::units::Units;
+use twinml_engine::data::{self, Frame};
+use twinml_model::dimension::Dimension;
+
+use crate::world;
+
+/// Why a model's own file gave no text.
+#[derive(Debug)]
+pub enum Unread {
+    /// The system refused.
+    Io(std::io::Error),
+    /// The byte at this offset is not UTF-8.
+    NotText(usize),
+}
+
+/// The text of a model's file.
+///
+/// # Errors
+///
+/// [`Unread`].
+pub fn text(path: &Path) -> Result<String, Unread> {
+    let bytes = world::read(path).map_err(Unread::Io)?;
+    String::from_utf8(bytes).map_err(|e| Unread::NotText(e.utf8_error().valid_up_to()))
+}
+
+/// Parses and checks the model in a file.
+///
+/// # Errors
+///
+/// [`Unread`] where the file itself has no text; everything else is in the session's diagnostics.
+pub fn open(path: &Path) -> Result<Session, Unread> {
+    let text = text(path)?;
+    Ok(Session::check(&world::shown(path), &text, &Files))
+}
+
+/// Model files on disk; what a `use` names is found beside the file that names it.
+struct Files;
+
+impl Loader for Files {
+    fn load(&self, from: &str, path: &str) -> Result<Loaded, LoadError> {
+        let path = beside(from, path);
+        let text = text(&path).map_err(|e| match e {
+            Unread::Io(e) if e.kind() == std::io::ErrorKind::NotFound => LoadError::NotFound,
+            Unread::Io(e) => LoadError::Unreadable(e.to_string()),
+            Unread::NotText(at) => LoadError::NotText(at),
+        })?;
+        Ok(Loaded { name: world::shown(&path), text })
+    }
+}
+
+/// `path` seen from the folder of the file `from`, without `.` and needless `..`, so that one file has one name.
+fn beside(from: &str, path: &str) -> PathBuf {
+    let mut out = Path::new(from).parent().map(Path::to_owned).unwrap_or_default();
+    for part in Path::new(path).components() {
+        use std::path::Component as C;
+        match part {
+            C::CurDir => {}
+            C::ParentDir if out.file_name().is_some() => {
+                out.pop();
+            }
+            C::RootDir | C::Prefix(_) => out = PathBuf::from(part.as_os_str()),
+            part => out.push(part),
+        }
+    }
+    out
+}
+
+/// Data files on disk, each read once.
+pub struct Data {
+    /// The source files' names by number: data files are found beside them.
+    names: Vec<String>,
+    frames: RefCell<BTreeMap<PathBuf, Result<Rc<Frame>, DataError>>>,
+    hashes: RefCell<BTreeMap<String, [u8; 32]>>,
+}
+
+impl Data {
+    /// For the files of a session.
+    pub fn of(session: &Session) -> Data {
+        let names = session.sources.files().map(|(_, f)| f.name.to_string()).collect();
+        Data { names, frames: RefCell::default(), hashes: RefCell::default() }
+    }
+
+    fn frame(&self, path: &Path, named: &str) -> Result<Rc<Frame>, DataError> {
+        if let Some(known) = self.frames.borrow().get(path) {
+            return known.clone();
+        }
+        let read = || {
+            let bytes = world::read(path).map_err(|e| match e.kind() {
+                std::io::ErrorKind::NotFound => DataError::NotFound,
+                _ => DataError::Unreadable(e.to_string()),
+            })?;
+            self.hashes.borrow_mut().insert(named.to_owned(), Sha256::digest(&bytes).into());
+            let frame = Frame::from_bytes(&world::shown(path), bytes);
+            frame.map(Rc::new).map_err(|e| DataError::Unreadable(e.to_string()))
+        };
+        let frame = read();
+        self.frames.borrow_mut().insert(path.to_owned(), frame.clone());
+        frame
+    }
+}
+
+impl DataLoader for Data {
+    fn column(&mut self, request: DataRequest<'_>) -> Result<Vec<f64>, DataError> {
+        let from = self.names.get(request.from.0 as usize).map_or("", String::as_str);
+        let frame = self.frame(&beside(from, request.file), request.file)?;
+        frame.numbers(request.column).map(|n| n.values).map_err(|e| match e {
+            data::DataError::NoColumn { columns, .. } => DataError::NoColumn { available: columns },
+            e => DataError::Unreadable(e.to_string()),
+        })
+    }
+}
+
+/// The hash of a model: of the texts of all its source files in the order of their use, and of every data file that
+/// it names, by name. Where the files lie does not matter.
+pub fn hash(session: &Session, data: &Data) -> String {
+    let mut hash = Sha256::new();
+    hash.update(b"twinml model 1\n");
+    for (_, file) in session.sources.files().take(data.names.len()) {
+        hash.update((file.text.len() as u64).to_le_bytes());
+        hash.update(file.text.as_bytes());
+    }
+    for (name, digest) in data.hashes.borrow().iter() {
+        hash.update((name.len() as u64).to_le_bytes());
+        hash.update(name.as_bytes());
+        hash.update(digest);
+    }
+    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// A duration as the command line takes it: `2h`, `90 min`, `1.5 days`, `20ms`; a bare number is in seconds.
+///
+/// # Errors
+///
+/// What is wrong, for a message.
+pub fn duration(text: &str) -> Result<f64, String> {
+    let text = text.trim();
+    let number =
+        text.bytes().take_while(|b| b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'+' | b'-')).count();
+    // An exponent belongs to the number where digits follow it: `1e3 s`, but not the `e` of a unit.
+    let mut end = number;
+    let rest = &text.as_bytes()[number..];
+    if rest.first().is_some_and(|b| matches!(b, b'e' | b'E')) {
+        let sign = usize::from(rest.get(1).is_some_and(|b| matches!(b, b'+' | b'-')));
+        let digits = rest[1 + sign..].iter().take_while(|b| b.is_ascii_digit()).count();
+        if digits > 0 {
+            end = number + 1 + sign + digits;
+        }
+    }
+    let (value, unit) = (text[..end].replace('_', ""), text[end..].trim());
+    let Ok(value) = value.parse::<f64>() else {
+        return Err(format!("`{text}` is no duration, such as `2h`"));
+    };
+    let seconds = if unit.is_empty() {
+        value
+    } else {
+        match Units::new().lookup(unit) {
+            Some((dimension, scale)) if dimension == Dimension::TIME => scale.to_si(value),
+            Some(_) => return Err(format!("`{unit}` is no unit of time")),
+            None => return Err(format!("there is no unit `{unit}`")),
+        }
+    };
+    if seconds > 0.0 && seconds.is_finite() {
+        Ok(seconds)
+    } else {
+        Err(format!("`{text}` is not a positive duration"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn durations() {
+        for (text, seconds) in [
+            ("2h", 7200.0),
+            ("90 min", 5400.0),
+            ("1.5 days", 129_600.0),
+            ("20ms", 0.02),
+            ("10", 10.0),
+            ("1e3", 1000.0),
+            ("1e3 s", 1000.0),
+            ("4e10", 4e10),
+            ("1_000 s", 1000.0),
+        ] {
+            assert_eq!(duration(text), Ok(seconds), "{text}");
+        }
+        for text in ["", "h", "2 m", "2 parsecs", "-1 s", "0", "nan", "2 h 3 min"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn files_are_found_beside_the_file_that_names_them() {
+        assert_eq!(beside("a.twinml", "d.csv"), Path::new("d.csv"));
+        assert_eq!(beside("x/a.twinml", "./d.csv"), Path::new("x/d.csv"));
+        assert_eq!(beside("x/y/a.twinml", "../d.csv"), Path::new("x/d.csv"));
+        assert_eq!(beside("a.twinml", "../d.csv"), Path::new("../d.csv"));
+        assert_eq!(beside("x/a.twinml", "/d.csv"), Path::new("/d.csv"));
+    }
+}
