@@ -29,9 +29,9 @@ pub struct Lexed {
     pub docs: Vec<(u32, Text)>,
     /// The doc comment of the whole file.
     pub module_doc: Option<Text>,
-    /// Places of lexical and bracket errors, ascending: what cannot be parsed around them needs no
-    /// second message.
-    pub tainted: Vec<u32>,
+    /// The lines with a lexical or a bracket error, as byte ranges, ascending: what cannot be parsed
+    /// there needs no second message.
+    pub tainted: Vec<(u32, u32)>,
 }
 
 /// Reads a text. A byte order mark at the start is skipped.
@@ -47,7 +47,24 @@ pub fn lex(file: FileId, text: &str, diags: &mut Diagnostics) -> Lexed {
     tainted.extend(diags.iter().skip(before).map(|d| d.primary.span.lo));
     tainted.sort_unstable();
     let tokens = filter::filter(&raw.tokens, &roles);
+    let tainted = line_ranges(text, &tainted);
     Lexed { tokens, docs: raw.docs, module_doc: raw.module_doc, tainted }
+}
+
+/// The lines around some places, which ascend.
+fn line_ranges(text: &str, places: &[u32]) -> Vec<(u32, u32)> {
+    let mut out: Vec<(u32, u32)> = Vec::new();
+    let bytes = text.as_bytes();
+    for &at in places {
+        if out.last().is_some_and(|(_, hi)| at <= *hi) {
+            continue;
+        }
+        let at = (at as usize).min(bytes.len());
+        let lo = bytes[..at].iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+        let hi = bytes[at..].iter().position(|b| *b == b'\n').map_or(bytes.len(), |i| at + i);
+        out.push((lo as u32, hi as u32));
+    }
+    out
 }
 
 /// The lines on which a lexical error lies, ascending.

@@ -27,6 +27,7 @@ pub fn items(file: FileId, lexed: &Lexed, diags: &mut Diagnostics) -> Vec<Item> 
         diags,
         errors: 0,
         budget: 16 * lexed.tokens.len() + 1_000_000,
+        mended: Vec::new(),
     };
     let mut items = Vec::new();
     for (from, to) in declarations(&lexed.tokens) {
@@ -74,10 +75,13 @@ struct Driver<'a, 'd> {
     errors: usize,
     /// Tokens that may still be parsed: a text with many mistakes is not parsed many times over.
     budget: usize,
+    /// The misspelt words of this declaration that were replaced.
+    mended: Vec<u32>,
 }
 
 impl Driver<'_, '_> {
     fn item(&mut self, tokens: &mut Vec<Token>) -> Item {
+        self.mended.clear();
         let whole = Span::new(self.file, tokens[0].lo, tokens[tokens.len() - 1].hi);
         loop {
             self.budget = self.budget.saturating_sub(tokens.len());
@@ -85,6 +89,9 @@ impl Driver<'_, '_> {
             let (at, expected) = match run(&self.parser, &mut cx, tokens) {
                 Ok(item) => {
                     for d in cx.finish() {
+                        if self.is_tainted_line(d.primary.span.lo) {
+                            continue;
+                        }
                         self.errors += 1;
                         self.diags.push(d);
                     }
@@ -124,6 +131,7 @@ impl Driver<'_, '_> {
             && !silent
         {
             tokens[i].tok = Tok::Word(word);
+            self.mended.push(tokens[i].lo);
             mark_kind(tokens, i);
             return;
         }
@@ -145,11 +153,20 @@ impl Driver<'_, '_> {
         tokens.splice(from..to, [Token::new(Tok::BadEntry, lo, hi)]);
     }
 
-    /// Whether a message about these tokens was pushed by the lexer.
+    /// Whether a message about the tokens up to the one that failed was pushed already: by the lexer,
+    /// or because a word among them was mended.
     fn is_tainted(&self, tokens: &[Token]) -> bool {
         let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else { return true };
         let t = &self.lexed.tainted;
-        t.get(t.partition_point(|at| *at < first.lo)).is_some_and(|at| *at <= last.hi)
+        let line = t.get(t.partition_point(|(_, hi)| *hi < first.lo));
+        line.is_some_and(|(lo, _)| *lo <= last.hi)
+            || self.mended.iter().any(|at| (first.lo..=last.lo).contains(at))
+    }
+
+    /// Whether a lexical error lies on the line of this byte.
+    fn is_tainted_line(&self, at: u32) -> bool {
+        let t = &self.lexed.tainted;
+        t.get(t.partition_point(|(_, hi)| *hi < at)).is_some_and(|(lo, _)| *lo <= at)
     }
 }
 
