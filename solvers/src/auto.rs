@@ -30,7 +30,7 @@ use crate::system::{Pattern, System};
 const STIFF: f64 = 0.8;
 /// From here on the stiff method, whose steps may be longer, is tried now and then: Rosenbrock early, a
 /// multistep method, which has to work up its order, later.
-const STIFFISH: [f64; 2] = [0.15, 0.4];
+const STIFFISH: [f64; 2] = [0.1, 0.4];
 /// Explicit steps before the first such trial; each later one waits twice as long.
 const PROBE: u32 = 60;
 /// So many stiff ones, without as many others between, change to the stiff method.
@@ -48,12 +48,16 @@ const TRIAL: u32 = 10;
 const LARGE: usize = 24;
 /// Steps between restarts below which a multistep method never gets going.
 const SHORT: u64 = 40;
+/// Explicit steps before a trial where the fastest mode oscillates.
+const LATE: u32 = 500;
 /// A Rosenbrock step of which more than this part goes into its Jacobian and its factors is too dear.
 const MATRICES: f64 = 0.67;
 /// Cosine above which the fastest mode counts as a decaying one.
 const DECAYING: f64 = 0.5;
 /// Power iterations at the start.
-const START_ITERATIONS: u32 = 4;
+const START_ITERATIONS: u32 = 10;
+/// Power iterations before a trial of the stiff method.
+const TRIAL_ITERATIONS: u32 = 4;
 /// `ρ·(stop − t)` above which the stiff method begins.
 const LONG: f64 = 3e4;
 
@@ -123,9 +127,13 @@ pub struct Auto {
     trial_steps: u32,
     /// Explicit steps after which the stiff method is tried if the system is not far from stiff.
     probe: u32,
+    /// Stiffness, averaged over about ten explicit steps.
+    average: f64,
     /// Work of a stiff step over that of an explicit one.
     work_ratio: f64,
     rho: f64,
+    /// Its last raw estimate.
+    growth: f64,
     /// Cosine between `v` and `−∂f/∂x·v`: near 1 when the fastest mode decays, near 0 when it oscillates.
     decay: f64,
     v: Vec<f64>,
@@ -148,13 +156,13 @@ impl Clone for Auto {
 }
 
 /// Options of the explicit method. Orbits and other systems without damping multiply local errors over a
-/// run: who asks for many digits gets explicit steps with a quarter of the error.
+/// run: who asks for many digits gets explicit steps with a tenth of the error.
 fn careful(options: &Options) -> Options {
     let mut o = options.clone();
     if o.tolerances.rtol < 1e-6 {
-        o.tolerances.rtol *= 0.25;
+        o.tolerances.rtol *= 0.1;
         for a in &mut o.tolerances.atol {
-            *a *= 0.25;
+            *a *= 0.1;
         }
     }
     o
@@ -187,9 +195,11 @@ impl Auto {
             h_stiff: 0.0,
             trial_steps: 0,
             probe: PROBE,
+            average: 0.0,
             work_ratio: 2.0,
             rho: f64::NAN,
             decay: f64::NAN,
+            growth: f64::NAN,
             v: Vec::new(),
             w: Vec::new(),
             atol: Vec::new(),
@@ -224,6 +234,7 @@ impl Auto {
         let (a, b) = (f64::sqrt(vv), f64::sqrt(ww));
         let growth = b / a;
         self.decay = -vw / (a * b);
+        self.growth = growth;
         if !(growth.is_finite() && a > 0.0) {
             self.rho = f64::INFINITY;
             self.seed(sys);
@@ -273,18 +284,26 @@ impl Auto {
         } else {
             let s = self.explicit.stiffness();
             self.trial_steps += 1;
+            if s.is_finite() {
+                self.average += 0.1 * (s - self.average);
+            }
             if self.trial_steps == TRIAL && self.explicit.h() * self.work_ratio < self.h_stiff {
                 // stable, but not worth it: the stiff method's steps were so much longer
                 self.change = true;
                 self.patience = self.patience.saturating_mul(4).min(10_000);
-            } else if s > self.stiffish && self.trial_steps >= self.probe {
+            } else if self.average > self.stiffish && self.trial_steps >= self.probe {
                 // see what steps the stiff method would take; it gives back if they are not worth it
-                for _ in 0..START_ITERATIONS {
+                for _ in 0..TRIAL_ITERATIONS {
                     self.follow(sys, self.explicit.t());
                 }
-                self.change = self.decay > DECAYING;
-                self.trial_steps = 0;
-                self.probe = self.probe.saturating_mul(2);
+                self.change = self.decay > DECAYING || self.trial_steps >= LATE;
+                if self.change {
+                    self.trial_steps = 0;
+                    self.probe = self.probe.saturating_mul(2);
+                } else {
+                    // an oscillation: only a long one is worth the trial
+                    self.probe = LATE.max(self.probe);
+                }
             } else if s > STIFF {
                 self.calm_count = 0;
                 self.stiff_count += 1;
@@ -335,6 +354,7 @@ impl Auto {
         if !to_stiff {
             self.h_stiff = h;
             self.trial_steps = 0;
+            self.average = 0.0;
             if self.rho > 0.0 {
                 h = h.min(MILD / self.rho);
             }
@@ -399,10 +419,13 @@ impl Integrator for Auto {
         // how many steps would stability alone cost?
         self.seed(sys);
         if n > 0 && stop > t {
-            let mut rho: f64 = 0.0;
-            for _ in 0..START_ITERATIONS {
+            // the first iterations show how states feed one another, the last ones the eigenvalue
+            let mut rho = f64::INFINITY;
+            for k in 0..START_ITERATIONS {
                 self.follow(sys, t);
-                rho = rho.max(self.rho);
+                if k + 3 >= START_ITERATIONS {
+                    rho = rho.min(self.growth);
+                }
             }
             if rho * (stop - t) > LONG && rho.is_finite() && self.decay > DECAYING {
                 self.turn(sys)?;

@@ -50,3 +50,13 @@ fn auto_on_everything() {
     check(Method::Auto, classic::oregonator(), 1e-6);
     check(Method::Auto, classic::pleiades(), 1e-6);
 }
+
+/// Tolerances of 1e-8 and 1e-12; six digits of every value above 2e-6.
+#[test]
+fn auto_on_detest() {
+    for mut p in problems::detest::mild().into_iter().chain(problems::detest::stiff()) {
+        let i = solve(Method::Auto, &mut p, 1e-8, 1e-12);
+        let e = p.error(i.x(), 2e-6);
+        assert!(e <= 1e-6, "{}: {e:.1e}, {:?}, {:?}", p.name, i.stats(), i.choice());
+    }
+}

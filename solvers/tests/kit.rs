@@ -391,7 +391,7 @@ fn work_is_pinned() {
         pleiades    rk4         1e0: steps 300 rejected 0 rhs 1201 jac 0 factor 0 solves 0
         pleiades    tsit5       1e-8: steps 499 rejected 39 rhs 3230 jac 0 factor 0 solves 0
         pleiades    dopri5      1e-8: steps 466 rejected 46 rhs 3074 jac 0 factor 0 solves 0
-        pleiades    auto        1e-8: steps 657 rejected 23 rhs 4086 jac 0 factor 0 solves 0
+        pleiades    auto        1e-8: steps 790 rejected 18 rhs 4860 jac 0 factor 0 solves 0
         robertson   rosenbrock  1e-4: steps 84 rejected 3 rhs 520 jac 84 factor 87 solves 522
         hires       rosenbrock  1e-4: steps 65 rejected 15 rhs 466 jac 65 factor 80 solves 480
         pollution   rosenbrock  1e-4: steps 21 rejected 0 rhs 127 jac 21 factor 21 solves 126
@@ -401,15 +401,15 @@ fn work_is_pinned() {
         robertson   rosenbrock  1e-8: steps 376 rejected 5 rhs 3044 jac 376 factor 381 solves 3048
         hires       rosenbrock  1e-8: steps 548 rejected 5 rhs 4420 jac 548 factor 553 solves 4424
         pollution   rosenbrock  1e-8: steps 100 rejected 1 rhs 808 jac 100 factor 101 solves 808
-        robertson   auto        1e-4: steps 84 rejected 3 rhs 553 jac 84 factor 87 solves 522
-        hires       auto        1e-4: steps 65 rejected 15 rhs 493 jac 65 factor 80 solves 480
-        pollution   auto        1e-4: steps 21 rejected 0 rhs 139 jac 21 factor 21 solves 126
-        robertson   auto        1e-6: steps 167 rejected 3 rhs 1419 jac 167 factor 170 solves 1360
-        hires       auto        1e-6: steps 173 rejected 14 rhs 1412 jac 113 factor 126 solves 1008
-        pollution   auto        1e-6: steps 39 rejected 0 rhs 331 jac 39 factor 39 solves 312
-        robertson   auto        1e-8: steps 418 rejected 9 rhs 3418 jac 358 factor 365 solves 2920
-        hires       auto        1e-8: steps 717 rejected 3 rhs 5288 jac 405 factor 405 solves 3240
-        pollution   auto        1e-8: steps 100 rejected 0 rhs 840 jac 100 factor 100 solves 800
+        robertson   auto        1e-4: steps 84 rejected 3 rhs 559 jac 84 factor 87 solves 522
+        hires       auto        1e-4: steps 74 rejected 16 rhs 552 jac 39 factor 53 solves 318
+        pollution   auto        1e-4: steps 21 rejected 0 rhs 145 jac 21 factor 21 solves 126
+        robertson   auto        1e-6: steps 167 rejected 3 rhs 1425 jac 167 factor 170 solves 1360
+        hires       auto        1e-6: steps 161 rejected 11 rhs 1293 jac 101 factor 110 solves 880
+        pollution   auto        1e-6: steps 39 rejected 0 rhs 337 jac 39 factor 39 solves 312
+        robertson   auto        1e-8: steps 418 rejected 8 rhs 3418 jac 358 factor 365 solves 2920
+        hires       auto        1e-8: steps 804 rejected 2 rhs 5751 jac 381 factor 381 solves 3048
+        pollution   auto        1e-8: steps 100 rejected 0 rhs 846 jac 100 factor 100 solves 800
     "#]]
     .assert_eq(&text);
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::needless_range_loop, reason = "one index runs over several vectors")]
 
 pub mod classic;
+pub mod detest;
 pub mod scalar;
 pub mod stiff;
 
