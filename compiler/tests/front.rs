@@ -398,6 +398,6 @@ fn one_slip_is_one_error_on_its_line() {
         100.0 * share(right),
         100.0 * share(alone)
     );
-    
+
     assert!(share(right) >= 0.99 && share(alone) >= 0.98, "{report}");
 }

@@ -18,7 +18,8 @@ pub struct Program {
     pub defaults: Defaults,
     /// Formulas of parameters: reads `Param`, writes `Param`. Run after overrides and draws.
     pub params: Kernel,
-    /// Start: reads `Time`, `Param`, `Input`; writes `State`, `Var`, `Disc` and the start slots of `Param`.
+    /// Start: reads `Time`, `Param`, `Input`; writes `State`, `Var`, `Disc`, inputs
+    /// whose default is a formula, and the start slots of `Param`.
     pub initial: Kernel,
     /// Right-hand side: reads all but `Der`, writes `Der` and those of `Var` that it needs.
     pub rhs: Kernel,

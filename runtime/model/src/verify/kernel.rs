@@ -49,7 +49,11 @@ impl Role {
         match self {
             Role::Params => space == Space::Param,
             Role::Initial => {
-                matches!(space, Space::State | Space::Var | Space::Disc | Space::Param | Space::Der)
+                // Inputs: a default may be a formula of parameters.
+                matches!(
+                    space,
+                    Space::State | Space::Var | Space::Disc | Space::Param | Space::Input | Space::Der
+                )
             }
             Role::Rhs | Role::Outputs => matches!(space, Space::Der | Space::Var),
             Role::Roots => matches!(space, Space::Root | Space::Var | Space::Der),
