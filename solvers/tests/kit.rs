@@ -147,7 +147,9 @@ fn errors_follow_the_tolerance() {
         let slope = (errors[1] / errors[6]).log10() / 5.0;
         // an error per step of order p + 1 adds up to the power p/(p + 1) of the tolerance
         let least = if matches!(method, Method::Esdirk | Method::Trbdf2) { 0.6 } else { 0.75 };
-        assert!((least..1.25).contains(&slope), "{}: {slope} {errors:?}", method.name());
+        // `auto` is more careful the tighter the tolerance
+        let most = if method == Method::Auto { 1.4 } else { 1.25 };
+        assert!((least..most).contains(&slope), "{}: {slope} {errors:?}", method.name());
     }
 }
 
