@@ -206,6 +206,12 @@ pub trait Integrator {
         let _ = h;
     }
 
+    /// Says that until the next call nobody asks [`Integrator::interpolate`] for a time before `t`, the ends of
+    /// steps aside: a method may then take several steps in one call of [`Integrator::step`].
+    fn skip_to(&mut self, t: f64) {
+        let _ = t;
+    }
+
     /// The work done since `start`.
     fn stats(&self) -> &Stats;
 

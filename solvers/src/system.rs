@@ -135,6 +135,17 @@ pub enum EvalError {
     },
 }
 
+/// A point of a grid of fixed steps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rk4Grid {
+    /// Where the grid begins, in seconds.
+    pub t0: f64,
+    /// The step in seconds.
+    pub h: f64,
+    /// Steps from the beginning to this point.
+    pub n: u64,
+}
+
 /// A system `dx/dt = f(t, x)` of `dim` states, each in its own unit, time in seconds.
 ///
 /// Slices passed in have exactly `dim()` (or `n_roots()`, or `pattern().nnz()`) elements. Methods take
@@ -163,6 +174,14 @@ pub trait System {
 
     /// The partial derivative `out = ∂f/∂t`.
     fn dfdt(&mut self, t: f64, x: &[f64], out: &mut [f64]) -> Result<(), EvalError>;
+
+    /// `steps` classic Runge–Kutta steps of size `h` on the grid `t0 + n·h`, from `x` at grid point `n` on,
+    /// by code of the system's own; `x` is then the state at grid point `n + steps`. `None` where it has
+    /// none for this grid, and then always. After an error `x` is undefined.
+    fn rk4(&mut self, grid: Rk4Grid, steps: u64, x: &mut [f64]) -> Option<Result<(), EvalError>> {
+        let _ = (grid, steps, x);
+        None
+    }
 
     /// The number of root functions.
     fn n_roots(&self) -> usize {

@@ -9,7 +9,7 @@ use crate::control::{Clock, not_finite};
 use crate::error::SolveError;
 use crate::integrator::{Integrator, Method, Options};
 use crate::stats::Stats;
-use crate::system::System;
+use crate::system::{Rk4Grid, System};
 
 /// The grid of fixed-step methods.
 #[derive(Clone, Debug)]
@@ -48,6 +48,10 @@ pub struct Fixed<const ORDER: u32> {
     grid: Grid,
     stats: Stats,
     started: bool,
+    /// Nobody wants a state before this.
+    skip: f64,
+    /// Whether `f1` is `f` at the end of the last step.
+    f1_known: bool,
     x: Vec<f64>,
     x_prev: Vec<f64>,
     x_stage: Vec<f64>,
@@ -76,6 +80,8 @@ impl<const ORDER: u32> Fixed<ORDER> {
             grid: Grid::new(0.0, f64::NAN),
             stats: Stats::default(),
             started: false,
+            skip: f64::NEG_INFINITY,
+            f1_known: false,
             x: Vec::new(),
             x_prev: Vec::new(),
             x_stage: Vec::new(),
@@ -113,10 +119,94 @@ impl<const ORDER: u32> Fixed<ORDER> {
         self.stats.rhs += 1;
         sys.rhs(t, x, &mut self.f1).map_err(|error| SolveError::Eval { t, h: 0.0, error })?;
         self.started = true;
+        self.f1_known = true;
         match not_finite(&self.f1) {
             Some(state) => Err(SolveError::NotFinite { t, state }),
             None => Ok(()),
         }
+    }
+}
+
+/// Most steps that one call takes: the caller wants to hear from us.
+const FUSED: f64 = 4096.0;
+
+impl<const ORDER: u32> Fixed<ORDER> {
+    /// Steps by the system's own code: as many as reach neither the stop time nor beyond what may be skipped,
+    /// or one, with dense output. `None` where the system has no such code or the next step is cut.
+    fn fused(&mut self, sys: &mut dyn System) -> Option<Result<(), SolveError>> {
+        let (t, stop, Grid { t0, h, k }) = (self.clock.t, self.clock.stop, self.grid.clone());
+        let at = |m: f64| t0 + (k + m) * h;
+        if t != at(0.0) {
+            return None;
+        }
+        // A grid point within rounding of the stop time counts as it.
+        let reached = |m: f64, limit: f64| at(m) <= limit || (limit == stop && at(m) - 1e-9 * h <= stop);
+        if !reached(1.0, stop) {
+            return None;
+        }
+        let limit = self.skip.min(stop);
+        let most = (self.clock.max_steps() - self.stats.steps) as f64;
+        let mut m = ((limit - t) / h).round().min(FUSED).min(most);
+        while m > 0.0 && !reached(m, limit) {
+            m -= 1.0;
+        }
+        let dense = m < 1.0;
+        let steps = m.max(1.0);
+        let grid = Rk4Grid { t0, h, n: k as u64 };
+        self.x_stage.copy_from_slice(&self.x);
+        let bad = match sys.rk4(grid, steps as u64, &mut self.x_stage)? {
+            Ok(()) => not_finite(&self.x_stage).is_some(),
+            Err(_) => true,
+        };
+        if bad {
+            return Some(self.find_failure(sys, steps));
+        }
+        std::mem::swap(&mut self.x, &mut self.x_prev);
+        std::mem::swap(&mut self.x, &mut self.x_stage);
+        self.grid.k = k + steps;
+        let t1 = if stop - at(steps) <= 1e-9 * h { stop } else { at(steps) };
+        self.stats.steps += steps as u64;
+        self.stats.rhs += 4 * steps as u64;
+        self.f1_known = dense;
+        if dense {
+            self.stats.rhs += 2;
+            let slopes = sys
+                .rhs(t, &self.x_prev, &mut self.f0)
+                .and_then(|()| sys.rhs(t1, &self.x, &mut self.f1))
+                .map_err(|error| SolveError::Eval { t: t1, h, error });
+            if let Err(error) = slopes {
+                return Some(Err(error));
+            }
+            if let Some(state) = not_finite(&self.f1) {
+                return Some(Err(SolveError::NotFinite { t: t1, state }));
+            }
+        }
+        self.clock.advance(t1);
+        Some(Ok(()))
+    }
+
+    /// The first of `steps` steps that fails, one after the other.
+    fn find_failure(&mut self, sys: &mut dyn System, steps: f64) -> Result<(), SolveError> {
+        let Grid { t0, h, k } = self.grid.clone();
+        let mut m = 0.0;
+        while m < steps {
+            self.x_stage.copy_from_slice(&self.x);
+            let (t, t1) = (t0 + (k + m) * h, t0 + (k + m + 1.0) * h);
+            let grid = Rk4Grid { t0, h, n: (k + m) as u64 };
+            if let Some(done) = sys.rk4(grid, 1, &mut self.x_stage) {
+                done.map_err(|error| SolveError::Eval { t, h, error })?;
+            }
+            if let Some(state) = not_finite(&self.x_stage) {
+                return Err(SolveError::NotFinite { t: t1, state });
+            }
+            std::mem::swap(&mut self.x, &mut self.x_stage);
+            self.clock.advance(t1);
+            self.stats.steps += 1;
+            self.stats.rhs += 4;
+            m += 1.0;
+        }
+        // A system that fails in a row of steps but in none of them is broken.
+        Err(SolveError::StepSize { h })
     }
 }
 
@@ -133,6 +223,7 @@ impl<const ORDER: u32> Integrator for Fixed<ORDER> {
         }
         self.stats = Stats::default();
         self.grid = Grid::new(t, h);
+        self.skip = f64::NEG_INFINITY;
         self.begin(sys, t, x, stop)
     }
 
@@ -151,6 +242,16 @@ impl<const ORDER: u32> Integrator for Fixed<ORDER> {
         }
         if self.stats.steps >= self.clock.max_steps() {
             return Err(SolveError::TooManySteps { t, h: self.grid.h, steps: self.stats.steps });
+        }
+        if ORDER == 4
+            && let Some(done) = self.fused(sys)
+        {
+            return done;
+        }
+        if !self.f1_known {
+            self.stats.rhs += 1;
+            sys.rhs(t, &self.x, &mut self.f1).map_err(|error| SolveError::Eval { t, h: 0.0, error })?;
+            self.f1_known = true;
         }
         let next = self.grid.next(t);
         let t1 = if next + 1e-9 * self.grid.h >= stop { stop } else { next };
@@ -185,6 +286,10 @@ impl<const ORDER: u32> Integrator for Fixed<ORDER> {
         self.clock.advance(t1);
         self.stats.steps += 1;
         Ok(())
+    }
+
+    fn skip_to(&mut self, t: f64) {
+        self.skip = t;
     }
 
     fn set_stop(&mut self, stop: f64) -> Result<(), SolveError> {

@@ -33,7 +33,7 @@ use twinml_solvers::roots::RootFinder;
 use twinml_solvers::system::{EvalError, System};
 
 use crate::record::{RecordError, Recorder};
-use system::{KernelSystem, origin_of};
+use system::{Fused, KernelSystem, origin_of};
 
 /// Rounds in which relations may settle.
 const ROUNDS: u32 = 20;
@@ -166,7 +166,12 @@ pub fn simulate(
         .iter()
         .map(|action| (plan::seconds(action.time_ns), machine.add(action.kernel.clone())))
         .collect();
+    let fused = match (method, options.h) {
+        (Method::Rk4, Some(h)) => Fused::new(program, machine, 0.0, h.min(options.h_max)),
+        _ => None,
+    };
     let mut run = Run::new(program, &*machine, experiment, integrator, actions, outlets);
+    run.system.fused = fused;
     let ended = match run.whole(watch) {
         Ok(ended) => ended,
         Err(Stop::Failed(failure)) => Ended::Failed(failure),
@@ -270,6 +275,8 @@ impl<'a> Run<'a> {
         self.started = true;
         self.arm(0.0)?;
         loop {
+            let next = self.sinks.iter().map(|s| s.next_time).fold(f64::INFINITY, f64::min);
+            self.integrator.skip_to(next);
             if let Err(error) = self.integrator.step(&mut self.system) {
                 return Err(self.solver_failure(error));
             }

@@ -3,8 +3,9 @@
 use twinml_model::host::{KernelId, Machine, Memory};
 use twinml_model::ids::OriginId;
 use twinml_model::ir::{CmpOp, Kernel, Op, Space, Trap};
+use twinml_model::passes::rk4;
 use twinml_model::program::{Program, RelationKind};
-use twinml_solvers::system::{EvalError, Pattern, System};
+use twinml_solvers::system::{EvalError, Pattern, Rk4Grid, System};
 
 use super::host::EngineHost;
 use super::sparse::Assembly;
@@ -21,6 +22,37 @@ struct Root {
     cell: bool,
 }
 
+/// Runge–Kutta steps by kernels of their own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fused {
+    /// Where the grid begins.
+    t0: f64,
+    /// The step.
+    h: f64,
+    /// Steps and kernel; the last does one step.
+    kernels: [(u32, KernelId); LENGTHS.len()],
+}
+
+/// Steps of the fused kernels. Each is compiled when it has run for a while.
+const LENGTHS: [u32; 4] = [512, 64, 8, 1];
+
+impl Fused {
+    /// Adds the kernels for the grid from `t0` on to the machine; `None` where there are none (`passes::rk4`) or
+    /// events have to be looked for after every step.
+    pub(super) fn new(program: &Program, machine: &mut dyn Machine, t0: f64, h: f64) -> Option<Fused> {
+        if program.sizes.root > 0 || program.sizes.hist > 0 {
+            return None;
+        }
+        let kernel = |steps| rk4::fuse(program, t0, h, steps);
+        let made: Vec<Kernel> = LENGTHS.into_iter().map(kernel).collect::<Option<_>>()?;
+        let mut kernels = LENGTHS.map(|n| (n, KernelId::Rhs));
+        for (entry, kernel) in kernels.iter_mut().zip(made) {
+            entry.1 = machine.add(kernel);
+        }
+        Some(Fused { t0, h, kernels })
+    }
+}
+
 /// Kernels, memory and host of one run.
 pub(super) struct KernelSystem<'a> {
     pub(super) program: &'a Program,
@@ -35,6 +67,8 @@ pub(super) struct KernelSystem<'a> {
     assembly: Assembly,
     roots: Vec<Root>,
     autonomous: bool,
+    /// Kernels of several Runge–Kutta steps, the longest first, with the grid they are made for.
+    pub(super) fused: Option<Fused>,
     /// Scratch for differences where a program has no derivatives.
     scratch: Vec<f64>,
 }
@@ -68,6 +102,7 @@ impl<'a> KernelSystem<'a> {
             state_at: program.sizes.offset(Space::State),
             der_at: program.sizes.offset(Space::Der),
             autonomous: is_autonomous(program),
+            fused: None,
             scratch: Vec::new(),
             trap: None,
             program,
@@ -206,6 +241,25 @@ impl System for KernelSystem<'_> {
             *o = (*o - b) / e;
         }
         Ok(())
+    }
+
+    fn rk4(&mut self, grid: Rk4Grid, steps: u64, x: &mut [f64]) -> Option<Result<(), EvalError>> {
+        let fused = self.fused.as_ref().filter(|f| f.t0 == grid.t0 && f.h == grid.h)?;
+        let kernels = fused.kernels;
+        let states = self.state_at..self.state_at + self.states;
+        self.memory.data_mut()[states.clone()].copy_from_slice(x);
+        self.memory.space_mut(Space::TTime)[0] = grid.n as f64;
+        let mut rest = steps;
+        for (length, kernel) in kernels {
+            while rest >= u64::from(length) {
+                if let Err(error) = self.eval(kernel) {
+                    return Some(Err(error));
+                }
+                rest -= u64::from(length);
+            }
+        }
+        x.copy_from_slice(&self.memory.data()[states]);
+        Some(Ok(()))
     }
 
     fn n_roots(&self) -> usize {

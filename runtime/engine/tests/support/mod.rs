@@ -1,4 +1,5 @@
 //! Programs from the text of flat systems, run on the interpreter and on machine code.
+#![allow(dead_code, reason = "each test file takes what it needs")]
 
 use std::sync::Arc;
 

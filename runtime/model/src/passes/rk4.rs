@@ -3,7 +3,7 @@
 //! For `dx/dt = f(t, x)` and a fixed step `h` (Kutta 1901, order 4):
 //! `k1 = f(t, x)`, `k2 = f(t + h/2, x + h/2·k1)`, `k3 = f(t + h/2, x + h/2·k2)`, `k4 = f(t + h, x + h·k3)`,
 //! `x ← x + h/6·(((k1 + 2·k2) + 2·k3) + k4)`, each product with its sum as one FMA. Step `n` begins at
-//! `t0 + n·h`, rounded once, so that neither drift nor the number of steps in a call changes a bit.
+//! `t0 + n·h`, so that neither drift nor the number of steps in a call changes a bit.
 //!
 //! The kernel reads the number of steps done so far from `TTime` and leaves the new number there; it
 //! reads and writes `State` and `Time`, and leaves `Var` and `Der` alone: run `outputs` where they are
@@ -52,7 +52,8 @@ pub fn fuse(program: &Program, t0: f64, h: f64, steps: u32) -> Option<Kernel> {
     for (k, time) in times.iter_mut().enumerate() {
         let later = copy.constant(0.5 * k as f64);
         let at = if k == 0 { number } else { copy.push(Op::Bin(BinOp::Add, number, later)) };
-        *time = copy.push(Op::Fma(at, h_, t0_));
+        let since = copy.push(Op::Bin(BinOp::Mul, at, h_));
+        *time = copy.push(Op::Bin(BinOp::Add, t0_, since));
     }
     let k1 = copy.rhs(times[0], &x)?;
     let mut sum = k1.clone();
@@ -92,7 +93,8 @@ pub fn fuse(program: &Program, t0: f64, h: f64, steps: u32) -> Option<Kernel> {
     }
     let more = eval(&mut code, Op::ConstF(f64::from(steps).to_bits()));
     let total = eval(&mut code, Op::Bin(BinOp::Add, done, more));
-    let time = eval(&mut code, Op::Fma(total, h_, t0_));
+    let since = eval(&mut code, Op::Bin(BinOp::Mul, total, h_));
+    let time = eval(&mut code, Op::Bin(BinOp::Add, t0_, since));
     code.push(store(Space::TTime, 0, total));
     code.push(store(Space::Time, 0, time));
     out.body = code;
