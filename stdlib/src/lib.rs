@@ -3,7 +3,13 @@
 //! Never parses or runs anything: it only hands texts over.
 
 /// The modules: name and source.
-const MODULES: &[(&str, &str)] = &[];
+const MODULES: &[(&str, &str)] = &[
+    ("std.electrical", include_str!("../electrical/electrical.twinml")),
+    ("std.fluid", include_str!("../fluid/fluid.twinml")),
+    ("std.mechanics", include_str!("../mechanics/mechanics.twinml")),
+    ("std.signals", include_str!("../signals/signals.twinml")),
+    ("std.thermal", include_str!("../thermal/thermal.twinml")),
+];
 
 /// The source of a library module (`std.thermal`).
 pub fn module(path: &str) -> Option<&'static str> {
