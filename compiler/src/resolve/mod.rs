@@ -6,10 +6,11 @@
 //! Never reads a file itself; never follows a circle.
 
 mod loader;
+mod lost;
 
 pub use loader::{LoadError, Loaded, Loader, MemoryLoader, join};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 
@@ -44,6 +45,8 @@ pub enum Used {
 pub struct Modules {
     /// By [`ModuleId`].
     pub list: Vec<Module>,
+    /// Words of text that the parser gave up: what is not found may have been declared there.
+    pub lost: BTreeSet<String>,
 }
 
 impl Modules {
@@ -100,7 +103,9 @@ pub fn load(root: FileId, map: &mut SourceMap, loader: &dyn Loader, diags: &mut 
     let mut l = Load { map, loader, diags, modules: Vec::new(), by_name: BTreeMap::new(), stack: Vec::new() };
     let name = l.map.get(root).map_or(String::new(), |f| f.name.to_string());
     l.module(root, name);
-    Modules { list: l.modules.into_iter().flatten().collect() }
+    let list: Vec<Module> = l.modules.into_iter().flatten().collect();
+    let lost = lost::lost_names(&list, map);
+    Modules { list, lost }
 }
 
 struct Load<'a> {

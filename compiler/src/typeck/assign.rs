@@ -21,6 +21,22 @@ pub(super) struct Target<'t> {
     pub(super) span: Option<crate::source::Span>,
 }
 
+impl Target<'_> {
+    /// The name in quotes; words (`the window`) stand as they are.
+    fn shown(&self) -> String {
+        if self.name.contains(' ') { self.name.to_owned() } else { format!("`{}`", self.name) }
+    }
+
+    /// `length [m] given to …, which is a mass [kg]`
+    fn misfit(&self, what: &str, want: &str) -> String {
+        if self.name.contains(' ') {
+            format!("{what} where {} {want} is needed", article(want))
+        } else {
+            format!("{what} given to `{}`, which is {} {want}", self.name, article(want))
+        }
+    }
+}
+
 impl<'a> Checker<'a, '_> {
     /// Checks a value against a declared type; the shape may be a scalar that fills.
     pub(super) fn value_for(
@@ -203,9 +219,9 @@ impl<'a> Checker<'a, '_> {
         }
         let (x, y) = (show_shape(have), show_shape(want));
         let message = if want.is_empty() {
-            format!("an array of shape {x} for `{}`, which is a scalar", target.name)
+            format!("an array of shape {x} for {}, which is a scalar", target.shown())
         } else {
-            format!("an array of shape {x} for `{}`, whose shape is {y}", target.name)
+            format!("an array of shape {x} for {}, whose shape is {y}", target.shown())
         };
         let mut d = Diagnostic::new(codes::SHAPE_MISMATCH, v.span(), message);
         if let Some(span) = target.span {
@@ -242,8 +258,7 @@ impl<'a> Checker<'a, '_> {
         }
         let what = self.describe_val(&v);
         let want = ty.describe(&self.units, &self.model);
-        let message =
-            format!("{} {what} for `{}`, which is {} {want}", article(&what), target.name, article(&want));
+        let message = target.misfit(&format!("{} {what}", article(&what)), &want);
         let mut d = Diagnostic::new(codes::TYPE_MISMATCH, v.span(), message)
             .here(format!("this is {} {what}", article(&what)));
         if let Some(span) = target.span {
@@ -288,8 +303,7 @@ impl<'a> Checker<'a, '_> {
                 self.say(d);
                 return None;
             }
-            let message =
-                format!("{what} given to `{}`, which is {} {declared}", target.name, article(&declared));
+            let message = target.misfit(&what, &declared);
             let mut d = Diagnostic::new(codes::WRONG_UNIT, v.span(), message)
                 .here(format!("this is {} {what}", article(&what)));
             if let Some(span) = target.span {

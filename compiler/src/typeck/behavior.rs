@@ -128,7 +128,7 @@ impl<'a> Checker<'a, '_> {
     fn undefined_calls(&mut self, id: ClassId, calls: Vec<(Rc<str>, Span)>) {
         let mut unique: Vec<(Rc<str>, Span)> = Vec::new();
         for (n, s) in calls {
-            if !unique.iter().any(|(u, _)| *u == n) {
+            if !unique.iter().any(|(u, _)| *u == n) && !self.modules.lost.contains(&*n) {
                 unique.push((n, s));
             }
         }
@@ -167,7 +167,7 @@ impl<'a> Checker<'a, '_> {
             ast::FuncBody::Block(b) => self.stmts(cx, b),
             ast::FuncBody::Expr(e) => match &declared {
                 Some(ty) => {
-                    self.value_for(cx, e, ty, Target { name: &name, span: None });
+                    self.value_for(cx, e, ty, Target { name: "the result", span: None });
                 }
                 None => {
                     self.expr(cx, e);
@@ -215,7 +215,7 @@ impl<'a> Checker<'a, '_> {
             let d = Diagnostic::new(codes::UNREAD_LOCAL, span, format!("the local `{n}` is never read"));
             let mut d = d.here("assigned here and forgotten");
             d.help = did_you_mean(&n, known.iter().map(String::as_str));
-            self.say(d);
+            self.say_missing(&n, d);
         }
     }
 
@@ -307,7 +307,7 @@ impl<'a> Checker<'a, '_> {
             let message = format!("no machine here has a state `{}`", path.dotted());
             let mut d = Diagnostic::new(codes::BAD_MACHINE, path.span, message);
             d.help = did_you_mean(last.as_str(), known.iter().map(|k| &**k));
-            self.say(d);
+            self.say_missing(last.as_str(), d);
         }
     }
 
@@ -352,7 +352,7 @@ impl<'a> Checker<'a, '_> {
                             format!("`{}` emits no event `{}`", self.class(class).name, second.as_str());
                         let mut d = Diagnostic::new(codes::UNKNOWN_EVENT, second.span, message);
                         d.help = did_you_mean(second.as_str(), known.iter().map(String::as_str));
-                        self.say(d);
+                        self.say_missing(second.as_str(), d);
                     }
                 }
             }
@@ -366,7 +366,7 @@ impl<'a> Checker<'a, '_> {
         let message = format!("there is no {what} `{}`", name.as_str());
         let mut d = Diagnostic::new(codes::UNKNOWN_EVENT, name.span, message);
         d.help = did_you_mean(name.as_str(), known.iter().map(String::as_str));
-        self.say(d);
+        self.say_missing(name.as_str(), d);
     }
 
     fn pattern_args(&mut self, cx: &mut Cx<'a>, kind: ast::EventPatternKind, args: &'a [ast::Expr]) {

@@ -686,7 +686,7 @@ impl<'a> Checker<'a, '_> {
             let d = Diagnostic::new(codes::INCOMPLETE_DECLARATION, span, message)
                 .here("nothing changes it and nothing starts it")
                 .help(format!("give it `der({n}) = …` in the equations, or a start: `{n}: … = …`"));
-            self.say(d);
+            self.say_missing(&n, d);
         }
     }
 

@@ -202,7 +202,7 @@ impl<'a> Checker<'a, '_> {
         known.extend(builtins::names().map(str::to_owned));
         let mut d = Diagnostic::new(codes::UNKNOWN_FUNCTION, n.span, format!("unknown function `{name}`"));
         d.help = did_you_mean(name, known.iter().map(String::as_str));
-        self.say(d.here("nothing of this name can be called"));
+        self.say_missing(name, d.here("nothing of this name can be called"));
         None
     }
 

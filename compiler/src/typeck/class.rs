@@ -242,7 +242,7 @@ impl<'a> Checker<'a, '_> {
                 let mut d =
                     Diagnostic::new(codes::UNKNOWN_TYPE, e.base.span, format!("unknown twin `{name}`"));
                 d.help = did_you_mean(&name, known.iter().map(String::as_str));
-                self.say(d);
+                self.say_missing(&name, d);
                 return;
             }
         };
@@ -565,13 +565,8 @@ impl<'a> Checker<'a, '_> {
                 }
                 ty
             }
-            (None, None) => {
-                let message = format!("`{}` has neither a type nor a value", d.name.as_str());
-                let mut diag = Diagnostic::new(codes::INCOMPLETE_DECLARATION, d.name.span, message);
-                diag = diag.help(format!("write `{}: Real` or the quantity it is", d.name.as_str()));
-                self.say(diag);
-                return None;
-            }
+            // The parser has said that something is missing.
+            (None, None) => return None,
         };
         if let Some(u) = &d.unit {
             self.with_unit(&mut ty, u, cx.units_off);
@@ -628,7 +623,7 @@ impl<'a> Checker<'a, '_> {
             }
         }
         for (c, span) in found {
-            let message = format!("a `{}` would contain itself without end", self.classes[c].name);
+            let message = format!("`{}` would contain itself without end", self.classes[c].name);
             let d = Diagnostic::new(codes::CYCLIC_CONTAINMENT, span, message);
             self.say(
                 d.here("this part leads back to it")

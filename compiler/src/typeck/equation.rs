@@ -146,7 +146,13 @@ impl<'a> Checker<'a, '_> {
                     "a temperature equated with a difference of temperatures",
                 );
                 let (x, y) = (word(&a), word(&b));
-                self.say(d.label(a.span(), x).label(b.span(), y));
+                let d = d.label(a.span(), x).label(b.span(), y);
+                let literal = a.lit == Lit::Scale || b.lit == Lit::Scale;
+                self.say(d.help(if literal {
+                    "for a difference write `K`"
+                } else {
+                    "add or subtract a reference temperature"
+                }));
                 return None;
             }
             _ => {}

@@ -281,7 +281,7 @@ impl<'a> Checker<'a, '_> {
     fn return_value(&mut self, cx: &mut Cx<'a>, e: &'a ast::Expr) -> Option<Expr> {
         let result = cx.result.clone()?;
         if let Some(ty) = &result.declared {
-            let v = self.value_for(cx, e, ty, Target { name: &result.name, span: None })?;
+            let v = self.value_for(cx, e, ty, Target { name: "the result", span: None })?;
             return Some(v);
         }
         let v = self.expr(cx, e)?;

@@ -253,11 +253,8 @@ impl<'a> Checker<'a, '_> {
                 }
                 Some((d.clone(), Scale::ONE))
             }
-            (None, None) => {
-                let message = format!("the unit `{}` has neither a dimension nor a value", u.name.as_str());
-                self.say(Diagnostic::new(codes::BAD_UNIT_DEFINITION, u.name.span, message));
-                return;
-            }
+            // The parser has said that something is missing.
+            (None, None) => return,
         };
         let Some((dimension, scale)) = meaning else { return };
         if let Some((d, name)) = &wanted
@@ -388,7 +385,7 @@ impl<'a> Checker<'a, '_> {
                 self.with_unit(&mut ty, u, false);
             }
             if contains_record(&ty.base, id) {
-                let message = format!("a `{}` would contain itself", r.name.as_str());
+                let message = format!("`{}` would contain itself", r.name.as_str());
                 let d = Diagnostic::new(codes::CYCLIC_DEFINITION, f.name.span, message);
                 self.say(d.help("a list or an optional field ends the circle"));
                 continue;

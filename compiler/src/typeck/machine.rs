@@ -46,7 +46,7 @@ impl<'a> Checker<'a, '_> {
                 let message = format!("the machine `{}` has no state `{}`", m.name.as_str(), n.as_str());
                 let mut d = Diagnostic::new(codes::BAD_MACHINE, n.span, message);
                 d.help = did_you_mean(n.as_str(), states.iter().map(|s| s.name.as_str()));
-                self.say(d);
+                self.say_missing(n.as_str(), d);
             }
             None if !broken => {
                 let message = format!("the machine `{}` has no initial state", m.name.as_str());
@@ -127,7 +127,7 @@ impl<'a> Checker<'a, '_> {
         let message = format!("the machine `{}` has no state `{}`", m.name.as_str(), t.dotted());
         let mut d = Diagnostic::new(codes::BAD_MACHINE, t.span, message);
         d.help = did_you_mean(last.as_str(), states.iter().map(|s| &**s));
-        self.say(d);
+        self.say_missing(last.as_str(), d);
     }
 
     /// Which states the machines of a class differentiate: `der(v) = a` in a state.

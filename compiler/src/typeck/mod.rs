@@ -201,6 +201,14 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
+    /// As [`Checker::say`], of something called `name` that was not found: nothing where the parser gave
+    /// up a text that mentions it.
+    fn say_missing(&mut self, name: &str, d: Diagnostic) {
+        if !self.modules.lost.contains(name) {
+            self.say(d);
+        }
+    }
+
     fn local(&mut self, name: &str, ty: Ty<'a>, span: Span) -> Local<'a> {
         let id = LocalId(self.model.locals.len() as u32);
         let name: Rc<str> = Rc::from(name);

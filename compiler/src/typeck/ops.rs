@@ -461,6 +461,7 @@ impl<'a> Checker<'a, '_> {
             };
             return Some(Val::of(Expr { kind, ty: Type::Bool, shape, span }));
         }
+        // A formula of parameters makes no event; textbook equations may compare there.
         let real = |v: &Val| v.e.ty != Type::Int && v.lit != Lit::Number;
         if equality && (real(&a) || real(&b)) && !cx.exact && !cx.units_off {
             let d = Diagnostic::new(

@@ -293,7 +293,7 @@ impl<'a> Checker<'a, '_> {
             Some(c) => d.here(format!("`{}` has no such member", self.class(c).name)),
             None => d.here("nothing here has this name"),
         };
-        self.say(d);
+        self.say_missing(name, d);
     }
 
     fn field(
@@ -327,7 +327,7 @@ impl<'a> Checker<'a, '_> {
         let mut d = Diagnostic::new(codes::UNKNOWN_MEMBER, name.span, message);
         d.help = did_you_mean(name.as_str(), e.values.iter().map(|v| &**v))
             .or_else(|| Some(format!("its values are {}", list(&e.values))));
-        self.say(d);
+        self.say_missing(name.as_str(), d);
         None
     }
 
@@ -351,7 +351,7 @@ impl<'a> Checker<'a, '_> {
                 let mut d = Diagnostic::new(codes::UNKNOWN_MEMBER, name.span, message);
                 d.help = did_you_mean(name.as_str(), known.iter().map(String::as_str))
                     .or_else(|| Some(format!("its fields are `{}`", known.join("`, `"))));
-                self.say(d);
+                self.say_missing(name.as_str(), d);
                 None
             }
             Type::Twin(c) => {
@@ -383,7 +383,7 @@ impl<'a> Checker<'a, '_> {
         let mut d = Diagnostic::new(codes::UNKNOWN_MEMBER, name.span, message);
         d.help = did_you_mean(name.as_str(), known.iter().map(String::as_str));
         let span = self.class(c).ast.name.span;
-        self.say(d.label(span, "the twin is declared here"));
+        self.say_missing(name.as_str(), d.label(span, "the twin is declared here"));
     }
 
     fn member_field(
@@ -438,7 +438,7 @@ impl<'a> Checker<'a, '_> {
                     format!("the machine `{}` has no state `{}`", machine.name.as_str(), name.as_str());
                 let mut d = Diagnostic::new(codes::UNKNOWN_MEMBER, name.span, message);
                 d.help = did_you_mean(name.as_str(), states.iter().map(|s| &**s));
-                self.say(d);
+                self.say_missing(name.as_str(), d);
                 None
             }
             Member::Memory(ty) => self.value_field(Val::opaque(ty.base, span), name, span).map(Place::Value),
@@ -480,7 +480,7 @@ impl<'a> Checker<'a, '_> {
         let mut d = Diagnostic::new(codes::UNKNOWN_MEMBER, name.span, message);
         d.help = did_you_mean(name.as_str(), known.iter().map(String::as_str))
             .or_else(|| Some(format!("its members are `{}`", known.join("`, `"))));
-        self.say(d);
+        self.say_missing(name.as_str(), d);
         None
     }
 

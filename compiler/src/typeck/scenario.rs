@@ -103,7 +103,7 @@ impl<'a> Checker<'a, '_> {
                 let mut d =
                     Diagnostic::new(codes::UNKNOWN_TYPE, s.target.span, format!("unknown twin `{name}`"));
                 d.help = did_you_mean(&name, known.iter().map(String::as_str));
-                self.say(d);
+                self.say_missing(&name, d);
                 return None;
             }
         };
@@ -169,7 +169,7 @@ impl<'a> Checker<'a, '_> {
                 let message = format!("there is no scenario `{}`", base.as_str());
                 let mut d = Diagnostic::new(codes::UNKNOWN_NAME, base.span, message);
                 d.help = did_you_mean(base.as_str(), all.iter().map(|o| o.name.as_str()));
-                self.say(d);
+                self.say_missing(base.as_str(), d);
                 return None;
             };
             if chain.iter().any(|c| c.name.text == next.name.text) {
@@ -305,7 +305,7 @@ impl<'a> Checker<'a, '_> {
             }
             "solver" => out.solver = self.solver(cx, v),
             "seed" | "samples" => {
-                let n = self.whole(cx, v).and_then(|v| {
+                let n = self.expr(cx, v).and_then(|v| {
                     let n = const_int(&v.e).and_then(|n| u64::try_from(n).ok());
                     if n.is_none() {
                         let message = format!("`{}` is a whole number, 0 or more", s.name.as_str());
@@ -688,7 +688,7 @@ impl<'a> Checker<'a, '_> {
         d.help = did_you_mean(last.as_str(), known.iter().map(String::as_str)).or_else(|| {
             (!known.is_empty()).then(|| format!("its requirements are `{}`", known.join("`, `")))
         });
-        self.say(d);
+        self.say_missing(last.as_str(), d);
         false
     }
 

@@ -129,10 +129,10 @@ impl<'a> Checker<'a, '_> {
     }
 
     fn return_stmt(&mut self, cx: &mut Cx<'a>, e: Option<&'a ast::Expr>) {
-        let declared = cx.result.as_ref().and_then(|r| r.declared.clone().map(|t| (r.name.clone(), t)));
+        let declared = cx.result.as_ref().and_then(|r| r.declared.clone());
         match (e, declared) {
-            (Some(e), Some((name, ty))) => {
-                self.value_for(cx, e, &ty, Target { name: &name, span: None });
+            (Some(e), Some(ty)) => {
+                self.value_for(cx, e, &ty, Target { name: "the result", span: None });
             }
             (Some(e), None) => {
                 self.expr(cx, e);
@@ -191,7 +191,7 @@ impl<'a> Checker<'a, '_> {
             let mut d = Diagnostic::new(codes::UNKNOWN_EVENT, first.span, message)
                 .here("an address that leads nowhere");
             d.help = did_you_mean(first.as_str(), self.part_names.iter().map(|n| &**n));
-            self.say(d);
+            self.say_missing(first.as_str(), d);
             return;
         }
         self.expr(cx, e);

@@ -560,7 +560,7 @@ impl<'a> Checker<'a, '_> {
         d.help = offer.or_else(|| {
             self.units.lookup(&name).map(|_| format!("`{name}` is a unit: write `Real[{name}]`"))
         });
-        self.say(d);
+        self.say_missing(&name, d);
         None
     }
 

@@ -78,6 +78,12 @@ pub(super) fn dimension_word(d: &Dimension, nature: Nature) -> Option<String> {
     if d.is_one() {
         return Some(if nature == Nature::Angular { "angle".into() } else { "plain number".into() });
     }
+    if let (Some((name, twinml_model::dimension::Ratio::ONE)), true) =
+        (d.user_bases().next(), d.si().iter().all(|r| r.is_zero()))
+        && d.user_bases().count() == 1
+    {
+        return Some(format!("`{name}`"));
+    }
     if *d == Dimension::FREQUENCY {
         return match nature {
             Nature::Angular => Some("angular velocity".into()),
