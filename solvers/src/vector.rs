@@ -12,33 +12,39 @@ pub(crate) const LANES: usize = 4;
 pub(crate) type Lane = [f64; LANES];
 
 /// The length of a padded vector of `n` states.
+#[inline(always)]
 pub(crate) fn padded(n: usize) -> usize {
     n.div_ceil(LANES) * LANES
 }
 
 /// A padded vector in groups.
+#[inline(always)]
 pub(crate) fn lanes(v: &[f64]) -> &[Lane] {
     v.as_chunks().0
 }
 
 /// A padded vector in groups.
+#[inline(always)]
 pub(crate) fn lanes_mut(v: &mut [f64]) -> &mut [Lane] {
     v.as_chunks_mut().0
 }
 
 /// The value of larger magnitude.
+#[inline(always)]
 pub(crate) fn larger(a: f64, b: f64) -> f64 {
     let (a, b) = (a.abs(), b.abs());
     if a > b { a } else { b }
 }
 
 /// What a state's error is measured by; never zero.
+#[inline(always)]
 pub(crate) fn tolerance(atol: f64, rtol: f64, x: f64) -> f64 {
     let v = atol + rtol * x.abs();
     if v > f64::MIN_POSITIVE { v } else { f64::MIN_POSITIVE }
 }
 
 /// The sum of four partial sums, in the stated order.
+#[inline(always)]
 pub(crate) fn total(s: Lane) -> f64 {
     (s[0] + s[2]) + (s[1] + s[3])
 }

@@ -207,35 +207,35 @@ fn work_of_bdf() {
         classic::hires(),
         1e-6,
         1e-9,
-        expect!["steps 428 rejected 26 rhs 474 jac 22 factorizations 124 solves 471 newton failures 1"],
+        expect!["steps 390 rejected 23 rhs 485 jac 23 factorizations 113 solves 483 newton failures 3"],
     );
     work(
         Method::Bdf,
         classic::pollution(),
         1e-6,
         1e-9,
-        expect!["steps 225 rejected 5 rhs 237 jac 7 factorizations 54 solves 236 newton failures 0"],
+        expect!["steps 191 rejected 6 rhs 224 jac 8 factorizations 54 solves 223 newton failures 1"],
     );
     work(
         Method::Bdf,
         classic::robertson(),
         1e-6,
         1e-12,
-        expect!["steps 952 rejected 25 rhs 991 jac 35 factorizations 155 solves 990 newton failures 0"],
+        expect!["steps 899 rejected 24 rhs 980 jac 33 factorizations 143 solves 979 newton failures 0"],
     );
     work(
         Method::Bdf,
         stiff::brusselator(500),
         1e-6,
         1e-9,
-        expect!["steps 246 rejected 0 rhs 247 jac 5 factorizations 27 solves 246 newton failures 0"],
+        expect!["steps 246 rejected 0 rhs 253 jac 5 factorizations 28 solves 252 newton failures 0"],
     );
     work(
         Method::Bdf,
         stiff::heat(500),
         1e-6,
         1e-9,
-        expect!["steps 77 rejected 2 rhs 81 jac 3 factorizations 23 solves 80 newton failures 0"],
+        expect!["steps 77 rejected 1 rhs 87 jac 2 factorizations 21 solves 86 newton failures 0"],
     );
 }
 
@@ -291,4 +291,23 @@ fn stop_times_move_back() {
         finish(&mut *i, &mut p);
         assert!(p.error_scaled(i.x(), 1e-3) < 2e-3, "{}", method.name());
     }
+}
+
+/// Robertson's kinetics with loose tolerances: a state that is driven below zero by more than it is worth
+/// runs to minus infinity. The grid of tolerances holds one in ten such failures at most (CVODE 7: 8 of 66).
+#[test]
+fn bdf_survives_loose_tolerances() {
+    let mut lost = Vec::new();
+    for factor in [1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 1e-6] {
+        for rtol in [1e-3, 3e-4, 1e-4, 5e-5, 3e-5, 2e-5, 1e-5, 3e-6, 1e-6, 3e-7, 1e-7] {
+            let mut p = classic::robertson_long();
+            let mut i = begin(Method::Bdf, &mut p, rtol, factor * rtol);
+            while i.t() < p.t1 && i.step(&mut *p.sys).is_ok() {}
+            if i.t() < p.t1 || p.error_scaled(i.x(), factor) > 100.0 * rtol {
+                lost.push((rtol, factor * rtol));
+            }
+        }
+    }
+    assert!(lost.len() <= 6, "{lost:?}");
+    assert!(lost.iter().all(|(_, atol)| *atol > 1e-8), "{lost:?}");
 }

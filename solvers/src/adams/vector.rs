@@ -1,4 +1,5 @@
-//! The loops over states, over padded vectors: see [`crate::vector`].
+//! The loops over states, over padded vectors: see [`crate::vector`]. Never inlined: as parameters
+//! their slices are known not to overlap, without which the compiler does not vectorise.
 
 use super::ROWS;
 use crate::vector::{LANES, Lane, lanes, lanes_mut, larger, tolerance, total};
@@ -12,6 +13,7 @@ impl Block {
 }
 
 /// `φ_1 = f`, the others zero.
+#[inline(never)]
 pub(super) fn begin(hist: &mut [Block], f: &[f64]) {
     for (block, f) in hist.iter_mut().zip(lanes(f)) {
         *block = Block::ZERO;
@@ -20,6 +22,7 @@ pub(super) fn begin(hist: &mut [Block], f: &[f64]) {
 }
 
 /// `y = x + Σ c_i φ_i` over the coefficients given, smallest terms first.
+#[inline(never)]
 pub(super) fn predict(hist: &[Block], x: &[f64], c: &[f64], y: &mut [f64]) {
     for ((block, x), y) in hist.iter().zip(lanes(x)).zip(lanes_mut(y)) {
         let mut s: Lane = [0.0; LANES];
@@ -52,6 +55,7 @@ impl Norms {
 }
 
 /// Corrects: with `d = f_p − Σ β_i φ_i` over the rows of `beta`, `y += c·d`.
+#[inline(never)]
 pub(super) fn correct(hist: &[Block], beta: &[f64], f: &[f64], w: &[f64], c: f64, y: &mut [f64]) -> Norms {
     let k = beta.len();
     let mut s: [Lane; 3] = [[0.0; LANES]; 3];
@@ -80,6 +84,7 @@ pub(super) fn correct(hist: &[Block], beta: &[f64], f: &[f64], w: &[f64], c: f64
 
 /// Moves the differences to the new point, where the derivative is `f`; writes the new weights. Returns
 /// the weighted sum of squares of the `(k + 1)`-th difference, with the old weights.
+#[inline(never)]
 pub(super) fn advance(
     hist: &mut [Block],
     beta: &[f64],
@@ -121,6 +126,7 @@ pub(super) fn advance(
 }
 
 /// `out = x + Σ c_i φ_i + q·(x_prev − x)`.
+#[inline(never)]
 pub(super) fn combine(hist: &[Block], (x, x_prev): (&[f64], &[f64]), c: &[f64], q: f64, out: &mut [f64]) {
     let groups = x.chunks(LANES).zip(x_prev.chunks(LANES));
     for ((out, (x, x_prev)), block) in out.chunks_mut(LANES).zip(groups).zip(hist) {

@@ -1,4 +1,7 @@
 //! The loops over states, over padded vectors: see [`crate::vector`]. Each makes one pass over memory.
+//!
+//! They are never inlined: as parameters their slices are known not to overlap, without which the compiler
+//! does not vectorise (a factor of four in a step with thousands of states).
 
 use super::MAX_ORDER;
 use crate::vector::{LANES, Lane, lanes, lanes_mut, larger, tolerance, total};
@@ -30,6 +33,7 @@ pub(super) fn predict(
     }
 }
 
+#[inline(never)]
 fn predict_k<const K: usize>(
     hist: &[Block],
     x: &[f64],
@@ -59,6 +63,7 @@ fn predict_k<const K: usize>(
 }
 
 /// `r = c·f − psi − e`, over `f`.
+#[inline(never)]
 pub(super) fn residual(c: f64, psi: &[f64], e: &[f64], f: &mut [f64]) {
     for ((f, psi), e) in lanes_mut(f).iter_mut().zip(lanes(psi)).zip(lanes(e)) {
         for l in 0..LANES {
@@ -68,6 +73,7 @@ pub(super) fn residual(c: f64, psi: &[f64], e: &[f64], f: &mut [f64]) {
 }
 
 /// `r = c·f − psi`, over `f`: the first residual, where `e = 0`.
+#[inline(never)]
 pub(super) fn residual_first(c: f64, psi: &[f64], f: &mut [f64]) {
     for (f, psi) in lanes_mut(f).iter_mut().zip(lanes(psi)) {
         for l in 0..LANES {
@@ -77,6 +83,7 @@ pub(super) fn residual_first(c: f64, psi: &[f64], f: &mut [f64]) {
 }
 
 /// `e += s·d`, `y += s·d`; returns the weighted sums of squares of `s·d` and of the new `e`.
+#[inline(never)]
 pub(super) fn correct(s: f64, d: &[f64], w: &[f64], e: &mut [f64], y: &mut [f64]) -> (f64, f64) {
     let mut sd: Lane = [0.0; LANES];
     let mut se: Lane = [0.0; LANES];
@@ -94,6 +101,7 @@ pub(super) fn correct(s: f64, d: &[f64], w: &[f64], e: &mut [f64], y: &mut [f64]
 }
 
 /// The first correction: `e = s·d`, `y += s·d`; returns the weighted sum of squares of `e`.
+#[inline(never)]
 pub(super) fn correct_first(s: f64, d: &[f64], w: &[f64], e: &mut [f64], y: &mut [f64]) -> f64 {
     let mut se: Lane = [0.0; LANES];
     let out = lanes_mut(e).iter_mut().zip(lanes_mut(y));
@@ -123,6 +131,7 @@ impl Norms {
 }
 
 /// The norms alone, for a step that failed.
+#[inline(never)]
 pub(super) fn norms(k: usize, hist: &[Block], b: &[f64; MAX_ORDER + 2], e: &[f64], w: &[f64]) -> Norms {
     let mut s: [Lane; 2] = [[0.0; LANES]; 2];
     for ((block, e), w) in hist.iter().zip(lanes(e)).zip(lanes(w)) {
@@ -156,6 +165,7 @@ pub(super) fn advance(
     }
 }
 
+#[inline(never)]
 fn advance_k<const K: usize>(
     hist: &mut [Block],
     b: &[f64; MAX_ORDER + 2],
@@ -204,6 +214,7 @@ fn advance_k<const K: usize>(
 }
 
 /// `φ_1 = h·f`, the others zero.
+#[inline(never)]
 pub(super) fn begin(hist: &mut [Block], h: f64, f: &[f64]) {
     for (block, f) in hist.iter_mut().zip(lanes(f)) {
         *block = Block::ZERO;
@@ -214,6 +225,7 @@ pub(super) fn begin(hist: &mut [Block], h: f64, f: &[f64]) {
 }
 
 /// `out = x + Σ c_j φ_{j+1}`, smallest terms first.
+#[inline(never)]
 pub(super) fn combine(k: usize, hist: &[Block], x: &[f64], c: &[f64; MAX_ORDER], out: &mut [f64]) {
     for ((out, x), block) in out.chunks_mut(LANES).zip(x.chunks(LANES)).zip(hist) {
         for (l, (out, x)) in out.iter_mut().zip(x).enumerate() {
