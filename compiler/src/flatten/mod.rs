@@ -187,6 +187,9 @@ impl<'a> Flattener<'a> {
         self.all_equations();
         self.connections();
         self.drive_inputs();
+        if self.diags.has_errors() {
+            return Err(Stop::Fail);
+        }
         self.roles();
         self.read_experiment();
         self.finish();

@@ -61,7 +61,11 @@ macro_rules! entries {
     };
 }
 
-entries! {}
+entries! {
+    E0701 E0702 E0704 E0705 E0706 E0707 E0708 E0709 E0710 E0711 E0712 E0713 E0714 E0715 E0716 E0717
+    E0718 E0719 E0720 E0721 E0722 E0723 E0724 E0725 E0726 E0729 E0730 E0731 E0732 E0750 E0751 E0752
+    E0753 E0754 E0755 E0756 E0757 E0791 W0701
+}
 
 /// The entry of a code, written in either case.
 pub fn lookup(code: &str) -> Option<&'static Entry> {
