@@ -165,7 +165,7 @@
         if (v === null || !entry) return;
         const y = panel.top + panel.height - (v - own.lo) / (own.hi - own.lo) * panel.height;
         if (y >= panel.top - 2 && y <= panel.top + panel.height + 2)
-          make("circle", { class: "dot", cx: x, cy: y, r: 3.5, style: "fill:" + entry.querySelector("line").style.stroke }, over);
+          make("circle", { class: "dot", cx: x, cy: y, r: 3.5, style: "fill:" + getComputedStyle(entry.querySelector("line")).stroke }, over);
         const label = entry.querySelector("text");
         if (!entry.dataset.name) entry.dataset.name = label.textContent;
         const short = entry.dataset.name.length > 14 ? "\u2026" + entry.dataset.name.slice(-13) : entry.dataset.name;

@@ -115,13 +115,16 @@ fn one_panel(out: &mut String, plot: &Plot, k: usize, panel: &Panel, top: f64, l
         );
     }
     out.push_str("</g>\n");
-    let _ = writeln!(out, "<g class=\"curves\" clip-path=\"url(#clip{k})\">");
+    let _ = writeln!(
+        out,
+        "<g class=\"curves{}\" clip-path=\"url(#clip{k})\">",
+        if panel.many { " many" } else { "" }
+    );
     for (n, series) in panel.series.iter().enumerate() {
         let _ = writeln!(
             out,
-            "<path class=\"curve\" data-series=\"{n}\" style=\"stroke:{}\"{} d=\"{}\"/>",
+            "<path class=\"curve{}\" data-series=\"{n}\" d=\"{}\"/>",
             color(panel, n),
-            if panel.many { " stroke-width=\"1\"" } else { "" },
             path(series, &x, &y)
         );
     }
@@ -142,15 +145,22 @@ fn heading(panel: &Panel) -> String {
     )
 }
 
-/// The colour of a curve: a name of the style sheet, or a place on the scale from first to last.
-pub(super) fn color(panel: &Panel, n: usize) -> String {
-    if panel.many {
-        let part = n as f64 / (panel.series.len() - 1).max(1) as f64;
-        let hue = 265.0 - 215.0 * part;
-        return format!("hsl({hue:.0} 65% calc(var(--scale-light) * 1%))");
+/// The end of a class attribute that gives a curve its colour: a class of the style sheet, or (where there are many
+/// curves) a place on the scale from the first to the last, from blue over green to red.
+fn color(panel: &Panel, n: usize) -> String {
+    if !panel.many {
+        return format!(" c{}", n % 8);
     }
-    format!("var(--c{})", n % 8)
+    let part = n as f64 / (panel.series.len() - 1).max(1) as f64;
+    let at = part * (SCALE.len() - 1) as f64;
+    let k = (at as usize).min(SCALE.len() - 2);
+    let mix = |a: u8, b: u8| (f64::from(a) + (at - k as f64) * (f64::from(b) - f64::from(a))).round() as u8;
+    let [r, g, b] = [0, 1, 2].map(|c| mix(SCALE[k][c], SCALE[k + 1][c]));
+    format!("\" style=\"stroke:#{r:02x}{g:02x}{b:02x}")
 }
+
+/// Colours that tell an order, readable on light and on dark.
+const SCALE: [[u8; 3]; 5] = [[74, 98, 201], [45, 145, 190], [46, 165, 121], [214, 158, 46], [214, 82, 62]];
 
 /// The legend beside a panel.
 fn legend(out: &mut String, panel: &Panel, top: f64) {
@@ -181,7 +191,7 @@ fn legend(out: &mut String, panel: &Panel, top: f64) {
         let _ = writeln!(
             out,
             "<g class=\"entry\" data-series=\"{n}\" tabindex=\"0\"><title>{full}</title><rect class=\"hit\" x=\"{hx}\" \
-             y=\"{hy:.1}\" width=\"{hw}\" height=\"19\"/><line style=\"stroke:{color}\" x1=\"{x1}\" x2=\"{x2}\" \
+             y=\"{hy:.1}\" width=\"{hw}\" height=\"19\"/><line class=\"key{color}\" x1=\"{x1}\" x2=\"{x2}\" \
              y1=\"{y:.1}\" y2=\"{y:.1}\"/><text x=\"{tx}\" y=\"{ty:.1}\">{short}</text></g>",
             full = escape(name),
             hx = RIGHT + 8.0,

@@ -1,0 +1,360 @@
+//! The command line as people and scripts meet it: exit codes, streams, files, JSON lines.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// A first-order system with an event, an input, units and a requirement.
+const MODEL: &str = r#"
+/// A tank that drains.
+twin Tank {
+  parameters { area: Area = 2 m^2; k: Real[m^2.5/s] = 0.01 }
+  inputs { q_in: VolumeFlow in L/s = 5 L/s }
+  outputs { level: Length in cm = h; low: Bool = h < 0.6 m }
+  states { h: Length = 1 m }
+  equations { der(h) = (q_in - k * sqrt(max(h, 0 m))) / area }
+  constraints { never_empty: always(h > 0.01 m) }
+}
+scenario drain for Tank {
+  duration: 20 min
+  solver: tsit5(rtol: 1e-8)
+  at 10 min { q_in = 0 L/s }
+  record level, low every 10 s
+  expect never_empty
+}
+scenario long for Tank { duration: 1e9 s; solver: rk4(step: 1 ms) }
+"#;
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Place {
+        let place = Place(tempfile::tempdir().unwrap());
+        place.write("tank.twinml", MODEL);
+        place
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.0.path().join(name), text).unwrap();
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_twinc"));
+        command.args(args).current_dir(self.0.path()).env_remove("NO_COLOR");
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Ran {
+        Ran(self.command(args).output().unwrap())
+    }
+}
+
+struct Ran(Output);
+
+impl Ran {
+    fn code(&self) -> i32 {
+        self.0.status.code().unwrap()
+    }
+
+    fn out(&self) -> String {
+        String::from_utf8(self.0.stdout.clone()).unwrap()
+    }
+
+    fn err(&self) -> String {
+        String::from_utf8(self.0.stderr.clone()).unwrap()
+    }
+
+    #[track_caller]
+    fn expect(self, code: i32) -> Ran {
+        assert_eq!(self.code(), code, "stdout:\n{}\nstderr:\n{}", self.out(), self.err());
+        self
+    }
+
+    /// Every line of standard output as JSON.
+    fn objects(&self) -> Vec<Value> {
+        self.out().lines().map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}"))).collect()
+    }
+}
+
+fn csv_rows(path: &Path) -> (Vec<String>, Vec<Vec<f64>>) {
+    let text = fs::read_to_string(path).unwrap();
+    let mut lines = text.lines();
+    let head = lines.next().unwrap().split(',').map(str::to_owned).collect();
+    let number = |c: &str| match c {
+        "true" => 1.0,
+        "false" => 0.0,
+        c => c.parse().unwrap(),
+    };
+    (head, lines.map(|l| l.split(',').map(number).collect()).collect())
+}
+
+#[test]
+fn a_run_writes_result_summary_and_plot_and_says_so() {
+    let place = Place::new();
+    let ran = place.run(&["run", "tank.twinml"]).expect(0);
+    let (out, err) = (ran.out(), ran.err());
+    assert!(err.contains("   Compiled Tank: 1 state, "), "{err}");
+    assert!(err.contains("    Running drain to 20 min with tsit5 (rtol 1e-8)\n"), "{err}");
+    assert!(out.starts_with("   Finished 121 samples, "), "{out}");
+    assert!(out.contains("    Verdict never_empty  not evaluated\n"), "{out}");
+    assert!(out.contains("    Written out/tank/drain.parquet, summary.json, plot.html\n"), "{out}");
+    assert!(!out.contains('\u{1b}') && !err.contains('\u{1b}'), "no colours into a pipe");
+    let names: BTreeSet<String> = fs::read_dir(place.path("out/tank"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(names, ["drain.parquet", "plot.html", "summary.json"].map(String::from).into());
+    let summary: Value =
+        serde_json::from_str(&fs::read_to_string(place.path("out/tank/summary.json")).unwrap()).unwrap();
+    assert_eq!(summary["ended"], "complete");
+    assert_eq!(summary["parameters"]["area"]["value"], 2.0);
+    assert_eq!(summary["final"]["level"]["unit"], "cm");
+    assert_eq!(summary["files"][0]["columns"][0]["unit"], "s");
+}
+
+#[test]
+fn csv_results_are_in_the_units_that_people_see_with_rows_on_both_sides_of_events() {
+    let place = Place::new();
+    place.run(&["run", "tank.twinml", "--out", "r.csv"]).expect(0);
+    let (head, rows) = csv_rows(&place.path("r.csv"));
+    assert_eq!(head, ["time", "step", "level", "low"]);
+    assert_eq!(rows[0], [0.0, 0.0, 100.0, 0.0]);
+    let at_action: Vec<&Vec<f64>> = rows.iter().filter(|r| r[0] == 600.0).collect();
+    assert_eq!(at_action.len(), 2, "before and after the action");
+    assert_eq!((at_action[0][1], at_action[1][1]), (0.0, 1.0));
+    assert_eq!(at_action[0][2], at_action[1][2]);
+    let falls = rows.iter().position(|r| r[3] == 1.0).unwrap();
+    assert_eq!(rows[falls][1], 1.0, "the level that switches is an event");
+    assert!((rows[falls][2] - 60.0).abs() < 1e-6, "{:?}", rows[falls]);
+    assert!(!place.path("summary.json").exists(), "a file alone is a file alone");
+    // The same in SI.
+    place.run(&["run", "tank.twinml", "--si", "--out", "si.csv"]).expect(0);
+    assert_eq!(csv_rows(&place.path("si.csv")).1[0], [0.0, 0.0, 1.0, 0.0]);
+}
+
+#[test]
+fn equal_runs_have_equal_bytes_on_machine_code_and_interpreter() {
+    let place = Place::new();
+    for (dir, engine) in [("a", "jit"), ("b", "jit"), ("c", "interpreter")] {
+        place.run(&["run", "tank.twinml", "--out", dir, "--engine", engine]).expect(0);
+    }
+    for name in ["drain.parquet", "summary.json", "plot.html"] {
+        let [a, b, c] = ["a", "b", "c"].map(|d| fs::read(place.path(d).join(name)).unwrap());
+        assert!(a == b && b == c, "{name}");
+    }
+}
+
+#[test]
+fn flags_win_over_the_scenario() {
+    let place = Place::new();
+    let args = ["run", "tank.twinml", "--set", "area=4 m^2", "--until", "1 min", "--solver", "rk4", "--step"];
+    let mut args = args.to_vec();
+    args.extend(["500ms", "--every", "30s", "--out", "r.csv"]);
+    let ran = place.run(&args).expect(0);
+    assert!(ran.err().contains("Running drain to 1 min with rk4 (step 500 ms)"), "{}", ran.err());
+    let (_, rows) = csv_rows(&place.path("r.csv"));
+    assert_eq!(rows.iter().map(|r| r[0]).collect::<Vec<_>>(), [0.0, 30.0, 60.0]);
+    // (5 L/s - 10 L/s)/4 m² is −1.25 mm/s.
+    assert!((rows[2][2] - 92.6).abs() < 0.1, "{rows:?}");
+    let ran = place.run(&["run", "tank.twinml", "--set", "aera=4 m^2"]).expect(2);
+    assert!(ran.err().contains("area"), "offers the name: {}", ran.err());
+}
+
+#[test]
+fn errors_have_their_exit_codes_and_places() {
+    let place = Place::new();
+    place.write("bad.twinml", "twin Bad {\n  states { x: Length = 1 m }\n  equations { der(x) = 1 kg }\n}\n");
+    let ran = place.run(&["check", "bad.twinml"]).expect(2);
+    assert!(ran.err().contains("bad.twinml:3:"), "{}", ran.err());
+    assert_eq!(ran.out(), "");
+    place.run(&["run", "bad.twinml"]).expect(2);
+    place.run(&["check", "none.twinml"]).expect(2);
+    place.run(&["run", "tank.twinml", "--solver", "magic"]).expect(2);
+    place.run(&["run", "tank.twinml", "--until", "2 m"]).expect(2);
+    place.run(&["run", "tank.twinml", "--rtol", "-1"]).expect(2);
+    place.run(&["run", "tank.twinml", "--scenario", "drian"]).expect(2);
+    place.run(&["run", "tank.twinml", "--out", "r.xlsx"]).expect(2);
+    place.run(&["frobnicate"]).expect(2);
+    place.run(&["run"]).expect(2);
+    place.run(&["--help"]).expect(0);
+    place.run(&["--version"]).expect(0);
+    place.write("file", "");
+    place.run(&["run", "tank.twinml", "--out", "file/r.csv"]).expect(5);
+    place.run(&["plot", "none.parquet"]).expect(5);
+    place.run(&["plot", "none.parquet", "-o", "p.png"]).expect(2);
+    let ran = place.run(&["mc", "tank.twinml", "-n", "100"]).expect(2);
+    assert!(ran.err().contains("not in this version yet"), "{}", ran.err());
+}
+
+#[test]
+fn a_failed_simulation_says_when_which_and_where_and_keeps_what_it_has() {
+    let place = Place::new();
+    place.write(
+        "blow.twinml",
+        "twin Blow {\n  states { x: Real = 1 }\n  equations {\n    der(x) = x^2 * 1 [1/s]\n  }\n}\n\
+         scenario s for Blow { duration: 2 s; solver: tsit5(rtol: 1e-6) }\n",
+    );
+    let ran = place.run(&["run", "blow.twinml", "--out", "r.csv"]).expect(3);
+    assert!(ran.out().starts_with("     Failed at "), "{}", ran.out());
+    assert!(ran.err().contains("`x`") && ran.err().contains("blow.twinml:4:"), "{}", ran.err());
+    let (_, rows) = csv_rows(&place.path("r.csv"));
+    assert!(rows.len() > 400 && rows.len() < 502, "{}", rows.len());
+    let ran =
+        place.run(&["run", "tank.twinml", "--scenario", "long", "--max-steps", "1000", "--out", "s.csv"]);
+    assert!(ran.expect(3).err().contains("1000 steps"));
+    let ran =
+        place.run(&["run", "tank.twinml", "--scenario", "long", "--time-limit", "200ms", "--out", "t.csv"]);
+    assert!(ran.expect(3).err().contains("time limit"));
+}
+
+#[cfg(unix)]
+#[test]
+fn interrupted_runs_leave_a_readable_result() {
+    let place = Place::new();
+    let mut command =
+        place.command(&["run", "tank.twinml", "--scenario", "long", "--every", "1s", "--out", "r.csv"]);
+    let mut child =
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    // It runs once it has said so.
+    let mut said = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("Running") {
+        line.clear();
+        assert!(std::io::BufRead::read_line(&mut said, &mut line).unwrap() > 0);
+    }
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert!(!place.path("r.csv").exists(), "nothing stands under the name before it is whole");
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let (head, rows) = csv_rows(&place.path("r.csv"));
+    assert_eq!(head[0], "time");
+    assert!(rows.len() > 1);
+}
+
+#[test]
+fn a_new_project_runs() {
+    let place = Place::new();
+    place.run(&["new", "my-twin"]).expect(0);
+    place.run(&["check", "--deny", "warnings", "my-twin/my-twin.twinml"]).expect(0);
+    let ran = place.run(&["run", "my-twin/my-twin.twinml"]).expect(0);
+    assert!(ran.out().contains("warms_up"), "{}", ran.out());
+    place.run(&["new", "my-twin"]).expect(2);
+    place.run(&["new", "7"]).expect(2);
+}
+
+#[test]
+fn intermediate_forms_are_printed() {
+    let place = Place::new();
+    for (stage, word) in [
+        ("tokens", "twin"),
+        ("ast", "Tank"),
+        ("hir", "Tank"),
+        ("flat", "flat Tank"),
+        ("ir", "rhs"),
+        ("clif", "function"),
+        ("asm", "rhs"),
+    ] {
+        let ran = place.run(&["check", "tank.twinml", "--emit", stage]).expect(0);
+        assert!(ran.out().contains(word), "{stage}: {}", ran.out());
+    }
+    let ran = place.run(&["check", "tank.twinml", "--explain"]).expect(0);
+    assert!(ran.out().contains("states      1: h"), "{}", ran.out());
+}
+
+#[test]
+fn results_become_pictures() {
+    let place = Place::new();
+    place.run(&["run", "tank.twinml", "--out", "r.parquet"]).expect(0);
+    place.run(&["plot", "r.parquet", "-o", "p.svg"]).expect(0);
+    let svg = fs::read_to_string(place.path("p.svg")).unwrap();
+    assert!(
+        svg.contains("Length [cm]") && svg.contains("time [min]") && svg.contains("Tank · drain"),
+        "{svg}"
+    );
+    place.run(&["plot", "r.parquet", "--only", "level"]).expect(0);
+    let html = fs::read_to_string(place.path("r.html")).unwrap();
+    assert!(html.contains("level") && !html.contains("http://") || html.matches("http").count() <= 3);
+    assert!(!html.contains("src="), "nothing is fetched");
+}
+
+/// Field names by type, as `docs/json.md` lists them.
+fn documented() -> BTreeMap<String, BTreeSet<String>> {
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/json.md")).unwrap();
+    let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut current = String::new();
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("## `") {
+            current = name.trim_end_matches('`').to_owned();
+            all.insert(current.clone(), ["type", "version"].map(String::from).into());
+        } else if let Some(row) = line.strip_prefix("| `") {
+            let cell = format!("`{}", row.split('|').next().unwrap());
+            let names = cell.split('`').skip(1).step_by(2).map(str::to_owned);
+            all.get_mut(&current).unwrap().extend(names);
+        }
+    }
+    all
+}
+
+#[test]
+fn json_lines_are_as_documented() {
+    let place = Place::new();
+    place.write("warn.twinml", "twin W { states { x: Real = 1 } equations { der(x) = y } }\n");
+    let mut objects = Vec::new();
+    for args in [
+        vec!["run", "tank.twinml"],
+        vec!["check", "tank.twinml", "warn.twinml"],
+        vec!["check", "tank.twinml", "--emit", "flat"],
+        vec!["plot", "out/tank/drain.parquet"],
+        vec!["new", "x"],
+        vec!["explain"],
+        vec!["explain", "E9999"],
+        vec!["mc"],
+    ] {
+        let ran = place.run(&[vec!["--format", "json"], args].concat());
+        assert_eq!(ran.err(), "", "everything is on standard output");
+        objects.extend(ran.objects());
+    }
+    let documented = documented();
+    let mut seen = BTreeSet::new();
+    for object in &objects {
+        let object = object.as_object().unwrap();
+        let kind = object["type"].as_str().unwrap();
+        assert_eq!(object["version"], 1);
+        let fields: BTreeSet<String> = object.keys().cloned().collect();
+        assert_eq!(Some(&fields), documented.get(kind), "{kind}");
+        seen.insert(kind.to_owned());
+    }
+    for kind in
+        ["diagnostic", "checked", "compiled", "running", "finished", "verdict", "written", "form", "error"]
+    {
+        assert!(seen.contains(kind), "{kind} was not printed");
+    }
+    let summary: Value =
+        serde_json::from_str(&fs::read_to_string(place.path("out/tank/summary.json")).unwrap()).unwrap();
+    let fields: BTreeSet<String> = summary.as_object().unwrap().keys().cloned().collect();
+    let mut listed = documented["summary.json"].clone();
+    for inner in ["value", "unit", "auto", "complete", "interrupted", "time_limit", "failed"] {
+        listed.remove(inner);
+    }
+    assert!(fields.is_subset(&documented["summary.json"]), "{fields:?}");
+    assert!(listed.is_superset(&fields));
+}
+
+#[test]
+fn colours_are_a_choice() {
+    let place = Place::new();
+    let ran = place.run(&["run", "tank.twinml", "--color", "always", "--out", "r.csv"]).expect(0);
+    assert!(ran.out().contains("\u{1b}[1;32mFinished\u{1b}[0m"));
+    let ran = place.run(&["run", "tank.twinml", "-q", "--out", "r.csv"]).expect(0);
+    assert_eq!(ran.err(), "");
+    assert!(ran.out().contains("Finished"));
+}
