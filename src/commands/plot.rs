@@ -103,7 +103,7 @@ pub fn caption_of(frame: &Frame, path: &Path) -> Caption {
         _ => world::shown(&stem),
     };
     let mut parts = Vec::new();
-    parts.extend(fact("solver").map(|s| format!("solver {s}")));
+    parts.extend(fact("solver").map(str::to_owned));
     parts.extend(fact("seed").map(|s| format!("seed {s}")));
     parts.extend(
         fact("twinml.model_hash").map(|h| format!("model {}", h.chars().take(12).collect::<String>())),

@@ -20,7 +20,7 @@ pub fn metadata(ready: &Ready) -> Metadata {
         ("twin", ready.program.name.clone()),
         ("scenario", ready.experiment.name.clone()),
         ("seed", ready.experiment.seed.to_string()),
-        ("solver", solver(ready).to_string()),
+        ("solver", solver_text(ready)),
         ("compiler", compiler()),
         ("parameters", ready.parameters.to_string()),
     ];
@@ -29,6 +29,20 @@ pub fn metadata(ready: &Ready) -> Metadata {
 
 fn compiler() -> String {
     format!("twinc {}", env!("CARGO_PKG_VERSION"))
+}
+
+/// The solver as a scenario would write it: `bdf(rtol: 1e-6, atol: 1e-9)`.
+fn solver_text(ready: &Ready) -> String {
+    let (name, o) = (ready.method.name(), &ready.options);
+    if let Some(h) = o.h.filter(|_| ready.method.fixed_step()) {
+        return format!("{name}(step: {h:e} s)");
+    }
+    let atol = match o.tolerances.atol.as_slice() {
+        [] => String::new(),
+        many if many.windows(2).all(|w| w[0] == w[1]) => format!(", atol: {:e}", many[0]),
+        _ => ", atol: by nominal".to_owned(),
+    };
+    format!("{name}(rtol: {:e}{atol})", o.tolerances.rtol)
 }
 
 fn solver(ready: &Ready) -> Value {

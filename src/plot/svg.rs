@@ -14,7 +14,7 @@ pub(super) const LEFT: f64 = 74.0;
 /// Right edge of the drawing areas; the legends are beside it.
 pub(super) const RIGHT: f64 = 830.0;
 /// Top of the first panel.
-const TOP: f64 = 84.0;
+const TOP: f64 = 92.0;
 /// Room between panels.
 const GAP: f64 = 40.0;
 /// Entries of a legend before the rest is summed up.
