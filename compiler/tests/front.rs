@@ -212,6 +212,15 @@ proptest! {
     }
 }
 
+/// What fuzzing found, each with its name.
+#[test]
+fn found_by_fuzzing() {
+    let docs_and_a_rule_of_slashes = "/// a\n/// b\n////// c\n/// d";
+    exercise(docs_and_a_rule_of_slashes);
+    exercise("/// a\n\n/// b\n");
+    exercise("/// a\n// comment\n/// b\ntwin A { }");
+}
+
 #[test]
 fn seeds_have_no_errors() {
     for text in models() {

@@ -179,6 +179,7 @@ pub fn lex(file: FileId, text: &str, base: u32, diags: &mut Diagnostics) -> RawT
         interps: Vec::new(),
         doc: String::new(),
         blank: false,
+        commented: false,
         for_pending: false,
         first_word: None,
         errors: 0,
@@ -203,6 +204,8 @@ struct Lexer<'a, 'd> {
     interps: Vec<Interp>,
     doc: String,
     blank: bool,
+    /// Whether a comment stands on this line, which then is not blank.
+    commented: bool,
     for_pending: bool,
     first_word: Option<Word>,
     errors: u32,
@@ -223,6 +226,9 @@ impl<'a> Lexer<'a, '_> {
         while let Some(i) = self.interps.pop() {
             self.unclosed_interpolation(i.open);
             self.push(Tok::StrEnd(Text::from("")), end, end);
+        }
+        if self.out.tokens.is_empty() && self.out.module_doc.is_none() && !self.doc.is_empty() {
+            self.out.module_doc = Some(Text::from(self.doc.trim_end()));
         }
         self.out.tainted.sort_unstable();
         self.out.docs.shrink_to_fit();
@@ -278,7 +284,7 @@ impl<'a> Lexer<'a, '_> {
     }
 
     fn newline(&mut self, end: usize) {
-        self.blank = self.nl;
+        self.blank = self.nl && !std::mem::take(&mut self.commented);
         self.nl = true;
         self.line += 1;
         self.line_start = end;
@@ -290,6 +296,7 @@ impl<'a> Lexer<'a, '_> {
         let tok = match p {
             Piece::Newline => return self.line_end(lo, hi),
             Piece::LineComment => {
+                self.commented = true;
                 return hi;
             }
             Piece::Doc => return self.doc_line(lo, hi),
@@ -385,7 +392,8 @@ impl<'a> Lexer<'a, '_> {
     fn doc_line(&mut self, lo: usize, hi: usize) -> usize {
         let body = &self.text[lo + 3..hi];
         if body.starts_with('/') {
-            return hi; // a rule of slashes, not a doc comment
+            self.commented = true; // a rule of slashes, not a doc comment
+            return hi;
         }
         if self.nl {
             if self.blank {
@@ -413,6 +421,7 @@ impl<'a> Lexer<'a, '_> {
 
     fn block_comment(&mut self, lo: usize, hi: usize) -> usize {
         let bytes = self.text.as_bytes();
+        self.commented = true;
         let mut depth = 1u32;
         let mut i = hi;
         while i < bytes.len() {
