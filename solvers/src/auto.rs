@@ -17,7 +17,7 @@
 //! Decisions depend on counts and values only, never on a clock: the same model gives the same bits.
 
 use crate::bdf::Bdf;
-use crate::control::weight;
+use crate::control::{power, weight};
 use crate::error::SolveError;
 use crate::integrator::{Choice, Integrator, Method, Options};
 use crate::linalg::IterationMatrix;
@@ -155,11 +155,12 @@ impl Clone for Auto {
     }
 }
 
-/// Options of the explicit method. Orbits and other systems without damping multiply local errors over a
-/// run: who asks for many digits gets explicit steps with less error, a tenth at 1e-8.
-fn careful(options: &Options) -> Options {
+/// Tolerances of a part. Orbits and other systems without damping multiply local errors over a run, and a
+/// multistep method lets them add up: who asks for many digits gets steps with less error, by the factor
+/// `(rtol/1e-6)^exponent`, at least `least`.
+fn careful(options: &Options, exponent: f64, least: f64) -> Options {
     let mut o = options.clone();
-    let factor = (o.tolerances.rtol / 1e-6).sqrt().clamp(0.1, 1.0);
+    let factor = power(o.tolerances.rtol / 1e-6, exponent).clamp(least, 1.0);
     o.tolerances.rtol *= factor;
     for a in &mut o.tolerances.atol {
         *a *= factor;
@@ -172,7 +173,7 @@ impl Auto {
     pub fn new(options: &Options) -> Self {
         Auto {
             options: options.clone(),
-            explicit: Tsit5::new(&careful(options)),
+            explicit: Tsit5::new(&careful(options, 0.75, 0.03)),
             stiff: Box::new(Rosenbrock::new(options)),
             at_stiff: false,
             stiff_known: false,
@@ -328,7 +329,7 @@ impl Auto {
         let dear = sys.dim() > 8 && work.matrices > MATRICES * work.rosenbrock;
         self.multistep = deep || (dear || sys.dim() >= LARGE) && self.brief < 3;
         if self.multistep {
-            self.stiff = Box::new(Bdf::new(&self.options));
+            self.stiff = Box::new(Bdf::new(&careful(&self.options, 0.65, 0.05)));
             self.work_ratio = work.multistep / work.explicit;
         } else {
             self.work_ratio = work.rosenbrock / work.explicit;

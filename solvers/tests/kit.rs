@@ -148,7 +148,7 @@ fn errors_follow_the_tolerance() {
         // an error per step of order p + 1 adds up to the power p/(p + 1) of the tolerance
         let least = if matches!(method, Method::Esdirk | Method::Trbdf2) { 0.6 } else { 0.75 };
         // `auto` is more careful the tighter the tolerance
-        let most = if method == Method::Auto { 1.4 } else { 1.25 };
+        let most = if method == Method::Auto { 1.5 } else { 1.25 };
         assert!((least..most).contains(&slope), "{}: {slope} {errors:?}", method.name());
     }
 }
@@ -393,7 +393,7 @@ fn work_is_pinned() {
         pleiades    rk4         1e0: steps 300 rejected 0 rhs 1201 jac 0 factor 0 solves 0
         pleiades    tsit5       1e-8: steps 499 rejected 39 rhs 3230 jac 0 factor 0 solves 0
         pleiades    dopri5      1e-8: steps 466 rejected 46 rhs 3074 jac 0 factor 0 solves 0
-        pleiades    auto        1e-8: steps 790 rejected 18 rhs 4860 jac 0 factor 0 solves 0
+        pleiades    auto        1e-8: steps 998 rejected 18 rhs 6108 jac 0 factor 0 solves 0
         robertson   rosenbrock  1e-4: steps 84 rejected 3 rhs 520 jac 84 factor 87 solves 522
         hires       rosenbrock  1e-4: steps 65 rejected 15 rhs 466 jac 65 factor 80 solves 480
         pollution   rosenbrock  1e-4: steps 21 rejected 0 rhs 127 jac 21 factor 21 solves 126
@@ -409,8 +409,8 @@ fn work_is_pinned() {
         robertson   auto        1e-6: steps 167 rejected 3 rhs 1425 jac 167 factor 170 solves 1360
         hires       auto        1e-6: steps 161 rejected 11 rhs 1293 jac 101 factor 110 solves 880
         pollution   auto        1e-6: steps 39 rejected 0 rhs 337 jac 39 factor 39 solves 312
-        robertson   auto        1e-8: steps 418 rejected 8 rhs 3418 jac 358 factor 365 solves 2920
-        hires       auto        1e-8: steps 804 rejected 2 rhs 5751 jac 381 factor 381 solves 3048
+        robertson   auto        1e-8: steps 418 rejected 6 rhs 3404 jac 358 factor 363 solves 2904
+        hires       auto        1e-8: steps 803 rejected 4 rhs 5828 jac 410 factor 412 solves 3296
         pollution   auto        1e-8: steps 100 rejected 0 rhs 846 jac 100 factor 100 solves 800
     "#]]
     .assert_eq(&text);
