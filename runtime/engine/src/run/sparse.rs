@@ -1,5 +1,6 @@
 //! From entry families to a sparse matrix: the pattern once, then values by adding up.
 
+use twinml_model::passes::sparsity::Csc;
 use twinml_model::program::Jacobian;
 use twinml_solvers::system::Pattern;
 
@@ -92,6 +93,14 @@ impl Assembly {
     /// A full matrix whose values come from elsewhere.
     pub(super) fn dense(n: usize) -> Assembly {
         Assembly { pattern: Pattern::dense(n), position: Vec::new(), kernel: false }
+    }
+
+    /// A sparse matrix whose values come from elsewhere.
+    pub(super) fn patterned(csc: &Csc) -> Assembly {
+        let n = csc.cols;
+        let pattern =
+            Pattern::new(n, csc.col_ptr.clone(), csc.row_of.clone()).unwrap_or_else(|_| Pattern::dense(n));
+        Assembly { pattern, position: Vec::new(), kernel: false }
     }
 
     /// The pattern.

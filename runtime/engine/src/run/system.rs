@@ -4,6 +4,9 @@ use twinml_model::host::{KernelId, Machine, Memory};
 use twinml_model::ids::OriginId;
 use twinml_model::ir::{CmpOp, Kernel, Op, Space, Trap};
 use twinml_model::passes::rk4;
+use twinml_model::passes::coloring::Coloring;
+use twinml_model::passes::pattern::structural_pattern;
+use twinml_model::passes::sparsity::Csc;
 use twinml_model::program::{Program, RelationKind};
 use twinml_solvers::system::{EvalError, Pattern, Rk4Grid, System};
 
@@ -51,6 +54,12 @@ impl Fused {
         }
         Some(Fused { t0, h, kernels })
     }
+
+/// Columns of the Jacobian that share a directional derivative, where there is no kernel for it (a right-hand
+/// side that solves blocks).
+struct Colored {
+    pattern: Csc,
+    coloring: Coloring,
 }
 
 /// Kernels, memory and host of one run.
@@ -65,6 +74,7 @@ pub(super) struct KernelSystem<'a> {
     state_at: usize,
     der_at: usize,
     assembly: Assembly,
+    colored: Option<Colored>,
     roots: Vec<Root>,
     autonomous: bool,
     /// Kernels of several Runge–Kutta steps, the longest first, with the grid they are made for.
@@ -77,9 +87,16 @@ impl<'a> KernelSystem<'a> {
     pub(super) fn new(program: &'a Program, machine: &'a dyn Machine, memory: Memory) -> KernelSystem<'a> {
         let host = EngineHost::new(program, machine, &memory);
         let states = program.sizes.state as usize;
-        let assembly = match &program.jacobian {
-            Some(jacobian) => Assembly::of(jacobian),
-            None => Assembly::dense(states),
+        let mut colored = None;
+        let assembly = match (&program.jacobian, &program.jvp) {
+            (Some(jacobian), _) => Assembly::of(jacobian),
+            (None, Some(_)) => {
+                let pattern = structural_pattern(program);
+                let assembly = Assembly::patterned(&pattern);
+                colored = Some(Colored { coloring: Coloring::greedy(&pattern), pattern });
+                assembly
+            }
+            (None, None) => Assembly::dense(states),
         };
         let mut roots = Vec::with_capacity(program.sizes.root as usize);
         for relation in &program.relations {
@@ -110,6 +127,7 @@ impl<'a> KernelSystem<'a> {
             memory,
             host,
             assembly,
+            colored,
             roots,
         }
     }
@@ -188,6 +206,11 @@ impl System for KernelSystem<'_> {
             return Ok(());
         }
         let n = self.states;
+        if let Some(colored) = self.colored.take() {
+            let outcome = self.by_colors(&colored, t, x, values);
+            self.colored = Some(colored);
+            return outcome;
+        }
         let mut unit = vec![0.0; n];
         for j in 0..n {
             unit[j] = 1.0;
@@ -278,6 +301,30 @@ impl System for KernelSystem<'_> {
 }
 
 impl KernelSystem<'_> {
+    /// The Jacobian from one directional derivative a colour.
+    fn by_colors(
+        &mut self,
+        colored: &Colored,
+        t: f64,
+        x: &[f64],
+        values: &mut [f64],
+    ) -> Result<(), EvalError> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.resize(2 * self.states, 0.0);
+        let (direction, product) = scratch.split_at_mut(self.states);
+        let mut outcome = Ok(());
+        for color in 0..colored.coloring.count {
+            colored.coloring.seed(color, direction);
+            outcome = self.jvp(t, x, direction, product);
+            if outcome.is_err() {
+                break;
+            }
+            colored.coloring.gather(color, &colored.pattern, product, values);
+        }
+        self.scratch = scratch;
+        outcome
+    }
+
     /// All tangents zero but that of time.
     fn seed(&mut self, time: f64) {
         for space in [Space::TState, Space::TParam, Space::TInput] {
