@@ -3,9 +3,9 @@
 use twinml_model::host::{KernelId, Machine, Memory};
 use twinml_model::ids::OriginId;
 use twinml_model::ir::{CmpOp, Kernel, Op, Space, Trap};
-use twinml_model::passes::rk4;
 use twinml_model::passes::coloring::Coloring;
 use twinml_model::passes::pattern::structural_pattern;
+use twinml_model::passes::rk4;
 use twinml_model::passes::sparsity::Csc;
 use twinml_model::program::{Program, RelationKind};
 use twinml_solvers::system::{EvalError, Pattern, Rk4Grid, System};
@@ -54,6 +54,7 @@ impl Fused {
         }
         Some(Fused { t0, h, kernels })
     }
+}
 
 /// Columns of the Jacobian that share a directional derivative, where there is no kernel for it (a right-hand
 /// side that solves blocks).

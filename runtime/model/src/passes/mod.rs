@@ -5,6 +5,7 @@ pub mod contract;
 pub mod dead;
 pub mod derive;
 pub(crate) mod emit;
+pub mod expand;
 pub mod pattern;
 pub mod rk4;
 pub mod simplify;
