@@ -2,18 +2,18 @@
 //! it is installed.
 //!
 //! `PEERS_DIR` names the folder with the `cvode7` program (default: `.peers` in the project's root). Ours and
-//! the peer's solves are interleaved; the best time of each counts. Errors are against the peer's own
+//! the peer's solves are interleaved; the best CPU time of each counts. Errors are against the peer's own
 //! solution at a tolerance of 1e-12, as `max |x − r| / (|r| + atol/rtol)`.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench")]
 
 #[path = "../tests/problems/mod.rs"]
 mod problems;
 
+use cpu_time::ThreadTime;
 use criterion::{Criterion, criterion_group};
 use problems::{Problem, classic, stiff};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
 use twinml_solvers::integrator::{Integrator, Method, Options, Tolerances, make};
 
 fn solve(method: Method, p: &mut Problem, rtol: f64, atol: f64) -> Box<dyn Integrator> {
@@ -102,7 +102,7 @@ fn table() {
                 let (mut error, mut rhs, mut said) = (0.0, 0, String::new());
                 for _ in 0..4 {
                     for _ in 0..repeats {
-                        let clock = Instant::now();
+                        let clock = ThreadTime::now();
                         let i = solve(method, &mut p, rtol, atol);
                         ours = ours.min(clock.elapsed().as_secs_f64() * 1e6);
                         error = p.error_scaled(i.x(), atol / rtol);

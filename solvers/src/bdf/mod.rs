@@ -7,7 +7,7 @@
 //! changing the step size costs nothing but a factorisation.
 //!
 //! **Nonlinear equation.** Modified Newton. Jacobian and factors are kept over steps; a changed `c = h/λ`
-//! is corrected by a factor until it has moved by 20 % (Hindmarsh et al. 2005, CVODE). The iteration
+//! is corrected by a factor until it has moved by 10 % (Hindmarsh et al. 2005, CVODE). The iteration
 //! stops when the error left is a third of the error allowed.
 //!
 //! **Error norm and order.** The root mean square over states of `error/(atol + rtol·|x|)`, with the

@@ -14,7 +14,7 @@ const TOLERANCE: f64 = 0.33;
 const RATE: f64 = 1.0;
 /// Change of `c` (relative to the one in the factors) up to which old factors serve. They are corrected
 /// by `2/(1 + c/c_old)`, the best factor for eigenvalues at zero and infinity alike.
-const C_CHANGE: f64 = 0.2;
+const C_CHANGE: f64 = 0.1;
 /// Steps after which the matrix is factorised anew, and the Jacobian evaluated anew.
 const FACTORS_LAST: u64 = 20;
 const JACOBIAN_LASTS: u64 = 51;
