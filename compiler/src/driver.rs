@@ -104,7 +104,7 @@ impl Session {
                         Some((scheduled.shown.get(v.index()).copied()??, elements.clone()))
                     })
                     .collect(),
-                every_ns: r.every_ns,
+                every_as: r.every_as,
             })
             .collect();
         let has_duration = experiment.duration.is_some();

@@ -252,7 +252,7 @@ struct Flags {
     solver: SolverSpec,
     seed: Option<u64>,
     until: Option<f64>,
-    every_ns: Option<i128>,
+    every_as: Option<i128>,
     time_limit: Option<f64>,
     machine: MachineKind,
 }
@@ -293,7 +293,7 @@ impl Flags {
             },
             seed: args.seed,
             until: time("until", &args.until)?,
-            every_ns: every.map(|s| ((s * 1e9).round() as i128).max(1)),
+            every_as: every.map(|s| ((s * 1e9).round() as i128).max(1) * 1_000_000_000),
             time_limit: time("time-limit", &args.time_limit)?,
             machine: match args.engine {
                 Engine::Jit => MachineKind::Jit(args.opt.unwrap_or(2)),
@@ -317,9 +317,9 @@ impl Flags {
         own.max_steps = asked.max_steps.or(own.max_steps);
         experiment.seed = self.seed.unwrap_or(experiment.seed);
         experiment.duration = self.until.unwrap_or(experiment.duration);
-        if let Some(every) = self.every_ns {
+        if let Some(every) = self.every_as {
             for record in &mut experiment.records {
-                record.every_ns = Some(every);
+                record.every_as = Some(every);
             }
             if experiment.records.is_empty() {
                 experiment.records.push(run::usual(program, Some(every)));
@@ -363,7 +363,7 @@ impl Place {
         let file = |plan: &Plan| {
             let rate = match plan.rate {
                 _ if plans.len() == 1 => String::new(),
-                Rate::Every { period } => format!("-{}", duration(period as f64 / 1e9).replace(' ', "")),
+                Rate::Every { period } => format!("-{}", duration(period as f64 / 1e18).replace(' ', "")),
                 Rate::Parts(_) => "-overview".to_owned(),
             };
             folder.join(format!("{stem}{rate}.{extension}"))

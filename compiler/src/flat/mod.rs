@@ -300,8 +300,8 @@ pub struct Experiment {
 pub struct Record {
     /// Families with the flat numbers of the elements; no numbers: the whole family.
     pub vars: Vec<(VarId, Vec<u32>)>,
-    /// Period in nanoseconds; `None`: 1,000 equal periods.
-    pub every_ns: Option<i128>,
+    /// Period in attoseconds; `None`: 1,000 equal periods.
+    pub every_as: Option<i128>,
     /// The entry.
     pub span: Span,
 }

@@ -163,6 +163,14 @@ impl<'a> Flattener<'a> {
         None
     }
 
+    /// A period: whole nanoseconds where it is one to rounding, otherwise to 1e-18 s.
+    fn attoseconds(&mut self, e: &'a hir::Expr) -> Option<i128> {
+        let ns = self.nanoseconds(e)?;
+        let t = self.setting(e)?;
+        let whole = (t * 1e9 - ns as f64).abs() <= 1e-15 * (t * 1e9).abs();
+        Some(if whole { ns.saturating_mul(1_000_000_000) } else { (t * 1e18).round() as i128 })
+    }
+
     fn action(&mut self, a: &'a hir::TimedAction) {
         let Some(time_ns) = self.nanoseconds(&a.time) else { return };
         self.writes.clear();
@@ -263,12 +271,13 @@ impl<'a> Flattener<'a> {
     }
 
     fn record(&mut self, r: &'a hir::RecordEntry) -> R<()> {
-        let every_ns = match &r.every {
+        let every_as = match &r.every {
             None => None,
-            Some(e) => match self.nanoseconds(e) {
-                Some(n) if n > 0 => Some(n),
+            Some(e) => match self.attoseconds(e) {
+                Some(n) if n >= 1_000_000_000 => Some(n),
                 Some(_) => {
-                    let d = Diagnostic::new(codes::BAD_TIME, e.span, "a period must be longer than nothing");
+                    let d =
+                        Diagnostic::new(codes::BAD_TIME, e.span, "a period must be a nanosecond or longer");
                     return Err(self.fail(d));
                 }
                 None => return Ok(()),
@@ -288,7 +297,7 @@ impl<'a> Flattener<'a> {
             let scope = self.root_scope();
             self.recorded(target, &scope, &mut vars)?;
         }
-        self.experiment.records.push(flat::Record { vars, every_ns, span: r.span });
+        self.experiment.records.push(flat::Record { vars, every_as, span: r.span });
         Ok(())
     }
 

@@ -106,8 +106,10 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
     let mut atoms = Vec::new();
     for (k, v) in system.vars.iter().enumerate() {
         match v.role {
-            Role::State => atoms.push(Atom { var: VarId::new(k), der: true, len: v.len }),
-            Role::Unknown => atoms.push(Atom { var: VarId::new(k), der: false, len: v.len }),
+            Role::State => atoms.push(Atom { var: VarId::new(k), der: true, len: v.len, guessed: false }),
+            Role::Unknown => {
+                atoms.push(Atom { var: VarId::new(k), der: false, len: v.len, guessed: !v.guess.is_empty() });
+            }
             _ => {}
         }
     }

@@ -40,7 +40,7 @@ pub fn params(
         let var = VarId::new(k);
         let formulas: Vec<&Piece> = v.value.iter().filter(|p| literal(&p.expr).is_none()).collect();
         if !formulas.is_empty() {
-            atoms.push(Atom { var, der: false, len: v.len });
+            atoms.push(Atom { var, der: false, len: v.len, guessed: !v.guess.is_empty() });
             // Literal pieces stand for themselves in the order.
             equations.extend(v.value.iter().map(|p| definition(var, p)));
         }
@@ -124,7 +124,7 @@ pub fn initial(
             }
             if reads {
                 placed[k] = true;
-                states.push(Atom { var, der: false, len: v.len });
+                states.push(Atom { var, der: false, len: v.len, guessed: !v.guess.is_empty() });
                 for p in &v.value {
                     let mut e = definition(var, p);
                     e.right = started(&e.right, system);
@@ -135,7 +135,7 @@ pub fn initial(
         if v.role != Role::State {
             continue;
         }
-        states.push(Atom { var, der: false, len: v.len });
+        states.push(Atom { var, der: false, len: v.len, guessed: !v.guess.is_empty() });
         if v.fixed {
             for p in &v.value {
                 let mut e = definition(var, p);

@@ -19,6 +19,8 @@ pub struct Atom {
     pub der: bool,
     /// Number of elements.
     pub len: u32,
+    /// Whether the model gives a `guess`: Newton's method then begins well with it.
+    pub guessed: bool,
 }
 
 /// A use of an unknown in an equation.

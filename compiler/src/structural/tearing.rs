@@ -80,6 +80,7 @@ fn torn(p: &Problem, m: &Matching, c: &[usize], divisor: Divisor<'_>) -> Block {
     let mut undecided = elements;
     let mut tears: Vec<(AtomId, i64)> = Vec::new();
     let mut inner: Vec<(Vec<Loop>, Assignment)> = Vec::new();
+    let guessed = |x: &(AtomId, i64)| p.atoms[x.0.0 as usize].guessed;
     while !undecided.is_empty() {
         let solved = remaining.iter().find_map(|&eq| {
             let mut rest = open[&eq].iter().filter(|x| undecided.contains(x));
@@ -96,14 +97,15 @@ fn torn(p: &Problem, m: &Matching, c: &[usize], divisor: Divisor<'_>) -> Block {
             inner.push((Vec::new(), assignment));
             continue;
         }
-        // Tear the unknown in most remaining equations; the first of equals.
+        // Tear an unknown with a guess, else the one in most remaining equations; the first of equals.
         let mut count: BTreeMap<(AtomId, i64), usize> = BTreeMap::new();
         for eq in &remaining {
             for x in open[eq].iter().filter(|x| undecided.contains(x)) {
                 *count.entry(*x).or_default() += 1;
             }
         }
-        let best = count.iter().max_by_key(|&(x, n)| (*n, std::cmp::Reverse(*x))).map(|(x, _)| *x);
+        let best =
+            count.iter().max_by_key(|&(x, n)| (guessed(x), *n, std::cmp::Reverse(*x))).map(|(x, _)| *x);
         let Some(best) = best.or_else(|| undecided.iter().next().copied()) else { break };
         undecided.remove(&best);
         tears.push(best);
@@ -149,6 +151,7 @@ fn torn_families(p: &Problem, m: &Matching, c: &[usize], divisor: Divisor<'_>) -
         .collect();
     let mut is_torn: Vec<bool> = solved.iter().map(Option::is_none).collect();
     let size = |k: usize| m.image(p, c[k]).map_or(0, |(_, set)| set.iter().map(|s| s.count).sum::<i64>());
+    let guessed = |k: usize| m.image(p, c[k]).is_some_and(|(atom, _)| p.atoms[atom.0 as usize].guessed);
     let sequence = loop {
         let edges: Vec<Vec<u32>> = (0..c.len())
             .map(|k| {
@@ -161,7 +164,8 @@ fn torn_families(p: &Problem, m: &Matching, c: &[usize], divisor: Divisor<'_>) -
         for part in parts.iter().filter(|part| part.len() > 1) {
             acyclic = false;
             let uses = |k: usize| part.iter().filter(|&&j| needs[j].contains(&k)).count();
-            let best = part.iter().copied().min_by_key(|&k| (size(k), std::cmp::Reverse(uses(k)), k));
+            let best =
+                part.iter().copied().min_by_key(|&k| (size(k), !guessed(k), std::cmp::Reverse(uses(k)), k));
             if let Some(k) = best {
                 is_torn[k] = true;
             }

@@ -12,8 +12,10 @@ fn solved(text: &str) -> (crate::flat::System, Result<Solved, String>) {
     let mut atoms = Vec::new();
     for (k, v) in system.vars.iter().enumerate() {
         match v.role {
-            Role::State => atoms.push(Atom { var: VarId::new(k), der: true, len: v.len }),
-            Role::Unknown => atoms.push(Atom { var: VarId::new(k), der: false, len: v.len }),
+            Role::State => atoms.push(Atom { var: VarId::new(k), der: true, len: v.len, guessed: false }),
+            Role::Unknown => {
+                atoms.push(Atom { var: VarId::new(k), der: false, len: v.len, guessed: !v.guess.is_empty() })
+            }
             _ => {}
         }
     }

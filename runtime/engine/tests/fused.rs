@@ -29,7 +29,7 @@ fn rk4(text: &str, h: f64, every_ns: i128) -> Case {
     let mut case = case(text, "rk4", 5.0);
     case.experiment.solver.step = Some(h);
     let vars = (0..case.program.schema.vars.len()).map(|v| (VarId::new(v), Vec::new())).collect();
-    case.experiment.records = vec![Record { vars, every_ns: Some(every_ns) }];
+    case.experiment.records = vec![Record { vars, every_as: Some(every_ns * 1_000_000_000) }];
     case
 }
 

@@ -336,9 +336,10 @@ fn arrays_over_256_are_list_columns_and_units_are_shown() {
     );
     let every = |vars: Vec<u32>, ns| twinml_model::program::Record {
         vars: vars.into_iter().map(|v| (twinml_model::ids::VarId(v), Vec::new())).collect(),
-        every_ns: ns,
+        every_as: ns,
     };
-    case.experiment.records = vec![every(vec![0], Some(250_000_000)), every(vec![1], Some(500_000_000))];
+    case.experiment.records =
+        vec![every(vec![0], Some(250_000_000_000_000_000)), every(vec![1], Some(500_000_000_000_000_000))];
     let plans = twinml_engine::run::plans(&case.program, &case.experiment, false).unwrap();
     let specs = plans[0].columns().specs();
     assert_eq!(specs.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["time", "step", "T"]);

@@ -319,8 +319,9 @@ pub struct Action {
 pub struct Record {
     /// Paths as resolved against the schema: (variable, flat element numbers; empty for all).
     pub vars: Vec<(crate::ids::VarId, Vec<u32>)>,
-    /// Period in nanoseconds; `None`: 1,000 equal periods.
-    pub every_ns: Option<i128>,
+    /// Period in attoseconds (1e-18 s), so that the k-th instant is the rounded multiple of the period as it was
+    /// written; `None`: 1,000 equal periods.
+    pub every_as: Option<i128>,
 }
 
 impl Program {

@@ -134,8 +134,8 @@ fn the_experiment() {
                             ],
                         ),
                     ],
-                    every_ns: Some(
-                        1000000000,
+                    every_as: Some(
+                        1000000000000000000,
                     ),
                     span: 0:772..819,
                 },
@@ -170,8 +170,8 @@ fn the_experiment() {
                             [],
                         ),
                     ],
-                    every_ns: Some(
-                        60000000000,
+                    every_as: Some(
+                        60000000000000000000,
                     ),
                     span: 0:822..844,
                 },

@@ -296,7 +296,11 @@ impl<'a> Run<'a> {
         self.system.memory.set_time(0.0);
         self.freeze_tables(0.0);
         self.kernel(KernelId::Params, true)?;
-        if let Some(slot) = self.system.memory.space(Space::Param).iter().position(|v| v.is_nan()) {
+        // A parameter that the model itself gives as NaN may be one as long as nothing follows from it.
+        let given = &self.system.program.defaults.param;
+        let bad = |(k, v): (usize, &f64)| v.is_nan() && !given.get(k).is_some_and(|g| g.is_nan());
+        let values = self.system.memory.space(Space::Param);
+        if let Some(slot) = values.iter().enumerate().position(bad) {
             return Err(self.not_finite(Space::Param, slot));
         }
         self.kernel(KernelId::Initial, true)?;

@@ -17,9 +17,9 @@ pub const DEFAULT_PERIODS: u64 = 1000;
 /// The instants of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rate {
-    /// `k · period`, exact in nanoseconds.
+    /// `k · period`, rounded to nanoseconds.
     Every {
-        /// Nanoseconds.
+        /// Attoseconds.
         period: i128,
     },
     /// This many equal parts of the run.
@@ -30,12 +30,20 @@ impl Rate {
     /// Instant `k` in seconds of a run of `duration` seconds.
     pub(super) fn instant(self, k: u64, duration: f64) -> f64 {
         match self {
-            Rate::Every { period } => seconds(period * i128::from(k)),
+            Rate::Every { period } => {
+                let half = PER_NANOSECOND / 2;
+                seconds(
+                    (period.saturating_mul(i128::from(k)).saturating_add(half)).div_euclid(PER_NANOSECOND),
+                )
+            }
             Rate::Parts(n) if k == n => duration,
             Rate::Parts(n) => duration * k as f64 / n as f64,
         }
     }
 }
+
+/// Attoseconds in a nanosecond.
+const PER_NANOSECOND: i128 = 1_000_000_000;
 
 /// Elements of a variable; none stand for all.
 type Elements = (VarId, Vec<u32>);
@@ -90,8 +98,8 @@ impl Plan {
 /// [`RecordError::DuplicateColumn`] where two members share a path, which the compiler excludes.
 pub fn plans(program: &Program, experiment: &Experiment, si: bool) -> Result<Vec<Plan>, RecordError> {
     let mut groups: Vec<(Rate, Vec<Elements>)> = Vec::new();
-    for Record { vars, every_ns } in &experiment.records {
-        let rate = match every_ns {
+    for Record { vars, every_as } in &experiment.records {
+        let rate = match every_as {
             Some(period) if *period > 0 => Rate::Every { period: *period },
             _ => Rate::Parts(DEFAULT_PERIODS),
         };
@@ -111,8 +119,8 @@ pub fn plans(program: &Program, experiment: &Experiment, si: bool) -> Result<Vec
 }
 
 /// A recording of what is recorded where nothing is said, at another rate.
-pub fn usual(program: &Program, every_ns: Option<i128>) -> Record {
-    Record { vars: defaults(program), every_ns }
+pub fn usual(program: &Program, every_as: Option<i128>) -> Record {
+    Record { vars: defaults(program), every_as }
 }
 
 /// Outputs and states; where a twin has neither, its variables.

@@ -114,6 +114,10 @@ fn complete_block(block: &mut Block, functions: &mut Functions<'_>) -> u32 {
             block.jacobian = Some(j);
         }
     }
+    // The start is found, not differentiated.
+    if block.initial_only {
+        return room;
+    }
     if block.tangent.is_none() {
         let plan = jvp::Plan { seeds: &SEEDS, zeroed: &block.unknowns, keep: &|_| true };
         block.tangent = Some(jvp::jvp(&block.residual, format!("{name}.tangent"), &plan, functions));
