@@ -212,6 +212,33 @@ twin Tank {
 }
 ";
 
+#[test]
+fn inputs_driven_in_a_pattern() {
+    let part = "
+twin P { parameters { d: Real = 0.5 } inputs { u: Real = d } states { x: Real = 1 } equations { der(x) = (u - x)/1 s } }
+";
+    for n in [6usize, 90] {
+        let family = format!(
+            "{part}
+twin R {{
+  twins {{ q: P[{n}] {{ x = sin(i) for i; d = 0.1*i for i }} }}
+  connections {{ for i in 0..{n} / 2 {{ q[mod(5*i + 1, {n})].x -> q[2*i].u }} }}
+}}"
+        )
+        .replace("/ 2", if n == 6 { "- 3" } else { "- 45" });
+        let mut singles = format!("{part}\ntwin R {{\n  twins {{\n");
+        for i in 0..n {
+            let _ = writeln!(singles, "    q{i}: P {{ x = sin({i}); d = 0.1*{i} }}");
+        }
+        singles += "  }\n  connections {\n";
+        for i in 0..n / 2 {
+            let _ = writeln!(singles, "    q{}.x -> q{}.u", (5 * i + 1) % n, 2 * i);
+        }
+        singles += "  }\n}\n";
+        same(&family, &singles, "q");
+    }
+}
+
 /// Smallest of a few times.
 fn cost(text: &str) -> Duration {
     (0..5)

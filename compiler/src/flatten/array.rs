@@ -32,6 +32,11 @@ impl<'a> Flattener<'a> {
             ExprKind::Call(f, args) => self.call_shape(*f, args, scope, e.span),
             ExprKind::CallFunc(f, args) => self.function_shape(*f, args, scope, e.span),
             ExprKind::CallTable(_, a) => self.shape(a, scope),
+            // The lengths of an array written out are known from its text, mostly.
+            ExprKind::Array(_) if e.shape.iter().all(|x| matches!(x, hir::Extent::Const(_))) => {
+                let known = |x: &hir::Extent| if let hir::Extent::Const(n) = x { *n } else { 0 };
+                Ok(e.shape.iter().map(known).collect())
+            }
             ExprKind::Array(items) => {
                 let mut out = vec![items.len() as u32];
                 if let Some(first) = items.first() {

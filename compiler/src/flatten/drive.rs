@@ -58,6 +58,16 @@ pub(super) struct Taken {
     pub forced: Option<(VarId, VarId)>,
 }
 
+/// What of an input is not driven.
+struct Coverage {
+    /// By nothing at all.
+    open: Vec<Box_>,
+    /// By no equation (a value that holds may be there).
+    undriven: Vec<Box_>,
+    /// Whether any driver is an equation.
+    computed: bool,
+}
+
 /// Ranges `lo..hi` on each axis.
 type Box_ = Vec<(i64, i64)>;
 
@@ -169,12 +179,7 @@ impl<'a> Flattener<'a> {
             .iter()
             .flat_map(|s| s.axes.iter().map(|a| i64::from(*a)))
             .collect();
-        let (covered, computed) = self.coverage(var, list, &dims)?;
-        let mut open = vec![dims.iter().map(|n| (0, *n)).collect::<Box_>()];
-        for b in &covered {
-            open = open.iter().flat_map(|o| subtract(o, b)).collect();
-        }
-        open.retain(|b| b.iter().all(|(lo, hi)| lo < hi));
+        let Coverage { open, undriven, computed } = self.coverage(var, list, &dims)?;
         let taken = self.taken.get(&var).copied().unwrap_or_default();
         let (home, name) = match &self.homes[var.index()] {
             Some(h) => h.clone(),
@@ -209,23 +214,18 @@ impl<'a> Flattener<'a> {
             held = Some(self.push_family(v)?);
             self.homes.push(None);
         }
+        if undriven.len() > 16 {
+            self.system.expanded.push((slot.span, String::from("inputs that are driven in a pattern")));
+        }
         let pieces = std::mem::take(&mut self.system.vars[var.index()].value);
         self.system.vars[var.index()].role = flat::Role::Unknown;
-        let undriven: Vec<Piece> = pieces;
         let mut equations: Vec<usize> = list.iter().filter_map(|k| self.drivers[*k].equation).collect();
-        for p in undriven {
+        for p in pieces {
             let right = match held {
                 Some(h) => Expr::Var(h, p.element.clone()),
                 None => p.expr.clone(),
             };
-            self.equations_in(
-                var,
-                &p,
-                right,
-                &covered_by_equations(self, list, &dims),
-                &dims,
-                &mut equations,
-            );
+            self.equations_in(var, &p, right, &undriven, &dims, &mut equations)?;
         }
         if taken.force {
             let flag =
@@ -249,19 +249,21 @@ impl<'a> Flattener<'a> {
         var: VarId,
         p: &Piece,
         right: Expr,
-        driven: &[Box_],
+        undriven: &[Box_],
         dims: &[i64],
         equations: &mut Vec<usize>,
-    ) {
+    ) -> R<()> {
         let owner = self.homes[var.index()].as_ref().map_or(String::new(), |h| {
             if self.inst(h.0).path.is_empty() { String::new() } else { self.owner_text(h.0) }
         });
-        let Some(whole) = box_of(&p.loops, &p.element, dims) else { return };
-        let mut open = vec![whole.0.clone()];
-        for b in driven {
-            open = open.iter().flat_map(|o| subtract(o, b)).collect();
-        }
-        for b in open.into_iter().filter(|b| b.iter().all(|(lo, hi)| lo < hi)) {
+        let Some(whole) = box_of(&p.loops, &p.element, dims) else {
+            return Err(self.internal(p.span, "a default for elements in a pattern"));
+        };
+        for u in undriven {
+            let b: Box_ = whole.0.iter().zip(u).map(|(x, y)| (x.0.max(y.0), x.1.min(y.1))).collect();
+            if b.iter().any(|(lo, hi)| lo >= hi) {
+                continue;
+            }
             // Narrow the piece's loops to the box.
             let mut loops = p.loops.clone();
             for (axis, index, offset) in &whole.1 {
@@ -278,6 +280,7 @@ impl<'a> Flattener<'a> {
                 owner: owner.clone(),
             }));
         }
+        Ok(())
     }
 
     /// A family of the same axes beside an input.
@@ -307,13 +310,11 @@ impl<'a> Flattener<'a> {
         Ok(id)
     }
 
-    /// The boxes of elements that something drives, and whether any of them is computed.
-    fn coverage(&mut self, var: VarId, list: &[usize], dims: &[i64]) -> R<(Vec<Box_>, bool)> {
+    /// Which elements of an input nothing drives, and which no equation does. Two drivers are an error.
+    fn coverage(&mut self, var: VarId, list: &[usize], dims: &[i64]) -> R<Coverage> {
         let mut boxes: Vec<(Box_, usize)> = Vec::new();
-        let mut computed = false;
         for &k in list {
             let d = self.drivers[k].clone();
-            computed |= d.equation.is_some();
             match box_of(&d.loops, &d.element, dims) {
                 Some((b, _)) => boxes.push((b, k)),
                 // A pattern that is no box (every second element): its elements one by one.
@@ -326,46 +327,54 @@ impl<'a> Flattener<'a> {
                 }
             }
         }
-        if boxes.len() <= 64 {
-            for (i, (a, x)) in boxes.iter().enumerate() {
-                for (b, y) in &boxes[i + 1..] {
-                    let meet = a.iter().zip(b).all(|(p, q)| p.0.max(q.0) < p.1.min(q.1));
-                    if meet {
-                        let corner: Vec<i64> = a.iter().zip(b).map(|(p, q)| p.0.max(q.0)).collect();
-                        return Err(self.two_drivers(var, &corner, *x, *y));
-                    }
-                }
-            }
-        } else {
-            // Many small boxes: mark the elements.
-            let len = dims.iter().product::<i64>().max(1) as usize;
-            let mut owner: Vec<u32> = vec![u32::MAX; len];
-            for (b, k) in &boxes {
-                let mut clash = None;
-                each_point(b, &mut |p| {
-                    let n = p.iter().zip(dims).fold(0i64, |n, (x, d)| n * d + x) as usize;
-                    match owner.get_mut(n) {
-                        Some(o) if *o == u32::MAX => *o = *k as u32,
-                        Some(o) if clash.is_none() => clash = Some((p.to_vec(), *o as usize)),
-                        _ => {}
-                    }
-                });
-                if let Some((at, other)) = clash {
-                    return Err(self.two_drivers(var, &at, other, *k));
-                }
-            }
-            if boxes.len() > 4096 {
-                // All of it or not: subtracting box by box would be quadratic.
-                if owner.iter().all(|o| *o != u32::MAX) {
-                    return Ok((vec![dims.iter().map(|n| (0, *n)).collect()], computed));
-                }
-                let runs = runs_of(&owner);
-                if dims.len() == 1 {
-                    return Ok((runs.into_iter().map(|r| vec![r]).collect(), computed));
+        let computed = list.iter().any(|k| self.drivers[*k].equation.is_some());
+        if boxes.len() > 64 {
+            return self.marked(var, &boxes, dims, computed);
+        }
+        for (i, (a, x)) in boxes.iter().enumerate() {
+            for (b, y) in &boxes[i + 1..] {
+                if a.iter().zip(b).all(|(p, q)| p.0.max(q.0) < p.1.min(q.1)) {
+                    let corner: Vec<i64> = a.iter().zip(b).map(|(p, q)| p.0.max(q.0)).collect();
+                    return Err(self.two_drivers(var, &corner, *x, *y));
                 }
             }
         }
-        Ok((boxes.into_iter().map(|b| b.0).collect(), computed))
+        let whole: Box_ = dims.iter().map(|n| (0, *n)).collect();
+        let left = |keep: &dyn Fn(usize) -> bool| {
+            let mut open = vec![whole.clone()];
+            for (b, _) in boxes.iter().filter(|(_, k)| keep(*k)) {
+                open = open.iter().flat_map(|o| subtract(o, b)).collect();
+            }
+            open.retain(|b| b.iter().all(|(lo, hi)| lo < hi));
+            open
+        };
+        let open = left(&|_| true);
+        let undriven = left(&|k| self.drivers[k].equation.is_some());
+        Ok(Coverage { open, undriven, computed })
+    }
+
+    /// The same for many small boxes: element by element.
+    fn marked(&mut self, var: VarId, boxes: &[(Box_, usize)], dims: &[i64], computed: bool) -> R<Coverage> {
+        let len = dims.iter().product::<i64>().max(1) as usize;
+        let mut owner: Vec<u32> = vec![u32::MAX; len];
+        for (b, k) in boxes {
+            let mut clash = None;
+            each_point(b, &mut |p| {
+                let n = p.iter().zip(dims).fold(0i64, |n, (x, d)| n * d + x) as usize;
+                match owner.get_mut(n) {
+                    Some(o) if *o == u32::MAX => *o = *k as u32,
+                    Some(o) if clash.is_none() => clash = Some((p.to_vec(), *o as usize)),
+                    _ => {}
+                }
+            });
+            if let Some((at, other)) = clash {
+                return Err(self.two_drivers(var, &at, other, *k));
+            }
+        }
+        let open = rows_where(&owner, dims, &|o| o == u32::MAX);
+        let undriven =
+            rows_where(&owner, dims, &|o| o == u32::MAX || self.drivers[o as usize].equation.is_none());
+        Ok(Coverage { open, undriven, computed })
     }
 
     /// What drives any of these elements of an input, if something does.
@@ -416,42 +425,25 @@ impl<'a> Flattener<'a> {
     }
 }
 
-/// Boxes of the drivers that are equations.
-fn covered_by_equations(f: &Flattener<'_>, list: &[usize], dims: &[i64]) -> Vec<Box_> {
-    let mut out = Vec::new();
-    for &k in list {
-        let d = &f.drivers[k];
-        if d.equation.is_none() {
-            continue;
-        }
-        match box_of(&d.loops, &d.element, dims) {
-            Some((b, _)) => out.push(b),
-            None => {
-                let mut at = Vec::new();
-                enumerate(&d.loops, &d.element, &mut at);
-                out.extend(at.into_iter().map(|n| point(n, dims)));
-            }
-        }
-    }
-    out
-}
-
 fn zero_of(kind: Kind) -> Expr {
     if kind == Kind::Bool { Expr::Bool(false) } else { Expr::Num(0.0) }
 }
 
-/// Runs of marked elements.
-fn runs_of(owner: &[u32]) -> Vec<(i64, i64)> {
-    let mut out: Vec<(i64, i64)> = Vec::new();
+/// The elements for which `is` holds, as runs along the last axis.
+fn rows_where(owner: &[u32], dims: &[i64], is: &dyn Fn(u32) -> bool) -> Vec<Box_> {
+    let row = dims.last().copied().unwrap_or(1).max(1);
+    let mut out: Vec<Box_> = Vec::new();
+    let mut last: Option<i64> = None;
     for (k, o) in owner.iter().enumerate() {
-        if *o == u32::MAX {
+        let k = k as i64;
+        if !is(*o) {
             continue;
         }
-        let k = k as i64;
-        match out.last_mut() {
-            Some(r) if r.1 == k => r.1 = k + 1,
-            _ => out.push((k, k + 1)),
+        match (last, out.last_mut().and_then(|b| b.last_mut())) {
+            (Some(before), Some(run)) if before + 1 == k && k % row != 0 => run.1 += 1,
+            _ => out.push(point(k, dims)),
         }
+        last = Some(k);
     }
     out
 }

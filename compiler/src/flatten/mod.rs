@@ -45,7 +45,7 @@ pub const MAX_EQUATIONS: usize = 2_000_000;
 /// Most instances that are kept apart.
 const MAX_INSTANCES: usize = 500_000;
 /// Most operations of one flat equation.
-const MAX_OPERATIONS: u64 = 4_000_000;
+const MAX_OPERATIONS: u64 = 1_000_000;
 
 /// What to instantiate.
 #[derive(Clone, Copy, Debug)]
