@@ -5,6 +5,7 @@ use std::path::Path;
 use twinml_compiler::driver::{Compiled, Session};
 use twinml_compiler::lexer;
 use twinml_compiler::{emit, flat};
+use twinml_model::passes::{self, Level};
 
 use crate::args::{Compile, Emit};
 use crate::exit::Exit;
@@ -60,12 +61,12 @@ pub fn emit_late(compiled: &Compiled, args: &Compile, ui: &Ui) -> bool {
         Some(Emit::Flat) => flat::print::print(&compiled.system, flat::print::Options::default()),
         Some(Emit::Ir) => {
             let mut program = compiled.program.clone();
-            twinml_model::passes::derive::complete(&mut program);
+            passes::prepare(&mut program, Level::O2, true);
             twinml_model::text::program_text(&program)
         }
         Some(Emit::Clif | Emit::Asm) => {
             let mut program = compiled.program.clone();
-            twinml_model::passes::derive::complete(&mut program);
+            passes::prepare(&mut program, Level::O2, true);
             let text = twinml_engine::run::machine_text(program, 2, args.emit == Some(Emit::Clif));
             let Some(text) = text else {
                 ui.error(

@@ -6,6 +6,7 @@ use twinml_compiler::driver::{Choice, Session};
 use twinml_engine::data::Frame;
 use twinml_engine::record::{self, ColumnSpec, Format};
 use twinml_engine::run::{self, Ended, Flow, MachineKind, Outlet, Plan, Rate, Report, RunError};
+use twinml_model::passes::{self, Level};
 use twinml_model::program::{Experiment, Program, SolverSpec};
 use twinml_solvers::integrator::{Method, Options};
 
@@ -84,8 +85,14 @@ fn whole(args: &Run, ui: &Ui) -> Result<Exit, Exit> {
         ui.error(&e.to_string(), None);
         Exit::Usage
     })?;
-    if method.implicit() || method == Method::Auto || !program.blocks.is_empty() {
-        twinml_model::passes::derive::complete(&mut program);
+    let level = match flags.machine {
+        MachineKind::Jit(n) => Level::from_number(n),
+        MachineKind::Interpreter => Level::O2,
+    };
+    let derivatives = method.implicit() || method == Method::Auto || !program.blocks.is_empty();
+    passes::prepare(&mut program, level, derivatives);
+    for action in &mut experiment.actions {
+        action.kernel = passes::prepare_kernel(&program, &action.kernel, level);
     }
     if let Err(e) = twinml_model::verify::verify(&program) {
         ui.error(

@@ -31,9 +31,14 @@ fn outcome(p: &Program, seed: u64) -> Vec<u64> {
         *x = rng.within(-1.0, 1.0);
     }
     let mut out = Vec::new();
-    for id in [KernelId::Rhs, KernelId::Jvp, KernelId::Jacobian] {
+    for (id, space) in [
+        (KernelId::Rhs, Space::Der),
+        (KernelId::Rhs, Space::Var),
+        (KernelId::Jvp, Space::TDer),
+        (KernelId::Jacobian, Space::Jac),
+    ] {
         machine.run(id, &mut m, &mut NoHost).unwrap();
-        out.extend(m.data().iter().map(|x| if x.is_nan() { u64::MAX } else { x.to_bits() }));
+        out.extend(m.space(space).iter().map(|x| if x.is_nan() { u64::MAX } else { x.to_bits() }));
     }
     out
 }
@@ -45,7 +50,7 @@ proptest! {
         let p = program(seed);
         let all = LEVELS.map(|level| {
             let mut q = p.clone();
-            prepare(&mut q, level);
+            prepare(&mut q, level, true);
             verify(&q).unwrap();
             q
         });

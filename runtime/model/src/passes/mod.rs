@@ -10,6 +10,7 @@ pub mod pattern;
 pub mod rk4;
 pub mod simplify;
 pub mod sparsity;
+pub mod stores;
 pub mod unroll;
 mod walk;
 
@@ -31,13 +32,39 @@ pub enum Level {
     O3,
 }
 
-/// Makes a program ready to run: decides its roundings ([`contract`]), adds its derivatives ([`derive`]),
-/// simplifies every kernel as `level` says. The program must be verified before, and is valid afterwards.
-pub fn prepare(program: &mut Program, level: Level) {
+impl Level {
+    /// 0 to 3; anything above is 3.
+    #[must_use]
+    pub fn from_number(n: u8) -> Self {
+        match n {
+            0 => Level::O0,
+            1 => Level::O1,
+            2 => Level::O2,
+            _ => Level::O3,
+        }
+    }
+}
+
+/// Makes a program ready to run: decides its roundings ([`contract`]), adds its derivatives ([`derive`]) if
+/// they are wanted, simplifies every kernel as `level` says. The program must be verified before, and is
+/// valid afterwards. Neither the level nor the derivatives change a bit of what a kernel computes.
+pub fn prepare(program: &mut Program, level: Level, derivatives: bool) {
     contract::contract(program);
-    derive::complete(program);
-    contract::contract(program);
+    if derivatives {
+        derive::complete(program);
+        contract::contract(program);
+    }
     optimize(program, level);
+}
+
+/// The same for a kernel that is not part of the program (an action of a scenario).
+#[must_use]
+pub fn prepare_kernel(program: &Program, kernel: &Kernel, level: Level) -> Kernel {
+    let kernel = contract::contract_kernel(kernel);
+    if level == Level::O0 {
+        return kernel;
+    }
+    optimize_kernel(&kernel, level, &[], &dead::Traps::of(program)).0
 }
 
 /// Simplifies every kernel and function. No bit of any result changes.
@@ -47,6 +74,28 @@ pub fn optimize(program: &mut Program, level: Level) {
     }
     let traps = dead::Traps::of(program);
     each_kernel(program, &mut |k| *k = optimize_kernel(k, level, &[], &traps).0);
+    // what derivatives leave in `Var` and `Der` on the way is nobody's business
+    let scratch = [Space::Var, Space::Der, Space::TVar];
+    let trim = |k: &mut Kernel, scratch: &[Space]| {
+        // a store that goes may take the last reader of another with it
+        loop {
+            let less = dead::remove_dead(&stores::remove_stores(k, scratch), &[], &traps).0;
+            let done = less.values.len() == k.values.len();
+            *k = less;
+            if done {
+                break;
+            }
+        }
+    };
+    if let Some(k) = &mut program.jvp {
+        trim(k, &scratch);
+    }
+    if let Some(j) = &mut program.jacobian {
+        trim(&mut j.kernel, &scratch);
+    }
+    for j in program.blocks.iter_mut().filter_map(|b| b.jacobian.as_mut()) {
+        trim(&mut j.kernel, &scratch);
+    }
     for f in &mut program.functions {
         let (code, map) = optimize_kernel(&f.code, level, &[f.result], &traps);
         f.result = map[f.result.index()].unwrap_or(f.result);

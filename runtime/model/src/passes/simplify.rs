@@ -316,8 +316,15 @@ impl Simplifier<'_> {
                     BinOp::Mul if bits(p, 1.0) => Folded::Value(*y),
                     BinOp::Mul if bits(q, -1.0) => Folded::Op(Op::Un(UnOp::Neg, *x)),
                     BinOp::Mul if bits(p, -1.0) => Folded::Op(Op::Un(UnOp::Neg, *y)),
+                    BinOp::Add | BinOp::Sub => match (b, self.op(*x), self.op(*y)) {
+                        (BinOp::Add, _, Op::Un(UnOp::Neg, n)) => Folded::Op(Op::Bin(BinOp::Sub, *x, *n)),
+                        (BinOp::Add, Op::Un(UnOp::Neg, n), _) => Folded::Op(Op::Bin(BinOp::Sub, *y, *n)),
+                        (BinOp::Sub, _, Op::Un(UnOp::Neg, n)) => Folded::Op(Op::Bin(BinOp::Add, *x, *n)),
+                        (BinOp::Add, ..) if y < x => Folded::Op(Op::Bin(*b, *y, *x)),
+                        _ => Folded::No,
+                    },
                     // one order for operations that commute
-                    BinOp::Add | BinOp::Mul if y < x => Folded::Op(Op::Bin(*b, *y, *x)),
+                    BinOp::Mul if y < x => Folded::Op(Op::Bin(*b, *y, *x)),
                     _ => Folded::No,
                 }
             }

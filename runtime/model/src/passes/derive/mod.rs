@@ -11,7 +11,7 @@
 
 mod jvp;
 mod local;
-mod overlap;
+pub(crate) mod overlap;
 mod sparse;
 
 use super::unroll::unroll;

@@ -4,16 +4,16 @@ use crate::ids::Index;
 use crate::ir::{Affine, Space};
 
 /// A loop: its index, `lo..hi`.
-pub(super) type Nest = Vec<(Index, i64, i64)>;
+pub(crate) type Nest = Vec<(Index, i64, i64)>;
 /// A box of rounds: a range for each loop of a nest.
-pub(super) type Bounds = Vec<(i64, i64)>;
+pub(crate) type Bounds = Vec<(i64, i64)>;
 
 /// This form of addresses is not understood.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Unclear;
+pub(crate) struct Unclear;
 
 /// All slots that an address takes over a nest: least, greatest.
-pub(super) fn extent(at: &Affine, nest: &[(Index, i64, i64)], bounds: &[(i64, i64)]) -> Option<(i64, i64)> {
+pub(crate) fn extent(at: &Affine, nest: &[(Index, i64, i64)], bounds: &[(i64, i64)]) -> Option<(i64, i64)> {
     let range = |i: Index| nest.iter().position(|n| n.0 == i).and_then(|k| bounds.get(k).copied());
     let (mut least, mut most) = (at.base, at.base);
     for &(i, s) in &at.terms {
@@ -26,7 +26,7 @@ pub(super) fn extent(at: &Affine, nest: &[(Index, i64, i64)], bounds: &[(i64, i6
 }
 
 /// The rounds of a box in which `lo <= at < hi`; `None` where there are none.
-pub(super) fn restrict(
+pub(crate) fn restrict(
     at: &Affine,
     nest: &[(Index, i64, i64)],
     mut bounds: Bounds,
@@ -65,7 +65,7 @@ fn ceil_div(a: i64, b: i64) -> i64 {
 
 /// A store, as far as addresses are concerned.
 #[derive(Clone, Debug)]
-pub(super) struct Writer {
+pub(crate) struct Writer {
     pub space: Space,
     pub at: Affine,
     pub nest: Nest,
@@ -218,7 +218,7 @@ fn gcd(a: u64, b: u64) -> u64 {
 }
 
 /// `at` with indices replaced.
-pub(super) fn substitute(at: &Affine, own: &[(Index, Affine)]) -> Option<Affine> {
+pub(crate) fn substitute(at: &Affine, own: &[(Index, Affine)]) -> Option<Affine> {
     let mut out = Affine::constant(at.base);
     for &(i, s) in &at.terms {
         match own.iter().find(|o| o.0 == i) {
