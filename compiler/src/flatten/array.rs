@@ -97,7 +97,7 @@ impl<'a> Flattener<'a> {
         Ok(out.unwrap_or_default())
     }
 
-    fn product_shape(&mut self, a: &[u32], b: &[u32], span: Span) -> R<Vec<u32>> {
+    pub(super) fn product_shape(&mut self, a: &[u32], b: &[u32], span: Span) -> R<Vec<u32>> {
         let (inner, other) = (a.last().copied(), b.first().copied());
         if inner != other || inner.is_none() {
             return Err(self.shapes_differ(span, a, b));

@@ -238,11 +238,7 @@ impl<'a> Flattener<'a> {
         e: &'a hir::Expr,
     ) -> R<Expr> {
         let (left, right) = (self.shape(a, scope)?, self.shape(b, scope)?);
-        if left.last() != right.first() || left.is_empty() {
-            // Reports the shapes.
-            self.shape(e, scope)?;
-            return Err(self.internal(e.span, "a matrix product of unlike lengths"));
-        }
+        self.product_shape(&left, &right, e.span)?;
         let rows = left.len() - 1;
         let (front, back) = idx.split_at(rows.min(idx.len()));
         let n = i64::from(right[0]);

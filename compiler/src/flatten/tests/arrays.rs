@@ -443,3 +443,20 @@ twin Big { parameters { n: Int = 1000 } states { x: Real[1][n, n, n] = 1 } equat
         "#]],
     );
 }
+
+#[test]
+fn vectors_of_unlike_lengths() {
+    refuse(
+        r#"
+twin R<n: Int = 3, m: Int = 4> {
+  parameters { a: Real[1][n] = 1; b: Real[1][m] = 2 }
+  outputs { y: Real = a*b; z: Real = dot(a, b); s: Real = sum(a + b) }
+}
+"#,
+        expect![[r#"
+            E0706 test.twinml:4:23: shapes differ: [3] and [4]
+            E0706 test.twinml:4:38: the vectors of `dot` have unlike lengths
+            E0706 test.twinml:4:63: shapes differ: [3] and [4]
+        "#]],
+    );
+}
