@@ -1,4 +1,5 @@
 //! Random valid programs with one kernel that uses all of the IR.
+#![allow(dead_code, reason = "each user takes what it needs")]
 //!
 //! The sign and payload of a NaN are not part of a program's meaning: where they could turn into numbers
 //! (`FToBits`, the sign operand of `CopySign`), the generator puts a number in place of a NaN.
@@ -93,7 +94,7 @@ pub fn program(seed: u64) -> (Program, Kernel) {
             x: vec![0.0, 1.0],
             y: vec![0.0, 1.0],
             method: TableMethod::Linear,
-            outside: Outside::Extend,
+            outside: Outside::Error,
             of_time: false,
         })
         .collect();
