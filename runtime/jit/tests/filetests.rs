@@ -56,7 +56,7 @@ fn cases() {
             continue;
         }
         let mut prepared = program.clone();
-        prepare(&mut prepared, Level::O2);
+        prepare(&mut prepared, Level::O2, true);
         for program in [program, prepared] {
             let program = Arc::new(program);
             for id in kernels(&program) {
