@@ -121,7 +121,8 @@ fn judge(sbml: &Path, work: &Path, case: &str) -> Result<(), String> {
             let row = row.ok_or_else(|| format!("no row at {t} s"))?;
             let (a, b) = (column[row], want[k]);
             let same = a == b || (a.is_nan() && b.is_nan());
-            if !same && !((a - b).abs() <= absolute + relative * b.abs()) {
+            let close = (a - b).abs() <= absolute + relative * b.abs();
+            if !same && !close {
                 return Err(format!("{name} at {t} s: {a} instead of {b}"));
             }
         }
