@@ -167,3 +167,51 @@ fn folding_sharing_and_hoisting() {
     "#]]
     .assert_eq(&optimized(text, Level::O2));
 }
+
+/// What each elementary function costs: operations on the usual way / in all, constants apart.
+#[test]
+fn pinned_costs() {
+    use twinml_model::ir::{MathFn, Op, Stmt};
+    let mut out = String::new();
+    for f in MathFn::ALL {
+        let function = twinml_model::math::expand(f);
+        let (code, _) = optimize_kernel(&function.code, Level::O2, &[function.result], &Traps::default());
+        let constant = |op: &Op| matches!(op, Op::ConstF(_) | Op::ConstI(_) | Op::ConstB(_) | Op::Arg(_));
+        let all = code.values.iter().filter(|d| !constant(&d.op)).count();
+        let usual = code
+            .body
+            .iter()
+            .filter(|s| matches!(s, Stmt::Eval(v) if !constant(&code.values[v.index()].op)))
+            .count();
+        out += &format!("{} {usual}/{all}\n", f.name());
+    }
+    expect![[r#"
+        exp 27/63
+        expm1 35/72
+        log 38/81
+        log1p 56/98
+        log10 46/97
+        log2 45/95
+        sin 54/247
+        cos 51/243
+        tan 66/271
+        asin 40/40
+        acos 49/49
+        atan 58/62
+        atan2 81/184
+        sinh 54/91
+        cosh 53/89
+        tanh 78/82
+        asinh 89/128
+        acosh 81/120
+        atanh 68/73
+        pow 112/275
+        cbrt 30/63
+        hypot 29/64
+        erf 26/120
+        gamma 509/509
+        digamma 187/435
+        trigamma 148/341
+    "#]]
+    .assert_eq(&out);
+}

@@ -12,17 +12,30 @@ use super::dead::{Traps, remove_dead};
 use super::emit::Emit;
 use super::walk::Copier;
 use crate::ids::Value;
-use crate::ir::{BinOp, Kernel, MathFn, Op, Region, Stmt, UnOp};
+use crate::ir::{BinOp, Function, Kernel, MathFn, Op, Region, Stmt, UnOp};
 use crate::program::Program;
 
 /// Contracts every kernel and function of a program. Running it again changes nothing.
 pub fn contract(program: &mut Program) {
     super::each_kernel(program, &mut |k| *k = contract_kernel(k));
     for f in &mut program.functions {
-        let (code, map) = contract_with_map(&f.code, &[f.result]);
-        f.result = map[f.result.index()].unwrap_or(f.result);
-        f.code = code;
+        contract_function(f);
     }
+}
+
+/// Contracts what [`super::derive::complete`] added to a contracted program: derivative kernels, and the
+/// functions from number `first` on.
+pub fn contract_derived(program: &mut Program, first: usize) {
+    super::derived_kernels(program, &mut |k| *k = contract_kernel(k));
+    for f in program.functions.iter_mut().skip(first) {
+        contract_function(f);
+    }
+}
+
+fn contract_function(f: &mut Function) {
+    let (code, map) = contract_with_map(&f.code, &[f.result]);
+    f.result = map[f.result.index()].unwrap_or(f.result);
+    f.code = code;
 }
 
 /// Contracts one kernel.
@@ -32,7 +45,12 @@ pub fn contract_kernel(kernel: &Kernel) -> Kernel {
 }
 
 fn contract_with_map(kernel: &Kernel, keep: &[Value]) -> (Kernel, Vec<Option<Value>>) {
-    let (powers, first) = rewrite(kernel, &[], &mut power);
+    let is_power = |d: &crate::ir::ValueData| matches!(d.op, Op::Math(MathFn::Pow, _));
+    let (powers, first) = if kernel.values.iter().any(is_power) {
+        rewrite(kernel, &[], &mut power)
+    } else {
+        (kernel.clone(), (0..kernel.values.len()).map(|k| Some(Value::new(k))).collect())
+    };
     let at = |map: &[Option<Value>]| keep.iter().filter_map(|v| map[v.index()]).collect::<Vec<_>>();
     let (powers, map) = remove_dead(&powers, &at(&first), &Traps::default());
     let first = compose(&first, &map);

@@ -51,8 +51,9 @@ impl Level {
 pub fn prepare(program: &mut Program, level: Level, derivatives: bool) {
     contract::contract(program);
     if derivatives {
+        let first = program.functions.len();
         derive::complete(program);
-        contract::contract(program);
+        contract::contract_derived(program, first);
     }
     optimize(program, level);
 }
@@ -131,6 +132,14 @@ pub(crate) fn each_kernel(p: &mut Program, f: &mut dyn FnMut(&mut Kernel)) {
     ] {
         f(k);
     }
+    for b in &mut p.blocks {
+        f(&mut b.residual);
+    }
+    derived_kernels(p, f);
+}
+
+/// The kernels that derivatives consist of.
+pub(crate) fn derived_kernels(p: &mut Program, f: &mut dyn FnMut(&mut Kernel)) {
     if let Some(k) = &mut p.jvp {
         f(k);
     }
@@ -138,7 +147,6 @@ pub(crate) fn each_kernel(p: &mut Program, f: &mut dyn FnMut(&mut Kernel)) {
         f(&mut j.kernel);
     }
     for b in &mut p.blocks {
-        f(&mut b.residual);
         if let Some(j) = &mut b.jacobian {
             f(&mut j.kernel);
         }
