@@ -433,3 +433,85 @@ fn a_rod_is_tridiagonal_whatever_its_length() {
     assert!(sizes.iter().all(|s| *s == sizes[0]), "{sizes:?}");
     check(&rod(6), 0.0, &[299.0, 298.5, 299.5, 300.0, 301.0, 300.2], &mut NoHost, 1e-5);
 }
+
+/// Many branches on one unknown: Σᵢ (xᵢ − p)·|…| stays a loop in the block's Jacobian.
+#[test]
+fn a_sum_over_instances_of_one_column_keeps_its_loop() {
+    let build = |n: i64| {
+        let mut b = B::new("residual");
+        let zero = b.c(0.0);
+        let p = b.load(Space::Var, Affine::constant(0));
+        let i = b.k.index();
+        let var = b.k.value(Op::Carry, Ty::F64);
+        let result = b.k.value(Op::Result, Ty::F64);
+        let (body, next) = b.inner(|b| {
+            let x = b.load(Space::State, Affine::constant(0).plus(i, 1));
+            let d = b.bin(BinOp::Sub, x, p);
+            let s = b.f(Op::Math(MathFn::Sinh, vec![d]));
+            b.bin(BinOp::Add, var, s)
+        });
+        let carries = vec![twinml_model::ir::Carry { var, init: zero, next, result }];
+        b.region.push(Stmt::For(Box::new(twinml_model::ir::For {
+            index: i,
+            lo: 0,
+            hi: n,
+            reverse: false,
+            carries,
+            body,
+        })));
+        b.store(Space::Res, Affine::constant(0), result);
+        let residual = b.finish();
+        let mut b = B::new("rhs");
+        b.region.push(Stmt::Solve(BlockId(0)));
+        let p = b.load(Space::Var, Affine::constant(0));
+        let i = b.k.index();
+        let (body, ()) = b.inner(|b| {
+            let x = b.load(Space::State, Affine::constant(0).plus(i, 1));
+            let d = b.bin(BinOp::Sub, p, x);
+            b.store(Space::Der, Affine::constant(0).plus(i, 1), d);
+        });
+        b.region.push(Stmt::For(Box::new(twinml_model::ir::For {
+            index: i,
+            lo: 0,
+            hi: n,
+            reverse: false,
+            carries: vec![],
+            body,
+        })));
+        Program {
+            sizes: Sizes { state: n as u32, var: 1, res: 1, ..Sizes::default() },
+            origins: vec![origin()],
+            rhs: b.finish(),
+            blocks: vec![Block {
+                unknowns: vec![SlotRun { space: Space::Var, base: 0, len: 1 }],
+                n: 1,
+                linear: false,
+                residual,
+                jacobian: None,
+                tangent: None,
+                inner_tangent: None,
+                origins: vec![(0, twinml_model::ids::OriginId(0))],
+                initial_only: false,
+            }],
+            ..Program::default()
+        }
+    };
+    let sizes: Vec<(u32, usize)> = [4, 100_000]
+        .into_iter()
+        .map(|n| {
+            let mut p = build(n);
+            complete(&mut p);
+            verify(&p).unwrap();
+            let j = p.blocks[0].jacobian.as_ref().unwrap();
+            (j.entries, j.kernel.values.len())
+        })
+        .collect();
+    assert_eq!(sizes[0], sizes[1]);
+    assert_eq!(sizes[0].0, 1);
+    let p = build(4);
+    let mut full = p.clone();
+    complete(&mut full);
+    let machine = Interpreter::new(&full);
+    let mut host = Newton { program: &full, machine: &machine };
+    check(&p, 0.0, &[0.1, -0.4, 0.9, 0.3], &mut host, 1e-7);
+}

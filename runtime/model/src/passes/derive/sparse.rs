@@ -4,7 +4,8 @@
 //! through scratch slots behind the Jacobian's entries.
 //!
 //! Gives up (and the caller tries the kernel with its loops written out) at: algebraic blocks, stores in
-//! branches, values carried from round to round that depend on a column, a slot read in another round than
+//! branches, values carried from round to round that depend on columns that move with the rounds (a sum over
+//! the columns), a slot read in another round than
 //! it is written, addresses that [`super::overlap`] does not understand.
 
 use super::Functions;
@@ -187,6 +188,17 @@ struct Walker<'a, 'f> {
 }
 
 type Outcome<T> = Result<T, Unclear>;
+
+/// How far the writing had got.
+struct Mark {
+    values: usize,
+    region: usize,
+    handed: usize,
+    families: usize,
+    row_writers: usize,
+    entries: i64,
+    scratch: i64,
+}
 
 impl Walker<'_, '_> {
     fn new_of(&self, v: Value) -> Value {
@@ -512,15 +524,61 @@ impl Walker<'_, '_> {
             }
             return Ok(());
         }
-        let mut carries = Vec::new();
-        for c in &l.carries {
-            if !self.grad[c.init.index()].is_empty() {
-                return Err(Unclear);
+        // the columns that each carried value depends on: those of its start, and what rounds add
+        let mut keys: Vec<Vec<Key>> =
+            l.carries.iter().map(|c| self.gradient(c.init).into_iter().map(|g| g.0).collect()).collect();
+        for _ in 0..=l.carries.len() {
+            let mark = self.mark();
+            let found = self.rounds_of(l, &keys)?;
+            if found == keys {
+                return Ok(());
             }
-            let var = self.e.kernel.value(Op::Carry, self.old.values[c.var.index()].ty);
+            self.rollback(mark);
+            keys = found;
+        }
+        Err(Unclear)
+    }
+
+    fn mark(&mut self) -> Mark {
+        Mark {
+            values: self.e.kernel.values.len(),
+            region: self.e.region.len(),
+            handed: self.handed.len(),
+            families: self.families.len(),
+            row_writers: self.row_writers.len(),
+            entries: self.entries,
+            scratch: self.scratch,
+        }
+    }
+
+    fn rollback(&mut self, m: Mark) {
+        self.e.kernel.values.truncate(m.values);
+        self.e.region.truncate(m.region);
+        self.handed.truncate(m.handed);
+        self.families.truncate(m.families);
+        self.row_writers.truncate(m.row_writers);
+        self.entries = m.entries;
+        self.scratch = m.scratch;
+    }
+
+    /// Writes a loop whose carried values depend on the columns `keys`; gives the columns that they turn out to
+    /// depend on.
+    fn rounds_of(&mut self, l: &For, keys: &[Vec<Key>]) -> Outcome<Vec<Vec<Key>>> {
+        let mut carries = Vec::new();
+        for (c, keys) in l.carries.iter().zip(keys) {
             let init = self.new_of(c.init);
+            let start = self.gradient(c.init);
+            let mut partials = Vec::with_capacity(keys.len());
+            for key in keys {
+                let d = start.iter().find(|g| g.0 == *key).map_or(Num::ZERO, |g| g.1);
+                let init = self.e.value(d);
+                partials.push((key.clone(), init, self.e.kernel.value(Op::Carry, Ty::F64)));
+            }
+            self.spend(keys.len())?;
+            let var = self.e.kernel.value(Op::Carry, self.old.values[c.var.index()].ty);
             self.map[c.var.index()] = Some(var);
-            carries.push((var, init));
+            self.grad[c.var.index()] = partials.iter().map(|p| (p.0.clone(), Num::Val(p.2))).collect();
+            carries.push((var, init, partials));
         }
         self.nest.push((l.index, l.lo, l.hi));
         let mark = self.pending.len();
@@ -530,22 +588,47 @@ impl Walker<'_, '_> {
         self.pending.append(&mut stores);
         let outer = std::mem::take(&mut self.e.region);
         self.region(&l.body)?;
-        let body = std::mem::replace(&mut self.e.region, outer);
-        self.pending.truncate(mark);
-        self.nest.pop();
+        let mut found = Vec::with_capacity(l.carries.len());
         let mut out = Vec::new();
-        for (c, (var, init)) in l.carries.iter().zip(carries) {
-            if !self.grad[c.next.index()].is_empty() {
-                return Err(Unclear);
+        for (c, (var, init, partials)) in l.carries.iter().zip(carries) {
+            let ends = self.gradient(c.next);
+            let mut all: Vec<Key> = partials.iter().map(|p| p.0.clone()).collect();
+            for (key, _) in &ends {
+                // a column that moves with the rounds has no place in a single carried value
+                let mut key = key.clone();
+                let moves = key.col.terms.iter().any(|t| t.0 == l.index);
+                if moves || key.bounds.pop() != Some((l.lo, l.hi)) {
+                    return Err(Unclear);
+                }
+                if let Err(at) = all.binary_search(&key) {
+                    all.insert(at, key);
+                }
             }
             let next = self.new_of(c.next);
             let result = self.e.kernel.value(Op::Result, self.old.values[c.result.index()].ty);
             self.map[c.result.index()] = Some(result);
             out.push(crate::ir::Carry { var, init, next, result });
+            let mut gradient = Gradient::new();
+            for (key, init, var) in partials {
+                let inner = Key {
+                    col: key.col.clone(),
+                    bounds: key.bounds.iter().copied().chain([(l.lo, l.hi)]).collect(),
+                };
+                let d = ends.iter().find(|g| g.0 == inner).map_or(Num::ZERO, |g| g.1);
+                let next = self.e.value(d);
+                let result = self.e.kernel.value(Op::Result, Ty::F64);
+                out.push(crate::ir::Carry { var, init, next, result });
+                gradient.push((key, Num::Val(result)));
+            }
+            self.grad[c.result.index()] = gradient;
+            found.push(all);
         }
+        let body = std::mem::replace(&mut self.e.region, outer);
+        self.pending.truncate(mark);
+        self.nest.pop();
         let l = For { carries: out, body, index: l.index, lo: l.lo, hi: l.hi, reverse: l.reverse };
         self.e.region.push(Stmt::For(Box::new(l)));
-        Ok(())
+        Ok(found)
     }
 
     fn branch(&mut self, i: &If) -> Outcome<()> {
