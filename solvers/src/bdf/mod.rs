@@ -68,6 +68,9 @@ pub struct Bdf {
     /// `φ_1 … φ_6` at the last point.
     hist: Vec<Block>,
     x: Vec<f64>,
+    /// What rounding took from `x`: the sum of the two is the state. Linear invariants (mass, charge) then
+    /// drift with the rounding of changes, not of values.
+    low: Vec<f64>,
     x_prev: Vec<f64>,
     /// The new point, prediction and then solution.
     y: Vec<f64>,
@@ -127,6 +130,7 @@ impl Bdf {
             coeffs: Coeffs::new(),
             hist: Vec::new(),
             x: Vec::new(),
+            low: Vec::new(),
             x_prev: Vec::new(),
             y: Vec::new(),
             psi: Vec::new(),
@@ -166,6 +170,7 @@ impl Bdf {
         self.clock.start(t, stop)?;
         self.x[..n].copy_from_slice(x);
         self.x_prev[..n].copy_from_slice(x);
+        self.low.fill(0.0);
         self.stats.rhs += 1;
         sys.rhs(t, x, &mut self.d[..n]).map_err(|error| SolveError::Eval { t, h: 0.0, error })?;
         let finite = |(x, d): (&f64, &f64)| x.is_finite() && d.is_finite();
@@ -233,9 +238,9 @@ impl Bdf {
             &mut self.hist,
             &self.coeffs.beta,
             &self.e,
-            &self.y,
+            (&self.x, &mut self.low, &mut self.y),
             (rtol, &self.atol),
-            (&self.x, &mut self.w),
+            &mut self.w,
         );
         let norms = sums.map(|s| self.rms(s));
         self.past = self.coeffs.psi;
@@ -312,9 +317,16 @@ impl Integrator for Bdf {
         self.atol = self.options.tolerances.expand(n)?;
         self.atol.resize(len, f64::INFINITY);
         self.hist = vec![Block::ZERO; len / LANES];
-        for v in
-            [&mut self.x, &mut self.x_prev, &mut self.y, &mut self.psi, &mut self.e, &mut self.d, &mut self.w]
-        {
+        for v in [
+            &mut self.x,
+            &mut self.low,
+            &mut self.x_prev,
+            &mut self.y,
+            &mut self.psi,
+            &mut self.e,
+            &mut self.d,
+            &mut self.w,
+        ] {
             v.clear();
             v.resize(len, 0.0);
         }

@@ -48,7 +48,8 @@ impl Bdf {
         for j in 1..=k {
             g[j] = self.coeffs.gamma[j] * self.coeffs.beta[j] * scale;
         }
-        vector::predict(k, &self.hist, &self.x, &self.coeffs.beta, &g, &mut self.y, &mut self.psi);
+        let point = (&self.x[..], &self.low[..]);
+        vector::predict(k, &self.hist, point, &self.coeffs.beta, &g, &mut self.y, &mut self.psi);
     }
 
     /// Factorises the matrix, with a Jacobian from the predicted point if `fresh`.

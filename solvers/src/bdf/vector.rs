@@ -14,29 +14,29 @@ impl Block {
     pub(super) const ZERO: Block = Block([[0.0; LANES]; MAX_ORDER + 1]);
 }
 
-/// `y = x + Σ b_j φ_j`, `psi = Σ g_j φ_j` over `j = 1..=K`, smallest terms first.
+/// `y = x + (low + Σ b_j φ_j)`, `psi = Σ g_j φ_j` over `j = 1..=K`, smallest terms first.
 pub(super) fn predict(
     k: usize,
     hist: &[Block],
-    x: &[f64],
+    (x, low): (&[f64], &[f64]),
     b: &[f64; MAX_ORDER + 2],
     g: &[f64; MAX_ORDER + 2],
     y: &mut [f64],
     psi: &mut [f64],
 ) {
     match k {
-        1 => predict_k::<1>(hist, x, b, g, y, psi),
-        2 => predict_k::<2>(hist, x, b, g, y, psi),
-        3 => predict_k::<3>(hist, x, b, g, y, psi),
-        4 => predict_k::<4>(hist, x, b, g, y, psi),
-        _ => predict_k::<5>(hist, x, b, g, y, psi),
+        1 => predict_k::<1>(hist, (x, low), b, g, y, psi),
+        2 => predict_k::<2>(hist, (x, low), b, g, y, psi),
+        3 => predict_k::<3>(hist, (x, low), b, g, y, psi),
+        4 => predict_k::<4>(hist, (x, low), b, g, y, psi),
+        _ => predict_k::<5>(hist, (x, low), b, g, y, psi),
     }
 }
 
 #[inline(never)]
 fn predict_k<const K: usize>(
     hist: &[Block],
-    x: &[f64],
+    (x, low): (&[f64], &[f64]),
     b: &[f64; MAX_ORDER + 2],
     g: &[f64; MAX_ORDER + 2],
     y: &mut [f64],
@@ -45,7 +45,7 @@ fn predict_k<const K: usize>(
     let b: [f64; K] = std::array::from_fn(|j| b[j + 1]);
     let g: [f64; K] = std::array::from_fn(|j| g[j + 1]);
     let out = lanes_mut(y).iter_mut().zip(lanes_mut(psi));
-    for ((block, x), (y, psi)) in hist.iter().zip(lanes(x)).zip(out) {
+    for (((block, x), low), (y, psi)) in hist.iter().zip(lanes(x)).zip(lanes(low)).zip(out) {
         let mut sy: Lane = [0.0; LANES];
         let mut sp: Lane = [0.0; LANES];
         for j in 0..K {
@@ -56,7 +56,7 @@ fn predict_k<const K: usize>(
             }
         }
         for l in 0..LANES {
-            y[l] = x[l] + sy[l];
+            y[l] = x[l] + (low[l] + sy[l]);
         }
         *psi = sp;
     }
@@ -152,16 +152,16 @@ pub(super) fn advance(
     hist: &mut [Block],
     b: &[f64; MAX_ORDER + 2],
     e: &[f64],
-    y: &[f64],
+    points: (&[f64], &mut [f64], &mut [f64]),
     tolerances: (f64, &[f64]),
-    weights: (&[f64], &mut [f64]),
+    w: &mut [f64],
 ) -> Norms {
     match k {
-        1 => advance_k::<1>(hist, b, e, y, tolerances, weights),
-        2 => advance_k::<2>(hist, b, e, y, tolerances, weights),
-        3 => advance_k::<3>(hist, b, e, y, tolerances, weights),
-        4 => advance_k::<4>(hist, b, e, y, tolerances, weights),
-        _ => advance_k::<5>(hist, b, e, y, tolerances, weights),
+        1 => advance_k::<1>(hist, b, e, points, tolerances, w),
+        2 => advance_k::<2>(hist, b, e, points, tolerances, w),
+        3 => advance_k::<3>(hist, b, e, points, tolerances, w),
+        4 => advance_k::<4>(hist, b, e, points, tolerances, w),
+        _ => advance_k::<5>(hist, b, e, points, tolerances, w),
     }
 }
 
@@ -170,16 +170,17 @@ fn advance_k<const K: usize>(
     hist: &mut [Block],
     b: &[f64; MAX_ORDER + 2],
     e: &[f64],
-    y: &[f64],
+    (x, low, y): (&[f64], &mut [f64], &mut [f64]),
     (rtol, atol): (f64, &[f64]),
-    (x, w): (&[f64], &mut [f64]),
+    w: &mut [f64],
 ) -> Norms {
     let c: [f64; K] = std::array::from_fn(|j| b[j + 1]);
     let beyond = b[K + 1];
     let mut down: Lane = [0.0; LANES];
     let mut up: Lane = [0.0; LANES];
-    let given = lanes(e).iter().zip(lanes(x)).zip(lanes(y)).zip(lanes(atol));
-    for ((block, w), (((e, x), y), atol)) in hist.iter_mut().zip(lanes_mut(w)).zip(given) {
+    let given = lanes(e).iter().zip(lanes(x)).zip(lanes(atol));
+    let written = lanes_mut(w).iter_mut().zip(lanes_mut(low)).zip(lanes_mut(y));
+    for ((block, ((w, low), y)), ((e, x), atol)) in hist.iter_mut().zip(written).zip(given) {
         let mut phi = *e;
         for l in 0..LANES {
             let v = (phi[l] - beyond * block.0[K][l]) * w[l];
@@ -200,6 +201,14 @@ fn advance_k<const K: usize>(
             *row = phi;
         }
         let mut t = [0.0; LANES];
+        for l in 0..LANES {
+            // x + (low + φ_1) with the rounding of the sum kept (Knuth's two-sum)
+            let a = low[l] + phi[l];
+            let sum = x[l] + a;
+            let part = sum - x[l];
+            low[l] = (x[l] - (sum - part)) + (a - part);
+            y[l] = sum;
+        }
         for l in 0..LANES {
             t[l] = larger(x[l], y[l]);
         }
