@@ -238,8 +238,11 @@ impl Bdf {
             &mut self.hist,
             &self.coeffs.beta,
             &self.e,
-            (&self.x, &mut self.low, &mut self.y),
-            (rtol, &self.atol),
+            &self.x,
+            &mut self.low,
+            &mut self.y,
+            rtol,
+            &self.atol,
             &mut self.w,
         );
         let norms = sums.map(|s| self.rms(s));

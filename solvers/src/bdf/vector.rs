@@ -147,31 +147,39 @@ pub(super) fn norms(k: usize, hist: &[Block], b: &[f64; MAX_ORDER + 2], e: &[f64
 
 /// Moves the differences to the new point: `φ_{k+1} = e`, `φ_j = β_j φ_j + φ_{j+1}`. On the way it sums
 /// the norms with the old weights and writes the new ones, `1/(atol + rtol·max(|x|, |y|))`.
+#[expect(clippy::too_many_arguments, reason = "slices in a tuple may overlap as far as the compiler knows")]
 pub(super) fn advance(
     k: usize,
     hist: &mut [Block],
     b: &[f64; MAX_ORDER + 2],
     e: &[f64],
-    points: (&[f64], &mut [f64], &mut [f64]),
-    tolerances: (f64, &[f64]),
+    x: &[f64],
+    low: &mut [f64],
+    y: &mut [f64],
+    rtol: f64,
+    atol: &[f64],
     w: &mut [f64],
 ) -> Norms {
     match k {
-        1 => advance_k::<1>(hist, b, e, points, tolerances, w),
-        2 => advance_k::<2>(hist, b, e, points, tolerances, w),
-        3 => advance_k::<3>(hist, b, e, points, tolerances, w),
-        4 => advance_k::<4>(hist, b, e, points, tolerances, w),
-        _ => advance_k::<5>(hist, b, e, points, tolerances, w),
+        1 => advance_k::<1>(hist, b, e, x, low, y, rtol, atol, w),
+        2 => advance_k::<2>(hist, b, e, x, low, y, rtol, atol, w),
+        3 => advance_k::<3>(hist, b, e, x, low, y, rtol, atol, w),
+        4 => advance_k::<4>(hist, b, e, x, low, y, rtol, atol, w),
+        _ => advance_k::<5>(hist, b, e, x, low, y, rtol, atol, w),
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "slices in a tuple may overlap as far as the compiler knows")]
 #[inline(never)]
 fn advance_k<const K: usize>(
     hist: &mut [Block],
     b: &[f64; MAX_ORDER + 2],
     e: &[f64],
-    (x, low, y): (&[f64], &mut [f64], &mut [f64]),
-    (rtol, atol): (f64, &[f64]),
+    x: &[f64],
+    low: &mut [f64],
+    y: &mut [f64],
+    rtol: f64,
+    atol: &[f64],
     w: &mut [f64],
 ) -> Norms {
     let c: [f64; K] = std::array::from_fn(|j| b[j + 1]);
