@@ -1,7 +1,10 @@
-//! `auto`: an explicit method (Tsit5) and a stiff one (Rosenbrock or BDF), changed by an estimate of stiffness.
+//! `auto`: an explicit method (Tsit5 or Adams) and a stiff one (Rosenbrock or BDF), changed by an estimate of stiffness.
+//!
+//! **The explicit method** is Tsit5; Adams at the tightest tolerances, and for large coupled systems at tight ones.
 //!
 //! **To stiff.** Tsit5 estimates `h·|λ|` from its last two stages (Hairer & Wanner IV.2). When that stays
-//! at the limit of stability, the stiff method goes on from there. At the start, a fast decaying mode that
+//! at the limit of stability, the stiff method goes on from there; beside Adams a power iteration with
+//! `∂f/∂x·v` every few steps says the same. At the start, a fast decaying mode that
 //! would take the explicit method tens of thousands of steps to the stop time begins with the stiff one.
 //!
 //! **To explicit.** While the stiff method runs, one power iteration with `∂f/∂x·v` every few steps follows
@@ -16,6 +19,7 @@
 //!
 //! Decisions depend on counts and values only, never on a clock: the same model gives the same bits.
 
+use crate::adams::Adams;
 use crate::bdf::Bdf;
 use crate::control::{power, weight};
 use crate::error::SolveError;
@@ -35,11 +39,9 @@ const STIFFISH: [f64; 2] = [0.1, 0.4];
 const PROBE: u32 = 60;
 /// So many stiff ones, without as many others between, change to the stiff method.
 const STIFF_STEPS: u32 = 12;
-/// `h·ρ` below which a step of the stiff method would have been stable for the explicit one.
-const MILD: f64 = 2.0;
 /// The limit of stability of the explicit method.
 const LIMIT: f64 = 3.3;
-/// So many of them change to the explicit method, at first.
+/// So many steps of the stiff method that would have been stable change to the explicit one, at first.
 const MILD_STEPS: u32 = 10;
 /// Explicit steps after which their length is compared with the stiff ones before.
 const TRIAL: u32 = 10;
@@ -48,6 +50,17 @@ const TRIAL: u32 = 10;
 const LARGE: usize = 24;
 /// Steps between restarts below which a multistep method never gets going.
 const SHORT: u64 = 40;
+/// Below these relative tolerances Adams is the explicit method: any system; large ones with much work in an
+/// evaluation, of which Adams takes two a step.
+const FINE: [f64; 2] = [3e-9, 2e-7];
+/// Dependences of an equation that make much work.
+const COUPLED: usize = 8;
+/// `h·ρ` at which Adams counts as limited by stability.
+const ADAMS_LIMIT: f64 = 1.0;
+/// Steps of Adams between two looks at the spectral radius.
+const ADAMS_EVERY: u64 = 10;
+/// As [`STIFFISH`], for Adams.
+const ADAMS_STIFFISH: f64 = 0.6;
 /// Explicit steps before a trial where the fastest mode oscillates.
 const LATE: u32 = 500;
 /// A Rosenbrock step of which more than this part goes into its Jacobian and its factors is too dear.
@@ -73,7 +86,7 @@ struct Work {
 }
 
 impl Work {
-    fn new(pattern: &Pattern, solve: f64, factor: f64) -> Self {
+    fn new(pattern: &Pattern, solve: f64, factor: f64, multistep: bool) -> Self {
         let n = pattern.n() as f64;
         let mut row = vec![0u32; pattern.n()];
         for &i in pattern.rows() {
@@ -83,7 +96,7 @@ impl Work {
         let rhs = 1.0 + 3.0 * n + 2.0 * pattern.nnz() as f64;
         let jacobian = 1.5 * colours * rhs;
         Work {
-            explicit: 6.0 * (rhs + 6.0 * n),
+            explicit: if multistep { 2.0 * (rhs + 20.0 * n) } else { 6.0 * (rhs + 6.0 * n) },
             rosenbrock: 8.0 * (rhs + solve + 12.0 * n) + jacobian + factor,
             multistep: 1.1 * (rhs + solve) + 20.0 * n + 0.02 * jacobian + 0.1 * factor,
             matrices: jacobian + factor,
@@ -91,10 +104,45 @@ impl Work {
     }
 }
 
+/// The explicit method.
+#[derive(Clone, Debug)]
+enum Explicit {
+    OneStep(Box<Tsit5>),
+    Multistep(Box<Adams>),
+}
+
+impl Explicit {
+    fn one_step(options: &Options) -> Self {
+        Explicit::OneStep(Box::new(Tsit5::new(&careful(options, 0.75, 0.03))))
+    }
+
+    fn multistep(options: &Options) -> Self {
+        Explicit::Multistep(Box::new(Adams::new(&careful(options, 1.0, 0.01))))
+    }
+
+    fn is_multistep(&self) -> bool {
+        matches!(self, Explicit::Multistep(_))
+    }
+
+    fn get(&self) -> &dyn Integrator {
+        match self {
+            Explicit::OneStep(e) => &**e,
+            Explicit::Multistep(e) => &**e,
+        }
+    }
+
+    fn get_mut(&mut self) -> &mut dyn Integrator {
+        match self {
+            Explicit::OneStep(e) => &mut **e,
+            Explicit::Multistep(e) => &mut **e,
+        }
+    }
+}
+
 /// The automatic choice at work.
 pub struct Auto {
     options: Options,
-    explicit: Tsit5,
+    explicit: Explicit,
     stiff: Box<dyn Integrator>,
     /// True if the stiff method is at work.
     at_stiff: bool,
@@ -132,6 +180,8 @@ pub struct Auto {
     /// Work of a stiff step over that of an explicit one.
     work_ratio: f64,
     rho: f64,
+    /// The last estimate of stiffness by the explicit method.
+    stiffness: f64,
     /// Its last raw estimate.
     growth: f64,
     /// Cosine between `v` and `−∂f/∂x·v`: near 1 when the fastest mode decays, near 0 when it oscillates.
@@ -173,7 +223,7 @@ impl Auto {
     pub fn new(options: &Options) -> Self {
         Auto {
             options: options.clone(),
-            explicit: Tsit5::new(&careful(options, 0.75, 0.03)),
+            explicit: Explicit::one_step(options),
             stiff: Box::new(Rosenbrock::new(options)),
             at_stiff: false,
             stiff_known: false,
@@ -199,6 +249,7 @@ impl Auto {
             work_ratio: 2.0,
             rho: f64::NAN,
             decay: f64::NAN,
+            stiffness: f64::NAN,
             growth: f64::NAN,
             v: Vec::new(),
             w: Vec::new(),
@@ -207,17 +258,17 @@ impl Auto {
     }
 
     fn now(&self) -> &dyn Integrator {
-        if self.at_stiff { &*self.stiff } else { &self.explicit }
+        if self.at_stiff { &*self.stiff } else { self.explicit.get() }
     }
 
     fn now_mut(&mut self) -> &mut dyn Integrator {
-        if self.at_stiff { &mut *self.stiff } else { &mut self.explicit }
+        if self.at_stiff { &mut *self.stiff } else { self.explicit.get_mut() }
     }
 
     /// One power iteration: follows the largest eigenvalue of `∂f/∂x`, in the norm of the tolerances.
     fn follow(&mut self, sys: &mut dyn System, t: f64) {
         let rtol = self.options.tolerances.rtol;
-        let x = if self.at_stiff { self.stiff.x() } else { self.explicit.x() };
+        let x = if self.at_stiff { self.stiff.x() } else { self.explicit.get().x() };
         self.past.rhs += 1;
         if sys.jvp(t, x, &self.v, &mut self.w).is_err() {
             self.rho = f64::INFINITY;
@@ -260,7 +311,7 @@ impl Auto {
             state ^= state >> 7;
             state ^= state << 17;
             let u = 0.5 + (state >> 11) as f64 / (1u64 << 54) as f64;
-            let x = if self.at_stiff { self.stiff.x()[i] } else { self.explicit.x()[i] };
+            let x = if self.at_stiff { self.stiff.x()[i] } else { self.explicit.get().x()[i] };
             let sign = if state & 1024 == 0 { 1.0 } else { -1.0 };
             self.v[i] = sign * u * weight(self.atol[i], rtol, x, x);
         }
@@ -275,26 +326,46 @@ impl Auto {
             let h = self.stiff.t() - self.stiff.t_prev();
             self.follow(sys, self.stiff.t());
             // the longest stable explicit step must also be worth more than the stiff one
-            if h * self.rho < MILD.min(0.75 * LIMIT * self.work_ratio) {
+            let limit = match &self.explicit {
+                Explicit::OneStep(_) => LIMIT,
+                Explicit::Multistep(_) => ADAMS_LIMIT,
+            };
+            if h * self.rho < (0.6 * limit).min(0.75 * limit * self.work_ratio) {
                 self.mild_count += 1;
                 self.change = self.mild_count >= self.patience.div_ceil(self.every() as u32);
             } else {
                 self.mild_count = 0;
             }
         } else {
-            let s = self.explicit.stiffness();
-            self.trial_steps += 1;
+            let s = match &self.explicit {
+                Explicit::OneStep(e) => e.stiffness(),
+                Explicit::Multistep(_) if self.stats.steps.is_multiple_of(ADAMS_EVERY) => {
+                    let (t0, t1) = (self.now().t_prev(), self.now().t());
+                    self.follow(sys, t1);
+                    if self.decay > DECAYING { (t1 - t0) * self.growth / ADAMS_LIMIT } else { 0.0 }
+                }
+                Explicit::Multistep(_) => return,
+            };
+            self.stiffness = s;
+            let (looked, enough, stiffish, trial) = match &self.explicit {
+                Explicit::OneStep(_) => (1, STIFF_STEPS, self.stiffish, TRIAL),
+                Explicit::Multistep(_) => {
+                    let every = ADAMS_EVERY as u32;
+                    (every, 4 * every, ADAMS_STIFFISH, 6 * every)
+                }
+            };
+            self.trial_steps += looked;
             if s.is_finite() {
                 self.average += 0.1 * (s - self.average);
             }
-            if self.trial_steps == TRIAL && self.explicit.h() * self.work_ratio < self.h_stiff {
+            if self.trial_steps == trial && self.explicit.get().h() * self.work_ratio < self.h_stiff {
                 // stable, but not worth it: the stiff method's steps were so much longer
                 self.change = true;
                 self.patience = self.patience.saturating_mul(4).min(10_000);
-            } else if self.average > self.stiffish && self.trial_steps >= self.probe {
+            } else if self.average > stiffish && self.trial_steps >= self.probe {
                 // see what steps the stiff method would take; it gives back if they are not worth it
                 for _ in 0..TRIAL_ITERATIONS {
-                    self.follow(sys, self.explicit.t());
+                    self.follow(sys, self.explicit.get().t());
                 }
                 self.change = self.decay > DECAYING || self.trial_steps >= LATE;
                 if self.change {
@@ -306,11 +377,11 @@ impl Auto {
                 }
             } else if s > STIFF {
                 self.calm_count = 0;
-                self.stiff_count += 1;
-                self.change = self.stiff_count >= STIFF_STEPS;
+                self.stiff_count += looked;
+                self.change = self.stiff_count >= enough;
             } else if s <= STIFF {
-                self.calm_count += 1;
-                if self.calm_count >= 6 {
+                self.calm_count += looked;
+                if self.calm_count >= enough / 2 {
                     self.stiff_count = 0;
                 }
             }
@@ -321,9 +392,10 @@ impl Auto {
     fn choose(&mut self, sys: &dyn System) {
         self.stiff_known = true;
         let matrix = IterationMatrix::new(sys.pattern());
-        let work = Work::new(sys.pattern(), matrix.solve_cost(), matrix.factor_cost());
+        let work =
+            Work::new(sys.pattern(), matrix.solve_cost(), matrix.factor_cost(), self.explicit.is_multistep());
         // below the rounding of the largest state only a method that corrects itself keeps what adds up
-        let largest = self.explicit.x().iter().fold(0.0f64, |m, x| m.max(x.abs()));
+        let largest = self.explicit.get().x().iter().fold(0.0f64, |m, x| m.max(x.abs()));
         let smallest = self.atol.iter().fold(f64::INFINITY, |m, &a| m.min(a));
         let deep = smallest > 0.0 && smallest < f64::EPSILON * self.options.tolerances.rtol * largest;
         let dear = sys.dim() > 8 && work.matrices > MATRICES * work.rosenbrock;
@@ -356,7 +428,7 @@ impl Auto {
             self.trial_steps = 0;
             self.average = 0.0;
             if self.rho > 0.0 {
-                h = h.min(MILD / self.rho);
+                h = h.min(1.0 / self.rho);
             }
         }
         self.at_stiff = to_stiff;
@@ -383,7 +455,7 @@ impl Auto {
 
     fn count(&mut self) {
         let mut sum = self.past;
-        sum.add(self.explicit.stats());
+        sum.add(self.explicit.get().stats());
         sum.add(self.stiff.stats());
         // starts of the parts are not restarts of the whole
         sum.restarts = self.restarts;
@@ -411,11 +483,17 @@ impl Integrator for Auto {
         self.since = t;
         let pattern = sys.pattern();
         let solve = 2.0 * pattern.nnz() as f64;
-        let work = Work::new(pattern, solve, 0.25 * solve * solve / n.max(1) as f64);
+        let rtol = self.options.tolerances.rtol;
+        let coupled = n >= LARGE && pattern.nnz() >= COUPLED * n;
+        if rtol < FINE[0] || coupled && rtol < FINE[1] {
+            self.explicit = Explicit::multistep(&self.options);
+        }
+        let factor = 0.25 * solve * solve / n.max(1) as f64;
+        let work = Work::new(pattern, solve, factor, self.explicit.is_multistep());
         self.work_ratio = work.rosenbrock / work.explicit;
         self.stiff_known = false;
         self.stiffish = STIFFISH[usize::from(n >= LARGE)];
-        self.explicit.start(sys, t, x, stop)?;
+        self.explicit.get_mut().start(sys, t, x, stop)?;
         // how many steps would stability alone cost?
         self.seed(sys);
         if n > 0 && stop > t {
@@ -487,6 +565,18 @@ impl Integrator for Auto {
             self.count();
             return Ok(());
         }
+        if self.brief >= 3 && self.explicit.is_multistep() {
+            let done = *self.explicit.get().stats();
+            self.past.add(&done);
+            self.explicit = Explicit::one_step(&self.options);
+            if !self.at_stiff {
+                self.since = t;
+                self.switches += 1;
+                self.explicit.get_mut().start(sys, t, x, stop)?;
+                self.count();
+                return Ok(());
+            }
+        }
         let result = self.now_mut().restart(sys, t, x, stop);
         self.count();
         result
@@ -528,9 +618,9 @@ impl Integrator for Auto {
         let stiffness = if self.at_stiff {
             self.rho * (self.stiff.t() - self.stiff.t_prev()) / LIMIT
         } else {
-            self.explicit.stiffness()
+            self.stiffness
         };
-        let method = if self.at_stiff { self.stiff.method() } else { Method::Tsit5 };
+        let method = if self.at_stiff { self.stiff.method() } else { self.explicit.get().method() };
         Choice { method, t: self.since, switches: self.switches, stiffness }
     }
 }
