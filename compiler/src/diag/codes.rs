@@ -53,8 +53,6 @@ pub const BAD_LEFT_SIDE: Code = Code("E0211");
 pub const BAD_CLAUSE: Code = Code("E0212");
 /// Something is missing: a type, a value, a name.
 pub const MISSING_PART: Code = Code("E0213");
-/// A pattern that is none.
-pub const BAD_PATTERN: Code = Code("E0214");
 /// Too many errors in one file; the rest is not shown.
 pub const TOO_MANY_ERRORS: Code = Code("E0215");
 /// A closure where none may stand.

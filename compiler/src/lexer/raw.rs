@@ -461,7 +461,14 @@ impl<'a> Lexer<'a, '_> {
                 self.first_word = word;
             }
         }
-        let is_real = matches!(&*text, "Real" | "Float" | "float");
+        // the small ones are names of variables too, and types only behind a colon
+        let is_real = match &*text {
+            "Real" | "Float" | "Double" | "Number" => true,
+            "real" | "float" | "double" => {
+                matches!(self.out.tokens.last(), Some(Raw { tok: Tok::Colon, .. }))
+            }
+            _ => false,
+        };
         self.push_word(Tok::Ident(text), lo, hi, word);
         match word {
             Some(Word::For) => self.for_pending = true,

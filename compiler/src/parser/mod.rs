@@ -25,8 +25,6 @@ use crate::diag::{Diagnostic, Diagnostics, codes};
 use crate::lexer;
 use crate::source::{FileId, Span};
 
-pub use explain::distance;
-
 /// The largest text that is read.
 pub const MAX_TEXT: usize = 64 << 20;
 /// The longest line that is read.
