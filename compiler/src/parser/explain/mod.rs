@@ -125,6 +125,9 @@ fn plain(f: &Failure<'_>) -> Diagnostic {
         return wants_name(f, &e, found, before, here);
     }
     let after_operand = before.is_some_and(|t| t.tok.ends_operand());
+    if let Some(d) = reserved(f, here) {
+        return d;
+    }
     if e.operand() && !after_operand {
         let what = match before.map(|t| &t.tok) {
             Some(t) => format!("behind {} a value is missing", describe(t)),
@@ -135,9 +138,6 @@ fn plain(f: &Failure<'_>) -> Diagnostic {
             Some(t) if !at_end => d.here(format!("found {}", describe(t))),
             _ => d,
         };
-    }
-    if let Some(d) = reserved(f, here) {
-        return d;
     }
     if let Some(d) = no_colon(f, &e) {
         return d;
@@ -230,7 +230,23 @@ fn foreign_word(f: &Failure<'_>) -> Option<Diagnostic> {
 fn reserved(f: &Failure<'_>, here: Span) -> Option<Diagnostic> {
     let Tok::Word(w) = f.tokens.get(f.at)?.tok else { return None };
     let next = f.tokens.get(f.at + 1).map(|t| &t.tok);
-    if !w.is_reserved() || !matches!(next, Some(Tok::Assign | Tok::Dot | Tok::Tilde | Tok::Arrow)) {
+    // a word that begins a clause or a statement, where nothing of it follows
+    let alone = matches!(w, Word::In | Word::Where | Word::For | Word::Match | Word::While | Word::Return)
+        && matches!(
+            next,
+            None | Some(
+                Tok::Sep
+                    | Tok::RBrace
+                    | Tok::RParen
+                    | Tok::Comma
+                    | Tok::Plus
+                    | Tok::Star
+                    | Tok::Slash
+                    | Tok::Caret
+            )
+        );
+    if !w.is_reserved() || !(alone || matches!(next, Some(Tok::Assign | Tok::Dot | Tok::Tilde | Tok::Arrow)))
+    {
         return None;
     }
     let text = format!("`{}` is a word of the language and cannot be a name", w.text());

@@ -118,11 +118,8 @@ twin D extends A {
             14:16 E0202 this `{` is never closed [needs its `}`]
             20:43 E0201 between the number 3 and `m` something is missing | a unit stands at most one space behind its number, on the same line
             22:8 E0201 `extends` stands inside the twin | write `twin B { extends A … }`
-            23:35 E0201 `,` does not fit here | entries end with their line, or with `;` on one line
             23:44 E0217 the first bracket behind `Real` is a unit | for an array of plain numbers write `Real[1][3]`
-            23:67 E0201 a name cannot begin with a digit | a name begins with a letter or `_`
             24:17 E0201 there are no tuples | an array stands in `[…]`, a record has a name: `Job(id: 1)`
-            25:21 E0209 there is no `? :` here | write `if c then a else b`
             25:34 E0102 this string is never closed | end it with `"`; a string over several lines stands between `"""`
         "#]],
     );
@@ -345,7 +342,6 @@ twin B {
 "#,
         expect![[r#"
             1:1 E0206 `model` begins no declaration | did you mean `twin`?
-            1:11 E0213 this ends too early: `{` is missing | write `twin Name { … }`
             2:3 E0206 `parameter` begins no declaration | at the top of a file stand twin, scenario, connector, type, record, enum, func, dimension, unit and use
             3:1 E0206 `end` begins no declaration | at the top of a file stand twin, scenario, connector, type, record, enum, func, dimension, unit and use
             4:1 E0206 `class` begins no declaration | did you mean `twin`?
@@ -353,7 +349,6 @@ twin B {
             7:3 E0201 `fn` is no word of the language | functions stand in `behavior { … }` or outside: `func name(x: Real): Real { … }`
             8:3 E0205 a twin has no section `components` | did you mean `twins`?
             10:5 E0201 `behavior` has no entry that begins with `def` | did you mean `func`?
-            12:27 E0201 `elif` is no word of the language | write `else if`
             12:39 E0209 there is no operator `++` | write `x = x + 1`
             13:23 E0209 `||` is written `or` here | write `or`
             14:11 E0209 strings stand between double quotes | write `"text"`
