@@ -13,6 +13,8 @@ pub(super) struct Axis {
     pub labels: Vec<String>,
     /// The power of ten that the labels leave out; 0 for none.
     pub exponent: i32,
+    /// What is added to all labels: where a curve hardly moves about a large value. Empty for nothing.
+    pub base: String,
 }
 
 /// Steps between ticks, in one decade.
@@ -54,8 +56,18 @@ pub(super) fn value_axis(lo: f64, hi: f64, count: usize) -> Axis {
         lo = if from_zero { 0.0 } else { lo - room };
         hi = if to_zero { 0.0 } else { hi + room };
     }
-    let (ticks, labels, exponent) = ticks(lo, hi, count);
-    Axis { lo, hi, ticks, labels, exponent }
+    // Ticks about a large value would differ in their last digits only: they count from a rounded value.
+    let base = if hi - lo < 1e-4 * size && size > 0.0 { rounded(0.5 * (lo + hi), hi - lo) } else { 0.0 };
+    let (ticks, labels, exponent) = ticks(lo - base, hi - base, count);
+    let ticks = ticks.iter().map(|t| t + base).collect();
+    let base = if base == 0.0 { String::new() } else { format!("{} +", crate::ui::numbers::short(base, 15)) };
+    Axis { lo, hi, ticks, labels, exponent, base: base.replace('-', "\u{2212}") }
+}
+
+/// `x` rounded to a decimal digit of about the size of `span`.
+fn rounded(x: f64, span: f64) -> f64 {
+    let unit = 10.0 * nice_step(span, 1);
+    (x / unit).round() * unit
 }
 
 /// Ticks and labels within `lo..=hi`.

@@ -79,24 +79,27 @@
       make("line", { x1: x, x2: x, y1: panel.top, y2: bottom }, grid);
       if (last) make("text", { class: "tick mid", x, y: bottom + 17 }, grid).textContent = label;
     }
-    const step = flags ? 1 : nice(own.hi - own.lo, 5);
+    const size = Math.max(Math.abs(own.lo), Math.abs(own.hi)), span = own.hi - own.lo;
+    // A curve that hardly moves about a large value counts from a rounded value.
+    const unit10 = 10 * nice(span, 1), base = span < 1e-4 * size ? Math.round(.5 * (own.lo + own.hi) / unit10) * unit10 : 0;
+    const step = flags ? 1 : nice(span, 5);
     const values = [];
-    for (let n = Math.ceil(own.lo / step); n <= own.hi / step && values.length < 40; n++) values.push(n * step);
+    for (let n = Math.ceil((own.lo - base) / step); n <= (own.hi - base) / step && values.length < 40; n++) values.push(n * step);
     const most = Math.max(...values.map(Math.abs), 0);
     const exponent = most >= 1e5 || (most > 0 && most < 1e-2) ? decade(most) : 0, ten = Math.pow(10, exponent);
     const d = decimals(step / ten);
     for (const v of values) {
-      const y = Y(v);
-      make("line", { x1: data.left, x2: data.right, y1: y, y2: y, class: v === 0 ? "zero" : "" }, grid);
+      const y = Y(v + base);
+      make("line", { x1: data.left, x2: data.right, y1: y, y2: y, class: v + base === 0 ? "zero" : "" }, grid);
       make("text", { class: "tick end", x: data.left - 8, y: y + 4 }, grid).textContent = text(v / ten, d);
     }
     const heading = group.querySelector(".label");
     const power = heading.querySelector(".power");
     if (power) power.remove();
-    if (exponent) {
-      const span = make("tspan", { class: "power" }, heading);
-      span.textContent = " \u00d710";
-      make("tspan", { dy: -5, "font-size": 9 }, span).textContent = exponent;
+    if (exponent || base) {
+      const note = make("tspan", { class: "power" }, heading);
+      note.textContent = (base ? ` ${Number(base.toPrecision(15))} + ` : " ").replace("-", "\u2212") + (exponent ? "\u00d710" : "");
+      if (exponent) make("tspan", { dy: -5, "font-size": 9 }, note).textContent = exponent;
     }
     if (last) make("text", { class: "tick end unit", x: data.right, y: bottom + 36 }, grid).textContent = `time [${unit}]`;
     group.querySelectorAll(".curve").forEach((curve, n) => {

@@ -29,14 +29,23 @@ pub(super) fn arrange(series: Vec<Series>) -> Vec<Panel> {
     for one in series {
         let values = one.points.iter().map(|p| p.1).filter(|v| v.is_finite());
         let size = values.fold(0.0_f64, |m, v| m.max(v.abs()));
-        let fits = |group: &&mut Vec<(f64, Series)>| {
-            let (other, first) = &group[0];
-            let same = first.unit == one.unit && first.quantity == one.quantity && first.steps == one.steps;
-            let similar = size == 0.0 || *other == 0.0 || (size / other).max(other / size) <= APART;
-            same && similar
+        let alike = |group: &[(f64, Series)]| {
+            let first = &group[0].1;
+            first.unit == one.unit && first.quantity == one.quantity && first.steps == one.steps
         };
-        match groups.iter_mut().find(fits) {
-            Some(group) => group.push((size, one)),
+        let similar = |group: &[(f64, Series)]| {
+            let other = group.iter().fold(0.0_f64, |m, (size, _)| m.max(*size));
+            size == 0.0 || other == 0.0 || (size / other).max(other / size) <= APART
+        };
+        // The elements of one array stay together whatever their sizes.
+        let family = without_indices(&one.name);
+        let sibling = |group: &[(f64, Series)]| group.iter().any(|(_, s)| without_indices(&s.name) == family);
+        let place = groups
+            .iter()
+            .position(|g| alike(g) && sibling(g) && family != one.name)
+            .or_else(|| groups.iter().position(|g| alike(g) && similar(g)));
+        match place {
+            Some(k) => groups[k].push((size, one)),
             None => groups.push(vec![(size, one)]),
         }
     }
@@ -70,7 +79,19 @@ fn panel(series: Vec<Series>) -> Panel {
 /// The axis of truth values.
 fn flag_axis() -> Axis {
     let labels = ["0", "1"].map(String::from).to_vec();
-    Axis { lo: -0.15, hi: 1.15, ticks: vec![0.0, 1.0], labels, exponent: 0 }
+    Axis { lo: -0.15, hi: 1.15, ticks: vec![0.0, 1.0], labels, exponent: 0, base: String::new() }
+}
+
+/// A path without what stands in brackets: what the elements of an array have in common.
+fn without_indices(path: &str) -> String {
+    let mut depth = 0;
+    let keep = |c: &char| {
+        depth += i32::from(*c == '[');
+        let outside = depth == 0;
+        depth -= i32::from(*c == ']');
+        outside
+    };
+    path.chars().filter(keep).collect()
 }
 
 /// The last name of a path, without its index.

@@ -135,14 +135,17 @@ fn one_panel(out: &mut String, plot: &Plot, k: usize, panel: &Panel, top: f64, l
 
 /// The panel's label with the power of ten that its ticks leave out.
 fn heading(panel: &Panel) -> String {
-    let Axis { exponent, .. } = panel.axis;
+    let Axis { exponent, base, .. } = &panel.axis;
     let label = escape(&panel.label);
-    if exponent == 0 {
+    if *exponent == 0 && base.is_empty() {
         return label;
     }
-    format!(
-        "{label} <tspan class=\"power\">\u{d7}10<tspan dy=\"-5\" font-size=\"9\">{exponent}</tspan></tspan>"
-    )
+    let base = if base.is_empty() { String::new() } else { format!("{} ", escape(base)) };
+    let power = match exponent {
+        0 => String::new(),
+        n => format!("\u{d7}10<tspan dy=\"-5\" font-size=\"9\">{n}</tspan>"),
+    };
+    format!("{label} <tspan class=\"power\">{base}{power}</tspan>")
 }
 
 /// The end of a class attribute that gives a curve its colour: a class of the style sheet, or (where there are many
