@@ -22,6 +22,7 @@ Exit codes: 0 all good, 1 a requirement is violated, 2 usage or compile error, 3
 
 /// The commands of this version.
 #[derive(Subcommand, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one value in the life of the process")]
 pub enum Command {
     /// Make a small project that already runs
     New(New),

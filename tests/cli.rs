@@ -358,3 +358,23 @@ fn colours_are_a_choice() {
     assert_eq!(ran.err(), "");
     assert!(ran.out().contains("Finished"));
 }
+
+/// Every code of a run with its example from the error index. `E0806` needs comparisons that no check refuses.
+#[test]
+fn examples_of_run_time_codes_fail_with_their_codes() {
+    use twinml_compiler::diag::index::ENTRIES;
+    let mut seen = 0;
+    for entry in ENTRIES.iter().filter(|e| e.code.0.starts_with("E08")) {
+        let place = Place::new();
+        let code = entry.code.0;
+        for example in entry.examples() {
+            place.write(example.file.unwrap_or("example.twinml"), example.text);
+        }
+        let ran = place.run(&["run", "example.twinml", "--out", "r.csv"]);
+        let said = format!("{}{}", ran.out(), ran.err());
+        assert!(ran.code() == 3 && said.contains(&format!("[{code}]")), "{code}: {said}");
+        assert!(place.path("r.csv").exists(), "{code}: what was recorded is written");
+        seen += 1;
+    }
+    assert_eq!(seen, 8);
+}

@@ -27,6 +27,10 @@ fn every_example_triggers_its_code() {
             }
         }
         let mut session = Session::check("example.twinml", main.text, &loader);
+        if code.starts_with("E08") {
+            // Said by a run: the tests of the command line run these.
+            continue;
+        }
         session.compile(Choice::default(), &mut NoData);
         let mut said: Vec<&str> = session.diags.iter().map(|d| d.code.0).collect();
         said.dedup();

@@ -7,7 +7,7 @@ use twinml_compiler::driver::{Choice, Compiled, Session};
 use twinml_model::program::RelationKind;
 
 use super::compile;
-use crate::args::Check;
+use crate::args::{Check, Emit};
 use crate::exit::Exit;
 use crate::model::Data;
 use crate::ui::json::{self, VERSION};
@@ -33,12 +33,9 @@ fn one(file: &Path, args: &Check, ui: &Ui) -> Exit {
         Ok(session) => session,
         Err(exit) => return exit,
     };
-    if !session.diags.has_errors()
-        || matches!(args.compile.emit, Some(crate::args::Emit::Tokens | crate::args::Emit::Ast))
-    {
-        if compile::emit_early(&session, &args.compile, ui) {
-            return finish(file, &session, args, ui, &[], watch);
-        }
+    let early = matches!(args.compile.emit, Some(Emit::Tokens | Emit::Ast));
+    if (early || !session.diags.has_errors()) && compile::emit_early(&session, &args.compile, ui) {
+        return finish(file, &session, args, ui, &[], watch);
     }
     let mut done = Vec::new();
     if !session.diags.has_errors() {

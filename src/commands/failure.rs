@@ -1,6 +1,6 @@
 //! A failed simulation as a diagnostic at the equations concerned.
 
-use twinml_compiler::diag::{Code, Diagnostic};
+use twinml_compiler::diag::{Diagnostic, codes};
 use twinml_compiler::source::{FileId, Span};
 use twinml_engine::run::{Failure, FailureKind};
 use twinml_model::ids::OriginId;
@@ -9,53 +9,38 @@ use twinml_solvers::error::SolveError;
 
 use crate::ui::numbers::short;
 
-/// The solver could not go on.
-const SOLVER: Code = Code("E0801");
-/// A loop of equations has no solution.
-const LOOP: Code = Code("E0802");
-/// A table was asked outside of its samples.
-const TABLE: Code = Code("E0803");
-/// An index left its array.
-const INDEX: Code = Code("E0804");
-/// A start value is no number.
-const START: Code = Code("E0805");
-/// Comparisons of one instant do not settle.
-const UNSETTLED: Code = Code("E0806");
-/// Events without end.
-const ZENO: Code = Code("E0807");
-/// The limit on steps.
-const STEPS: Code = Code("E0808");
-
 /// The failure with its places, values and a likely mend.
 pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
     let (code, help) = match &failure.kind {
         FailureKind::Solver(SolveError::TooManySteps { .. }) => {
-            (STEPS, Some("raise `--max-steps`, or loosen the tolerances"))
+            (codes::STEP_LIMIT, Some("raise `--max-steps`, or loosen the tolerances"))
         }
         FailureKind::Solver(SolveError::NotFinite { .. }) => (
-            SOLVER,
+            codes::SOLVER_STOPPED,
             Some("look for a division by zero, a root or logarithm of a negative value in this equation"),
         ),
         FailureKind::Solver(_) => {
-            (SOLVER, Some("try another `--solver`, or look for what grows without bound"))
+            (codes::SOLVER_STOPPED, Some("try another `--solver`, or look for what grows without bound"))
         }
-        FailureKind::Block { initial: true, .. } => {
-            (LOOP, Some("give the unknowns a `guess` near the solution, or check the start values"))
-        }
+        FailureKind::Block { initial: true, .. } => (
+            codes::LOOP_UNSOLVED,
+            Some("give the unknowns a `guess` near the solution, or check the start values"),
+        ),
         FailureKind::Block { .. } => {
-            (LOOP, Some("check whether these equations have a solution at this point"))
+            (codes::LOOP_UNSOLVED, Some("check whether these equations have a solution at this point"))
         }
         FailureKind::Table { .. } => {
-            (TABLE, Some("write `outside: hold`, `extend` or `repeat`, or give more samples"))
+            (codes::TABLE_RANGE, Some("write `outside: hold`, `extend` or `repeat`, or give more samples"))
         }
-        FailureKind::Index { .. } => (INDEX, None),
-        FailureKind::NotFinite => (START, None),
+        FailureKind::Index { .. } => (codes::INDEX_RANGE, None),
+        FailureKind::NotFinite => (codes::START_NOT_FINITE, None),
         FailureKind::Unsettled { .. } => {
-            (UNSETTLED, Some("the comparisons contradict each other at this instant"))
+            (codes::UNSETTLED, Some("the comparisons contradict each other at this instant"))
         }
-        FailureKind::Zeno { .. } => {
-            (ZENO, Some("give the comparison a hysteresis, or describe the sliding motion by an equation"))
-        }
+        FailureKind::Zeno { .. } => (
+            codes::ZENO,
+            Some("give the comparison a hysteresis, or describe the sliding motion by an equation"),
+        ),
     };
     let mut places = failure.origins.iter().filter_map(|o| place(program, *o));
     let first = places.next();

@@ -324,3 +324,21 @@ pub const BRANCH_IGNORED: Code = Code("W0701");
 pub const NO_SUCH_SCENARIO: Code = Code("E0790");
 /// A file without anything that can be run.
 pub const NOTHING_TO_RUN: Code = Code("E0791");
+
+// E08: during a run. The command line says these, with the places of the equations concerned.
+/// The solver cannot go on.
+pub const SOLVER_STOPPED: Code = Code("E0801");
+/// An algebraic loop has no solution that Newton's method finds.
+pub const LOOP_UNSOLVED: Code = Code("E0802");
+/// A table was asked outside of its samples and has no rule for that.
+pub const TABLE_RANGE: Code = Code("E0803");
+/// An index computed during the run left its array.
+pub const INDEX_RANGE: Code = Code("E0804");
+/// A start value or a parameter's formula gives no finite number.
+pub const START_NOT_FINITE: Code = Code("E0805");
+/// The comparisons of one instant contradict each other.
+pub const UNSETTLED: Code = Code("E0806");
+/// One comparison changes again and again without time going on.
+pub const ZENO: Code = Code("E0807");
+/// The limit on steps was reached.
+pub const STEP_LIMIT: Code = Code("E0808");
