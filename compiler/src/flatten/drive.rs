@@ -192,11 +192,12 @@ impl<'a> Flattener<'a> {
                 self.system.vars[var.index()].role = flat::Role::Unknown;
                 return Ok(());
             }
-            let owner = self.owner_text(home);
+            let corner: Vec<i64> = open[0].iter().map(|r| r.0).collect();
+            let path = self.element_path(var, &corner);
             let d = Diagnostic::new(
                 codes::UNDRIVEN_INPUT,
                 slot.span,
-                format!("nothing drives the input `{name}` of `{owner}`"),
+                format!("nothing drives the input `{path}`"),
             )
             .here("has no default")
             .help("connect it, or give it a default: `= …`");
@@ -399,7 +400,8 @@ impl<'a> Flattener<'a> {
         })
     }
 
-    fn two_drivers(&mut self, var: VarId, at: &[i64], x: usize, y: usize) -> Stop {
+    /// `tanks[2].q` for an element by its subscripts.
+    fn element_path(&self, var: VarId, at: &[i64]) -> String {
         let v = &self.system.vars[var.index()];
         let mut path = String::new();
         let mut n = 0;
@@ -414,7 +416,12 @@ impl<'a> Flattener<'a> {
                 n += s.axes.len();
             }
         }
-        let declared = v.span;
+        path
+    }
+
+    fn two_drivers(&mut self, var: VarId, at: &[i64], x: usize, y: usize) -> Stop {
+        let path = self.element_path(var, at);
+        let declared = self.system.vars[var.index()].span;
         let (x, y) = (self.drivers[x].clone(), self.drivers[y].clone());
         let d = Diagnostic::new(codes::TWO_DRIVERS, y.span, format!("the input `{path}` has two drivers"))
             .here(y.means.text())

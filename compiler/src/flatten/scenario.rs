@@ -302,27 +302,11 @@ impl<'a> Flattener<'a> {
     }
 
     fn recorded(&mut self, r: &'a hir::Ref, scope: &Scope<'a>, vars: &mut Vec<(VarId, Vec<u32>)>) -> R<()> {
-        let shape = self.ref_shape(r, scope)?;
-        let whole = r.steps.iter().all(|s| s.subscripts.is_empty());
-        let zero = vec![Affine::constant(0); shape.len()];
-        if shape.iter().all(|n| *n > 0) && whole && !self.is_split(r, scope.inst) {
-            match self.walk(r, scope, &zero)? {
-                Found::Var(slot, _) => match slot.var.get() {
-                    Some(v) => vars.push((*v, Vec::new())),
-                    None => {
-                        let d = Diagnostic::new(
-                            codes::NOT_RECORDABLE,
-                            r.span,
-                            "text and tables have no values to record",
-                        );
-                        return Err(self.fail(d));
-                    }
-                },
-                Found::Port(v, _) => vars.push((v, Vec::new())),
-                Found::Twin(inst) => self.record_all(inst, vars),
-            }
-            return Ok(());
+        if r.steps.iter().all(|s| s.subscripts.is_empty()) {
+            return self.record_whole(&r.steps, scope.inst, r.span, vars);
         }
+        let shape = self.ref_shape(r, scope)?;
+        let zero = vec![Affine::constant(0); shape.len()];
         let count = shape.iter().map(|n| u64::from(*n)).product::<u64>();
         if count > 10_000_000 {
             return Err(self.too_large(r.span, count, "recorded elements"));
@@ -360,15 +344,49 @@ impl<'a> Flattener<'a> {
         Ok(())
     }
 
-    fn is_split(&self, r: &hir::Ref, mut inst: InstId) -> bool {
-        for step in &r.steps {
-            match self.inst(inst).members.get(&*step.name) {
-                Some(Slot::Twin { parts, .. }) if parts.len() > 1 => return true,
-                Some(Slot::Twin { parts, .. }) if !parts.is_empty() => inst = parts[0],
-                _ => return false,
+    /// All elements that a path without subscripts names.
+    fn record_whole(
+        &mut self,
+        steps: &'a [hir::Step],
+        inst: InstId,
+        span: Span,
+        vars: &mut Vec<(VarId, Vec<u32>)>,
+    ) -> R<()> {
+        let Some((step, rest)) = steps.split_first() else {
+            self.record_all(inst, vars);
+            return Ok(());
+        };
+        match self.inst(inst).members.get(&*step.name).cloned() {
+            Some(Slot::Outer(further)) => self.record_whole(steps, further, span, vars),
+            Some(Slot::Twin { parts, .. }) => {
+                for p in parts {
+                    self.record_whole(rest, p, span, vars)?;
+                }
+                Ok(())
             }
+            Some(Slot::Port { connector, vars: members, .. }) => {
+                match rest.first().and_then(|s| connector.members.get_index_of(&*s.name)) {
+                    Some(k) => vars.push((members[k], Vec::new())),
+                    None => vars.extend(members.iter().map(|v| (*v, Vec::new()))),
+                }
+                Ok(())
+            }
+            Some(Slot::Var(slot)) => match slot.var.get() {
+                Some(v) => {
+                    vars.push((*v, Vec::new()));
+                    Ok(())
+                }
+                None => {
+                    let what = "text and tables have no values to record";
+                    let d = Diagnostic::new(codes::NOT_RECORDABLE, span, what);
+                    Err(self.fail(d))
+                }
+            },
+            // What a part that is absent would show is absent too.
+            Some(Slot::Absent(_)) => Ok(()),
+            Some(Slot::Other) => Err(self.refuse(codes::LATER_BEHAVIOR, span, "what behaviour keeps")),
+            None => Err(self.no_member(inst, &step.name, span)),
         }
-        false
     }
 
     fn record_all(&self, inst: InstId, vars: &mut Vec<(VarId, Vec<u32>)>) {

@@ -280,55 +280,110 @@ impl<'a> Flattener<'a> {
 
     /// The lengths of the axes that a path leaves open.
     pub(super) fn ref_shape(&mut self, r: &'a hir::Ref, scope: &Scope<'a>) -> R<Vec<u32>> {
-        let mut inst = scope.inst;
         let mut out = Vec::new();
-        let mut steps = r.steps.iter();
-        while let Some(step) = steps.next() {
-            let mut slot = self.inst(inst).members.get(&*step.name).cloned();
-            if let Some(Slot::Outer(further)) = slot {
-                inst = further;
-                slot = self.inst(inst).members.get(&*step.name).cloned();
+        self.steps_shape(&r.steps, scope.inst, scope, r.span, &mut out)?;
+        Ok(out)
+    }
+
+    fn steps_shape(
+        &mut self,
+        steps: &'a [hir::Step],
+        mut inst: InstId,
+        scope: &Scope<'a>,
+        span: Span,
+        out: &mut Vec<u32>,
+    ) -> R<()> {
+        let Some((step, rest)) = steps.split_first() else { return Ok(()) };
+        let mut slot = self.inst(inst).members.get(&*step.name).cloned();
+        if let Some(Slot::Outer(further)) = slot {
+            inst = further;
+            slot = self.inst(inst).members.get(&*step.name).cloned();
+        }
+        match slot {
+            None => Err(self.no_member(inst, &step.name, span)),
+            Some(Slot::Other | Slot::Outer(_)) => {
+                Err(self.refuse(codes::LATER_BEHAVIOR, span, "what behaviour keeps"))
             }
-            match slot {
-                None => return Err(self.no_member(inst, &step.name, r.span)),
-                Some(Slot::Other | Slot::Outer(_)) => {
-                    return Err(self.refuse(codes::LATER_BEHAVIOR, r.span, "what behaviour keeps"));
-                }
-                Some(Slot::Absent(declared)) => return Err(self.absent(&step.name, r.span, declared)),
-                Some(Slot::Twin { shape, parts }) => {
-                    self.open_axes(&step.subscripts, &shape, scope, r.span, &mut out)?;
-                    let Some(&first) = parts.first() else {
-                        // No element: whatever follows has none either.
-                        return Ok(vec![0; out.len().max(1)]);
-                    };
-                    inst = first;
-                    if parts.len() > 1 && step.subscripts.len() == shape.len() {
-                        // One of several unlike families: its own sizes count, where the subscript says which.
-                        let mut n = 0usize;
-                        for (s, &len) in step.subscripts.iter().zip(&shape) {
-                            let hir::Subscript::Index(e) = s else { break };
-                            let a = self.affine(e, scope, Mode::Structural)?;
-                            let k = self.constant(&a, "twins that differ in structure", r.span)?;
-                            n = n * len as usize + k.max(0) as usize;
-                        }
-                        inst = parts.get(n).copied().unwrap_or(first);
+            Some(Slot::Absent(declared)) => Err(self.absent(&step.name, span, declared)),
+            Some(Slot::Twin { shape, parts }) => {
+                self.open_axes(&step.subscripts, &shape, scope, span, out)?;
+                match parts[..] {
+                    // No element: whatever follows has none either.
+                    [] => {
+                        *out = vec![0; out.len().max(1)];
+                        Ok(())
                     }
+                    [one] => self.steps_shape(rest, one, scope, span, out),
+                    _ => self.parts_shape(step, &shape, &parts, rest, scope, span, out),
                 }
-                Some(Slot::Port { shape, connector, shapes, .. }) => {
-                    self.open_axes(&step.subscripts, &shape, scope, r.span, &mut out)?;
-                    let Some(last) = steps.next() else { return Ok(out) };
-                    let k = connector.members.get_index_of(&*last.name).unwrap_or(0);
-                    self.open_axes(&last.subscripts, &shapes[k], scope, r.span, &mut out)?;
-                    return Ok(out);
-                }
-                Some(Slot::Var(slot)) => {
-                    let shape = self.member_shape(&slot, &step.name)?;
-                    self.open_axes(&step.subscripts, &shape, scope, r.span, &mut out)?;
-                    return Ok(out);
+            }
+            Some(Slot::Port { shape, connector, shapes, .. }) => {
+                self.open_axes(&step.subscripts, &shape, scope, span, out)?;
+                let Some(last) = rest.first() else { return Ok(()) };
+                let k = connector.members.get_index_of(&*last.name).unwrap_or(0);
+                self.open_axes(&last.subscripts, &shapes[k], scope, span, out)
+            }
+            Some(Slot::Var(slot)) => {
+                let shape = self.member_shape(&slot, &step.name)?;
+                self.open_axes(&step.subscripts, &shape, scope, span, out)
+            }
+        }
+    }
+
+    /// Twins that are kept apart: one of them by its subscripts, or several, whose members must be alike.
+    #[expect(clippy::too_many_arguments, reason = "one call site")]
+    fn parts_shape(
+        &mut self,
+        step: &'a hir::Step,
+        shape: &[u32],
+        parts: &[InstId],
+        rest: &'a [hir::Step],
+        scope: &Scope<'a>,
+        span: Span,
+        out: &mut Vec<u32>,
+    ) -> R<()> {
+        let indices: Vec<&'a hir::Expr> = step
+            .subscripts
+            .iter()
+            .filter_map(|s| if let hir::Subscript::Index(e) = s { Some(e) } else { None })
+            .collect();
+        if indices.len() == shape.len() {
+            let mut n = 0usize;
+            for (e, &len) in indices.into_iter().zip(shape) {
+                let a = self.affine(e, scope, Mode::Structural)?;
+                let k = self.constant(&a, "twins that differ in structure", span)?;
+                n = n * len as usize + k.max(0) as usize;
+            }
+            return match parts.get(n) {
+                Some(p) => self.steps_shape(rest, *p, scope, span, out),
+                None => Err(self.out_of_range(span, n as i64, parts.len() as i64)),
+            };
+        }
+        let mut common: Option<Vec<u32>> = None;
+        for p in parts {
+            let mut own = Vec::new();
+            self.steps_shape(rest, *p, scope, span, &mut own)?;
+            match &common {
+                None => common = Some(own),
+                Some(c) if *c == own => {}
+                Some(c) => {
+                    let d = Diagnostic::new(
+                        codes::SHAPES_DIFFER,
+                        span,
+                        format!(
+                            "the elements of `{}` hold arrays of unlike shapes: {} and {}",
+                            step.name,
+                            super::bind::show_shape(c),
+                            super::bind::show_shape(&own)
+                        ),
+                    )
+                    .help("name one element by its subscript");
+                    return Err(self.fail(d));
                 }
             }
         }
-        Ok(out)
+        out.extend(common.unwrap_or_default());
+        Ok(())
     }
 
     /// Lengths of the axes that subscripts leave open.

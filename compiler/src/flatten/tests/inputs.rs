@@ -155,7 +155,7 @@ twin P { inputs { u: Real } outputs { y: Real = u } }
 twin Q { twins { p: P[2] } equations { p[0].u = 1 } }
 "#,
         expect![[r#"
-            E0716 test.twinml:2:19: nothing drives the input `u` of `p[*]` (has no default)
+            E0716 test.twinml:2:19: nothing drives the input `p[1].u` (has no default)
               help: connect it, or give it a default: `= …`
         "#]],
     );

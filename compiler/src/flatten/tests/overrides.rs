@@ -1,4 +1,4 @@
-use super::{check, refuse};
+use super::{Files, check, check_run, refuse, run};
 use expect_test::expect;
 
 #[test]
@@ -305,4 +305,85 @@ twin Q { twins { p: P[3] { a = [10 %, 120 %, 30 %] } } }
               note: it must be at most 100 %
         "#]],
     );
+}
+
+#[test]
+fn twins_of_unlike_sizes_are_not_one_array() {
+    refuse(
+        r#"
+twin R { parameters { size: Int = 1 } states { x: Real[1][size] = 1 } equations { der(x) = -x/1 s } }
+twin T { twins { r: R[3] { size = i + 1 for i } } outputs { t: Real = sum(r.x); u: Real = sum(r[2].x) } }
+"#,
+        expect![[r#"
+            E0706 test.twinml:3:75: the elements of `r` hold arrays of unlike shapes: [1] and [2]
+              help: name one element by its subscript
+        "#]],
+    );
+}
+
+#[test]
+fn twins_of_unlike_sizes_are_connected_and_recorded() {
+    let text = r#"
+twin R {
+  parameters { size: Int = 1 }
+  inputs { u: Real = 0 }
+  states { x: Real[1][size] = 1 }
+  equations { der(x) = (u - x)/1 s }
+  outputs { y: Real = sum(x) }
+}
+twin T {
+  twins { r: R[3] { size = i + 1 for i } }
+  connections { for i in 0..2 { r[i].y -> r[i+1].u } }
+}
+scenario s for T { duration: 1 s; record r.x, r[1].x every 1 s }
+"#;
+    check_run(
+        text,
+        Some("s"),
+        Files::default(),
+        expect![[r#"
+        flat T
+
+        var `r[0]`.size : parameter int structural
+          value @[0] = 1.0
+        var `r[0]`.u : input
+          value @[0] = 0.0
+        var `r[0]`.x[1] : state fixed
+          value @[0] = 1.0
+        var `r[0]`.y : unknown declared outputs
+        var `r[1]`.size : parameter int structural
+          value @[0] = 2.0
+        var `r[1]`.u : unknown declared inputs
+        var `r[1]`.x[2] : state fixed
+          value for i0 in 0..2 @[i0] = 1.0
+        var `r[1]`.y : unknown declared outputs
+        var `r[2]`.size : parameter int structural
+          value @[0] = 3.0
+        var `r[2]`.u : unknown declared inputs
+        var `r[2]`.x[3] : state fixed
+          value for i0 in 0..3 @[i0] = 1.0
+        var `r[2]`.y : unknown declared outputs
+
+        eq owner "r[0]" : `r[0]`.y = `r[0]`.x[0]
+        eq owner "r[1]" : `r[1]`.y = `r[1]`.x[0] + `r[1]`.x[1]
+        eq owner "r[2]" : `r[2]`.y = `r[2]`.x[0] + `r[2]`.x[1] + `r[2]`.x[2]
+        eq owner "r[0]" : der(`r[0]`.x[0]) = `r[0]`.u - `r[0]`.x[0]
+        eq owner "r[1]" for i0 in 0..2 : der(`r[1]`.x[i0]) = `r[1]`.u - `r[1]`.x[i0]
+        eq owner "r[2]" for i0 in 0..3 : der(`r[2]`.x[i0]) = `r[2]`.u - `r[2]`.x[i0]
+        eq : `r[1]`.u = `r[0]`.y
+        eq : `r[2]`.u = `r[1]`.y
+        expanded "a size or a bound that depends on the index"
+        expanded "twins that differ in structure"
+    "#]],
+    );
+    let o = run(text, Some("s"), Files::default());
+    let s = o.flat.system.unwrap();
+    let recorded: Vec<String> = o.flat.experiment.records[0]
+        .vars
+        .iter()
+        .map(|(v, at)| {
+            format!("{}.{} {at:?}", s.vars[v.index()].path[0].name, s.vars[v.index()].path[1].name)
+        })
+        .collect();
+    assert_eq!(recorded, ["r[0].x []", "r[1].x []", "r[2].x []", "r[1].x [0, 1]"]);
 }
