@@ -100,7 +100,10 @@ pub fn grow(b: &mut B, rng: &mut Rng, pool: &mut Vec<Value>, functions: usize) -
             match rng.below(3) {
                 0 => b.f(Op::Un(UnOp::Sqrt, q)),
                 1 => b.f(Op::Math(MathFn::Log, vec![q])),
-                _ => b.f(Op::Math(MathFn::Pow, vec![q, y])),
+                _ => {
+                    let y = b.f(Op::Math(MathFn::Atan, vec![y]));
+                    b.f(Op::Math(MathFn::Pow, vec![q, y]))
+                }
             }
         }
         10 => b.f(Op::Math(MathFn::Asinh, vec![x])),
@@ -121,7 +124,10 @@ pub fn grow(b: &mut B, rng: &mut Rng, pool: &mut Vec<Value>, functions: usize) -
         15 => {
             let zero = b.c(0.0);
             let c = b.v(Op::Cmp(CmpOp::Gt, x, zero), Ty::Bool);
-            let (then, p) = b.inner(|b| b.f(Op::Math(MathFn::Sinh, vec![x])));
+            let (then, p) = b.inner(|b| {
+                let x = b.f(Op::Math(MathFn::Atan, vec![x]));
+                b.f(Op::Math(MathFn::Sinh, vec![x]))
+            });
             let (otherwise, q) = b.inner(|b| b.bin(BinOp::Mul, x, y));
             let r = b.k.value(Op::Result, Ty::F64);
             b.region.push(Stmt::If(Box::new(If { cond: c, then, otherwise, results: vec![(r, p, q)] })));

@@ -40,19 +40,51 @@ pub(crate) fn restrict(
     if most < lo || least >= hi {
         return Ok(None);
     }
-    let [(i, s)] = at.terms[..] else { return Err(Unclear) };
-    let k = nest.iter().position(|n| n.0 == i).ok_or(Unclear)?;
-    // lo − base <= s·i < hi − base
-    let (a, b) = (lo.checked_sub(at.base).ok_or(Unclear)?, hi.checked_sub(at.base).ok_or(Unclear)?);
-    let (first, end) = if s > 0 {
+    // along one index, all rounds of the others are inside or all are outside
+    for &(i, s) in &at.terms {
+        let k = nest.iter().position(|n| n.0 == i).ok_or(Unclear)?;
+        let mut others = at.clone();
+        others.terms.retain(|t| t.0 != i);
+        let (r0, r1) = extent(&others, nest, &bounds).ok_or(Unclear)?;
+        let whole = along(s, lo.checked_sub(r0).ok_or(Unclear)?, hi.checked_sub(r1).ok_or(Unclear)?);
+        let touched = along(s, lo.checked_sub(r1).ok_or(Unclear)?, hi.checked_sub(r0).ok_or(Unclear)?);
+        let cut = |r: (i64, i64)| {
+            let r = (bounds[k].0.max(r.0), bounds[k].1.min(r.1));
+            (r.0 < r.1).then_some(r)
+        };
+        if cut(whole) == cut(touched) {
+            let inside = cut(whole);
+            return Ok(inside.map(|r| {
+                bounds[k] = r;
+                bounds
+            }));
+        }
+    }
+    Err(Unclear)
+}
+
+/// The range of i with a <= s·i < b.
+fn along(s: i64, a: i64, b: i64) -> (i64, i64) {
+    if s > 0 {
         (ceil_div(a, s), ceil_div(b, s))
     } else {
         // −s·i in (−b, −a]
         (floor_div(-b, -s) + 1, floor_div(-a, -s) + 1)
-    };
-    let r = &mut bounds[k];
-    *r = (r.0.max(first), r.1.min(end));
-    Ok((r.0 < r.1).then_some(bounds))
+    }
+}
+
+/// The rounds in which `d` is zero.
+pub(crate) fn restrict_exact(
+    d: &Affine,
+    nest: &[(Index, i64, i64)],
+    bounds: &Bounds,
+) -> Result<Option<Bounds>, Unclear> {
+    if let [(_, s)] = d.terms[..]
+        && d.base % s != 0
+    {
+        return Ok(None);
+    }
+    restrict(d, nest, bounds.clone(), 0, 1)
 }
 
 fn floor_div(a: i64, b: i64) -> i64 {
@@ -91,28 +123,39 @@ impl Writer {
         gcd == 0 || (i128::from(self.at.base) - i128::from(at.base)) % i128::from(gcd) == 0
     }
 
-    /// No two rounds write the same slot: strides like those of an array's axes.
-    fn injective(&self) -> bool {
-        let mut terms: Vec<(i64, i64)> = Vec::new();
-        for &(i, lo, hi) in &self.nest {
-            match self.at.terms.iter().find(|t| t.0 == i) {
-                Some(t) => terms.push((t.1.abs(), hi - lo)),
-                None if hi - lo == 1 => {}
-                None => return false,
-            }
+    /// Whether `Σ stride·(q − j) + rest = 0` has only the solution j = q, rest = 0, for all rounds j of this
+    /// writer: each stride is longer than all that the smaller ones can reach.
+    fn unique(
+        &self,
+        rest: &Affine,
+        own: &[(Index, Affine)],
+        shared: usize,
+        nest: &[(Index, i64, i64)],
+        bounds: &Bounds,
+    ) -> Result<bool, Unclear> {
+        let (least, most) = extent(rest, nest, bounds).ok_or(Unclear)?;
+        let mut reach = least.unsigned_abs().max(most.unsigned_abs());
+        let mut terms: Vec<(u64, u64)> = Vec::new();
+        for (n, &(i, lo, hi)) in self.nest.iter().enumerate() {
+            let Some(&(_, s)) = self.at.terms.iter().find(|t| t.0 == i) else { continue };
+            let span = if n < shared {
+                hi - 1 - lo
+            } else {
+                let q = own.iter().find(|o| o.0 == i).map(|o| &o.1).ok_or(Unclear)?;
+                let (a, b) = extent(q, nest, bounds).ok_or(Unclear)?;
+                let up = b.checked_sub(lo).ok_or(Unclear)?;
+                up.max((hi - 1).checked_sub(a).ok_or(Unclear)?)
+            };
+            terms.push((s.unsigned_abs(), span.max(0) as u64));
         }
         terms.sort_unstable();
-        let mut reach = 0i64;
-        for (s, n) in terms {
+        for (s, span) in terms {
             if s <= reach {
-                return false;
+                return Ok(false);
             }
-            match s.checked_mul(n - 1).and_then(|r| reach.checked_add(r)) {
-                Some(r) => reach = r,
-                None => return false,
-            }
+            reach = s.checked_mul(span).and_then(|r| reach.checked_add(r)).ok_or(Unclear)?;
         }
-        true
+        Ok(true)
     }
 
     /// Loops that the writer shares with a nest, both being inside them.
@@ -137,11 +180,9 @@ impl Writer {
         let mut d = at.clone();
         d.base = d.base.checked_sub(self.at.base).ok_or(Unclear)?;
         let mut closed: Vec<(Index, i64)> = Vec::new();
-        let mut moves = false;
         for &(i, s) in &self.at.terms {
             if is_shared(i) {
                 d = d.plus(i, s.checked_neg().ok_or(Unclear)?);
-                moves = true;
             } else {
                 closed.push((i, s));
             }
@@ -150,58 +191,45 @@ impl Writer {
         if self.nest[shared..].iter().find(missing).is_some() {
             return Err(Unclear);
         }
-        let mut own = Vec::new();
-        if closed.is_empty() {
-            if d.terms.is_empty() && d.base == 0 {
-                return Ok(Some((bounds.clone(), own)));
-            }
-            if moves {
-                return Err(Unclear);
-            }
-            let inside = restrict(&d, nest, bounds.clone(), 0, 1)?;
-            return Ok(inside.map(|b| (b, own)));
-        }
         closed.sort_by_key(|c| std::cmp::Reverse(c.1.unsigned_abs()));
-        let last = closed.len() - 1;
+        // d = Σ stride·q + rest, the rest small
+        let mut own = Vec::new();
         for (n, &(i, s)) in closed.iter().enumerate() {
             let mut q = Affine::constant(0);
             for &(j, t) in &d.terms {
                 if t % s == 0 {
                     q = q.plus(j, t / s);
-                } else if n == last || t.unsigned_abs() > s.unsigned_abs() {
+                } else if t.unsigned_abs() > s.unsigned_abs() {
                     return Err(Unclear);
                 }
             }
-            q.base = if n == last {
-                if d.base % s != 0 {
-                    return if last == 0 { Ok(None) } else { Err(Unclear) };
-                }
-                d.base / s
-            } else {
-                // nearest
-                let half = s.unsigned_abs() as i64 / 2;
-                d.base.checked_add(half).ok_or(Unclear)?.div_euclid(s.abs()) * s.signum()
-            };
-            d.base = d.base.checked_sub(s.checked_mul(q.base).ok_or(Unclear)?).ok_or(Unclear)?;
             for &(j, t) in &q.terms {
                 d = d.plus(j, -(t * s));
             }
+            let (least, most) = extent(&d, nest, bounds).ok_or(Unclear)?;
+            // what is left should lie where the writer's smaller strides reach
+            let mut middle = least.checked_add(most).ok_or(Unclear)?;
+            for &(j, t) in &closed[n + 1..] {
+                let Some(&(_, lo, hi)) = self.nest.iter().find(|n| n.0 == j) else { return Err(Unclear) };
+                let twice = t.checked_mul(lo + (hi - 1)).ok_or(Unclear)?;
+                middle = middle.checked_sub(twice).ok_or(Unclear)?;
+            }
+            let middle = middle.div_euclid(2);
+            let half = (s.unsigned_abs() / 2) as i64;
+            q.base = middle.checked_add(half).ok_or(Unclear)?.div_euclid(s.abs()) * s.signum();
+            d.base = d.base.checked_sub(s.checked_mul(q.base).ok_or(Unclear)?).ok_or(Unclear)?;
             own.push((i, q));
         }
-        if d.base != 0 || !d.terms.is_empty() {
+        if !self.unique(&d, &own, shared, nest, bounds)? {
             return Err(Unclear);
         }
-        let mut inside = bounds.clone();
+        let Some(mut inside) = restrict_exact(&d, nest, bounds)? else { return Ok(None) };
         for (i, q) in &own {
             let Some(&(_, lo, hi)) = self.nest.iter().find(|n| n.0 == *i) else { return Err(Unclear) };
             match restrict(q, nest, inside, lo, hi)? {
                 Some(b) => inside = b,
                 None => return Ok(None),
             }
-        }
-        let several = closed.len() > 1 || moves;
-        if several && (inside != *bounds || !self.injective()) {
-            return Err(Unclear);
         }
         // loops of a single round that the address does not name
         for &(i, lo, _) in &self.nest[shared..] {

@@ -10,7 +10,7 @@
 
 use super::Functions;
 use super::local::{Local, local};
-use super::overlap::{Bounds, Nest, Unclear, Writer, extent, restrict, substitute};
+use super::overlap::{Bounds, Nest, Unclear, Writer, extent, restrict, restrict_exact, substitute};
 use crate::ids::{Index, OriginId, Value};
 use crate::ir::{Affine, For, If, Kernel, Op, Place, Region, Space, Stmt, Ty};
 use crate::passes::emit::{Emit, Num};
@@ -422,15 +422,12 @@ impl Walker<'_, '_> {
             self.scalars.insert((place.space, place.at.base), gradient);
             return Ok(());
         }
-        let bounds = full(&self.nest);
         let (least, most) = writer.extent().ok_or(Unclear)?;
-        let hit = self.scalars.range((place.space, least)..=(place.space, most)).next().is_some();
-        let other = self
-            .handed
-            .iter()
-            .any(|h| h.writer.space == place.space && h.writer.may_meet(&place.at, &self.nest, &bounds));
-        if hit || other {
-            return Err(Unclear);
+        for (&(_, slot), _) in self.scalars.range((place.space, least)..=(place.space, most)) {
+            apart(&Writer { space: place.space, at: Affine::constant(slot), nest: Nest::new() }, &writer)?;
+        }
+        for h in self.handed.iter().filter(|h| h.writer.space == place.space) {
+            apart(&h.writer, &writer)?;
         }
         let outside = self.loads.iter().any(|r| {
             r.place.space == place.space
@@ -481,11 +478,14 @@ impl Walker<'_, '_> {
             }
         } else {
             let (least, most) = writer.extent().ok_or(Unclear)?;
-            let bounds = full(&self.nest);
-            if self.row_scalars.range(least..=most).next().is_some()
-                || self.row_writers.iter().any(|w| w.may_meet(&writer.at, &self.nest, &bounds))
-            {
-                return Err(Unclear);
+            for (&slot, ()) in self.row_scalars.range(least..=most) {
+                apart(
+                    &Writer { space: writer.space, at: Affine::constant(slot), nest: Nest::new() },
+                    writer,
+                )?;
+            }
+            for w in &self.row_writers {
+                apart(w, writer)?;
             }
             self.row_writers.push(writer.clone());
         }
@@ -708,14 +708,12 @@ impl Walker<'_, '_> {
     }
 }
 
-/// The rounds in which `d` is zero.
-fn restrict_exact(d: &Affine, nest: &Nest, bounds: &Bounds) -> Outcome<Option<Bounds>> {
-    if let [(_, s)] = d.terms[..]
-        && d.base % s != 0
-    {
-        return Ok(None);
+/// Fails unless the two write different slots.
+fn apart(a: &Writer, b: &Writer) -> Outcome<()> {
+    match a.meet(&b.at, &b.nest, &full(&b.nest))? {
+        None => Ok(()),
+        Some(_) => Err(Unclear),
     }
-    restrict(d, nest, bounds.clone(), 0, 1)
 }
 
 fn sorted(mut g: Gradient) -> Gradient {
