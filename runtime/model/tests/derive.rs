@@ -739,5 +739,6 @@ fn many_strides_keep_their_loops() {
             p.jacobian.is_some_and(|j| j.families.iter().any(|f| !f.loops.is_empty()))
         })
         .count();
-    assert!(looped > 60, "{looped} of 300");
+    // random overlaps are mostly refused, and written out instead
+    assert!(looped > 20, "{looped} of 300");
 }
