@@ -5,6 +5,7 @@
 //! [`print`] writes the text form (`--emit flat`), [`read`] reads it back; the grammar is in [`mod@print`].
 
 pub mod diff;
+mod lex;
 pub mod print;
 pub mod read;
 #[cfg(test)]

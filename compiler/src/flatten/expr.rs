@@ -113,7 +113,7 @@ impl<'a> Flattener<'a> {
     fn member(&mut self, r: &'a hir::Ref, scope: &Scope<'a>, idx: &[Affine], e: &'a hir::Expr) -> R<Expr> {
         match self.walk(r, scope, idx)? {
             Found::Port(var, subs) => self.place(var, &subs, r.span),
-            Found::Twin(_) => Err(self.internal(r.span, "a twin where a quantity is wanted")),
+            Found::Twin => Err(self.internal(r.span, "a twin where a quantity is wanted")),
             Found::Var(slot, subs) => {
                 if slot.decl.section == Section::ValueParam {
                     return match self.constant_of(e, scope, idx, Mode::Indices)? {
@@ -196,7 +196,7 @@ impl<'a> Flattener<'a> {
             return Ok(whole(self.settle(&x)));
         }
         if matches!(e.ty, hir::Type::Bool)
-            && let Ok(Const::Bool(x)) = self.constant_if_ready(e, scope, idx)
+            && let Ok(Const::Bool(x)) = self.constant_of(e, scope, idx, Mode::Indices)
         {
             return Ok(Expr::Bool(x));
         }
@@ -218,15 +218,6 @@ impl<'a> Flattener<'a> {
             B::Cmp(op) => Expr::Cmp(op, Box::new(x), Box::new(y), e.span),
             B::MatMul => return Err(self.internal(e.span, "a matrix product")),
         })
-    }
-
-    /// A truth value that the indices decide already, without asking any loop to split.
-    fn constant_if_ready(&mut self, e: &'a hir::Expr, scope: &Scope<'a>, idx: &[Affine]) -> R<Const> {
-        let out = self.constant_of(e, scope, idx, Mode::Indices);
-        if matches!(out, Err(Stop::Fail)) {
-            return out;
-        }
-        out
     }
 
     fn matmul(

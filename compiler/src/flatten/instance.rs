@@ -145,7 +145,6 @@ impl<'a> Flattener<'a> {
             Some(p) => (self.inst(p).axes.clone(), self.inst(p).path.clone()),
             None => (Vec::new(), Vec::new()),
         };
-        let outer_axes = axes.len();
         axes.extend(shape.iter().enumerate().map(|(k, &len)| Axis { len, pin: pin.map(|p| p[k]) }));
         if parent.is_some() {
             path.push(match pin {
@@ -165,7 +164,7 @@ impl<'a> Flattener<'a> {
         let own = all.len();
         all.extend(pendings);
         self.declare_quantities(id, class, &all)?;
-        self.declare_parts(id, class, &all, depth, outer_axes)?;
+        self.declare_parts(id, class, &all, depth)?;
         let mine: Vec<Pending<'a>> = all.drain(..own).collect();
         self.report_unused(&mine, id);
         Ok(id)
@@ -264,7 +263,6 @@ impl<'a> Flattener<'a> {
         class: &'a hir::Class,
         pendings: &[Pending<'a>],
         depth: usize,
-        outer_axes: usize,
     ) -> R<()> {
         for (name, member) in &class.members {
             let slot = match &member.kind {
@@ -295,7 +293,6 @@ impl<'a> Flattener<'a> {
             };
             self.insts[id.0 as usize].members.insert(name.clone(), slot);
         }
-        let _ = outer_axes;
         Ok(())
     }
 

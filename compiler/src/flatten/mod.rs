@@ -84,7 +84,7 @@ pub fn flatten<'a>(model: &'a hir::Model, request: Request<'a>, data: &'a mut dy
     Flattened { system: ok.then_some(f.system), experiment: f.experiment, diagnostics: f.diags }
 }
 
-/// A class that has `time` as its own, and its parts.
+/// The work on one system.
 struct Flattener<'a> {
     model: &'a hir::Model,
     request: Request<'a>,

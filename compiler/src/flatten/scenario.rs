@@ -27,7 +27,6 @@ impl<'a> Flattener<'a> {
             visit(&e.right, &mut note);
         }
         for (k, at) in derived.into_iter().enumerate() {
-            let var = VarId::new(k);
             let Some((home, name)) = self.homes[k].clone() else { continue };
             let Some(Slot::Var(slot)) = self.inst(home).members.get(&name).cloned() else { continue };
             match (self.system.vars[k].role, at) {
@@ -62,7 +61,6 @@ impl<'a> Flattener<'a> {
                 }
                 _ => {}
             }
-            let _ = var;
         }
     }
 
@@ -324,7 +322,7 @@ impl<'a> Flattener<'a> {
                     None => continue,
                 },
                 Found::Port(v, subs) => (v, subs),
-                Found::Twin(_) => {
+                Found::Twin => {
                     let d = Diagnostic::new(
                         codes::NOT_RECORDABLE,
                         r.span,

@@ -26,7 +26,7 @@ pub(super) enum Found<'a> {
     /// A member of a port: the family and its subscripts.
     Port(VarId, Vec<Sub>),
     /// A whole twin or an array of them.
-    Twin(InstId),
+    Twin,
 }
 
 impl<'a> Flattener<'a> {
@@ -77,7 +77,7 @@ impl<'a> Flattener<'a> {
                 }
             }
         }
-        Ok(Found::Twin(inst))
+        Ok(Found::Twin)
     }
 
     fn absent(&mut self, name: &str, span: Span, declared: Span) -> Stop {
@@ -100,7 +100,6 @@ impl<'a> Flattener<'a> {
             Ok(n)
         };
         match parts {
-            [one] if shape.iter().product::<u32>() != 1 => Ok(*one),
             [one] => Ok(*one),
             [] => {
                 let d = Diagnostic::new(codes::SUBSCRIPT_RANGE, span, "an array of no twins has no element");
@@ -263,7 +262,7 @@ impl<'a> Flattener<'a> {
                 None => return Err(self.refuse(codes::LATER_TYPE, r.span, "a quantity of this type")),
             },
             Found::Port(v, subs) => (v, subs),
-            Found::Twin(_) => return Err(self.internal(r.span, "a twin where a quantity is wanted")),
+            Found::Twin => return Err(self.internal(r.span, "a twin where a quantity is wanted")),
         };
         match self.place(var, &subs, r.span)? {
             flat::Expr::Var(v, a) => Ok((v, a)),
