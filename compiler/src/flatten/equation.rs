@@ -25,6 +25,7 @@ impl<'a> Flattener<'a> {
             .collect();
         let done = self.nest_ranges(&axes, &mut Vec::new(), &mut |s, at| {
             s.operations = 0;
+            s.level = 0;
             s.guarded = 0;
             s.depth = 0;
             s.calls.clear();

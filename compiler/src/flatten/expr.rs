@@ -3,7 +3,7 @@
 use super::consts::{Const, Mode};
 use super::scope::{Local, R, Scope, Stop, add};
 use super::walk::{Found, Sub};
-use super::{Flattener, MAX_OPERATIONS};
+use super::{Flattener, MAX_LEVELS, MAX_OPERATIONS};
 use crate::diag::{Diagnostic, codes};
 use crate::flat::{self, Affine, BinOp, BoolOp, CmpOp, Expr, Fold, UnOp};
 use crate::hir::{self, ExprKind, Reduction, Section};
@@ -47,6 +47,28 @@ pub(super) fn whole(a: Affine) -> Expr {
 impl<'a> Flattener<'a> {
     /// The element of `e` at the subscripts `idx` (none for a scalar).
     pub(super) fn element(&mut self, e: &'a hir::Expr, scope: &Scope<'a>, idx: &[Affine]) -> R<Expr> {
+        if self.level >= MAX_LEVELS {
+            return Err(self.too_deep(e.span));
+        }
+        self.level += 1;
+        let out = self.element_inner(e, scope, idx);
+        self.level -= 1;
+        out
+    }
+
+    fn too_deep(&mut self, span: crate::source::Span) -> Stop {
+        let d = Diagnostic::new(
+            codes::SYSTEM_TOO_LARGE,
+            span,
+            format!(
+                "this expression is nested more than {MAX_LEVELS} levels deep once functions are put in place"
+            ),
+        )
+        .help("name parts of it as variables with equations of their own");
+        self.fail(d)
+    }
+
+    fn element_inner(&mut self, e: &'a hir::Expr, scope: &Scope<'a>, idx: &[Affine]) -> R<Expr> {
         self.operations += 1;
         if self.operations > MAX_OPERATIONS {
             return Err(self.too_large(e.span, self.operations, "operations in one equation"));
@@ -139,7 +161,15 @@ impl<'a> Flattener<'a> {
         }
         match elems.get(n) {
             Some(x) => {
-                self.operations += 1;
+                // The copy costs what it is long, and may be too deep to go on with.
+                let mut size = 0;
+                if !measure(x, MAX_LEVELS, &mut size) {
+                    return Err(self.too_deep(span));
+                }
+                self.operations += size;
+                if self.operations > MAX_OPERATIONS {
+                    return Err(self.too_large(span, self.operations, "operations in one equation"));
+                }
                 Ok(x.clone())
             }
             None => Err(self.out_of_range(span, n as i64, elems.len() as i64)),
@@ -566,6 +596,37 @@ impl<'a> Flattener<'a> {
             Some(x) => Ok(x),
             None => Err(self.internal(a.span, "an empty choice")),
         }
+    }
+}
+
+/// Counts the operations of an expression; `false` where it is deeper than `levels`.
+fn measure(e: &Expr, levels: u32, size: &mut u64) -> bool {
+    *size += 1;
+    if levels == 0 {
+        return false;
+    }
+    let mut go = |e: &Expr| measure(e, levels - 1, size);
+    match e {
+        Expr::Num(_)
+        | Expr::Bool(_)
+        | Expr::Time
+        | Expr::Index(_)
+        | Expr::Var(..)
+        | Expr::Der(..)
+        | Expr::Start(..) => true,
+        Expr::VarAt { at: a, .. }
+        | Expr::Un(_, a)
+        | Expr::Step(_, a, _)
+        | Expr::Not(a)
+        | Expr::Fold(_, _, a)
+        | Expr::Table(_, a)
+        | Expr::NoEvent(a)
+        | Expr::BoolToNum(a) => go(a),
+        Expr::Bin(_, a, b) | Expr::Cmp(_, a, b, _) | Expr::BoolBin(_, a, b) | Expr::Delay(a, b) => {
+            go(a) && go(b)
+        }
+        Expr::Math(_, list) => list.iter().all(go),
+        Expr::If(c, a, b) => go(c) && go(a) && go(b),
     }
 }
 

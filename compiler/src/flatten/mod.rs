@@ -46,6 +46,8 @@ pub const MAX_EQUATIONS: usize = 2_000_000;
 const MAX_INSTANCES: usize = 500_000;
 /// Most operations of one flat equation.
 const MAX_OPERATIONS: u64 = 1_000_000;
+/// Deepest nesting of a flat expression: all later stages walk it, each on the caller's stack.
+const MAX_LEVELS: u32 = 1200;
 
 /// What to instantiate.
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +103,8 @@ struct Flattener<'a> {
     guarded: u32,
     /// Operations translated for the present equation or formula.
     operations: u64,
+    /// Depth of the expression being translated.
+    level: u32,
     /// Depth of constant evaluation, of inlining.
     depth: u32,
     calls: Vec<hir::FuncId>,
@@ -159,6 +163,7 @@ impl<'a> Flattener<'a> {
             ranges: Vec::new(),
             guarded: 0,
             operations: 0,
+            level: 0,
             depth: 0,
             calls: Vec::new(),
             owner: InstId(0),

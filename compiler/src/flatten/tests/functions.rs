@@ -1,4 +1,4 @@
-use super::{check, refuse};
+use super::{Files, check, refuse, run};
 use expect_test::expect;
 
 #[test]
@@ -77,4 +77,33 @@ twin P { inputs { u: Real = 0 } outputs { y: Real = f(u) } }
               note: its number of rounds may change during the run; a `for` with constant bounds can be used
         "#]],
     );
+}
+
+#[test]
+fn functions_that_grow_without_measure_end_in_an_error() {
+    let nested = |n: usize, body: &str| {
+        format!(
+            "{body}\ntwin L {{ states {{ x: Real = 1 }} equations {{ der(x) = {}x{}/1 s }} }}\n",
+            "f(".repeat(n),
+            ")".repeat(n)
+        )
+    };
+    let sum = vec!["1"; 500].join(" + ");
+    let texts = [
+        // Twice the size with every call.
+        nested(40, "func f(a: Real): Real { b = a*a; return b + a }"),
+        // Deeper with every call.
+        nested(60, &format!("func f(a: Real): Real {{ return a + {sum} }}")),
+        // Deeper with every round.
+        nested(1, "func f(a: Real): Real { s = a; for k in 0..50_000 { s = s*a + 1 }; return s }"),
+        nested(1, "func f(a: Real): Real { s = a; for k in 0..50_000 { s = -s }; return s }"),
+    ];
+    for text in texts {
+        let start = std::time::Instant::now();
+        let o = run(&text, None, Files::default());
+        assert!(o.flat.system.is_none());
+        let codes: Vec<&str> = o.flat.diagnostics.iter().map(|d| d.code.0).collect();
+        assert_eq!(codes, ["E0708"], "{text}");
+        assert!(start.elapsed().as_secs() < 20);
+    }
 }
