@@ -83,7 +83,7 @@ fn a_heat_rod_splits_at_its_ends() {
         expect![[r#"
             for i0 in 1..100
               q[i0] := T[i0 - 1] - T[i0]
-            q := 1.0 - T
+            q[0] := 1.0 - T[0]
             q[100] := T[99]
             for i0 in 0..100
               der(T[i0]) := q[i0] - q[i0 + 1]
@@ -103,7 +103,7 @@ fn a_chain_with_feedthrough_runs_round_by_round() {
          eq for i0 in 0..50 : y[i0] = x[i0] + 0.5 * u[i0]
          eq for i0 in 0..50 : der(x[i0]) = u[i0] - x[i0]",
         expect![[r#"
-            u := sin(time)
+            u[0] := sin(time)
             for i0 in 0..1
               y[i0] := x[i0] + 0.5 * u[i0]
             for i0 in 1..50
@@ -144,7 +144,7 @@ fn an_algebraic_grid_is_one_sparse_block_with_looped_residuals() {
          eq : p[99] = 0.0
          eq for i0 in 1..99 : 2.0 * p[i0] = p[i0 - 1] + p[i0 + 1]",
         expect![[r#"
-            p := 1.0
+            p[0] := 1.0
             p[99] := 0.0
             solve linear block of 98 unknowns
               unknown p[*] 1..=98 step 1
