@@ -1,5 +1,6 @@
 //! A diagnostic as text for people (with the lines it is about) and as JSON for tools.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -44,7 +45,7 @@ pub fn render(d: &Diagnostic, map: &SourceMap, style: Style) -> String {
 struct Renderer<'a> {
     map: &'a SourceMap,
     style: Style,
-    sources: BTreeMap<FileId, Source<&'a str>>,
+    sources: BTreeMap<FileId, Source<Cow<'a, str>>>,
 }
 
 impl<'a> Renderer<'a> {
@@ -60,7 +61,7 @@ impl<'a> Renderer<'a> {
         }
         for s in spans {
             if let Some(f) = self.map.get(s.file) {
-                self.sources.entry(s.file).or_insert_with(|| Source::from(&*f.text));
+                self.sources.entry(s.file).or_insert_with(|| Source::from(printable(&f.text)));
             }
         }
         self.pretty(d).unwrap_or_else(|| self.plain(d))
@@ -104,13 +105,13 @@ impl<'a> Renderer<'a> {
             .with_code(d.code)
             .with_message(&d.message);
         let mut primary = Mark::new(self.place(d.primary.span)).with_color(color).with_priority(1);
-        if !d.primary.text.is_empty() {
-            primary = primary.with_message(&d.primary.text);
-        }
+        // Without words there would be no mark either.
+        primary = primary.with_message(if d.primary.text.is_empty() { "here" } else { &d.primary.text });
         report = report.with_label(primary);
         for l in &d.labels {
             let mark = Mark::new(self.place(l.span)).with_color(Color::Blue);
-            report = report.with_label(if l.text.is_empty() { mark } else { mark.with_message(&l.text) });
+            report =
+                report.with_label(mark.with_message(if l.text.is_empty() { "and here" } else { &l.text }));
         }
         for n in &d.notes {
             report.add_note(n);
@@ -150,7 +151,8 @@ impl<'a> Renderer<'a> {
                 let shown: String = source.chars().take(60).filter(|c| !c.is_control()).collect();
                 let dots = if source.chars().nth(60).is_some() { "…" } else { "" };
                 // Writing into a String cannot fail.
-                let _ = writeln!(out, "  at {}: `{shown}{dots}` {text}", self.map.locate(span));
+                let line = format!("  at {}: `{shown}{dots}` {text}", self.map.locate(span));
+                let _ = writeln!(out, "{}", line.trim_end());
             } else if !text.is_empty() {
                 let _ = writeln!(out, "  {text}");
             }
@@ -169,15 +171,22 @@ impl<'a> Renderer<'a> {
     }
 }
 
+/// The text with a question mark for each control character, so that a damaged file cannot steer a
+/// terminal. All of them are one byte long in UTF-8 but those that line editors never send.
+fn printable(text: &str) -> Cow<'_, str> {
+    let bad = |c: char| c.is_ascii_control() && !matches!(c, '\n' | '\r' | '\t');
+    if text.contains(bad) { Cow::Owned(text.replace(bad, "?")) } else { Cow::Borrowed(text) }
+}
+
 struct Cache<'m, 'r> {
     map: &'m SourceMap,
-    sources: &'r mut BTreeMap<FileId, Source<&'m str>>,
+    sources: &'r mut BTreeMap<FileId, Source<Cow<'m, str>>>,
 }
 
 impl<'m> ariadne::Cache<FileId> for Cache<'m, '_> {
-    type Storage = &'m str;
+    type Storage = Cow<'m, str>;
 
-    fn fetch(&mut self, id: &FileId) -> Result<&Source<&'m str>, impl std::fmt::Debug> {
+    fn fetch(&mut self, id: &FileId) -> Result<&Source<Cow<'m, str>>, impl std::fmt::Debug> {
         self.sources.get(id).ok_or("no such file")
     }
 

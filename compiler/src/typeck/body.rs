@@ -564,7 +564,10 @@ impl<'a> Checker<'a, '_> {
                 ast::Member::Connections(list, _) => self.connections(id, class, list),
                 ast::Member::Decls(s) => self.correlations(id, s),
                 ast::Member::Behavior(items, span) => {
-                    Self::later(class, LaterKind::Behavior, *span);
+                    // Machines are listed by themselves.
+                    if items.iter().any(|i| !matches!(i, ast::BehaviorItem::Machine(_))) {
+                        Self::later(class, LaterKind::Behavior, *span);
+                    }
                     behavior.extend(items.iter());
                 }
                 ast::Member::Constraints(list, _) => self.constraints(id, list),

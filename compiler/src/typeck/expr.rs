@@ -34,7 +34,7 @@ impl<'a> Checker<'a, '_> {
     fn dispatch(&mut self, cx: &mut Cx<'a>, e: &'a ast::Expr) -> Option<Val> {
         match &e.kind {
             A::Error => None,
-            A::Number(n) => self.number(n, e.span),
+            A::Number(n) => self.number(cx, n, e.span),
             A::Bool(b) => Some(Val::new(ExprKind::Bool(*b), Type::Bool, e.span)),
             A::Str(parts) => self.string(cx, parts, e.span),
             A::Name(_) | A::Field { .. } | A::Index { .. } => self.path_value(cx, e),
@@ -101,7 +101,8 @@ impl<'a> Checker<'a, '_> {
         None
     }
 
-    fn number(&mut self, n: &ast::Number, span: Span) -> Option<Val> {
+    /// A literal. A unit run that could also be a product with a member is said to be one.
+    fn number(&mut self, cx: &Cx<'a>, n: &ast::Number, span: Span) -> Option<Val> {
         let Some(u) = &n.unit else {
             let mut v = if n.is_int && n.value.abs() <= 9_007_199_254_740_992.0 {
                 Val::new(ExprKind::Int(n.value as i64), Type::Int, span)
@@ -111,6 +112,7 @@ impl<'a> Checker<'a, '_> {
             v.lit = if n.value == 0.0 { Lit::Zero } else { Lit::Number };
             return Some(v);
         };
+        self.unit_or_member(cx, n, u, span)?;
         let u = self.unit(u)?;
         let mut v = Val::new(
             ExprKind::Real(u.scale.literal(&n.text, n.value)),
@@ -124,6 +126,39 @@ impl<'a> Checker<'a, '_> {
         }
         v.unit = Some(u.text);
         Some(v)
+    }
+
+    /// `0.5 m*v`: is `v` the volt's neighbour or the twin's speed? `None` after an error.
+    fn unit_or_member(&mut self, cx: &Cx<'a>, n: &ast::Number, u: &ast::UnitExpr, span: Span) -> Option<()> {
+        // In brackets it can only be a unit.
+        if span.hi > u.span.hi {
+            return Some(());
+        }
+        for f in u.factors.iter().skip(1) {
+            let name = f.name.as_str();
+            if !self.own_name(cx, name) {
+                continue;
+            }
+            let whole = crate::units::unit_text(u);
+            let number = &n.text;
+            let unit = format!("a unit, `{number} [{whole}]`");
+            let product =
+                format!("a product with the member `{name}`, written with spaces around the operator");
+            let known = self.units.lookup(name).is_some();
+            let d = if known {
+                let message =
+                    format!("`{name}` in `{number} {whole}` is read as a unit and is also a member");
+                Diagnostic::new(codes::UNIT_OR_MEMBER, f.name.span, message)
+            } else {
+                let message = format!("unknown unit `{name}` in `{number} {whole}`");
+                Diagnostic::new(codes::UNKNOWN_UNIT, f.name.span, message)
+            };
+            self.say(d.here("a unit run has no spaces").help(format!("two readings: {unit}, or {product}")));
+            if !known {
+                return None;
+            }
+        }
+        Some(())
     }
 
     fn string(&mut self, cx: &mut Cx<'a>, parts: &'a [ast::StrPart], span: Span) -> Option<Val> {

@@ -565,16 +565,18 @@ impl<'a> Checker<'a, '_> {
             }
         };
         let ok = match section {
-            Section::Inputs | Section::States => true,
-            Section::Parameters => true,
-            Section::Outputs | Section::Variables => force,
-            Section::ValueParam => false,
+            Section::Inputs => true,
+            Section::States | Section::Parameters => !force,
+            Section::Outputs | Section::Variables | Section::ValueParam => false,
         };
         if !ok {
             let word = section_word(section);
-            let message = format!("`{name}` is {} {word} and cannot be set", article(word));
+            let how = if force { "forced" } else { "set" };
+            let message = format!("`{name}` is {} {word} and cannot be {how}", article(word));
             let d = Diagnostic::new(codes::NOT_ASSIGNABLE, target.span, message);
-            self.say(d.help("inputs and states can be set; `force` takes over anything that equations give"));
+            self.say(
+                d.help("inputs and states can be set; `force` takes over an input that something drives"),
+            );
             return None;
         }
         let ty = ty.shaped(m.axes);

@@ -454,6 +454,7 @@ impl<'a> Checker<'a, '_> {
         match &t.kind {
             TypeKind::Error => None,
             TypeKind::Real { unit, .. } => {
+                self.size_for_unit(cx, unit)?;
                 let u = self.unit(unit)?;
                 let mut ty = Ty::real(u.dimension.clone());
                 ty.nature = u.nature;
@@ -501,6 +502,19 @@ impl<'a> Checker<'a, '_> {
                 Some(Thing::Value(Ty { base: Type::Optional(Box::new(ty.base.clone())), ..ty }))
             }
         }
+    }
+
+    /// `Real[n]`: behind `Real` stands a unit, and this is a size.
+    fn size_for_unit(&mut self, cx: &Cx<'a>, unit: &ast::UnitExpr) -> Option<()> {
+        let [f] = unit.factors.as_slice() else { return Some(()) };
+        let name = f.name.as_str();
+        if self.units.lookup(name).is_some() || !self.own_name(cx, name) {
+            return Some(());
+        }
+        let message = format!("behind `Real` stands a unit, and `{name}` is a member");
+        let d = Diagnostic::new(codes::SIZE_IN_UNIT_PLACE, unit.span, message);
+        self.say(d.here("this is a size").help(format!("an array of plain numbers is `Real[1][{name}]`")));
+        None
     }
 
     fn named_type(
