@@ -111,7 +111,12 @@ fn no_text_makes_the_checker_panic() {
             }
             let (lo, hi) = here[r.next(here.len())];
             // A token from the same text, or from another one.
-            let (other, other_at) = if r.next(2) == 0 { (text, at) } else { let o = &all[r.next(all.len())]; (&o.0, &o.1) };
+            let (other, other_at) = if r.next(2) == 0 {
+                (text, at)
+            } else {
+                let o = &all[r.next(all.len())];
+                (&o.0, &o.1)
+            };
             let (a, b) = other_at[r.next(other_at.len())];
             match r.next(4) {
                 0 => new.replace_range(lo..hi, ""),
@@ -163,7 +168,8 @@ fn slips(text: &str) -> Vec<Slip> {
             let name = word.starts_with(|c: char| c.is_alphabetic()) && word.len() > 1;
             let unit = before.ends_with(|c: char| c.is_ascii_digit()) || before.ends_with('[');
             let reserved = ["if", "then", "else", "and", "or", "not", "der", "for", "in", "time"];
-            if name && !unit && !reserved.contains(&word) && !before.ends_with('/') && !before.ends_with('*') {
+            if name && !unit && !reserved.contains(&word) && !before.ends_with('/') && !before.ends_with('*')
+            {
                 let mut t = text.to_owned();
                 t.insert_str(start + hi, "qz");
                 out.push(Slip { text: t, line: n + 1, what: format!("{word} -> {word}qz") });
@@ -195,11 +201,21 @@ fn one_slip_is_one_error_on_its_line() {
             right += u32::from(lines.first() == Some(&s.line));
             alone += u32::from(lines.len() == 1);
             if lines != [s.line] {
-                report.push_str(&format!("{} in line {}: {lines:?} {:?}\n", s.what, s.line, errors.iter().map(|e| &e.message).collect::<Vec<_>>()));
+                report.push_str(&format!(
+                    "{} in line {}: {lines:?} {:?}\n",
+                    s.what,
+                    s.line,
+                    errors.iter().map(|e| &e.message).collect::<Vec<_>>()
+                ));
             }
         }
     }
     assert!(count > 100, "{count}");
     let share = |n: u32| f64::from(n) / f64::from(count);
-    assert!(share(right) >= 0.99 && share(alone) >= 0.95, "{count} slips, {:.3} right, {:.3} alone\n{report}", share(right), share(alone));
+    assert!(
+        share(right) >= 0.99 && share(alone) >= 0.95,
+        "{count} slips, {:.3} right, {:.3} alone\n{report}",
+        share(right),
+        share(alone)
+    );
 }
