@@ -19,8 +19,6 @@ const WITHOUT_EXAMPLE: &[(&str, &str)] = &[
     ("E0609", "told apart from E0601 in hand-written flat systems only"),
     ("E0703", "names are checked before; a guard of the later stage"),
     ("E0717", "checked before; a guard of the later stage"),
-    ("E0719", "checked before; a guard of the later stage"),
-    ("E0724", "checked before; a guard of the later stage"),
     ("E0727", "checked before; a guard of the later stage"),
     ("E0728", "checked before; a guard of the later stage"),
     ("E0790", "the name comes from the command line"),
@@ -70,7 +68,8 @@ fn every_code_is_explained() {
 fn every_example_says_its_code() {
     let mut wrong = String::new();
     let mut all = String::new();
-    for e in ENTRIES.iter().filter(|e| !e.examples().is_empty()) {
+    // What a run says (E08) is triggered by the tests of the command line.
+    for e in ENTRIES.iter().filter(|e| !e.examples().is_empty() && !e.code.0.starts_with("E08")) {
         let (codes, text) = said(e);
         if codes != BTreeSet::from([e.code.to_string()]) {
             let _ = writeln!(wrong, "{} says {codes:?}\n{text}", e.code);

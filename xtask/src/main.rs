@@ -72,7 +72,7 @@ fn bless() -> bool {
         "tests, blessing",
         env!("CARGO"),
         &["test", "--workspace", "--no-fail-fast"],
-        &[("UPDATE_EXPECT", "1")],
+        &[("UPDATE_EXPECT", "1"), ("BLESS", "1"), ("TWINML_BLESS", "1")],
     )
 }
 

@@ -684,6 +684,8 @@ impl<'a> Checker<'a, '_> {
                 _ => None,
             })
             .collect();
+        // Where an equation is wrong already, the derivative may stand in it.
+        let open = if self.diags.has_errors() { Vec::new() } else { open };
         for (n, span) in open {
             let message = format!("the state `{n}` has neither a derivative nor a start value");
             let d = Diagnostic::new(codes::INCOMPLETE_DECLARATION, span, message)

@@ -39,6 +39,14 @@ use system::{Fused, KernelSystem, origin_of};
 const ROUNDS: u32 = 20;
 /// Firings of one relation without time going on that are a Zeno error.
 const ZENO: u32 = 1000;
+/// How often a crossing whose comparison has not changed is looked at a little later, each time twice as far.
+const NUDGES: i32 = 16;
+
+/// `t`, moved on by `2^(n − 1)` roundings.
+fn nudged(t: f64, n: i32) -> f64 {
+    if n == 0 { t } else { t + t.abs().max(f64::MIN_POSITIVE) * f64::EPSILON * f64::from(1 << (n - 1)) }
+}
+
 /// Default tolerances.
 pub const RTOL: f64 = 1e-6;
 /// Default absolute tolerance, in each state's SI unit times its nominal magnitude.
@@ -362,10 +370,18 @@ impl<'a> Run<'a> {
                 break;
             }
             self.samples_up_to(at)?;
-            self.integrator.interpolate(at, &mut self.x);
             self.zeno(at)?;
-            if self.event(at, false)? {
-                return Ok(());
+            // The event function and the comparison itself may round differently: the side is then taken a few
+            // roundings of time further on, where both agree.
+            for nudge in 0..=NUDGES {
+                let t = nudged(at, nudge).min(t1);
+                self.integrator.interpolate(t, &mut self.x);
+                if self.event(t, false)? {
+                    return Ok(());
+                }
+                if t >= t1 {
+                    break;
+                }
             }
             from = at;
         }
