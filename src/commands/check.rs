@@ -77,8 +77,7 @@ fn soften(session: &mut Session, from: usize) {
 
 /// Whether a diagnostic says that this version checks something but does not run it.
 fn is_later(d: &Diagnostic) -> bool {
-    let code = d.code.0;
-    ("E0750".."E0760").contains(&code)
+    ("E0750".."E0760").contains(&d.code.0) || d.code == twinml_compiler::diag::codes::HIGH_INDEX
 }
 
 fn finish(

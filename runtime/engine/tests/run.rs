@@ -353,3 +353,19 @@ fn arrays_over_256_are_list_columns_and_units_are_shown() {
     assert!((ran.rows[0][4][301] - 301.0).abs() < 1e-9);
     assert_eq!(ran.rows[1][0][2..], [5000.0, 5001.0]);
 }
+
+#[test]
+fn a_twin_without_states_runs_with_every_solver() {
+    for method in ["tsit5", "bdf", "rosenbrock", "esdirk", "trbdf2", "diffsol_bdf", "adams", "auto", "rk4"] {
+        let rows = case(
+            "flat Signal
+             var y : unknown declared outputs
+             eq : y = if time > 2.0 then 1.0 else 3.0 * time",
+            method,
+            5.0,
+        )
+        .rows();
+        assert_eq!(rows[400][2], 6.0, "{method}");
+        assert_eq!(rows.last().unwrap()[2], 1.0, "{method}");
+    }
+}

@@ -168,7 +168,9 @@ pub fn simulate(
     watch: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Report, RunError> {
     let (method, options) = solver(program, experiment)?;
-    let integrator = integrator::make(method, &options).map_err(RunError::Options)?;
+    // Without states there is nothing to integrate; the library's methods want at least one.
+    let at_work = if program.sizes.state == 0 && !method.fixed_step() { Method::Tsit5 } else { method };
+    let integrator = integrator::make(at_work, &options).map_err(RunError::Options)?;
     let actions: Vec<(f64, KernelId)> = experiment
         .actions
         .iter()
