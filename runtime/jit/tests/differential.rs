@@ -7,12 +7,15 @@ mod compare;
 mod generate;
 #[path = "support/host.rs"]
 mod host;
+#[path = "support/reduce.rs"]
+mod reduce;
 
 use compare::{canonical, compare, memory, outcome};
 use generate::Rng;
 use std::sync::Arc;
 use twinml_model::host::Machine;
 use twinml_model::interp::Interpreter;
+use twinml_model::ir::Kernel;
 use twinml_model::text::{kernel_text, program_text};
 use twinml_model::verify::{Role, verify, verify_kernel};
 
@@ -22,7 +25,11 @@ fn check(seed: u64) {
     verify_kernel(&program, &kernel, Role::Extra).unwrap();
     let program = Arc::new(program);
     if let Err(difference) = compare(&program, &kernel, seed) {
-        panic!("seed {seed}: {difference}\n{}\n{}", program_text(&program), kernel_text(&kernel));
+        let fails = |kernel: &Kernel| {
+            verify_kernel(&program, kernel, Role::Extra).is_ok() && compare(&program, kernel, seed).is_err()
+        };
+        let small = reduce::reduce(&kernel, &fails);
+        panic!("seed {seed}: {difference}\n{}\n{}", program_text(&program), kernel_text(&small));
     }
 }
 

@@ -267,9 +267,14 @@ impl Linker for Calls<'_> {
 
 impl Unit {
     fn new(effort: Effort) -> Result<Self, JitError> {
-        Ok(Self {
-            isa: isa(effort)?,
-            optimiser: if effort == Effort::Full { Some(isa(Effort::Optimise)?) } else { None },
+        let optimiser = if effort == Effort::Full { Some(isa(Effort::Optimise)?) } else { None };
+        Ok(Self::with(isa(effort)?, optimiser))
+    }
+
+    fn with(isa: OwnedTargetIsa, optimiser: Option<OwnedTargetIsa>) -> Self {
+        Self {
+            isa,
+            optimiser,
             constants: Vec::new(),
             module: None,
             codegen: cranelift_codegen::Context::new(),
@@ -277,7 +282,7 @@ impl Unit {
             functions: FxHashMap::default(),
             traps: Vec::new(),
             text: None,
-        })
+        }
     }
 
     fn kernel(
@@ -489,6 +494,75 @@ impl Drop for Unit {
             #[expect(unsafe_code, reason = "the code's memory is freed with its owner")]
             unsafe {
                 module.free_memory();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::super::target::build;
+    use super::*;
+    use twinml_model::host::{KernelId, Machine, Memory, NoHost};
+    use twinml_model::ids::{OriginId, Value};
+    use twinml_model::interp::Interpreter;
+    use twinml_model::ir::{Affine, MathFn, Place, Space, Ty, UnOp};
+    use twinml_model::program::Sizes;
+
+    /// Every operation that a processor may lack an instruction for, and functions made of them.
+    fn program() -> Program {
+        let mut kernel = Kernel::new("rhs");
+        let mut eval = |op: Op| {
+            let v = kernel.value(op, Ty::F64);
+            kernel.body.push(Stmt::Eval(v));
+            v
+        };
+        let place = |space, k: usize| Place { space, at: Affine::constant(k as i64) };
+        let x: Vec<Value> = (0..3).map(|k| eval(Op::Load(place(Space::State, k)))).collect();
+        let out = [
+            eval(Op::Fma(x[0], x[1], x[2])),
+            eval(Op::Un(UnOp::Floor, x[0])),
+            eval(Op::Un(UnOp::Ceil, x[0])),
+            eval(Op::Un(UnOp::Trunc, x[0])),
+            eval(Op::Un(UnOp::Rint, x[0])),
+            eval(Op::Math(MathFn::Sin, vec![x[1]])),
+            eval(Op::Math(MathFn::Pow, vec![x[2], x[1]])),
+            eval(Op::Math(MathFn::Gamma, vec![x[0]])),
+        ];
+        for (k, &value) in out.iter().enumerate() {
+            let place = place(Space::Var, k);
+            kernel.body.push(Stmt::Store { place, value, origin: OriginId(0) });
+        }
+        let sizes = Sizes { state: 3, var: out.len() as u32, ..Sizes::default() };
+        Program { rhs: kernel, sizes, ..Program::default() }
+    }
+
+    /// A processor without FMA and rounding instructions: our functions stand in for them.
+    #[test]
+    fn the_plainest_processor_gives_the_same_bits() {
+        let program = program();
+        let effects = Effects::of(&program);
+        let interpreter = Interpreter::new(&program);
+        let optimiser = build(Effort::Optimise, false);
+        assert!(optimiser.is_some());
+        for optimiser in [None, optimiser] {
+            let effort = if optimiser.is_some() { Effort::Full } else { Effort::Quick };
+            let inline = optimiser.is_some();
+            let mut unit = Unit::with(build(effort, false).unwrap(), optimiser);
+            let style = Style { forward: inline, inline, piece: 1_000 };
+            let code = unit.kernel(&program, &effects, &program.rhs, style).unwrap();
+            for x in [[2.5, 1e-3, 7.25], [-0.5, 3.0, 1e300], [1e17, -2.5, 0.1], [f64::INFINITY, 1e22, 2.0]] {
+                let mut memory = Memory::new(&program);
+                memory.space_mut(Space::State).copy_from_slice(&x);
+                let mut expected = memory.clone();
+                interpreter.run(KernelId::Rhs, &mut expected, &mut NoHost).unwrap();
+                // SAFETY: the unit made the code for this very program, and lives.
+                #[expect(unsafe_code, reason = "enters machine code")]
+                let done = unsafe { super::super::frame::run(code.entry, &mut memory, &mut NoHost, &mut []) };
+                done.unwrap();
+                let bits = |m: &Memory| -> Vec<u64> { m.data().iter().map(|x| x.to_bits()).collect() };
+                assert_eq!(bits(&memory), bits(&expected), "{x:?}");
             }
         }
     }

@@ -26,10 +26,11 @@ pub(crate) fn isa(effort: Effort) -> Result<OwnedTargetIsa, JitError> {
         Effort::Full => &FULL,
         Effort::Optimise => &OPTIMISE,
     };
-    cell.get_or_init(|| build(effort)).clone().ok_or(JitError::Target)
+    cell.get_or_init(|| build(effort, true)).clone().ok_or(JitError::Target)
 }
 
-fn build(effort: Effort) -> Option<OwnedTargetIsa> {
+/// A target: with all that this processor has, or with what every processor of its kind has.
+pub(crate) fn build(effort: Effort, native: bool) -> Option<OwnedTargetIsa> {
     let (level, registers) = match effort {
         Effort::Quick => ("none", "single_pass"),
         Effort::Full => ("none", "backtracking"),
@@ -43,10 +44,12 @@ fn build(effort: Effort) -> Option<OwnedTargetIsa> {
         ("use_colocated_libcalls", "false"),
         ("is_pic", "false"),
         ("unwind_info", "false"),
-        ("enable_probestack", "false"),
+        // A frame larger than a page must not step over the page that guards the stack.
+        ("enable_probestack", "true"),
+        ("probestack_strategy", "inline"),
     ] {
         flags.set(name, value).ok()?;
     }
     // Features found by asking the processor: among them FMA, without which `fma` becomes a call.
-    cranelift_native::builder().ok()?.finish(settings::Flags::new(flags)).ok()
+    cranelift_native::builder_with_options(native).ok()?.finish(settings::Flags::new(flags)).ok()
 }

@@ -73,17 +73,17 @@ pub fn compare(program: &Arc<Program>, kernel: &Kernel, seed: u64) -> Result<(),
         }
         Ok(())
     };
-    for (level, tier, limits) in ways() {
-        let mut compiled = Compiled::with_limits(program.clone(), level, limits).unwrap();
-        let id = compiled.add(kernel.clone());
-        compiled.prepare(id, tier).map_err(|e| format!("{level:?} {limits:?}: {e}"))?;
-        check(&compiled, id, format!("{level:?} {limits:?}"))?;
-    }
     let traps = dead::Traps::of(program);
     for level in [Level::O1, Level::O2] {
         let mut interpreter = Interpreter::new(program);
         let id = interpreter.add(optimize_kernel(kernel, level, &[], &traps).0);
         check(&interpreter, id, format!("simplified at {level:?}"))?;
+    }
+    for (level, tier, limits) in ways() {
+        let mut compiled = Compiled::with_limits(program.clone(), level, limits).unwrap();
+        let id = compiled.add(kernel.clone());
+        compiled.prepare(id, tier).map_err(|e| format!("{level:?} {limits:?}: {e}"))?;
+        check(&compiled, id, format!("{level:?} {limits:?}"))?;
     }
     Ok(())
 }
