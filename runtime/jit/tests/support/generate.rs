@@ -118,7 +118,8 @@ pub fn program(seed: u64) -> (Program, Kernel) {
         let function = function(&mut rng, &program, k);
         program.functions.push(function);
     }
-    let mut written: Vec<Space> = SPACES.into_iter().filter(|_| rng.chance(40)).collect();
+    // Time stands still in a kernel that looks back.
+    let mut written: Vec<Space> = SPACES[1..].iter().copied().filter(|_| rng.chance(40)).collect();
     written.push(Space::Var);
     let size = rng.pick(&[10, 40, 120, 300]);
     let mut g = Generator {
