@@ -123,6 +123,8 @@ impl<'a> Renderer<'a> {
         let cache = Cache { map: self.map, sources: &mut self.sources };
         report.finish().write(cache, &mut bytes).ok()?;
         let text = String::from_utf8(bytes).ok()?;
+        // The library colours the head of a `Custom` report whatever its configuration says.
+        let text = if self.style.color { text } else { without_colors(&text) };
         // Trailing blanks carry nothing and make snapshots brittle.
         let mut out = String::with_capacity(text.len());
         for line in text.lines() {
@@ -176,6 +178,18 @@ impl<'a> Renderer<'a> {
 fn printable(text: &str) -> Cow<'_, str> {
     let bad = |c: char| c.is_ascii_control() && !matches!(c, '\n' | '\r' | '\t');
     if text.contains(bad) { Cow::Owned(text.replace(bad, "?")) } else { Cow::Borrowed(text) }
+}
+
+/// The text without its colour sequences (`ESC [ … m`).
+fn without_colors(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\u{1b}[") {
+        out.push_str(before);
+        rest = after.split_once('m').map_or("", |(_, tail)| tail);
+    }
+    out.push_str(rest);
+    out
 }
 
 struct Cache<'m, 'r> {
@@ -319,7 +333,12 @@ mod tests {
     fn colours_are_switchable() {
         let (d, map) = sample("y = m*a + tau");
         assert!(render(&d, &map, Style { color: true, unicode: true }).contains('\u{1b}'));
-        assert!(!render(&d, &map, Style::default()).contains('\u{1b}'));
+        for severity in [Severity::Error, Severity::Warning, Severity::Note] {
+            let d = Diagnostic { severity, ..d.clone() };
+            let plain = render(&d, &map, Style::default());
+            assert!(!plain.contains('\u{1b}'), "{plain:?}");
+            assert!(plain.contains("y = m*a + tau"));
+        }
     }
 
     #[test]
