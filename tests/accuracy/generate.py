@@ -234,6 +234,102 @@ def ring(t, y):
 
 problem("ring_modulator", 1e-3, [0] * 15, [f"U{i}" for i in range(1, 8)] + [f"I{i}" for i in range(1, 9)], ring, True, 1e-14, run_atol=1e-12, source=B)
 
+# -- Further ------------------------------------------------------------------------------------------------------
+def chemical_akzo(t, y):
+    k1, k2, k3, k4, K, kla, Ks, p, H = 18.7, 0.58, 0.09, 0.42, 34.4, 3.3, 115.83, 0.9, 737
+    y1, y2, y3, y4, y5 = y
+    root = math.sqrt(y2)
+    r1, r2, r3, r4, r5 = k1 * y1**4 * root, k2 * y3 * y4, k2 / K * y1 * y5, k3 * y1 * y4**2, k4 * (Ks * y1 * y4)**2 * root
+    return [-2 * r1 + r2 - r3 - r4, -r1 / 2 - r4 - r5 / 2 + kla * (p / H - y2), r1 - r2 + r3, -r2 + r3 - 2 * r4, r2 - r3 + r5]
+
+
+problem("chemical_akzo", 180, [0.444, 0.00123, 0, 0.007, 0], [f"y{i}" for i in range(1, 6)], chemical_akzo, True, 1e-16, run_atol=1e-12, source=B)
+
+
+def transistor(t, s):
+    """The nodes follow from the capacitors' voltages by Newton's method on one unknown each."""
+    c1, u3, c3, u6, c5 = s
+    ub, uf, al, be, r0, r = 6, 0.026, 0.99, 1e-6, 1000, 9000
+    ue = 0.1 * math.sin(200 * math.pi * t)
+    g = lambda x: be * (math.exp(x / uf) - 1)
+
+    def node(below, slope, offset):
+        # slope u + (1 - al) g(u - below) = offset
+        u = below
+        for _ in range(100):
+            e = be * math.exp((u - below) / uf)
+            du = (slope * u + (1 - al) * (e - be) - offset) / (slope + (1 - al) * e / uf)
+            u -= du
+            if abs(du) < 1e-16 * (1 + abs(u)):
+                break
+        return u
+
+    u2 = node(u3, 1 / r0 + 2 / r, (ue - c1) / r0 + ub / r)
+    g1 = g(u2 - u3)
+    u5 = node(u6, 3 / r, 2 * ub / r - c3 / r - al * g1)
+    g2 = g(u5 - u6)
+    u8 = (ub - c5 - r * al * g2) / 2
+    i1, i3, i5 = (ue - c1 - u2) / r0, (ub - c3 - u5) / r - al * g1, u8 / r
+    return [i1 / 1e-6, (g1 - u3 / r) / 2e-6, i3 / 3e-6, (g2 - u6 / r) / 4e-6, i5 / 5e-6]
+
+
+problem("transistor_amplifier", 0.2, [-3, 3, 3, 3, 6], ["c1", "U3", "c3", "U6", "c5"], transistor, True, 1e-13, source=B)
+problem("stiff_b5", 20, [1] * 6, list("abcdef"),
+        lambda t, y: [-10 * y[0] + 100 * y[1], -100 * y[0] - 10 * y[1], -4 * y[2], -y[3], -0.5 * y[4], -0.1 * y[5]], True, 1e-15,
+        source="Enright, Hull and Lindberg, BIT 15 (1975) 10")
+problem("prothero_robinson", 10, [1], ["y"], lambda t, y: [-1e6 * (y[0] - math.cos(t)) - math.sin(t)], True, 1e-14,
+        source="Prothero and Robinson, Math. Comp. 28 (1974) 145")
+problem("lorenz", 5, [1, 1, 1], ["x", "y", "z"], lambda t, y: [10 * (y[1] - y[0]), y[0] * (28 - y[2]) - y[1], y[0] * y[1] - 8 / 3 * y[2]],
+        source="Lorenz, J. Atmos. Sci. 20 (1963) 130")
+problem("lotka_volterra", 100, [2, 1], ["x", "y"], lambda t, y: [1.5 * y[0] - y[0] * y[1], y[0] * y[1] - 3 * y[1]],
+        source="Lotka 1925, Volterra 1926")
+
+
+def fput(t, s):
+    q = np.concatenate([[0], s[:32], [0]])
+    d = np.diff(q)
+    force = d + 0.25 * d**2
+    return np.concatenate([s[32:], np.diff(force)])
+
+
+problem("fput", 100, [math.sin((i + 1) * math.pi / 33) for i in range(32)] + [0] * 32,
+        [f"{c}[{i}]" for c in "qv" for i in range(32)], fput, source="Fermi, Pasta, Ulam and Tsingou, Los Alamos report 1940 (1955)")
+
+
+def brusselator(t, s):
+    u, v = s[:50], s[50:]
+    lap = lambda w, edge: np.diff(np.concatenate([[edge], w, [edge]]), 2) * 0.02 * 51**2
+    return np.concatenate([1 + u * u * v - 4 * u + lap(u, 1), 3 * u - u * u * v + lap(v, 3)])
+
+
+problem("brusselator_line", 10, [1 + math.sin(2 * math.pi * (i + 1) / 51) for i in range(50)] + [3] * 50,
+        [f"{c}[{i}]" for c in "uv" for i in range(50)], brusselator, True, 1e-14, source="Hairer and Wanner, Solving ODEs II, section IV.1")
+
+
+def burgers(t, u):
+    w = np.concatenate([[0], u, [0]])
+    return -(w[2:]**2 - w[:-2]**2) * 101 / 4 + 0.01 * np.diff(w, 2) * 101**2
+
+
+problem("burgers", 1, [math.sin(math.pi * (i + 1) / 101) for i in range(100)], [f"u[{i}]" for i in range(100)], burgers, True, 1e-14,
+        source="Burgers 1948, central differences")
+
+
+def cusp(t, s):
+    y, a, b = s.reshape(3, 32)
+    p = (y - 0.7) * (y - 1.3)
+    w = p / (p + 0.1)
+    lap = lambda z: (np.roll(z, 1) - 2 * z + np.roll(z, -1)) * 32**2 / 144
+    return np.concatenate([-1e4 * (y**3 + a * y + b) + lap(y), b + 0.07 * w + lap(a), (1 - a * a) * b - a - 0.4 * y + 0.035 * w + lap(b)])
+
+
+ANGLES = [2 * math.pi * (i + 1) / 32 for i in range(32)]
+problem("cusp", 1.1, [0] * 32 + [-2 * math.cos(x) for x in ANGLES] + [2 * math.sin(x) for x in ANGLES],
+        [f"{c}[{i}]" for c in "yab" for i in range(32)], cusp, True, 1e-14, source="Hairer and Wanner, Solving ODEs II, section IV.10")
+problem("square_forced", 4.75, [0, 0], ["x", "v"], lambda t, y: [y[1], -4 * y[0] - 0.2 * y[1] + (1 if math.sin(2 * math.pi * t) > 0 else -1)],
+        source="linear oscillator, forcing switched every half second")
+BREAKS = {"medical_akzo": [5], "square_forced": [k / 2 for k in range(1, 10)]}
+
 PUBLISHED = {
     "robertson": [0.5208345176797790e-7, 0.2083338177924902e-12, 0.9999999479163397],
     "ring_modulator": [-0.2339057358486745e-1, -0.7367485485540825e-2, 0.2582956709291169, -0.4064465721283450, -0.4039455665149794, 0.2607966765422943, 0.1106761861269975, 0.2939904342435596e-6, -0.2840029933642329e-7, 0.7267198267264553e-3, 0.7929487196960840e-3, -0.7255283495698965e-3, -0.7941401968526521e-3, 0.7088495416976114e-4, 0.2390059075236570e-4],
@@ -254,14 +350,14 @@ def main():
         else:
             scale = max(np.abs(p["y0"]).max(), 1e-3)
             atol = p["atol"] or 1e-15 * scale
-            segments = [0, 5, 20] if name == "medical_akzo" else [0, p["T"]]
+            segments = [0] + BREAKS.get(name, []) + [p["T"]]
             def run(method, rtol, atol):
                 y = p["y0"]
                 for a, b in zip(segments, segments[1:]):
-                    f = p["f"]
-                    g = f if not (name == "medical_akzo" and a == 5) else (lambda t, s: f(max(t, 5 + 1e-9), s))
-                    if name == "medical_akzo":
-                        kw = dict(jac_sparsity=None)
+                    f = g = p["f"]
+                    if name in BREAKS:
+                        # each piece sees its own side of a jump
+                        g = lambda t, s: f(min(max(t, a + 1e-9), b - 1e-9), s)
                     s = solve_ivp(g, (a, b), y, method=method, rtol=rtol, atol=atol)
                     assert s.success, (name, s.message)
                     y = s.y[:, -1]
