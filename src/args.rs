@@ -1,8 +1,9 @@
 //! The command line: every command and flag, by name as PRODUCT.md fixes them.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 /// Compile, check, run and plot digital twins written in TwinML.
 #[derive(Parser, Debug)]
@@ -14,6 +15,32 @@ pub struct Cli {
     /// How to print.
     #[command(flatten)]
     pub output: Output,
+}
+
+/// The command line `args`; `no_color` is what the environment says. What is wrong with it, and the help, obey
+/// `--color` too.
+///
+/// # Errors
+///
+/// What to print instead of doing anything: help, the version, or what is wrong.
+pub fn parse(args: Vec<OsString>, no_color: bool) -> Result<Cli, clap::Error> {
+    let asked = |k: usize, arg: &OsString| {
+        let arg = arg.to_str()?;
+        let word = match arg.strip_prefix("--color")? {
+            "" => args.get(k + 1)?.to_str()?,
+            word => word.strip_prefix('=')?,
+        };
+        When::from_str(word, false).ok()
+    };
+    let asked = args.iter().enumerate().skip(1).find_map(|(k, arg)| asked(k, arg)).unwrap_or(When::Auto);
+    let color = match asked {
+        When::Always => ColorChoice::Always,
+        When::Never => ColorChoice::Never,
+        When::Auto if no_color => ColorChoice::Never,
+        When::Auto => ColorChoice::Auto,
+    };
+    let matches = Cli::command().color(color).try_get_matches_from(&args)?;
+    Cli::from_arg_matches(&matches)
 }
 
 const AFTER: &str = "\

@@ -13,10 +13,8 @@ mod world;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
-    let cli = match args::Cli::try_parse() {
+    let cli = match args::parse(std::env::args_os().collect(), world::no_color()) {
         Ok(cli) => cli,
         Err(e) => {
             // Help and version are no errors; clap prints each to its place. A closed pipe is no matter.

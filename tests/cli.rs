@@ -354,6 +354,29 @@ fn colours_are_a_choice() {
     let place = Place::new();
     let ran = place.run(&["run", "tank.twinml", "--color", "always", "--out", "r.csv"]).expect(0);
     assert!(ran.out().contains("\u{1b}[1;32mFinished\u{1b}[0m"));
+    // A note, a warning and an error of a model; a wrong flag and the help, which the argument parser prints.
+    fs::write(
+        place.path("said.twinml"),
+        "twin P { parameters { d: Length = 0.1 m ~ normal(0.1 m, 1 mm) } outputs { y: Length = 2*d } }\n\
+         twin A { twins { p: P { d = 0.2 m } } parameters { s: Length = 1 m } outputs { z: Length = 2 m*s + q } }\n",
+    )
+    .unwrap();
+    let commands: &[&[&str]] = &[&["check", "said.twinml"], &["run", "--nonsense"], &["run", "--help"]];
+    for command in commands {
+        let with = |how: &[&str]| {
+            let ran = place.run(&[command, how].concat());
+            ran.out() + &ran.err()
+        };
+        assert!(with(&["--color", "always"]).contains('\u{1b}'), "{command:?}");
+        for how in [&["--color", "never"][..], &["--color=never"], &[]] {
+            let plain = with(how);
+            assert!(!plain.contains('\u{1b}') && !plain.is_empty(), "{command:?} {how:?}: {plain:?}");
+        }
+    }
+    let said = place.run(&["check", "said.twinml", "--color", "never"]).err();
+    for code in ["[N0401] Note", "[W0302] Warning", "[E0301] Error"] {
+        assert!(said.contains(code), "{code}: {said}");
+    }
     let ran = place.run(&["run", "tank.twinml", "-q", "--out", "r.csv"]).expect(0);
     assert_eq!(ran.err(), "");
     assert!(ran.out().contains("Finished"));

@@ -8,7 +8,7 @@ use std::ops::Range;
 use ariadne::{CharSet, Color, Config, IndexType, Label as Mark, Report, ReportKind, Source};
 use serde::Serialize;
 
-use super::{Diagnostic, Diagnostics, Severity};
+use super::{Diagnostic, Diagnostics, Label, Severity};
 use crate::source::{FileId, SourceMap, Span};
 
 /// How text is rendered.
@@ -89,6 +89,35 @@ impl<'a> Renderer<'a> {
         (span.file, lo..hi.max(lo))
     }
 
+    /// What is underlined of a place, and where it goes on over several lines, the last of them: then its first
+    /// line is underlined, to the end of what stands there.
+    fn shown(&self, span: Span) -> ((FileId, Range<usize>), Option<u32>) {
+        let (id, range) = self.place(span);
+        let text = self.map.get(id).map_or("", |f| &f.text);
+        let marked = text.get(range.clone()).unwrap_or("");
+        let Some((first, rest)) = marked.trim_end().split_once('\n') else { return ((id, range), None) };
+        let code = first.find("//").map_or(first, |comment| &first[..comment]).trim_end();
+        if code.is_empty() {
+            let below = range.end - (marked.len() - first.len() - 1);
+            let blank = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+            return self.shown(Span { lo: (below + blank) as u32, hi: range.end as u32, ..span });
+        }
+        let end = range.start + code.len();
+        let last = (range.start + marked.trim_end().len()) as u32;
+        let last = self.map.get(id).map_or(0, |f| f.line_col(last).line);
+        ((id, range.start..end), Some(last))
+    }
+
+    /// Labels are drawn from the top of a file to its end, the primary place's file first, so that each line stands
+    /// there once.
+    fn row(&self, span: Span, primary: FileId) -> i32 {
+        const FILE: i32 = 1 << 24;
+        let file = if span.file == primary { 0 } else { 1 + span.file.0.min(100) as i32 };
+        let line =
+            self.map.get(span.file).map_or(0, |f| f.line_col(span.lo).line.min(FILE as u32 - 1) as i32);
+        file * FILE + line
+    }
+
     fn pretty(&mut self, d: &Diagnostic) -> Option<String> {
         let (kind, color) = match d.severity {
             Severity::Error => (ReportKind::Error, Color::Red),
@@ -104,14 +133,25 @@ impl<'a> Renderer<'a> {
             .with_config(config)
             .with_code(d.code)
             .with_message(&d.message);
-        let mut primary = Mark::new(self.place(d.primary.span)).with_color(color).with_priority(1);
+        let (span, lines) = self.shown(d.primary.span);
+        let mut primary = Mark::new(span).with_color(color).with_priority(1);
+        primary = primary.with_order(self.row(d.primary.span, d.primary.span.file));
         // Without words there would be no mark either.
-        primary = primary.with_message(if d.primary.text.is_empty() { "here" } else { &d.primary.text });
-        report = report.with_label(primary);
+        primary = primary
+            .with_message(worded(if d.primary.text.is_empty() { "here" } else { &d.primary.text }, lines));
+        // What reaches over several lines and has nothing to say only hides the labels in it.
+        let inside = |l: &Label| {
+            l.span.file == d.primary.span.file && (d.primary.span.lo..=d.primary.span.hi).contains(&l.span.lo)
+        };
+        if lines.is_none() || !d.primary.text.is_empty() || !d.labels.iter().any(inside) {
+            report = report.with_label(primary);
+        }
         for l in &d.labels {
-            let mark = Mark::new(self.place(l.span)).with_color(Color::Blue);
-            report =
-                report.with_label(mark.with_message(if l.text.is_empty() { "and here" } else { &l.text }));
+            let (span, lines) = self.shown(l.span);
+            let mark =
+                Mark::new(span).with_color(Color::Blue).with_order(self.row(l.span, d.primary.span.file));
+            let text = if l.text.is_empty() { "and here" } else { &l.text };
+            report = report.with_label(mark.with_message(worded(text, lines)));
         }
         for n in &d.notes {
             report.add_note(n);
@@ -170,6 +210,14 @@ impl<'a> Renderer<'a> {
             let _ = writeln!(out, "  help: {h}");
         }
         out
+    }
+}
+
+/// The words under a place, with the line that it reaches to.
+fn worded(text: &str, last: Option<u32>) -> String {
+    match last {
+        Some(line) => format!("{text} (to line {line})"),
+        None => text.to_owned(),
     }
 }
 
@@ -306,6 +354,42 @@ mod tests {
                │ Help: divide by a lever arm
                │
                │ Note: both sides of `+` need one unit
+            ───╯
+        "#]]
+        .assert_eq(&render(&d, &map, Style::default()));
+    }
+
+    #[test]
+    fn several_lines_are_underlined_at_their_first() {
+        let text = "y = f(\n  a,\n  b\n) + tau\n";
+        let mut map = SourceMap::new();
+        let f = map.add("a.twinml", text);
+        let d = Diagnostic::new(Code("E0501"), Span::new(f, 0, 23), "force [N] equated with torque [N*m]")
+            .label(Span::new(f, 4, 17), "this is a torque [N*m]")
+            .label(Span::new(f, 0, 1), "this is a force [N]");
+        expect![[r#"
+            [E0501] Error: force [N] equated with torque [N*m]
+               ╭─[ a.twinml:1:1 ]
+               │
+             1 │ y = f(
+               │ ┬   ─┬
+               │ ╰─────── this is a force [N]
+               │      │
+               │      ╰── this is a torque [N*m] (to line 4)
+            ───╯
+        "#]]
+        .assert_eq(&render(&d, &map, Style::default()));
+        // A place that begins with a line's end, and a comment that is no part of what is wrong.
+        let text = "y =   // why\n  a + (b\n  )\n";
+        let f = map.add("b.twinml", text);
+        let d = Diagnostic::new(Code("E0501"), Span::new(f, 3, text.len() as u32), "no").here("this");
+        expect![[r#"
+            [E0501] Error: no
+               ╭─[ b.twinml:1:4 ]
+               │
+             2 │   a + (b
+               │   ───┬──
+               │      ╰──── this (to line 3)
             ───╯
         "#]]
         .assert_eq(&render(&d, &map, Style::default()));

@@ -136,24 +136,31 @@ impl<'a> Checker<'a, '_> {
         }
         for f in u.factors.iter().skip(1) {
             let name = f.name.as_str();
-            if !self.own_name(cx, name) {
+            let (own, known) = (self.own_name(cx, name), self.units.lookup(name).is_some());
+            if known && !own {
                 continue;
             }
-            let whole = crate::units::unit_text(u);
-            let number = &n.text;
-            let unit = format!("a unit, `{number} [{whole}]`");
-            let product =
-                format!("a product with the member `{name}`, written with spaces around the operator");
-            let known = self.units.lookup(name).is_some();
-            let d = if known {
+            let (number, whole) = (&n.text, crate::units::unit_text(u));
+            let (code, message) = if known {
                 let message =
                     format!("`{name}` in `{number} {whole}` is read as a unit and is also a member");
-                Diagnostic::new(codes::UNIT_OR_MEMBER, f.name.span, message)
+                (codes::UNIT_OR_MEMBER, message)
             } else {
-                let message = format!("unknown unit `{name}` in `{number} {whole}`");
-                Diagnostic::new(codes::UNKNOWN_UNIT, f.name.span, message)
+                (codes::UNKNOWN_UNIT, format!("unknown unit `{name}` in `{number} {whole}`"))
             };
-            self.say(d.here("a unit run has no spaces").help(format!("two readings: {unit}, or {product}")));
+            let product = spaced(number, u, &|f| {
+                let name = f.name.as_str();
+                self.own_name(cx, name) || self.units.lookup(name).is_none()
+            });
+            let readings = format!(
+                "two readings: for a unit write `{number} [{whole}]`, for a product with `{name}` write `{product}`"
+            );
+            let d = Diagnostic::new(code, f.name.span, message).here("a unit run has no spaces");
+            let near = if own { Vec::new() } else { self.units.suggestions(name) };
+            self.say(match near.as_slice() {
+                [] => d.help(readings),
+                near => d.note(readings).help(format!("did you mean `{}`?", near.join("`, `"))),
+            });
             if !known {
                 return None;
             }
@@ -604,6 +611,26 @@ pub(super) enum Opened {
     Range(ForRange, Extent),
     /// A collection: behaviour only.
     Opaque,
+}
+
+/// A unit run as the product that it could be: `0.5 m*v/s` as `0.5 m/s * v`, where `v` is a variable.
+fn spaced(number: &str, u: &ast::UnitExpr, variable: &dyn Fn(&ast::UnitFactor) -> bool) -> String {
+    let is_variable = |k: usize, f: &ast::UnitFactor| k > 0 && variable(f);
+    let of = |wanted: bool| {
+        let all = u.factors.iter().enumerate();
+        let factors = all.filter(|(k, f)| is_variable(*k, f) == wanted).map(|(_, f)| f.clone()).collect();
+        ast::UnitExpr { factors, span: u.span }
+    };
+    let mut out = format!("{number} {}", crate::units::unit_text(&of(false)));
+    for f in of(true).factors {
+        let one = ast::UnitExpr { factors: vec![f.clone()], span: u.span };
+        let text = crate::units::unit_text(&one);
+        match text.strip_prefix("1/") {
+            Some(divisor) => out.push_str(&format!(" / {divisor}")),
+            None => out.push_str(&format!(" * {text}")),
+        }
+    }
+    out
 }
 
 /// `a[at]` of an array value: a member path takes the subscript itself.
