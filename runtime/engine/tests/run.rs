@@ -171,6 +171,40 @@ fn actions_change_inputs_at_their_instant() {
     assert_eq!(rows.len(), 1003);
 }
 
+/// An action, a jump of a table and a crossing at one instant are one event: none waits for the next step.
+#[test]
+fn what_coincides_with_a_crossing_is_not_late() {
+    for method in ["tsit5", "dopri5", "rosenbrock", "bdf", "rk4", "diffsol_bdf"] {
+        let rows = case(
+            "flat Coincidence
+             table table0 \"s\" step hold of_time { (0.0, 0.0) (2.0, 1.0) }
+             var u : input declared inputs
+               value @[0] = 0.0
+             var x : state fixed
+               value @[0] = 0.0
+             var y : state fixed
+               value @[0] = 0.0
+             var z : state fixed
+               value @[0] = 0.0
+             eq : der(x) = u
+             eq : der(y) = table0(time)
+             eq : der(z) = (if time >= 1.0 then 1.0 else 0.0) + (if time >= 2.0 then 1.0 else 0.0)
+             action 1000000000 ns
+               set u @[0] = 1.0",
+            method,
+            4.0,
+        )
+        .rows();
+        for row in &rows {
+            let (from_1, from_2) = ((row[0] - 1.0).max(0.0), (row[0] - 2.0).max(0.0));
+            for (got, exact) in [(row[2], from_1), (row[3], from_2), (row[4], from_1 + from_2)] {
+                assert!((got - exact).abs() < 1e-11, "{method} {row:?}");
+            }
+        }
+        assert_eq!(rows.len(), 1001 + 2, "{method}: two instants have a row before and one after");
+    }
+}
+
 #[test]
 fn tables_of_time_are_followed_piece_by_piece() {
     for method in ["tsit5", "rosenbrock"] {

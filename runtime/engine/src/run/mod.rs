@@ -354,7 +354,9 @@ impl<'a> Run<'a> {
     fn after_step(&mut self) -> Result<(), Stop> {
         let (t0, t1) = (self.integrator.t_prev(), self.integrator.t());
         let mut from = t0;
-        loop {
+        let due = self.actions.get(self.next_action).is_some_and(|(t, _)| *t <= t1);
+        let timed = due || self.jump_due(t1);
+        'crossings: loop {
             let crossing = if self.roots.sides().is_empty() {
                 None
             } else {
@@ -368,7 +370,8 @@ impl<'a> Run<'a> {
                 None => t1,
             };
             self.remember(from, at)?;
-            if crossing.is_none() {
+            // A crossing at the instant of an action or of a jump belongs to that event: it settles everything.
+            if crossing.is_none() || (timed && at >= t1) {
                 break;
             }
             self.samples_up_to(at)?;
@@ -377,6 +380,9 @@ impl<'a> Run<'a> {
             // roundings of time further on, where both agree.
             for nudge in 0..=NUDGES {
                 let t = nudged(at, nudge).min(t1);
+                if timed && t >= t1 {
+                    break 'crossings;
+                }
                 self.integrator.interpolate(t, &mut self.x);
                 if self.event(t, false)? {
                     return Ok(());
@@ -391,8 +397,7 @@ impl<'a> Run<'a> {
         self.time = t1;
         self.x.copy_from_slice(self.integrator.x());
         self.system.host.accept(&self.system.memory);
-        let due = self.actions.get(self.next_action).is_some_and(|(t, _)| *t <= t1);
-        if due || self.jump_due(t1) {
+        if timed {
             self.event(t1, true)?;
         } else if t1 < self.end {
             // The stop of a kink or of a delay is behind us; history is kept.
