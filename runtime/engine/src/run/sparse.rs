@@ -1,5 +1,7 @@
 //! From entry families to a sparse matrix: the pattern once, then values by adding up.
 
+use std::cell::OnceCell;
+
 use twinml_model::passes::sparsity::Csc;
 use twinml_model::program::Jacobian;
 use twinml_solvers::system::Pattern;
@@ -7,7 +9,10 @@ use twinml_solvers::system::Pattern;
 /// Where each value that a Jacobian kernel writes belongs in a matrix by columns.
 #[derive(Clone, Debug)]
 pub(super) struct Assembly {
-    pattern: Pattern,
+    /// A full pattern is made when it is first asked for: an explicit method never does, and its size is `n²`.
+    pattern: OnceCell<Pattern>,
+    /// Rows and columns.
+    n: usize,
     /// Position in the pattern of the value in slot `k`.
     position: Vec<u32>,
     /// Whether values come from a kernel at all.
@@ -87,12 +92,12 @@ impl Assembly {
         }
         // Sorted by column and row without repetition: always a pattern.
         let pattern = Pattern::new(n, col_ptr, row_list).unwrap_or_else(|_| Pattern::dense(n));
-        Assembly { pattern, position, kernel: true }
+        Assembly { pattern: pattern.into(), n, position, kernel: true }
     }
 
     /// A full matrix whose values come from elsewhere.
     pub(super) fn dense(n: usize) -> Assembly {
-        Assembly { pattern: Pattern::dense(n), position: Vec::new(), kernel: false }
+        Assembly { pattern: OnceCell::new(), n, position: Vec::new(), kernel: false }
     }
 
     /// A sparse matrix whose values come from elsewhere.
@@ -100,12 +105,12 @@ impl Assembly {
         let n = csc.cols;
         let pattern =
             Pattern::new(n, csc.col_ptr.clone(), csc.row_of.clone()).unwrap_or_else(|_| Pattern::dense(n));
-        Assembly { pattern, position: Vec::new(), kernel: false }
+        Assembly { pattern: pattern.into(), n, position: Vec::new(), kernel: false }
     }
 
     /// The pattern.
     pub(super) fn pattern(&self) -> &Pattern {
-        &self.pattern
+        self.pattern.get_or_init(|| Pattern::dense(self.n))
     }
 
     /// Whether a kernel writes the values.
