@@ -6,6 +6,7 @@
 //! This crate never does I/O, never reads a clock, never compiles machine code, and knows nothing of
 //! TwinML's text: names in it are for messages only.
 
+pub mod behavior;
 pub mod dimension;
 pub mod host;
 pub mod ids;
