@@ -1,7 +1,7 @@
 //! Code of behaviour: instructions over registers, so that a handler that waits is its program counter and its
 //! registers, and can be kept, cancelled and written to a snapshot.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::{CellId, CodeId, EventId, Shown};
 use crate::ids::{OriginId, TableId, VarId};
@@ -35,7 +35,7 @@ pub enum Const {
     /// A truth value.
     Bool(bool),
     /// A text.
-    Str(Rc<str>),
+    Str(Arc<str>),
     /// `none`
     None,
 }
@@ -118,9 +118,9 @@ pub enum Method {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Format {
     /// As it stands.
-    Text(Rc<str>),
+    Text(Arc<str>),
     /// A value, in its unit.
-    Value(Reg, Rc<Shown>),
+    Value(Reg, Arc<Shown>),
 }
 
 /// One instruction. The first register is where the result goes.
@@ -181,7 +181,7 @@ pub enum Instr {
     /// A text.
     Format(Reg, Vec<Format>),
     /// `emit e(a: …)`; names and values.
-    Emit(EventId, Vec<(Rc<str>, Reg)>),
+    Emit(EventId, Vec<(Arc<str>, Reg)>),
     /// `wait d`
     Wait(Reg),
     /// `wait until(c)`: the condition is a watch of the program.
@@ -189,7 +189,7 @@ pub enum Instr {
     /// `wait for e`
     WaitFor(super::Heard),
     /// `draw(…)`: a distribution by name.
-    Draw(Reg, Rc<str>, Vec<Reg>),
+    Draw(Reg, Arc<str>, Vec<Reg>),
     /// `after d { … }`: arms a timer that runs the code with copies of these registers.
     Arm(Reg, CodeId, Vec<Reg>),
     /// `log`
