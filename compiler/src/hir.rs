@@ -10,6 +10,8 @@
 //! A class is not yet instantiated: references walk from the class's own members by name. The flatten
 //! stage instantiates.
 
+pub mod behavior;
+
 use crate::source::Span;
 use indexmap::IndexMap;
 use std::rc::Rc;
@@ -335,8 +337,10 @@ pub enum ExprKind {
     Reduce(Reduction, Box<Expr>),
     /// `sum(body for i in lo..hi if cond)`
     ReduceOver(Reduction, Rc<Comprehension>),
-    /// Something that behaviour alone computes (a machine's state, a memory, a message): checked, and
-    /// not lowered in this version. A class that holds one lists it in [`Class::later`].
+    /// What only behaviour computes, or keeps where formulas may read it.
+    Behavior(Rc<behavior::Op>),
+    /// Something of an agent (a message, a capability): checked, and not lowered in this version. A class
+    /// that holds one lists it in [`Class::later`].
     BehaviorOnly,
 }
 
@@ -355,6 +359,7 @@ impl Expr {
             | ExprKind::SelfValue
             | ExprKind::TableFile(_)
             | ExprKind::BehaviorOnly => {}
+            ExprKind::Behavior(op) => op.each_child(&mut |e| e.visit(f)),
             ExprKind::Member(r) | ExprKind::Start(r) => r.visit(f),
             ExprKind::Der(e) | ExprKind::Unary(_, e) | ExprKind::Reduce(_, e) => e.visit(f),
             ExprKind::Binary(_, a, b) => {
@@ -487,6 +492,8 @@ pub struct Class {
     pub initial_equations: Vec<Equation>,
     /// Connections.
     pub connections: Vec<Connection>,
+    /// Handlers, machines and functions, inherited first.
+    pub behavior: behavior::Behavior,
     /// What this class declares that runs later than this version can: each with its place.
     pub later: Vec<Later>,
     /// Requirements, claims, kpis: name and place.
@@ -549,7 +556,11 @@ pub enum MemberKind {
     Port(PortDecl),
     /// A child twin or an array of them.
     Twin(TwinDecl),
-    /// Something that behaviour alone sees: machine, capability, memory, event.
+    /// A machine: one of [`Class::behavior`]'s, by name.
+    Machine,
+    /// `buffer: Queue<Part>` in `memory`: a value on the heap.
+    Memory(Type),
+    /// Something that behaviour alone sees: capability, lasting memory.
     Other(LaterKind),
 }
 
@@ -748,8 +759,12 @@ pub enum Connection {
         /// The whole.
         span: Span,
     },
-    /// `a.out -> b.arrive` of events (behaviour).
+    /// `a.out -> b.arrive` of events.
     Event {
+        /// Who emits it.
+        from: behavior::EventRef,
+        /// What it becomes at whom.
+        to: behavior::EventRef,
         /// The whole.
         span: Span,
     },

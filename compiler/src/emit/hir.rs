@@ -222,6 +222,8 @@ impl Printer<'_> {
                         p.overrides(&d.overrides)?;
                         p.indent -= 1;
                     }
+                    MemberKind::Machine => p.line(format_args!("machine {n}"))?,
+                    MemberKind::Memory(_) => p.line(format_args!("memory {n}"))?,
                     MemberKind::Other(k) => p.line(format_args!("other {n}: {k:?}"))?,
                 }
             }
@@ -492,6 +494,7 @@ impl Printer<'_> {
                 format!("{}.{}", name(e.map(|e| &*e.name)), name(value))
             }
             ExprKind::Time => "time".into(),
+            ExprKind::Behavior(op) => format!("{op:?}"),
             ExprKind::Member(r) => self.reference(r),
             ExprKind::Start(r) => format!("{}.start", self.reference(r)),
             ExprKind::Local(l) => self.local(l.0),

@@ -415,7 +415,7 @@ impl<'a> Flattener<'a> {
 
     fn connection(&mut self, c: &'a hir::Connection, scope: &Scope<'a>) -> R<()> {
         match c {
-            hir::Connection::Event { span } => {
+            hir::Connection::Event { span, .. } => {
                 Err(self.refuse(codes::LATER_BEHAVIOR, *span, "a connection of events"))
             }
             hir::Connection::Acausal { span, .. } => {

@@ -80,7 +80,7 @@ impl<'a> Flattener<'a> {
             ExprKind::EnumValue(_, k) => Ok(Expr::Num(f64::from(*k))),
             ExprKind::Time => Ok(Expr::Time),
             ExprKind::Str(_) => Err(self.refuse(codes::LATER_TYPE, e.span, "text in an equation")),
-            ExprKind::BehaviorOnly => {
+            ExprKind::Behavior(_) | ExprKind::BehaviorOnly => {
                 Err(self.refuse(codes::LATER_BEHAVIOR, e.span, "behaviour in an equation"))
             }
             ExprKind::SelfValue => Err(self.internal(e.span, "`self` outside a condition")),

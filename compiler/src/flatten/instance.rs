@@ -267,7 +267,7 @@ impl<'a> Flattener<'a> {
         for (name, member) in &class.members {
             let slot = match &member.kind {
                 MemberKind::Var(_) => continue,
-                MemberKind::Other(_) => Slot::Other,
+                MemberKind::Machine | MemberKind::Memory(_) | MemberKind::Other(_) => Slot::Other,
                 MemberKind::Port(p) => {
                     let scope = self.own_scope(id);
                     if self.condition_holds(p.condition.as_ref(), &scope)? {

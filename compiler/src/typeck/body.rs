@@ -47,6 +47,7 @@ impl<'a> Checker<'a, '_> {
             equations: Vec::new(),
             initial_equations: Vec::new(),
             connections: Vec::new(),
+            behavior: hir::behavior::Behavior::default(),
             later: Vec::new(),
             requirements: Vec::new(),
             span: twin.name.span,

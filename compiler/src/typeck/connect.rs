@@ -194,7 +194,10 @@ impl<'a> Checker<'a, '_> {
             _ => self.expr(cx, from).map(|v| End::Place(Place::Value(v))),
         };
         match (source?, target?) {
-            (End::Event, End::Event) => Some(Connection::Event { span }),
+            (End::Event, End::Event) => {
+                let (from, to) = (self.event_ref(cx, from)?, self.event_ref(cx, to)?);
+                Some(Connection::Event { from, to, span })
+            }
             (End::Event, End::Place(_)) | (End::Place(_), End::Event) => {
                 let d = Diagnostic::new(codes::BAD_CONNECTION, span, "an event and a signal do not connect");
                 self.say(d.help("events go to handlers, signals to inputs"));

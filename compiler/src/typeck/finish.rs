@@ -48,6 +48,7 @@ fn empty_class(item: &super::class::ClassItem<'_>) -> hir::Class {
         equations: Vec::new(),
         initial_equations: Vec::new(),
         connections: Vec::new(),
+        behavior: hir::behavior::Behavior::default(),
         later: Vec::new(),
         requirements: Vec::new(),
         span: item.ast.name.span,

@@ -17,6 +17,7 @@ mod connect;
 mod constant;
 mod constraint;
 mod equation;
+mod event;
 mod expr;
 mod finish;
 mod func;
