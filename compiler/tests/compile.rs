@@ -103,8 +103,8 @@ fn reference_models() {
         }
     }
     expect_test::expect![[r#"
-        01_heating_skid.twinml day: E0751 E0750
-        01_heating_skid.twinml stuck_relay: E0751 E0750
+        01_heating_skid.twinml day: E0751
+        01_heating_skid.twinml stuck_relay: E0751
         02_dc_motor_pid.twinml step: E0752 E0750
         03_battery_pack.twinml charge: E0752 E0750
         03_battery_pack.twinml small: E0752 E0750
@@ -119,7 +119,7 @@ fn reference_models() {
         08_production_line.twinml heavy_wear: E0750 E0751 E0750
         09_truck_fleet.twinml shift: E0750 E0751 E0750 E0756
         09_truck_fleet.twinml small_yard: E0750 E0751 E0750 E0756
-        11_stick_slip.twinml belt: E0751 E0750
+        11_stick_slip.twinml belt: E0751
         11_stick_slip.twinml smooth_belt: compiles
         12_epidemic_sde.twinml season: E0750 E0753 E0750
         12_epidemic_sde.twinml no_rules: E0750 E0753 E0750

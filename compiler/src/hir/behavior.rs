@@ -34,6 +34,21 @@ pub enum Item {
 }
 
 impl Behavior {
+    /// Takes over what another base has.
+    pub fn add(&mut self, other: Behavior) {
+        let (handlers, machines) = (self.handlers.len() as u32, self.machines.len() as u32);
+        self.order.extend(other.order.into_iter().map(|i| match i {
+            Item::Handler(n) => Item::Handler(n + handlers),
+            Item::Machine(n) => Item::Machine(n + machines),
+        }));
+        self.events.extend(other.events);
+        self.events.sort();
+        self.events.dedup();
+        self.handlers.extend(other.handlers);
+        self.machines.extend(other.machines);
+        self.functions.extend(other.functions);
+    }
+
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
         self.handlers.is_empty() && self.machines.is_empty() && self.functions.is_empty()
@@ -251,6 +266,17 @@ pub enum Target {
     Heap(Ref, Vec<Part>),
     /// A local, or a part of it.
     Local(LocalId, Vec<Part>),
+}
+
+impl Target {
+    /// One step further in; `None` where a slot has no parts.
+    pub fn push(&mut self, part: Part) -> Option<()> {
+        match self {
+            Target::Member(_) => return None,
+            Target::Heap(_, parts) | Target::Local(_, parts) => parts.push(part),
+        }
+        Some(())
+    }
 }
 
 /// A step into a value.

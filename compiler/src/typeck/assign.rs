@@ -251,7 +251,7 @@ impl<'a> Checker<'a, '_> {
             (a, b) => a == b,
         };
         if ok {
-            if v.e.kind == ExprKind::BehaviorOnly {
+            if matches!(v.e.kind, ExprKind::BehaviorOnly | ExprKind::Behavior(_)) {
                 v.e.ty = ty.base.clone();
             }
             return Some(v);

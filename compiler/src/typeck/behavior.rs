@@ -1,5 +1,6 @@
 //! Behaviour: handlers, their triggers, functions, memories, capabilities and synchronisation.
-//! Everything is checked; nothing is lowered in this version.
+//! Memories that outlive a run, capabilities and
+//! synchronisation are checked only.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -10,11 +11,14 @@ use super::assign::Target;
 use super::class::Member;
 use super::func::Result_;
 use super::place::Place;
-use super::ty::{Temp, Ty};
+use super::ty::{Temp, Ty, Val};
 use super::{Checker, Cx, Mode};
 use crate::ast::{self, BehaviorItem, ExprKind as A, Handler, MachineItem, StmtKind, Trigger};
 use crate::diag::{Diagnostic, codes, did_you_mean};
-use crate::hir::{ClassId, Name, Section, Type};
+use crate::hir::behavior::{
+    EventRef, Func, Item, Op, Param, Pattern, Stmt, StmtKind as Kind, Trigger as Cause,
+};
+use crate::hir::{self, ClassId, Expr, Name, Ref, Section, Step, Type};
 use crate::source::Span;
 
 /// Kinds of capabilities.
@@ -111,17 +115,40 @@ fn block_events(b: &ast::Block, out: &mut BTreeSet<Name>) {
 }
 
 impl<'a> Checker<'a, '_> {
-    /// All behaviour of a twin; calls of undefined functions become one warning.
-    pub(super) fn behavior(&mut self, id: ClassId, items: Vec<&'a BehaviorItem>) {
+    /// All behaviour of a twin, added to what it inherits; calls of undefined functions become one warning.
+    pub(super) fn behavior(&mut self, id: ClassId, class: &mut hir::Class, items: Vec<&'a BehaviorItem>) {
         let mut cx = self.class_cx(id, Mode::Behavior);
+        let out = &mut class.behavior;
         for i in items {
             match i {
-                BehaviorItem::Handler(h) => self.handler(&mut cx, h),
-                BehaviorItem::Machine(m) => self.machine(&mut cx, m),
-                BehaviorItem::Func(f) => self.behavior_func(&mut cx, f),
+                BehaviorItem::Handler(h) => {
+                    if let Some(h) = self.handler(&mut cx, h) {
+                        out.order.push(Item::Handler(out.handlers.len() as u32));
+                        out.handlers.push(h);
+                    }
+                }
+                BehaviorItem::Machine(m) => {
+                    let Some(m) = self.machine(&mut cx, m) else { continue };
+                    // One of the same name replaces what was inherited, where that stood.
+                    match out.machines.iter_mut().find(|o| o.name == m.name) {
+                        Some(old) => *old = m,
+                        None => {
+                            out.order.push(Item::Machine(out.machines.len() as u32));
+                            out.machines.push(m);
+                        }
+                    }
+                }
+                BehaviorItem::Func(f) => {
+                    let Some(f) = self.behavior_func(&mut cx, f) else { continue };
+                    match out.functions.iter_mut().find(|o| o.name == f.name) {
+                        Some(old) => *old = f,
+                        None => out.functions.push(f),
+                    }
+                }
                 BehaviorItem::Error(_) => {}
             }
         }
+        out.events = self.class(id).events.iter().cloned().collect();
         self.undefined_calls(id, cx.undefined);
     }
 
@@ -154,45 +181,51 @@ impl<'a> Checker<'a, '_> {
         self.say(d);
     }
 
-    fn behavior_func(&mut self, cx: &mut Cx<'a>, f: &'a ast::Func) {
+    fn behavior_func(&mut self, cx: &mut Cx<'a>, f: &'a ast::Func) -> Option<Func> {
         let depth = cx.locals.len();
-        self.bind_params(cx, &f.params);
+        let params = self.bind_params(cx, &f.params);
         let declared = match &f.result {
             Some(t) => self.ty(cx, t),
             None => None,
         };
         let name: Rc<str> = Rc::from(f.name.as_str());
         cx.result = Some(Result_ { name: name.clone(), declared: declared.clone(), found: None });
-        match &f.body {
-            ast::FuncBody::Block(b) => self.stmts(cx, b),
-            ast::FuncBody::Expr(e) => match &declared {
-                Some(ty) => {
-                    self.value_for(cx, e, ty, Target { name: "the result", span: None });
-                }
-                None => {
-                    self.expr(cx, e);
-                }
-            },
-        }
+        let body = match &f.body {
+            ast::FuncBody::Block(b) => Some(self.stmts(cx, b)),
+            ast::FuncBody::Expr(e) => {
+                let value = match &declared {
+                    Some(ty) => self.value_for(cx, e, ty, Target { name: "the result", span: None }),
+                    None => self.expr(cx, e).map(|v| v.e),
+                };
+                value.map(|v| vec![Stmt { span: v.span, kind: Kind::Return(Some(v)) }])
+            }
+        };
         cx.result = None;
         self.end_locals(cx, depth);
+        Some(Func { name, params, body: body?, span: f.name.span })
     }
 
     /// Parameters of functions, events and messages become locals.
-    fn bind_params(&mut self, cx: &mut Cx<'a>, params: &'a [ast::Param]) {
+    fn bind_params(&mut self, cx: &mut Cx<'a>, params: &'a [ast::Param]) -> Vec<Param> {
+        let mut out = Vec::with_capacity(params.len());
         for p in params {
             let ty = match &p.ty {
                 Some(t) => self.ty(cx, t),
                 None => None,
             };
             let ty = ty.unwrap_or_else(Ty::any);
+            let mut default = None;
             if let Some(d) = &p.default {
-                self.value_for(cx, d, &ty, Target { name: p.name.as_str(), span: Some(p.name.span) });
+                let t = Target { name: p.name.as_str(), span: Some(p.name.span) };
+                default = self.value_for(cx, d, &ty, t);
             }
             let mut local = self.local(p.name.as_str(), ty, p.name.span);
             local.read = true;
+            let (name, ty) = (local.name.clone(), local.ty.base.clone());
+            out.push(Param { name, local: local.id, ty, default });
             cx.locals.push(local);
         }
+        out
     }
 
     /// Closes a handler: locals that nothing read are mistakes.
@@ -220,42 +253,60 @@ impl<'a> Checker<'a, '_> {
     }
 
     /// A handler, or a transition of a machine.
-    pub(super) fn handler(&mut self, cx: &mut Cx<'a>, h: &'a Handler) {
+    pub(super) fn handler(&mut self, cx: &mut Cx<'a>, h: &'a Handler) -> Option<hir::behavior::Handler> {
         let depth = cx.locals.len();
-        self.trigger(cx, &h.trigger);
-        if let Some(from) = &h.from {
-            let mut local = self.local(from.as_str(), Ty::any(), from.span);
+        let mut params = Vec::new();
+        let trigger = self.trigger(cx, &h.trigger, &mut params);
+        let mut from = None;
+        if let Some(name) = &h.from {
+            let mut local = self.local(name.as_str(), Ty::any(), name.span);
             local.read = true;
+            from = Some(local.id);
             cx.locals.push(local);
         }
-        if let Some(g) = &h.guard {
-            self.condition(cx, g);
-        }
-        if let Some(b) = &h.body {
-            self.stmts(cx, b);
-        }
+        let guard = h.guard.as_ref().map(|g| self.condition(cx, g));
+        let body = h.body.as_ref().map(|b| self.stmts(cx, b));
         self.end_locals(cx, depth);
+        let guard = match guard {
+            Some(g) => Some(g?.e),
+            None => None,
+        };
+        let target = h.target.as_ref().and_then(|t| Some((Rc::from(t.names.last()?.as_str()), t.span)));
+        Some(hir::behavior::Handler {
+            trigger: trigger?,
+            params,
+            from,
+            queued: h.is_queued,
+            target,
+            guard,
+            body,
+            head: h.head,
+            span: h.span,
+        })
     }
 
     /// `entry { … }`, `exit { … }`
-    pub(super) fn handler_body(&mut self, cx: &mut Cx<'a>, b: &'a ast::Block) {
+    pub(super) fn handler_body(&mut self, cx: &mut Cx<'a>, b: &'a ast::Block) -> Vec<Stmt> {
         let depth = cx.locals.len();
-        self.stmts(cx, b);
+        let body = self.stmts(cx, b);
         self.end_locals(cx, depth);
+        body
     }
 
-    /// A duration.
-    pub(super) fn duration(&mut self, cx: &mut Cx<'a>, e: &'a ast::Expr) {
-        if let Some(v) = self.expr(cx, e)
-            && !cx.units_off
-        {
-            self.fits(v, &Ty::real(Dimension::TIME), Target { name: "a time", span: None });
+    /// A duration, in seconds.
+    pub(super) fn duration(&mut self, cx: &mut Cx<'a>, e: &'a ast::Expr) -> Option<Expr> {
+        let v = self.expr(cx, e)?;
+        if cx.units_off {
+            return Some(v.e);
         }
+        self.fits(v, &Ty::real(Dimension::TIME), Target { name: "a time", span: None }).map(|v| v.e)
     }
 
-    fn trigger(&mut self, cx: &mut Cx<'a>, t: &'a Trigger) {
-        match t {
-            Trigger::Start | Trigger::Stop | Trigger::Error => {}
+    fn trigger(&mut self, cx: &mut Cx<'a>, t: &'a Trigger, out: &mut Vec<Param>) -> Option<Cause> {
+        Some(match t {
+            Trigger::Error => return None,
+            Trigger::Start => Cause::Start,
+            Trigger::Stop => Cause::Stop,
             Trigger::Edge { kind: ast::EdgeKind::Change, expr } => {
                 // A machine as a whole may be watched: `on change(mode)`.
                 if let Some(n) = expr.as_name()
@@ -263,52 +314,74 @@ impl<'a> Checker<'a, '_> {
                     && self.class(c).members.contains_key(n.as_str())
                     && matches!(self.member(c, n.as_str()), Some(Member::Machine(_)))
                 {
-                    return;
+                    let step = Step { name: Rc::from(n.as_str()), subscripts: Vec::new() };
+                    let machine = Op::Machine(Ref { steps: vec![step], span: n.span });
+                    return Some(Cause::Change(Val::behavior(machine, Type::String, n.span).e));
                 }
-                self.expr(cx, expr);
+                Cause::Change(self.expr(cx, expr)?.e)
             }
-            Trigger::Edge { expr, .. } | Trigger::When(expr) => {
-                self.condition(cx, expr);
+            Trigger::Edge { kind, expr } => {
+                let c = self.condition(cx, expr)?.e;
+                if *kind == ast::EdgeKind::Rising { Cause::Rising(c) } else { Cause::Falling(c) }
             }
+            Trigger::When(expr) => Cause::When(self.condition(cx, expr)?.e),
             Trigger::Every { period, offset } => {
-                self.duration(cx, period);
-                if let Some(o) = offset {
-                    self.duration(cx, o);
-                }
+                let period = self.duration(cx, period);
+                let offset = match offset {
+                    Some(o) => Some(self.duration(cx, o)?),
+                    None => None,
+                };
+                Cause::Every { period: period?, offset }
             }
-            Trigger::At(e) => self.duration(cx, e),
+            Trigger::At(e) => Cause::At(self.duration(cx, e)?),
             Trigger::After { delay, state } => {
-                self.duration(cx, delay);
-                if let Some(s) = state {
-                    self.machine_state(cx, s);
-                }
+                let delay = self.duration(cx, delay);
+                let state = match state {
+                    Some(s) => Some(self.machine_state(cx, s)?),
+                    None => None,
+                };
+                Cause::After { delay: delay?, state }
             }
             Trigger::Event { event, params } => {
                 self.event_name(cx, event);
                 if let Some(p) = params {
-                    self.bind_params(cx, p);
+                    *out = self.bind_params(cx, p);
                 }
+                Cause::Event(self.event_ref(cx, event)?)
             }
-            Trigger::Pattern { kind, args } => self.pattern_args(cx, *kind, args),
-        }
+            Trigger::Pattern { kind, args } => {
+                self.pattern_args(cx, *kind, args);
+                self.event_pattern(cx, *kind, args)?
+            }
+        })
     }
 
     /// The state of `after 5 s in filling`.
-    fn machine_state(&mut self, cx: &Cx<'a>, path: &ast::Path) {
-        let Some(c) = cx.class else { return };
-        let Some(last) = path.names.last() else { return };
+    fn machine_state(&mut self, cx: &Cx<'a>, path: &ast::Path) -> Option<(Name, Name)> {
+        let c = cx.class?;
+        let last = path.names.last()?;
         let mut known = Vec::new();
-        for sig in self.class(c).members.values() {
+        let mut found = None;
+        for (name, sig) in &self.class(c).members {
             if let super::class::SigKind::Machine(m) = sig.kind {
-                known.extend(super::machine::state_names(m));
+                let states = super::machine::state_names(m);
+                let named = path.names.len() < 2 || *path.names[path.names.len() - 2].text == **name;
+                if found.is_none()
+                    && named
+                    && let Some(s) = states.iter().find(|s| ***s == *last.text)
+                {
+                    found = Some((name.clone(), s.clone()));
+                }
+                known.extend(states);
             }
         }
-        if !known.iter().any(|k| **k == *last.text) {
+        if found.is_none() {
             let message = format!("no machine here has a state `{}`", path.dotted());
             let mut d = Diagnostic::new(codes::BAD_MACHINE, path.span, message);
             d.help = did_you_mean(last.as_str(), known.iter().map(|k| &**k));
             self.say_missing(last.as_str(), d);
         }
+        found
     }
 
     /// `overflow`, `pump.overflow`, `violated.safe`
@@ -367,6 +440,61 @@ impl<'a> Checker<'a, '_> {
         let mut d = Diagnostic::new(codes::UNKNOWN_EVENT, name.span, message);
         d.help = did_you_mean(name.as_str(), known.iter().map(String::as_str));
         self.say_missing(name.as_str(), d);
+    }
+
+    /// The checked form of a pattern whose arguments were checked.
+    fn event_pattern(
+        &mut self,
+        cx: &mut Cx<'a>,
+        kind: ast::EventPatternKind,
+        args: &'a [ast::Expr],
+    ) -> Option<Cause> {
+        use ast::EventPatternKind as K;
+        if matches!(kind, K::Near | K::Inside) {
+            return Some(Cause::Later("a pattern of places"));
+        }
+        let (mut parts, mut number) = (Vec::new(), None);
+        for a in args {
+            let (inner, limit) = match &a.kind {
+                A::Within { expr, limit } => (&**expr, Some(self.duration(cx, limit)?)),
+                _ => (a, None),
+            };
+            match &inner.kind {
+                A::LeadsTo { cause, effect } => {
+                    let (cause, effect) = (self.event_ref(cx, cause)?, self.event_ref(cx, effect)?);
+                    return Some(Cause::Pattern(Pattern::Causal(cause, effect, limit)));
+                }
+                A::Number(_) => number = Some((self.whole(cx, inner)?.e, limit)),
+                _ => parts.push((self.event_ref(cx, inner)?, limit)),
+            }
+        }
+        let wrong = |c: &mut Self, help: &str| {
+            let span = args.first().zip(args.last()).map_or_else(Span::default, |(a, b)| a.span.to(b.span));
+            let message = format!("`{}` is not written like this", kind.as_str());
+            c.say(Diagnostic::new(codes::ARGUMENT_COUNT, span, message).help(help.to_owned()));
+            None
+        };
+        // `all(a, b within 5 s)`: the last time is that of all.
+        let last = parts.iter().rev().find_map(|(_, l)| l.clone());
+        let events = |parts: Vec<(EventRef, Option<Expr>)>| parts.into_iter().map(|(e, _)| e).collect();
+        let pattern = match kind {
+            K::Sequence if parts.len() >= 2 => Pattern::Sequence(parts),
+            K::Sequence => return wrong(self, "as in `on sequence(a, b within 5 s)`"),
+            K::All if !parts.is_empty() => Pattern::All(events(parts), last),
+            K::Any if !parts.is_empty() => Pattern::Any(events(parts)),
+            K::Count => match (parts.pop(), number) {
+                (Some((event, outer)), Some((n, limit))) if parts.is_empty() => {
+                    Pattern::Count(event, n, limit.or(outer))
+                }
+                _ => return wrong(self, "as in `on count(alarm, 3 within 1 min)`"),
+            },
+            K::Absence => match (parts.pop(), parts.is_empty()) {
+                (Some((event, Some(limit))), true) => Pattern::Absence(event, limit),
+                _ => return wrong(self, "as in `on absence(heartbeat within 5 s)`"),
+            },
+            _ => return wrong(self, "as in `on all(a, b within 5 s)`, `on causal(a -> b within 2 s)`"),
+        };
+        Some(Cause::Pattern(pattern))
     }
 
     fn pattern_args(&mut self, cx: &mut Cx<'a>, kind: ast::EventPatternKind, args: &'a [ast::Expr]) {
@@ -502,7 +630,9 @@ impl<'a> Checker<'a, '_> {
     fn breaker(&mut self, cx: &mut Cx<'a>, args: &'a [ast::Arg]) {
         for a in args {
             match a.name.as_ref().map(ast::Name::as_str) {
-                Some("reset") => self.duration(cx, &a.value),
+                Some("reset") => {
+                    self.duration(cx, &a.value);
+                }
                 _ => {
                     self.whole(cx, &a.value);
                 }
@@ -513,7 +643,9 @@ impl<'a> Checker<'a, '_> {
     /// `timeout: 2 s`, `retries: 3`, `rate: 10/s`
     fn supervision(&mut self, cx: &mut Cx<'a>, name: &ast::Name, value: &'a ast::Expr) {
         match name.as_str() {
-            "timeout" | "backoff" => self.duration(cx, value),
+            "timeout" | "backoff" => {
+                self.duration(cx, value);
+            }
             "retries" => {
                 self.whole(cx, value);
             }

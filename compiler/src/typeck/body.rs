@@ -95,6 +95,7 @@ impl<'a> Checker<'a, '_> {
         }
         let (eqs, initial) = (from.equations.clone(), from.initial_equations.clone());
         let (connections, later) = (from.connections.clone(), from.later.clone());
+        let behavior = from.behavior.clone();
         let own = from.own_overrides.clone();
         let metadata = from.metadata.clone();
         class.members.extend(members);
@@ -102,6 +103,7 @@ impl<'a> Checker<'a, '_> {
         class.initial_equations.extend(initial);
         class.connections.extend(connections);
         class.later.extend(later);
+        class.behavior.add(behavior);
         class.own_overrides.extend(own);
         class.own_overrides.extend(overrides);
         class.metadata.extend(metadata);
@@ -148,8 +150,12 @@ impl<'a> Checker<'a, '_> {
                 }
                 (SigKind::Machine(m), _) => {
                     Self::later(class, LaterKind::Machine, m.name.span);
-                    (MemberKind::Other(LaterKind::Machine), m.doc.clone())
+                    (MemberKind::Machine, m.doc.clone())
                 }
+                (
+                    SigKind::Memory(m @ ast::MemoryEntry { kind: ast::MemoryKind::Run(_), .. }),
+                    Member::Memory(ty),
+                ) => (MemberKind::Memory(ty.base), m.doc.clone()),
                 (SigKind::Memory(m), _) => {
                     Self::later(class, LaterKind::Memory, m.name.span);
                     (MemberKind::Other(LaterKind::Memory), m.doc.clone())
@@ -592,7 +598,7 @@ impl<'a> Checker<'a, '_> {
                 | ast::Member::Error(_) => {}
             }
         }
-        self.behavior(id, behavior);
+        self.behavior(id, class, behavior);
     }
 
     fn metadata(&mut self, id: ClassId, class: &mut hir::Class, s: &'a ast::Setting) {

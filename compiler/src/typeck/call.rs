@@ -14,7 +14,8 @@ use super::words::article;
 use super::{Checker, Cx, ItemId, Mode};
 use crate::ast::{self, Arg, ExprKind as A};
 use crate::diag::{Diagnostic, codes, did_you_mean};
-use crate::hir::{Expr, ExprKind, Extent, RecordId, Reduction, TableFile, Type};
+use crate::hir::behavior::{Each, Op};
+use crate::hir::{BinOp, Builtin, Expr, ExprKind, Extent, Name, RecordId, Reduction, TableFile, Type};
 use crate::resolve::Def;
 use crate::source::Span;
 
@@ -118,7 +119,10 @@ impl<'a> Checker<'a, '_> {
                 self.args_any(cx, args);
                 return Some(Val::opaque(Type::Any, span));
             }
-            "count" if self.is_event(cx, args) => return Some(Val::opaque(Type::Int, span)),
+            "count" if self.is_event(cx, args) => {
+                let event = self.event_ref(cx, &args.first()?.value)?;
+                return Some(Val::behavior(Op::Count(event), Type::Int, span));
+            }
             _ => {}
         }
         if let Some(r) = builtins::reduction(name)
@@ -145,11 +149,21 @@ impl<'a> Checker<'a, '_> {
     fn is_event(&self, cx: &Cx<'a>, args: &[Arg]) -> bool {
         let ([Arg { value, .. }], Some(c)) = (args, cx.class) else { return false };
         match value.as_path() {
-            Some(p) if p.names.len() == 1 => {
-                let name = p.names[0].as_str();
-                !self.own_name(cx, name) && self.class(c).events.contains(name)
-            }
-            _ => false,
+            Some(p) => match p.names.as_slice() {
+                [one] => {
+                    let name = one.as_str();
+                    !self.own_name(cx, name) && self.class(c).events.contains(name)
+                }
+                [part, event] => match self.class(c).members.get(part.as_str()).map(|s| &s.ty) {
+                    Some(super::items::State::Done(Some(Member::Part { class, .. }))) => {
+                        let class = self.class(*class);
+                        !class.members.contains_key(event.as_str()) && class.events.contains(event.as_str())
+                    }
+                    _ => false,
+                },
+                _ => false,
+            },
+            None => false,
         }
     }
 
@@ -207,31 +221,40 @@ impl<'a> Checker<'a, '_> {
     }
 
     /// Checks arguments whose types nothing constrains.
-    pub(super) fn args_any(&mut self, cx: &mut Cx<'a>, args: &'a [Arg]) {
+    pub(super) fn args_any(&mut self, cx: &mut Cx<'a>, args: &'a [Arg]) -> Option<Vec<(Option<Name>, Expr)>> {
+        let mut out = Some(Vec::with_capacity(args.len()));
         for a in args {
-            match &a.value.kind {
+            let value = match &a.value.kind {
                 A::Closure { params, body } => {
                     let depth = cx.locals.len();
+                    let mut ids = Vec::with_capacity(params.len());
                     for p in params {
                         let local = self.local(p.as_str(), Ty::any(), p.span);
+                        ids.push(local.id);
                         cx.locals.push(local);
                     }
-                    self.expr(cx, body);
+                    let body = self.expr(cx, body);
                     cx.locals.truncate(depth);
+                    body.map(|b| Val::behavior(Op::Closure(ids, b.e), Type::Any, a.span).e)
                 }
                 A::Call { args, callee }
                     if callee.as_name().is_some_and(|n| n.as_str() == "circuit_breaker") =>
                 {
                     self.args_any(cx, args);
+                    Some(Val::opaque(Type::Any, a.span).e)
                 }
-                _ => {
-                    self.expr(cx, &a.value);
-                }
-            }
+                _ => self.expr(cx, &a.value).map(|v| v.e),
+            };
             if let Some(u) = &a.unit {
                 self.unit(u);
             }
+            let name = a.name.as_ref().map(|n| Rc::from(n.as_str()));
+            match (value, &mut out) {
+                (Some(v), Some(list)) => list.push((name, v)),
+                _ => out = None,
+            }
         }
+        out
     }
 
     fn call_capability(&mut self, cx: &mut Cx<'a>, args: &'a [Arg], span: Span) -> Option<Val> {
@@ -279,7 +302,7 @@ impl<'a> Checker<'a, '_> {
             }
             place => self.place_value(cx, place, base.span)?,
         };
-        self.args_any(cx, args);
+        let given = self.args_any(cx, args);
         let ty = match (&v.e.ty, name.as_str()) {
             (Type::Any, _) => Type::Any,
             (Type::List(_) | Type::Map(..) | Type::String, "len" | "size" | "count") => Type::Int,
@@ -298,8 +321,11 @@ impl<'a> Checker<'a, '_> {
             (Type::String, "lower" | "upper" | "trim" | "replace") => Type::String,
             (Type::String, "starts_with" | "ends_with") => Type::Bool,
             (Type::String, "split") => Type::List(Box::new(Type::String)),
-            (Type::Twin(_) | Type::Optional(_) | Type::Record(_), _) => Type::Any,
-            (_, "len") if !v.e.shape.is_empty() => Type::Int,
+            (Type::Twin(_), _) => return Some(Val::opaque(Type::Any, span)),
+            (Type::Optional(_) | Type::Record(_), _) => Type::Any,
+            (_, "len") if !v.e.shape.is_empty() => {
+                return Some(Val::new(ExprKind::Call(Builtin::Len, vec![v.e]), Type::Int, span));
+            }
             _ => {
                 let what = self.describe_val(&v);
                 let message = format!("{} {what} has no method `{}`", article(&what), name.as_str());
@@ -307,7 +333,11 @@ impl<'a> Checker<'a, '_> {
                 return None;
             }
         };
-        Some(Val::opaque(ty, span))
+        if v.e.kind == ExprKind::BehaviorOnly {
+            return Some(Val::opaque(ty, span));
+        }
+        let given = given?.into_iter().map(|(_, e)| e).collect();
+        Some(Val::behavior(Op::Method(v.e, Rc::from(name.as_str()), given), ty, span))
     }
 
     fn place_value_of_field(
@@ -327,6 +357,7 @@ impl<'a> Checker<'a, '_> {
         let fields = self.record_fields[id.0 as usize].clone();
         let name = self.model.records[id.0 as usize].name.clone();
         let mut given: Vec<&str> = Vec::new();
+        let mut values: Vec<Option<Expr>> = vec![None; fields.len()];
         let mut ok = true;
         for (i, a) in args.iter().enumerate() {
             let field = match &a.name {
@@ -352,7 +383,11 @@ impl<'a> Checker<'a, '_> {
                 ok = false;
             }
             given.push(f);
-            ok &= self.value_for(cx, &a.value, ty, Target { name: f, span: None }).is_some();
+            let value = self.value_for(cx, &a.value, ty, Target { name: f, span: None });
+            ok &= value.is_some();
+            if let Some(slot) = fields.get_index_of(&**f).and_then(|k| values.get_mut(k)) {
+                *slot = value;
+            }
         }
         let missing: Vec<String> =
             fields.keys().filter(|k| !given.contains(&&***k)).map(|k| format!("`{k}`")).collect();
@@ -361,7 +396,8 @@ impl<'a> Checker<'a, '_> {
             self.say(Diagnostic::new(codes::BAD_RECORD_FIELDS, span, message));
             return None;
         }
-        ok.then(|| Val::opaque(Type::Record(id), span))
+        let values: Option<Vec<Expr>> = values.into_iter().collect();
+        values.filter(|_| ok).map(|v| Val::behavior(Op::Record(id, v), Type::Record(id), span))
     }
 
     /// `curve(q)` of a table.
@@ -526,12 +562,16 @@ impl<'a> Checker<'a, '_> {
         let mut vals: Vec<Val> = vals.into_iter().collect::<Option<_>>()?;
         let (b, a) = (vals.pop()?, vals.pop()?);
         if a.is_any() || b.is_any() {
-            let ty = if a.is_any() { b.e.ty } else { a.e.ty };
-            return Some(Val::opaque(ty, span));
+            let ty = if a.is_any() { b.e.ty.clone() } else { a.e.ty.clone() };
+            let apart = Val::behavior(Op::Binary(BinOp::Sub, a.e, b.e), ty.clone(), span);
+            return Some(Val::new(ExprKind::Call(Builtin::Norm, vec![apart.e]), ty, span));
         }
         let (a, b) = self.unify_numbers("distance", a, b, span)?;
-        self.broadcast(&a, &b, "distance", span)?;
-        Some(Val::opaque(a.e.ty, span))
+        let shape = self.broadcast(&a, &b, "distance", span)?;
+        let ty = a.e.ty.clone();
+        let kind = ExprKind::Binary(BinOp::Sub, Box::new(a.e), Box::new(b.e));
+        let apart = Expr { kind, ty: ty.clone(), shape, span };
+        Some(Val::new(ExprKind::Call(Builtin::Norm, vec![apart]), ty, span))
     }
 
     /// `sum(xs)`, `sum(f(i) for i in …)`, `max(xs)`
@@ -541,7 +581,19 @@ impl<'a> Checker<'a, '_> {
         }
         let v = self.expr(cx, &arg.value)?;
         if v.is_any() || matches!(v.e.ty, Type::List(_)) {
-            return Some(Val::opaque(Type::Any, span));
+            let element = match &v.e.ty {
+                Type::List(t) => (**t).clone(),
+                _ => Type::Any,
+            };
+            let it = self.local("it", Ty::new(element), arg.span);
+            let body = Val::typed(ExprKind::Local(it.id), &it.ty, arg.span).e;
+            let each = Each { body, vars: vec![it.id], over: v.e, filter: None, reduction: Some(r) };
+            let ty = match r {
+                Reduction::All | Reduction::Any => Type::Bool,
+                Reduction::Count => Type::Int,
+                _ => it.ty.base,
+            };
+            return Some(Val::behavior(Op::Each(Rc::new(each)), ty, span));
         }
         if v.e.shape.is_empty() {
             let what = self.describe_val(&v);

@@ -57,7 +57,7 @@ impl<'a> Checker<'a, '_> {
                         }
                         Some(Connection::For { range, body: inner })
                     }
-                    Some(Opened::Opaque) => {
+                    Some(Opened::Each(..)) => {
                         self.misplaced(
                             *span,
                             "a loop over a collection",

@@ -214,7 +214,9 @@ impl<'a> Checker<'a, '_> {
     ) {
         match word.as_str() {
             "max" => match args {
-                [a] => self.duration(cx, &a.value),
+                [a] => {
+                    self.duration(cx, &a.value);
+                }
                 _ => {
                     let d = Diagnostic::new(codes::ARGUMENT_COUNT, span, "`max` takes one time here");
                     self.say(d.help("as in `response_time: max(3 s)`"));

@@ -3,13 +3,15 @@
 use std::rc::Rc;
 
 use twinml_model::dimension::Dimension;
+use twinml_model::schema::DisplayUnit;
 
 use super::ty::{Lit, Temp, Ty, Val, is_number, may_equal};
 use super::{Checker, Cx, Local, Mode};
 use crate::ast::{self, ExprKind as A, UnaryOp};
 use crate::diag::{Diagnostic, codes};
+use crate::hir::behavior::{Each, Op, TextPart};
 use crate::hir::{
-    self, Builtin, Comprehension, Expr, ExprKind, Extent, ForRange, Reduction, Subscript, Type, UnOp,
+    self, Builtin, Comprehension, Expr, ExprKind, Extent, ForRange, LocalId, Reduction, Subscript, Type, UnOp,
 };
 use crate::source::Span;
 use crate::units::Nature;
@@ -53,7 +55,7 @@ impl<'a> Checker<'a, '_> {
     #[inline(never)]
     fn rare(&mut self, cx: &mut Cx<'a>, e: &'a ast::Expr) -> Option<Val> {
         match &e.kind {
-            A::None => Some(Val::new(ExprKind::BehaviorOnly, Type::Optional(Box::new(Type::Any)), e.span)),
+            A::None => Some(Val::behavior(Op::None, Type::Optional(Box::new(Type::Any)), e.span)),
             A::Timestamp(_) => Some(Val::new(ExprKind::BehaviorOnly, Type::Timestamp, e.span)),
             A::Range { .. } => {
                 self.misplaced(e.span, "a range", "ranges stand in `for`, in an index and in patterns")
@@ -169,19 +171,33 @@ impl<'a> Checker<'a, '_> {
     }
 
     fn string(&mut self, cx: &mut Cx<'a>, parts: &'a [ast::StrPart], span: Span) -> Option<Val> {
-        let mut text = String::new();
-        let mut constant = true;
+        if let [] | [ast::StrPart::Text(_)] = parts {
+            let text = parts.first().map_or("", |p| if let ast::StrPart::Text(t) = p { &**t } else { "" });
+            return Some(Val::new(ExprKind::Str(Rc::from(text)), Type::String, span));
+        }
+        let mut out = Vec::with_capacity(parts.len());
         for p in parts {
             match p {
-                ast::StrPart::Text(t) => text.push_str(t),
+                ast::StrPart::Text(t) => out.push(TextPart::Text(Rc::from(&**t))),
                 ast::StrPart::Expr(e) => {
-                    constant = false;
-                    self.expr(cx, e);
+                    let v = self.expr(cx, e)?;
+                    let unit = self.shown_unit(&v);
+                    out.push(TextPart::Value(v.e, unit));
                 }
             }
         }
-        let kind = if constant { ExprKind::Str(Rc::from(text)) } else { ExprKind::BehaviorOnly };
-        Some(Val::new(kind, Type::String, span))
+        Some(Val::behavior(Op::Text(out), Type::String, span))
+    }
+
+    /// The unit in which a text shows a value: the one it was declared or written in, else the coherent one.
+    fn shown_unit(&self, v: &Val) -> DisplayUnit {
+        if let Some(text) = v.unit.as_deref()
+            && let Some((d, scale)) = self.units.lookup(text)
+            && v.dimension() == Some(&d)
+        {
+            return DisplayUnit { symbol: text.to_owned(), scale: scale.factor(), offset: scale.offset() };
+        }
+        v.to_ty().display(&self.units)
     }
 
     fn unary(&mut self, cx: &mut Cx<'a>, op: UnaryOp, inner: &'a ast::Expr, span: Span) -> Option<Val> {
@@ -206,8 +222,9 @@ impl<'a> Checker<'a, '_> {
                 let (ty, shape) = (Type::Bool, v.e.shape.clone());
                 Some(Val::of(Expr { kind: ExprKind::Unary(UnOp::Not, Box::new(v.e)), ty, shape, span }))
             }
-            UnaryOp::Not if v.is_any() => Some(Val::opaque(Type::Bool, span)),
-            _ if v.is_any() => Some(Val::opaque(Type::Any, span)),
+            UnaryOp::Not if v.is_any() => Some(Val::behavior(Op::Unary(UnOp::Not, v.e), Type::Bool, span)),
+            UnaryOp::Plus if v.is_any() => Some(v),
+            _ if v.is_any() => Some(Val::behavior(Op::Unary(UnOp::Neg, v.e), Type::Any, span)),
             _ => {
                 let what = self.describe_val(&v);
                 let (sign, wants) = match op {
@@ -224,9 +241,10 @@ impl<'a> Checker<'a, '_> {
 
     /// A condition: a truth value. `shape_ok`: whether an array may stand here.
     pub(super) fn condition(&mut self, cx: &mut Cx<'a>, e: &'a ast::Expr) -> Option<Val> {
-        let v = self.expr(cx, e)?;
+        let mut v = self.expr(cx, e)?;
         if v.is_any() {
-            return Some(Val::opaque(Type::Bool, e.span));
+            v.e.ty = Type::Bool;
+            return Some(v);
         }
         if v.e.ty != Type::Bool || !v.e.shape.is_empty() {
             let what = self.describe_val(&v);
@@ -273,7 +291,8 @@ impl<'a> Checker<'a, '_> {
     /// `if c then a else b` of checked parts.
     pub(super) fn join(&mut self, c: Val, a: Val, b: Val, span: Span) -> Option<Val> {
         if a.is_any() || b.is_any() {
-            return Some(Val::opaque(Type::Any, span));
+            let kind = ExprKind::If(Box::new(c.e), Box::new(a.e), Box::new(b.e));
+            return Some(Val::new(kind, Type::Any, span));
         }
         let (a, b) = if is_number(&a.e.ty) && is_number(&b.e.ty) {
             self.unify_numbers("if", a, b, span)?
@@ -344,7 +363,8 @@ impl<'a> Checker<'a, '_> {
             return Some(v);
         }
         if vals.iter().any(Val::is_any) {
-            return Some(Val::opaque(Type::List(Box::new(Type::Any)), span));
+            let items = vals.into_iter().map(|v| v.e).collect();
+            return Some(Val::behavior(Op::List(items), Type::List(Box::new(Type::Any)), span));
         }
         let mut first = vals.remove(0);
         let mut out = Vec::with_capacity(vals.len() + 1);
@@ -373,7 +393,7 @@ impl<'a> Checker<'a, '_> {
         shape.extend(first.e.shape.clone());
         out.insert(0, first.e);
         if !matches!(ty, Type::Real(_) | Type::Int | Type::Bool | Type::Enum(_) | Type::Complex(_)) {
-            return Some(Val::opaque(ty, span).shaped(shape));
+            return Some(Val::behavior(Op::List(out), ty, span).shaped(shape));
         }
         let mut v = Val::of(Expr { kind: ExprKind::Array(out), ty, shape, span });
         (v.temp, v.nature, v.quantity) = (temp, nature, quantity);
@@ -399,13 +419,15 @@ impl<'a> Checker<'a, '_> {
         let done = self.comprehension(cx, g);
         cx.locals.truncate(depth);
         let (c, body, mut shape) = done?;
-        if c.filter.is_some() {
+        if c.is_filtered() {
             shape.clear();
             shape.push(Extent::Inferred);
         }
         shape.extend(body.e.shape.clone());
-        let opaque = c.loops.is_empty() || matches!(body.e.kind, ExprKind::BehaviorOnly);
-        let kind = if opaque { ExprKind::BehaviorOnly } else { ExprKind::Comprehension(Rc::new(c)) };
+        let kind = match c {
+            Looped::Ranges(c) => ExprKind::Comprehension(Rc::new(c)),
+            Looped::Each(each) => ExprKind::Behavior(Rc::new(Op::Each(Rc::new(each)))),
+        };
         Some(Val { e: Expr { kind, ty: body.e.ty.clone(), shape, span }, ..body })
     }
 
@@ -421,9 +443,14 @@ impl<'a> Checker<'a, '_> {
         let done = self.comprehension(cx, g);
         cx.locals.truncate(depth);
         let (c, body, _) = done?;
-        let opaque = c.loops.is_empty() || matches!(body.e.kind, ExprKind::BehaviorOnly);
         let mut v = self.reduced(r, &body, Vec::new(), span)?;
-        v.e.kind = if opaque { ExprKind::BehaviorOnly } else { ExprKind::ReduceOver(r, Rc::new(c)) };
+        v.e.kind = match c {
+            Looped::Ranges(c) => ExprKind::ReduceOver(r, Rc::new(c)),
+            Looped::Each(each) => {
+                let each = Each { reduction: Some(r), ..each };
+                ExprKind::Behavior(Rc::new(Op::Each(Rc::new(each))))
+            }
+        };
         v.e.shape = body.e.shape;
         Some(v)
     }
@@ -433,19 +460,27 @@ impl<'a> Checker<'a, '_> {
         &mut self,
         cx: &mut Cx<'a>,
         g: &'a ast::Generator,
-    ) -> Option<(Comprehension, Val, Vec<Extent>)> {
+    ) -> Option<(Looped, Val, Vec<Extent>)> {
         let mut loops = Vec::new();
         let mut filter: Option<Val> = None;
         let mut shape = Vec::new();
-        let mut opaque = false;
+        let mut each = None;
         for c in &g.clauses {
             match self.open_loop(cx, &c.vars, &c.iter)? {
                 Opened::Range(r, n) => {
                     loops.push(r);
                     shape.push(n);
                 }
-                Opened::Opaque => {
-                    opaque = true;
+                Opened::Each(vars, over) => {
+                    if g.clauses.len() > 1 {
+                        self.misplaced(
+                            c.iter.span,
+                            "a loop over a collection beside another loop",
+                            "loop over it in statements, or over one collection alone",
+                        );
+                        return None;
+                    }
+                    each = Some((vars, over));
                     shape.push(Extent::Inferred);
                 }
             }
@@ -461,11 +496,14 @@ impl<'a> Checker<'a, '_> {
             }
         }
         let body = self.expr(cx, &g.body)?;
-        if opaque {
-            loops.clear();
-        }
-        let c = Comprehension { body: body.e.clone(), loops, filter: filter.map(|f| f.e) };
-        Some((c, body, shape))
+        let filter = filter.map(|f| f.e);
+        let looped = match each {
+            Some((vars, over)) => {
+                Looped::Each(Each { body: body.e.clone(), vars, over, filter, reduction: None })
+            }
+            None => Looped::Ranges(Comprehension { body: body.e.clone(), loops, filter }),
+        };
+        Some((looped, body, shape))
     }
 
     /// Binds the names of a loop; they stay in `cx.locals`.
@@ -488,11 +526,6 @@ impl<'a> Checker<'a, '_> {
                 self.say(Diagnostic::new(codes::BAD_INDEX, span, "a range has one index"));
                 return None;
             };
-            if matches!(lo.e.kind, ExprKind::BehaviorOnly) || matches!(hi.e.kind, ExprKind::BehaviorOnly) {
-                let local = self.local(var.as_str(), Ty::new(Type::Int), var.span);
-                cx.locals.push(local);
-                return Some(Opened::Opaque);
-            }
             let local = self.local(var.as_str(), Ty::new(Type::Int), var.span);
             let id = local.id;
             cx.locals.push(local);
@@ -508,7 +541,7 @@ impl<'a> Checker<'a, '_> {
         let v = self.expr(cx, iter)?;
         if v.is_any()
             || matches!(v.e.ty, Type::List(_) | Type::Map(..) | Type::String)
-            || v.e.kind == ExprKind::BehaviorOnly
+            || matches!(v.e.kind, ExprKind::BehaviorOnly | ExprKind::Behavior(_))
         {
             let (first, second) = match &v.e.ty {
                 Type::List(t) => ((**t).clone(), Type::Any),
@@ -517,12 +550,14 @@ impl<'a> Checker<'a, '_> {
                 _ if !v.e.shape.is_empty() => (v.e.ty.clone(), Type::Any),
                 _ => (Type::Any, Type::Any),
             };
+            let mut ids = Vec::with_capacity(vars.len());
             for (n, name) in vars.iter().enumerate() {
                 let ty = if n == 0 { first.clone() } else { second.clone() };
                 let local = self.local(name.as_str(), Ty::new(ty), name.span);
+                ids.push(local.id);
                 cx.locals.push(local);
             }
-            return Some(Opened::Opaque);
+            return Some(Opened::Each(ids, v.e));
         }
         let Some(n) = v.e.shape.first().cloned() else {
             let what = self.describe_val(&v);
@@ -572,9 +607,10 @@ impl<'a> Checker<'a, '_> {
 
     /// A whole number, for ranges and indices.
     pub(super) fn whole(&mut self, cx: &mut Cx<'a>, e: &'a ast::Expr) -> Option<Val> {
-        let v = self.expr(cx, e)?;
+        let mut v = self.expr(cx, e)?;
         if v.is_any() {
-            return Some(Val::opaque(Type::Int, e.span));
+            v.e.ty = Type::Int;
+            return Some(v);
         }
         if v.e.ty != Type::Int || !v.e.shape.is_empty() {
             let what = self.describe_val(&v);
@@ -609,8 +645,25 @@ impl<'a> Checker<'a, '_> {
 pub(super) enum Opened {
     /// Whole numbers, and how many.
     Range(ForRange, Extent),
-    /// A collection: behaviour only.
-    Opaque,
+    /// The elements of a collection, by these names: behaviour only.
+    Each(Vec<LocalId>, Expr),
+}
+
+/// A generator: `body for …`.
+pub(super) enum Looped {
+    /// Over ranges and arrays.
+    Ranges(Comprehension),
+    /// Over a collection.
+    Each(Each),
+}
+
+impl Looped {
+    fn is_filtered(&self) -> bool {
+        match self {
+            Looped::Ranges(c) => c.filter.is_some(),
+            Looped::Each(e) => e.filter.is_some(),
+        }
+    }
 }
 
 /// A unit run as the product that it could be: `0.5 m*v/s` as `0.5 m/s * v`, where `v` is a variable.

@@ -13,6 +13,7 @@ use super::words::article;
 use super::{Checker, Cx, Local, Mode};
 use crate::ast::{self, Arg, FuncBody, StmtKind};
 use crate::diag::{Diagnostic, codes, did_you_mean};
+use crate::hir::behavior::Op;
 use crate::hir::{self, ClassId, Expr, ExprKind, Extent, FuncId, FuncStmt, Type};
 use crate::resolve::ModuleId;
 use crate::source::Span;
@@ -175,11 +176,13 @@ impl<'a> Checker<'a, '_> {
         }
         if class.is_some() && cx.mode == Mode::Behavior {
             // Behaviour's functions are checked where they stand.
-            let result = func.result.as_ref().map(|t| self.ty(&mut callee_cx, t));
-            return match result {
-                Some(ty) => Some(Val::typed(ExprKind::BehaviorOnly, &ty?, span)),
-                None => Some(Val::opaque(Type::Any, span)),
+            let result = match &func.result {
+                Some(t) => self.ty(&mut callee_cx, t)?,
+                None => Ty::any(),
             };
+            let exprs: Vec<Expr> = exprs.into_iter().collect::<Option<_>>()?;
+            let op = Op::Call(Rc::from(func.name.as_str()), exprs);
+            return Some(Val::typed(ExprKind::Behavior(Rc::new(op)), &result, span));
         }
         let types: Vec<Ty<'a>> = types.into_iter().collect::<Option<_>>()?;
         let exprs: Vec<Expr> = exprs.into_iter().collect::<Option<_>>()?;
@@ -427,7 +430,7 @@ impl<'a> Checker<'a, '_> {
                         }
                         Some(FuncStmt::For(range, inner))
                     }
-                    Opened::Opaque => {
+                    Opened::Each(..) => {
                         self.misplaced(
                             iter.span,
                             "a loop over a collection",

@@ -7,7 +7,18 @@ use super::class::SigKind;
 use super::{Checker, Cx, Mode};
 use crate::ast::{self, Machine, MachineItem};
 use crate::diag::{Diagnostic, codes, did_you_mean};
-use crate::hir::{ClassId, Name};
+use crate::hir::{self, ClassId, Name};
+
+/// What stands in a machine or in a state, checked.
+#[derive(Default)]
+struct Inside {
+    initial: Option<Name>,
+    entry: Option<Vec<hir::behavior::Stmt>>,
+    exit: Option<Vec<hir::behavior::Stmt>>,
+    handlers: Vec<hir::behavior::Handler>,
+    equations: Vec<hir::Equation>,
+    states: Vec<hir::behavior::State>,
+}
 
 /// All states of a machine, nested ones too.
 pub(super) fn state_names(m: &Machine) -> Vec<Name> {
@@ -25,7 +36,7 @@ pub(super) fn state_names(m: &Machine) -> Vec<Name> {
 }
 
 impl<'a> Checker<'a, '_> {
-    pub(super) fn machine(&mut self, cx: &mut Cx<'a>, m: &'a Machine) {
+    pub(super) fn machine(&mut self, cx: &mut Cx<'a>, m: &'a Machine) -> Option<hir::behavior::Machine> {
         let mut seen: Vec<&ast::Name> = Vec::new();
         self.duplicate_states(&m.items, &mut seen);
         let initial = m.items.iter().find_map(|i| match i {
@@ -59,7 +70,16 @@ impl<'a> Checker<'a, '_> {
             _ => {}
         }
         let names = state_names(m);
-        self.machine_items(cx, &m.items, &names, m);
+        let inside = self.machine_items(cx, &m.items, &names, m);
+        let initial = initial.filter(|n| states.iter().any(|s| s.name.text == n.text))?;
+        Some(hir::behavior::Machine {
+            name: Rc::from(m.name.as_str()),
+            initial: Rc::from(initial.as_str()),
+            handlers: inside.handlers,
+            equations: inside.equations,
+            states: inside.states,
+            span: m.name.span,
+        })
     }
 
     fn duplicate_states(&mut self, items: &'a [MachineItem], seen: &mut Vec<&'a ast::Name>) {
@@ -76,10 +96,19 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
-    fn machine_items(&mut self, cx: &mut Cx<'a>, items: &'a [MachineItem], states: &[Name], m: &'a Machine) {
+    /// What stands in a machine or in one of its states.
+    fn machine_items(
+        &mut self,
+        cx: &mut Cx<'a>,
+        items: &'a [MachineItem],
+        states: &[Name],
+        m: &'a Machine,
+    ) -> Inside {
+        let mut out = Inside::default();
         for i in items {
             match i {
-                MachineItem::Initial(_) | MachineItem::Error(_) => {}
+                MachineItem::Error(_) => {}
+                MachineItem::Initial(n) => out.initial = Some(Rc::from(n.as_str())),
                 MachineItem::State(s) => {
                     let inner: Vec<&ast::Name> = s
                         .items
@@ -101,22 +130,44 @@ impl<'a> Checker<'a, '_> {
                             self.say(Diagnostic::new(codes::BAD_MACHINE, n.span, message));
                         }
                     }
-                    self.machine_items(cx, &s.items, states, m);
+                    let inside = self.machine_items(cx, &s.items, states, m);
+                    let first = inside.states.first().map(|s| s.name.clone());
+                    out.states.push(hir::behavior::State {
+                        name: Rc::from(s.name.as_str()),
+                        // Without a word the first is entered.
+                        initial: inside.initial.or(first),
+                        entry: inside.entry,
+                        exit: inside.exit,
+                        handlers: inside.handlers,
+                        equations: inside.equations,
+                        states: inside.states,
+                        span: s.name.span,
+                    });
                 }
-                MachineItem::Entry(b) | MachineItem::Exit(b) => self.handler_body(cx, b),
+                MachineItem::Entry(b) => {
+                    let body = self.handler_body(cx, b);
+                    out.entry.get_or_insert_default().extend(body);
+                }
+                MachineItem::Exit(b) => {
+                    let body = self.handler_body(cx, b);
+                    out.exit.get_or_insert_default().extend(body);
+                }
                 MachineItem::Handler(h) => {
-                    self.handler(cx, h);
+                    let handler = self.handler(cx, h);
+                    out.handlers.extend(handler);
                     if let Some(t) = &h.target {
                         self.state_target(t, states, m);
                     }
                 }
                 MachineItem::Equation(e) => {
                     let mode = std::mem::replace(&mut cx.mode, Mode::Equation);
-                    self.equation(cx, e);
+                    let equation = self.equation(cx, e);
+                    out.equations.extend(equation);
                     cx.mode = mode;
                 }
             }
         }
+        out
     }
 
     fn state_target(&mut self, t: &ast::Path, states: &[Name], m: &Machine) {

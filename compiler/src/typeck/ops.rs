@@ -1,5 +1,7 @@
 //! Operators: how types, shapes and dimensions combine.
 
+use std::rc::Rc;
+
 use twinml_model::dimension::{Dimension, Ratio};
 
 use super::expr::join_temp;
@@ -8,6 +10,7 @@ use super::ty::{Lit, Temp, Val, dimension, is_number, may_equal, show_shape};
 use super::{Checker, Cx};
 use crate::ast::{self, BinaryOp as B, ExprKind as A};
 use crate::diag::{Diagnostic, codes};
+use crate::hir::behavior::Op;
 use crate::hir::{BinOp, CmpOp, Expr, ExprKind, Extent, Type};
 use crate::source::Span;
 use crate::units::Nature;
@@ -45,9 +48,9 @@ impl<'a> Checker<'a, '_> {
     ) -> Option<Val> {
         match op {
             B::And | B::Or | B::Xor | B::Implies => self.logic(op, a, b, span),
-            _ if a.is_any() || b.is_any() => Some(Val::opaque(Type::Any, span)),
+            _ if a.is_any() || b.is_any() => Some(dynamic(op, a, b, Type::Any, span)),
             B::Add if a.e.ty == Type::String && b.e.ty == Type::String => {
-                Some(Val::opaque(Type::String, span))
+                Some(dynamic(op, a, b, Type::String, span))
             }
             B::Add | B::Sub if a.e.ty == Type::Timestamp => self.calendar(op, a, b, span),
             _ if !is_number(&a.e.ty) || !is_number(&b.e.ty) => {
@@ -94,8 +97,8 @@ impl<'a> Checker<'a, '_> {
     fn calendar(&mut self, op: B, a: Val, b: Val, span: Span) -> Option<Val> {
         let time = Type::Real(Some(Dimension::TIME));
         match (op, &b.e.ty) {
-            (B::Sub, Type::Timestamp) => Some(Val::opaque(time, span)),
-            (_, t) if *t == time => Some(Val::opaque(Type::Timestamp, span)),
+            (B::Sub, Type::Timestamp) => Some(dynamic(op, a, b, time, span)),
+            (_, t) if *t == time => Some(dynamic(op, a, b, Type::Timestamp, span)),
             _ => {
                 self.bad_operands(op.as_str(), &a, &b, span);
                 None
@@ -438,7 +441,7 @@ impl<'a> Checker<'a, '_> {
             C::Ge => CmpOp::Ge,
         };
         if a.is_any() || b.is_any() {
-            return Some(Val::opaque(Type::Bool, span));
+            return Some(Val::behavior(Op::Compare(cmp, a.e, b.e), Type::Bool, span));
         }
         let equality = matches!(op, C::Eq | C::Ne);
         let numbers = is_number(&a.e.ty) && is_number(&b.e.ty);
@@ -457,7 +460,7 @@ impl<'a> Checker<'a, '_> {
             let kind = if plain {
                 ExprKind::Binary(BinOp::Cmp(cmp), Box::new(a.e), Box::new(b.e))
             } else {
-                ExprKind::BehaviorOnly
+                ExprKind::Behavior(Rc::new(Op::Compare(cmp, a.e, b.e)))
             };
             return Some(Val::of(Expr { kind, ty: Type::Bool, shape, span }));
         }
@@ -495,6 +498,22 @@ impl<'a> Checker<'a, '_> {
         let kind = ExprKind::Binary(BinOp::Cmp(cmp), Box::new(a.e), Box::new(b.e));
         Some(Val::of(Expr { kind, ty: Type::Bool, shape, span }))
     }
+}
+
+/// An operator whose operands are judged at run time.
+fn dynamic(op: B, a: Val, b: Val, ty: Type, span: Span) -> Val {
+    let op = match op {
+        B::Add => BinOp::Add,
+        B::Sub => BinOp::Sub,
+        B::Mul => BinOp::Mul,
+        B::Div => BinOp::Div,
+        B::Pow => BinOp::Pow,
+        B::And => BinOp::And,
+        B::Or => BinOp::Or,
+        B::Xor => BinOp::Xor,
+        B::Implies => BinOp::Implies,
+    };
+    Val::behavior(Op::Binary(op, a.e, b.e), ty, span)
 }
 
 /// A literal zero in another's dimension.

@@ -12,6 +12,7 @@ use super::words::article;
 use super::{Checker, Cx, Mode};
 use crate::ast::{self, Arg, ExprKind as A};
 use crate::diag::{Diagnostic, codes, did_you_mean};
+use crate::hir::behavior::Op;
 use crate::hir::{self, ClassId, Distribution, Expr, ExprKind, Extent, Override, Section, Type};
 use crate::source::Span;
 
@@ -471,7 +472,7 @@ impl<'a> Checker<'a, '_> {
         }
         let d = self.distribution(cx, &arg.value, None, false)?;
         if &*d.name == "bernoulli" {
-            return Some(Val::opaque(Type::Bool, span));
+            return Some(Val::behavior(Op::Draw(d.name, d.args), Type::Bool, span));
         }
         // The unit is the first argument's; the others must agree.
         let mut found: Option<Type> = None;
@@ -492,7 +493,8 @@ impl<'a> Checker<'a, '_> {
                 }
             }
         }
-        Some(Val::opaque(found.unwrap_or(Type::Real(Some(Dimension::ONE))), span))
+        let ty = found.unwrap_or(Type::Real(Some(Dimension::ONE)));
+        Some(Val::behavior(Op::Draw(d.name, d.args), ty, span))
     }
 }
 

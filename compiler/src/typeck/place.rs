@@ -4,11 +4,12 @@ use std::rc::Rc;
 
 use twinml_model::dimension::Dimension;
 
-use super::class::{Member, section_word};
+use super::class::{Member, SigKind, section_word};
 use super::ty::{Ty, Val, const_int, show_shape};
 use super::{Checker, Cx, ItemId, Mode};
 use crate::ast::{self, ExprKind as A};
 use crate::diag::{Diagnostic, codes, did_you_mean};
+use crate::hir::behavior::Op;
 use crate::hir::{
     ClassId, ConnectorId, EnumId, Expr, ExprKind, Extent, Name, Ref, Section, Step, Subscript, Type,
 };
@@ -75,14 +76,25 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
+    /// A memory's value: one that lives with the run is on the heap, others are an agent's.
+    fn memory_value(&self, m: &MemberPlace<'a>, ty: Type, span: Span) -> Val {
+        let sig = m.r.steps.last().and_then(|last| self.class(m.owner?).members.get(&last.name));
+        match sig.map(|s| s.kind) {
+            Some(SigKind::Memory(ast::MemoryEntry { kind: ast::MemoryKind::Run(_), .. })) => {
+                Val::behavior(Op::Heap(m.r.clone()), ty, span)
+            }
+            _ => Val::opaque(ty, span),
+        }
+    }
+
     fn member_value(&mut self, cx: &mut Cx<'a>, m: MemberPlace<'a>, span: Span) -> Option<Val> {
         let last = m.r.steps.last()?.name.clone();
-        match m.what {
-            Member::Var { ty, .. } => {
+        match m.what.clone() {
+            Member::Var { ty, section, .. } => {
                 let ty = ty.shaped(m.axes);
-                Some(Val::typed(ExprKind::Member(m.r), &ty, span))
+                Some(Val::typed(member_kind(section, &ty.base, m.r), &ty, span))
             }
-            Member::Memory(ty) => Some(Val::opaque(ty.base, span)),
+            Member::Memory(ty) => Some(self.memory_value(&m, ty.base, span)),
             Member::Part { class, .. } if cx.mode == Mode::Behavior => {
                 Some(Val::opaque(Type::Twin(class), span).shaped(m.axes))
             }
@@ -114,6 +126,18 @@ impl<'a> Checker<'a, '_> {
     pub(super) fn place(&mut self, cx: &mut Cx<'a>, e: &'a ast::Expr) -> Option<Place<'a>> {
         match &e.kind {
             A::Name(n) => self.name(cx, n),
+            A::Field { base, name }
+                if cx.mode == Mode::Behavior
+                    && cx.self_ty.is_none()
+                    && base.as_name().is_some_and(|n| n.as_str() == "self")
+                    && cx.class.is_some_and(|c| self.class(c).members.contains_key(name.as_str())) =>
+            {
+                // `self.h` is the twin's own, whatever locals are called.
+                let locals = std::mem::take(&mut cx.locals);
+                let place = self.name(cx, name);
+                cx.locals = locals;
+                place
+            }
             A::Field { base, name } => {
                 if let Some(p) = self.qualified(cx, e) {
                     return Some(p);
@@ -338,11 +362,13 @@ impl<'a> Checker<'a, '_> {
             t => t.clone(),
         };
         match ty {
-            Type::Any => Some(Val::opaque(Type::Any, span)),
+            Type::Any if v.e.kind == ExprKind::BehaviorOnly => Some(Val::opaque(Type::Any, span)),
+            Type::Any => Some(Val::behavior(Op::Field(v.e, Rc::from(name.as_str())), Type::Any, span)),
             Type::Record(id) => {
                 if let Some(ty) = self.record_fields[id.0 as usize].get(name.as_str()) {
                     let ty = ty.clone();
-                    return Some(Val::typed(ExprKind::BehaviorOnly, &ty, span));
+                    let op = Op::Field(v.e, Rc::from(name.as_str()));
+                    return Some(Val::typed(ExprKind::Behavior(Rc::new(op)), &ty, span));
                 }
                 let known: Vec<String> =
                     self.record_fields[id.0 as usize].keys().map(ToString::to_string).collect();
@@ -417,7 +443,8 @@ impl<'a> Checker<'a, '_> {
             }
             Member::Var { ty, section, .. } => match ty.base {
                 Type::Record(_) | Type::Any | Type::Optional(_) | Type::Twin(_) => {
-                    let v = Val::typed(ExprKind::BehaviorOnly, &ty.shaped(m.axes), span);
+                    let ty = ty.shaped(m.axes);
+                    let v = Val::typed(member_kind(section, &ty.base, m.r), &ty, span);
                     self.value_field(v, name, span).map(Place::Value)
                 }
                 _ => {
@@ -432,7 +459,8 @@ impl<'a> Checker<'a, '_> {
             Member::Machine(machine) => {
                 let states = super::machine::state_names(machine);
                 if states.iter().any(|s| **s == *name.text) {
-                    return Some(Place::Value(Val::opaque(Type::Bool, span)));
+                    let op = Op::Active(m.r, Rc::from(name.as_str()));
+                    return Some(Place::Value(Val::behavior(op, Type::Bool, span)));
                 }
                 let message =
                     format!("the machine `{}` has no state `{}`", machine.name.as_str(), name.as_str());
@@ -441,7 +469,10 @@ impl<'a> Checker<'a, '_> {
                 self.say_missing(name.as_str(), d);
                 None
             }
-            Member::Memory(ty) => self.value_field(Val::opaque(ty.base, span), name, span).map(Place::Value),
+            Member::Memory(ty) => {
+                let v = self.memory_value(&m, ty.base, span);
+                self.value_field(v, name, span).map(Place::Value)
+            }
             Member::Capability => Some(Place::Value(Val::opaque(Type::Any, span))),
         }
     }
@@ -592,15 +623,19 @@ impl<'a> Checker<'a, '_> {
     fn index_value(&mut self, cx: &mut Cx<'a>, v: Val, indices: &'a [ast::Expr], span: Span) -> Option<Val> {
         match &v.e.ty {
             Type::Any | Type::List(_) | Type::Map(..) if v.e.shape.is_empty() => {
+                let mut value = v.e.clone();
                 for i in indices {
-                    self.expr(cx, i);
+                    let i = self.expr(cx, i)?;
+                    let ty = match &value.ty {
+                        Type::List(t) => (**t).clone(),
+                        Type::Map(_, t) => (**t).clone(),
+                        _ => Type::Any,
+                    };
+                    let span = value.span.to(i.span());
+                    value = Val::behavior(Op::Element(value, i.e), ty, span).e;
                 }
-                let ty = match &v.e.ty {
-                    Type::List(t) => (**t).clone(),
-                    Type::Map(_, t) => (**t).clone(),
-                    _ => Type::Any,
-                };
-                return Some(Val::opaque(ty, span));
+                value.span = span;
+                return Some(Val::of(value));
             }
             _ => {}
         }
@@ -728,6 +763,20 @@ impl<'a> Checker<'a, '_> {
             })
             .collect();
         all.into_iter().collect()
+    }
+}
+
+/// How a member's value is read: numbers, truth values and enumerations have slots, all else is on the heap.
+/// A parameter's text stays a constant.
+pub(super) fn member_kind(section: Section, ty: &Type, r: Ref) -> ExprKind {
+    let heap = matches!(
+        ty,
+        Type::String | Type::Record(_) | Type::List(_) | Type::Map(..) | Type::Optional(_) | Type::Any
+    );
+    if heap && !matches!(section, Section::Parameters | Section::ValueParam) {
+        ExprKind::Behavior(Rc::new(Op::Heap(r)))
+    } else {
+        ExprKind::Member(r)
     }
 }
 

@@ -29,7 +29,9 @@ impl<'a> Checker<'a, '_> {
         let vals = vals?;
         if vals.iter().any(Val::is_any) {
             let ty = vals.iter().find(|v| !v.is_any()).map_or(Type::Any, |v| v.e.ty.clone());
-            return Some(Val::opaque(if f.rule == Rule::AllSame { ty } else { Type::Any }, span));
+            let ty = if f.rule == Rule::AllSame { ty } else { Type::Any };
+            let args = vals.into_iter().map(|v| v.e).collect();
+            return Some(Val::new(ExprKind::Call(f.builtin, args), ty, span));
         }
         self.apply_rule(cx, f, vals, args, span)
     }
@@ -493,7 +495,7 @@ impl<'a> Checker<'a, '_> {
             }
             Rule::HourOfDay => Some(done(vals, Type::Real((!off).then_some(Dimension::TIME)), Vec::new())),
             Rule::Weekday => Some(done(vals, Type::Int, Vec::new())),
-            Rule::Now => Some(Val::opaque(Type::Timestamp, span)),
+            Rule::Now => Some(done(vals, Type::Timestamp, Vec::new())),
             Rule::ToReal => {
                 if vals[0].e.ty == Type::Bool {
                     let shape = vals[0].e.shape.clone();

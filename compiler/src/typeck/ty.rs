@@ -11,6 +11,7 @@ use super::words::describe;
 use super::{Checker, Cx, ItemId, Mode};
 use crate::ast::{self, TypeKind};
 use crate::diag::{Diagnostic, codes, did_you_mean};
+use crate::hir::behavior::Op;
 use crate::hir::{self, ClassId, Expr, ExprKind, Extent, Type};
 use crate::resolve::{Def, ModuleId};
 use crate::source::Span;
@@ -176,6 +177,11 @@ impl Val {
     /// A value that behaviour alone computes.
     pub(super) fn opaque(ty: Type, span: Span) -> Val {
         Val::new(ExprKind::BehaviorOnly, ty, span)
+    }
+
+    /// A value that behaviour computes.
+    pub(super) fn behavior(op: Op, ty: Type, span: Span) -> Val {
+        Val::new(ExprKind::Behavior(Rc::new(op)), ty, span)
     }
 
     /// A value of a declared type.
