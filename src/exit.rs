@@ -19,6 +19,17 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// Which of several outcomes a command ends with: the heaviest.
+    pub fn weight(self) -> u8 {
+        match self {
+            Exit::Ok => 0,
+            Exit::Usage => 1,
+            Exit::Simulation => 2,
+            Exit::Outside => 3,
+            Exit::Interrupted => 4,
+        }
+    }
+
     /// The number that the process ends with.
     pub fn code(self) -> u8 {
         self as u8

@@ -45,12 +45,25 @@ pub struct Compiled {
     pub program: Program,
     /// What to run and what to record.
     pub experiment: program::Experiment,
+    /// The scenario's branches, in the source's order.
+    pub branches: Vec<Branch>,
     /// Whether anything said how long to run.
     pub has_duration: bool,
     /// What `--explain` tells.
     pub structure: Structure,
     /// The flat system that the program was made of.
     pub system: System,
+}
+
+/// A branch of a scenario as a run of its own: the trunk up to its instant, its own actions from there on.
+#[derive(Clone, Debug)]
+pub struct Branch {
+    /// Its name.
+    pub name: String,
+    /// Its instant, nanoseconds since the start.
+    pub time_ns: i128,
+    /// What to run; requirements are `name/path`.
+    pub experiment: program::Experiment,
 }
 
 /// Name of the scenario that settings from outside make, and of the text that they are shown in.
@@ -115,9 +128,12 @@ impl Session {
             seed: experiment.seed,
             actions,
             records,
+            stops: stops(&system, i128::MAX),
             requirements: scheduled.requirements,
         };
-        Some(Compiled { program, experiment, has_duration, structure: scheduled.structure, system })
+        let branches = system.branches.iter().zip(scheduled.branches);
+        let branches = branches.map(|(b, actions)| branch(&system, b, actions, &experiment)).collect();
+        Some(Compiled { program, experiment, branches, has_duration, structure: scheduled.structure, system })
     }
 
     fn flatten(&mut self, scenario: Option<&str>, data: &mut dyn DataLoader) -> Option<Flat> {
@@ -188,6 +204,34 @@ impl Session {
         flat.1.name = name.unwrap_or_else(|| flat.0.name.clone());
         Some(flat)
     }
+}
+
+/// Where branches begin before `end`, in order.
+fn stops(system: &System, end: i128) -> Vec<i128> {
+    let mut all: Vec<i128> = system.branches.iter().map(|b| b.time_ns).filter(|t| *t < end).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// The run of a branch; `trunk` is the scenario itself.
+fn branch(
+    system: &System,
+    b: &flat::Branch,
+    own: Vec<program::Action>,
+    trunk: &program::Experiment,
+) -> Branch {
+    let mut experiment = trunk.clone();
+    experiment.name = format!("{}/{}", trunk.name, b.name);
+    experiment.actions.retain(|a| a.time_ns < b.time_ns);
+    experiment.actions.extend(own);
+    // The trunk's own stops up to here: the same steps. From here on nothing else begins.
+    experiment.stops = stops(system, b.time_ns);
+    for r in &mut experiment.requirements {
+        r.expected |= b.expects.contains(&r.path);
+        r.path = format!("{}/{}", b.name, r.path);
+    }
+    Branch { name: b.name.clone(), time_ns: b.time_ns, experiment }
 }
 
 /// How long a run without a scenario lasts, in seconds.

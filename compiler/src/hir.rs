@@ -976,8 +976,12 @@ pub struct Branch {
     pub name: Name,
     /// When, seconds.
     pub time: Expr,
-    /// What.
+    /// What, at that instant.
     pub body: Vec<ActionStmt>,
+    /// Its own `at`.
+    pub actions: Vec<TimedAction>,
+    /// What it expects beside what its scenario expects; as there.
+    pub expects: Vec<(String, bool, Span)>,
     /// The whole.
     pub span: Span,
 }

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use twinml_compiler::driver::{Choice, Session};
+use twinml_compiler::driver::{Branch, Choice, Session};
 use twinml_engine::data::Frame;
 use twinml_engine::record::{self, ColumnSpec, Format};
 use twinml_engine::run::{self, Ended, Flow, MachineKind, Outlet, Plan, Rate, Report, RunError};
+use twinml_model::host::Machine;
 use twinml_model::passes::{self, Level};
 use twinml_model::program::{Experiment, Program, SolverSpec};
 use twinml_solvers::integrator::{Method, Options};
@@ -71,9 +72,11 @@ fn whole(args: &Run, ui: &Ui) -> Result<Exit, Exit> {
         return Ok(Exit::Ok);
     }
     let summary_of_model = json::Compiled::of(&world::shown(&args.file), &compiled);
-    let mut experiment = compiled.experiment;
+    let (mut experiment, mut branches) = (compiled.experiment, compiled.branches);
     let mut program = compiled.program;
-    flags.apply(&program, &mut experiment);
+    for experiment in std::iter::once(&mut experiment).chain(branches.iter_mut().map(|b| &mut b.experiment)) {
+        flags.apply(&program, experiment);
+    }
     if !compiled.has_duration && flags.until.is_none() {
         ui.error(
             "nothing says how long to run",
@@ -91,7 +94,8 @@ fn whole(args: &Run, ui: &Ui) -> Result<Exit, Exit> {
     };
     let derivatives = method.implicit() || method == Method::Auto || !program.blocks.is_empty();
     passes::prepare(&mut program, level, derivatives);
-    for action in &mut experiment.actions {
+    let later = branches.iter_mut().flat_map(|b| &mut b.experiment.actions);
+    for action in experiment.actions.iter_mut().chain(later) {
         action.kernel = passes::prepare_kernel(&program, &action.kernel, level);
     }
     if let Err(e) = twinml_model::verify::verify(&program) {
@@ -108,29 +112,87 @@ fn whole(args: &Run, ui: &Ui) -> Result<Exit, Exit> {
     ui.step("Compiled", &summary_of_model.text(), Some(watch.elapsed()));
     ui.object(&summary_of_model);
 
-    let plans = run::plans(&ready.program, &ready.experiment, args.si).map_err(|e| {
+    let place = Place::of(args, &ready.experiment, ui)?;
+    let mut watcher = Watcher::new(interrupt, flags.time_limit);
+    let mut runs: Vec<Ran<'_>> = Vec::new();
+    for branch in std::iter::once(None).chain(branches.iter().map(Some)) {
+        if let (Some(trunk), Some(b)) = (runs.first(), branch)
+            && !reached(b, trunk, ui)
+        {
+            continue;
+        }
+        if watcher.ended {
+            break;
+        }
+        runs.push(one(args, ui, &ready, branch, &place, &mut *machine, &mut watcher)?);
+    }
+    write_all(args, ui, &ready, &place, &runs, &watcher)?;
+    Ok(runs.iter().map(|r| r.exit).max_by_key(|e| e.weight()).unwrap_or(Exit::Ok))
+}
+
+/// Whether a branch begins at all; says so if not.
+fn reached(branch: &Branch, trunk: &Ran<'_>, ui: &Ui) -> bool {
+    let begin = branch.time_ns as f64 / 1e9;
+    let complete = matches!(trunk.report.ended, Ended::Complete);
+    let reached = begin < if complete { branch.experiment.duration } else { trunk.report.time };
+    if !reached {
+        let name = &branch.name;
+        ui.warn(&format!("the branch `{name}` begins at {}, which the run does not reach", duration(begin)));
+    }
+    reached
+}
+
+/// One run that is over: the trunk, or a branch.
+pub struct Ran<'a> {
+    /// The branch; `None` for the trunk.
+    pub branch: Option<&'a Branch>,
+    /// What was run.
+    pub experiment: &'a Experiment,
+    /// What was recorded.
+    pub plans: Vec<Plan>,
+    /// Where to, in the order of the plans.
+    pub files: Vec<PathBuf>,
+    /// How it went.
+    pub report: Report,
+    /// Whether the wall-time limit ended it.
+    pub over_time: bool,
+    exit: Exit,
+}
+
+/// Runs the trunk or a branch and says how it went.
+fn one<'a>(
+    args: &Run,
+    ui: &Ui,
+    ready: &'a Ready,
+    branch: Option<&'a Branch>,
+    place: &Place,
+    machine: &mut dyn Machine,
+    watcher: &mut Watcher,
+) -> Result<Ran<'a>, Exit> {
+    let experiment = branch.map_or(&ready.experiment, |b| &b.experiment);
+    let plans = run::plans(&ready.program, experiment, args.si).map_err(|e| {
         ui.error(&e.to_string(), None);
         Exit::Usage
     })?;
-    let place = Place::of(args, &ready.experiment, &plans, ui)?;
-    let metadata = summary::metadata(&ready);
+    let files = place.files(&plans, branch);
+    let metadata = summary::metadata(ready, experiment);
     let mut outlets = Vec::with_capacity(plans.len());
-    for (plan, path) in plans.iter().zip(&place.files) {
+    for (plan, path) in plans.iter().zip(&files) {
         let recorder = record::open(path, plan.columns().clone(), &metadata).map_err(|e| {
             ui.error(&e.to_string(), None);
             Exit::Outside
         })?;
         outlets.push(Outlet { plan: plan.clone(), recorder });
     }
-    let solver = solver_text(&ready);
-    let end = ready.experiment.duration;
-    ui.doing("Running", &format!("{} to {} with {solver}", ready.experiment.name, duration(end)));
-    ui.object(&json::Running::of(&ready));
+    let end = experiment.duration;
+    let from = branch.map_or(String::new(), |b| format!(" from {}", duration(b.time_ns as f64 / 1e9)));
+    let solver = solver_text(ready);
+    ui.doing("Running", &format!("{}{from} to {} with {solver}", experiment.name, duration(end)));
+    ui.object(&json::Running::of(ready, experiment, branch));
 
     let watch = Stopwatch::start();
-    let mut watcher = Watcher::new(ui.progress(end), interrupt, flags.time_limit);
-    let report =
-        run::simulate(&ready.program, &mut *machine, &ready.experiment, outlets, &mut |p| watcher.see(p));
+    watcher.bar = ui.progress(end);
+    let report = run::simulate(&ready.program, machine, experiment, outlets, &mut |p| watcher.see(p));
     watcher.bar.done();
     let report = report.map_err(|e| {
         ui.error(&e.to_string(), None);
@@ -139,25 +201,12 @@ fn whole(args: &Run, ui: &Ui) -> Result<Exit, Exit> {
             RunError::Method { .. } | RunError::Options(_) => Exit::Usage,
         }
     })?;
-    finish(args, ui, &ready, &plans, &place, &report, &watcher, watch)
-}
-
-/// Says how it went and writes what is beside the result.
-#[expect(clippy::too_many_arguments, reason = "the last step of one command, called once")]
-fn finish(
-    args: &Run,
-    ui: &Ui,
-    ready: &Ready,
-    plans: &[Plan],
-    place: &Place,
-    report: &Report,
-    watcher: &Watcher,
-    watch: Stopwatch,
-) -> Result<Exit, Exit> {
     let took = watch.elapsed();
+    watcher.ended = matches!(report.ended, Ended::Stopped);
+    let over_time = watcher.ended && watcher.over_time;
     let exit = match &report.ended {
         Ended::Complete => Exit::Ok,
-        Ended::Stopped if watcher.over_time => Exit::Simulation,
+        Ended::Stopped if over_time => Exit::Simulation,
         Ended::Stopped => Exit::Interrupted,
         Ended::Failed(_) => Exit::Simulation,
     };
@@ -173,7 +222,7 @@ fn finish(
     match &report.ended {
         Ended::Complete => ui.result("Finished", &line, Some(took)),
         Ended::Stopped => {
-            let why = if watcher.over_time { "time limit" } else { "interrupted" };
+            let why = if over_time { "time limit" } else { "interrupted" };
             ui.result("Stopped", &format!("at {} ({why}): {line}", duration(report.time)), Some(took));
         }
         Ended::Failed(failed) => {
@@ -182,15 +231,26 @@ fn finish(
             ui.diagnostics([&said], &ready.session.sources);
         }
     }
-    ui.object(&json::Finished::of(report, ready, took));
-    for (k, requirement) in ready.experiment.requirements.iter().enumerate() {
+    ui.object(&json::Finished::of(&report, ready, branch, took));
+    for (k, requirement) in experiment.requirements.iter().enumerate() {
         let pad = if k == 0 { "Verdict" } else { "" };
         ui.result(pad, &format!("{}  not evaluated", requirement.path), None);
         ui.object(&json::Verdict::of(requirement));
     }
+    Ok(Ran { branch, experiment, plans, files, report, over_time, exit })
+}
 
-    let mut written: Vec<String> = place.files.iter().map(|p| world::shown(p)).collect();
-    for (path, recorded) in place.files.iter().zip(&report.files) {
+/// Tells the results' files and writes what is beside them.
+fn write_all(
+    args: &Run,
+    ui: &Ui,
+    ready: &Ready,
+    place: &Place,
+    runs: &[Ran<'_>],
+    watcher: &Watcher,
+) -> Result<(), Exit> {
+    let mut written: Vec<String> = runs.iter().flat_map(|r| &r.files).map(|p| world::shown(p)).collect();
+    for (path, recorded) in runs.iter().flat_map(|r| r.files.iter().zip(&r.report.files)) {
         ui.object(&json::Written {
             kind: "written",
             version: VERSION,
@@ -199,15 +259,15 @@ fn finish(
             rows: Some(recorded.rows),
         });
     }
-    if let Some(folder) = &place.folder {
-        let path = folder.join("summary.json");
-        let text = summary::document(ready, plans, place, report, args.si, watcher.over_time);
+    if !place.is_file {
+        let path = place.folder.join("summary.json");
+        let text = summary::document(ready, runs, args.si);
         write(&path, text.as_bytes(), ui)?;
         written.push("summary.json".to_owned());
         ui.object(&json::Written::file(&path, "summary"));
         if !args.no_plot {
-            let path = folder.join("plot.html");
-            match picture(&place.files) {
+            let path = place.folder.join("plot.html");
+            match picture(runs.first().map_or(&[][..], |r| &r.files)) {
                 Ok(Some(html)) => {
                     write(&path, html.as_bytes(), ui)?;
                     written.push("plot.html".to_owned());
@@ -222,7 +282,7 @@ fn finish(
     if watcher.over_time {
         ui.error("the wall-time limit ended the run", Some("what was recorded up to there is complete"));
     }
-    Ok(exit)
+    Ok(())
 }
 
 fn write(path: &Path, bytes: &[u8], ui: &Ui) -> Result<(), Exit> {
@@ -336,15 +396,18 @@ impl Flags {
 }
 
 /// Where the files of a run go.
-pub struct Place {
-    /// The result files, in the order of the plans.
-    pub files: Vec<PathBuf>,
-    /// The folder for what is beside them; none where `--out` names a file.
-    pub folder: Option<PathBuf>,
+struct Place {
+    /// The folder of all of them.
+    folder: PathBuf,
+    /// The result's name without its extension.
+    stem: String,
+    extension: String,
+    /// Whether `--out` names a file: then there is nothing beside it.
+    is_file: bool,
 }
 
 impl Place {
-    fn of(args: &Run, experiment: &Experiment, plans: &[Plan], ui: &Ui) -> Result<Place, Exit> {
+    fn of(args: &Run, experiment: &Experiment, ui: &Ui) -> Result<Place, Exit> {
         let named = args.out.as_deref();
         let is_file = named.is_some_and(|p| p.extension().is_some() && !p.is_dir());
         let (folder, stem, extension) = match named {
@@ -367,16 +430,22 @@ impl Place {
             Some(path) => (path.to_owned(), experiment.name.clone(), "parquet".to_owned()),
             None => (world::default_out(&args.file), experiment.name.clone(), "parquet".to_owned()),
         };
+        Ok(Place { folder, stem, extension, is_file })
+    }
+
+    /// The files of one run: `drain.parquet`; of a branch `drain.no_repair.parquet`; of several rates one each,
+    /// `drain-1s.parquet`.
+    fn files(&self, plans: &[Plan], branch: Option<&Branch>) -> Vec<PathBuf> {
+        let branch = branch.map_or(String::new(), |b| format!(".{}", b.name));
         let file = |plan: &Plan| {
             let rate = match plan.rate {
                 _ if plans.len() == 1 => String::new(),
                 Rate::Every { period } => format!("-{}", duration(period as f64 / 1e18).replace(' ', "")),
                 Rate::Parts(_) => "-overview".to_owned(),
             };
-            folder.join(format!("{stem}{rate}.{extension}"))
+            self.folder.join(format!("{}{branch}{rate}.{}", self.stem, self.extension))
         };
-        let files = plans.iter().map(file).collect();
-        Ok(Place { files, folder: (!is_file).then_some(folder) })
+        plans.iter().map(file).collect()
     }
 }
 
@@ -386,6 +455,8 @@ struct Watcher {
     interrupt: Interrupt,
     limit: Option<f64>,
     over_time: bool,
+    /// Whether a run was stopped.
+    ended: bool,
     start: Stopwatch,
     last: f64,
     calls: u32,
@@ -393,9 +464,20 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn new(bar: Progress, interrupt: Interrupt, limit: Option<f64>) -> Watcher {
+    fn new(interrupt: Interrupt, limit: Option<f64>) -> Watcher {
         let start = Stopwatch::start();
-        Watcher { bar, interrupt, limit, over_time: false, start, last: 0.0, calls: 0, every: 1 }
+        let bar = Progress::none();
+        Watcher {
+            bar,
+            interrupt,
+            limit,
+            over_time: false,
+            ended: false,
+            start,
+            last: 0.0,
+            calls: 0,
+            every: 1,
+        }
     }
 
     fn see(&mut self, progress: run::Progress) -> Flow {

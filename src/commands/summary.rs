@@ -4,21 +4,21 @@ use serde_json::{Map, Value, json};
 use twinml_engine::record::{Element, Metadata};
 use twinml_engine::run::{Ended, Plan, Report};
 use twinml_model::host::Machine;
-use twinml_model::program::Program;
+use twinml_model::program::{Experiment, Program};
 use twinml_model::schema::{Kind, Role};
 
-use super::run::{Place, Ready, facts};
+use super::run::{Ran, Ready, facts};
 use crate::ui::json::VERSION;
 
 /// Arrays of more elements are told by their range.
 const LONG: usize = 256;
 
 /// Facts about the whole result, for its file.
-pub fn metadata(ready: &Ready) -> Metadata {
+pub fn metadata(ready: &Ready, experiment: &Experiment) -> Metadata {
     let facts = [
         ("twinml.model_hash", ready.hash.clone()),
         ("twin", ready.program.name.clone()),
-        ("scenario", ready.experiment.name.clone()),
+        ("scenario", experiment.name.clone()),
         ("seed", ready.experiment.seed.to_string()),
         ("solver", solver_text(ready)),
         ("compiler", compiler()),
@@ -94,18 +94,45 @@ pub fn parameters(program: &Program, machine: &dyn Machine) -> Value {
     Value::Object(all)
 }
 
-/// `summary.json`: no wall-clock value is in it, so that equal runs have equal summaries.
-pub fn document(
-    ready: &Ready,
-    plans: &[Plan],
-    place: &Place,
-    report: &Report,
-    si: bool,
-    over_time: bool,
-) -> String {
+/// `summary.json`: no wall-clock value is in it, so that equal runs have equal summaries. The trunk's facts stand at
+/// the top, each branch's in a list.
+pub fn document(ready: &Ready, runs: &[Ran<'_>], si: bool) -> String {
+    let mut summary = json!({
+        "type": "summary",
+        "version": VERSION,
+        "twin": ready.program.name,
+        "scenario": ready.experiment.name,
+        "model_hash": ready.hash,
+        "compiler": compiler(),
+        "seed": ready.experiment.seed,
+        "si": si,
+        "parameters": ready.parameters,
+        "solver": solver(ready),
+        "until": ready.experiment.duration,
+    });
+    let mut branches = Vec::new();
+    for ran in runs {
+        let mut facts = outcome(ran);
+        match ran.branch {
+            None => summary.as_object_mut().into_iter().for_each(|s| s.append(&mut facts)),
+            Some(b) => {
+                facts.insert("name".to_owned(), json!(b.name));
+                facts.insert("at".to_owned(), json!(b.time_ns as f64 / 1e9));
+                branches.push(Value::Object(facts));
+            }
+        }
+    }
+    summary["branches"] = Value::Array(branches);
+    // Maps with text keys always serialise.
+    serde_json::to_string_pretty(&summary).unwrap_or_default() + "\n"
+}
+
+/// How one run went, and what it left.
+fn outcome(ran: &Ran<'_>) -> Map<String, Value> {
+    let Ran { plans, report, .. } = ran;
     let files: Vec<Value> = plans
         .iter()
-        .zip(&place.files)
+        .zip(&ran.files)
         .zip(&report.files)
         .map(|((plan, path), recorded)| {
             json!({
@@ -119,29 +146,18 @@ pub fn document(
     let s = &report.stats;
     let (ended, failure) = match &report.ended {
         Ended::Complete => ("complete", Value::Null),
-        Ended::Stopped if over_time => ("time_limit", Value::Null),
+        Ended::Stopped if ran.over_time => ("time_limit", Value::Null),
         Ended::Stopped => ("interrupted", Value::Null),
         Ended::Failed(f) => ("failed", json!({ "time": f.time, "message": f.to_string() })),
     };
-    let requirements: Vec<Value> = ready
+    let requirements: Vec<Value> = ran
         .experiment
         .requirements
         .iter()
         .map(|r| json!({ "name": r.path, "expected": r.expected, "verdict": "not evaluated" }))
         .collect();
-    let summary = json!({
-        "type": "summary",
-        "version": VERSION,
-        "twin": ready.program.name,
-        "scenario": ready.experiment.name,
-        "model_hash": ready.hash,
-        "compiler": compiler(),
-        "seed": ready.experiment.seed,
-        "si": si,
-        "parameters": ready.parameters,
-        "solver": solver(ready),
+    let facts = json!({
         "chosen": report.choice.method.name(),
-        "until": ready.experiment.duration,
         "ended": ended,
         "failure": failure,
         "time": report.time,
@@ -156,8 +172,10 @@ pub fn document(
         "files": files,
         "final": finals(plans, report),
     });
-    // Maps with text keys always serialise.
-    serde_json::to_string_pretty(&summary).unwrap_or_default() + "\n"
+    match facts {
+        Value::Object(facts) => facts,
+        _ => Map::new(),
+    }
 }
 
 /// The last recorded values, in the units of their columns.

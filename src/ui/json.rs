@@ -4,6 +4,7 @@
 //! or given another meaning.
 
 use serde::Serialize;
+use twinml_compiler::driver::Branch;
 
 /// The version of the schema.
 pub const VERSION: u32 = 1;
@@ -169,8 +170,10 @@ pub struct Running {
     pub kind: &'static str,
     /// Schema version.
     pub version: u32,
-    /// The scenario.
+    /// The scenario; with a branch, both: `day/no_repair`.
     pub scenario: String,
+    /// The branch.
+    pub branch: Option<String>,
     /// End of the run in seconds.
     pub until: f64,
     /// Solver.
@@ -187,16 +190,21 @@ pub struct Running {
 
 impl Running {
     /// What is about to begin.
-    pub fn of(ready: &crate::commands::Ready) -> Running {
+    pub fn of(
+        ready: &crate::commands::Ready,
+        experiment: &twinml_model::program::Experiment,
+        branch: Option<&Branch>,
+    ) -> Running {
         Running {
             kind: "running",
             version: VERSION,
-            scenario: ready.experiment.name.clone(),
-            until: ready.experiment.duration,
+            scenario: experiment.name.clone(),
+            branch: branch.map(|b| b.name.clone()),
+            until: experiment.duration,
             solver: ready.method.name(),
             rtol: ready.options.tolerances.rtol,
             step: ready.options.h.filter(|_| ready.method.fixed_step()),
-            seed: ready.experiment.seed,
+            seed: experiment.seed,
             model_hash: ready.hash.clone(),
         }
     }
@@ -210,6 +218,8 @@ pub struct Finished {
     pub kind: &'static str,
     /// Schema version.
     pub version: u32,
+    /// The branch.
+    pub branch: Option<String>,
     /// `complete`, `stopped` or `failed`.
     pub ended: &'static str,
     /// Simulated time reached, in seconds.
@@ -239,6 +249,7 @@ impl Finished {
     pub fn of(
         report: &twinml_engine::run::Report,
         ready: &crate::commands::Ready,
+        branch: Option<&Branch>,
         took: std::time::Duration,
     ) -> Finished {
         use twinml_engine::run::Ended;
@@ -251,6 +262,7 @@ impl Finished {
         Finished {
             kind: "finished",
             version: VERSION,
+            branch: branch.map(|b| b.name.clone()),
             ended,
             time: report.time,
             samples: report.samples,

@@ -77,7 +77,7 @@ impl Ui {
 
     /// A bar over simulated time, shown only on a terminal.
     pub fn progress(&self, until: f64) -> Progress {
-        Progress::new(self.bars, until)
+        Progress::new(self.bars, self.color_err, until)
     }
 
     /// Something was done on the way to a result: to standard error, with the time that it took.

@@ -15,16 +15,23 @@ pub struct Progress {
 const PARTS: u64 = 1000;
 
 impl Progress {
-    pub(super) fn new(show: bool, until: f64) -> Progress {
+    pub(super) fn new(show: bool, color: bool, until: f64) -> Progress {
         let bar = show.then(|| {
             let bar = ProgressBar::with_draw_target(Some(PARTS), ProgressDrawTarget::stderr_with_hz(10));
             // The template is a constant that indicatif accepts; without it the bar has its default look.
-            if let Ok(style) = ProgressStyle::with_template("            [{bar:30.cyan}] {msg}") {
+            let look =
+                if color { "            [{bar:30.cyan}] {msg}" } else { "            [{bar:30}] {msg}" };
+            if let Ok(style) = ProgressStyle::with_template(look) {
                 bar.set_style(style.progress_chars("━╸ "));
             }
             bar
         });
         Progress { bar, until }
+    }
+
+    /// No bar at all.
+    pub fn none() -> Progress {
+        Progress { bar: None, until: 0.0 }
     }
 
     /// Simulated time has reached `time` seconds.

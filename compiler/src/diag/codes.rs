@@ -317,8 +317,6 @@ pub const LATER_TYPE: Code = Code("E0756");
 pub const LATER_DYNAMIC: Code = Code("E0757");
 /// A fault of the compiler.
 pub const INTERNAL: Code = Code("E0799");
-/// A scenario's branch that is not run by this version.
-pub const BRANCH_IGNORED: Code = Code("W0701");
 
 /// A scenario that the file does not have.
 pub const NO_SUCH_SCENARIO: Code = Code("E0790");

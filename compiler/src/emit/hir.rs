@@ -393,7 +393,14 @@ impl Printer<'_> {
             }
             for b in &s.branches {
                 let t = p.expr(&b.time);
-                p.block(format_args!("branch {} at {t}", b.name), |p| p.actions(&b.body))?;
+                p.block(format_args!("branch {} at {t}", b.name), |p| {
+                    p.actions(&b.body)?;
+                    for a in &b.actions {
+                        let t = p.expr(&a.time);
+                        p.block(format_args!("at {t}"), |p| p.actions(&a.body))?;
+                    }
+                    p.expects(&b.expects)
+                })?;
             }
             for r in &s.records {
                 let targets: Vec<String> = r.targets.iter().map(|t| p.reference(t)).collect();
@@ -401,9 +408,7 @@ impl Printer<'_> {
                 let every = r.every.as_ref().map_or(String::new(), |e| format!(" every {}", p.expr(e)));
                 p.line(format_args!("record {targets}{every}"))?;
             }
-            for (text, negated, _) in &s.expects {
-                p.line(format_args!("expect {}{text}", if *negated { "not " } else { "" }))?;
-            }
+            p.expects(&s.expects)?;
             for (path, level, _) in &s.fidelities {
                 let path = p.steps(path);
                 p.line(format_args!("fidelity {path} = {level}"))?;
@@ -429,6 +434,13 @@ impl Printer<'_> {
                 }
                 ActionStmt::Later(_) => self.line(format_args!("later"))?,
             }
+        }
+        Ok(())
+    }
+
+    fn expects(&mut self, list: &[(String, bool, crate::source::Span)]) -> fmt::Result {
+        for (text, negated, _) in list {
+            self.line(format_args!("expect {}{text}", if *negated { "not " } else { "" }))?;
         }
         Ok(())
     }

@@ -21,6 +21,9 @@ pub use twinml_model::ir::{Affine, CmpOp, MathFn};
 use twinml_model::program::Table;
 use twinml_model::schema::{DisplayUnit, EnumType, Kind, Segment};
 
+/// Names of families that people do not see begin with this.
+pub const HIDDEN: char = '$';
+
 /// A flat system.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct System {
@@ -40,6 +43,8 @@ pub struct System {
     pub expanded: Vec<(Span, String)>,
     /// Scenario actions, in time order.
     pub actions: Vec<Action>,
+    /// The scenario's branches, in the source's order.
+    pub branches: Vec<Branch>,
     /// Requirements by path, with the place; `true` where the scenario expects it.
     pub requirements: Vec<(String, Span, bool)>,
 }
@@ -143,6 +148,21 @@ pub struct Action {
     pub time_ns: i128,
     /// `(variable, piece)`: the value to give to elements of an `Input`, `Discrete` or `State` family.
     pub assigns: Vec<(VarId, Piece)>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// A branch of the scenario: up to its instant all is as in the trunk, from there on its own actions apply.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Branch {
+    /// Its name.
+    pub name: String,
+    /// Its instant, nanoseconds since the start.
+    pub time_ns: i128,
+    /// All actions from its instant on, the trunk's that apply in it too, in time order.
+    pub actions: Vec<Action>,
+    /// Paths of the requirements that it expects beside those that the scenario does.
+    pub expects: Vec<String>,
     /// Where it stands.
     pub span: Span,
 }

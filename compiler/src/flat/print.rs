@@ -17,10 +17,15 @@
 //! initial : total = sum(tanks.h[i1] for i1 in 0..3)
 //! action 1800000000000 ns
 //!   set q for i0 in 0..3 @[i0] = 0.0
+//! branch "no_repair" 2700000000000 ns
+//!   expect "drains"
+//! action 2700000000000 ns
+//!   set running @[0] = false
 //! expanded "the loop's condition depends on the index"
 //! requirement expected "tanks[*].no_overflow"
 //! ```
 //!
+//! - Actions behind a `branch` are that branch's.
 //! - `x[AFFINE]` is an element by its flat number, `x` alone is element 0; `AFFINE` is like `2*i0 - i1 + 3`.
 //! - Numbers have a point or an exponent and are exact; `inf`, `nan`; `#(AFFINE)` is an affine function of
 //!   the indices as a number.
@@ -32,7 +37,8 @@
 //! - `// …` is a comment. Line breaks mean nothing.
 
 use super::{
-    Affine, BinOp, BoolOp, CmpOp, Equation, Expr, Fold, Loop, MathFn, Piece, Role, StepFn, System, UnOp, Var,
+    Action, Affine, BinOp, BoolOp, CmpOp, Equation, Expr, Fold, Loop, MathFn, Piece, Role, StepFn, System,
+    UnOp, Var,
 };
 use crate::source::Span;
 use std::fmt::Write;
@@ -384,14 +390,15 @@ impl Printer {
         for e in &s.initial_equations {
             self.equation("initial", e);
         }
-        for a in &s.actions {
-            let _ = write!(self.out, "action {} ns", a.time_ns);
-            self.span(a.span);
+        self.actions(&s.actions);
+        for b in &s.branches {
+            let _ = write!(self.out, "branch {} {} ns", string(&b.name), b.time_ns);
+            self.span(b.span);
             self.out.push('\n');
-            for (var, piece) in &a.assigns {
-                let _ = write!(self.out, "  set {}", self.names[var.index()]);
-                self.piece(piece);
+            for e in &b.expects {
+                let _ = writeln!(self.out, "  expect {}", string(e));
             }
+            self.actions(&b.actions);
         }
         for (span, why) in &s.expanded {
             self.out.push_str("expanded");
@@ -402,6 +409,18 @@ impl Printer {
             self.out.push_str("requirement");
             self.span(*span);
             let _ = writeln!(self.out, "{} {}", if *expected { " expected" } else { "" }, string(path));
+        }
+    }
+
+    fn actions(&mut self, list: &[Action]) {
+        for a in list {
+            let _ = write!(self.out, "action {} ns", a.time_ns);
+            self.span(a.span);
+            self.out.push('\n');
+            for (var, piece) in &a.assigns {
+                let _ = write!(self.out, "  set {}", self.names[var.index()]);
+                self.piece(piece);
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use super::lex::{Token, lex};
 use super::print::{
     COMPARISONS, FOLDS, Level, MATH, METHODS, OUTSIDES, STEPS, declared_name, role_name, usual_section,
 };
-use super::{Action, Affine, BinOp, BoolOp, Equation, Expr, Loop, Piece, Role, System, UnOp, Var};
+use super::{Action, Affine, BinOp, BoolOp, Branch, Equation, Expr, Loop, Piece, Role, System, UnOp, Var};
 use crate::source::{FileId, Span};
 use rustc_hash::FxHashMap;
 use std::fmt;
@@ -276,7 +276,18 @@ impl Reader {
                     let var = self.var_name()?;
                     assigns.push((var, self.piece()?));
                 }
-                s.actions.push(Action { time_ns, assigns, span });
+                let list = s.branches.last_mut().map_or(&mut s.actions, |b| &mut b.actions);
+                list.push(Action { time_ns, assigns, span });
+            } else if self.take_word("branch") {
+                let name = self.string()?;
+                let time_ns = self.int()?;
+                self.word("ns")?;
+                let span = self.span()?;
+                let mut expects = Vec::new();
+                while self.take_word("expect") {
+                    expects.push(self.string()?);
+                }
+                s.branches.push(Branch { name, time_ns, actions: Vec::new(), expects, span });
             } else if self.take_word("expanded") {
                 let span = self.span()?;
                 s.expanded.push((span, self.string()?));
@@ -285,7 +296,7 @@ impl Reader {
                 let expected = self.take_word("expected");
                 s.requirements.push((self.string()?, span, expected));
             } else {
-                return self.wanted("an entry: var, eq, initial, enum, table, action");
+                return self.wanted("an entry: var, eq, initial, enum, table, action, branch");
             }
         }
     }

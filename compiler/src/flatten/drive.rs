@@ -56,6 +56,8 @@ pub(super) struct Taken {
     pub held: Option<VarId>,
     /// Whether it is forced, and to what.
     pub forced: Option<(VarId, VarId)>,
+    /// Of a parameter with a formula: whether a branch has given it a value, and which.
+    pub chosen: Option<(VarId, VarId)>,
 }
 
 /// What of an input is not driven.
@@ -142,8 +144,10 @@ impl<'a> Flattener<'a> {
     /// Which inputs the scenario's actions assign or force.
     fn taken_inputs(&mut self) {
         let Some(scenario) = self.scenario() else { return };
-        for action in &scenario.actions {
-            for stmt in &action.body {
+        let branches = scenario.branches.iter();
+        let later = branches.flat_map(|b| b.actions.iter().map(|a| &a.body).chain([&b.body]));
+        for body in scenario.actions.iter().map(|a| &a.body).chain(later) {
+            for stmt in body {
                 let (target, force) = match stmt {
                     hir::ActionStmt::Assign(r, ..) => (r, false),
                     hir::ActionStmt::Force(r, ..) | hir::ActionStmt::Release(r, _) => (r, true),
@@ -285,7 +289,7 @@ impl<'a> Flattener<'a> {
     }
 
     /// A family of the same axes beside an input.
-    fn companion(
+    pub(super) fn companion(
         &mut self,
         base: &flat::Var,
         name: &str,
@@ -432,7 +436,7 @@ impl<'a> Flattener<'a> {
     }
 }
 
-fn zero_of(kind: Kind) -> Expr {
+pub(super) fn zero_of(kind: Kind) -> Expr {
     if kind == Kind::Bool { Expr::Bool(false) } else { Expr::Num(0.0) }
 }
 
@@ -478,7 +482,7 @@ fn each_point(b: &Box_, f: &mut dyn FnMut(&[i64])) {
 }
 
 /// All elements of a pattern; `false` where they are too many.
-fn enumerate(loops: &[Loop], a: &Affine, out: &mut Vec<i64>) -> bool {
+pub(super) fn enumerate(loops: &[Loop], a: &Affine, out: &mut Vec<i64>) -> bool {
     let mut all = vec![Affine::constant(a.base)];
     for l in loops {
         let stride = a.terms.iter().find(|t| t.0 == l.index).map_or(0, |t| t.1);

@@ -14,6 +14,7 @@
 
 mod array;
 mod bind;
+mod branch;
 mod builtin;
 mod calendar;
 mod consts;
@@ -122,6 +123,8 @@ struct Flattener<'a> {
     taken: FxHashMap<VarId, drive::Taken>,
     /// Elements of inputs that something drives.
     drivers: Vec<drive::Driver>,
+    /// Whether the actions are those of a branch, which may set parameters.
+    branching: bool,
     /// Inputs that equations of enclosing twins mention.
     mentioned: FxHashSet<VarId>,
     /// Parameters that chose structure.
@@ -174,6 +177,7 @@ impl<'a> Flattener<'a> {
             writes: Vec::new(),
             taken: FxHashMap::default(),
             drivers: Vec::new(),
+            branching: false,
             mentioned: FxHashSet::default(),
             structural: FxHashSet::default(),
             added: 0,

@@ -69,7 +69,7 @@ impl<'a> Flattener<'a> {
         Scope { inst: InstId(0), at: Rc::new([]), locals: Locals::default() }
     }
 
-    fn setting(&mut self, e: &'a hir::Expr) -> Option<f64> {
+    pub(super) fn setting(&mut self, e: &'a hir::Expr) -> Option<f64> {
         let scope = self.root_scope();
         let x = self.real(e, &scope);
         match x {
@@ -104,21 +104,15 @@ impl<'a> Flattener<'a> {
             let what = format!("the level of detail `{name}` of `{}`", steps.last().map_or("", |s| &*s.name));
             let _ = self.refuse(codes::LATER_FIDELITY, *span, &what);
         }
-        for b in &s.branches {
-            self.diags.push(
-                Diagnostic::new(
-                    codes::BRANCH_IGNORED,
-                    b.span,
-                    format!("the branch `{}` is not run by this version", b.name),
-                )
-                .note("only the trunk is run"),
-            );
-        }
         self.may_add = false;
         for a in &s.actions {
-            self.action(a);
+            if let Some(time_ns) = self.nanoseconds(&a.time) {
+                let action = self.action(time_ns, &a.body, a.span);
+                self.system.actions.push(action);
+            }
         }
         self.system.actions.sort_by_key(|a| a.time_ns);
+        self.branches(s);
         for r in &s.records {
             let done = self.record(r);
             self.settle_stop(done);
@@ -148,7 +142,7 @@ impl<'a> Flattener<'a> {
         out
     }
 
-    fn nanoseconds(&mut self, e: &'a hir::Expr) -> Option<i128> {
+    pub(super) fn nanoseconds(&mut self, e: &'a hir::Expr) -> Option<i128> {
         let t = self.setting(e)?;
         if (0.0..=1e20).contains(&t) {
             return Some((t * 1e9).round() as i128);
@@ -169,10 +163,10 @@ impl<'a> Flattener<'a> {
         Some(if whole { ns.saturating_mul(1_000_000_000) } else { (t * 1e18).round() as i128 })
     }
 
-    fn action(&mut self, a: &'a hir::TimedAction) {
-        let Some(time_ns) = self.nanoseconds(&a.time) else { return };
+    /// What the statements of an action write.
+    pub(super) fn action(&mut self, time_ns: i128, body: &'a [ActionStmt], span: Span) -> Action {
         self.writes.clear();
-        for stmt in &a.body {
+        for stmt in body {
             self.unit(InstId(0), &mut |s, scope| match stmt {
                 ActionStmt::Later(span) => Err(s.refuse(codes::LATER_BEHAVIOR, *span, "this statement")),
                 ActionStmt::Assign(r, e, span) => s.assign(r, e, *span, scope, Write::Assign),
@@ -184,7 +178,7 @@ impl<'a> Flattener<'a> {
             });
         }
         let assigns = std::mem::take(&mut self.writes);
-        self.system.actions.push(Action { time_ns, assigns, span: a.span });
+        Action { time_ns, assigns, span }
     }
 
     fn assign(
@@ -214,6 +208,9 @@ impl<'a> Flattener<'a> {
             let expr = s.element(e, scope, s.fit(e, at))?;
             let piece = s.piece(element, expr, span);
             let target = s.written(var, write, span, &piece)?;
+            if let Some(flag) = s.chosen_flag(var, target) {
+                s.writes.push((flag, Piece { expr: Expr::Bool(true), ..piece.clone() }));
+            }
             s.writes.push((target, piece));
             Ok(())
         })
@@ -250,6 +247,7 @@ impl<'a> Flattener<'a> {
                     return Ok(h);
                 }
             }
+            Role::Parameter if self.branching => return self.branch_parameter(var, span, piece),
             Role::Parameter => {}
         }
         let v = &self.system.vars[var.index()];
@@ -257,7 +255,7 @@ impl<'a> Flattener<'a> {
         let (path, declared) = (path.join("."), v.span);
         let driver = self.driver_of(var, piece);
         let what = if v.role == Role::Parameter {
-            format!("the parameter `{path}` is fixed for a run")
+            format!("the parameter `{path}` is fixed for a run; only a branch gives it another value")
         } else {
             format!("`{path}` follows from the equations and cannot be assigned")
         };
@@ -286,7 +284,9 @@ impl<'a> Flattener<'a> {
             let beside: Vec<VarId> = self
                 .taken
                 .values()
-                .flat_map(|t| t.held.into_iter().chain(t.forced.into_iter().flat_map(|(f, v)| [f, v])))
+                .flat_map(|t| {
+                    t.held.into_iter().chain(t.forced.into_iter().chain(t.chosen).flat_map(|(f, v)| [f, v]))
+                })
                 .collect();
             let all = (0..self.system.vars.len()).map(VarId::new).filter(|v| !beside.contains(v));
             vars.extend(all.map(|v| (v, Vec::new())));
@@ -497,7 +497,7 @@ enum Write {
 }
 
 /// A path without subscripts.
-fn plain(path: &str) -> String {
+pub(super) fn plain(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     let mut depth = 0u32;
     for c in path.chars() {

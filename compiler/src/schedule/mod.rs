@@ -71,6 +71,8 @@ pub struct Scheduled {
     pub structure: Structure,
     /// Scenario actions, in time order.
     pub actions: Vec<program::Action>,
+    /// Each branch's actions from its instant on, in time order.
+    pub branches: Vec<Vec<program::Action>>,
     /// Requirements of the model, in order.
     pub requirements: Vec<program::Requirement>,
     /// By family of the system: its number in the schema, if people see it.
@@ -203,7 +205,9 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
     }
     program.blocks = blocks.list;
     program.sizes.res = program.blocks.iter().map(|b| b.n).max().unwrap_or(0);
-    let actions = actions(&system, &layout, &mut origins);
+    let branches =
+        system.branches.iter().map(|b| actions(&b.actions, &system, &layout, &mut origins)).collect();
+    let actions = actions(&system.actions, &system, &layout, &mut origins);
     let requirements = system
         .requirements
         .iter()
@@ -217,7 +221,7 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
     (program.schema, shown) = schema::schema(&system, &layout, &mut origins);
     program.origins = origins.finish();
     let structure = structure(&system, &solved, &program);
-    Some(Scheduled { program, structure, actions, requirements, shown })
+    Some(Scheduled { program, structure, actions, branches, requirements, shown })
 }
 
 fn depends_on_time(e: &Expr) -> bool {
@@ -281,7 +285,8 @@ fn with_start(system: &System, relations: &[Relation]) -> Vec<VarId> {
     for piece in system.vars.iter().flat_map(|v| v.value.iter().chain(&v.guess)) {
         see(&piece.expr);
     }
-    for (_, piece) in system.actions.iter().flat_map(|a| &a.assigns) {
+    let branches = system.branches.iter().flat_map(|b| &b.actions);
+    for (_, piece) in system.actions.iter().chain(branches).flat_map(|a| &a.assigns) {
         see(&piece.expr);
     }
     found.into_iter().filter(|v| system.vars[v.index()].role != Role::Parameter).collect()
@@ -343,9 +348,14 @@ fn defaults(system: &System, layout: &Layout) -> Defaults {
     d
 }
 
-fn actions(system: &System, layout: &Layout, origins: &mut Origins) -> Vec<program::Action> {
+fn actions(
+    list: &[crate::flat::Action],
+    system: &System,
+    layout: &Layout,
+    origins: &mut Origins,
+) -> Vec<program::Action> {
     let mut out = Vec::new();
-    for (k, a) in system.actions.iter().enumerate() {
+    for (k, a) in list.iter().enumerate() {
         let mut em = Emitter::new(&format!("action{k}"), system, layout, origins);
         let origin = em.origin(a.span, "");
         // All right sides see the values before the action; then all are written.

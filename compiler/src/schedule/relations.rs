@@ -271,5 +271,4 @@ impl Context<'_> {
     }
 }
 
-/// Names of hidden families begin with this.
-pub const HIDDEN: char = '$';
+pub use crate::flat::HIDDEN;

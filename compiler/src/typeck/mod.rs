@@ -10,6 +10,7 @@
 mod assign;
 mod behavior;
 mod body;
+mod branch;
 mod builtins;
 mod call;
 mod class;

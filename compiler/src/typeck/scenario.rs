@@ -137,6 +137,7 @@ impl<'a> Checker<'a, '_> {
             fidelities: Vec::new(),
             span: s.name.span,
         };
+        self.branch_names(s);
         // Inherited entries were checked, with their own messages, where they stand; `say` drops repeats.
         let last = chain.len() - 1;
         for (n, one) in chain.iter().enumerate() {
@@ -185,13 +186,13 @@ impl<'a> Checker<'a, '_> {
     }
 
     /// A context that sees all members of the twin that runs.
-    fn scenario_cx(&self, m: ModuleId, class: ClassId) -> Cx<'a> {
+    pub(super) fn scenario_cx(&self, m: ModuleId, class: ClassId) -> Cx<'a> {
         let mut cx = self.class_cx(class, Mode::Constraint);
         cx.module = m;
         cx
     }
 
-    fn scenario_item(
+    pub(super) fn scenario_item(
         &mut self,
         m: ModuleId,
         class: ClassId,
@@ -216,25 +217,7 @@ impl<'a> Checker<'a, '_> {
                 }
             }
             ScenarioItem::Handler(h) => self.timed(&mut cx, class, h, out),
-            ScenarioItem::Branch(b) => {
-                let time = self.seconds(&mut cx, &b.at);
-                let mut body = Vec::new();
-                let mut inner_out = empty_like(out);
-                for i in &b.items {
-                    match i {
-                        ScenarioItem::Action(s) => body.extend(self.action(&mut cx, class, s)),
-                        other => self.scenario_item(m, class, other, &mut inner_out),
-                    }
-                }
-                if let Some(time) = time {
-                    out.branches.push(hir::Branch {
-                        name: Rc::from(b.name.as_str()),
-                        time,
-                        body,
-                        span: b.span,
-                    });
-                }
-            }
+            ScenarioItem::Branch(b) => self.branch(m, class, b, out),
             ScenarioItem::Record(r) => {
                 if let Some(r) = self.record_entry(&mut cx, r) {
                     out.records.push(r);
@@ -346,7 +329,7 @@ impl<'a> Checker<'a, '_> {
     }
 
     /// A time that is known before the run.
-    fn seconds(&mut self, cx: &mut Cx<'a>, e: &'a ast::Expr) -> Option<Expr> {
+    pub(super) fn seconds(&mut self, cx: &mut Cx<'a>, e: &'a ast::Expr) -> Option<Expr> {
         let off = std::mem::replace(&mut cx.units_off, false);
         let v = self.expr(cx, e);
         cx.units_off = off;
@@ -521,7 +504,7 @@ impl<'a> Checker<'a, '_> {
     }
 
     /// One action at an instant.
-    fn action(&mut self, cx: &mut Cx<'a>, class: ClassId, s: &'a ast::Stmt) -> Option<ActionStmt> {
+    pub(super) fn action(&mut self, cx: &mut Cx<'a>, class: ClassId, s: &'a ast::Stmt) -> Option<ActionStmt> {
         match &s.kind {
             StmtKind::Error => None,
             StmtKind::Assign { target, value } => {
@@ -543,7 +526,7 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
-    fn assignment(
+    pub(super) fn assignment(
         &mut self,
         cx: &mut Cx<'a>,
         class: ClassId,
@@ -554,6 +537,11 @@ impl<'a> Checker<'a, '_> {
         let m = self.override_target(cx, Some(class), target)?;
         let name = super::body::path_text(&m.r.steps);
         let (section, ty) = match &m.what {
+            Member::Var { section: Section::Parameters, is_final: true, .. } => {
+                let message = format!("`{name}` is `final` and cannot be set");
+                self.say(Diagnostic::new(codes::FINAL_OVERRIDDEN, target.span, message));
+                return None;
+            }
             Member::Var { section, ty, .. } => (*section, ty.clone()),
             _ => {
                 self.say(Diagnostic::new(
@@ -699,7 +687,7 @@ impl<'a> Checker<'a, '_> {
     }
 }
 
-fn empty_like(s: &hir::Scenario) -> hir::Scenario {
+pub(super) fn empty_like(s: &hir::Scenario) -> hir::Scenario {
     hir::Scenario {
         name: s.name.clone(),
         class: s.class.clone(),

@@ -269,6 +269,9 @@ pub struct Experiment {
     pub seed: u64,
     /// Actions, in time order and, at one instant, in the source's order.
     pub actions: Vec<Action>,
+    /// Instants, in nanoseconds since the start and in order, that no step passes though nothing happens there:
+    /// where branches begin, so that trunk and branch are the same up to there, bit for bit.
+    pub stops: Vec<i128>,
     /// What to record; empty: outputs and states at 1,000 instants.
     pub records: Vec<Record>,
     /// Requirements and claims, by path: (name, text). They are listed, not yet judged.

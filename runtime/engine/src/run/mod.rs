@@ -219,6 +219,8 @@ struct Run<'a> {
     end: f64,
     actions: Vec<(f64, KernelId)>,
     next_action: usize,
+    /// Instants that no step passes, in order.
+    stops: Vec<f64>,
     sinks: Vec<Sink>,
     samples: u64,
     events: u64,
@@ -262,6 +264,7 @@ impl<'a> Run<'a> {
             end,
             actions,
             next_action: 0,
+            stops: experiment.stops.iter().map(|t| plan::seconds(*t)).collect(),
             samples: 0,
             events: 0,
             time: 0.0,
@@ -585,6 +588,9 @@ impl<'a> Run<'a> {
         let now = self.time;
         let mut stop = self.end;
         if let Some((t, _)) = self.actions.get(self.next_action) {
+            stop = stop.min(*t);
+        }
+        if let Some(t) = self.stops.get(self.stops.partition_point(|t| *t <= now)) {
             stop = stop.min(*t);
         }
         for &k in &self.tables_of_time {

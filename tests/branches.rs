@@ -1,0 +1,257 @@
+//! Branches of scenarios, end to end: what is the trunk's stays the trunk's bit for bit, and from its instant on a
+//! branch is the run that a scenario with its actions would be.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const MODEL: &str = r#"
+twin Tank {
+  parameters { area: Area = 2 m^2; k: Real = 0.1; gain: Real = 2*k; total: Real = gain + 1 }
+  inputs { q: VolumeFlow = 1 L/s; leak: VolumeFlow = 0 L/s }
+  states { h: Length = 1 m }
+  outputs { shown: Real = total }
+  equations { der(h) = (q - leak - gain*h*1 L/(s*m))/area }
+}
+twin Plant {
+  inputs { load: Real = 1 }
+  twins { tanks: Tank[3] }
+  states { x: Real = 0 }
+  equations { der(x) = (load - x)/100 s }
+  constraints { dry: always(tanks[0].h > 0.1 m); calm: always(x < 3) }
+}
+scenario day for Plant {
+  duration: 20 min
+  at 5 min { tanks.q = 2 L/s }
+  at 15 min { tanks.q = 3 L/s; load = 2 }
+  record all every 10 s
+  branch early at 4 min { load = 5 }
+  branch closed at 10 min { tanks[1].q = 0 L/s; expect calm; at 12 min { tanks.leak = 0.5 L/s } }
+  branch wide at 10 min { tanks.area = 4 m^2; parameters { tanks[2].gain = 1 } }
+  branch stiffer at 10 min { tanks.k = 0.3 }
+  expect dry
+}
+// What the branch `closed` is, from scratch: the trunk's action at 15 min leaves tanks[1].q alone.
+scenario like_closed for Plant {
+  duration: 20 min
+  at 5 min { tanks.q = 2 L/s }
+  at 10 min { tanks[1].q = 0 L/s }
+  at 12 min { tanks.leak = 0.5 L/s }
+  at 15 min { tanks[0].q = 3 L/s; tanks[2].q = 3 L/s; load = 2 }
+  record all every 10 s
+}
+scenario like_early for Plant {
+  duration: 20 min
+  at 4 min { load = 5 }
+  at 5 min { tanks.q = 2 L/s }
+  at 15 min { tanks.q = 3 L/s }
+  record all every 10 s
+}
+"#;
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new(model: &str) -> Place {
+        let place = Place(tempfile::tempdir().unwrap());
+        fs::write(place.path("m.twinml"), model).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_twinc"));
+        command.arg("run").arg("m.twinml").args(args).current_dir(self.0.path()).output().unwrap()
+    }
+
+    /// Runs a scenario into `name.csv`; what it said.
+    fn csv(&self, args: &[&str], name: &str) -> String {
+        let out = self.run(&[args, &["--out", &format!("{name}.csv")]].concat());
+        let said = String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);
+        assert!(out.status.success(), "{args:?}: {said}");
+        said
+    }
+
+    fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+    }
+}
+
+/// Rows up to a time, and the row at a time (of the right limit) by column.
+fn before(text: &str, time: f64) -> Vec<&str> {
+    text.lines().skip(1).take_while(|l| l.split(',').next().unwrap().parse::<f64>().unwrap() < time).collect()
+}
+
+fn row(text: &str, time: f64) -> BTreeMap<&str, f64> {
+    let mut lines = text.lines();
+    let names = lines.next().unwrap().split(',');
+    let row = lines.rfind(|l| l.split(',').next().unwrap().parse() == Ok(time)).unwrap();
+    names.zip(row.split(',').map(|x| x.parse().unwrap_or(f64::NAN))).collect()
+}
+
+#[test]
+fn a_branch_is_the_trunk_up_to_its_instant_and_then_a_run_with_its_actions() {
+    let place = Place::new(MODEL);
+    for solver in ["tsit5", "bdf", "rosenbrock", "rk4", "auto", "adams", "esdirk"] {
+        place.csv(&["--solver", solver], "r");
+        place.csv(&["--scenario", "like_early", "--solver", solver], "early");
+        place.csv(&["--scenario", "like_closed", "--solver", solver], "closed");
+        let (trunk, early, closed) =
+            (place.text("r.csv"), place.text("r.early.csv"), place.text("r.closed.csv"));
+        for (branch, at) in [("early", 240.0), ("closed", 600.0), ("wide", 600.0), ("stiffer", 600.0)] {
+            let own = place.text(&format!("r.{branch}.csv"));
+            assert!(before(&trunk, at).len() > 20);
+            assert_eq!(before(&trunk, at), before(&own, at), "{solver} {branch}: the trunk is shared");
+            assert_ne!(row(&trunk, 1200.0), row(&own, 1200.0), "{solver} {branch}");
+        }
+        // The first branch has no stop before its own: the same bits as from scratch.
+        assert_eq!(early, place.text("early.csv"), "{solver}");
+        // The later one shares the trunk, which stops where the first begins: the same to the tolerance.
+        let (a, b) = (row(&closed, 1200.0), place.text("closed.csv"));
+        let b = row(&b, 1200.0);
+        assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
+        for (name, x) in &a {
+            assert!((x - b[name]).abs() <= 1e-4 * x.abs().max(1e-3), "{solver} {name}: {x} {}", b[name]);
+        }
+        assert_eq!(a["tanks[1].q"], 0.0, "the trunk's action at 15 min leaves what the branch assigns");
+        assert_eq!(a["tanks[0].q"], b["tanks[0].q"]);
+        assert!(a["tanks[0].q"] > 0.0);
+    }
+}
+
+/// `der(h) = (q − g·h)/A` from `h0`, in SI.
+fn level(h0: f64, q: f64, g: f64, area: f64, t: f64) -> f64 {
+    let end = q / g;
+    end + (h0 - end) * (-g / area * t).exp()
+}
+
+#[test]
+fn a_branch_sets_parameters_and_what_follows_from_them() {
+    let place = Place::new(MODEL);
+    for solver in ["tsit5", "bdf", "rosenbrock", "implicit_euler", "esdirk", "trbdf2", "diffsol_bdf"] {
+        let tolerance = if solver == "implicit_euler" { 2e-3 } else { 1e-6 };
+        place.csv(&["--solver", solver, "--rtol", "1e-8", "--atol", "1e-10", "--si"], "p");
+        let litre = 1e-3;
+        let h5 = level(1.0, litre, 0.2 * litre, 2.0, 300.0);
+        let h10 = level(h5, 2.0 * litre, 0.2 * litre, 2.0, 300.0);
+        let wide = place.text("p.wide.csv");
+        let at = row(&wide, 900.0);
+        // The number itself, a formula's own value, and what follows from it.
+        let expected = level(h10, 2.0 * litre, 0.2 * litre, 4.0, 300.0);
+        assert!((at["tanks[0].h"] - expected).abs() < tolerance, "{solver}: {} {expected}", at["tanks[0].h"]);
+        let expected = level(h10, 2.0 * litre, litre, 4.0, 300.0);
+        assert!((at["tanks[2].h"] - expected).abs() < tolerance, "{solver}: {} {expected}", at["tanks[2].h"]);
+        assert_eq!((at["tanks[2].shown"], at["tanks[1].shown"]), (2.0, 1.2), "{solver}");
+        // A parameter that others follow.
+        let stiffer = place.text("p.stiffer.csv");
+        let at = row(&stiffer, 900.0);
+        let expected = level(h10, 2.0 * litre, 0.6 * litre, 2.0, 300.0);
+        assert!((at["tanks[1].h"] - expected).abs() < tolerance, "{solver}: {} {expected}", at["tanks[1].h"]);
+        assert!((at["tanks[1].shown"] - 1.6).abs() < 1e-12);
+        // The trunk knows nothing of it.
+        assert_eq!(row(&place.text("p.csv"), 1200.0)["tanks[2].shown"], 1.2);
+    }
+    // What people see is the parameter, not how the compiler changes it.
+    let head = place.text("p.csv");
+    assert!(!head.lines().next().unwrap().contains("cho"), "{head}");
+}
+
+#[test]
+fn files_verdicts_and_summary_name_the_branch() {
+    let place = Place::new(MODEL);
+    let out = place.run(&[]);
+    let (said, err) = (String::from_utf8(out.stdout).unwrap(), String::from_utf8(out.stderr).unwrap());
+    assert_eq!(out.status.code(), Some(0), "{said}{err}");
+    assert!(err.contains("Running day/closed from 10 min to 20 min"), "{err}");
+    assert!(said.contains("closed/dry") && said.contains("closed/calm"), "{said}");
+    assert!(said.contains("out/m/day.closed.parquet"), "{said}");
+    let summary: Value = serde_json::from_str(&place.text("out/m/summary.json")).unwrap();
+    let branches = summary["branches"].as_array().unwrap();
+    let names: Vec<&str> = branches.iter().map(|b| b["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["early", "closed", "wide", "stiffer"]);
+    let closed = &branches[1];
+    assert_eq!(closed["at"], 600.0);
+    assert_eq!(closed["ended"], "complete");
+    assert_eq!(closed["files"][0]["path"], "day.closed.parquet");
+    let expected = |of: &Value, name: &str| {
+        let all = of["requirements"].as_array().unwrap();
+        all.iter().find(|r| r["name"] == name).unwrap()["expected"] == true
+    };
+    assert!(expected(&summary, "dry") && !expected(&summary, "calm"));
+    assert!(expected(closed, "closed/dry") && expected(closed, "closed/calm"));
+    assert!(expected(&branches[0], "early/dry") && !expected(&branches[0], "early/calm"));
+    let text = String::from_utf8(place.run(&["--format", "json"]).stdout).unwrap();
+    let objects: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let of = |kind: &str| -> Vec<&Value> {
+        objects.iter().filter(|o| o["type"] == kind).map(|o| &o["branch"]).collect()
+    };
+    assert_eq!(
+        of("running"),
+        [&Value::Null, &"early".into(), &"closed".into(), &"wide".into(), &"stiffer".into()]
+    );
+    assert_eq!(of("finished"), of("running"));
+    // The same twice: the same bits.
+    let first = fs::read(place.path("out/m/day.closed.parquet")).unwrap();
+    place.run(&[]);
+    assert_eq!(first, fs::read(place.path("out/m/day.closed.parquet")).unwrap());
+}
+
+#[test]
+fn a_branch_that_the_run_does_not_reach_is_left_out_and_said() {
+    let place = Place::new(MODEL);
+    let said = place.csv(&["--until", "5 min"], "short");
+    assert!(said.contains("the branch `closed` begins at 10 min, which the run does not reach"), "{said}");
+    assert!(place.path("short.early.csv").exists() && !place.path("short.closed.csv").exists());
+    // The trunk fails at 2 s (a pole); a branch that leaves it before goes on.
+    let place = Place::new(
+        "twin P { inputs { u: Real = 1 } states { x: Real = 1 } equations { der(x) = u*x^2/2 s } }\n\
+         scenario s for P { duration: 10 s; branch saved at 1 s { u = -1 }; branch lost at 3 s { u = 0 } }\n",
+    );
+    let out = place.run(&["--out", "r.csv", "--solver", "tsit5"]);
+    let said = String::from_utf8(out.stderr).unwrap() + &String::from_utf8(out.stdout).unwrap();
+    assert_eq!(out.status.code(), Some(3), "{said}");
+    assert!(said.contains("the branch `lost` begins at 3 s, which the run does not reach"), "{said}");
+    let saved = place.text("r.saved.csv");
+    // x(1 s) = 2, then der(x) = −x²/2 s.
+    let x = row(&saved, 10.0)["x"];
+    assert!((x - 1.0 / (0.5 + 4.5)).abs() < 1e-5, "{x}");
+}
+
+#[test]
+fn what_a_branch_cannot_do_is_an_error_at_its_line() {
+    let model = |branch: &str| {
+        format!(
+            "twin Part {{ states {{ x: Real = 1 }} equations {{ der(x) = -x/1 s }} }}\n\
+             twin M {{ parameters {{ n: Int = 3; final f: Real = 2; a: Real = 1 where self < 5; b: Real = f*parts[0].x.start }}\n\
+             twins {{ parts: Part[n] }} inputs {{ u: Real = 0 }} outputs {{ y: Real = u + a + b }} constraints {{ fine: always(y < 9) }} }}\n\
+             scenario s for M {{ duration: 10 s\n{branch}\n}}\n"
+        )
+    };
+    for (branch, code, words) in [
+        ("branch b at 1 s { n = 4 }", "E0718", "chooses the structure"),
+        ("branch b at 1 s { f = 4 }", "E0315", "final"),
+        ("branch b at 1 s { a = 7 }", "E0731", "value 7 of `a` is outside its range"),
+        ("branch b at 10 s { a = 2 }", "E0723", "begins when the run is over"),
+        ("branch b at 3 s { at 2 s { a = 2 } }", "E0723", "before the branch `b` begins"),
+        ("branch b at 1 s { record y every 1 s }", "", "cannot stand here"),
+        ("branch b at 1 s { branch c at 2 s { a = 2 } }", "", "cannot stand here"),
+        ("branch b at 1 s { a = 2 }; branch b at 2 s { a = 2 }", "E0302", "declared twice"),
+        ("at 1 s { a = 2 }", "E0718", "only a branch"),
+    ] {
+        let place = Place::new(&model(branch));
+        let out = place.run(&["--out", "r.csv"]);
+        let said = String::from_utf8(out.stderr).unwrap();
+        assert_eq!(out.status.code(), Some(2), "{branch}: {said}");
+        assert!(said.contains(words) && said.contains(code), "{branch}: {said}");
+        assert!(said.contains("m.twinml:5:"), "{branch}: {said}");
+    }
+    let place = Place::new(&model("branch b at 1 s { a = 2; expect fine }"));
+    assert_eq!(place.run(&["--out", "r.csv"]).status.code(), Some(0));
+}
