@@ -43,6 +43,8 @@ pub struct Program {
     pub functions: Vec<Function>,
     /// Functions given by samples.
     pub tables: Vec<Table>,
+    /// Handlers, machines and their code: what happens between integration steps.
+    pub behavior: crate::behavior::Behavior,
     /// Where things stem from.
     pub origins: Vec<Origin>,
     /// The sources' names, by file number of the origins.

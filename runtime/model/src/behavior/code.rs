@@ -174,6 +174,8 @@ pub enum Instr {
     WithField(Reg, Reg, u32, Reg),
     /// An element; out of range is an error.
     Index(Reg, Reg, Reg),
+    /// A copy of a list (or a map) with the element at a place (or key) replaced: result, list, place, value.
+    WithElement(Reg, Reg, Reg, Reg),
     /// A method; the receiver is changed in place (its cell is then stored by the code).
     Method(Reg, Method, Reg, Vec<Reg>),
     /// A closure: code with captured values as its last arguments.

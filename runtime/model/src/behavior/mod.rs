@@ -11,7 +11,8 @@ pub use code::{Code, Const, Format, Instr, Method, Op2, Reg, SlotRef, Which};
 
 use crate::dimension::Dimension;
 use crate::ids::{OriginId, VarId};
-use crate::schema::{DisplayUnit, Segment};
+use crate::ir::Space;
+use crate::schema::{DisplayUnit, Kind, Segment};
 
 /// Number of an owner in [`Behavior::owners`].
 pub type OwnerId = u32;
@@ -31,6 +32,9 @@ pub type CellId = u32;
 /// All behaviour of a program.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Behavior {
+    /// Where the families live that code, watches, mirrors, machines and counters speak about; a
+    /// [`VarId`] anywhere in behaviour is a number in this list (hidden families are in no schema).
+    pub vars: Vec<Home>,
     /// Families of instances that have behaviour, events or cells.
     pub owners: Vec<Owner>,
     /// Events by family and name.
@@ -51,6 +55,23 @@ pub struct Behavior {
     pub codes: Vec<Code>,
     /// Record types, for printing and field access.
     pub records: Vec<RecordType>,
+}
+
+/// Where a family of slots lives.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Home {
+    /// Name of the family for messages: `tanks.h`.
+    pub name: String,
+    /// The space of its values.
+    pub space: Space,
+    /// Its first slot there; the derivatives of states are at the same place of `Der`.
+    pub base: u32,
+    /// Number of elements.
+    pub len: u32,
+    /// First slot in `Param` of the start values, where something reads them.
+    pub start: Option<u32>,
+    /// How to read a slot.
+    pub kind: Kind,
 }
 
 /// A family of instances.
