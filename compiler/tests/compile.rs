@@ -108,9 +108,9 @@ fn reference_models() {
         02_dc_motor_pid.twinml step: E0752 E0750
         03_battery_pack.twinml charge: E0752 E0750
         03_battery_pack.twinml small: E0752 E0750
-        04_pendulum_dae.twinml swing: E0603
-        04_pendulum_dae.twinml looping: E0603
-        04_pendulum_dae.twinml chaos: E0603
+        04_pendulum_dae.twinml swing: compiles
+        04_pendulum_dae.twinml looping: compiles
+        04_pendulum_dae.twinml chaos: compiles
         06_water_network.twinml burst: E0750 E0752
         06_water_network.twinml isolation: E0750 E0752
         07_cstr_runaway.twinml coolant_loss: E0750

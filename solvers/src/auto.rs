@@ -582,6 +582,13 @@ impl Integrator for Auto {
         result
     }
 
+    fn nudge(&mut self, sys: &mut dyn System, x: &[f64], stop: f64) -> Result<(), SolveError> {
+        self.stop = stop;
+        let result = self.now_mut().nudge(sys, x, stop);
+        self.count();
+        result
+    }
+
     fn t(&self) -> f64 {
         self.now().t()
     }

@@ -184,6 +184,15 @@ pub trait Integrator {
     /// changed. Counters go on. `x` may be the current state.
     fn restart(&mut self, sys: &mut dyn System, t: f64, x: &[f64], stop: f64) -> Result<(), SolveError>;
 
+    /// Moves the state at [`Integrator::t`] to the near point `x` (a projection, no event): as far as it can the
+    /// method goes on as if it had come there by itself. Dense output before this instant is given up.
+    fn nudge(&mut self, sys: &mut dyn System, x: &[f64], stop: f64) -> Result<(), SolveError> {
+        let (t, h) = (self.t(), self.h());
+        self.restart(sys, t, x, stop)?;
+        self.suggest(h);
+        Ok(())
+    }
+
     /// The time reached.
     fn t(&self) -> f64;
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use twinml_compiler::diag::{Diagnostic, Severity};
 use twinml_compiler::driver::{Choice, Compiled, Session};
+use twinml_compiler::source::SourceMap;
 use twinml_model::program::RelationKind;
 
 use super::compile;
@@ -77,7 +78,7 @@ fn soften(session: &mut Session, from: usize) {
 
 /// Whether a diagnostic says that this version checks something but does not run it.
 fn is_later(d: &Diagnostic) -> bool {
-    ("E0750".."E0760").contains(&d.code.0) || d.code == twinml_compiler::diag::codes::HIGH_INDEX
+    ("E0750".."E0760").contains(&d.code.0)
 }
 
 fn finish(
@@ -113,7 +114,7 @@ fn finish(
     for compiled in done {
         ui.object(&json::Compiled::of(&name, compiled));
         if args.explain {
-            explain(compiled, ui);
+            explain(compiled, &session.sources, ui);
         }
     }
     ui.object(&json::Checked {
@@ -128,7 +129,7 @@ fn finish(
 }
 
 /// What `--explain` tells of one program.
-fn explain(compiled: &Compiled, ui: &Ui) {
+fn explain(compiled: &Compiled, sources: &SourceMap, ui: &Ui) {
     use std::fmt::Write;
     let (program, structure) = (&compiled.program, &compiled.structure);
     let mut text = String::new();
@@ -166,6 +167,24 @@ fn explain(compiled: &Compiled, ui: &Ui) {
         let kind = if relation.kind == RelationKind::Step { "steps" } else { "switches" };
         let many = if relation.len > 1 { format!(" ({} of them)", relation.len) } else { String::new() };
         let _ = writeln!(text, "    {kind} at   line {}: {}{many}", origin.line, origin.text);
+    }
+    if structure.invariants > 0 {
+        let (n, kept) = (structure.invariants, structure.projected);
+        let by = match n - kept {
+            0 => "kept by projection".to_owned(),
+            loose => format!("{kept} kept by projection, {loose} to the solver's tolerance"),
+        };
+        let free = structure.states.saturating_sub(n);
+        let _ = writeln!(
+            text,
+            "  demoted     {n} of {} states follow from the others ({free} free); their constraints are {by}",
+            structure.states
+        );
+    }
+    for (span, times) in &structure.differentiated {
+        let times = if *times == 1 { "once".to_owned() } else { format!("{times} times") };
+        let (place, source) = (sources.locate(*span), sources.slice(*span).replace('\n', " "));
+        let _ = writeln!(text, "    differentiated {times}   {place}: {source}");
     }
     if structure.expanded.is_empty() {
         let _ = writeln!(text, "  expanded    nothing: arrays of instances stay loops");

@@ -34,6 +34,10 @@ pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
         }
         FailureKind::Index { .. } => (codes::INDEX_RANGE, None),
         FailureKind::NotFinite => (codes::START_NOT_FINITE, None),
+        FailureKind::Inconsistent { .. } => (
+            codes::START_CONTRADICTS,
+            Some("write `guess` instead of `=` for a state that follows from the others"),
+        ),
         FailureKind::Unsettled { .. } => {
             (codes::UNSETTLED, Some("the comparisons contradict each other at this instant"))
         }

@@ -102,6 +102,8 @@ pub struct Compiled {
     pub events: u32,
     /// Algebraic loops.
     pub loops: Vec<Loop>,
+    /// States that follow from the others by constraints that index reduction found.
+    pub demoted: u32,
     /// What had to be expanded, and why.
     pub expanded: Vec<String>,
 }
@@ -136,6 +138,7 @@ impl Compiled {
             algebraic: s.algebraic,
             events: s.events,
             loops: s.loops.iter().map(one).collect(),
+            demoted: s.invariants,
             expanded: s.expanded.clone(),
         }
     }

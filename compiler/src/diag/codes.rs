@@ -338,5 +338,7 @@ pub const START_NOT_FINITE: Code = Code("E0805");
 pub const UNSETTLED: Code = Code("E0806");
 /// One comparison changes again and again without time going on.
 pub const ZENO: Code = Code("E0807");
+/// Start values that contradict what the equations say about states alone.
+pub const START_CONTRADICTS: Code = Code("E0809");
 /// The limit on steps was reached.
 pub const STEP_LIMIT: Code = Code("E0808");

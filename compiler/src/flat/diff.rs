@@ -73,17 +73,30 @@ fn one_plus(x: Expr) -> Expr {
 ///
 /// Names what has no derivative known here.
 pub fn time_derivative(e: &Expr, fixed: &dyn Fn(VarId) -> bool) -> Result<Expr, &'static str> {
-    let d = |e: &Expr| time_derivative(e, fixed);
+    derivative(e, &|x| match x {
+        Expr::Var(v, _) | Expr::VarAt { var: v, .. } if fixed(*v) => Ok(Expr::Num(0.0)),
+        Expr::Var(v, a) => Ok(Expr::Der(*v, a.clone())),
+        Expr::VarAt { .. } => Err("an element chosen during the run"),
+        _ => Err("a derivative"),
+    })
+}
+
+/// What `Var`, `VarAt` and `Der` become.
+pub type Leaf<'a> = &'a dyn Fn(&Expr) -> Result<Expr, &'static str>;
+
+/// d`e`/dt, where `of` gives the derivatives of values and of derivatives.
+///
+/// # Errors
+///
+/// Names what has no derivative known here.
+pub fn derivative(e: &Expr, of: Leaf<'_>) -> Result<Expr, &'static str> {
+    let d = |e: &Expr| derivative(e, of);
     Ok(match e {
         Expr::Num(_) | Expr::Index(_) | Expr::Start(..) => Expr::Num(0.0),
         Expr::Time => Expr::Num(1.0),
         Expr::Bool(_) | Expr::Not(_) | Expr::Cmp(..) | Expr::BoolBin(..) => return Err("a truth value"),
         Expr::BoolToNum(_) | Expr::Step(..) => Expr::Num(0.0),
-        Expr::Var(v, _) if fixed(*v) => Expr::Num(0.0),
-        Expr::Var(v, a) => Expr::Der(*v, a.clone()),
-        Expr::VarAt { var, .. } if fixed(*var) => Expr::Num(0.0),
-        Expr::VarAt { .. } => return Err("an element chosen during the run"),
-        Expr::Der(..) => return Err("a derivative"),
+        Expr::Var(..) | Expr::VarAt { .. } | Expr::Der(..) => return of(e),
         Expr::Table(_, x) => {
             if is(&d(x)?, 0.0) {
                 Expr::Num(0.0)
@@ -141,7 +154,7 @@ pub fn time_derivative(e: &Expr, fixed: &dyn Fn(VarId) -> bool) -> Result<Expr, 
                 return Err("a product, a smallest or a largest of many");
             }
         }
-        Expr::Math(f, args) => return math(e, *f, args, fixed),
+        Expr::Math(f, args) => return math(e, *f, args, of),
     })
 }
 
@@ -156,10 +169,10 @@ fn power(e: &Expr, x: &Expr, y: &Expr, dx: Expr, dy: Expr) -> Expr {
     if is(&dy, 0.0) { base } else { add(base, mul(mul(e.clone(), call(MathFn::Log, x.clone())), dy)) }
 }
 
-fn math(e: &Expr, f: MathFn, args: &[Expr], fixed: &dyn Fn(VarId) -> bool) -> Result<Expr, &'static str> {
+fn math(e: &Expr, f: MathFn, args: &[Expr], of: Leaf<'_>) -> Result<Expr, &'static str> {
     let mut ds = Vec::new();
     for a in args {
-        ds.push(time_derivative(a, fixed)?);
+        ds.push(derivative(a, of)?);
     }
     if ds.iter().all(|d| is(d, 0.0)) {
         return Ok(Expr::Num(0.0));

@@ -89,7 +89,7 @@ impl<'a> Blocks<'a> {
         Blocks { list: Vec::new(), ids: FxHashMap::default(), loaded: Vec::new(), system, layout }
     }
 
-    /// The compiled form of the block at `step` of plan number `plan` (0: simulation, 1: initialization).
+    /// The compiled form of the block at `step` of plan number `plan` (0: simulation, 1: initialization, 2: projection).
     fn get(
         &mut self,
         plan: u8,
@@ -172,7 +172,7 @@ impl<'a> Blocks<'a> {
             tangent: None,
             inner_tangent: None,
             origins: places,
-            initial_only: plan == 1,
+            initial_only: plan != 0,
         };
         (block, loaded)
     }

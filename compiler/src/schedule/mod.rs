@@ -6,6 +6,7 @@
 
 mod delays;
 mod emit;
+mod index;
 mod kernels;
 mod layout;
 pub mod names;
@@ -47,6 +48,12 @@ pub struct Structure {
     pub loops: Vec<LoopInfo>,
     /// What was expanded, and why.
     pub expanded: Vec<String>,
+    /// Equations that states must satisfy beside their derivatives, found by index reduction.
+    pub invariants: u32,
+    /// How many of them are kept by projection; the others to the solver's tolerance.
+    pub projected: u32,
+    /// Equations that were differentiated, and how often.
+    pub differentiated: Vec<(crate::source::Span, u32)>,
 }
 
 /// An algebraic loop.
@@ -91,6 +98,7 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
         relations::extract_in(e, &mut system, &varies, &mut found);
     }
     system.initial_equations = initial;
+    let (solved, kept) = solve(&mut system, diags)?;
     let system = system;
     let layout = Layout::new(&system, &with_start(&system, &found));
     let mut origins = Origins::new(sources);
@@ -99,29 +107,7 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
         origins.history.insert(*v, hist);
         hist += system.vars[v.index()].len;
     }
-
-    let is_fixed = |e: &Expr| {
-        let mut fixed = !matches!(e, Expr::Num(x) if *x == 0.0);
-        expr::uses(e, &mut |u| fixed &= system.vars[u.var.index()].role == Role::Parameter);
-        fixed && !depends_on_time(e)
-    };
-    let mut atoms = Vec::new();
-    for (k, v) in system.vars.iter().enumerate() {
-        match v.role {
-            Role::State => atoms.push(Atom { var: VarId::new(k), der: true, len: v.len, guessed: false }),
-            Role::Unknown => {
-                atoms.push(Atom { var: VarId::new(k), der: false, len: v.len, guessed: !v.guess.is_empty() });
-            }
-            _ => {}
-        }
-    }
-    let solved = match structural::solve(atoms, system.equations.clone(), &is_fixed) {
-        Ok(s) => s,
-        Err(unbalanced) => {
-            report::unbalanced(&unbalanced, &system, report::Phase::Simulation, diags);
-            return None;
-        }
-    };
+    let is_fixed = |e: &Expr| constant(&system, e);
     if report::boolean_loops(&solved, &system, diags) {
         return None;
     }
@@ -194,7 +180,12 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
     }
     program.history = em.finish().kernel;
 
-    program.initial = start::initial(&system, &layout, &mut blocks, &solved, &is_fixed, &mut origins, diags)?;
+    let start = start::Simulation { solved: &solved, invariants: &kept.invariants };
+    program.initial = start::initial(&system, &layout, &mut blocks, &start, &is_fixed, &mut origins, diags)?;
+    if let Some((kernel, projection)) = kept.projection(&system, &layout, &mut blocks, &mut origins) {
+        program.projection = kernel;
+        program.kept = Some(projection);
+    }
 
     let mut root = 0;
     for r in &found {
@@ -220,8 +211,52 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
     let shown;
     (program.schema, shown) = schema::schema(&system, &layout, &mut origins);
     program.origins = origins.finish();
-    let structure = structure(&system, &solved, &program);
+    let mut structure = structure(&system, &solved, &program);
+    structure.invariants = kept.invariants.len() as u32;
+    structure.projected = kept.projected;
+    structure.differentiated = kept.differentiated;
     Some(Scheduled { program, structure, actions, branches, requirements, shown })
+}
+
+/// Finds what determines what; a system of higher index is reduced first.
+fn solve(system: &mut System, diags: &mut Diagnostics) -> Option<(structural::Solved, index::Kept)> {
+    let first = structural::solve(unknowns(system), system.equations.clone(), &|e| constant(system, e));
+    let unbalanced = match first {
+        Ok(solved) => return Some((solved, index::Kept::default())),
+        Err(u) => u,
+    };
+    let mut atoms = unknowns(system);
+    let kept = index::reduce(system, &unbalanced, diags)?;
+    atoms.extend(kept.added.iter().map(|&(var, der)| Atom { var, der, len: 1, guessed: false }));
+    match structural::solve(atoms, system.equations.clone(), &|e| constant(system, e)) {
+        Ok(solved) => Some((solved, kept)),
+        Err(u) => {
+            report::unbalanced(&u, system, report::Phase::Simulation, diags);
+            None
+        }
+    }
+}
+
+/// Derivatives of states, and values of unknowns.
+fn unknowns(system: &System) -> Vec<Atom> {
+    let mut atoms = Vec::new();
+    for (k, v) in system.vars.iter().enumerate() {
+        match v.role {
+            Role::State => atoms.push(Atom { var: VarId::new(k), der: true, len: v.len, guessed: false }),
+            Role::Unknown => {
+                atoms.push(Atom { var: VarId::new(k), der: false, len: v.len, guessed: !v.guess.is_empty() });
+            }
+            _ => {}
+        }
+    }
+    atoms
+}
+
+/// Whether an expression is the same all through a run, and not zero as far as can be seen.
+fn constant(system: &System, e: &Expr) -> bool {
+    let mut fixed = !matches!(e, Expr::Num(x) if *x == 0.0);
+    expr::uses(e, &mut |u| fixed &= system.vars[u.var.index()].role == Role::Parameter);
+    fixed && !depends_on_time(e)
 }
 
 fn depends_on_time(e: &Expr) -> bool {

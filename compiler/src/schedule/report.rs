@@ -95,14 +95,14 @@ fn over(u: &Unbalanced, system: &System, phase: Phase, m: &Misfit) -> Diagnostic
         return Diagnostic::new(
             codes::HIGH_INDEX,
             span,
-            "this equation binds states to one another and leaves nothing to solve for",
+            "this equation binds states that other equations determine already",
         )
         .here("every quantity in it is a state or known")
         .note(
-            "the system is of higher index: the equation would have to be differentiated until it determines a \
-             derivative, which this version does not do yet",
+            "an equation among states is differentiated until it determines something, a force or a current; here \
+             nothing is left for it to determine",
         )
-        .help("replace one of the states by a variable that is computed from the others, or remove the equation");
+        .help("declare in `variables` what holds the states together and use it in their equations, or remove this one");
     }
     let (code, what) = match phase {
         Phase::Initialization => (codes::INITIAL_OVERDETERMINED, "the start has too many conditions"),

@@ -9,7 +9,7 @@ use crate::diag::Diagnostics;
 use crate::flat::{Affine, Equation, Expr, Loop, Piece, Role, System};
 use crate::structural::order::Divisor;
 use crate::structural::problem::{Atom, Problem};
-use crate::structural::{self, expr};
+use crate::structural::{self, expr, reduce};
 use twinml_model::ids::{Index, VarId};
 use twinml_model::ir::{Kernel, Place, Space};
 
@@ -94,17 +94,54 @@ fn started(e: &Expr, system: &System) -> Expr {
     })
 }
 
+/// What the start must lead into.
+pub struct Simulation<'a> {
+    /// The equations of the run.
+    pub solved: &'a structural::Solved,
+    /// What states must satisfy beside them.
+    pub invariants: &'a [Equation],
+}
+
+/// Those of the invariants that find something about the start that nothing else fixes. The others are implied
+/// (or contradicted: the first projection tells).
+fn independent(atoms: &[Atom], equations: &[Equation], invariants: &[Equation]) -> Vec<Equation> {
+    if invariants.is_empty() {
+        return Vec::new();
+    }
+    let mut first = vec![0usize; atoms.len() + 1];
+    for (k, a) in atoms.iter().enumerate() {
+        first[k + 1] = first[k] + a.len as usize;
+    }
+    let all: Vec<Equation> = equations.iter().chain(invariants).cloned().collect();
+    let p = Problem::new(atoms.to_vec(), all).expanded();
+    let uses: Vec<Vec<usize>> = p
+        .refs
+        .iter()
+        .map(|refs| {
+            let elements = refs.iter().filter(|r| r.matchable).flat_map(|r| {
+                let base = first[r.atom.0 as usize];
+                r.cover.iter().flat_map(|s| s.iter()).map(move |x| base + x as usize)
+            });
+            elements.collect()
+        })
+        .collect();
+    let chosen = reduce::pair(&uses, first[atoms.len()]);
+    let from = chosen.len() - invariants.len();
+    invariants.iter().zip(&chosen[from..]).filter(|(_, c)| c.is_some()).map(|(e, _)| e.clone()).collect()
+}
+
 /// The initial kernel: inputs and discrete values given by formulas, guesses, states, then the slots that
 /// keep start values.
 pub fn initial(
     system: &System,
     layout: &Layout,
     blocks: &mut Blocks<'_>,
-    simulation: &structural::Solved,
+    run: &Simulation<'_>,
     divisor: Divisor<'_>,
     origins: &mut Origins,
     diags: &mut Diagnostics,
 ) -> Option<Kernel> {
+    let simulation = run.solved;
     let mut states = Vec::new();
     let mut starts = Vec::new();
     let mut free = false;
@@ -149,7 +186,7 @@ pub fn initial(
             free = true;
         }
     }
-    let whole = free || reads_unknowns || !system.initial_equations.is_empty();
+    let whole = free || reads_unknowns || !system.initial_equations.is_empty() || !run.invariants.is_empty();
     let (atoms, equations) = if whole {
         let mut atoms = states.clone();
         atoms.extend(&simulation.problem.atoms);
@@ -160,6 +197,7 @@ pub fn initial(
             ..e.clone()
         }));
         equations.extend(system.equations.iter().cloned());
+        equations.extend(independent(&atoms, &equations, run.invariants));
         (atoms, equations)
     } else {
         (states.clone(), starts)

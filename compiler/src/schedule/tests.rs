@@ -142,12 +142,11 @@ fn what_does_not_balance() {
         "flat Bad
          var x : state fixed value @[0] = 1.0
          var y : state fixed value @[0] = 0.0
-         var l : unknown
          eq : der(x) = y
-         eq : der(y) = -l * x
+         eq : der(y) = -x
          eq : x * x + y * y = 1.0",
         expect![[r#"
-            E0603 this equation binds states to one another and leaves nothing to solve for
+            E0603 this equation binds states that other equations determine already
         "#]],
     );
     check(

@@ -11,6 +11,7 @@ pub mod matching;
 pub mod order;
 pub mod print;
 pub mod problem;
+pub mod reduce;
 pub mod sets;
 pub mod tearing;
 

@@ -31,6 +31,11 @@ pub struct Program {
     pub update: Kernel,
     /// Signals kept for `delay`: writes `Hist`.
     pub history: Kernel,
+    /// The nearest point of the manifold on which the states must stay: reads `State`, writes `Var`; empty where
+    /// there is none. See [`Projection`].
+    pub projection: Kernel,
+    /// Which states are kept on a manifold.
+    pub kept: Option<Projection>,
     /// Directional derivative of `rhs`: reads `TState`, `TTime` (and other tangents), writes `TDer`.
     pub jvp: Option<Kernel>,
     /// ∂Der/∂State.
@@ -49,6 +54,15 @@ pub struct Program {
     pub origins: Vec<Origin>,
     /// The sources' names, by file number of the origins.
     pub files: Vec<String>,
+}
+
+/// States that must satisfy equations which index reduction took away from the right-hand side.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Projection {
+    /// Slots of `State`, and for each the slot of `Var` where [`Program::projection`] leaves its projected value.
+    pub states: Vec<(u32, u32)>,
+    /// The equations that hold on the manifold.
+    pub origins: Vec<OriginId>,
 }
 
 /// Slots per space. `Der` is as long as `State`, `Next` as `Disc`, tangents as their spaces.

@@ -331,6 +331,13 @@ impl Integrator for Adams {
         self.begin(sys, t, x, stop)
     }
 
+    /// The whole history moves with the state: its differences stay.
+    fn nudge(&mut self, _: &mut dyn System, x: &[f64], stop: f64) -> Result<(), SolveError> {
+        let n = self.n;
+        self.x[..n].copy_from_slice(x);
+        self.clock.set_stop(stop)
+    }
+
     fn t(&self) -> f64 {
         self.clock.t
     }

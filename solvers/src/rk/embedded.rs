@@ -274,6 +274,14 @@ impl<T: Tableau> Integrator for Embedded<T> {
         Ok(())
     }
 
+    fn nudge(&mut self, sys: &mut dyn System, x: &[f64], stop: f64) -> Result<(), SolveError> {
+        let t = self.clock.t;
+        self.x.copy_from_slice(x);
+        self.stats.rhs += 1;
+        sys.rhs(t, &self.x, &mut self.k[6]).map_err(|error| SolveError::Eval { t, h: 0.0, error })?;
+        self.clock.set_stop(stop)
+    }
+
     fn t(&self) -> f64 {
         self.clock.t
     }

@@ -356,6 +356,12 @@ impl Integrator for Rosenbrock {
         Ok(())
     }
 
+    fn nudge(&mut self, _: &mut dyn System, x: &[f64], stop: f64) -> Result<(), SolveError> {
+        self.x.copy_from_slice(x);
+        self.f0_valid = false;
+        self.clock.set_stop(stop)
+    }
+
     fn t(&self) -> f64 {
         self.clock.t
     }

@@ -45,6 +45,8 @@ pub struct BlockFailure {
 pub(super) struct BlockSolver {
     id: BlockId,
     linear: bool,
+    /// Whether Newton begins with what stands in the slots: guesses that formulas gave.
+    from_slots: bool,
     slots: Vec<(Space, usize)>,
     runs: Vec<SlotRun>,
     assembly: Assembly,
@@ -92,6 +94,7 @@ impl BlockSolver {
         BlockSolver {
             id,
             linear: block.linear,
+            from_slots: block.initial_only,
             weight: slots.iter().map(|&(space, slot)| nominal(space, slot).abs()).collect(),
             slots,
             runs: block.unknowns.clone(),
@@ -128,6 +131,9 @@ impl BlockSolver {
         host: &mut dyn Host,
     ) -> Result<(), BlockFailure> {
         self.factored = false;
+        if self.from_slots {
+            gather(&self.runs, memory, &mut self.guess);
+        }
         self.save(memory);
         let mut last = Attempt::Solved;
         for attempt in 0..if thorough { 4 } else { 1 } {
@@ -234,6 +240,10 @@ impl BlockSolver {
                 part *= 0.5;
                 if part < SHORTEST {
                     self.u.copy_from_slice(&self.trial);
+                    if size <= ROUNDING && self.residual(machine, memory, host, false) {
+                        // No part of a correction this small helps: it is rounding.
+                        return Attempt::Solved;
+                    }
                     // The residuals of the report are those of the point that is given up.
                     self.residual(machine, memory, host, true);
                     return failed(iteration, false);

@@ -8,7 +8,7 @@ impl Run<'_> {
     }
 
     /// The path, value and SI unit of a slot.
-    fn named(&self, space: Space, slot: usize) -> (String, f64, String) {
+    pub(super) fn named(&self, space: Space, slot: usize) -> (String, f64, String) {
         let value = self.system.memory.space(space).get(slot).copied().unwrap_or(f64::NAN);
         let vars = &self.system.program.schema.vars;
         let holds = |base: u32, len: u32| (base as usize..base as usize + len as usize).contains(&slot);

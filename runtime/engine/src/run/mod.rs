@@ -12,6 +12,7 @@ mod failure;
 mod history;
 mod host;
 mod machine;
+mod manifold;
 mod plan;
 mod report;
 mod sparse;
@@ -177,10 +178,14 @@ pub fn simulate(
         .map(|action| (plan::seconds(action.time_ns), machine.add(action.kernel.clone())))
         .collect();
     let fused = match (method, options.h) {
-        (Method::Rk4, Some(h)) => Fused::new(program, machine, 0.0, h.min(options.h_max)),
+        (Method::Rk4, Some(h)) if program.kept.is_none() => {
+            Fused::new(program, machine, 0.0, h.min(options.h_max))
+        }
         _ => None,
     };
+    let manifold = manifold::Manifold::new(program, machine, &options);
     let mut run = Run::new(program, &*machine, experiment, integrator, actions, outlets);
+    run.manifold = manifold;
     run.system.fused = fused;
     let ended = match run.whole(watch) {
         Ok(ended) => ended,
@@ -214,6 +219,7 @@ struct Sink {
 
 struct Run<'a> {
     system: KernelSystem<'a>,
+    manifold: Option<manifold::Manifold<'a>>,
     integrator: Box<dyn Integrator>,
     roots: RootFinder,
     end: f64,
@@ -259,6 +265,7 @@ impl<'a> Run<'a> {
             x: vec![0.0; system.dim()],
             sinks: outlets.into_iter().map(sink).collect(),
             tables_of_time: tables.filter(|(_, t)| t.of_time).map(|(k, _)| k).collect(),
+            manifold: None,
             system,
             integrator,
             end,
@@ -289,7 +296,9 @@ impl<'a> Run<'a> {
         self.arm(0.0)?;
         loop {
             let next = self.sinks.iter().map(|s| s.next_time).fold(f64::INFINITY, f64::min);
-            self.integrator.skip_to(next);
+            if self.manifold.is_none() {
+                self.integrator.skip_to(next);
+            }
             if let Err(error) = self.integrator.step(&mut self.system) {
                 return Err(self.solver_failure(error));
             }
@@ -339,6 +348,7 @@ impl<'a> Run<'a> {
         }
         self.x.copy_from_slice(self.system.memory.space(Space::State));
         self.system.host.accept(&self.system.memory);
+        self.begin_on_manifold()?;
         self.kernel(KernelId::Outputs, true)?;
         self.system.host.accept(&self.system.memory);
         if !self.system.host.history.is_empty() {
@@ -405,6 +415,7 @@ impl<'a> Run<'a> {
         } else if t1 < self.end {
             // The stop of a kink or of a delay is behind us; history is kept.
             self.freeze_tables(t1);
+            self.stay(t1)?;
             let stop = self.next_stop();
             if let Err(error) = self.integrator.set_stop(stop) {
                 return Err(self.solver_failure(error));
@@ -450,6 +461,7 @@ impl<'a> Run<'a> {
         self.events += 1;
         self.micro = (t, if first { 1 } else { self.micro.1 + 1 });
         self.x.copy_from_slice(self.system.memory.space(Space::State));
+        self.project(t)?;
         self.row_everywhere(t, self.micro.1)?;
         if t < self.end {
             let stop = self.next_stop();

@@ -89,6 +89,11 @@ pub enum FailureKind {
     },
     /// A start value or a parameter's formula is not finite.
     NotFinite,
+    /// The states that were given at the start contradict what the equations say about states alone.
+    Inconsistent {
+        /// The state that would have to change most, its nearest value that fits, and its SI unit.
+        nearest: Option<(String, f64, String)>,
+    },
     /// The relations of one instant did not settle.
     Unsettled {
         /// Rounds tried.
@@ -144,6 +149,16 @@ impl fmt::Display for Failure {
                 Some((path, value, _)) => write!(f, "`{path}` is {value} at the start"),
                 None => write!(f, "a value at the start is not finite"),
             },
+            FailureKind::Inconsistent { nearest: Some((path, value, unit)) } => {
+                let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
+                write!(
+                    f,
+                    "the start values contradict the equations: `{path}` would have to be near {value:.6}{unit}"
+                )
+            }
+            FailureKind::Inconsistent { nearest: None } => {
+                write!(f, "the start values contradict the equations")
+            }
             FailureKind::Unsettled { rounds } => {
                 write!(f, "the comparisons at t = {t} s still change after {rounds} rounds")
             }

@@ -129,6 +129,7 @@ pub(crate) fn each_kernel(p: &mut Program, f: &mut dyn FnMut(&mut Kernel)) {
         &mut p.roots,
         &mut p.update,
         &mut p.history,
+        &mut p.projection,
     ] {
         f(k);
     }

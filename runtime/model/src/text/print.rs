@@ -155,10 +155,22 @@ impl Printer {
             ("roots", &p.roots),
             ("update", &p.update),
             ("history", &p.history),
+            ("projection", &p.projection),
         ] {
             if *k != Kernel::default() {
                 self.kernel(&format!("kernel {name}"), k);
             }
+        }
+        if let Some(kept) = &p.kept {
+            self.out.push_str("kept");
+            for (state, var) in &kept.states {
+                put!(self, " {state} {var}");
+            }
+            self.out.push_str(" by");
+            for o in &kept.origins {
+                put!(self, " @{}", o.0);
+            }
+            self.out.push('\n');
         }
         if let Some(k) = &p.jvp {
             self.kernel("kernel jvp", k);

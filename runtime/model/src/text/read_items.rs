@@ -6,7 +6,7 @@ use super::read::{ReadError, Reader};
 use crate::ids::EnumId;
 use crate::ir::{Function, Kernel};
 use crate::program::{
-    Block, EntryFamily, Jacobian, Origin, Program, Relation, RelationKind, Sizes, SlotRun, Table,
+    Block, EntryFamily, Jacobian, Origin, Program, Projection, Relation, RelationKind, Sizes, SlotRun, Table,
 };
 use crate::schema::{DisplayUnit, EnumType, Kind, Segment, Variable};
 
@@ -70,6 +70,7 @@ impl Reader {
                     let f = self.function()?;
                     p.functions.push(f);
                 }
+                "kept" => p.kept = Some(self.kept()?),
                 "kernel" => self.named_kernel(&mut p)?,
                 "jacobian" => p.jacobian = Some(self.jacobian()?),
                 "block" => {
@@ -80,6 +81,18 @@ impl Reader {
             }
         }
         Ok(p)
+    }
+
+    /// `STATE VAR … by @ORIGIN …`
+    fn kept(&mut self) -> Result<Projection, ReadError> {
+        let mut out = Projection::default();
+        while !self.is_word("by") {
+            out.states.push((self.u32()?, self.u32()?));
+        }
+        while *self.peek() == Token::Mark('@') {
+            out.origins.push(self.origin()?);
+        }
+        Ok(out)
     }
 
     fn named_kernel(&mut self, p: &mut Program) -> Result<(), ReadError> {
@@ -93,6 +106,7 @@ impl Reader {
             "roots" => &mut p.roots,
             "update" => &mut p.update,
             "history" => &mut p.history,
+            "projection" => &mut p.projection,
             "jvp" => p.jvp.insert(Kernel::default()),
             _ => return Err(unknown),
         };

@@ -77,8 +77,19 @@ pub fn verify(program: &Program) -> Result<(), VerifyError> {
         (Role::Roots, &program.roots),
         (Role::Update, &program.update),
         (Role::History, &program.history),
+        (Role::Outputs, &program.projection),
     ] {
         verify_kernel(program, kernel, role)?;
+    }
+    if let Some(kept) = &program.kept {
+        let at = |p| VerifyError::new("projection".to_owned(), p);
+        for &(state, var) in &kept.states {
+            slots(program, Space::State, state, 1).map_err(at)?;
+            slots(program, Space::Var, var, 1).map_err(at)?;
+        }
+        for &o in &kept.origins {
+            origin(program, o).map_err(at)?;
+        }
     }
     if let Some(jvp) = &program.jvp {
         verify_kernel(program, jvp, Role::Jvp)?;

@@ -1,0 +1,280 @@
+//! Systems of higher index, end to end: constraints among states are differentiated, the start is made consistent, and
+//! the states stay on their manifold. Answers are closed forms or integrations in minimal coordinates.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new(model: &str) -> Place {
+        let place = Place(tempfile::tempdir().unwrap());
+        fs::write(place.path("m.twinml"), model).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn twinc(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_twinc")).args(args).current_dir(self.0.path()).output().unwrap()
+    }
+
+    /// Runs into a table.
+    fn run(&self, args: &[&str]) -> Table {
+        let out = self.twinc(&[&["run", "m.twinml", "--out", "r.csv", "--si"], args].concat());
+        assert!(out.status.success(), "{args:?}: {}", said(&out));
+        Table::read(&fs::read_to_string(self.path("r.csv")).unwrap())
+    }
+}
+
+fn said(out: &Output) -> String {
+    String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout)
+}
+
+struct Table {
+    names: Vec<String>,
+    rows: Vec<Vec<f64>>,
+}
+
+impl Table {
+    fn read(text: &str) -> Table {
+        let mut lines = text.lines();
+        let names = lines.next().unwrap().split(',').map(str::to_owned).collect();
+        let rows = lines.map(|l| l.split(',').map(|x| x.parse().unwrap_or(f64::NAN)).collect()).collect();
+        Table { names, rows }
+    }
+
+    fn column(&self, name: &str) -> Vec<f64> {
+        let k =
+            self.names.iter().position(|n| n == name).unwrap_or_else(|| panic!("{name}: {:?}", self.names));
+        self.rows.iter().map(|r| r[k]).collect()
+    }
+
+    fn last(&self, name: &str) -> f64 {
+        *self.column(name).last().unwrap()
+    }
+}
+
+const PENDULUM: &str = "
+twin Pendulum {
+  parameters { L: Length = 1 m; m: Mass = 0.5 kg; g: Acceleration = 9.81 m/s^2; theta0: Angle = 30 deg }
+  states { x: Length = L*sin(theta0); y: Length guess -L*cos(theta0); vx: Velocity = 0 m/s; vy: Velocity = 0 m/s }
+  variables { T: Real[N/m] }
+  outputs { theta: Angle = atan2(x, -y); off: Length = sqrt(x^2 + y^2) - L; rod: Force = T*L }
+  equations {
+    der(x) = vx
+    der(y) = vy
+    m*der(vx) = -T*x
+    m*der(vy) = -T*y - m*g
+    x^2 + y^2 = L^2
+  }
+}
+scenario swing for Pendulum { duration: 20 s; record theta, off, rod every 10 ms }
+scenario looping for Pendulum {
+  duration: 5 s
+  start { x = 0 m; y = -1 m; vx = 8 m/s; vy = 0 m/s }
+  record x, y, off, rod every 10 ms
+}
+";
+
+/// `theta'' = -g/L sin(theta)` by the classical Runge-Kutta method with 200,000 steps a unit of time.
+fn angle(theta: f64, rate: f64, end: f64) -> f64 {
+    let f = |s: [f64; 2]| [s[1], -9.81 * s[0].sin()];
+    let n = (end * 2e4) as u32;
+    let h = end / f64::from(n);
+    let at = |s: [f64; 2], k: [f64; 2], h: f64| [s[0] + h * k[0], s[1] + h * k[1]];
+    let mut s = [theta, rate];
+    for _ in 0..n {
+        let a = f(s);
+        let b = f(at(s, a, h / 2.0));
+        let c = f(at(s, b, h / 2.0));
+        let d = f(at(s, c, h));
+        for i in 0..2 {
+            s[i] += h / 6.0 * (a[i] + 2.0 * b[i] + 2.0 * c[i] + d[i]);
+        }
+    }
+    s[0]
+}
+
+#[test]
+fn the_pendulum_swings_as_in_its_angle_with_every_solver() {
+    let place = Place::new(PENDULUM);
+    let exact = angle(30f64.to_radians(), 0.0, 20.0);
+    for (solver, near) in [
+        ("auto", 1e-7),
+        ("tsit5", 1e-7),
+        ("dopri5", 1e-7),
+        ("adams", 1e-7),
+        ("rosenbrock", 1e-6),
+        ("bdf", 3e-6),
+        ("esdirk", 1e-5),
+    ] {
+        let t = place.run(&["--solver", solver, "--rtol", "1e-8", "--atol", "1e-10"]);
+        assert!((t.last("theta") - exact).abs() < near, "{solver}: {} {exact}", t.last("theta"));
+        // The rod does not grow, however long the run: between steps it is as long as the tolerance says.
+        let off = t.column("off").iter().fold(0.0, |a: f64, x| a.max(x.abs()));
+        assert!(off < 3e-8, "{solver}: {off}");
+    }
+    let t = place.run(&["--solver", "rk4"]);
+    assert!((t.last("theta") - exact).abs() < 1e-5, "rk4: {}", t.last("theta"));
+}
+
+#[test]
+fn it_goes_over_the_top_where_either_coordinate_alone_would_be_the_wrong_state() {
+    let place = Place::new(PENDULUM);
+    for solver in ["auto", "bdf", "rosenbrock", "adams"] {
+        let t =
+            place.run(&["--scenario", "looping", "--solver", solver, "--rtol", "1e-8", "--atol", "1e-10"]);
+        let theta = angle(0.0, 8.0, 5.0);
+        assert!((t.last("x") - theta.sin()).abs() < 2e-5, "{solver}: {} {}", t.last("x"), theta.sin());
+        assert!(t.column("y").iter().any(|y| *y > 0.999), "{solver}: over the top");
+        // m (v^2 + g y)/L with v^2 = 64 - 2 g (y + 1): 7.27 N at the top.
+        let least = t.column("rod").into_iter().fold(f64::INFINITY, f64::min);
+        assert!((least - 0.5 * (64.0 - 4.0 * 9.81 - 9.81)).abs() < 1e-2, "{solver}: {least}");
+    }
+}
+
+#[test]
+fn circuits_shafts_and_prescribed_motions_match_closed_forms() {
+    let place = Place::new(
+        "
+twin Caps {
+  parameters { C1: Capacitance = 1 mF; C2: Capacitance = 2 mF; R: Resistance = 100 ohm; U: Voltage = 10 V }
+  states { v1: Voltage = 0 V; v2: Voltage guess 1 V }
+  variables { i1: Current; i2: Current; i: Current }
+  equations { i1 = C1*der(v1); i2 = C2*der(v2); i = i1 + i2; U - v1 = R*i; v1 = v2 }
+}
+scenario caps for Caps { duration: 1 s; record v1, v2, i every 0.1 s }
+twin Shafts {
+  parameters { J1: Real[kg*m^2] = 1; J2: Real[kg*m^2] = 2; r: Real = 3; load: Torque = 5 N*m }
+  states { p1: Angle = 0 rad; w1: AngularVelocity = 1 rad/s; p2: Angle guess 0 rad; w2: AngularVelocity guess 0 rad/s }
+  variables { t1: Torque; t2: Torque }
+  equations {
+    der(p1) = w1; der(p2) = w2
+    J1*der(w1) = load + t1
+    J2*der(w2) = t2
+    p1 = r*p2
+    r*t1 + t2 = 0 N*m
+  }
+}
+scenario shafts for Shafts { duration: 2 s; record p1, w1, p2, w2 every 0.5 s }
+twin Inverse {
+  parameters { m: Mass = 2 kg; w: AngularVelocity = 3 rad/s; A: Length = 0.5 m }
+  states { x: Length guess 0 m; v: Velocity guess 0 m/s }
+  variables { F: Force }
+  equations { der(x) = v; m*der(v) = F; x = A*sin(w*time) }
+}
+scenario inverse for Inverse { duration: 2 s; record x, v, F every 0.25 s }
+",
+    );
+    let t = place.run(&["--scenario", "caps", "--rtol", "1e-9", "--atol", "1e-9"]);
+    for (k, (v1, v2)) in t.column("v1").iter().zip(t.column("v2")).enumerate() {
+        let exact = 10.0 * (1.0 - (-(k as f64) * 0.1 / 0.3).exp());
+        assert!((v1 - exact).abs() < 1e-7 && (v1 - v2).abs() < 1e-12, "{k}: {v1} {v2} {exact}");
+    }
+    let t = place.run(&["--scenario", "shafts"]);
+    let rate = 1.0 + 2.0 * 5.0 / (1.0 + 2.0 / 9.0);
+    assert!((t.last("w1") - rate).abs() < 1e-9 && (t.last("w2") - rate / 3.0).abs() < 1e-9);
+    assert!((t.column("w2")[0] - 1.0 / 3.0).abs() < 1e-12, "the start of what is not given follows");
+    let t = place.run(&["--scenario", "inverse"]);
+    assert!((t.column("v")[0] - 1.5).abs() < 1e-12);
+    assert!((t.last("F") + 2.0 * 0.5 * 9.0 * 6f64.sin()).abs() < 1e-9, "{}", t.last("F"));
+}
+
+#[test]
+fn a_crank_passes_its_dead_centres_and_keeps_its_energy() {
+    let place = Place::new(
+        "
+twin Crank {
+  parameters { r: Length = 0.1 m; len: Length = 0.3 m; J: Real[kg*m^2] = 0.01; mass: Mass = 1 kg; load: Torque = 1 N*m }
+  states { phi: Angle = 0.3 rad; w: AngularVelocity = 2 rad/s; pos: Length guess 0.4 m; vel: Velocity guess 0 m/s; psi: Angle guess 0 rad }
+  variables { Fx: Force; Fy: Force; wp: AngularVelocity }
+  outputs { e: Energy = 0.5*J*w^2 + 0.5*mass*vel^2 - load*phi }
+  equations {
+    der(phi) = w
+    der(pos) = vel
+    der(psi) = wp
+    r*cos(phi) + len*cos(psi) = pos
+    r*sin(phi) = len*sin(psi)
+    J*der(w) = load + Fx*r*sin(phi) - Fy*r*cos(phi)
+    mass*der(vel) = Fx
+    Fx*sin(psi) + Fy*cos(psi) = 0 N
+  }
+}
+scenario turns for Crank { duration: 3 s; record phi, pos, psi, e every 0.1 s }
+",
+    );
+    for solver in ["dopri5", "auto", "adams"] {
+        let t = place.run(&["--solver", solver, "--rtol", "1e-9", "--atol", "1e-9"]);
+        assert!(t.last("phi") > 300.0, "{solver}: many turns");
+        let e = t.column("e");
+        let drift = e.iter().fold(0.0, |a: f64, x| a.max((x - e[0]).abs()));
+        assert!(drift < 5e-5, "{solver}: {drift} J of {} J", t.last("phi"));
+        for ((phi, pos), psi) in t.column("phi").iter().zip(t.column("pos")).zip(t.column("psi")) {
+            assert!((0.1 * phi.cos() + 0.3 * psi.cos() - pos).abs() < 1e-7, "{solver}");
+            assert!((0.1 * phi.sin() - 0.3 * psi.sin()).abs() < 1e-7, "{solver}");
+        }
+    }
+}
+
+#[test]
+fn an_array_of_pendulums_is_as_many_pendulums() {
+    let place = Place::new(&format!(
+        "{PENDULUM}\nsystem twin Row {{ twins {{ p: Pendulum[3] {{ theta0 = (0.4 + 0.3*i)*1 rad for i }} }} }}\n\
+         scenario row for Row {{ duration: 3 s; record p.theta every 1 s }}\n"
+    ));
+    let t = place.run(&["--scenario", "row", "--rtol", "1e-9", "--atol", "1e-11"]);
+    for k in 0..3 {
+        let exact = angle(0.4 + 0.3 * f64::from(k), 0.0, 3.0);
+        let theta = t.last(&format!("p[{k}].theta"));
+        assert!((theta - exact).abs() < 1e-7, "{k}: {theta} {exact}");
+    }
+}
+
+#[test]
+fn what_follows_from_what_is_told() {
+    let place = Place::new(PENDULUM);
+    let out = place.twinc(&["check", "m.twinml", "--explain"]);
+    let said = said(&out);
+    assert!(
+        said.contains(
+            "2 of 4 states follow from the others (2 free); their constraints are kept by projection"
+        ),
+        "{said}"
+    );
+    assert!(said.contains("differentiated 2 times   m.twinml:12:5: x^2 + y^2 = L^2"), "{said}");
+}
+
+#[test]
+fn contradictions_and_what_cannot_be_differentiated_are_errors_at_their_lines() {
+    let place = Place::new(&PENDULUM.replace("y: Length guess -L*cos(theta0)", "y: Length = -0.7 m"));
+    let out = place.twinc(&["run", "m.twinml", "--out", "r.csv"]);
+    assert_eq!(out.status.code(), Some(3));
+    assert!(said(&out).contains("[E0809]") && said(&out).contains("m.twinml:12:5"), "{}", said(&out));
+    // Nothing could hold these states together.
+    let place = Place::new(
+        &PENDULUM
+            .replace("T: Real[N/m]", "")
+            .replace("-T*x", "0 N")
+            .replace("-T*y", "0 N")
+            .replace("; rod: Force = T*L", "")
+            .replace(", rod", ""),
+    );
+    let out = place.twinc(&["check", "m.twinml"]);
+    assert_eq!(out.status.code(), Some(2));
+    assert!(said(&out).contains("[E0603]"), "{}", said(&out));
+    let place = Place::new(
+        "twin Cam { parameters { lift: Table = table(\"lift.csv\", x: \"t\" in s, y: \"h\" in m) }\n\
+         states { h: Length guess 0 m; v: Velocity guess 0 m/s } variables { F: Force }\n\
+         equations { der(h) = v; 2 kg*der(v) = F\n h = lift(time) } }\n",
+    );
+    fs::write(place.path("lift.csv"), "t,h\n0,0\n1,1\n2,0\n").unwrap();
+    let out = place.twinc(&["check", "m.twinml"]);
+    assert_eq!(out.status.code(), Some(2));
+    assert!(said(&out).contains("[E0603]") && said(&out).contains("m.twinml:4:2"), "{}", said(&out));
+    assert!(said(&out).contains("a table in it has no derivative"), "{}", said(&out));
+}
