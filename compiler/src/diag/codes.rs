@@ -299,6 +299,10 @@ pub const EMPTY_REDUCTION: Code = Code("E0730");
 pub const OUTSIDE_RANGE: Code = Code("E0731");
 /// A record entry that names nothing with values.
 pub const NOT_RECORDABLE: Code = Code("E0732");
+/// `on change(e)` of something that changes all the time.
+pub const CHANGE_OF_CONTINUOUS: Code = Code("E0733");
+/// A machine whose states do not determine equally many unknowns.
+pub const UNEVEN_STATES: Code = Code("E0734");
 /// Behaviour: checked, not run by this version.
 pub const LATER_BEHAVIOR: Code = Code("E0750");
 /// A state machine: checked, not run by this version.

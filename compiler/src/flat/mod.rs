@@ -47,6 +47,22 @@ pub struct System {
     pub branches: Vec<Branch>,
     /// Requirements by path, with the place; `true` where the scenario expects it.
     pub requirements: Vec<(String, Span, bool)>,
+    /// Definitions of discrete families by their right limits: `next(left) = right`.
+    pub nexts: Vec<Equation>,
+    /// Families whose change sets off a handler, with the place: they must not vary between events.
+    pub behavior_changes: Vec<(VarId, Span)>,
+    /// Handlers, machines and their code.
+    pub behavior: Behavior,
+}
+
+/// Behaviour over the families of a [`System`]: every `VarId` in it is one of the system's, every origin a
+/// number in `places`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Behavior {
+    /// Handlers, machines, cells, code.
+    pub model: twinml_model::behavior::Behavior,
+    /// Places in the source with the path of the instance.
+    pub places: Vec<(Span, String)>,
 }
 
 /// What a variable family is to the solver's side.

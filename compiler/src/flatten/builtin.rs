@@ -11,7 +11,7 @@ use twinml_model::ids::VarId;
 use twinml_model::schema::{DisplayUnit, Kind, Role as Declared, Segment};
 
 /// The elementary function of a builtin, where it is one.
-fn math(f: Builtin) -> Option<MathFn> {
+pub(super) fn math(f: Builtin) -> Option<MathFn> {
     Some(match f {
         Builtin::Sin => MathFn::Sin,
         Builtin::Cos => MathFn::Cos,

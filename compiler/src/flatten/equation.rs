@@ -136,6 +136,11 @@ impl<'a> Flattener<'a> {
                     Section::ValueParam | Section::Parameters | Section::Inputs | Section::States => {
                         self.value_pieces(id, &name, &slot, var);
                     }
+                    // An output that behaviour sets is discrete, and starts at its value.
+                    Section::Outputs if self.is_assigned(id, &name) && !slot.bindings.is_empty() => {
+                        self.system.vars[var.index()].role = flat::Role::Discrete;
+                        self.value_pieces(id, &name, &slot, var);
+                    }
                     Section::Outputs | Section::Variables => self.definition(id, &slot, var),
                 }
                 if !slot.guesses.is_empty() {
@@ -288,13 +293,14 @@ impl<'a> Flattener<'a> {
             for e in &class.equations {
                 self.unit(id, &mut |s, scope| s.equation(e, scope, false));
             }
+            self.machine_equations(id);
             for e in &class.initial_equations {
                 self.unit(id, &mut |s, scope| s.equation(e, scope, true));
             }
         }
     }
 
-    fn equation(&mut self, e: &'a hir::Equation, scope: &Scope<'a>, initial: bool) -> R<()> {
+    pub(super) fn equation(&mut self, e: &'a hir::Equation, scope: &Scope<'a>, initial: bool) -> R<()> {
         match e {
             hir::Equation::Equal { left, right, span, .. } => self.equal(left, right, *span, scope, initial),
             hir::Equation::For { range, body, .. } => self.for_range(range, scope, &mut |s, inner| {
@@ -371,7 +377,13 @@ impl<'a> Flattener<'a> {
     }
 
     /// Whether this side of an equation is an input that the equation drives: a child's, or an inherited one.
-    fn drives(&self, side: &hir::Expr, e: &Expr, scope: &Scope<'a>, span: Span) -> Option<(VarId, Affine)> {
+    pub(super) fn drives(
+        &self,
+        side: &hir::Expr,
+        e: &Expr,
+        scope: &Scope<'a>,
+        span: Span,
+    ) -> Option<(VarId, Affine)> {
         let (hir::ExprKind::Member(_), Expr::Var(var, element)) = (&side.kind, e) else { return None };
         let (home, name) = self.homes.get(var.index())?.as_ref()?;
         let Some(Slot::Var(slot)) = self.inst(*home).members.get(name) else { return None };
@@ -389,7 +401,7 @@ impl<'a> Flattener<'a> {
     }
 
     /// Remembers children's inputs that an equation speaks of.
-    fn mention(&mut self, e: &Expr, inst: InstId) {
+    pub(super) fn mention(&mut self, e: &Expr, inst: InstId) {
         let mut found = Vec::new();
         visit(e, &mut |x| {
             if let Expr::Var(v, _) = x
@@ -415,9 +427,8 @@ impl<'a> Flattener<'a> {
 
     fn connection(&mut self, c: &'a hir::Connection, scope: &Scope<'a>) -> R<()> {
         match c {
-            hir::Connection::Event { span, .. } => {
-                Err(self.refuse(codes::LATER_BEHAVIOR, *span, "a connection of events"))
-            }
+            // See `event_connections`.
+            hir::Connection::Event { .. } => Ok(()),
             hir::Connection::Acausal { span, .. } => {
                 Err(self.refuse(codes::LATER_ACAUSAL, *span, "an acausal connection `--`"))
             }

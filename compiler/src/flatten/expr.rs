@@ -80,7 +80,8 @@ impl<'a> Flattener<'a> {
             ExprKind::EnumValue(_, k) => Ok(Expr::Num(f64::from(*k))),
             ExprKind::Time => Ok(Expr::Time),
             ExprKind::Str(_) => Err(self.refuse(codes::LATER_TYPE, e.span, "text in an equation")),
-            ExprKind::Behavior(_) | ExprKind::BehaviorOnly => {
+            ExprKind::Behavior(op) => self.kept(op, scope, e),
+            ExprKind::BehaviorOnly => {
                 Err(self.refuse(codes::LATER_BEHAVIOR, e.span, "behaviour in an equation"))
             }
             ExprKind::SelfValue => Err(self.internal(e.span, "`self` outside a condition")),
@@ -135,7 +136,9 @@ impl<'a> Flattener<'a> {
     fn member(&mut self, r: &'a hir::Ref, scope: &Scope<'a>, idx: &[Affine], e: &'a hir::Expr) -> R<Expr> {
         match self.walk(r, scope, idx)? {
             Found::Port(var, subs) => self.place(var, &subs, r.span),
-            Found::Twin => Err(self.internal(r.span, "a twin where a quantity is wanted")),
+            Found::Machine(..) | Found::Twin => {
+                Err(self.internal(r.span, "a twin where a quantity is wanted"))
+            }
             Found::Var(slot, subs) => {
                 if slot.decl.section == Section::ValueParam {
                     return match self.constant_of(e, scope, idx, Mode::Indices)? {

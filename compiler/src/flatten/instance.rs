@@ -107,7 +107,7 @@ impl<'a> Flattener<'a> {
     }
 
     /// Puts the axes of an instance family in force as loops `i0, i1, …`.
-    fn enter(&mut self, axes: &[Axis]) {
+    pub(super) fn enter(&mut self, axes: &[Axis]) {
         self.ranges.clear();
         for a in axes {
             self.ranges.push(a.pin.map_or((0, i64::from(a.len)), |p| (p, p + 1)));
@@ -173,11 +173,11 @@ impl<'a> Flattener<'a> {
     fn refuse_later(&mut self, class: &'a hir::Class) {
         for l in &class.later {
             let (code, what) = match l.what {
-                LaterKind::Behavior => (codes::LATER_BEHAVIOR, "behaviour"),
-                LaterKind::Machine => (codes::LATER_MACHINE, "a state machine"),
                 LaterKind::Acausal => (codes::LATER_ACAUSAL, "an acausal connection `--`"),
                 LaterKind::WhiteNoise => (codes::LATER_NOISE, "`white_noise`"),
                 LaterKind::Population => (codes::LATER_POPULATION, "a population of twins"),
+                // Handlers and machines are lowered; what of them is not has a message of its own.
+                LaterKind::Behavior | LaterKind::Machine => continue,
                 LaterKind::Sync | LaterKind::Memory | LaterKind::Capability | LaterKind::Fidelity => continue,
             };
             let _ = self.refuse(code, l.span, what);
@@ -471,6 +471,8 @@ impl<'a> Flattener<'a> {
             T::Real(_) | T::Int | T::Bool | T::Enum(_) => {}
             // Known to the compiler alone.
             T::String | T::Table(..) if role == flat::Role::Parameter => return Ok(()),
+            // On the heap: see `declare_behavior`.
+            ty if role != flat::Role::Parameter && super::behavior::on_heap(ty) => return Ok(()),
             _ => {
                 let what = "a quantity of this type";
                 return Err(self.refuse(codes::LATER_TYPE, slot.span, what));

@@ -13,6 +13,7 @@
 //! Never: no file is read here, nothing depends on the size of an array except where it must be expanded.
 
 mod array;
+mod behavior;
 mod bind;
 mod branch;
 mod builtin;
@@ -133,6 +134,8 @@ struct Flattener<'a> {
     /// Start of each class's text, to find the class that an equation stands in.
     class_starts: Vec<Span>,
     refused: FxHashSet<Span>,
+    /// Handlers, machines and what they keep.
+    behaving: behavior::Behaving<'a>,
 }
 
 /// How far the output had come, to drop what an abandoned attempt made.
@@ -183,6 +186,7 @@ impl<'a> Flattener<'a> {
             added: 0,
             class_starts,
             refused: FxHashSet::default(),
+            behaving: behavior::Behaving::default(),
         }
     }
 
@@ -192,14 +196,17 @@ impl<'a> Flattener<'a> {
         if self.diags.has_errors() {
             return Err(Stop::Fail);
         }
+        self.declare_behavior()?;
         self.formulas();
         self.all_equations();
         self.connections();
+        self.event_connections();
         self.drive_inputs();
         if self.diags.has_errors() {
             return Err(Stop::Fail);
         }
         self.roles();
+        self.behavior();
         self.read_experiment();
         self.finish();
         if self.diags.has_errors() { Err(Stop::Fail) } else { Ok(()) }
@@ -230,6 +237,7 @@ impl<'a> Flattener<'a> {
         self.system.actions.truncate(m.actions);
         self.pieces.truncate(m.pieces);
         self.writes.truncate(m.writes);
+        self.rollback_behavior(m.vars);
         self.slots = m.slots;
         self.added = m.added;
     }

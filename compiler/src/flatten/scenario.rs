@@ -322,6 +322,7 @@ impl<'a> Flattener<'a> {
                     None => continue,
                 },
                 Found::Port(v, subs) => (v, subs),
+                Found::Machine(m, subs) => (self.machine_var(m), subs),
                 Found::Twin => {
                     let d = Diagnostic::new(
                         codes::NOT_RECORDABLE,
@@ -382,7 +383,13 @@ impl<'a> Flattener<'a> {
             },
             // What a part that is absent would show is absent too.
             Some(Slot::Absent(_)) => Ok(()),
-            Some(Slot::Other) => Err(self.refuse(codes::LATER_BEHAVIOR, span, "what behaviour keeps")),
+            Some(Slot::Other) => match self.machine_at(inst, &step.name) {
+                Some(m) => {
+                    vars.push((self.machine_var(m), Vec::new()));
+                    Ok(())
+                }
+                None => Err(self.refuse(codes::LATER_BEHAVIOR, span, "what behaviour keeps")),
+            },
             None => Err(self.no_member(inst, &step.name, span)),
         }
     }

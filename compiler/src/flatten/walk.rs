@@ -25,6 +25,8 @@ pub(super) enum Found<'a> {
     Var(Rc<VarSlot<'a>>, Vec<Sub>),
     /// A member of a port: the family and its subscripts.
     Port(VarId, Vec<Sub>),
+    /// A machine by its number, with the subscripts of its instance.
+    Machine(usize, Vec<Sub>),
     /// A whole twin or an array of them.
     Twin,
 }
@@ -49,6 +51,9 @@ impl<'a> Flattener<'a> {
                     return Err(self.internal(r.span, "an outer member of an outer member"));
                 }
                 Some(Slot::Other) => {
+                    if let Some(m) = self.machine_at(inst, &step.name) {
+                        return Ok(Found::Machine(m, self.storage(inst, at)));
+                    }
                     return Err(self.refuse(codes::LATER_BEHAVIOR, r.span, "what behaviour keeps"));
                 }
                 Some(Slot::Absent(declared)) => return Err(self.absent(&step.name, r.span, declared)),
@@ -262,7 +267,9 @@ impl<'a> Flattener<'a> {
                 None => return Err(self.refuse(codes::LATER_TYPE, r.span, "a quantity of this type")),
             },
             Found::Port(v, subs) => (v, subs),
-            Found::Twin => return Err(self.internal(r.span, "a twin where a quantity is wanted")),
+            Found::Machine(..) | Found::Twin => {
+                return Err(self.internal(r.span, "a twin where a quantity is wanted"));
+            }
         };
         match self.place(var, &subs, r.span)? {
             flat::Expr::Var(v, a) => Ok((v, a)),

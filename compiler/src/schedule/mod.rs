@@ -4,6 +4,7 @@
 //! In: a [`System`] whose names and units are checked. Out: a `Program` without derivatives of its kernels
 //! (`twinml_model::passes` adds those). Errors: what does not balance, with the smallest set involved.
 
+mod behavior;
 mod delays;
 mod emit;
 mod index;
@@ -98,6 +99,16 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
         relations::extract_in(e, &mut system, &varies, &mut found);
     }
     system.initial_equations = initial;
+    let mut nexts = std::mem::take(&mut system.nexts);
+    for e in &mut nexts {
+        relations::extract_in(e, &mut system, &varies, &mut found);
+    }
+    system.nexts = nexts;
+    let before = diags.error_count();
+    behavior::changes(&system, &|e| relations::varies_in(e, &varies), diags);
+    if diags.error_count() > before {
+        return None;
+    }
     let (solved, kept) = solve(&mut system, diags)?;
     let system = system;
     let layout = Layout::new(&system, &with_start(&system, &found));
@@ -156,13 +167,19 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
     program.roots = kernels::drop_unread(em.finish(), &none);
 
     let mut em = Emitter::new("update", &system, &layout, &mut origins);
-    let wanted = used(found.iter().map(|r| &r.fresh));
+    let wanted = used(found.iter().map(|r| &r.fresh).chain(system.nexts.iter().map(|e| &e.right)));
     kernels::steps(&mut em, &mut blocks, 0, plan, problem, &Slice::of(plan, problem, wanted));
     copy_discrete(&mut em, &system, &layout, written);
     for r in &found {
         let origin = em.origin(r.span, &r.owner);
         let at = layout.value(r.var, &r.element).at;
         store_all(&mut em, &r.loops, &r.fresh, Place { space: Space::Next, at }, origin);
+    }
+    for e in &system.nexts {
+        let Expr::Var(var, at) = &e.left else { continue };
+        let origin = em.origin(e.span, &e.owner);
+        let place = Place { space: Space::Next, at: layout.value(*var, at).at };
+        store_all(&mut em, &e.loops, &behavior::next_value(&system, *var, &e.right), place, origin);
     }
     program.update = kernels::drop_unread(em.finish(), &none);
 
@@ -210,6 +227,7 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
         .collect();
     let shown;
     (program.schema, shown) = schema::schema(&system, &layout, &mut origins);
+    program.behavior = behavior::behavior(&system, &layout, &mut origins);
     program.origins = origins.finish();
     let mut structure = structure(&system, &solved, &program);
     structure.invariants = kept.invariants.len() as u32;
@@ -292,11 +310,12 @@ fn store_all(
 
 /// `Next = Disc` for what equations do not change.
 fn copy_discrete(em: &mut Emitter<'_>, system: &System, layout: &Layout, written: usize) {
+    let defined = behavior::defined(system);
     for (k, v) in system.vars.iter().enumerate().take(written) {
-        if v.role != Role::Discrete {
+        let var = VarId::new(k);
+        if v.role != Role::Discrete || defined.contains(&var) {
             continue;
         }
-        let var = VarId::new(k);
         let l = crate::flat::Loop { index: twinml_model::ids::Index(0), lo: 0, hi: i64::from(v.len) };
         let at = Affine::constant(0).plus(l.index, 1);
         let place = Place { space: Space::Next, at: layout.value(var, &at).at };
@@ -317,6 +336,11 @@ fn with_start(system: &System, relations: &[Relation]) -> Vec<VarId> {
         see(&r.root);
         see(&r.fresh);
     }
+    for e in &system.nexts {
+        see(&e.right);
+    }
+    found.extend(behavior::started(system));
+    let mut see = |e: &Expr| starts(e, &mut found);
     for piece in system.vars.iter().flat_map(|v| v.value.iter().chain(&v.guess)) {
         see(&piece.expr);
     }

@@ -73,8 +73,11 @@ pub fn continuous(system: &System) -> Vec<bool> {
     }
 }
 
-fn varies_in(e: &Expr, varies: &[bool]) -> bool {
+/// Whether an expression varies between events.
+pub fn varies_in(e: &Expr, varies: &[bool]) -> bool {
     match e {
+        // Families added since are frozen.
+        Expr::Var(v, _) if v.index() >= varies.len() => false,
         Expr::Time | Expr::Der(..) | Expr::Delay(..) => true,
         Expr::Var(v, _) => varies[v.index()],
         Expr::VarAt { var, at, .. } => varies[var.index()] || varies_in(at, varies),

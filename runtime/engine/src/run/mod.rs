@@ -91,6 +91,8 @@ pub enum RunError {
     Options(SolveError),
     /// A recorder failed.
     Record(RecordError),
+    /// The program has handlers or machines, which this engine does not run.
+    Behavior,
 }
 
 impl std::fmt::Display for RunError {
@@ -102,6 +104,7 @@ impl std::fmt::Display for RunError {
             }
             RunError::Options(error) => write!(f, "{error}"),
             RunError::Record(error) => write!(f, "{error}"),
+            RunError::Behavior => write!(f, "this engine does not run behaviour yet"),
         }
     }
 }
@@ -169,6 +172,10 @@ pub fn simulate(
     watch: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Report, RunError> {
     let (method, options) = solver(program, experiment)?;
+    // Never a run that leaves handlers out in silence.
+    if !program.behavior.handlers.is_empty() || !program.behavior.machines.is_empty() {
+        return Err(RunError::Behavior);
+    }
     // Without states there is nothing to integrate; the library's methods want at least one.
     let at_work = if program.sizes.state == 0 && !method.fixed_step() { Method::Tsit5 } else { method };
     let integrator = integrator::make(at_work, &options).map_err(RunError::Options)?;
