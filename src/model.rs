@@ -8,6 +8,7 @@ use std::rc::Rc;
 use sha2::{Digest, Sha256};
 use twinml_compiler::driver::Session;
 use twinml_compiler::flatten::{DataError, DataLoader, DataRequest};
+use twinml_compiler::parser::MAX_TEXT;
 use twinml_compiler::resolve::{LoadError, Loaded, Loader};
 use twinml_compiler::units::Units;
 use twinml_engine::data::{self, Frame};
@@ -24,13 +25,20 @@ pub enum Unread {
     NotText(usize),
 }
 
-/// The text of a model's file.
+/// The text of a model's file. Of a text that is too long, no more than shows the parser that it is.
 ///
 /// # Errors
 ///
 /// [`Unread`].
 pub fn text(path: &Path) -> Result<String, Unread> {
-    let bytes = world::read(path).map_err(Unread::Io)?;
+    let mut bytes = world::read_up_to(path, MAX_TEXT as u64).map_err(Unread::Io)?;
+    if bytes.len() > MAX_TEXT {
+        // The cut may have split a character: the parser refuses the text for its length, which blanks keep.
+        while bytes.last().is_some_and(|b| !b.is_ascii()) {
+            bytes.pop();
+        }
+        bytes.resize(MAX_TEXT + 1, b' ');
+    }
     String::from_utf8(bytes).map_err(|e| Unread::NotText(e.utf8_error().valid_up_to()))
 }
 

@@ -1,7 +1,7 @@
 //! The only place with files, the environment, the wall clock and signals.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,13 +53,34 @@ impl Interrupt {
     }
 }
 
+/// Bytes read from what is no regular file and may never end: a pipe, a device.
+const STREAM: u64 = 256 << 20;
+
 /// The bytes of a file.
 ///
 /// # Errors
 ///
-/// What the system says.
+/// What the system says; a pipe or a device gives more than 256 MiB.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-    fs::read(path)
+    if fs::metadata(path)?.is_file() {
+        return fs::read(path);
+    }
+    let bytes = read_up_to(path, STREAM)?;
+    if bytes.len() as u64 > STREAM {
+        return Err(io::Error::other("it is no regular file and gives more than 256 MiB"));
+    }
+    Ok(bytes)
+}
+
+/// The first bytes of a file: all of them, or `most` and one more.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn read_up_to(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// An open file.

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use twinml_compiler::diag::{Diagnostic, Severity, Style, render, to_json};
+use twinml_compiler::diag::{Diagnostic, Renderer, Severity, Style, to_json};
 use twinml_compiler::source::SourceMap;
 
 use super::{Ui, json};
+
+/// Errors shown to people; who reads more than this?
+const MOST_ERRORS: usize = 100;
 
 /// How many diagnostics were said.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,6 +30,8 @@ impl Ui {
         sorted.sort_by_key(|d| (d.primary.span.file, d.primary.span.lo));
         let mut seen = BTreeSet::new();
         let mut said = Said::default();
+        let mut renderer = Renderer::new(sources, Style { color: self.colors_errors(), unicode: true });
+        let mut left_out = 0;
         for d in sorted {
             let span = d.primary.span;
             if !seen.insert((d.code.0, span.file, span.lo, span.hi, d.message.as_str())) {
@@ -39,10 +44,16 @@ impl Ui {
             }
             if self.is_json() {
                 self.json_line(&diagnostic_line(d, sources));
+            } else if d.severity == Severity::Error && said.errors > MOST_ERRORS {
+                left_out += 1;
             } else if !self.is_quiet() || d.severity == Severity::Error {
-                let style = Style { color: self.colors_errors(), unicode: true };
-                self.error_text(&render(d, sources, style));
+                self.error_text(&renderer.one(d));
             }
+        }
+        if left_out > 0 {
+            self.error_text(&format!(
+                "{left_out} further errors are not shown; --format json lists them all\n"
+            ));
         }
         said
     }

@@ -10,7 +10,7 @@ mod nearest;
 mod render;
 
 pub use nearest::{did_you_mean, edit_distance, nearest};
-pub use render::{Style, render, render_all, to_json};
+pub use render::{Renderer, Style, render, render_all, to_json};
 
 use crate::source::Span;
 use std::fmt;

@@ -34,7 +34,8 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     };
     let mut best: Option<(usize, &str)> = None;
     for c in candidates {
-        if c == name {
+        // Each letter more or less is an edit.
+        if c == name || c.chars().count().abs_diff(length) > limit {
             continue;
         }
         let d = edit_distance(name, c);

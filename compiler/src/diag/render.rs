@@ -30,6 +30,10 @@ impl Default for Style {
 /// 10 MB message.
 const LONG_LINE: usize = 400;
 
+/// Texts with more lines than this are shown without their lines: drawing them would take an index of all of
+/// them, many times as large as the text.
+const MANY_LINES: u32 = 1 << 20;
+
 /// All messages, each with its source lines, in the given order.
 pub fn render_all(list: &Diagnostics, map: &SourceMap, style: Style) -> String {
     let mut out = Renderer::new(map, style);
@@ -42,18 +46,20 @@ pub fn render(d: &Diagnostic, map: &SourceMap, style: Style) -> String {
 }
 
 /// Renders many messages about one set of files; line indices are built once per file.
-struct Renderer<'a> {
+pub struct Renderer<'a> {
     map: &'a SourceMap,
     style: Style,
     sources: BTreeMap<FileId, Source<Cow<'a, str>>>,
 }
 
 impl<'a> Renderer<'a> {
-    fn new(map: &'a SourceMap, style: Style) -> Renderer<'a> {
+    /// For messages about the files of `map`.
+    pub fn new(map: &'a SourceMap, style: Style) -> Renderer<'a> {
         Renderer { map, style, sources: BTreeMap::new() }
     }
 
-    fn one(&mut self, d: &Diagnostic) -> String {
+    /// One message with its source lines.
+    pub fn one(&mut self, d: &Diagnostic) -> String {
         let spans = std::iter::once(d.primary.span).chain(d.labels.iter().map(|l| l.span));
         let known = spans.clone().all(|s| self.map.get(s.file).is_some());
         if !known || spans.clone().any(|s| self.is_long(s)) {
@@ -69,6 +75,9 @@ impl<'a> Renderer<'a> {
 
     fn is_long(&self, span: Span) -> bool {
         let Some(f) = self.map.get(span.file) else { return false };
+        if f.line_count() > MANY_LINES {
+            return true;
+        }
         [span.lo, span.hi].iter().any(|o| f.line(f.line_col(*o).line).is_some_and(|l| l.len() > LONG_LINE))
     }
 

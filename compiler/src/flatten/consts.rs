@@ -10,7 +10,10 @@ use crate::source::Span;
 use std::rc::Rc;
 
 /// Deepest chain of parameters that depend on parameters.
-const MAX_DEPTH: u32 = 150;
+const MAX_CHAIN: u32 = 150;
+
+/// Deepest nesting of expressions, those of a chain together: the parser lets 1000 levels pass.
+const MAX_LEVELS: u32 = 1200;
 
 /// Whose values count as constants.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,10 +67,12 @@ impl<'a> Flattener<'a> {
         mode: Mode,
     ) -> R<Const> {
         self.depth += 1;
-        let out = if self.depth > MAX_DEPTH {
+        let out = if self.chain > MAX_CHAIN || (self.depth > MAX_LEVELS && self.chain > 1) {
             let d = Diagnostic::new(codes::STRUCTURE_CYCLE, e.span, "this value depends on itself")
                 .note("a chain of formulas that chooses structure does not end");
             Err(self.fail(d))
+        } else if self.depth > MAX_LEVELS {
+            Err(Stop::NotConst { span: e.span, index: None })
         } else {
             self.constant_inner(e, scope, idx, mode)
         };
@@ -225,7 +230,10 @@ impl<'a> Flattener<'a> {
         let Some((e, inner, inner_idx)) = self.binding_at(&slot, &at, span)? else {
             return Err(self.no_value(&slot, &r.steps[r.steps.len() - 1].name));
         };
-        let value = self.constant_of(e, &inner, &inner_idx, mode)?;
+        self.chain += 1;
+        let value = self.constant_of(e, &inner, &inner_idx, mode);
+        self.chain -= 1;
+        let value = value?;
         if slot.decl.section == Section::Parameters
             && let Some(last) = r.steps.last()
         {

@@ -44,8 +44,8 @@ use twinml_model::ids::{TableId, VarId};
 pub const MAX_SLOTS: u64 = 50_000_000;
 /// Most equation families after expansion.
 pub const MAX_EQUATIONS: usize = 2_000_000;
-/// Most instances that are kept apart.
-const MAX_INSTANCES: usize = 500_000;
+/// Most instances that are kept apart (a few KiB each).
+const MAX_INSTANCES: usize = 100_000;
 /// Most operations of one flat equation.
 const MAX_OPERATIONS: u64 = 1_000_000;
 /// Deepest nesting of a flat expression: all later stages walk it, each on the caller's stack.
@@ -109,6 +109,8 @@ struct Flattener<'a> {
     level: u32,
     /// Depth of constant evaluation, of inlining.
     depth: u32,
+    /// How many formulas of members the constant being evaluated has led through.
+    chain: u32,
     calls: Vec<hir::FuncId>,
     /// The present equation's instance, for families that the compiler adds.
     owner: InstId,
@@ -171,6 +173,7 @@ impl<'a> Flattener<'a> {
             operations: 0,
             level: 0,
             depth: 0,
+            chain: 0,
             calls: Vec::new(),
             owner: InstId(0),
             may_add: false,

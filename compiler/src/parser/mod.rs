@@ -55,7 +55,7 @@ pub fn parse(file: FileId, text: &str, diags: &mut Diagnostics) -> Module {
 
 fn too_large(file: FileId, text: &str) -> Option<Diagnostic> {
     if text.len() > MAX_TEXT {
-        let message = format!("this text has {} MiB; at most 64 are read", text.len() >> 20);
+        let message = "this text has more than 64 MiB";
         return Some(
             Diagnostic::new(codes::TEXT_TOO_LARGE, Span::new(file, 0, 0), message)
                 .help("data belongs into CSV or Parquet files, copies of a part into an array of twins"),
