@@ -1,5 +1,6 @@
 //! Linear algebra of implicit steps: `α·I + β·J` for a sparse `J`, factorised and solved.
 
+mod amd;
 mod band;
 mod dense;
 mod order;
