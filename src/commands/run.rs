@@ -1,13 +1,14 @@
 //! `twinc run FILE`
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use twinml_compiler::driver::{Branch, Choice, Session};
 use twinml_engine::data::Frame;
 use twinml_engine::record::{self, ColumnSpec, Format};
 use twinml_engine::run::{self, Ended, Flow, MachineKind, Outlet, Plan, Rate, Report, RunError};
 use twinml_model::host::Machine;
-use twinml_model::passes::{self, Level};
+use twinml_model::passes::{self, Level, later};
 use twinml_model::program::{Experiment, Program, SolverSpec};
 use twinml_solvers::integrator::{Method, Options};
 
@@ -26,7 +27,7 @@ pub struct Ready {
     /// The checked model.
     pub session: Session,
     /// The program.
-    pub program: Program,
+    pub program: Arc<Program>,
     /// The scenario with all flags applied.
     pub experiment: Experiment,
     /// The solver.
@@ -92,10 +93,9 @@ fn whole(args: &Run, ui: &Ui) -> Result<Exit, Exit> {
         MachineKind::Jit(n) => Level::from_number(n),
         MachineKind::Interpreter => Level::O2,
     };
-    let derivatives = method.implicit() || method == Method::Auto || !program.blocks.is_empty();
-    passes::prepare(&mut program, level, derivatives);
-    let later = branches.iter_mut().flat_map(|b| &mut b.experiment.actions);
-    for action in experiment.actions.iter_mut().chain(later) {
+    let derivatives = later::begin(&mut program, level);
+    let others = branches.iter_mut().flat_map(|b| &mut b.experiment.actions);
+    for action in experiment.actions.iter_mut().chain(others) {
         action.kernel = passes::prepare_kernel(&program, &action.kernel, level);
     }
     if let Err(e) = twinml_model::verify::verify(&program) {
@@ -105,7 +105,8 @@ fn whole(args: &Run, ui: &Ui) -> Result<Exit, Exit> {
         );
         return Err(Exit::Usage);
     }
-    let mut machine = run::machine(&program, flags.machine);
+    let program = Arc::new(program);
+    let mut machine = run::lazy_machine(&program, derivatives, flags.machine);
     let parameters = summary::parameters(&program, &*machine);
     let hash = model::hash(&session, &data);
     let ready = Ready { session, program, experiment, method, options, hash, parameters };
@@ -127,7 +128,11 @@ fn whole(args: &Run, ui: &Ui) -> Result<Exit, Exit> {
         runs.push(one(args, ui, &ready, branch, &place, &mut *machine, &mut watcher)?);
     }
     write_all(args, ui, &ready, &place, &runs, &watcher)?;
-    Ok(runs.iter().map(|r| r.exit).max_by_key(|e| e.weight()).unwrap_or(Exit::Ok))
+    let exit = runs.iter().map(|r| r.exit).max_by_key(|e| e.weight()).unwrap_or(Exit::Ok);
+    drop(runs);
+    // The process ends here: to take a large model's trees apart, node by node, would only delay that.
+    std::mem::forget((ready, machine, compiled.system, compiled.structure));
+    Ok(exit)
 }
 
 /// Whether a branch begins at all; says so if not.

@@ -215,6 +215,9 @@ impl<'a> Checker<'a, '_> {
         if a.has_pi || b.has_pi {
             return;
         }
+        if !pair(Nature::Angular, Nature::Cyclic) && !pair(Nature::Torque, Nature::Energy) {
+            return;
+        }
         let (x, y) = (self.describe_val(a), self.describe_val(b));
         if pair(Nature::Angular, Nature::Cyclic) && !a.dimension().is_some_and(Dimension::is_one) {
             let d = Diagnostic::new(

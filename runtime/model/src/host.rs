@@ -67,10 +67,18 @@ impl Program {
 
 impl Sizes {
     /// Where a space begins in a [`Memory`]: the spaces follow one another in the order of
-    /// [`Space::ALL`], so that compiled code needs a single base address.
+    /// [`Space::ALL`], so that compiled code needs a single base address; but `Jac` comes last, so that it can grow
+    /// where derivatives are made while a program runs.
     #[must_use]
     pub fn offset(&self, space: Space) -> usize {
-        Space::ALL.iter().take_while(|&&s| s != space).map(|&s| self.of(s) as usize).sum()
+        let before = Space::ALL.iter().take_while(|&&s| s != space || space == Space::Jac);
+        before.filter(|&&s| s != Space::Jac).map(|&s| self.of(s) as usize).sum()
+    }
+
+    /// Whether code made for these sizes can run on a memory of the others: all spaces are where it looks for them.
+    #[must_use]
+    pub fn fit(&self, memory: &Sizes) -> bool {
+        self.jac <= memory.jac && Sizes { jac: memory.jac, ..*self } == *memory
     }
 
     /// Slots of all spaces together.
@@ -80,7 +88,7 @@ impl Sizes {
     }
 }
 
-/// The values of all spaces of one run. Its sizes never change.
+/// The values of all spaces of one run. Its sizes never change, but for [`Memory::make_room`].
 #[derive(Clone, PartialEq, Debug)]
 pub struct Memory {
     sizes: Sizes,
@@ -112,7 +120,13 @@ impl Memory {
         memory
     }
 
-    /// The sizes it was made with.
+    /// Makes `Jac` at least this long.
+    pub fn make_room(&mut self, jac: u32) {
+        self.sizes.jac = self.sizes.jac.max(jac);
+        self.data.resize(self.sizes.total(), 0.0);
+    }
+
+    /// Its sizes.
     #[must_use]
     pub fn sizes(&self) -> &Sizes {
         &self.sizes
@@ -202,10 +216,17 @@ pub trait Machine: Send + Sync {
     /// Runs a kernel to its end or to a trap; after a trap the spaces it writes hold a mixture of old
     /// and new values. A kernel that the program lacks does nothing.
     ///
-    /// `memory` must have the program's sizes ([`Memory::new`]); anything else is a caller's bug and
-    /// panics.
+    /// `memory` must have the program's sizes ([`Memory::new`], [`Sizes::fit`]); anything else is a caller's bug
+    /// and panics.
     fn run(&self, kernel: KernelId, memory: &mut Memory, host: &mut dyn Host) -> Result<(), Trap>;
 
     /// Takes in a further kernel, verified against the same program.
     fn add(&mut self, kernel: Kernel) -> KernelId;
+
+    /// The derivatives of the right-hand side, as a program with `jvp` and perhaps `jacobian` and with room for them
+    /// in its sizes, where the machine makes them when they are first asked for. `None`: there are those of the
+    /// program itself.
+    fn derived(&self) -> Option<&Program> {
+        None
+    }
 }

@@ -1,10 +1,13 @@
 //! What runs the kernels: the reference interpreter or machine code. Both give the same bits.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use twinml_jit::{Compiled, OptLevel};
-use twinml_model::host::{KernelId, Machine, Memory, NoHost};
+use twinml_model::host::{Host, KernelId, Machine, Memory, NoHost};
 use twinml_model::interp::Interpreter;
+use twinml_model::ir::{Kernel, Trap};
+use twinml_model::passes::later::{Derived, Later, Which};
+use twinml_model::passes::{self, Level};
 use twinml_model::program::Program;
 
 /// What is to run the kernels.
@@ -33,6 +36,66 @@ pub fn machine(program: &Program, kind: MachineKind) -> Box<dyn Machine> {
         return Box::new(compiled);
     }
     Box::new(Interpreter::new(program))
+}
+
+/// A machine for a program that [`passes::later::begin`] has made ready. Kernels are simplified and compiled when they have
+/// run for a while, the right-hand side's derivatives made when they are first asked for.
+pub fn lazy_machine(program: &Arc<Program>, later: Later, kind: MachineKind) -> Box<dyn Machine> {
+    let base = begun(program.clone(), kind);
+    let (program, derived) = (program.clone(), OnceLock::new());
+    Box::new(Lazy { base, program, later, kind, derived, machines: Default::default() })
+}
+
+/// A machine for kernels that are not simplified yet.
+fn begun(program: Arc<Program>, kind: MachineKind) -> Box<dyn Machine> {
+    if let MachineKind::Jit(n) = kind
+        && let Ok(compiled) = Compiled::simplifying(program.clone(), level(n))
+    {
+        return Box::new(compiled);
+    }
+    let mut program = Arc::unwrap_or_clone(program);
+    passes::optimize(&mut program, Level::O2);
+    Box::new(Interpreter::new(&program))
+}
+
+/// A machine that makes derivatives when they are needed.
+struct Lazy {
+    base: Box<dyn Machine>,
+    program: Arc<Program>,
+    later: Later,
+    kind: MachineKind,
+    derived: OnceLock<Derived>,
+    /// For `Jvp` and for `Jacobian`.
+    machines: [OnceLock<Box<dyn Machine>>; 2],
+}
+
+impl Lazy {
+    fn of_derivatives(&self) -> &Derived {
+        self.derived.get_or_init(|| self.later.derive(&self.program))
+    }
+}
+
+impl Machine for Lazy {
+    fn run(&self, kernel: KernelId, memory: &mut Memory, host: &mut dyn Host) -> Result<(), Trap> {
+        let which = match kernel {
+            KernelId::Jvp => Which::Directional,
+            KernelId::Jacobian => Which::Jacobian,
+            _ => return self.base.run(kernel, memory, host),
+        };
+        let derived = self.of_derivatives();
+        let machine =
+            self.machines[which as usize].get_or_init(|| begun(Arc::new(derived.finish(which)), self.kind));
+        memory.make_room(derived.program.sizes.jac);
+        machine.run(kernel, memory, host)
+    }
+
+    fn add(&mut self, kernel: Kernel) -> KernelId {
+        self.base.add(kernel)
+    }
+
+    fn derived(&self) -> Option<&Program> {
+        Some(&self.of_derivatives().program)
+    }
 }
 
 /// The kernels of a program as text: Cranelift's form (`clif`) or machine code. `None` where there is no code

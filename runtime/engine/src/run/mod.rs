@@ -20,7 +20,7 @@ mod system;
 mod table;
 
 pub use block::BlockFailure;
-pub use machine::{MachineKind, machine, machine_text, parameters};
+pub use machine::{MachineKind, lazy_machine, machine, machine_text, parameters};
 pub use plan::{DEFAULT_PERIODS, Plan, Rate, plans, usual};
 pub use report::{Ended, Failure, FailureKind, Report};
 

@@ -1,5 +1,6 @@
 //! What is recorded, when, and from where.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use twinml_model::ids::VarId;
@@ -136,13 +137,17 @@ fn defaults(program: &Program) -> Vec<Elements> {
 fn plan(program: &Program, rate: Rate, vars: &[Elements], si: bool) -> Result<Plan, RecordError> {
     // All elements of a variable once, in the order in which variables are first named.
     let mut chosen: Vec<Elements> = Vec::new();
+    let mut place: BTreeMap<VarId, usize> = BTreeMap::new();
     for (id, elements) in vars {
         let Some(variable) = program.schema.vars.get(id.index()) else { continue };
         let all = || (0..variable.len).collect();
         let elements: Vec<u32> = if elements.is_empty() { all() } else { elements.clone() };
-        match chosen.iter_mut().find(|(v, _)| v == id) {
-            Some((_, have)) => have.extend(elements),
-            None => chosen.push((*id, elements)),
+        match place.get(id) {
+            Some(&at) => chosen[at].1.extend(elements),
+            None => {
+                place.insert(*id, chosen.len());
+                chosen.push((*id, elements));
+            }
         }
     }
     for (_, elements) in &mut chosen {

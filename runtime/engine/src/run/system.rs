@@ -1,5 +1,7 @@
 //! A program as the system that integrators see.
 
+use std::cell::OnceCell;
+
 use twinml_model::host::{KernelId, Machine, Memory};
 use twinml_model::ids::OriginId;
 use twinml_model::ir::{CmpOp, Kernel, Op, Space, Trap};
@@ -56,6 +58,28 @@ impl Fused {
     }
 }
 
+/// Where the values of the Jacobian go, and where they come from.
+struct Matrix {
+    assembly: Assembly,
+    colored: Option<Colored>,
+}
+
+impl Matrix {
+    /// Of a program and of its derivatives, which may be the same.
+    fn of(program: &Program, derived: &Program) -> Matrix {
+        match (&derived.jacobian, &derived.jvp) {
+            (Some(jacobian), _) => Matrix { assembly: Assembly::of(jacobian), colored: None },
+            (None, Some(_)) => {
+                let pattern = structural_pattern(program);
+                let assembly = Assembly::patterned(&pattern);
+                let coloring = Coloring::greedy(&pattern);
+                Matrix { assembly, colored: Some(Colored { coloring, pattern }) }
+            }
+            (None, None) => Matrix { assembly: Assembly::dense(program.sizes.state as usize), colored: None },
+        }
+    }
+}
+
 /// Columns of the Jacobian that share a directional derivative, where there is no kernel for it (a right-hand
 /// side that solves blocks).
 struct Colored {
@@ -74,8 +98,8 @@ pub(super) struct KernelSystem<'a> {
     states: usize,
     state_at: usize,
     der_at: usize,
-    assembly: Assembly,
-    colored: Option<Colored>,
+    /// Made when a solver first asks for it.
+    matrix: OnceCell<Matrix>,
     roots: Vec<Root>,
     autonomous: bool,
     /// Kernels of several Runge–Kutta steps, the longest first, with the grid they are made for.
@@ -88,17 +112,6 @@ impl<'a> KernelSystem<'a> {
     pub(super) fn new(program: &'a Program, machine: &'a dyn Machine, memory: Memory) -> KernelSystem<'a> {
         let host = EngineHost::new(program, machine, &memory);
         let states = program.sizes.state as usize;
-        let mut colored = None;
-        let assembly = match (&program.jacobian, &program.jvp) {
-            (Some(jacobian), _) => Assembly::of(jacobian),
-            (None, Some(_)) => {
-                let pattern = structural_pattern(program);
-                let assembly = Assembly::patterned(&pattern);
-                colored = Some(Colored { coloring: Coloring::greedy(&pattern), pattern });
-                assembly
-            }
-            (None, None) => Assembly::dense(states),
-        };
         let mut roots = Vec::with_capacity(program.sizes.root as usize);
         for relation in &program.relations {
             for k in 0..relation.len as usize {
@@ -127,8 +140,7 @@ impl<'a> KernelSystem<'a> {
             machine,
             memory,
             host,
-            assembly,
-            colored,
+            matrix: OnceCell::new(),
             roots,
         }
     }
@@ -140,6 +152,15 @@ impl<'a> KernelSystem<'a> {
             self.trap = Some(trap);
         }
         outcome
+    }
+
+    /// The program that the right-hand side's derivatives belong to.
+    fn derived(&self) -> &Program {
+        self.machine.derived().unwrap_or(self.program)
+    }
+
+    fn matrix(&self) -> &Matrix {
+        self.matrix.get_or_init(|| Matrix::of(self.program, self.derived()))
     }
 
     /// Puts a point into memory.
@@ -196,21 +217,24 @@ impl System for KernelSystem<'_> {
     }
 
     fn pattern(&self) -> &Pattern {
-        self.assembly.pattern()
+        self.matrix().assembly.pattern()
     }
 
     fn jacobian(&mut self, t: f64, x: &[f64], values: &mut [f64]) -> Result<(), EvalError> {
-        if self.assembly.has_kernel() {
+        if self.matrix().assembly.has_kernel() {
             self.set(t, x);
             self.eval(KernelId::Jacobian)?;
-            self.assembly.collect(self.memory.space(Space::Jac), values);
+            self.matrix().assembly.collect(self.memory.space(Space::Jac), values);
             return Ok(());
         }
         let n = self.states;
-        if let Some(colored) = self.colored.take() {
-            let outcome = self.by_colors(&colored, t, x, values);
-            self.colored = Some(colored);
-            return outcome;
+        // Taken out while it is used.
+        if let Some(matrix) = self.matrix.take() {
+            let outcome = matrix.colored.as_ref().map(|colored| self.by_colors(colored, t, x, values));
+            let _ = self.matrix.set(matrix);
+            if let Some(outcome) = outcome {
+                return outcome;
+            }
         }
         let mut unit = vec![0.0; n];
         for j in 0..n {
@@ -222,7 +246,7 @@ impl System for KernelSystem<'_> {
     }
 
     fn jvp(&mut self, t: f64, x: &[f64], v: &[f64], out: &mut [f64]) -> Result<(), EvalError> {
-        if self.program.jvp.is_some() {
+        if self.derived().jvp.is_some() {
             self.set(t, x);
             self.seed(0.0);
             self.memory.space_mut(Space::TState).copy_from_slice(v);
@@ -250,7 +274,7 @@ impl System for KernelSystem<'_> {
     }
 
     fn dfdt(&mut self, t: f64, x: &[f64], out: &mut [f64]) -> Result<(), EvalError> {
-        if self.program.jvp.is_some() {
+        if self.derived().jvp.is_some() {
             self.set(t, x);
             self.seed(1.0);
             self.eval(KernelId::Jvp)?;

@@ -19,6 +19,8 @@ use twinml_model::host::{Host, KernelId, Machine, Memory};
 use twinml_model::ids::BlockId;
 use twinml_model::interp::Prepared;
 use twinml_model::ir::{Kernel, Trap};
+use twinml_model::passes::dead::Traps;
+use twinml_model::passes::{self, Level};
 use twinml_model::program::Program;
 
 /// How much time to spend on code. All levels give the same bits.
@@ -91,6 +93,8 @@ struct Shared {
     effects: Effects,
     level: OptLevel,
     limits: Limits,
+    /// How far kernels are simplified before they are compiled; `None`: they are as they should be.
+    simplify: Option<(Level, Traps)>,
 }
 
 /// Kernels that are not a block's.
@@ -108,10 +112,40 @@ impl Compiled {
     /// As [`Compiled::compile`], with other limits than the usual ones.
     pub fn with_limits(program: Arc<Program>, level: OptLevel, limits: Limits) -> Result<Self, JitError> {
         let limits = if level < OptLevel::O2 { Limits { inlined: 0, ..limits } } else { limits };
+        Self::make(program, level, limits, None)
+    }
+
+    /// As [`Compiled::compile`], for a program whose kernels are not simplified yet: each is when it is compiled.
+    /// Those that run a few times only are not worth it.
+    pub fn simplifying(program: Arc<Program>, level: OptLevel) -> Result<Self, JitError> {
+        let passes = match level {
+            OptLevel::O0 => None,
+            OptLevel::O1 => Some(Level::O1),
+            OptLevel::O2 | OptLevel::O3 => Some(Level::O2),
+        };
+        let simplify = passes.map(|l| (l, Traps::of(&program)));
+        let limits = Limits::default();
+        let limits = if level < OptLevel::O2 { Limits { inlined: 0, ..limits } } else { limits };
+        Self::make(program, level, limits, simplify)
+    }
+
+    fn make(
+        program: Arc<Program>,
+        level: OptLevel,
+        limits: Limits,
+        simplify: Option<(Level, Traps)>,
+    ) -> Result<Self, JitError> {
         let slots = FIXED + PER_BLOCK * program.blocks.len();
         let backend = Backend::new(limits)?;
         Ok(Self {
-            shared: Shared { effects: Effects::of(&program), program, extras: Vec::new(), level, limits },
+            shared: Shared {
+                effects: Effects::of(&program),
+                program,
+                extras: Vec::new(),
+                level,
+                limits,
+                simplify,
+            },
             backend: Mutex::new(backend),
             slots: std::iter::repeat_with(Slot::default).take(slots).collect(),
             scratch: Mutex::new(Vec::new()),
@@ -200,13 +234,17 @@ impl Compiled {
         cell.get_or_init(|| {
             // A panic while compiling leaves at worst functions that nothing refers to.
             let mut backend = self.backend.lock().unwrap_or_else(PoisonError::into_inner);
+            let kernel = match &self.shared.simplify {
+                Some((level, traps)) => slot.simple.get_or_init(|| passes::simplified(kernel, *level, traps)),
+                None => kernel,
+            };
             backend.kernel(&self.shared.program, &self.shared.effects, kernel, tier)
         })
         .as_ref()
     }
 
     fn run_code(&self, code: &Code, memory: &mut Memory, host: &mut dyn Host) -> Result<(), Trap> {
-        assert!(memory.sizes() == &self.shared.program.sizes, "the memory belongs to another program");
+        assert!(self.shared.program.sizes.fit(memory.sizes()), "the memory belongs to another program");
         let mut scratch = Vec::new();
         if code.words > 0 {
             scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();

@@ -27,6 +27,8 @@ const SMALL: u64 = 4_000;
 pub(crate) struct Slot {
     quick: OnceLock<Result<Code, JitError>>,
     full: OnceLock<Result<Code, JitError>>,
+    /// The kernel simplified, where the compiler does that.
+    pub simple: OnceLock<Kernel>,
     /// For the interpreter.
     pub decoded: OnceLock<Prepared>,
     /// Operations of the kernel, and operations that a run executes.

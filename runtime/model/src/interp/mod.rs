@@ -89,7 +89,7 @@ impl Interpreter {
 impl Machine for Interpreter {
     fn run(&self, kernel: KernelId, memory: &mut Memory, host: &mut dyn Host) -> Result<(), Trap> {
         let Some(code) = self.code(kernel) else { return Ok(()) };
-        assert!(*memory.sizes() == self.sizes, "the memory belongs to another program");
+        assert!(self.sizes.fit(memory.sizes()), "the memory belongs to another program");
         with_stack(code.need, |stack| exec(code, &self.functions, stack, memory, host))
     }
 
@@ -130,7 +130,7 @@ impl Prepared {
 
     /// Runs it, as [`Machine::run`] does.
     pub fn run(&self, memory: &mut Memory, host: &mut dyn Host) -> Result<(), Trap> {
-        assert!(*memory.sizes() == self.sizes, "the memory belongs to another program");
+        assert!(self.sizes.fit(memory.sizes()), "the memory belongs to another program");
         with_stack(self.code.need, |stack| exec(&self.code, &self.functions, stack, memory, host))
     }
 }

@@ -8,7 +8,7 @@
 //!    two products the left one is fused; a difference of two products is left alone, so that equal
 //!    products still cancel exactly.
 
-use super::dead::{Traps, remove_dead};
+use super::dead::{Traps, effects, live, remove_dead};
 use super::emit::Emit;
 use super::walk::Copier;
 use crate::ids::Value;
@@ -32,7 +32,7 @@ pub fn contract_derived(program: &mut Program, first: usize) {
     }
 }
 
-fn contract_function(f: &mut Function) {
+pub(super) fn contract_function(f: &mut Function) {
     let (code, map) = contract_with_map(&f.code, &[f.result]);
     f.result = map[f.result.index()].unwrap_or(f.result);
     f.code = code;
@@ -46,20 +46,23 @@ pub fn contract_kernel(kernel: &Kernel) -> Kernel {
 
 fn contract_with_map(kernel: &Kernel, keep: &[Value]) -> (Kernel, Vec<Option<Value>>) {
     let is_power = |d: &crate::ir::ValueData| matches!(d.op, Op::Math(MathFn::Pow, _));
-    let (powers, first) = if kernel.values.iter().any(is_power) {
-        rewrite(kernel, &[], &mut power)
-    } else {
-        (kernel.clone(), (0..kernel.values.len()).map(|k| Some(Value::new(k))).collect())
-    };
-    let at = |map: &[Option<Value>]| keep.iter().filter_map(|v| map[v.index()]).collect::<Vec<_>>();
-    let (powers, map) = remove_dead(&powers, &at(&first), &Traps::default());
-    let first = compose(&first, &map);
-    let uses = uses(&powers);
-    let (fused, map) = rewrite(&powers, &uses, &mut fuse);
-    let second = compose(&first, &map);
-    let (live, map) = remove_dead(&fused, &at(&second), &Traps::default());
-    let map = compose(&second, &map);
-    (live, map)
+    if !kernel.values.iter().any(is_power) {
+        return fused(kernel, keep);
+    }
+    let (powers, first) = rewrite(kernel, &[], &mut power);
+    let keep: Vec<Value> = keep.iter().filter_map(|v| first[v.index()]).collect();
+    let (fused, second) = fused(&powers, &keep);
+    (fused, compose(&first, &second))
+}
+
+/// The second part: products fused with sums.
+fn fused(kernel: &Kernel, keep: &[Value]) -> (Kernel, Vec<Option<Value>>) {
+    // What nothing needs is no use of a product.
+    let uses = uses(kernel, &live(kernel, keep, &Traps::default()));
+    let (fused, first) = rewrite(kernel, &uses, &mut fuse);
+    let keep: Vec<Value> = keep.iter().filter_map(|v| first[v.index()]).collect();
+    let (live, second) = remove_dead(&fused, &keep, &Traps::default());
+    (live, compose(&first, &second))
 }
 
 /// Where values go by two steps.
@@ -78,39 +81,48 @@ fn rewrite(kernel: &Kernel, uses: &[u32], rule: &mut Rule) -> (Kernel, Vec<Optio
     copier.finish()
 }
 
-/// How often each value is used.
-pub(super) fn uses(kernel: &Kernel) -> Vec<u32> {
-    fn region(k: &Kernel, r: &Region, n: &mut [u32]) {
+/// How often each value is used by what is live (as [`remove_dead`] leaves it).
+fn uses(kernel: &Kernel, live: &[bool]) -> Vec<u32> {
+    fn region(k: &Kernel, live: &[bool], r: &Region, n: &mut [u32]) {
+        let matters = |r: &Region| effects(k, r, &Traps::default());
         for s in r {
             match s {
-                Stmt::Eval(v) => {
+                Stmt::Eval(v) if live[v.index()] => {
                     for o in k.values[v.index()].op.operands() {
                         n[o.index()] += 1;
                     }
                 }
                 Stmt::Store { value, .. } => n[value.index()] += 1,
                 Stmt::For(l) => {
-                    for c in &l.carries {
+                    let mut stays = false;
+                    for c in l.carries.iter().filter(|c| live[c.var.index()] || live[c.result.index()]) {
                         n[c.init.index()] += 1;
                         n[c.next.index()] += 1;
+                        stays = true;
                     }
-                    region(k, &l.body, n);
+                    if stays || matters(&l.body) {
+                        region(k, live, &l.body, n);
+                    }
                 }
                 Stmt::If(i) => {
-                    n[i.cond.index()] += 1;
-                    for (_, a, b) in &i.results {
+                    let mut stays = false;
+                    for (_, a, b) in i.results.iter().filter(|r| live[r.0.index()]) {
                         n[a.index()] += 1;
                         n[b.index()] += 1;
+                        stays = true;
                     }
-                    region(k, &i.then, n);
-                    region(k, &i.otherwise, n);
+                    if stays || matters(&i.then) || matters(&i.otherwise) {
+                        n[i.cond.index()] += 1;
+                        region(k, live, &i.then, n);
+                        region(k, live, &i.otherwise, n);
+                    }
                 }
-                Stmt::Solve(_) | Stmt::SolveTangent(_) => {}
+                Stmt::Eval(_) | Stmt::Solve(_) | Stmt::SolveTangent(_) => {}
             }
         }
     }
     let mut n = vec![0; kernel.values.len()];
-    region(kernel, &kernel.body, &mut n);
+    region(kernel, live, &kernel.body, &mut n);
     n
 }
 

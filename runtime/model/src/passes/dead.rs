@@ -41,26 +41,34 @@ impl Traps {
 /// Removes unused values, carries and results; `keep` are used from outside (a function's result). Gives the
 /// new number of each value that is left.
 pub fn remove_dead(kernel: &Kernel, keep: &[Value], traps: &Traps) -> (Kernel, Vec<Option<Value>>) {
-    let mut live = vec![false; kernel.values.len()];
-    for v in keep {
-        live[v.index()] = true;
-    }
-    // backwards once; loops until their carries settle
-    mark(kernel, &kernel.body, &mut live, traps);
+    let live = live(kernel, keep, traps);
+    let mut new = Kernel::new(kernel.name.clone());
+    new.values.reserve_exact(live.iter().filter(|l| **l).count());
     let mut s = Sweep {
         old: kernel,
         traps,
         live,
         map: vec![None; kernel.values.len()],
         indices: vec![None; kernel.indices as usize],
-        new: Kernel::new(kernel.name.clone()),
+        new,
     };
     s.new.body = s.region(&kernel.body);
     (s.new, s.map)
 }
 
+/// Which values something uses; `keep` are used from outside.
+pub(super) fn live(kernel: &Kernel, keep: &[Value], traps: &Traps) -> Vec<bool> {
+    let mut live = vec![false; kernel.values.len()];
+    for v in keep {
+        live[v.index()] = true;
+    }
+    // backwards once; loops until their carries settle
+    mark(kernel, &kernel.body, &mut live, traps);
+    live
+}
+
 /// Whether running the region matters apart from its values.
-fn effects(kernel: &Kernel, region: &Region, traps: &Traps) -> bool {
+pub(super) fn effects(kernel: &Kernel, region: &Region, traps: &Traps) -> bool {
     region.iter().any(|s| match s {
         Stmt::Eval(v) => traps.op(&kernel.values[v.index()].op),
         Stmt::Store { .. } | Stmt::Solve(_) | Stmt::SolveTangent(_) => true,
@@ -145,6 +153,9 @@ impl Sweep<'_> {
     }
 
     fn affine(&self, a: &Affine) -> Affine {
+        if a.terms.is_empty() {
+            return Affine::constant(a.base);
+        }
         let mut out = Affine::constant(a.base);
         for &(i, s) in &a.terms {
             out = out.plus(self.indices[i.index()].unwrap_or(i), s);
@@ -169,7 +180,7 @@ impl Sweep<'_> {
     }
 
     fn region(&mut self, region: &Region) -> Region {
-        let mut out = Region::new();
+        let mut out = Region::with_capacity(region.len());
         for stmt in region {
             match stmt {
                 Stmt::Eval(v) => {

@@ -6,6 +6,7 @@ pub mod dead;
 pub mod derive;
 pub(crate) mod emit;
 pub mod expand;
+pub mod later;
 pub mod pattern;
 pub mod rk4;
 pub mod simplify;
@@ -75,30 +76,41 @@ pub fn optimize(program: &mut Program, level: Level) {
     }
     let traps = dead::Traps::of(program);
     each_kernel(program, &mut |k| *k = optimize_kernel(k, level, &[], &traps).0);
-    // what derivatives leave in `Var` and `Der` on the way is nobody's business
-    let scratch = [Space::Var, Space::Der, Space::TVar];
-    let trim = |k: &mut Kernel, scratch: &[Space]| {
-        // a store that goes may take the last reader of another with it
-        loop {
-            let less = dead::remove_dead(&stores::remove_stores(k, scratch), &[], &traps).0;
-            let done = less.values.len() == k.values.len();
-            *k = less;
-            if done {
-                break;
-            }
-        }
-    };
     if let Some(k) = &mut program.jvp {
-        trim(k, &scratch);
+        trim(k, &traps);
     }
     if let Some(j) = &mut program.jacobian {
-        trim(&mut j.kernel, &scratch);
+        trim(&mut j.kernel, &traps);
     }
     for j in program.blocks.iter_mut().filter_map(|b| b.jacobian.as_mut()) {
-        trim(&mut j.kernel, &scratch);
+        trim(&mut j.kernel, &traps);
     }
+    optimize_functions(program, level, &traps);
+}
+
+/// Simplifies one kernel that stands for itself.
+#[must_use]
+pub fn simplified(kernel: &Kernel, level: Level, traps: &dead::Traps) -> Kernel {
+    optimize_kernel(kernel, level, &[], traps).0
+}
+
+/// What derivatives leave in `Var` and `Der` on the way is nobody's business: it goes.
+pub(crate) fn trim(k: &mut Kernel, traps: &dead::Traps) {
+    let scratch = [Space::Var, Space::Der, Space::TVar];
+    // a store that goes may take the last reader of another with it
+    loop {
+        let less = dead::remove_dead(&stores::remove_stores(k, &scratch), &[], traps).0;
+        let done = less.values.len() == k.values.len();
+        *k = less;
+        if done {
+            break;
+        }
+    }
+}
+
+fn optimize_functions(program: &mut Program, level: Level, traps: &dead::Traps) {
     for f in &mut program.functions {
-        let (code, map) = optimize_kernel(&f.code, level, &[f.result], &traps);
+        let (code, map) = optimize_kernel(&f.code, level, &[f.result], traps);
         f.result = map[f.result.index()].unwrap_or(f.result);
         f.code = code;
     }

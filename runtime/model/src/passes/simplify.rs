@@ -13,12 +13,14 @@ use rustc_hash::FxHashMap;
 pub fn simplify(kernel: &Kernel, hoist: bool) -> (Kernel, Vec<Option<Value>>) {
     let mut e = Emit::new(kernel.name.clone());
     e.kernel.indices = kernel.indices;
+    e.kernel.values.reserve(kernel.values.len());
+    e.region.reserve(kernel.body.len());
     let mut s = Simplifier {
         old: kernel,
         e,
         map: vec![None; kernel.values.len()],
-        known: FxHashMap::default(),
-        depth_of: Vec::new(),
+        known: FxHashMap::with_capacity_and_hasher(kernel.values.len(), Default::default()),
+        depth_of: Vec::with_capacity(kernel.values.len()),
         outer: Vec::new(),
         scopes: vec![Scope { keys: Vec::new(), hoist_to: 0, writes: 0 }],
         epoch: [0; Space::ALL.len()],
@@ -165,8 +167,7 @@ impl Simplifier<'_> {
             self.e.region.push(Stmt::Eval(v));
         }
         self.record(v, to);
-        self.scopes[to].keys.push(key.clone());
-        self.known.insert(key, v);
+        self.know(to, key, v);
         v
     }
 
@@ -229,11 +230,18 @@ impl Simplifier<'_> {
     fn store(&mut self, place: Place, value: Value) {
         self.touch(place.space);
         if self.e.kernel.values[value.index()].ty == Ty::F64 {
-            let here = self.depth();
             let key = (Op::Load(place.clone()), self.epoch[place.space as usize]);
-            self.scopes[here].keys.push(key.clone());
-            self.known.insert(key, value);
+            self.know(self.depth(), key, value);
         }
+    }
+
+    /// From now on to the end of the region at this depth, the key is this value.
+    fn know(&mut self, depth: usize, key: Key, value: Value) {
+        // What is known outside of all loops and branches is never forgotten.
+        if depth > 0 {
+            self.scopes[depth].keys.push(key.clone());
+        }
+        self.known.insert(key, value);
     }
 
     fn for_loop(&mut self, l: &For) {

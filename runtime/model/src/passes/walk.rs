@@ -19,6 +19,8 @@ impl<'a, 'r> Copier<'a, 'r> {
     pub fn new(old: &'a Kernel, rule: &'r mut Rule<'r>) -> Self {
         let mut e = Emit::new(old.name.clone());
         e.kernel.indices = old.indices;
+        e.kernel.values.reserve(old.values.len());
+        e.region.reserve(old.body.len());
         Self { old, e, map: vec![None; old.values.len()], rule }
     }
 

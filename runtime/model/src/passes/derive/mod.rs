@@ -60,6 +60,12 @@ pub(crate) const SEEDS: [Space; 4] = [Space::Time, Space::State, Space::Var, Spa
 /// Adds `jvp`, `jacobian` and the derivatives of blocks where they are missing, and makes room for them in
 /// `sizes.jac`. The functions' partial derivatives are appended to `functions`.
 pub fn complete(program: &mut Program) {
+    complete_blocks(program);
+    complete_rhs(program);
+}
+
+/// The part of [`complete`] that concerns algebraic blocks: their solution needs it whatever the solver.
+pub fn complete_blocks(program: &mut Program) {
     let mut list = std::mem::take(&mut program.functions);
     let mut functions = Functions::new(&mut list);
     let mut blocks = std::mem::take(&mut program.blocks);
@@ -68,6 +74,16 @@ pub fn complete(program: &mut Program) {
         room = room.max(complete_block(block, &mut functions));
     }
     program.blocks = blocks;
+    program.functions = list;
+    program.sizes.jac = program.sizes.jac.max(room);
+}
+
+/// The part of [`complete`] that concerns the right-hand side: its directional derivative and its Jacobian. The
+/// blocks must be complete.
+pub fn complete_rhs(program: &mut Program) {
+    let mut list = std::mem::take(&mut program.functions);
+    let mut functions = Functions::new(&mut list);
+    let mut room = 0;
     if program.jvp.is_none() {
         program.jvp = Some(directional(&program.rhs, &mut functions));
     }
