@@ -10,6 +10,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::LazyLock;
 
 /// A reduced rational exponent. The denominator is positive.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -361,8 +362,10 @@ const CUSTOMARY: [&str; 8] =
     ["W/(m*K)", "W/(m^2*K)", "J/(kg*K)", "J/(m^3*K)", "W/m^2", "V/m", "J/mol", "J/(mol*K)"];
 
 fn customary(d: &Dimension) -> String {
-    if let Some(text) = CUSTOMARY.iter().find(|t| Dimension::parse(t).as_ref() == Some(d)) {
-        return (*text).to_owned();
+    static KNOWN: LazyLock<[Option<Dimension>; CUSTOMARY.len()]> =
+        LazyLock::new(|| CUSTOMARY.map(Dimension::parse));
+    if let Some(k) = KNOWN.iter().position(|known| known.as_ref() == Some(d)) {
+        return CUSTOMARY[k].to_owned();
     }
     let plain = d.to_string();
     let mass = d.si[1];
