@@ -7,6 +7,7 @@
 //! opens no socket, draws nothing at random, prints nothing and holds no global state. Files are touched in one
 //! place only, the recorders under [`record`]; data files arrive as bytes.
 
+pub mod behavior;
 pub mod data;
 pub mod record;
 pub mod run;

@@ -1,0 +1,801 @@
+//! Runs code of behaviour: frames of a program counter and registers, so that what waits can be kept.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use twinml_model::behavior::{
+    Behavior, Code, CodeId, Empty, EventId, Format, Heard, Home, Instr, Op2, OwnerId, Reg, SlotRef, WatchId,
+    Which,
+};
+use twinml_model::ids::{OriginId, TableId};
+use twinml_model::ir::{CmpOp, Trap, UnOp};
+use twinml_model::math;
+
+use super::fault::{Fault, FaultKind};
+use super::random;
+use super::value::Value;
+
+/// Instructions between two waits, unless said otherwise.
+pub const FUEL: u64 = 10_000_000;
+/// Levels of calls.
+pub const DEPTH: usize = 200;
+/// Bytes of cells and waiting handlers, unless said otherwise.
+pub const MEMORY: usize = 64 << 20;
+
+/// The slots that code reads and writes: the engine's memory, with what follows from it.
+pub trait Slots {
+    /// Simulated time in seconds.
+    fn time(&self) -> f64;
+    /// An element of a family. What formulas compute is computed anew where code wrote something since.
+    ///
+    /// # Errors
+    ///
+    /// The trap of a kernel.
+    fn load(&mut self, home: &Home, element: u32, which: Which) -> Result<f64, Trap>;
+    /// Writes an element.
+    fn store(&mut self, home: &Home, element: u32, value: f64);
+    /// A table's value.
+    ///
+    /// # Errors
+    ///
+    /// [`Trap::TableRange`].
+    fn table(&mut self, table: TableId, x: f64) -> Result<f64, Trap>;
+}
+
+/// Arguments of an event by name.
+pub type Args = Vec<(Arc<str>, Value)>;
+
+/// What code did beyond slots and cells.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Events, the instance that emits, arguments.
+    pub emits: Vec<(EventId, u32, Args)>,
+    /// Timers: delay in seconds, code, instance, arguments.
+    pub arms: Vec<(f64, CodeId, u32, Vec<Value>)>,
+    /// Messages for the log.
+    pub logs: Vec<String>,
+    /// Instances whose cells changed.
+    pub cells: Vec<(OwnerId, u32)>,
+}
+
+/// What lives as long as the run: cells and random streams.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// Elements of each cell, `len` for each instance.
+    pub cells: Vec<Vec<Value>>,
+    /// Position in each random stream, by (handler, instance): the stream's number and the next draw.
+    pub draws: BTreeMap<(u32, u32), (u64, u32)>,
+    /// Seed of all streams.
+    pub seed: u64,
+    /// Number of the run.
+    pub run: u32,
+    /// Most instructions between two waits.
+    pub fuel: u64,
+    /// Most bytes.
+    pub memory: usize,
+    /// Bytes of what waits, roughly.
+    pub waiting: usize,
+    /// Bytes made since cells were last measured.
+    pub made: usize,
+}
+
+impl Store {
+    /// Cells before anything is stored.
+    #[must_use]
+    pub fn new(behavior: &Behavior, seed: u64) -> Store {
+        let cell = |c: &twinml_model::behavior::Cell| {
+            let n = c.len as usize * behavior.owners.get(c.owner as usize).map_or(1, |o| o.count as usize);
+            let empty = match c.empty {
+                Empty::None => Value::None,
+                Empty::List => Value::List(Arc::default()),
+                Empty::Set => Value::Set(Arc::default()),
+                Empty::Map => Value::Map(Arc::default()),
+            };
+            vec![empty; n]
+        };
+        Store {
+            cells: behavior.cells.iter().map(cell).collect(),
+            draws: BTreeMap::new(),
+            seed,
+            run: 0,
+            fuel: FUEL,
+            memory: MEMORY,
+            waiting: 0,
+            made: 0,
+        }
+    }
+}
+
+/// A code at work.
+#[derive(Clone, Debug)]
+struct Frame {
+    code: CodeId,
+    pc: usize,
+    regs: Vec<Value>,
+    /// Register of the caller that takes the result.
+    out: Reg,
+}
+
+/// A handler at work, or waiting.
+#[derive(Clone, Debug)]
+pub struct Thread {
+    frames: Vec<Frame>,
+    /// The instance.
+    pub instance: u32,
+}
+
+impl Thread {
+    /// The code with its first registers.
+    #[must_use]
+    pub fn new(behavior: &Behavior, code: CodeId, instance: u32, args: Vec<Value>) -> Thread {
+        Thread { frames: vec![frame(behavior, code, args, 0)], instance }
+    }
+
+    /// Bytes that it holds.
+    #[must_use]
+    pub fn bytes(&self, limit: usize) -> usize {
+        let values = self.frames.iter().flat_map(|f| &f.regs).map(|v| v.bytes(limit)).sum::<usize>();
+        values + size_of::<Thread>() + self.frames.len() * size_of::<Frame>()
+    }
+}
+
+fn frame(behavior: &Behavior, code: CodeId, mut args: Vec<Value>, out: Reg) -> Frame {
+    let registers = behavior.codes.get(code as usize).map_or(0, |c| c.registers as usize);
+    args.resize(registers, Value::None);
+    Frame { code, pc: 0, regs: args, out }
+}
+
+/// How code came to a halt.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It ended with a value.
+    Done(Value),
+    /// It waits: seconds.
+    Wait(f64),
+    /// It waits for a condition.
+    Until(WatchId),
+    /// It waits for an event.
+    For(Heard),
+    /// `stop`: the run ends.
+    Stop(Option<String>),
+}
+
+/// What code runs on.
+pub struct Vm<'a, 'b> {
+    /// The program's behaviour.
+    pub behavior: &'a Behavior,
+    /// Slots.
+    pub slots: &'b mut dyn Slots,
+    /// Cells and streams.
+    pub store: &'b mut Store,
+    /// What code did.
+    pub effects: &'b mut Effects,
+    /// Handler and instance whose random stream is drawn from, with the stream's name.
+    pub stream: (u32, u32),
+}
+
+type R<T> = Result<T, FaultKind>;
+
+fn wrong(wanted: &'static str, v: &Value) -> FaultKind {
+    FaultKind::Type { wanted, found: v.kind() }
+}
+
+/// A number; truth values count as 0 and 1.
+pub(super) fn number(v: &Value) -> R<f64> {
+    match v {
+        Value::Num(x) => Ok(*x),
+        Value::Bool(b) => Ok(f64::from(u8::from(*b))),
+        _ => Err(wrong("a number", v)),
+    }
+}
+
+pub(super) fn truth(v: &Value) -> R<bool> {
+    match v {
+        Value::Bool(b) => Ok(*b),
+        Value::Num(x) => Ok(*x != 0.0),
+        _ => Err(wrong("a truth value", v)),
+    }
+}
+
+/// An index below `len`.
+pub(super) fn index(v: &Value, len: usize) -> R<usize> {
+    let x = number(v)?;
+    if x >= 0.0 && x < len as f64 && x.trunc() == x {
+        Ok(x as usize)
+    } else {
+        Err(FaultKind::Index { index: x, len })
+    }
+}
+
+/// A number as people read it: twelve digits at most.
+fn shown(x: f64) -> String {
+    let rounded: f64 = format!("{x:.11e}").parse().unwrap_or(x);
+    if rounded != 0.0 && (rounded.abs() >= 1e15 || rounded.abs() < 1e-5) {
+        format!("{rounded:e}")
+    } else {
+        format!("{}", rounded + 0.0)
+    }
+}
+
+/// A value as people read it.
+#[must_use]
+pub fn text(behavior: &Behavior, v: &Value) -> String {
+    let join = |items: &mut dyn Iterator<Item = String>| items.collect::<Vec<_>>().join(", ");
+    match v {
+        Value::None => "none".to_owned(),
+        Value::Num(x) => shown(*x),
+        Value::Bool(b) => b.to_string(),
+        Value::Str(s) => s.to_string(),
+        Value::List(items) => format!("[{}]", join(&mut items.iter().map(|v| text(behavior, v)))),
+        Value::Set(items) => format!("{{{}}}", join(&mut items.iter().map(|v| text(behavior, v)))),
+        Value::Map(items) => {
+            let entry = |(k, v): (&Value, &Value)| format!("{}: {}", text(behavior, k), text(behavior, v));
+            format!("{{{}}}", join(&mut items.iter().map(entry)))
+        }
+        Value::Record(ty, fields) => {
+            let Some(ty) = behavior.records.get(*ty as usize) else { return "record".to_owned() };
+            let field = |(n, v): (&String, &Value)| format!("{n}: {}", text(behavior, v));
+            format!("{} {{ {} }}", ty.name, join(&mut ty.fields.iter().zip(fields.iter()).map(field)))
+        }
+        Value::Closure(..) => "function".to_owned(),
+    }
+}
+
+pub(super) fn fault(behavior: &Behavior, code: CodeId, pc: usize, kind: FaultKind) -> Box<Fault> {
+    let code = behavior.codes.get(code as usize);
+    Box::new(Fault {
+        kind,
+        code: code.map_or_else(String::new, |c| c.name.clone()),
+        twin: String::new(),
+        origin: code.and_then(|c| c.origins.get(pc).copied()),
+    })
+}
+
+impl<'a> Vm<'a, '_> {
+    /// Runs until the thread ends or waits.
+    ///
+    /// # Errors
+    ///
+    /// The fault of the code, with its place.
+    pub fn run(&mut self, thread: &mut Thread) -> Result<Outcome, Box<Fault>> {
+        let mut fuel = self.store.fuel;
+        self.exec(thread, &mut fuel, 0)
+    }
+
+    /// Runs code that may not wait: a guard, a formula.
+    ///
+    /// # Errors
+    ///
+    /// The fault of the code.
+    pub fn value(&mut self, code: CodeId, instance: u32, args: Vec<Value>) -> Result<Value, Box<Fault>> {
+        let mut fuel = self.store.fuel;
+        self.call(code, instance, args, &mut fuel, 0)
+    }
+
+    pub(super) fn call(
+        &mut self,
+        code: CodeId,
+        instance: u32,
+        args: Vec<Value>,
+        fuel: &mut u64,
+        depth: usize,
+    ) -> Result<Value, Box<Fault>> {
+        let mut thread = Thread::new(self.behavior, code, instance, args);
+        match self.exec(&mut thread, fuel, depth)? {
+            Outcome::Done(v) => Ok(v),
+            _ => Err(fault(self.behavior, code, 0, FaultKind::Waits)),
+        }
+    }
+
+    fn exec(&mut self, thread: &mut Thread, fuel: &mut u64, depth: usize) -> Result<Outcome, Box<Fault>> {
+        let behavior = self.behavior;
+        let instance = thread.instance;
+        // Where the last backward jump stood: the loop that an endless handler is in.
+        let mut looped: Option<OriginId> = None;
+        loop {
+            let Some(at) = thread.frames.last_mut() else { return Ok(Outcome::Done(Value::None)) };
+            let (id, pc) = (at.code, at.pc);
+            let broken = |what| fault(behavior, id, pc, FaultKind::Broken(what));
+            let Some(code): Option<&'a Code> = behavior.codes.get(id as usize) else {
+                return Err(broken("no such code"));
+            };
+            let Some(instr) = code.instrs.get(pc) else { return Err(broken("a code without an end")) };
+            if *fuel == 0 {
+                let mut f = fault(behavior, id, pc, FaultKind::Fuel { limit: self.store.fuel });
+                f.origin = looped.or(f.origin);
+                return Err(f);
+            }
+            *fuel -= 1;
+            at.pc += 1;
+            match instr {
+                Instr::Jump(to) => {
+                    let to = *to as usize;
+                    if to <= pc {
+                        looped = code.origins.get(pc).copied();
+                    }
+                    at.pc = to;
+                }
+                Instr::JumpUnless(c, to) => {
+                    let c = truth(reg(&at.regs, *c)).map_err(|k| fault(behavior, id, pc, k))?;
+                    if !c {
+                        at.pc = *to as usize;
+                    }
+                }
+                Instr::Call(out, callee, args) => {
+                    let args = args.iter().map(|r| reg(&at.regs, *r).clone()).collect();
+                    if thread.frames.len() + depth >= DEPTH {
+                        return Err(fault(behavior, id, pc, FaultKind::Depth { limit: DEPTH }));
+                    }
+                    thread.frames.push(frame(behavior, *callee, args, *out));
+                }
+                Instr::Return(value) => {
+                    let value = value.map_or(Value::None, |r| reg(&at.regs, r).clone());
+                    let out = at.out;
+                    thread.frames.pop();
+                    match thread.frames.last_mut() {
+                        Some(caller) => set(&mut caller.regs, out, value),
+                        None => return Ok(Outcome::Done(value)),
+                    }
+                }
+                Instr::Wait(d) => {
+                    let d = number(reg(&at.regs, *d)).map_err(|k| fault(behavior, id, pc, k))?;
+                    if !(0.0..1e18).contains(&d) {
+                        return Err(fault(behavior, id, pc, FaultKind::Time { seconds: d }));
+                    }
+                    return Ok(Outcome::Wait(d));
+                }
+                Instr::WaitUntil(w) => return Ok(Outcome::Until(*w)),
+                Instr::WaitFor(h) => return Ok(Outcome::For(*h)),
+                Instr::Stop(reason) => {
+                    return Ok(Outcome::Stop(reason.map(|r| text(behavior, reg(&at.regs, r)))));
+                }
+                Instr::Method(out, method, on, args) => {
+                    let level = thread.frames.len() + depth;
+                    let Some(at) = thread.frames.last_mut() else { continue };
+                    let args: Vec<Value> = args.iter().map(|r| reg(&at.regs, *r).clone()).collect();
+                    let mut on_value = std::mem::take(&mut at.regs[*on as usize]);
+                    if level >= DEPTH {
+                        return Err(fault(behavior, id, pc, FaultKind::Depth { limit: DEPTH }));
+                    }
+                    let result =
+                        super::method::apply(self, *method, &mut on_value, args, |vm, f, args| match f {
+                            Value::Closure(code, captured) => {
+                                let mut all = args;
+                                all.extend(captured.iter().cloned());
+                                vm.call(*code, instance, all, fuel, level)
+                            }
+                            other => Err(fault(behavior, id, pc, wrong("a function", other))),
+                        });
+                    let result = result.map_err(|e| e.at(behavior, id, pc))?;
+                    at.regs[*on as usize] = on_value;
+                    set(&mut at.regs, *out, result);
+                    self.made(24).map_err(|k| fault(behavior, id, pc, k))?;
+                }
+                other => {
+                    let regs = &mut at.regs;
+                    self.simple(other, regs, instance).map_err(|k| fault(behavior, id, pc, k))?;
+                }
+            }
+            if self.store.made > self.store.memory / 4 {
+                self.store.made = 0;
+                let limit = self.store.memory;
+                let mut total = self.store.waiting + thread.bytes(limit);
+                for v in self.store.cells.iter().flatten() {
+                    if total > limit {
+                        break;
+                    }
+                    total += v.bytes(limit);
+                }
+                if total > limit {
+                    return Err(fault(behavior, id, pc, FaultKind::Memory { limit }));
+                }
+            }
+        }
+    }
+
+    /// Counts bytes that were made.
+    fn made(&mut self, bytes: usize) -> R<()> {
+        self.store.made += bytes;
+        Ok(())
+    }
+
+    fn home(&self, slot: &SlotRef, regs: &[Value], instance: u32) -> R<(&'a Home, u32)> {
+        let home = self.behavior.vars.get(slot.var.index()).ok_or(FaultKind::Broken("no such variable"))?;
+        let mut at = u64::from(slot.base) + u64::from(slot.stride) * u64::from(instance);
+        for (r, len, step) in &slot.at {
+            at += index(reg(regs, *r), *len as usize)? as u64 * u64::from(*step);
+        }
+        let at = u32::try_from(at).map_err(|_| FaultKind::Broken("a slot far outside"))?;
+        if at >= home.len {
+            return Err(FaultKind::Index { index: f64::from(at), len: home.len as usize });
+        }
+        Ok((home, at))
+    }
+
+    fn cell(&self, cell: u32, base: u32, stride: u32, at: Option<&Value>, instance: u32) -> R<usize> {
+        let info = self.behavior.cells.get(cell as usize).ok_or(FaultKind::Broken("no such cell"))?;
+        let at = match at {
+            Some(v) => index(v, info.len as usize)?,
+            None => 0,
+        };
+        let k = (base as usize + stride as usize * instance as usize) * info.len as usize + at;
+        let len = self.store.cells.get(cell as usize).map_or(0, Vec::len);
+        if k < len { Ok(k) } else { Err(FaultKind::Index { index: k as f64, len }) }
+    }
+
+    /// Instructions that end within themselves.
+    fn simple(&mut self, instr: &'a Instr, regs: &mut [Value], instance: u32) -> R<()> {
+        let value = match instr {
+            Instr::Const(out, c) => (*out, Value::from(c)),
+            Instr::Move(out, from) => (*out, reg(regs, *from).clone()),
+            Instr::Time(out) => (*out, Value::Num(self.slots.time())),
+            Instr::Instance(out) => (*out, Value::Num(f64::from(instance))),
+            Instr::Load(out, slot, which, as_truth) => {
+                let (home, at) = self.home(slot, regs, instance)?;
+                let x = self.slots.load(home, at, *which).map_err(FaultKind::Trap)?;
+                (*out, if *as_truth { Value::Bool(x != 0.0) } else { Value::Num(x) })
+            }
+            Instr::LoadArray(out, slot, len, step, as_truth) => {
+                let (home, at) = self.home(slot, regs, instance)?;
+                let mut items = std::collections::VecDeque::with_capacity(*len as usize);
+                for k in 0..*len {
+                    let at = at + k * step;
+                    if at >= home.len {
+                        return Err(FaultKind::Index { index: f64::from(at), len: home.len as usize });
+                    }
+                    let x = self.slots.load(home, at, Which::Value).map_err(FaultKind::Trap)?;
+                    items.push_back(if *as_truth { Value::Bool(x != 0.0) } else { Value::Num(x) });
+                }
+                self.made(items.len() * size_of::<Value>())?;
+                (*out, Value::List(Arc::new(items)))
+            }
+            Instr::Store(slot, from) => {
+                let x = number(reg(regs, *from))?;
+                let (home, at) = self.home(slot, regs, instance)?;
+                self.slots.store(home, at, x);
+                return Ok(());
+            }
+            Instr::StoreArray(slot, len, step, from) => {
+                let (home, at) = self.home(slot, regs, instance)?;
+                let Value::List(items) = reg(regs, *from) else {
+                    return Err(wrong("a list", reg(regs, *from)));
+                };
+                if items.len() != *len as usize {
+                    return Err(FaultKind::Index { index: items.len() as f64, len: *len as usize });
+                }
+                for (k, v) in (0u32..).zip(items.iter()) {
+                    let at = at + k * step;
+                    if at >= home.len {
+                        return Err(FaultKind::Index { index: f64::from(at), len: home.len as usize });
+                    }
+                    self.slots.store(home, at, number(v)?);
+                }
+                return Ok(());
+            }
+            Instr::LoadCell(out, cell, base, stride, at) => {
+                let k = self.cell(*cell, *base, *stride, at.map(|r| reg(regs, r)), instance)?;
+                (*out, self.store.cells[*cell as usize][k].clone())
+            }
+            Instr::StoreCell(cell, base, stride, at, from) => {
+                let k = self.cell(*cell, *base, *stride, at.map(|r| reg(regs, r)), instance)?;
+                let value = reg(regs, *from).clone();
+                if let Value::Str(s) = &value {
+                    self.made(s.len())?;
+                }
+                self.store.cells[*cell as usize][k] = value;
+                let changed = (self.behavior.cells[*cell as usize].owner, base + stride * instance);
+                if self.effects.cells.last() != Some(&changed) {
+                    self.effects.cells.push(changed);
+                }
+                return Ok(());
+            }
+            Instr::Un(out, op, x) => (*out, unary(*op, reg(regs, *x))?),
+            Instr::Not(out, x) => (*out, Value::Bool(!truth(reg(regs, *x))?)),
+            Instr::Bin(out, op, x, y) => {
+                let v = binary(*op, reg(regs, *x), reg(regs, *y))?;
+                if !matches!(v, Value::Num(_) | Value::Bool(_)) {
+                    self.made(v.bytes(self.store.memory))?;
+                }
+                (*out, v)
+            }
+            Instr::Math(out, f, args) => {
+                let arg = |k: usize| args.get(k).map_or(Ok(0.0), |r| number(reg(regs, *r)));
+                (*out, Value::Num(math::eval::apply(*f, arg(0)?, arg(1)?)))
+            }
+            Instr::Table(out, table, x) => {
+                let x = number(reg(regs, *x))?;
+                (*out, Value::Num(self.slots.table(*table, x).map_err(FaultKind::Trap)?))
+            }
+            Instr::List(out, items) => {
+                self.made((items.len() + 1) * size_of::<Value>())?;
+                (*out, Value::list(items.iter().map(|r| reg(regs, *r).clone())))
+            }
+            Instr::Record(out, ty, fields) => {
+                self.made((fields.len() + 1) * size_of::<Value>())?;
+                (*out, Value::Record(*ty, Arc::new(fields.iter().map(|r| reg(regs, *r).clone()).collect())))
+            }
+            Instr::Field(out, from, n) => match reg(regs, *from) {
+                Value::Record(_, fields) => {
+                    let field = fields.get(*n as usize).ok_or(FaultKind::Broken("no such field"))?;
+                    (*out, field.clone())
+                }
+                other => return Err(wrong("a record", other)),
+            },
+            Instr::WithField(out, from, n, value) => match reg(regs, *from) {
+                Value::Record(ty, fields) => {
+                    let mut fields = fields.as_ref().clone();
+                    let field = fields.get_mut(*n as usize).ok_or(FaultKind::Broken("no such field"))?;
+                    *field = reg(regs, *value).clone();
+                    self.made(fields.len() * size_of::<Value>())?;
+                    (*out, Value::Record(*ty, Arc::new(fields)))
+                }
+                other => return Err(wrong("a record", other)),
+            },
+            Instr::Index(out, from, at) => match reg(regs, *from) {
+                Value::List(items) => (*out, items[index(reg(regs, *at), items.len())?].clone()),
+                Value::Map(items) => (*out, items.get(reg(regs, *at)).cloned().unwrap_or(Value::None)),
+                other => return Err(wrong("a list", other)),
+            },
+            Instr::WithElement(out, from, at, value) => {
+                let (at, value) = (reg(regs, *at).clone(), reg(regs, *value).clone());
+                // Where the copy replaces its original nothing needs to be copied.
+                let whole = if out == from {
+                    std::mem::take(&mut regs[*from as usize])
+                } else {
+                    reg(regs, *from).clone()
+                };
+                match whole {
+                    Value::List(mut items) => {
+                        let k = index(&at, items.len())?;
+                        if Arc::strong_count(&items) > 1 {
+                            self.made(items.len() * size_of::<Value>())?;
+                        }
+                        Arc::make_mut(&mut items)[k] = value;
+                        (*out, Value::List(items))
+                    }
+                    Value::Map(mut items) => {
+                        self.made(4 * size_of::<Value>())?;
+                        Arc::make_mut(&mut items).insert(at, value);
+                        (*out, Value::Map(items))
+                    }
+                    other => return Err(wrong("a list", &other)),
+                }
+            }
+            Instr::Closure(out, code, captured) => {
+                self.made((captured.len() + 1) * size_of::<Value>())?;
+                let captured = captured.iter().map(|r| reg(regs, *r).clone()).collect();
+                (*out, Value::Closure(*code, Arc::new(captured)))
+            }
+            Instr::Format(out, parts) => {
+                let mut s = String::new();
+                for part in parts {
+                    match part {
+                        Format::Text(t) => s.push_str(t),
+                        Format::Value(r, how) => match reg(regs, *r) {
+                            Value::Num(x) => {
+                                s.push_str(&shown((x - how.unit.offset) / how.unit.scale));
+                                if !how.unit.symbol.is_empty() {
+                                    s.push(' ');
+                                    s.push_str(&how.unit.symbol);
+                                }
+                            }
+                            other => s.push_str(&text(self.behavior, other)),
+                        },
+                    }
+                }
+                self.made(s.len() + size_of::<Value>())?;
+                (*out, Value::text(&s))
+            }
+            Instr::Emit(event, args) => {
+                let args = args.iter().map(|(n, r)| (n.clone(), reg(regs, *r).clone())).collect();
+                self.effects.emits.push((*event, instance, args));
+                return Ok(());
+            }
+            Instr::Draw(out, name, args) => (*out, self.draw(name, args, regs)?),
+            Instr::Arm(delay, code, args) => {
+                let d = number(reg(regs, *delay))?;
+                if !(0.0..1e18).contains(&d) {
+                    return Err(FaultKind::Time { seconds: d });
+                }
+                let args = args.iter().map(|r| reg(regs, *r).clone()).collect();
+                self.effects.arms.push((d, *code, instance, args));
+                return Ok(());
+            }
+            Instr::Log(x) => {
+                self.effects.logs.push(text(self.behavior, reg(regs, *x)));
+                return Ok(());
+            }
+            Instr::Fail(x) => return Err(FaultKind::Fail { reason: text(self.behavior, reg(regs, *x)) }),
+            Instr::NoMatch(x) => {
+                return Err(FaultKind::NoMatch { value: text(self.behavior, reg(regs, *x)) });
+            }
+            _ => return Err(FaultKind::Broken("an instruction in the wrong place")),
+        };
+        set(regs, value.0, value.1);
+        Ok(())
+    }
+
+    fn draw(&mut self, name: &str, args: &[Reg], regs: &[Value]) -> R<Value> {
+        let (behavior, (handler, instance)) = (self.behavior, self.stream);
+        let fresh = || {
+            let mut h = random::HASH;
+            if let Some(handler) = behavior.handlers.get(handler as usize) {
+                h = random::hash(h, &path(behavior, handler.owner, instance));
+                h = random::hash(h, "\0");
+            }
+            // Twins of other numbers of handlers draw the same: the number counts within the owner.
+            let owner = behavior.handlers.get(handler as usize).map(|h| h.owner);
+            let nth =
+                behavior.handlers.iter().take(handler as usize).filter(|h| Some(h.owner) == owner).count();
+            (random::hash(h, &nth.to_string()), 0)
+        };
+        let entry = self.store.draws.entry((handler, instance)).or_insert_with(fresh);
+        let n = entry.1;
+        entry.1 = n.wrapping_add(1);
+        let [u, _] = random::uniforms(self.store.seed, self.store.run, entry.0, n);
+        let bad = |args: &[f64]| {
+            let args: Vec<String> = args.iter().map(|x| shown(*x)).collect();
+            FaultKind::Distribution { text: format!("{name}({})", args.join(", ")) }
+        };
+        if name == "discrete" {
+            let list = |k: usize| match args.get(k).map(|r| reg(regs, *r)) {
+                Some(Value::List(items)) => Ok(items.clone()),
+                Some(other) => Err(wrong("a list", other)),
+                None => Err(bad(&[])),
+            };
+            let (values, weights) = (list(0)?, list(1)?);
+            let weights: Vec<f64> = weights.iter().map(number).collect::<R<_>>()?;
+            let total: f64 = weights.iter().sum();
+            if values.len() != weights.len()
+                || total.is_nan()
+                || total <= 0.0
+                || weights.iter().any(|w| *w < 0.0)
+            {
+                return Err(bad(&weights));
+            }
+            let mut left = u * total;
+            for (v, w) in values.iter().zip(&weights) {
+                if left < *w {
+                    return Ok(v.clone());
+                }
+                left -= w;
+            }
+            let last = values.iter().zip(&weights).rev().find(|(_, w)| **w > 0.0);
+            return Ok(last.map_or(Value::None, |(v, _)| v.clone()));
+        }
+        let args: Vec<f64> = args.iter().map(|r| number(reg(regs, *r))).collect::<R<_>>()?;
+        if let ("bernoulli", &[p]) = (name, &args[..]) {
+            return if (0.0..=1.0).contains(&p) { Ok(Value::Bool(u < p)) } else { Err(bad(&args)) };
+        }
+        random::quantile(name, &args, u).map(Value::Num).ok_or_else(|| bad(&args))
+    }
+}
+
+/// `yard.trucks[3]`: the path of an instance.
+#[must_use]
+pub fn path(behavior: &Behavior, owner: OwnerId, instance: u32) -> String {
+    let Some(owner) = behavior.owners.get(owner as usize) else { return String::new() };
+    let axes: Vec<u32> = owner.path.iter().flat_map(|s| s.axes.iter().copied()).collect();
+    let mut at = vec![0; axes.len()];
+    let mut rest = instance;
+    for (a, len) in axes.iter().enumerate().rev() {
+        at[a] = rest % len.max(&1);
+        rest /= len.max(&1);
+    }
+    let mut at = at.iter();
+    let part = |s: &twinml_model::schema::Segment| {
+        let axes: Vec<String> = at.by_ref().take(s.axes.len()).map(u32::to_string).collect();
+        if axes.is_empty() { s.name.clone() } else { format!("{}[{}]", s.name, axes.join(",")) }
+    };
+    owner.path.iter().map(part).collect::<Vec<_>>().join(".")
+}
+
+fn reg(regs: &[Value], r: Reg) -> &Value {
+    regs.get(r as usize).unwrap_or(&Value::None)
+}
+
+fn set(regs: &mut [Value], r: Reg, v: Value) {
+    if let Some(slot) = regs.get_mut(r as usize) {
+        *slot = v;
+    }
+}
+
+fn unary(op: UnOp, v: &Value) -> R<Value> {
+    if let Value::List(items) = v {
+        let items: R<_> = items.iter().map(|v| unary(op, v)).collect();
+        return Ok(Value::List(Arc::new(items?)));
+    }
+    let x = number(v)?;
+    Ok(Value::Num(match op {
+        UnOp::Neg => -x,
+        UnOp::Abs => x.abs(),
+        UnOp::Sqrt => x.sqrt(),
+        UnOp::Floor => x.floor(),
+        UnOp::Ceil => x.ceil(),
+        UnOp::Trunc => x.trunc(),
+        UnOp::Rint => x.round_ties_even(),
+        UnOp::Sign if x > 0.0 => 1.0,
+        UnOp::Sign if x < 0.0 => -1.0,
+        UnOp::Sign => x.abs(),
+    }))
+}
+
+/// Two values; lists element by element.
+fn binary(op: Op2, a: &Value, b: &Value) -> R<Value> {
+    if let Op2::Cmp(c) = op {
+        return compare(c, a, b).map(Value::Bool);
+    }
+    match (a, b) {
+        (Value::List(x), Value::List(y)) => {
+            if x.len() != y.len() {
+                return Err(FaultKind::Index { index: y.len() as f64, len: x.len() });
+            }
+            let items: R<_> = x.iter().zip(y.iter()).map(|(a, b)| binary(op, a, b)).collect();
+            return Ok(Value::List(Arc::new(items?)));
+        }
+        (Value::List(x), _) => {
+            let items: R<_> = x.iter().map(|a| binary(op, a, b)).collect();
+            return Ok(Value::List(Arc::new(items?)));
+        }
+        (_, Value::List(y)) => {
+            let items: R<_> = y.iter().map(|b| binary(op, a, b)).collect();
+            return Ok(Value::List(Arc::new(items?)));
+        }
+        (Value::Str(x), Value::Str(y)) if op == Op2::Add => return Ok(Value::text(&format!("{x}{y}"))),
+        _ => {}
+    }
+    match op {
+        Op2::And => return Ok(Value::Bool(truth(a)? && truth(b)?)),
+        Op2::Or => return Ok(Value::Bool(truth(a)? || truth(b)?)),
+        Op2::Xor => return Ok(Value::Bool(truth(a)? != truth(b)?)),
+        _ => {}
+    }
+    let (x, y) = (number(a)?, number(b)?);
+    Ok(Value::Num(match op {
+        Op2::Add => x + y,
+        Op2::Sub => x - y,
+        Op2::Mul => x * y,
+        Op2::Div => x / y,
+        Op2::Pow => math::eval::pow(x, y),
+        // As everywhere: NaN where either is one.
+        Op2::Min if x.is_nan() || y.is_nan() => f64::NAN,
+        Op2::Max if x.is_nan() || y.is_nan() => f64::NAN,
+        Op2::Min => {
+            if y < x {
+                y
+            } else {
+                x
+            }
+        }
+        _ => {
+            if y > x {
+                y
+            } else {
+                x
+            }
+        }
+    }))
+}
+
+fn compare(op: CmpOp, a: &Value, b: &Value) -> R<bool> {
+    if let (Ok(x), Ok(y)) = (number(a), number(b)) {
+        return Ok(match op {
+            CmpOp::Eq => x == y,
+            CmpOp::Ne => x != y,
+            CmpOp::Lt => x < y,
+            CmpOp::Le => x <= y,
+            CmpOp::Gt => x > y,
+            CmpOp::Ge => x >= y,
+        });
+    }
+    let order = a.cmp(b);
+    Ok(match (op, a, b) {
+        (CmpOp::Eq, ..) => order.is_eq(),
+        (CmpOp::Ne, ..) => order.is_ne(),
+        (CmpOp::Lt, Value::Str(_), Value::Str(_)) => order.is_lt(),
+        (CmpOp::Le, Value::Str(_), Value::Str(_)) => order.is_le(),
+        (CmpOp::Gt, Value::Str(_), Value::Str(_)) => order.is_gt(),
+        (CmpOp::Ge, Value::Str(_), Value::Str(_)) => order.is_ge(),
+        _ => return Err(wrong("a number", if number(a).is_err() { a } else { b })),
+    })
+}
