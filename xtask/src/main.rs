@@ -59,6 +59,25 @@ fn ci() -> bool {
     cargo("formatting", &["fmt", "--all", "--check"])
         && cargo("lints", CLIPPY)
         && cargo("tests", &["test", "--workspace", "--locked", "--no-fail-fast"])
+        && short_fuzz()
+}
+
+/// A short coverage-guided search of each target, the same one each time, where it can be built: libFuzzer is C++, and no
+/// dependency of the workspace. The tests have replayed the targets already.
+fn short_fuzz() -> bool {
+    let found = |program: &str, args: &[&str]| {
+        Command::new(program).args(args).output().is_ok_and(|out| out.status.success())
+    };
+    if !found("c++", &["--version"]) {
+        eprintln!("── fuzzing: left out, there is no C++ compiler");
+        return true;
+    }
+    if !found(env!("CARGO"), &["fetch", "--manifest-path", "tests/fuzz/Cargo.toml"]) {
+        eprintln!("── fuzzing: left out, its packages cannot be fetched");
+        return true;
+    }
+    let runs = [("TWINML_FUZZ_RUNS", "5000")];
+    step("fuzzing", "bash", &["tests/fuzz/run", "60"], &runs)
 }
 
 fn quick() -> bool {

@@ -1,16 +1,8 @@
-//! Any text is refused or read as a program; what is read prints to a text that reads back as the same.
+//! `ir_reader` of the targets, guided by coverage.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use twinml_model::text::{program_text, read_program};
-use twinml_model::verify::verify;
+#[allow(dead_code)]
+#[path = "../targets.rs"]
+mod targets;
 
-fuzz_target!(|data: &[u8]| {
-    let text = String::from_utf8_lossy(data);
-    let Ok(program) = read_program(&text) else { return };
-    let printed = program_text(&program);
-    let again = read_program(&printed).expect("the printed form reads back");
-    assert_eq!(program_text(&again), printed);
-    // a refusal is fine, a panic is not
-    let _ = verify(&program);
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::ir_reader(data));
