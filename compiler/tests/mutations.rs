@@ -210,7 +210,7 @@ fn one_slip_is_one_error_on_its_line() {
             }
         }
     }
-    assert!(count > 100, "{count}");
+    assert!(count > 80, "{count}");
     let share = |n: u32| f64::from(n) / f64::from(count);
     assert!(
         share(right) >= 0.99 && share(alone) >= 0.95,
@@ -218,4 +218,82 @@ fn one_slip_is_one_error_on_its_line() {
         share(right),
         share(alone)
     );
+}
+
+/// Slips of the hand anywhere in a model, with the line that each is on. The last line of a text is left alone.
+fn injected(text: &str) -> Vec<Slip> {
+    let mut out = Vec::new();
+    let mut block = 0i32;
+    for (n, line) in text.lines().enumerate() {
+        let start = line.as_ptr() as usize - text.as_ptr() as usize;
+        let code = line.split("//").next().unwrap();
+        block += code.matches("/*").count() as i32 - code.matches("*/").count() as i32;
+        if block != 0 || code.trim().is_empty() || code.contains('"') {
+            continue;
+        }
+        let mut slip = |lo: usize, hi: usize, new: &str, what: &str| {
+            let mut t = text.to_owned();
+            t.replace_range(start + lo..start + hi, new);
+            out.push(Slip { text: t, line: n + 1, what: format!("{what} at {lo} in `{code}`") });
+        };
+        let places = tokens(code);
+        for (k, &(lo, hi)) in places.iter().enumerate() {
+            let word = &code[lo..hi];
+            let next = places.get(k + 1).map_or("", |&(a, b)| &code[a..b]);
+            let before = k.checked_sub(1).map_or("", |j| &code[places[j].0..places[j].1]);
+            let operand = |w: &str| w.starts_with(char::is_alphanumeric) || w == "(" || w == ")";
+            match word {
+                "+" | "*" if operand(before) && operand(next) && !code[..lo].ends_with(before) => {
+                    slip(lo, hi, &format!("{word} {word}{word}"), "operators");
+                    slip(lo, hi, "", "no operator");
+                }
+                "(" => slip(lo, hi, "((", "open bracket"),
+                ")" => slip(lo, hi, "))", "closing bracket"),
+                "=" if before.starts_with(char::is_alphabetic) && next.starts_with(char::is_alphanumeric) => {
+                    slip(lo, hi, "= =", "two equals signs");
+                }
+                "states" | "equations" | "parameters" | "variables" | "inputs" | "outputs" if next == "{" => {
+                    slip(lo, hi, &format!("{}q{}", &word[..2], &word[3..]), "keyword");
+                }
+                _ if before == ":" && next == "=" && word.starts_with(char::is_uppercase) => {
+                    slip(lo, hi, &format!("{word}qz"), "type");
+                    slip(hi, hi, " $", "stray sign");
+                }
+                _ => {}
+            }
+        }
+    }
+    out
+}
+
+/// The examples with one slip each, evenly spread over a thousand: said first where it is, and mostly alone.
+#[test]
+fn a_thousand_injected_errors() {
+    let mut all: Vec<Slip> = Vec::new();
+    for m in models() {
+        all.extend(injected(&m));
+        all.extend(slips(&m));
+    }
+    // The reference models bring more than two thousand; without them the examples have some six hundred.
+    assert!(all.len() >= 500, "{}", all.len());
+    let tried = all.len().min(1000);
+    let (mut right, mut alone) = (0u32, 0u32);
+    let mut report = String::new();
+    for k in 0..tried {
+        let s = &all[k * all.len() / tried];
+        let (map, mut diags) = check(&s.text);
+        diags.sort();
+        let lines: Vec<usize> = diags
+            .iter()
+            .filter(|d| d.severity == Severity::Error)
+            .map(|d| map.get(d.primary.span.file).unwrap().line_col(d.primary.span.lo).line as usize)
+            .collect();
+        right += u32::from(lines.first() == Some(&s.line));
+        alone += u32::from(lines.len() == 1);
+        if lines != [s.line] {
+            report.push_str(&format!("line {}: {}: {lines:?}\n", s.line, s.what));
+        }
+    }
+    let share = |n: u32| f64::from(n) / tried as f64;
+    assert!(share(right) >= 0.99 && share(alone) >= 0.9, "{right} right, {alone} alone of {tried}\n{report}");
 }
