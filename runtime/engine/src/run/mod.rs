@@ -11,11 +11,17 @@ mod block;
 mod failure;
 mod history;
 mod host;
+mod instant;
 mod machine;
 mod manifold;
 mod plan;
 mod report;
+mod sample;
+mod sides;
 mod sparse;
+mod start;
+mod still;
+mod stops;
 mod system;
 mod table;
 
@@ -34,12 +40,17 @@ use twinml_solvers::roots::RootFinder;
 use twinml_solvers::system::{EvalError, System};
 
 use crate::record::{RecordError, Recorder};
+use instant::{Cause, Effect};
 use system::{Fused, KernelSystem, origin_of};
 
 /// Rounds in which relations may settle.
 const ROUNDS: u32 = 20;
-/// Firings of one relation without time going on that are a Zeno error.
+/// Firings of one relation within 1e-9 of the time reached that are a Zeno error.
 const ZENO: u32 = 1000;
+/// Firings of one relation while time stands still that are one.
+const STUCK: u32 = 100;
+/// Roundings of time that count as standing still.
+const STANDS: f64 = 8.0;
 /// How often a crossing whose comparison has not changed is looked at a little later, each time twice as far.
 const NUDGES: i32 = 16;
 
@@ -47,6 +58,9 @@ const NUDGES: i32 = 16;
 fn nudged(t: f64, n: i32) -> f64 {
     if n == 0 { t } else { t + t.abs().max(f64::MIN_POSITIVE) * f64::EPSILON * f64::from(1 << (n - 1)) }
 }
+
+/// Steps of a run without states in which relations of time are looked for.
+const STILL_STEPS: f64 = 128.0;
 
 /// Default tolerances.
 pub const RTOL: f64 = 1e-6;
@@ -176,9 +190,14 @@ pub fn simulate(
     if !program.behavior.handlers.is_empty() || !program.behavior.machines.is_empty() {
         return Err(RunError::Behavior);
     }
-    // Without states there is nothing to integrate; the library's methods want at least one.
-    let at_work = if program.sizes.state == 0 && !method.fixed_step() { Method::Tsit5 } else { method };
-    let integrator = integrator::make(at_work, &options).map_err(RunError::Options)?;
+    // Without states there is nothing to integrate: time goes from instant to instant.
+    let integrator: Box<dyn Integrator> = if program.sizes.state == 0 && !method.fixed_step() {
+        let sampled = program.sizes.root > 0;
+        let longest = if sampled { experiment.duration / STILL_STEPS } else { f64::INFINITY };
+        Box::new(still::Still::new(longest.min(options.h_max)))
+    } else {
+        integrator::make(method, &options).map_err(RunError::Options)?
+    };
     let actions: Vec<(f64, KernelId)> = experiment
         .actions
         .iter()
@@ -240,10 +259,21 @@ struct Run<'a> {
     time: f64,
     /// Time and micro-step of the last event.
     micro: (f64, u64),
-    /// Since when each root function fires without time going on, and how often.
-    firing: Vec<(f64, u32)>,
+    /// Firings of each root function without time going on.
+    firing: Vec<instant::Firing>,
+    /// What the instant at hand has changed.
+    journal: instant::Journal,
+    /// Discrete slots that integration depends on, and those that root functions do.
+    rhs_reads: instant::Reads,
+    root_reads: instant::Reads,
     x: Vec<f64>,
+    /// Scratch: a direction or a point ahead, root functions, signals for `delay`.
+    heading: Vec<f64>,
+    g: Vec<f64>,
+    signals: Vec<f64>,
     started: bool,
+    /// Whether the last instant found the state heading back to a surface from both of its sides.
+    sliding: bool,
     tables_of_time: Vec<usize>,
 }
 
@@ -266,9 +296,18 @@ impl<'a> Run<'a> {
             outlet,
         };
         let tables = program.tables.iter().enumerate();
+        let blocks = program.blocks.iter().map(|b| &b.residual);
+        let discs = program.sizes.disc as usize;
+        let integrated = [&program.rhs, &program.history, &program.projection].into_iter();
         Run {
+            journal: instant::Journal::new(discs),
+            rhs_reads: instant::Reads::of(integrated.chain(blocks.clone()), discs),
+            root_reads: instant::Reads::of([&program.roots].into_iter().chain(blocks), discs),
+            heading: vec![0.0; system.dim()],
+            g: vec![0.0; system.n_roots()],
+            signals: Vec::new(),
             roots: RootFinder::new(system.dim(), system.n_roots()),
-            firing: vec![(f64::NEG_INFINITY, 0); system.n_roots()],
+            firing: vec![instant::Firing::NONE; system.n_roots()],
             x: vec![0.0; system.dim()],
             sinks: outlets.into_iter().map(sink).collect(),
             tables_of_time: tables.filter(|(_, t)| t.of_time).map(|(k, _)| k).collect(),
@@ -284,6 +323,7 @@ impl<'a> Run<'a> {
             time: 0.0,
             micro: (f64::NAN, 0),
             started: false,
+            sliding: false,
         }
     }
 
@@ -295,9 +335,7 @@ impl<'a> Run<'a> {
             return Ok(Ended::Complete);
         }
         let stop = self.next_stop();
-        let x = std::mem::take(&mut self.x);
-        let started = self.integrator.start(&mut self.system, 0.0, &x, stop);
-        self.x = x;
+        let started = self.integrator.start(&mut self.system, 0.0, &self.x, stop);
         started.map_err(|e| self.solver_failure(e))?;
         self.started = true;
         self.arm(0.0)?;
@@ -320,56 +358,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Parameters, start values, relations.
-    fn initialize(&mut self) -> Result<(), Stop> {
-        self.system.memory.set_time(0.0);
-        self.freeze_tables(0.0);
-        self.kernel(KernelId::Params, true)?;
-        // A parameter that the model itself gives as NaN may be one as long as nothing follows from it.
-        let given = &self.system.program.defaults.param;
-        let bad = |(k, v): (usize, &f64)| v.is_nan() && !given.get(k).is_some_and(|g| g.is_nan());
-        let values = self.system.memory.space(Space::Param);
-        if let Some(slot) = values.iter().enumerate().position(bad) {
-            return Err(self.not_finite(Space::Param, slot));
-        }
-        self.kernel(KernelId::Initial, true)?;
-        // Start values may follow from relations and relations from start values.
-        for round in 0.. {
-            self.kernel(KernelId::Update, true)?;
-            let changed = self.take_next();
-            if changed.is_empty() {
-                break;
-            }
-            if round == ROUNDS {
-                return Err(self.unsettled(0.0, &changed));
-            }
-            let disc = self.system.memory.space(Space::Disc).to_vec();
-            self.kernel(KernelId::Initial, true)?;
-            for relation in &self.system.program.relations {
-                let slots = relation.disc as usize..(relation.disc + relation.len) as usize;
-                self.system.memory.space_mut(Space::Disc)[slots.clone()].copy_from_slice(&disc[slots]);
-            }
-        }
-        if let Some(slot) = self.system.memory.space(Space::State).iter().position(|v| !v.is_finite()) {
-            return Err(self.not_finite(Space::State, slot));
-        }
-        self.x.copy_from_slice(self.system.memory.space(Space::State));
-        self.system.host.accept(&self.system.memory);
-        self.begin_on_manifold()?;
-        self.kernel(KernelId::Outputs, true)?;
-        self.system.host.accept(&self.system.memory);
-        if !self.system.host.history.is_empty() {
-            self.kernel(KernelId::History, true)?;
-            self.system.host.history.start(self.system.memory.space(Space::Hist));
-        }
-        // Actions at the very start come before the first row.
-        if self.act(0.0)? {
-            self.settle(0.0)?;
-            self.x.copy_from_slice(self.system.memory.space(Space::State));
-        }
-        Ok(())
-    }
-
     /// Everything that follows from the step that the integrator has just done.
     fn after_step(&mut self) -> Result<(), Stop> {
         let (t0, t1) = (self.integrator.t_prev(), self.integrator.t());
@@ -386,10 +374,10 @@ impl<'a> Run<'a> {
                 }
             };
             let at = match crossing {
-                Some(at) => self.neat(at, from, t1)?,
+                Some(at) => self.neat(at, from, t1),
                 None => t1,
             };
-            self.remember(from, at)?;
+            self.observe(from, at)?;
             // A crossing at the instant of an action or of a jump belongs to that event: it settles everything.
             if crossing.is_none() || (timed && at >= t1) {
                 break;
@@ -398,27 +386,29 @@ impl<'a> Run<'a> {
             self.zeno(at)?;
             // The event function and the comparison itself may round differently: the side is then taken a few
             // roundings of time further on, where both agree.
+            let mut to = at;
             for nudge in 0..=NUDGES {
                 let t = nudged(at, nudge).min(t1);
                 if timed && t >= t1 {
                     break 'crossings;
                 }
                 self.integrator.interpolate(t, &mut self.x);
-                if self.event(t, false)? {
-                    return Ok(());
-                }
-                if t >= t1 {
-                    break;
+                to = t;
+                match self.instant(t, Cause::Crossing)? {
+                    Effect::Restart => return Ok(()),
+                    Effect::Beside => break,
+                    Effect::Nothing if t >= t1 => break,
+                    Effect::Nothing => {}
                 }
             }
-            from = at;
+            from = to;
         }
         self.samples_up_to(t1)?;
         self.time = t1;
         self.x.copy_from_slice(self.integrator.x());
         self.system.host.accept(&self.system.memory);
         if timed {
-            self.event(t1, true)?;
+            self.instant(t1, Cause::Due)?;
         } else if t1 < self.end {
             // The stop of a kink or of a delay is behind us; history is kept.
             self.freeze_tables(t1);
@@ -426,286 +416,6 @@ impl<'a> Run<'a> {
             let stop = self.next_stop();
             if let Err(error) = self.integrator.set_stop(stop) {
                 return Err(self.solver_failure(error));
-            }
-        }
-        Ok(())
-    }
-
-    /// An instant at which something may change: true if it did, and the integrator began anew. `timed` events are
-    /// known to change something.
-    fn event(&mut self, t: f64, timed: bool) -> Result<bool, Stop> {
-        self.time = t;
-        self.system.set(t, &self.x);
-        let first = self.micro.0 != t;
-        if timed {
-            if first {
-                self.row_everywhere(t, 0)?;
-            }
-            self.act(t)?;
-            self.freeze_tables(t);
-            self.settle(t)?;
-        } else {
-            let before = self.system.memory.clone();
-            let mut changed = self.settle(t)?;
-            if !changed {
-                let x = std::mem::take(&mut self.x);
-                let mut g = vec![0.0; self.roots.sides().len()];
-                if self.system.roots(t, &x, &mut g).is_ok() && self.system.on_edge() {
-                    changed = self.settle_ahead(t, &x)?;
-                }
-                self.x = x;
-            }
-            if !changed {
-                return Ok(false);
-            }
-            if first {
-                // The row of the left limit needs the values from before.
-                let after = std::mem::replace(&mut self.system.memory, before);
-                self.row_everywhere(t, 0)?;
-                self.system.memory = after;
-            }
-        }
-        self.events += 1;
-        self.micro = (t, if first { 1 } else { self.micro.1 + 1 });
-        self.x.copy_from_slice(self.system.memory.space(Space::State));
-        self.project(t)?;
-        self.row_everywhere(t, self.micro.1)?;
-        if t < self.end {
-            let stop = self.next_stop();
-            let x = std::mem::take(&mut self.x);
-            let outcome = self.integrator.restart(&mut self.system, t, &x, stop);
-            self.x = x;
-            outcome.map_err(|e| self.solver_failure(e))?;
-            self.arm(t)?;
-        }
-        Ok(true)
-    }
-
-    /// Runs the scenario actions that are due; true if there were any.
-    fn act(&mut self, t: f64) -> Result<bool, Stop> {
-        let mut acted = false;
-        while let Some(&(_, kernel)) = self.actions.get(self.next_action).filter(|(due, _)| *due <= t) {
-            self.next_action += 1;
-            self.kernel(kernel, false)?;
-            acted = true;
-        }
-        if acted {
-            self.kernel(KernelId::Params, false)?;
-        }
-        Ok(acted)
-    }
-
-    /// Brings relations and discrete values to their right limits; true if any changed.
-    fn settle(&mut self, t: f64) -> Result<bool, Stop> {
-        let mut any = false;
-        if self.system.program.sizes.disc == 0 {
-            return Ok(false);
-        }
-        for round in 0.. {
-            self.system.host.new_point();
-            self.kernel(KernelId::Update, false)?;
-            let changed = self.take_next();
-            if changed.is_empty() {
-                break;
-            }
-            if round == ROUNDS {
-                return Err(self.unsettled(t, &changed));
-            }
-            any = true;
-        }
-        Ok(any)
-    }
-
-    /// Copies `Next` over `Disc`; the slots that differ.
-    fn take_next(&mut self) -> Vec<usize> {
-        let memory = &mut self.system.memory;
-        let next = memory.space(Space::Next).to_vec();
-        let disc = memory.space_mut(Space::Disc);
-        let differ = |(k, (new, old)): (usize, (&f64, &f64))| {
-            (new.to_bits() != old.to_bits() && !(*new == 0.0 && *old == 0.0)).then_some(k)
-        };
-        let changed = next.iter().zip(disc.iter()).enumerate().filter_map(differ).collect();
-        disc.copy_from_slice(&next);
-        changed
-    }
-
-    /// Takes the sides of the root functions at `(t, x)`.
-    fn arm(&mut self, t: f64) -> Result<(), Stop> {
-        if self.roots.sides().is_empty() {
-            return Ok(());
-        }
-        let x = std::mem::take(&mut self.x);
-        let outcome = self.arm_at(t, &x);
-        self.x = x;
-        outcome
-    }
-
-    fn arm_at(&mut self, t: f64, x: &[f64]) -> Result<(), Stop> {
-        self.roots.arm(&mut self.system, t, x, None).map_err(|e| self.solver_failure(e))?;
-        if !self.system.on_edge() {
-            return Ok(());
-        }
-        self.settle_ahead(t, x)?;
-        self.roots.arm(&mut self.system, t, x, None).map_err(|e| self.solver_failure(e))?;
-        Ok(())
-    }
-
-    /// On the edge of a cell of `floor`, where things are heading decides the cell: the right limit. True if that
-    /// changed anything.
-    fn settle_ahead(&mut self, t: f64, x: &[f64]) -> Result<bool, Stop> {
-        let mut ahead = vec![0.0; x.len()];
-        let dt = 1e-9 * self.integrator.h().min(self.end);
-        if self.system.rhs(t, x, &mut ahead).is_err() {
-            return Ok(false);
-        }
-        for (a, x) in ahead.iter_mut().zip(x) {
-            *a = x + dt * *a;
-        }
-        self.system.set(t + dt, &ahead);
-        let changed = self.settle(t)?;
-        self.system.set(t, x);
-        Ok(changed)
-    }
-
-    /// A crossing located to the last bits, moved to a whole nanosecond where one is within these bits and on the
-    /// same sides: `time >= 30 min` switches at 30 min.
-    fn neat(&mut self, at: f64, from: f64, to: f64) -> Result<f64, Stop> {
-        let whole = (at * 1e9).round() / 1e9;
-        let near = (whole - at).abs() <= 4.0 * f64::EPSILON * at.abs();
-        if whole == at || !near || whole <= from || whole > to {
-            return Ok(at);
-        }
-        let mut x = vec![0.0; self.x.len()];
-        let mut g = vec![0.0; self.roots.sides().len()];
-        self.integrator.interpolate(whole, &mut x);
-        let same = self.system.roots(whole, &x, &mut g).is_ok()
-            && g.iter().zip(self.roots.sides()).all(|(g, side)| (*g > 0.0) == *side);
-        Ok(if same { whole } else { at })
-    }
-
-    /// Counts firings that come without time going on.
-    fn zeno(&mut self, t: f64) -> Result<(), Stop> {
-        let scale = 1e-9 * t.abs().max(1e-9 * self.end.abs().min(1e9));
-        for crossing in self.roots.crossings() {
-            let (since, count) = &mut self.firing[crossing.index];
-            if t - *since <= scale {
-                *count += 1;
-                if *count >= ZENO {
-                    let (firings, disc) = (*count, self.system.frozen(crossing.index));
-                    let kind = FailureKind::Zeno { firings };
-                    return Err(self.failure(t, kind, self.relations_of(&[disc])));
-                }
-            } else {
-                (*since, *count) = (t, 1);
-            }
-        }
-        Ok(())
-    }
-
-    /// The next instant that no step may pass.
-    fn next_stop(&self) -> f64 {
-        let now = self.time;
-        let mut stop = self.end;
-        if let Some((t, _)) = self.actions.get(self.next_action) {
-            stop = stop.min(*t);
-        }
-        if let Some(t) = self.stops.get(self.stops.partition_point(|t| *t <= now)) {
-            stop = stop.min(*t);
-        }
-        for &k in &self.tables_of_time {
-            let table = &self.system.host.tables[k];
-            if table.has_kinks() {
-                stop = stop.min(table.next_kink(now));
-            }
-        }
-        let history = &self.system.host.history;
-        if !history.is_empty() {
-            // Looking back into the step itself is avoided; delays that are next to nothing are not.
-            let shortest = history.shortest();
-            if shortest > 1e-6 * self.end {
-                stop = stop.min(now + shortest);
-            }
-        }
-        if stop > now { stop } else { self.end }
-    }
-
-    /// Whether the value of a table of time jumps at `t`.
-    fn jump_due(&self, t: f64) -> bool {
-        let tables = &self.system.host.tables;
-        self.tables_of_time.iter().any(|&k| tables[k].jumps() && tables[k].leaves_piece(t))
-    }
-
-    /// Moves tables of time to the piece that begins at `t`.
-    fn freeze_tables(&mut self, t: f64) {
-        for &k in &self.tables_of_time {
-            self.system.host.tables[k].freeze(t);
-        }
-    }
-
-    /// Keeps the signals of `from..to` of the last step for `delay`.
-    fn remember(&mut self, from: f64, to: f64) -> Result<(), Stop> {
-        if self.system.host.history.is_empty() || to <= from {
-            return Ok(());
-        }
-        let mut values =
-            Vec::with_capacity(history::POINTS.len() * self.system.memory.space(Space::Hist).len());
-        for part in history::POINTS {
-            let t = if part == 1.0 { to } else { from + part * (to - from) };
-            self.point(t);
-            self.kernel(KernelId::History, false)?;
-            values.extend_from_slice(self.system.memory.space(Space::Hist));
-        }
-        self.system.host.history.push(from, to, &values);
-        Ok(())
-    }
-
-    /// Puts the dense output at `t` into memory.
-    fn point(&mut self, t: f64) {
-        self.system.memory.set_time(t);
-        self.integrator.interpolate(t, self.system.memory.space_mut(Space::State));
-        self.system.host.new_point();
-    }
-
-    /// Records the regular instants up to and at `limit`.
-    fn samples_up_to(&mut self, limit: f64) -> Result<(), Stop> {
-        loop {
-            let next = self.sinks.iter().map(|s| s.next_time).fold(f64::INFINITY, f64::min);
-            if !(next <= limit && next <= self.end) {
-                return Ok(());
-            }
-            if self.started {
-                self.point(next);
-            }
-            if self.sinks.iter().any(|s| s.next_time <= next && s.outlet.plan.needs_outputs()) {
-                self.kernel(KernelId::Outputs, false)?;
-            }
-            for sink in &mut self.sinks {
-                if sink.next_time > next {
-                    continue;
-                }
-                // An instant whose events were just recorded has its rows already.
-                if sink.last.is_none_or(|(t, _)| t != next) {
-                    sink.write(self.system.memory.data(), next, 0)?;
-                }
-                self.samples += 1;
-                sink.next += 1;
-                sink.next_time = match sink.outlet.plan.rate {
-                    Rate::Parts(n) if sink.next > n => f64::INFINITY,
-                    rate => rate.instant(sink.next, self.end),
-                };
-            }
-        }
-    }
-
-    /// A row in every file, of memory as it stands.
-    fn row_everywhere(&mut self, t: f64, step: u64) -> Result<(), Stop> {
-        if self.sinks.iter().any(|s| s.outlet.plan.needs_outputs()) {
-            self.system.host.new_point();
-            self.kernel(KernelId::Outputs, false)?;
-        }
-        for sink in &mut self.sinks {
-            if sink.last != Some((t, step)) {
-                sink.write(self.system.memory.data(), t, step)?;
             }
         }
         Ok(())
@@ -740,13 +450,5 @@ impl<'a> Run<'a> {
             files,
             last,
         })
-    }
-}
-
-impl Sink {
-    fn write(&mut self, data: &[f64], t: f64, step: u64) -> Result<(), RecordError> {
-        self.outlet.plan.fill(data, step, &mut self.row);
-        self.last = Some((t, step));
-        self.outlet.recorder.row(&self.row)
     }
 }

@@ -23,8 +23,6 @@ struct Root {
     sign: f64,
     /// The frozen value that it watches over.
     disc: usize,
-    /// Whether it bounds a cell of `floor` and the like.
-    cell: bool,
 }
 
 /// Runge–Kutta steps by kernels of their own.
@@ -116,8 +114,7 @@ impl<'a> KernelSystem<'a> {
         for relation in &program.relations {
             for k in 0..relation.len as usize {
                 let (slot, disc) = (relation.root as usize + k, relation.disc as usize + k);
-                let mut push =
-                    |sign| roots.push(Root { slot, sign, disc, cell: relation.kind == RelationKind::Step });
+                let mut push = |sign| roots.push(Root { slot, sign, disc });
                 match relation.kind {
                     // The root finder's sides are "above zero" and "not above zero". `a >= b` and `a < b` change
                     // truth between "below" and "not below", so these two look at `b - a`.
@@ -189,11 +186,9 @@ impl<'a> KernelSystem<'a> {
         })
     }
 
-    /// Whether a value that `floor` and the like freeze is exactly on the edge of its cell, as the root functions
-    /// were last evaluated.
+    /// Whether any root function is exactly zero as they were last evaluated.
     pub(super) fn on_edge(&self) -> bool {
-        let values = self.memory.space(Space::Root);
-        self.roots.iter().any(|r| r.cell && values[r.slot] == 0.0)
+        self.memory.space(Space::Root).contains(&0.0)
     }
 
     /// The frozen value that root function `index` watches over.

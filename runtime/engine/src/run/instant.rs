@@ -1,0 +1,246 @@
+//! What happens at one instant, and in which order.
+//!
+//! [`Run::instant`] is the only place where discrete values change while time goes on:
+//!
+//! 1. is anything to change at all? (A crossing may turn out to be none.)
+//! 2. the row of the left limit;
+//! 3. scenario actions that are due, pieces of tables;
+//! 4. relations and discrete values settle; relations exactly on their edge take the side that the state is heading
+//!    to (see `sides`);
+//! 5. the row of the right limit;
+//! 6. the integrator begins anew, unless nothing that it integrates reads what changed.
+//!
+//! Nothing is copied and nothing allocated but by the integrator when it begins anew: changes are kept in a journal
+//! of slots with their values from before the instant.
+
+use super::*;
+use twinml_model::ir::Op;
+
+/// Why an instant is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// A root function changed its side: perhaps something changes.
+    Crossing,
+    /// An action or the jump of a table is due: something changes.
+    Due,
+}
+
+/// What an instant did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Nothing changed.
+    Nothing,
+    /// Something changed that the integrator does not see: the step stays as it is.
+    Beside,
+    /// The integrator began anew.
+    Restart,
+}
+
+/// Discrete slots that an instant changed.
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    /// Slots in the order of their first change, with the value before.
+    pub(super) changes: Vec<(usize, f64)>,
+    /// Whether a slot is in the list.
+    noted: Vec<bool>,
+}
+
+impl Journal {
+    pub(super) fn new(slots: usize) -> Journal {
+        Journal { changes: Vec::with_capacity(slots), noted: vec![false; slots] }
+    }
+
+    fn clear(&mut self) {
+        for (slot, _) in self.changes.drain(..) {
+            self.noted[slot] = false;
+        }
+    }
+
+    fn note(&mut self, slot: usize, before: f64) {
+        if !self.noted[slot] {
+            self.noted[slot] = true;
+            self.changes.push((slot, before));
+        }
+    }
+}
+
+/// Which discrete slots something reads.
+#[derive(Debug)]
+pub(super) struct Reads(Vec<bool>);
+
+impl Reads {
+    /// What kernels read; an address that varies counts as all.
+    pub(super) fn of<'k>(kernels: impl Iterator<Item = &'k twinml_model::ir::Kernel>, slots: usize) -> Reads {
+        let mut reads = vec![false; slots];
+        for kernel in kernels {
+            for value in &kernel.values {
+                match &value.op {
+                    Op::Load(place) if place.space == Space::Disc => {
+                        match usize::try_from(place.at.base).ok().filter(|_| place.at.terms.is_empty()) {
+                            Some(slot) if slot < slots => reads[slot] = true,
+                            _ => reads.fill(true),
+                        }
+                    }
+                    Op::LoadAt { place, .. } if place.space == Space::Disc => reads.fill(true),
+                    _ => {}
+                }
+            }
+        }
+        Reads(reads)
+    }
+
+    fn any(&self, journal: &Journal) -> bool {
+        journal.changes.iter().any(|(slot, _)| self.0[*slot])
+    }
+}
+
+impl Run<'_> {
+    /// Everything that happens at `t`, where states are `self.x`.
+    pub(super) fn instant(&mut self, t: f64, cause: Cause) -> Result<Effect, Stop> {
+        self.time = t;
+        self.system.set(t, &self.x);
+        self.journal.clear();
+        let first = self.micro.0 != t;
+        if cause == Cause::Crossing && !self.pending()? && !self.pending_ahead(t)? {
+            return Ok(Effect::Nothing);
+        }
+        if first {
+            self.row_everywhere(t, 0)?;
+        }
+        if cause == Cause::Due {
+            self.act(t)?;
+            self.freeze_tables(t);
+        }
+        self.settle(t)?;
+        self.x.copy_from_slice(self.system.memory.space(Space::State));
+        self.settle_ahead(t)?;
+        self.events += 1;
+        self.micro = (t, if first { 1 } else { self.micro.1 + 1 });
+        self.project(t)?;
+        self.row_everywhere(t, self.micro.1)?;
+        if t >= self.end {
+            return Ok(Effect::Restart);
+        }
+        if cause == Cause::Crossing && !self.rhs_reads.any(&self.journal) {
+            if self.root_reads.any(&self.journal) {
+                self.arm(t)?;
+            }
+            return Ok(Effect::Beside);
+        }
+        let stop = self.next_stop();
+        let outcome = self.integrator.restart(&mut self.system, t, &self.x, stop);
+        outcome.map_err(|e| self.solver_failure(e))?;
+        self.arm(t)?;
+        Ok(Effect::Restart)
+    }
+
+    /// Runs the scenario actions that are due; true if there were any.
+    pub(super) fn act(&mut self, t: f64) -> Result<bool, Stop> {
+        let mut acted = false;
+        while let Some(&(_, kernel)) = self.actions.get(self.next_action).filter(|(due, _)| *due <= t) {
+            self.next_action += 1;
+            self.kernel(kernel, false)?;
+            acted = true;
+        }
+        if acted {
+            self.kernel(KernelId::Params, false)?;
+        }
+        Ok(acted)
+    }
+
+    /// Whether relations or discrete values are about to change where memory stands.
+    pub(super) fn pending(&mut self) -> Result<bool, Stop> {
+        if self.system.program.sizes.disc == 0 {
+            return Ok(false);
+        }
+        self.system.host.new_point();
+        self.kernel(KernelId::Update, false)?;
+        let memory = &self.system.memory;
+        let pairs = memory.space(Space::Next).iter().zip(memory.space(Space::Disc));
+        Ok(pairs.into_iter().any(|(new, old)| differ(*new, *old)))
+    }
+
+    /// Brings relations and discrete values to what they are where memory stands; true if any changed.
+    pub(super) fn settle(&mut self, t: f64) -> Result<bool, Stop> {
+        for round in 0.. {
+            if !self.pending()? {
+                return Ok(round > 0);
+            }
+            if round == ROUNDS {
+                return Err(self.unsettled(t, &self.unlike()));
+            }
+            self.commit();
+        }
+        Ok(true)
+    }
+
+    /// The slots in which `Next` differs from `Disc`.
+    pub(super) fn unlike(&self) -> Vec<usize> {
+        let memory = &self.system.memory;
+        let pairs = memory.space(Space::Next).iter().zip(memory.space(Space::Disc)).enumerate();
+        pairs.filter_map(|(slot, (new, old))| differ(*new, *old).then_some(slot)).collect()
+    }
+
+    /// Copies what differs in `Next` over `Disc`; true if anything did.
+    pub(super) fn commit(&mut self) -> bool {
+        let sizes = &self.system.program.sizes;
+        let (next, disc) = (sizes.offset(Space::Next), sizes.offset(Space::Disc));
+        let data = self.system.memory.data_mut();
+        let mut any = false;
+        for slot in 0..sizes.disc as usize {
+            let (new, old) = (data[next + slot], data[disc + slot]);
+            if differ(new, old) {
+                self.journal.note(slot, old);
+                data[disc + slot] = new;
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Counts firings that come without time going on.
+    pub(super) fn zeno(&mut self, t: f64) -> Result<(), Stop> {
+        let scale = 1e-9 * t.abs().max(1e-9 * self.end.abs().min(1e9));
+        for crossing in self.roots.crossings() {
+            let firing = &mut self.firing[crossing.index];
+            let stands = t - firing.last <= STANDS * f64::EPSILON * t.abs();
+            firing.stuck = if stands { firing.stuck + 1 } else { 1 };
+            firing.last = t;
+            if t - firing.since > scale {
+                (firing.since, firing.count) = (t, 0);
+            }
+            firing.count += 1;
+            let firings = firing.count.max(firing.stuck);
+            if firing.count >= ZENO || firing.stuck >= STUCK {
+                let disc = self.system.frozen(crossing.index);
+                let kind = FailureKind::Zeno { firings };
+                return Err(self.failure(t, kind, self.relations_of(&[disc])));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a discrete value changed; the two zeros are one.
+fn differ(new: f64, old: f64) -> bool {
+    new.to_bits() != old.to_bits() && !(new == 0.0 && old == 0.0)
+}
+
+/// How often one root function fired without time going on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Firing {
+    /// The first of the firings that are close together.
+    since: f64,
+    /// How many they are.
+    count: u32,
+    /// The last firing.
+    last: f64,
+    /// Firings within roundings of one another.
+    stuck: u32,
+}
+
+impl Firing {
+    /// Not fired yet.
+    pub(super) const NONE: Firing =
+        Firing { since: f64::NEG_INFINITY, count: 0, last: f64::NEG_INFINITY, stuck: 0 };
+}

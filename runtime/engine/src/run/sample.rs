@@ -1,0 +1,89 @@
+//! Rows of the result files, from the dense output and of events.
+
+use super::*;
+
+impl Run<'_> {
+    /// Whoever follows the signals continuously is shown `from..to` of the last step here, once and in order: the
+    /// dense output is at hand, discrete values are those that hold between the two ends.
+    pub(super) fn observe(&mut self, from: f64, to: f64) -> Result<(), Stop> {
+        self.remember(from, to)
+    }
+
+    /// Keeps the signals of `from..to` of the last step for `delay`.
+    fn remember(&mut self, from: f64, to: f64) -> Result<(), Stop> {
+        if self.system.host.history.is_empty() || to <= from {
+            return Ok(());
+        }
+        let mut values = std::mem::take(&mut self.signals);
+        values.clear();
+        for part in history::POINTS {
+            let t = if part == 1.0 { to } else { from + part * (to - from) };
+            self.point(t);
+            self.kernel(KernelId::History, false)?;
+            values.extend_from_slice(self.system.memory.space(Space::Hist));
+        }
+        self.system.host.history.push(from, to, &values);
+        self.signals = values;
+        Ok(())
+    }
+
+    /// Puts the dense output at `t` into memory.
+    pub(super) fn point(&mut self, t: f64) {
+        self.system.memory.set_time(t);
+        self.integrator.interpolate(t, self.system.memory.space_mut(Space::State));
+        self.system.host.new_point();
+    }
+
+    /// Records the regular instants up to and at `limit`.
+    pub(super) fn samples_up_to(&mut self, limit: f64) -> Result<(), Stop> {
+        loop {
+            let next = self.sinks.iter().map(|s| s.next_time).fold(f64::INFINITY, f64::min);
+            if !(next <= limit && next <= self.end) {
+                return Ok(());
+            }
+            if self.started {
+                self.point(next);
+            }
+            if self.sinks.iter().any(|s| s.next_time <= next && s.outlet.plan.needs_outputs()) {
+                self.kernel(KernelId::Outputs, false)?;
+            }
+            for sink in &mut self.sinks {
+                if sink.next_time > next {
+                    continue;
+                }
+                // An instant whose events were just recorded has its rows already.
+                if sink.last.is_none_or(|(t, _)| t != next) {
+                    sink.write(self.system.memory.data(), next, 0)?;
+                }
+                self.samples += 1;
+                sink.next += 1;
+                sink.next_time = match sink.outlet.plan.rate {
+                    Rate::Parts(n) if sink.next > n => f64::INFINITY,
+                    rate => rate.instant(sink.next, self.end),
+                };
+            }
+        }
+    }
+
+    /// A row in every file, of memory as it stands.
+    pub(super) fn row_everywhere(&mut self, t: f64, step: u64) -> Result<(), Stop> {
+        if self.sinks.iter().any(|s| s.outlet.plan.needs_outputs()) {
+            self.system.host.new_point();
+            self.kernel(KernelId::Outputs, false)?;
+        }
+        for sink in &mut self.sinks {
+            if sink.last != Some((t, step)) {
+                sink.write(self.system.memory.data(), t, step)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Sink {
+    fn write(&mut self, data: &[f64], t: f64, step: u64) -> Result<(), RecordError> {
+        self.outlet.plan.fill(data, step, &mut self.row);
+        self.last = Some((t, step));
+        self.outlet.recorder.row(&self.row)
+    }
+}

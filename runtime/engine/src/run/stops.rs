@@ -1,0 +1,45 @@
+//! The instants that no step may pass, and what is done there to tables of time.
+
+use super::*;
+
+impl Run<'_> {
+    /// The next instant that no step may pass.
+    pub(super) fn next_stop(&self) -> f64 {
+        let now = self.time;
+        let mut stop = self.end;
+        if let Some((t, _)) = self.actions.get(self.next_action) {
+            stop = stop.min(*t);
+        }
+        if let Some(t) = self.stops.get(self.stops.partition_point(|t| *t <= now)) {
+            stop = stop.min(*t);
+        }
+        for &k in &self.tables_of_time {
+            let table = &self.system.host.tables[k];
+            if table.has_kinks() {
+                stop = stop.min(table.next_kink(now));
+            }
+        }
+        let history = &self.system.host.history;
+        if !history.is_empty() {
+            // Looking back into the step itself is avoided; delays that are next to nothing are not.
+            let shortest = history.shortest();
+            if shortest > 1e-6 * self.end {
+                stop = stop.min(now + shortest);
+            }
+        }
+        if stop > now { stop } else { self.end }
+    }
+
+    /// Whether the value of a table of time jumps at `t`.
+    pub(super) fn jump_due(&self, t: f64) -> bool {
+        let tables = &self.system.host.tables;
+        self.tables_of_time.iter().any(|&k| tables[k].jumps() && tables[k].leaves_piece(t))
+    }
+
+    /// Moves tables of time to the piece that begins at `t`.
+    pub(super) fn freeze_tables(&mut self, t: f64) {
+        for &k in &self.tables_of_time {
+            self.system.host.tables[k].freeze(t);
+        }
+    }
+}
