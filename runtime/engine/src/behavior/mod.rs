@@ -2,14 +2,20 @@
 //! conditions changed and which instant it is; what handlers write goes to the same memory that kernels read.
 
 mod fault;
+mod index;
 mod method;
 mod random;
+mod schedule;
+#[cfg(test)]
+mod schedule_tests;
 #[cfg(test)]
 mod tests;
+mod timers;
 mod value;
 mod vm;
 
 pub use fault::{Fault, FaultKind};
 pub use random::{philox, quantile};
+pub use schedule::{Changed, MICRO, Scheduler, Verdict, World};
 pub use value::Value;
 pub use vm::{Args, DEPTH, Effects, FUEL, MEMORY, Outcome, Slots, Store, Thread, Vm, path, text};

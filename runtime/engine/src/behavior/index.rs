@@ -1,0 +1,139 @@
+//! Who hears what, so that an event costs no look at those it does not concern.
+
+use twinml_model::behavior::{Behavior, Heard, Instr, Machine, StateId, Trigger};
+use twinml_model::ir::Space;
+
+/// Handlers of one trigger that belong together: one outside machines, or all of a machine.
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    /// The machine, if any.
+    pub machine: Option<u32>,
+    /// The handlers, in order of declaration.
+    pub handlers: Vec<u32>,
+}
+
+/// Lists by what sets handlers off.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Index {
+    pub by_watch: Vec<Vec<Group>>,
+    pub by_event: Vec<Vec<Group>>,
+    /// `when` transitions by machine.
+    pub whens: Vec<Vec<u32>>,
+    /// `after` of machines, by machine and state.
+    pub afters: Vec<Vec<Vec<u32>>>,
+    /// Machines and mirrors by owner.
+    pub machines: Vec<Vec<u32>>,
+    pub mirrors: Vec<Vec<usize>>,
+    /// How many instances of an event's family code waits for at once.
+    pub waits: Vec<Vec<u32>>,
+    /// First slot, length, watch: sorted.
+    slots: Vec<(u32, u32, u32)>,
+}
+
+impl Index {
+    pub(super) fn new(b: &Behavior) -> Index {
+        let mut out = Index {
+            by_watch: vec![Vec::new(); b.watches.len()],
+            by_event: vec![Vec::new(); b.events.len()],
+            whens: vec![Vec::new(); b.machines.len()],
+            afters: b.machines.iter().map(|m| vec![Vec::new(); m.states.len()]).collect(),
+            machines: vec![Vec::new(); b.owners.len()],
+            mirrors: vec![Vec::new(); b.owners.len()],
+            waits: vec![Vec::new(); b.events.len()],
+            slots: Vec::new(),
+        };
+        for (k, m) in (0u32..).zip(&b.machines) {
+            out.machines[m.owner as usize].push(k);
+        }
+        for (k, m) in b.mirrors.iter().enumerate() {
+            out.mirrors[m.owner as usize].push(k);
+        }
+        for (k, w) in (0u32..).zip(&b.watches) {
+            if let Some(home) = b.vars.get(w.var.index()).filter(|h| h.space == Space::Disc) {
+                out.slots.push((home.base, home.len, k));
+            }
+        }
+        out.slots.sort_unstable();
+        for code in &b.codes {
+            for i in &code.instrs {
+                if let Instr::WaitFor(Heard { event, per, .. }) = i {
+                    let list = &mut out.waits[*event as usize];
+                    if !list.contains(per) {
+                        list.push(*per);
+                    }
+                }
+            }
+        }
+        for (k, h) in (0u32..).zip(&b.handlers) {
+            let machine = h.scope.map(|(m, _)| m);
+            match &h.trigger {
+                Trigger::Rising(w) | Trigger::Falling(w) | Trigger::Change(w) => {
+                    add(&mut out.by_watch[*w as usize], machine, k);
+                }
+                Trigger::When(w) => {
+                    add(&mut out.by_watch[*w as usize], machine, k);
+                    if let Some(m) = machine {
+                        out.whens[m as usize].push(k);
+                    }
+                }
+                Trigger::Event(heard) => add(&mut out.by_event[heard.event as usize], machine, k),
+                Trigger::After(_) => match h.scope {
+                    Some((m, Some(s))) => out.afters[m as usize][s as usize].push(k),
+                    Some((m, None)) => {
+                        let states = &b.machines[m as usize].states;
+                        for (s, list) in states.iter().zip(&mut out.afters[m as usize]) {
+                            if s.parent.is_none() {
+                                list.push(k);
+                            }
+                        }
+                    }
+                    None => {}
+                },
+                _ => {}
+            }
+        }
+        out
+    }
+
+    /// Watches and instances of a slot of `Disc`.
+    pub(super) fn watch(&self, slot: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let end = self.slots.partition_point(|(first, ..)| *first <= slot);
+        let first = self.slots[..end].last().map_or(u32::MAX, |(f, ..)| *f);
+        let begin = self.slots.partition_point(|(f, ..)| *f < first);
+        self.slots[begin..end]
+            .iter()
+            .filter(move |(f, len, _)| slot - f < *len)
+            .map(move |(f, _, w)| (*w, slot - f))
+    }
+}
+
+fn add(groups: &mut Vec<Group>, machine: Option<u32>, handler: u32) {
+    if machine.is_some()
+        && let Some(group) = groups.iter_mut().find(|g| g.machine == machine)
+    {
+        group.handlers.push(handler);
+        return;
+    }
+    groups.push(Group { machine, handlers: vec![handler] });
+}
+
+/// The states that are active with a leaf, innermost first.
+pub(super) fn chain(m: &Machine, leaf: u32) -> Vec<StateId> {
+    let found = (0u32..).zip(&m.states).find(|(_, s)| s.initial.is_none() && s.first_leaf == leaf);
+    let mut out = Vec::new();
+    let mut at = found.map(|(k, _)| k);
+    while let Some(s) = at {
+        out.push(s);
+        at = m.states[s as usize].parent;
+    }
+    out
+}
+
+/// The leaf that is entered with a state.
+pub(super) fn leaf(m: &Machine, state: StateId) -> u32 {
+    let mut at = state;
+    while let Some(inner) = m.states[at as usize].initial {
+        at = inner;
+    }
+    m.states[at as usize].first_leaf
+}

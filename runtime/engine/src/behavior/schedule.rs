@@ -1,0 +1,799 @@
+//! The order of things at an instant: what conditions set off, then timers, then events, in micro-steps until quiet.
+
+mod machine;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use twinml_model::behavior::{Behavior, EventId, Heard, Period, StateId, Trigger, Which};
+use twinml_model::ir::Trap;
+
+use super::fault::{Fault, FaultKind};
+use super::index::{Group, Index};
+use super::timers::{Due, Timers, nanoseconds, tick};
+use super::value::Value;
+use super::vm::{Args, Effects, Outcome, Slots, Store, Thread, Vm, fault, path, truth};
+
+/// Micro-steps of one instant.
+pub const MICRO: u32 = 1000;
+
+/// A slot of `Disc` that took another value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Changed {
+    /// The slot.
+    pub slot: u32,
+    /// Before.
+    pub old: f64,
+    /// Now.
+    pub new: f64,
+}
+
+/// The engine's memory, which settles after handlers have written.
+pub trait World: Slots {
+    /// Solves everything anew; the slots of `Disc` that changed by it.
+    ///
+    /// # Errors
+    ///
+    /// The trap of a kernel.
+    fn settle(&mut self) -> Result<Vec<Changed>, Trap>;
+}
+
+/// What an instant led to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Verdict {
+    /// Whether any handler ran.
+    pub ran: bool,
+    /// `stop`: the run ends, with the reason.
+    pub stop: Option<Option<String>>,
+}
+
+#[derive(Debug)]
+enum What {
+    Plain { handler: u32, args: Args },
+    Machine { machine: u32, handlers: Vec<u32>, leaf: u32, args: Args },
+    Resume { slot: usize },
+    Code { code: u32, args: Vec<Value> },
+}
+
+#[derive(Debug)]
+struct Activation {
+    /// Place in the order: of the instance, of the handler.
+    order: (u32, u32),
+    instance: u32,
+    what: What,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    thread: Thread,
+    handler: u32,
+    bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    generation: u32,
+    waiting: Option<Waiting>,
+}
+
+/// Behaviour of a run.
+pub struct Scheduler<'a> {
+    b: &'a Behavior,
+    index: Index,
+    /// Cells, streams and limits.
+    pub store: Store,
+    timers: Timers,
+    slots: Vec<Slot>,
+    free: Vec<usize>,
+    until: BTreeMap<(u32, u32), Vec<(usize, u32)>>,
+    hearing: BTreeMap<(EventId, u32, u32), Vec<Hearing>>,
+    /// Waiting handlers of a machine's instance: state, slot, generation.
+    held: BTreeMap<(u32, u32), Vec<Held>>,
+    /// How often each state of each instance was left.
+    generations: Vec<Vec<u32>>,
+    queues: BTreeMap<(u32, u32), VecDeque<Args>>,
+    events: VecDeque<(EventId, u32, Args)>,
+    whens: Vec<(u32, u32)>,
+    periods: BTreeMap<(u32, u32), (i128, i128)>,
+    now: i128,
+    stop: Option<Option<String>>,
+    /// Messages of `log`, oldest first: time in seconds, text.
+    pub logs: Vec<(f64, String)>,
+}
+
+/// A waiting handler, its generation, and the one instance that it listens to.
+type Hearing = (usize, u32, Option<u32>);
+/// A waiting handler of a state, with its generation.
+type Held = (StateId, usize, u32);
+type R<T> = Result<T, Box<Fault>>;
+
+impl<'a> Scheduler<'a> {
+    /// Behaviour before the start.
+    #[must_use]
+    pub fn new(b: &'a Behavior, seed: u64) -> Scheduler<'a> {
+        let count = |owner: u32| b.owners.get(owner as usize).map_or(0, |o| o.count as usize);
+        Scheduler {
+            b,
+            index: Index::new(b),
+            store: Store::new(b, seed),
+            timers: Timers::default(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            until: BTreeMap::new(),
+            hearing: BTreeMap::new(),
+            held: BTreeMap::new(),
+            generations: b.machines.iter().map(|m| vec![0; m.states.len() * count(m.owner)]).collect(),
+            queues: BTreeMap::new(),
+            events: VecDeque::new(),
+            whens: Vec::new(),
+            periods: BTreeMap::new(),
+            now: 0,
+            stop: None,
+            logs: Vec::new(),
+        }
+    }
+
+    /// The next timer's instant in nanoseconds.
+    #[must_use]
+    pub fn next(&self) -> Option<i128> {
+        self.timers.next()
+    }
+
+    /// Start values of cells, initial states, `on start`, and everything due at time 0.
+    ///
+    /// # Errors
+    ///
+    /// The fault of a handler.
+    pub fn start(&mut self, world: &mut dyn World) -> R<Verdict> {
+        let b = self.b;
+        for (k, cell) in b.cells.iter().enumerate() {
+            let Some(code) = cell.start else { continue };
+            let len = cell.len as usize;
+            for i in 0..self.count(cell.owner) {
+                let v = self.eval(world, code, i, Vec::new(), (u32::MAX, i))?;
+                let cells = &mut self.store.cells[k][i as usize * len..(i as usize + 1) * len];
+                match v {
+                    Value::List(items) if len > 1 && items.len() == len => {
+                        cells.clone_from_slice(&items.iter().cloned().collect::<Vec<_>>())
+                    }
+                    v => cells.fill(v),
+                }
+            }
+        }
+        for (owner, list) in self.index.mirrors.clone().into_iter().enumerate() {
+            if !list.is_empty() {
+                for i in 0..self.count(owner as u32) {
+                    self.mirror(world, owner as u32, i)?;
+                }
+            }
+        }
+        for (k, h) in (0u32..).zip(&b.handlers) {
+            for i in 0..self.count(h.owner) {
+                match &h.trigger {
+                    Trigger::Every { period, offset } => {
+                        let p = self.atto(world, *period, i, k)?;
+                        let o = self.atto(world, *offset, i, k)?;
+                        if p <= 0 {
+                            return Err(self.named(k, i, FaultKind::Time { seconds: p as f64 * 1e-18 }));
+                        }
+                        self.periods.insert((k, i), (o, p));
+                        if let Some(ns) = tick(o, p, 0) {
+                            self.timers.arm(ns, Due::Tick { handler: k, instance: i, k: 0 });
+                        }
+                    }
+                    Trigger::At(t) => {
+                        let t = self.atto(world, *t, i, k)?;
+                        if let Some(ns) = tick(t, 0, 0) {
+                            self.timers.arm(ns, Due::At { handler: k, instance: i });
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let mut machines: Vec<((u32, u32), u32, u32)> = Vec::new();
+        for (k, m) in (0u32..).zip(&b.machines) {
+            machines.extend((0..self.count(m.owner)).map(|i| ((self.order(m.owner, i), k), k, i)));
+        }
+        machines.sort_unstable();
+        for &(_, m, i) in &machines {
+            let machine = &b.machines[m as usize];
+            let leaf = super::index::leaf(machine, machine.initial);
+            self.write(world, machine.var.index(), i, f64::from(leaf))?;
+        }
+        for &(_, m, i) in &machines {
+            self.enter(world, m, i, None, b.machines[m as usize].initial)?;
+        }
+        let mut first = Vec::new();
+        for (k, h) in (0u32..).zip(&b.handlers) {
+            let whens = matches!(h.trigger, Trigger::When(_)) && h.scope.is_none();
+            if h.trigger == Trigger::Start || whens {
+                for i in 0..self.count(h.owner) {
+                    if let Trigger::When(w) = h.trigger
+                        && self.watch(world, w, i)? == 0.0
+                    {
+                        continue;
+                    }
+                    first.push(self.plain(k, i, Args::new()));
+                }
+            }
+        }
+        self.steps(world, first, 0)
+    }
+
+    /// An instant: `now` in nanoseconds (a crossing's rounded up), and the slots of `Disc` that changed before it.
+    ///
+    /// # Errors
+    ///
+    /// The fault of a handler, or [`FaultKind::Zeno`].
+    pub fn instant(&mut self, world: &mut dyn World, now: i128, changed: &[Changed]) -> R<Verdict> {
+        let first = self.rising(world, changed)?;
+        self.steps(world, first, now)
+    }
+
+    /// Queues an event from outside behaviour; it is heard at the next instant.
+    pub fn send(&mut self, event: EventId, instance: u32, args: Args) {
+        self.events.push_back((event, instance, args));
+    }
+
+    /// `on stop`.
+    ///
+    /// # Errors
+    ///
+    /// The fault of a handler.
+    pub fn finish(&mut self, world: &mut dyn World) -> R<()> {
+        let mut batch = Vec::new();
+        for (k, h) in (0u32..).zip(&self.b.handlers) {
+            if h.trigger == Trigger::Stop {
+                batch.extend((0..self.count(h.owner)).map(|i| self.plain(k, i, Args::new())));
+            }
+        }
+        batch.sort_by_key(|a| a.order);
+        batch.into_iter().try_for_each(|a| self.perform(world, a))
+    }
+
+    fn steps(&mut self, world: &mut dyn World, first: Vec<Activation>, now: i128) -> R<Verdict> {
+        self.now = now;
+        let mut verdict = Verdict::default();
+        let mut batch = first;
+        for step in 0.. {
+            for (m, i) in std::mem::take(&mut self.whens) {
+                batch.extend(self.held_whens(world, m, i)?);
+            }
+            if batch.is_empty() {
+                while let Some(due) = self.timers.pop(now) {
+                    batch.extend(self.due(world, due)?);
+                }
+            }
+            if batch.is_empty() {
+                while let Some((event, i, args)) = self.events.pop_front() {
+                    self.deliver(world, event, i, args, &mut batch)?;
+                }
+                // Events keep the order in which they were sent.
+            } else {
+                batch.sort_by_key(|a| a.order);
+            }
+            if batch.is_empty() {
+                if self.timers.next().is_some_and(|t| t <= now) {
+                    continue;
+                }
+                return Ok(verdict);
+            }
+            if step >= MICRO {
+                let mut names: Vec<String> = batch.iter().map(|a| self.name(a)).collect();
+                names.sort();
+                names.dedup();
+                names.truncate(5);
+                let a = &batch[0];
+                let kind = FaultKind::Zeno { steps: MICRO, handlers: names };
+                return Err(match a.what {
+                    What::Plain { handler, .. } => self.named(handler, a.instance, kind),
+                    What::Machine { ref handlers, .. } => self.named(handlers[0], a.instance, kind),
+                    _ => fault(self.b, u32::MAX, 0, kind),
+                });
+            }
+            verdict.ran = true;
+            for a in std::mem::take(&mut batch) {
+                self.perform(world, a)?;
+                if self.stop.is_some() {
+                    verdict.stop = self.stop.take();
+                    return Ok(verdict);
+                }
+            }
+            let changed = world.settle().map_err(|t| self.trap(t))?;
+            batch = self.rising(world, &changed)?;
+        }
+        Ok(verdict)
+    }
+
+    fn count(&self, owner: u32) -> u32 {
+        self.b.owners.get(owner as usize).map_or(0, |o| o.count)
+    }
+
+    fn order(&self, owner: u32, i: u32) -> u32 {
+        self.b.owners.get(owner as usize).and_then(|o| o.order.get(i as usize)).copied().unwrap_or(i)
+    }
+
+    fn plain(&self, handler: u32, i: u32, args: Args) -> Activation {
+        let owner = self.b.handlers[handler as usize].owner;
+        Activation {
+            order: (self.order(owner, i), handler),
+            instance: i,
+            what: What::Plain { handler, args },
+        }
+    }
+
+    fn name(&self, a: &Activation) -> String {
+        let handler = match &a.what {
+            What::Plain { handler, .. } => *handler,
+            What::Machine { handlers, .. } => handlers[0],
+            What::Resume { slot } => self.slots[*slot].waiting.as_ref().map_or(u32::MAX, |w| w.handler),
+            What::Code { code, .. } => {
+                return self.b.codes.get(*code as usize).map_or(String::new(), |c| c.name.clone());
+            }
+        };
+        self.named(handler, a.instance, FaultKind::Waits).code
+    }
+
+    /// A fault at a handler's head.
+    fn named(&self, handler: u32, i: u32, kind: FaultKind) -> Box<Fault> {
+        let Some(h) = self.b.handlers.get(handler as usize) else { return fault(self.b, u32::MAX, 0, kind) };
+        let code = h.body.or(h.guard).and_then(|c| self.b.codes.get(c as usize));
+        let text = match (code, h.scope, h.target) {
+            (Some(code), ..) => code.name.clone(),
+            (None, Some((m, _)), Some(t)) => {
+                let m = &self.b.machines[m as usize];
+                format!("{} -> {}", m.name, m.states[t as usize].name)
+            }
+            _ => "handler".to_owned(),
+        };
+        Box::new(Fault { kind, code: text, twin: path(self.b, h.owner, i), origin: Some(h.origin) })
+    }
+
+    fn trap(&self, trap: Trap) -> Box<Fault> {
+        fault(self.b, u32::MAX, 0, FaultKind::Trap(trap))
+    }
+
+    fn read(&self, world: &mut dyn World, var: usize, i: u32) -> R<f64> {
+        let home = self
+            .b
+            .vars
+            .get(var)
+            .ok_or_else(|| fault(self.b, u32::MAX, 0, FaultKind::Broken("a variable")))?;
+        world.load(home, i, Which::Value).map_err(|t| self.trap(t))
+    }
+
+    fn write(&self, world: &mut dyn World, var: usize, i: u32, x: f64) -> R<()> {
+        let home = self
+            .b
+            .vars
+            .get(var)
+            .ok_or_else(|| fault(self.b, u32::MAX, 0, FaultKind::Broken("a variable")))?;
+        world.store(home, i, x);
+        Ok(())
+    }
+
+    fn watch(&self, world: &mut dyn World, watch: u32, i: u32) -> R<f64> {
+        self.read(world, self.b.watches[watch as usize].var.index(), i)
+    }
+
+    fn leaf(&self, world: &mut dyn World, m: u32, i: u32) -> R<u32> {
+        Ok(self.read(world, self.b.machines[m as usize].var.index(), i)? as u32)
+    }
+
+    fn active(&self, handler: u32, leaf: u32) -> bool {
+        match self.b.handlers[handler as usize].scope {
+            Some((m, Some(s))) => {
+                let s = &self.b.machines[m as usize].states[s as usize];
+                (s.first_leaf..s.end_leaf).contains(&leaf)
+            }
+            _ => true,
+        }
+    }
+
+    fn atto(&mut self, world: &mut dyn World, p: Period, i: u32, handler: u32) -> R<i128> {
+        match p {
+            Period::Exact(a) => Ok(a),
+            Period::Code(code) => {
+                let v = self.eval(world, code, i, Vec::new(), (handler, i))?;
+                let ns = super::vm::number(&v).and_then(nanoseconds);
+                ns.map(|ns| ns * 1_000_000_000).map_err(|k| self.named(handler, i, k))
+            }
+        }
+    }
+
+    fn eval(
+        &mut self,
+        world: &mut dyn World,
+        code: u32,
+        i: u32,
+        args: Vec<Value>,
+        stream: (u32, u32),
+    ) -> R<Value> {
+        let mut effects = Effects::default();
+        let mut vm = Vm {
+            behavior: self.b,
+            slots: world_slots(world),
+            store: &mut self.store,
+            effects: &mut effects,
+            stream,
+        };
+        vm.value(code, i, args)
+    }
+
+    fn mirror(&mut self, world: &mut dyn World, owner: u32, i: u32) -> R<()> {
+        for k in 0..self.index.mirrors[owner as usize].len() {
+            let m = self.b.mirrors[self.index.mirrors[owner as usize][k]];
+            let v = self.eval(world, m.code, i, Vec::new(), (u32::MAX, i))?;
+            let x = super::vm::number(&v).map_err(|kind| fault(self.b, m.code, 0, kind))?;
+            self.write(world, m.var.index(), i, x)?;
+        }
+        Ok(())
+    }
+
+    /// What changed conditions set off.
+    fn rising(&mut self, world: &mut dyn World, changed: &[Changed]) -> R<Vec<Activation>> {
+        let mut out = Vec::new();
+        for c in changed {
+            let watched: Vec<(u32, u32)> = self.index.watch(c.slot).collect();
+            for (w, i) in watched {
+                let fits = |h: u32| match self.b.handlers[h as usize].trigger {
+                    Trigger::Rising(_) | Trigger::When(_) => c.old == 0.0 && c.new != 0.0,
+                    Trigger::Falling(_) => c.old != 0.0 && c.new == 0.0,
+                    _ => true,
+                };
+                for g in &self.index.by_watch[w as usize] {
+                    out.extend(self.react(world, g, i, fits, &Args::new())?);
+                }
+                if c.new != 0.0
+                    && let Some(list) = self.until.remove(&(w, i))
+                {
+                    out.extend(list.into_iter().filter_map(|(slot, generation)| self.wake(slot, generation)));
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    fn react(
+        &self,
+        world: &mut dyn World,
+        g: &Group,
+        i: u32,
+        fits: impl Fn(u32) -> bool,
+        args: &Args,
+    ) -> R<Option<Activation>> {
+        let Some(machine) = g.machine else {
+            let h = g.handlers[0];
+            return Ok(fits(h).then(|| self.plain(h, i, args.clone())));
+        };
+        let leaf = self.leaf(world, machine, i)?;
+        let handlers: Vec<u32> =
+            g.handlers.iter().copied().filter(|&h| fits(h) && self.active(h, leaf)).collect();
+        let Some(&first) = handlers.first() else { return Ok(None) };
+        let order = (self.order(self.b.machines[machine as usize].owner, i), first);
+        let what = What::Machine { machine, handlers, leaf, args: args.clone() };
+        Ok(Some(Activation { order, instance: i, what }))
+    }
+
+    /// `when` transitions whose condition holds after a state was entered.
+    fn held_whens(&self, world: &mut dyn World, m: u32, i: u32) -> R<Option<Activation>> {
+        let mut handlers = Vec::new();
+        for &h in &self.index.whens[m as usize] {
+            if let Trigger::When(w) = self.b.handlers[h as usize].trigger
+                && self.watch(world, w, i)? != 0.0
+            {
+                handlers.push(h);
+            }
+        }
+        self.react(
+            world,
+            &Group { machine: Some(m), handlers: handlers.clone() },
+            i,
+            |_| !handlers.is_empty(),
+            &Args::new(),
+        )
+    }
+
+    fn wake(&self, slot: usize, generation: u32) -> Option<Activation> {
+        let s = self.slots.get(slot).filter(|s| s.generation == generation)?;
+        let w = s.waiting.as_ref()?;
+        let owner = self.b.handlers.get(w.handler as usize).map_or(0, |h| h.owner);
+        let order = (self.order(owner, w.thread.instance), w.handler);
+        Some(Activation { order, instance: w.thread.instance, what: What::Resume { slot } })
+    }
+
+    fn due(&mut self, world: &mut dyn World, due: Due) -> R<Option<Activation>> {
+        let one = |s: &Self, world: &mut dyn World, h: u32, i: u32| {
+            let machine = s.b.handlers[h as usize].scope.map(|(m, _)| m);
+            s.react(world, &Group { machine, handlers: vec![h] }, i, |_| true, &Args::new())
+        };
+        match due {
+            Due::Tick { handler, instance, k } => {
+                let (o, p) = self.periods.get(&(handler, instance)).copied().unwrap_or((0, 1));
+                if let Some(ns) = tick(o, p, k + 1) {
+                    self.timers.arm(ns, Due::Tick { handler, instance, k: k + 1 });
+                }
+                one(self, world, handler, instance)
+            }
+            Due::At { handler, instance } => one(self, world, handler, instance),
+            Due::After { handler, instance, generation } => {
+                if self.alive(handler, instance, generation) {
+                    one(self, world, handler, instance)
+                } else {
+                    Ok(None)
+                }
+            }
+            Due::Code { code, instance, args } => {
+                let order = (instance, u32::MAX);
+                Ok(Some(Activation { order, instance, what: What::Code { code, args } }))
+            }
+            Due::Wake { slot, generation } => Ok(self.wake(slot, generation)),
+        }
+    }
+
+    fn alive(&self, handler: u32, i: u32, generation: u32) -> bool {
+        let Some((m, s)) = self.b.handlers[handler as usize].scope else { return true };
+        let states = self.b.machines[m as usize].states.len();
+        match s {
+            Some(s) => self.generations[m as usize][i as usize * states + s as usize] == generation,
+            None => generation == self.outermost(m, i),
+        }
+    }
+
+    /// How often any outermost state was left.
+    fn outermost(&self, m: u32, i: u32) -> u32 {
+        let states = &self.b.machines[m as usize].states;
+        let left = &self.generations[m as usize][i as usize * states.len()..][..states.len()];
+        states.iter().zip(left).filter(|(s, _)| s.parent.is_none()).fold(0, |n, (_, g)| n.wrapping_add(*g))
+    }
+
+    /// Everyone who hears an event at an instance, over connections too.
+    fn deliver(
+        &mut self,
+        world: &mut dyn World,
+        event: EventId,
+        i: u32,
+        args: Args,
+        out: &mut Vec<Activation>,
+    ) -> R<()> {
+        let mut seen = BTreeSet::from([(event, i)]);
+        let mut list = VecDeque::from([(event, i)]);
+        while let Some((event, i)) = list.pop_front() {
+            if let Some(counter) = self.b.events.get(event as usize).and_then(|e| e.counter) {
+                let n = self.read(world, counter.index(), i)?;
+                self.write(world, counter.index(), i, n + 1.0)?;
+            }
+            for g in self.index.by_event.get(event as usize).into_iter().flatten() {
+                for per in pers(self.b, g) {
+                    let fits = |h: u32| match self.b.handlers[h as usize].trigger {
+                        Trigger::Event(Heard { per: p, only, .. }) => {
+                            p.max(1) == per && only.is_none_or(|o| o == i % per)
+                        }
+                        _ => false,
+                    };
+                    out.extend(self.react(world, g, i / per, fits, &args)?);
+                }
+            }
+            for k in 0..self.index.waits.get(event as usize).map_or(0, Vec::len) {
+                let per = self.index.waits[event as usize][k].max(1);
+                let key = (event, per, i / per);
+                let Some(waiting) = self.hearing.remove(&key) else { continue };
+                let (now, later): (Vec<_>, Vec<_>) =
+                    waiting.into_iter().partition(|(.., only)| only.is_none_or(|o| o == i % per));
+                if !later.is_empty() {
+                    self.hearing.insert(key, later);
+                }
+                out.extend(now.into_iter().filter_map(|(slot, generation, _)| self.wake(slot, generation)));
+            }
+            let routes = &self.b.routes;
+            let from = routes.partition_point(|r| (r.from, r.from_instance) < (event, i));
+            for r in routes[from..].iter().take_while(|r| (r.from, r.from_instance) == (event, i)) {
+                if seen.insert((r.to, r.to_instance)) {
+                    list.push_back((r.to, r.to_instance));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Arguments in the order of a handler's parameters: by name, those without one by place.
+    fn bind(&self, handler: u32, args: &Args) -> Vec<Value> {
+        let params = self.b.handlers[handler as usize].params.iter().enumerate();
+        let find = |(k, name): (usize, &String)| {
+            let by_name = args.iter().find(|(n, _)| **n == **name);
+            let by_place = || args.get(k).filter(|(n, _)| n.is_empty());
+            by_name.or_else(by_place).map_or(Value::None, |(_, v)| v.clone())
+        };
+        params.map(find).collect()
+    }
+
+    fn guard(&mut self, world: &mut dyn World, handler: u32, i: u32, args: &Args) -> R<bool> {
+        let Some(code) = self.b.handlers[handler as usize].guard else { return Ok(true) };
+        let values = self.bind(handler, args);
+        let v = self.eval(world, code, i, values, (handler, i))?;
+        truth(&v).map_err(|kind| fault(self.b, code, 0, kind))
+    }
+
+    fn perform(&mut self, world: &mut dyn World, a: Activation) -> R<()> {
+        let i = a.instance;
+        match a.what {
+            What::Plain { handler, args } => {
+                if self.guard(world, handler, i, &args)? {
+                    self.body(world, handler, i, args)?;
+                }
+                Ok(())
+            }
+            What::Machine { machine, handlers, leaf, args } => {
+                let m = &self.b.machines[machine as usize];
+                let now = self.leaf(world, machine, i)?;
+                let mut levels: Vec<Option<StateId>> =
+                    super::index::chain(m, now).into_iter().map(Some).collect();
+                levels.push(None);
+                for level in levels {
+                    let mut heard = false;
+                    for &h in &handlers {
+                        let at = self.b.handlers[h as usize].scope.and_then(|(_, s)| s);
+                        if at != level || !self.active(h, leaf) || !self.guard(world, h, i, &args)? {
+                            continue;
+                        }
+                        heard = true;
+                        match self.b.handlers[h as usize].target {
+                            Some(target) => return self.transition(world, h, i, target, args),
+                            None => self.body(world, h, i, args.clone())?,
+                        }
+                    }
+                    if heard {
+                        return Ok(());
+                    }
+                }
+                Ok(())
+            }
+            What::Resume { slot } => {
+                let Some(w) = self.slots[slot].waiting.take() else { return Ok(()) };
+                self.release(slot, w.bytes);
+                self.go(world, w.thread, w.handler)
+            }
+            What::Code { code, args } => self.go(world, Thread::new(self.b, code, i, args), u32::MAX),
+        }
+    }
+
+    fn release(&mut self, slot: usize, bytes: usize) {
+        self.slots[slot].generation = self.slots[slot].generation.wrapping_add(1);
+        self.store.waiting = self.store.waiting.saturating_sub(bytes);
+        self.free.push(slot);
+    }
+
+    fn body(&mut self, world: &mut dyn World, handler: u32, i: u32, args: Args) -> R<()> {
+        let h = &self.b.handlers[handler as usize];
+        let Some(code) = h.body else { return Ok(()) };
+        if h.queued {
+            if let Some(queue) = self.queues.get_mut(&(handler, i)) {
+                queue.push_back(args);
+                return Ok(());
+            }
+            self.queues.insert((handler, i), VecDeque::new());
+        }
+        let values = self.bind(handler, &args);
+        self.go(world, Thread::new(self.b, code, i, values), handler)
+    }
+
+    /// Runs a thread until it ends or waits.
+    fn go(&mut self, world: &mut dyn World, mut thread: Thread, handler: u32) -> R<()> {
+        let i = thread.instance;
+        loop {
+            let mut effects = Effects::default();
+            let mut vm = Vm {
+                behavior: self.b,
+                slots: world_slots(world),
+                store: &mut self.store,
+                effects: &mut effects,
+                stream: (handler, i),
+            };
+            let outcome = vm.run(&mut thread).map_err(|mut f| {
+                if let Some(h) = self.b.handlers.get(handler as usize) {
+                    f.twin = path(self.b, h.owner, i);
+                }
+                f
+            })?;
+            self.apply(world, effects)?;
+            match outcome {
+                Outcome::Done(_) => break,
+                Outcome::Stop(reason) => {
+                    self.stop = Some(reason);
+                    break;
+                }
+                Outcome::Wait(d) => {
+                    let ns = self.now + nanoseconds(d).map_err(|k| self.named(handler, i, k))?;
+                    let (slot, generation) = self.suspend(thread, handler)?;
+                    self.timers.arm(ns, Due::Wake { slot, generation });
+                    return Ok(());
+                }
+                Outcome::Until(w) => {
+                    // What this handler wrote counts already.
+                    if self.watch(world, w, i)? != 0.0 {
+                        continue;
+                    }
+                    let (slot, generation) = self.suspend(thread, handler)?;
+                    self.until.entry((w, i)).or_default().push((slot, generation));
+                    return Ok(());
+                }
+                Outcome::For(h) => {
+                    let (slot, generation) = self.suspend(thread, handler)?;
+                    let key = (h.event, h.per.max(1), i);
+                    self.hearing.entry(key).or_default().push((slot, generation, h.only));
+                    return Ok(());
+                }
+            }
+        }
+        if self.queues.contains_key(&(handler, i)) {
+            match self.queues.get_mut(&(handler, i)).and_then(VecDeque::pop_front) {
+                Some(args) => {
+                    self.queues.get_mut(&(handler, i)).into_iter().for_each(VecDeque::shrink_to_fit);
+                    let values = self.bind(handler, &args);
+                    if let Some(code) = self.b.handlers[handler as usize].body {
+                        // The next one in turn runs as a timer of this instant, so that turns do not nest.
+                        let (slot, generation) =
+                            self.suspend(Thread::new(self.b, code, i, values), handler)?;
+                        self.timers.arm(self.now, Due::Wake { slot, generation });
+                    }
+                }
+                None => {
+                    self.queues.remove(&(handler, i));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn suspend(&mut self, thread: Thread, handler: u32) -> R<(usize, u32)> {
+        let i = thread.instance;
+        let bytes = thread.bytes(self.store.memory);
+        self.store.waiting += bytes;
+        if self.store.waiting > self.store.memory {
+            return Err(self.named(handler, i, FaultKind::Memory { limit: self.store.memory }));
+        }
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            self.slots.len() - 1
+        });
+        self.slots[slot].waiting = Some(Waiting { thread, handler, bytes });
+        let generation = self.slots[slot].generation;
+        if let Some((m, Some(s))) = self.b.handlers.get(handler as usize).and_then(|h| h.scope) {
+            let slots = &self.slots;
+            let held = self.held.entry((m, i)).or_default();
+            held.retain(|(_, slot, generation)| slots[*slot].generation == *generation);
+            held.push((s, slot, generation));
+        }
+        Ok((slot, generation))
+    }
+
+    fn apply(&mut self, world: &mut dyn World, effects: Effects) -> R<()> {
+        self.events.extend(effects.emits);
+        for (d, code, instance, args) in effects.arms {
+            let ns = self.now + nanoseconds(d).map_err(|k| fault(self.b, code, 0, k))?;
+            self.timers.arm(ns, Due::Code { code, instance, args });
+        }
+        let time = world.time();
+        self.logs.extend(effects.logs.into_iter().map(|text| (time, text)));
+        for (owner, i) in effects.cells {
+            self.mirror(world, owner, i)?;
+        }
+        Ok(())
+    }
+}
+
+/// The different numbers of instances for each of the hearer's.
+fn pers(b: &Behavior, g: &Group) -> Vec<u32> {
+    let per = |h: &u32| match b.handlers[*h as usize].trigger {
+        Trigger::Event(heard) => heard.per.max(1),
+        _ => 1,
+    };
+    let mut out: Vec<u32> = g.handlers.iter().map(per).collect();
+    out.sort_unstable();
+    out.dedup();
+    out
+}
+
+fn world_slots(world: &mut dyn World) -> &mut dyn Slots {
+    world
+}
