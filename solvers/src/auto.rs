@@ -28,7 +28,7 @@ use crate::linalg::IterationMatrix;
 use crate::rk::tsit5::Tsit5;
 use crate::rosenbrock::Rosenbrock;
 use crate::stats::Stats;
-use crate::system::{Pattern, System};
+use crate::system::System;
 
 /// `h·|λ|` at which explicit steps count as limited by stability, over the limit.
 const STIFF: f64 = 0.8;
@@ -50,11 +50,13 @@ const TRIAL: u32 = 10;
 const LARGE: usize = 24;
 /// Steps between restarts below which a multistep method never gets going.
 const SHORT: u64 = 40;
-/// Below these relative tolerances Adams is the explicit method: any system; large ones with much work in an
+/// Below these relative tolerances Adams is the explicit method: any system; those with much work in an
 /// evaluation, of which Adams takes two a step.
-const FINE: [f64; 2] = [3e-9, 2e-7];
+const FINE: [f64; 2] = [3e-8, 2e-6];
 /// Dependences of an equation that make much work.
 const COUPLED: usize = 8;
+/// Operations for each state that make much work.
+const HEAVY: f64 = 60.0;
 /// `h·ρ` at which Adams counts as limited by stability.
 const ADAMS_LIMIT: f64 = 1.0;
 /// Steps of Adams between two looks at the spectral radius.
@@ -86,14 +88,15 @@ struct Work {
 }
 
 impl Work {
-    fn new(pattern: &Pattern, solve: f64, factor: f64, multistep: bool) -> Self {
+    fn new(sys: &dyn System, solve: f64, factor: f64, multistep: bool) -> Self {
+        let pattern = sys.pattern();
         let n = pattern.n() as f64;
         let mut row = vec![0u32; pattern.n()];
         for &i in pattern.rows() {
             row[i] += 1;
         }
         let colours = f64::from(row.into_iter().max().unwrap_or(0));
-        let rhs = 1.0 + 3.0 * n + 2.0 * pattern.nnz() as f64;
+        let rhs = (1.0 + 3.0 * n + 2.0 * pattern.nnz() as f64).max(sys.work());
         let jacobian = 1.5 * colours * rhs;
         Work {
             explicit: if multistep { 2.0 * (rhs + 20.0 * n) } else { 6.0 * (rhs + 6.0 * n) },
@@ -117,7 +120,7 @@ impl Explicit {
     }
 
     fn multistep(options: &Options) -> Self {
-        Explicit::Multistep(Box::new(Adams::new(&careful(options, 1.0, 0.01))))
+        Explicit::Multistep(Box::new(Adams::new(&careful(options, 1.25, 0.003))))
     }
 
     fn is_multistep(&self) -> bool {
@@ -392,8 +395,7 @@ impl Auto {
     fn choose(&mut self, sys: &dyn System) {
         self.stiff_known = true;
         let matrix = IterationMatrix::new(sys.pattern());
-        let work =
-            Work::new(sys.pattern(), matrix.solve_cost(), matrix.factor_cost(), self.explicit.is_multistep());
+        let work = Work::new(sys, matrix.solve_cost(), matrix.factor_cost(), self.explicit.is_multistep());
         // below the rounding of the largest state only a method that corrects itself keeps what adds up
         let largest = self.explicit.get().x().iter().fold(0.0f64, |m, x| m.max(x.abs()));
         let smallest = self.atol.iter().fold(f64::INFINITY, |m, &a| m.min(a));
@@ -484,12 +486,12 @@ impl Integrator for Auto {
         let pattern = sys.pattern();
         let solve = 2.0 * pattern.nnz() as f64;
         let rtol = self.options.tolerances.rtol;
-        let coupled = n >= LARGE && pattern.nnz() >= COUPLED * n;
+        let coupled = n >= LARGE && pattern.nnz() >= COUPLED * n || sys.work() >= HEAVY * n as f64;
         if rtol < FINE[0] || coupled && rtol < FINE[1] {
             self.explicit = Explicit::multistep(&self.options);
         }
         let factor = 0.25 * solve * solve / n.max(1) as f64;
-        let work = Work::new(pattern, solve, factor, self.explicit.is_multistep());
+        let work = Work::new(sys, solve, factor, self.explicit.is_multistep());
         self.work_ratio = work.rosenbrock / work.explicit;
         self.stiff_known = false;
         self.stiffish = STIFFISH[usize::from(n >= LARGE)];

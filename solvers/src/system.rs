@@ -158,6 +158,11 @@ pub trait System {
     /// `dx = f(t, x)`.
     fn rhs(&mut self, t: f64, x: &[f64], dx: &mut [f64]) -> Result<(), EvalError>;
 
+    /// Floating-point operations of one evaluation, about; 0 where nothing is known beyond the pattern.
+    fn work(&self) -> f64 {
+        0.0
+    }
+
     /// The sparsity of `∂f/∂x`; fixed for the life of the system.
     fn pattern(&self) -> &Pattern;
 

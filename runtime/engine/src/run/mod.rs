@@ -24,6 +24,7 @@ mod still;
 mod stops;
 mod system;
 mod table;
+mod work;
 
 pub use block::BlockFailure;
 pub use machine::{MachineKind, lazy_machine, machine, machine_text, parameters};

@@ -100,6 +100,7 @@ pub(super) struct KernelSystem<'a> {
     matrix: OnceCell<Matrix>,
     roots: Vec<Root>,
     autonomous: bool,
+    work: f64,
     /// Kernels of several Runge–Kutta steps, the longest first, with the grid they are made for.
     pub(super) fused: Option<Fused>,
     /// Scratch for differences where a program has no derivatives.
@@ -129,6 +130,7 @@ impl<'a> KernelSystem<'a> {
             states,
             state_at: program.sizes.offset(Space::State),
             der_at: program.sizes.offset(Space::Der),
+            work: super::work::of_rhs(program),
             autonomous: is_autonomous(program),
             fused: None,
             scratch: Vec::new(),
@@ -209,6 +211,10 @@ impl System for KernelSystem<'_> {
         self.eval(KernelId::Rhs)?;
         dx.copy_from_slice(&self.memory.data()[self.der_at..self.der_at + self.states]);
         Ok(())
+    }
+
+    fn work(&self) -> f64 {
+        self.work
     }
 
     fn pattern(&self) -> &Pattern {
