@@ -2,7 +2,7 @@
 """Computes the reference values of the accuracy problems: `python3 generate.py > references.json`.
 
 Needs numpy and scipy. Each right-hand side is written down here once more, independently of the TwinML
-files. Non-stiff problems: DOP853 at rtol 3e-14; stiff ones: Radau at rtol 1e-12 (its own error is then far
+files (but for stiff DETEST, whose equations were copied from one form to the other). Non-stiff problems: DOP853 at rtol 3e-14; stiff ones: Radau at rtol 1e-12 (its own error is then far
 below the six digits that are asked). `published` marks values from the problem's own literature instead:
 the Test Set for IVP Solvers (Mazzia and Magherini, release 2.4, Bari 2008) and Hairer and Wanner, Solving
 ODEs II.
@@ -328,6 +328,130 @@ problem("cusp", 1.1, [0] * 32 + [-2 * math.cos(x) for x in ANGLES] + [2 * math.s
         [f"{c}[{i}]" for c in "yab" for i in range(32)], cusp, True, 1e-14, source="Hairer and Wanner, Solving ODEs II, section IV.10")
 problem("square_forced", 4.75, [0, 0], ["x", "v"], lambda t, y: [y[1], -4 * y[0] - 0.2 * y[1] + (1 if math.sin(2 * math.pi * t) > 0 else -1)],
         source="linear oscillator, forcing switched every half second")
+
+# -- stiff DETEST --------------------------------------------------------------------------------------
+SD = "Enright, Hull and Lindberg, BIT 15 (1975) 10; Enright and Pryce, ACM TOMS 13 (1987) 1"
+problem("stiff_a1", 20, [1, 1, 1, 1], ["y1", "y2", "y3", "y4"], lambda t, y: [
+    -0.5*y[0],
+    -y[1],
+    -100*y[2],
+    -90*y[3]], stiff=True, source=SD)
+problem("stiff_a2", 120, [0, 0, 0, 0, 0, 0, 0, 0, 0], ["y1", "y2", "y3", "y4", "y5", "y6", "y7", "y8", "y9"], lambda t, y: [
+    -1800*y[0] + 900*y[1],
+    y[0] - 2*y[1] + y[2],
+    y[1] - 2*y[2] + y[3],
+    y[2] - 2*y[3] + y[4],
+    y[3] - 2*y[4] + y[5],
+    y[4] - 2*y[5] + y[6],
+    y[5] - 2*y[6] + y[7],
+    y[6] - 2*y[7] + y[8],
+    1000*y[7] - 2000*y[8] + 1000], stiff=True, source=SD)
+problem("stiff_a3", 20, [1, 1, 1, 1], ["y1", "y2", "y3", "y4"], lambda t, y: [
+    -1e4*y[0] + 100*y[1] - 10*y[2] + y[3],
+    -1e3*y[1] + 10*y[2] - 10*y[3],
+    -y[2] + 10*y[3],
+    -0.1*y[3]], stiff=True, source=SD)
+problem("stiff_a4", 1, [1, 1, 1, 1, 1, 1, 1, 1, 1, 1], ["y1", "y2", "y3", "y4", "y5", "y6", "y7", "y8", "y9", "y10"], lambda t, y: [
+    -1*y[0],
+    -32*y[1],
+    -243*y[2],
+    -1024*y[3],
+    -3125*y[4],
+    -7776*y[5],
+    -16807*y[6],
+    -32768*y[7],
+    -59049*y[8],
+    -100000*y[9]], stiff=True, source=SD)
+problem("stiff_b2", 20, [1, 1, 1, 1, 1, 1], ["y1", "y2", "y3", "y4", "y5", "y6"], lambda t, y: [
+    -10*y[0] + 3*y[1],
+    -3*y[0] - 10*y[1],
+    -4*y[2],
+    -y[3],
+    -0.5*y[4],
+    -0.1*y[5]], stiff=True, source=SD)
+problem("stiff_b4", 20, [1, 1, 1, 1, 1, 1], ["y1", "y2", "y3", "y4", "y5", "y6"], lambda t, y: [
+    -10*y[0] + 25*y[1],
+    -25*y[0] - 10*y[1],
+    -4*y[2],
+    -y[3],
+    -0.5*y[4],
+    -0.1*y[5]], stiff=True, run_atol=1e-12, source=SD)
+problem("stiff_c1", 20, [1, 1, 1, 1], ["y1", "y2", "y3", "y4"], lambda t, y: [
+    -y[0] + y[1]**2 + y[2]**2 + y[3]**2,
+    -10*y[1] + 10*(y[2]**2 + y[3]**2),
+    -40*y[2] + 40*y[3]**2,
+    -100*y[3] + 2], stiff=True, source=SD)
+problem("stiff_c2", 20, [1, 1, 1, 1], ["y1", "y2", "y3", "y4"], lambda t, y: [
+    -y[0] + 2,
+    -10*y[1] + 0.1*y[0]**2,
+    -40*y[2] + 4*0.1*(y[0]**2 + y[1]**2),
+    -100*y[3] + 10*0.1*(y[0]**2 + y[1]**2 + y[2]**2)], stiff=True, source=SD)
+problem("stiff_c3", 20, [1, 1, 1, 1], ["y1", "y2", "y3", "y4"], lambda t, y: [
+    -y[0] + 2,
+    -10*y[1] + 1.0*y[0]**2,
+    -40*y[2] + 4*1.0*(y[0]**2 + y[1]**2),
+    -100*y[3] + 10*1.0*(y[0]**2 + y[1]**2 + y[2]**2)], stiff=True, source=SD)
+problem("stiff_c4", 20, [1, 1, 1, 1], ["y1", "y2", "y3", "y4"], lambda t, y: [
+    -y[0] + 2,
+    -10*y[1] + 10.0*y[0]**2,
+    -40*y[2] + 4*10.0*(y[0]**2 + y[1]**2),
+    -100*y[3] + 10*10.0*(y[0]**2 + y[1]**2 + y[2]**2)], stiff=True, source=SD)
+problem("stiff_c5", 20, [1, 1, 1, 1], ["y1", "y2", "y3", "y4"], lambda t, y: [
+    -y[0] + 2,
+    -10*y[1] + 20.0*y[0]**2,
+    -40*y[2] + 4*20.0*(y[0]**2 + y[1]**2),
+    -100*y[3] + 10*20.0*(y[0]**2 + y[1]**2 + y[2]**2)], stiff=True, source=SD)
+problem("stiff_d1", 400, [0, 0, 0], ["y1", "y2", "y3"], lambda t, y: [
+    0.2*(y[1] - y[0]),
+    10*y[0] - (60 - 0.125*y[2])*y[1] + 0.125*y[2],
+    1], stiff=True, source=SD)
+problem("stiff_d2", 40, [1, 0, 0], ["y1", "y2", "y3"], lambda t, y: [
+    -0.04*y[0] + 0.01*y[1]*y[2],
+    400*y[0] - 100*y[1]*y[2] - 3000*y[1]**2,
+    30*y[1]**2], stiff=True, source=SD)
+problem("stiff_d3", 20, [1, 1, 0, 0], ["y1", "y2", "y3", "y4"], lambda t, y: [
+    y[2] - 100*y[0]*y[1],
+    y[2] + 2*y[3] - 100*y[0]*y[1] - 2e4*y[1]**2,
+    -y[2] + 100*y[0]*y[1],
+    -y[3] + 1e4*y[1]**2], stiff=True, source=SD)
+problem("stiff_d4", 50, [1, 1, 0], ["y1", "y2", "y3"], lambda t, y: [
+    -0.013*y[0] - 1000*y[0]*y[2],
+    -2500*y[1]*y[2],
+    -0.013*y[0] - 1000*y[0]*y[2] - 2500*y[1]*y[2]], stiff=True, source=SD)
+problem("stiff_d5", 100, [0, 0], ["y1", "y2"], lambda t, y: [
+    0.01 - (1 + (y[0] + 1000)*(y[0] + 1))*(0.01 + y[0] + y[1]),
+    0.01 - (1 + y[1]**2)*(0.01 + y[0] + y[1])], stiff=True, source=SD)
+problem("stiff_d6", 1, [1, 0, 0], ["y1", "y2", "y3"], lambda t, y: [
+    -y[0] + 1e8*y[2]*(1 - y[0]),
+    -10*y[1] + 3e7*y[2]*(1 - y[1]),
+    y[0] - 1e8*y[2]*(1 - y[0]) + 10*y[1] - 3e7*y[2]*(1 - y[1])], stiff=True, source=SD)
+problem("stiff_e2", 1, [2, 0], ["y1", "y2"], lambda t, y: [
+    y[1],
+    5*(1 - y[0]**2)*y[1] - y[0]], stiff=True, source=SD)
+problem("stiff_e3", 500, [1, 1, 0], ["y1", "y2", "y3"], lambda t, y: [
+    -(55 + y[2])*y[0] + 65*y[1],
+    0.0785*(y[0] - y[1]),
+    0.1*y[0]], stiff=True, source=SD)
+problem("stiff_f2", 240, [1, 0], ["y1", "y2"], lambda t, y: [
+    -y[0] - y[0]*y[1] + 294*y[1],
+    y[0]*(1 - y[1])/98 - 3*y[1]], stiff=True, source=SD)
+
+# -- three bodies chasing each other on an eight ---------------------------------------------------------
+def figure_eight(t, y):
+    q, a = y[:6].reshape(3, 2), np.zeros((3, 2))
+    for i in range(3):
+        for j in range(3):
+            if i != j:
+                d = q[j] - q[i]
+                a[i] += d / np.sqrt((d**2).sum())**3
+    return np.concatenate([y[6:], a.ravel()])
+
+
+problem("figure_eight", 20, [0.97000436, -0.24308753, -0.97000436, 0.24308753, 0, 0,
+                             0.466203685, 0.43236573, 0.466203685, 0.43236573, -0.93240737, -0.86473146],
+        ["x[0]", "y[0]", "x[1]", "y[1]", "x[2]", "y[2]", "vx[0]", "vy[0]", "vx[1]", "vy[1]", "vx[2]", "vy[2]"],
+        figure_eight, source="Chenciner and Montgomery, Annals of Mathematics 152 (2000) 881")
+
 BREAKS = {"medical_akzo": [5], "square_forced": [k / 2 for k in range(1, 10)]}
 
 PUBLISHED = {
