@@ -114,6 +114,7 @@ pub(super) fn refuse_run(text: &str, scenario: Option<&str>, files: Files, want:
     want.assert_eq(&out);
 }
 
+mod behavior;
 mod arrays;
 mod functions;
 mod inputs;
