@@ -17,6 +17,7 @@ mod formula;
 mod handler;
 mod machine;
 mod place;
+mod rate;
 mod stmt;
 
 pub(super) use declare::on_heap;
@@ -167,6 +168,7 @@ impl<'a> Flattener<'a> {
         self.starts_of_cells();
         self.mirror_codes();
         self.ranges.clear();
+        self.settle_rates();
         self.check_stores();
         self.behaving.out.routes.sort_unstable();
         self.orders();

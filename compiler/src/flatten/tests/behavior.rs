@@ -11,7 +11,12 @@ fn lowered(text: &str) -> String {
     let b = &s.behavior.model;
     let mut out = String::new();
     for e in &s.equations {
-        let _ = writeln!(out, "{} = {}", crate::flat::print_expr(s, &e.left), crate::flat::print_expr(s, &e.right));
+        let _ = writeln!(
+            out,
+            "{} = {}",
+            crate::flat::print_expr(s, &e.left),
+            crate::flat::print_expr(s, &e.right)
+        );
     }
     for e in &s.nexts {
         let _ = writeln!(
@@ -35,14 +40,7 @@ fn lowered(text: &str) -> String {
     }
     for r in &b.routes {
         let name = |e: u32| &b.events[e as usize].name;
-        let _ = writeln!(
-            out,
-            "{}@{} -> {}@{}",
-            name(r.from),
-            r.from_instance,
-            name(r.to),
-            r.to_instance
-        );
+        let _ = writeln!(out, "{}@{} -> {}@{}", name(r.from), r.from_instance, name(r.to), r.to_instance);
     }
     for h in &b.handlers {
         let _ = writeln!(
@@ -261,4 +259,42 @@ twin Line {
               3 Return(None)
         "#]],
     );
+}
+
+#[test]
+fn the_rate_of_a_driven_input_is_that_of_its_formula() {
+    let all = lowered(
+        "
+twin Watch {
+  inputs { T: Real }
+  states { n: Int = 0 }
+  behavior { on rising(der(T) > 1 [1/s]) { n = n + 1 } }
+}
+twin P {
+  states { x: Real = 1 }
+  outputs { y: Real = 2*x }
+  equations { der(x) = -x/1 s }
+  twins { w: Watch[2] }
+  connections { for i in 0..2 { y -> w[i].T } }
+}
+",
+    );
+    let next = all.lines().find(|l| l.starts_with("next(")).unwrap();
+    assert_eq!(next, "next(`$watch1`[i0]) = 2.0 * der(x) > 1.0");
+}
+
+#[test]
+fn a_state_without_its_equation_is_named() {
+    let o = run(
+        "
+twin Valve {
+  variables { u: Real }
+  behavior { machine mode { initial shut; state shut { after 1 s -> open } state open { u = 1 } } }
+}
+",
+        None,
+        Files::default(),
+    );
+    let said = o.said();
+    assert!(said.contains("E0734") && said.contains("`shut`") && said.contains("`u`"), "{said}");
 }

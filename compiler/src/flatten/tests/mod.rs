@@ -114,8 +114,8 @@ pub(super) fn refuse_run(text: &str, scenario: Option<&str>, files: Files, want:
     want.assert_eq(&out);
 }
 
-mod behavior;
 mod arrays;
+mod behavior;
 mod functions;
 mod inputs;
 mod overrides;
