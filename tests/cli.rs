@@ -105,16 +105,25 @@ fn a_run_writes_result_summary_and_plot_and_says_so() {
     assert!(err.contains("    Running drain to 20 min with tsit5 (rtol 1e-8)\n"), "{err}");
     assert!(out.starts_with("   Finished 121 samples, "), "{out}");
     assert!(out.contains("    Verdict never_empty  not evaluated\n"), "{out}");
-    assert!(out.contains("    Written out/tank/drain.parquet, summary.json, plot.html\n"), "{out}");
+    assert!(
+        out.contains(
+            "    Written out/tank/drain.parquet, out/tank/events.parquet, summary.json, plot.html\n"
+        ),
+        "{out}"
+    );
     assert!(!out.contains('\u{1b}') && !err.contains('\u{1b}'), "no colours into a pipe");
     let names: BTreeSet<String> = fs::read_dir(place.path("out/tank"))
         .unwrap()
         .map(|e| e.unwrap().file_name().into_string().unwrap())
         .collect();
-    assert_eq!(names, ["drain.parquet", "plot.html", "summary.json"].map(String::from).into());
+    assert_eq!(
+        names,
+        ["drain.parquet", "events.parquet", "plot.html", "summary.json"].map(String::from).into()
+    );
     let summary: Value =
         serde_json::from_str(&fs::read_to_string(place.path("out/tank/summary.json")).unwrap()).unwrap();
     assert_eq!(summary["ended"], "complete");
+    assert_eq!(summary["event_log"]["path"], "events.parquet");
     assert_eq!(summary["parameters"]["area"]["value"], 2.0);
     assert_eq!(summary["final"]["level"]["unit"], "cm");
     assert_eq!(summary["files"][0]["columns"][0]["unit"], "s");

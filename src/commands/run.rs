@@ -157,6 +157,8 @@ pub struct Ran<'a> {
     pub plans: Vec<Plan>,
     /// Where to, in the order of the plans.
     pub files: Vec<PathBuf>,
+    /// The log of events, where there were any.
+    pub events: Option<PathBuf>,
     /// How it went.
     pub report: Report,
     /// Whether the wall-time limit ended it.
@@ -197,7 +199,13 @@ fn one<'a>(
 
     let watch = Stopwatch::start();
     watcher.bar = ui.progress(end);
-    let report = run::simulate(&ready.program, machine, experiment, outlets, &mut |p| watcher.see(p));
+    let events = place.events(branch);
+    let open: Option<run::OpenLog<'_>> = events.as_deref().map(|path| {
+        let metadata = &metadata;
+        Box::new(move |columns| record::open(path, columns, metadata)) as run::OpenLog<'_>
+    });
+    let mut see = |p| watcher.see(p);
+    let report = run::simulate_logged(&ready.program, machine, experiment, outlets, open, &mut see);
     watcher.bar.done();
     let report = report.map_err(|e| {
         ui.error(&e.to_string(), None);
@@ -242,7 +250,8 @@ fn one<'a>(
         ui.result(pad, &format!("{}  not evaluated", requirement.path), None);
         ui.object(&json::Verdict::of(requirement));
     }
-    Ok(Ran { branch, experiment, plans, files, report, over_time, exit })
+    let events = events.filter(|_| report.log.is_some());
+    Ok(Ran { branch, experiment, plans, files, events, report, over_time, exit })
 }
 
 /// Tells the results' files and writes what is beside them.
@@ -261,6 +270,16 @@ fn write_all(
             version: VERSION,
             path: world::shown(path),
             what: "result",
+            rows: Some(recorded.rows),
+        });
+    }
+    for (path, recorded) in runs.iter().filter_map(|r| r.events.as_ref().zip(r.report.log)) {
+        written.push(world::shown(path));
+        ui.object(&json::Written {
+            kind: "written",
+            version: VERSION,
+            path: world::shown(path),
+            what: "events",
             rows: Some(recorded.rows),
         });
     }
@@ -436,6 +455,21 @@ impl Place {
             None => (world::default_out(&args.file), experiment.name.clone(), "parquet".to_owned()),
         };
         Ok(Place { folder, stem, extension, is_file })
+    }
+
+    /// The log of events of one run: `events.parquet`, of a branch `events.no_repair.parquet`; none where `--out`
+    /// names a file. What an earlier run left under this name goes.
+    fn events(&self, branch: Option<&Branch>) -> Option<PathBuf> {
+        if self.is_file {
+            return None;
+        }
+        let branch = branch.map_or(String::new(), |b| format!(".{}", b.name));
+        // The results of a scenario of this name stay.
+        let stem = if self.stem.starts_with("events") { "event_log" } else { "events" };
+        let path = self.folder.join(format!("{stem}{branch}.{}", self.extension));
+        // A log of another run must not stand beside these results; where it cannot go, opening says why.
+        let _ = std::fs::remove_file(&path);
+        Some(path)
     }
 
     /// The files of one run: `drain.parquet`; of a branch `drain.no_repair.parquet`; of several rates one each,

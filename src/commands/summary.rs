@@ -169,6 +169,9 @@ fn outcome(ran: &Ran<'_>) -> Map<String, Value> {
             "restarts": s.restarts,
         },
         "requirements": requirements,
+        "event_log": ran.events.as_ref().zip(report.log).map(|(path, log)| json!({
+            "path": path.file_name().map(|n| n.to_string_lossy()), "rows": log.rows, "bytes": log.bytes,
+        })),
         "files": files,
         "final": finals(plans, report),
     });

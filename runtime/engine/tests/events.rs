@@ -4,7 +4,9 @@
 mod support;
 
 use support::{Case, case};
-use twinml_engine::run::{Ended, FailureKind};
+use twinml_engine::record::{Columns, MemoryRecorder, MemoryRows, RecordError, Recorder};
+use twinml_engine::run::{self, Ended, FailureKind, Flow};
+use twinml_model::interp::Interpreter;
 
 /// The adaptive methods of order three and more.
 const ADAPTIVE: [&str; 7] = ["tsit5", "dopri5", "adams", "rosenbrock", "bdf", "esdirk", "auto"];
@@ -150,4 +152,51 @@ fn chattering_is_noticed_before_it_fills_the_result() {
     assert!(matches!(failure.kind, FailureKind::Zeno { .. }), "{failure}");
     assert!((failure.time - 0.5).abs() < 1e-9, "{failure}");
     assert!(ran.report.events <= 101, "{}", ran.report.events);
+}
+
+/// The log has a row for everything that changed, with what was before and after, and exists only with an event.
+#[test]
+fn the_log_tells_what_changed() {
+    let logged = |text: &str| {
+        let case = case(text, "tsit5", 4.0);
+        let mut machine = Interpreter::new(&case.program);
+        let mut opened: Option<(Columns, MemoryRows)> = None;
+        let open = |columns: Columns| -> Result<Box<dyn Recorder>, RecordError> {
+            let (recorder, rows) = MemoryRecorder::new(columns.clone());
+            opened = Some((columns, rows));
+            Ok(Box::new(recorder))
+        };
+        let mut watch = |_| Flow::Continue;
+        let report = run::simulate_logged(
+            &case.program,
+            &mut machine,
+            &case.experiment,
+            Vec::new(),
+            Some(Box::new(open)),
+            &mut watch,
+        )
+        .unwrap();
+        (report.log, opened)
+    };
+    let (log, opened) = logged(
+        "flat Ramp
+         var x : state fixed
+           value @[0] = 0.0
+         eq : der(x) = if time >= 1.0 and time < 2.5 then 2.0 else 0.0",
+    );
+    let (columns, rows) = opened.unwrap();
+    let names: Vec<&str> = columns.specs().iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(names, ["time", "step", "path", "event", "kind", "pre", "post"]);
+    let rows = rows.rows();
+    assert_eq!(log.unwrap().rows, 2);
+    let facts: Vec<[f64; 5]> = rows.iter().map(|r| [r[0], r[1], r[4], r[5], r[6]]).collect();
+    assert_eq!(facts, [[1.0, 1.0, 0.0, 0.0, 1.0], [2.5, 1.0, 0.0, 1.0, 0.0]]);
+    assert_ne!(rows[0][3], rows[1][3], "two comparisons");
+    let (none, never) = logged(
+        "flat Quiet
+         var x : state fixed
+           value @[0] = 1.0
+         eq : der(x) = -x",
+    );
+    assert!(none.is_none() && never.is_none());
 }

@@ -107,15 +107,19 @@ impl Run<'_> {
         if first {
             self.row_everywhere(t, 0)?;
         }
+        let step = if first { 1 } else { self.micro.1 + 1 };
         if cause == Cause::Due {
-            self.act(t)?;
+            self.act(t, step)?;
             self.freeze_tables(t);
         }
         self.settle(t)?;
         self.x.copy_from_slice(self.system.memory.space(Space::State));
         self.settle_ahead(t)?;
         self.events += 1;
-        self.micro = (t, if first { 1 } else { self.micro.1 + 1 });
+        self.micro = (t, step);
+        if let Some(log) = &mut self.log {
+            log.changes(t, step, &self.journal.changes, self.system.memory.space(Space::Disc))?;
+        }
         self.project(t)?;
         self.row_everywhere(t, self.micro.1)?;
         if t >= self.end {
@@ -135,11 +139,18 @@ impl Run<'_> {
     }
 
     /// Runs the scenario actions that are due; true if there were any.
-    pub(super) fn act(&mut self, t: f64) -> Result<bool, Stop> {
+    pub(super) fn act(&mut self, t: f64, step: u64) -> Result<bool, Stop> {
         let mut acted = false;
         while let Some(&(_, kernel)) = self.actions.get(self.next_action).filter(|(due, _)| *due <= t) {
+            let k = self.next_action;
             self.next_action += 1;
+            if let Some(log) = &mut self.log {
+                log.before_action(k, self.system.memory.data());
+            }
             self.kernel(kernel, false)?;
+            if let Some(log) = &mut self.log {
+                log.after_action(k, step, self.system.memory.data())?;
+            }
             acted = true;
         }
         if acted {

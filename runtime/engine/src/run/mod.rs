@@ -12,6 +12,7 @@ mod failure;
 mod history;
 mod host;
 mod instant;
+mod log;
 mod machine;
 mod manifold;
 mod plan;
@@ -27,6 +28,7 @@ mod table;
 mod work;
 
 pub use block::BlockFailure;
+pub use log::OpenLog;
 pub use machine::{MachineKind, lazy_machine, machine, machine_text, parameters};
 pub use plan::{DEFAULT_PERIODS, Plan, Rate, plans, usual};
 pub use report::{Ended, Failure, FailureKind, Report};
@@ -186,6 +188,23 @@ pub fn simulate(
     outlets: Vec<Outlet>,
     watch: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Report, RunError> {
+    simulate_logged(program, machine, experiment, outlets, None, watch)
+}
+
+/// [`simulate`] with a log of events: a row for everything that an instant changed, with the columns `time`, `step`,
+/// `path`, `event`, `kind`, `pre` and `post`. `log` is called at the first event, if there is one.
+///
+/// # Errors
+///
+/// As [`simulate`]; [`RunError::Record`] also where the log fails.
+pub fn simulate_logged(
+    program: &Program,
+    machine: &mut dyn Machine,
+    experiment: &Experiment,
+    outlets: Vec<Outlet>,
+    log: Option<OpenLog<'_>>,
+    watch: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Report, RunError> {
     let (method, options) = solver(program, experiment)?;
     // Never a run that leaves handlers out in silence.
     if !program.behavior.handlers.is_empty() || !program.behavior.machines.is_empty() {
@@ -213,6 +232,7 @@ pub fn simulate(
     let manifold = manifold::Manifold::new(program, machine, &options);
     let mut run = Run::new(program, &*machine, experiment, integrator, actions, outlets);
     run.manifold = manifold;
+    run.log = log.map(|open| log::Log::new(program, experiment, open));
     run.system.fused = fused;
     let ended = match run.whole(watch) {
         Ok(ended) => ended,
@@ -264,6 +284,7 @@ struct Run<'a> {
     firing: Vec<instant::Firing>,
     /// What the instant at hand has changed.
     journal: instant::Journal,
+    log: Option<log::Log<'a>>,
     /// Discrete slots that integration depends on, and those that root functions do.
     rhs_reads: instant::Reads,
     root_reads: instant::Reads,
@@ -302,6 +323,7 @@ impl<'a> Run<'a> {
         let integrated = [&program.rhs, &program.history, &program.projection].into_iter();
         Run {
             journal: instant::Journal::new(discs),
+            log: None,
             rhs_reads: instant::Reads::of(integrated.chain(blocks.clone()), discs),
             root_reads: instant::Reads::of([&program.roots].into_iter().chain(blocks), discs),
             heading: vec![0.0; system.dim()],
@@ -440,7 +462,9 @@ impl<'a> Run<'a> {
             last.push(if sink.last.is_some() { sink.row } else { Vec::new() });
             files.push(sink.outlet.recorder.finish()?);
         }
+        let log = self.log.map_or(Ok(None), log::Log::finish)?;
         Ok(Report {
+            log,
             ended,
             time: self.time,
             samples: self.samples,

@@ -27,6 +27,8 @@ pub struct Report {
     pub choice: Choice,
     /// The solver's work.
     pub stats: Stats,
+    /// What the log of events wrote, if there was one and any event.
+    pub log: Option<Recorded>,
     /// What each recorder wrote, in the order of the plans.
     pub files: Vec<Recorded>,
     /// The last row of each plan as it was recorded, in SI; empty where there was none.

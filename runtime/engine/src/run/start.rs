@@ -47,7 +47,7 @@ impl Run<'_> {
             self.system.host.history.start(self.system.memory.space(Space::Hist));
         }
         // Actions at the very start come before the first row.
-        if self.act(0.0)? {
+        if self.act(0.0, 0)? {
             self.settle(0.0)?;
             self.x.copy_from_slice(self.system.memory.space(Space::State));
         }
