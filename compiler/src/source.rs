@@ -117,9 +117,11 @@ impl SourceMap {
     /// Adds a text. A text over 4 GiB is cut off for the line index; `parse` refuses it.
     pub fn add(&mut self, name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> FileId {
         let text = text.into();
+        // Exactly as much as is needed: growing would hold the index of a long text twice.
+        let mut line_starts = Vec::with_capacity(text.bytes().filter(|b| *b == b'\n').count() + 1);
         let newlines = text.bytes().enumerate().filter(|(_, b)| *b == b'\n');
         let ends = newlines.filter_map(|(i, _)| u32::try_from(i + 1).ok());
-        let line_starts = std::iter::once(0).chain(ends).collect();
+        line_starts.extend(std::iter::once(0).chain(ends));
         self.files.push(SourceFile { name: name.into(), text, line_starts });
         FileId(self.files.len() as u32 - 1)
     }
