@@ -9,5 +9,6 @@
 
 pub mod behavior;
 pub mod data;
+pub mod monitor;
 pub mod record;
 pub mod run;

@@ -15,6 +15,7 @@ pub mod ir;
 pub mod math;
 pub mod passes;
 pub mod program;
+pub mod requirement;
 pub mod schema;
 pub mod text;
 pub mod verify;

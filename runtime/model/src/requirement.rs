@@ -1,0 +1,84 @@
+//! Requirements of one run as plain data: formulas of signal temporal logic over hidden quantities.
+//!
+//! A formula speaks of atoms. Each atom is a family of slots of `Var`: the signed
+//! margin of a comparison (positive where it holds), or a truth value. What is required of an array of twins is one
+//! requirement with several elements.
+
+/// A formula over atoms, numbered as in [`Judged::atoms`]. Windows are in seconds, both ends belong to them.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Formula {
+    /// Holds, or does not.
+    Const(bool),
+    /// An atom.
+    Atom(usize),
+    /// `not f`
+    Not(Box<Formula>),
+    /// All of them.
+    And(Vec<Formula>),
+    /// One of them at least.
+    Or(Vec<Formula>),
+    /// `always`, `eventually`, `historically`, `once`.
+    Windowed {
+        /// Whether every instant of the window must satisfy the formula, or one.
+        every: bool,
+        /// Whether the window lies behind.
+        past: bool,
+        /// `[from, to]`; none: all of the run.
+        window: Option<(f64, f64)>,
+        /// What is said of these instants.
+        formula: Box<Formula>,
+    },
+    /// `left until right`, `left since right`.
+    Until {
+        /// `since`.
+        past: bool,
+        /// When `right` must hold; none: some time.
+        window: Option<(f64, f64)>,
+        /// What holds all the while.
+        left: Box<Formula>,
+        /// What ends it.
+        right: Box<Formula>,
+    },
+}
+
+/// What the slots of an atom hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AtomKind {
+    /// A margin; `strict`: where it is 0 the comparison does not hold.
+    Margin {
+        /// `<`, `>`, `!=`
+        strict: bool,
+    },
+    /// 0 or 1.
+    Truth,
+}
+
+/// A signal that formulas speak of.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Atom {
+    /// First slot of `Var`.
+    pub slot: u32,
+    /// Slots.
+    pub len: u32,
+    /// What they hold.
+    pub kind: AtomKind,
+    /// The margin is divided by it.
+    pub scale: f64,
+}
+
+/// A requirement that can be judged on one run.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Judged {
+    /// The formula.
+    pub formula: Formula,
+    /// Its atoms.
+    pub atoms: Vec<Atom>,
+    /// Over how many elements of arrays it is said: element `k` of an atom of `len` slots is slot `k·len/elements`.
+    pub elements: u32,
+    /// Unit of the robustness as people see it: symbol, and SI value of one; no symbol where it has none.
+    pub unit: (String, f64),
+    /// Whether it is a claim about many runs, of which one is no proof.
+    pub claim: bool,
+    /// Whether the scenario expects it to be violated: `expect not safe`.
+    pub refuted: bool,
+}
