@@ -167,10 +167,10 @@ pub fn extreme(a: &Signal, b: &Signal, smaller: bool) -> Signal {
         let n = va.len().max(vb.len());
         for k in 0..n {
             let (x, y) = (va[k.min(va.len() - 1)], vb[k.min(vb.len() - 1)]);
-            if k == 0 {
-                if let Some((from, x0, y0)) = last {
-                    out.push_extreme(from, t, (x0, x), (y0, y), smaller);
-                }
+            if k == 0
+                && let Some((from, x0, y0)) = last
+            {
+                out.push_extreme(from, t, (x0, x), (y0, y), smaller);
             }
             out.push(t, pick(x, y));
             last = Some((t, x, y));

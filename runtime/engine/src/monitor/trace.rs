@@ -11,6 +11,9 @@ const COARSE: f64 = 1e-3;
 /// See [`COARSE`].
 const MANY: usize = 256;
 
+/// Puts the quantities at an instant into a row.
+pub type Sampler<'a, E> = &'a mut dyn FnMut(f64, &mut Vec<f64>) -> Result<(), E>;
+
 /// The signals of some quantities, sampled at common instants.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
@@ -59,12 +62,7 @@ impl Trace {
     /// # Errors
     ///
     /// Those of `sample`.
-    pub fn follow<E>(
-        &mut self,
-        to: f64,
-        rtol: f64,
-        sample: &mut dyn FnMut(f64, &mut Vec<f64>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn follow<E>(&mut self, to: f64, rtol: f64, sample: Sampler<'_, E>) -> Result<(), E> {
         let Some(from) = self.last().filter(|t| *t < to) else { return Ok(()) };
         let left = self.row(self.times.len() - 1).to_vec();
         let mut right = Vec::with_capacity(self.width);
@@ -80,7 +78,7 @@ impl Trace {
         b: (f64, Vec<f64>),
         rtol: f64,
         depth: u32,
-        sample: &mut dyn FnMut(f64, &mut Vec<f64>) -> Result<(), E>,
+        sample: Sampler<'_, E>,
     ) -> Result<(), E> {
         let mid = a.0 + (b.0 - a.0) / 2.0;
         if depth >= DEEPEST || mid <= a.0 || mid >= b.0 {
@@ -103,8 +101,8 @@ impl Trace {
         }
         // Where a parabola through the three has its vertex between the ends, an extremum is.
         let mut extra: Vec<f64> = Vec::new();
-        for k in 0..self.width {
-            let (d1, d2) = (b.1[k] - a.1[k], a.1[k] - 2.0 * m[k] + b.1[k]);
+        for (k, middle) in m.iter().enumerate() {
+            let (d1, d2) = (b.1[k] - a.1[k], a.1[k] - 2.0 * middle + b.1[k]);
             let part = -d1 / (4.0 * d2);
             let gain = d1 * d1 / (8.0 * d2.abs());
             let size = self.scale[k].max(b.1[k].abs());
