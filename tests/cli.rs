@@ -410,3 +410,14 @@ fn examples_of_run_time_codes_fail_with_their_codes() {
     }
     assert_eq!(seen, 9);
 }
+
+#[test]
+fn the_example_of_a_range_that_is_left_says_so() {
+    use twinml_compiler::diag::index::lookup;
+    let place = Place::new();
+    for example in lookup("W0801").unwrap().examples() {
+        place.write("example.twinml", example.text);
+    }
+    let ran = place.run(&["run", "example.twinml", "--out", "r.csv"]).expect(0);
+    assert!(ran.err().contains("[W0801]"), "{}", ran.err());
+}

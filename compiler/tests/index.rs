@@ -68,8 +68,8 @@ fn every_code_is_explained() {
 fn every_example_says_its_code() {
     let mut wrong = String::new();
     let mut all = String::new();
-    // What a run says (E08) is triggered by the tests of the command line.
-    for e in ENTRIES.iter().filter(|e| !e.examples().is_empty() && !e.code.0.starts_with("E08")) {
+    // What a run says (E08, W08) is triggered by the tests of the command line.
+    for e in ENTRIES.iter().filter(|e| !e.examples().is_empty() && e.code.0.get(1..3) != Some("08")) {
         let (codes, text) = said(e);
         if codes != BTreeSet::from([e.code.to_string()]) {
             let _ = writeln!(wrong, "{} says {codes:?}\n{text}", e.code);

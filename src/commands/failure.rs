@@ -2,12 +2,12 @@
 
 use twinml_compiler::diag::{Diagnostic, codes};
 use twinml_compiler::source::{FileId, Span};
-use twinml_engine::run::{Failure, FailureKind};
+use twinml_engine::run::{Broken, Failure, FailureKind};
 use twinml_model::ids::OriginId;
 use twinml_model::program::Program;
 use twinml_solvers::error::SolveError;
 
-use crate::ui::numbers::short;
+use crate::ui::numbers::{duration, short};
 
 /// The failure with its places, values and a likely mend.
 pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
@@ -70,6 +70,35 @@ pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
         Some(help) => d.help(help),
         None => d,
     }
+}
+
+/// A range that was left, as a warning at its condition.
+pub fn left_range(broken: &Broken, program: &Program) -> Diagnostic {
+    let (value, unit) = shown(broken, program);
+    let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
+    let nowhere = (Span::new(FileId(u32::MAX), 0, 0), String::new());
+    let (span, _) = place(program, broken.origin).unwrap_or(nowhere);
+    let (path, time) = (&broken.path, duration(broken.time));
+    let d = Diagnostic::new(codes::RANGE_LEFT, span, format!("`{path}` leaves its range at {time}"))
+        .here(format!("`{path}` is {}{unit}", short(value, 6)));
+    match (broken.times, broken.stopped) {
+        (_, true) => d.note("`else stop` ends the run here"),
+        (1, false) => d,
+        (n, false) => d.note(format!("it leaves this range {n} times; this is the first")),
+    }
+}
+
+/// The value of a range that was left and its unit, as people see it.
+pub fn shown(broken: &Broken, program: &Program) -> (f64, String) {
+    match program.schema.vars.get(broken.var.index()) {
+        Some(v) => ((broken.value - v.unit.offset) / v.unit.scale, v.unit.symbol.clone()),
+        None => (broken.value, String::new()),
+    }
+}
+
+/// The condition of a range as it was written, behind whose it is.
+pub fn condition(broken: &Broken, program: &Program) -> String {
+    program.origins.get(broken.origin.index()).map_or_else(String::new, |o| o.text.clone())
 }
 
 /// The place of an origin, and whose equation it is.

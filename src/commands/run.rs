@@ -218,7 +218,8 @@ fn one<'a>(
     watcher.ended = matches!(report.ended, Ended::Stopped);
     let over_time = watcher.ended && watcher.over_time;
     let exit = match &report.ended {
-        Ended::Complete => Exit::Ok,
+        // A model that ends itself has done what it says.
+        Ended::Complete | Ended::Range => Exit::Ok,
         Ended::Stopped if over_time => Exit::Simulation,
         Ended::Stopped => Exit::Interrupted,
         Ended::Failed(_) => Exit::Simulation,
@@ -238,11 +239,22 @@ fn one<'a>(
             let why = if over_time { "time limit" } else { "interrupted" };
             ui.result("Stopped", &format!("at {} ({why}): {line}", duration(report.time)), Some(took));
         }
+        Ended::Range => ui.result(
+            "Ended",
+            &format!("at {} (a range was left): {line}", duration(report.time)),
+            Some(took),
+        ),
         Ended::Failed(failed) => {
             ui.result("Failed", &format!("at {}: {line}", duration(failed.time)), Some(took));
             let said = failure::diagnostic(failed, &ready.program);
             ui.diagnostics([&said], &ready.session.sources);
         }
+    }
+    let left: Vec<_> = report.broken.iter().map(|b| failure::left_range(b, &ready.program)).collect();
+    ui.diagnostics(&left, &ready.session.sources);
+    if report.broken_total > left.len() as u64 {
+        let more = counted(report.broken_total - left.len() as u64, "further range");
+        ui.warn(&format!("{more} {} left", if more.starts_with("1 ") { "was" } else { "were" }));
     }
     ui.object(&json::Finished::of(&report, ready, branch, took));
     for (k, requirement) in experiment.requirements.iter().enumerate() {

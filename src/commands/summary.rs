@@ -7,6 +7,7 @@ use twinml_model::host::Machine;
 use twinml_model::program::{Experiment, Program};
 use twinml_model::schema::{Kind, Role};
 
+use super::failure;
 use super::run::{Ran, Ready, facts};
 use crate::ui::json::VERSION;
 
@@ -112,7 +113,7 @@ pub fn document(ready: &Ready, runs: &[Ran<'_>], si: bool) -> String {
     });
     let mut branches = Vec::new();
     for ran in runs {
-        let mut facts = outcome(ran);
+        let mut facts = outcome(ran, &ready.program);
         match ran.branch {
             None => summary.as_object_mut().into_iter().for_each(|s| s.append(&mut facts)),
             Some(b) => {
@@ -128,7 +129,7 @@ pub fn document(ready: &Ready, runs: &[Ran<'_>], si: bool) -> String {
 }
 
 /// How one run went, and what it left.
-fn outcome(ran: &Ran<'_>) -> Map<String, Value> {
+fn outcome(ran: &Ran<'_>, program: &Program) -> Map<String, Value> {
     let Ran { plans, report, .. } = ran;
     let files: Vec<Value> = plans
         .iter()
@@ -148,6 +149,7 @@ fn outcome(ran: &Ran<'_>) -> Map<String, Value> {
         Ended::Complete => ("complete", Value::Null),
         Ended::Stopped if ran.over_time => ("time_limit", Value::Null),
         Ended::Stopped => ("interrupted", Value::Null),
+        Ended::Range => ("range", Value::Null),
         Ended::Failed(f) => ("failed", json!({ "time": f.time, "message": f.to_string() })),
     };
     let requirements: Vec<Value> = ran
@@ -155,6 +157,17 @@ fn outcome(ran: &Ran<'_>) -> Map<String, Value> {
         .requirements
         .iter()
         .map(|r| json!({ "name": r.path, "expected": r.expected, "verdict": "not evaluated" }))
+        .collect();
+    let ranges: Vec<Value> = report
+        .broken
+        .iter()
+        .map(|b| {
+            let (value, unit) = failure::shown(b, program);
+            json!({
+                "path": b.path, "condition": failure::condition(b, program), "time": b.time,
+                "value": value, "unit": unit, "times": b.times, "stopped": b.stopped,
+            })
+        })
         .collect();
     let facts = json!({
         "chosen": report.choice.method.name(),
@@ -168,6 +181,8 @@ fn outcome(ran: &Ran<'_>) -> Map<String, Value> {
             "factorizations": s.factorizations, "solves": s.solves, "newton_iterations": s.newton_iters,
             "restarts": s.restarts,
         },
+        "ranges": ranges,
+        "ranges_left": report.broken_total,
         "requirements": requirements,
         "event_log": ran.events.as_ref().zip(report.log).map(|(path, log)| json!({
             "path": path.file_name().map(|n| n.to_string_lossy()), "rows": log.rows, "bytes": log.bytes,

@@ -223,7 +223,7 @@ pub struct Finished {
     pub version: u32,
     /// The branch.
     pub branch: Option<String>,
-    /// `complete`, `stopped` or `failed`.
+    /// `complete`, `stopped`, `range` or `failed`.
     pub ended: &'static str,
     /// Simulated time reached, in seconds.
     pub time: f64,
@@ -231,6 +231,8 @@ pub struct Finished {
     pub samples: u64,
     /// Instants with events.
     pub events: u64,
+    /// Ranges that were left.
+    pub ranges: u64,
     /// Accepted steps.
     pub steps: u64,
     /// Rejected steps.
@@ -259,6 +261,7 @@ impl Finished {
         let (ended, failure) = match &report.ended {
             Ended::Complete => ("complete", None),
             Ended::Stopped => ("stopped", None),
+            Ended::Range => ("range", None),
             Ended::Failed(f) => ("failed", Some(f.to_string())),
         };
         let begun = report.stats.steps > 0;
@@ -270,6 +273,7 @@ impl Finished {
             time: report.time,
             samples: report.samples,
             events: report.events,
+            ranges: report.broken_total,
             steps: report.stats.steps,
             rejected: report.stats.rejected,
             rhs: report.stats.rhs,

@@ -344,5 +344,7 @@ pub const UNSETTLED: Code = Code("E0806");
 pub const ZENO: Code = Code("E0807");
 /// Start values that contradict what the equations say about states alone.
 pub const START_CONTRADICTS: Code = Code("E0809");
+/// A watched range (`where`) was left during a run.
+pub const RANGE_LEFT: Code = Code("W0801");
 /// The limit on steps was reached.
 pub const STEP_LIMIT: Code = Code("E0808");

@@ -18,7 +18,7 @@ use crate::source::Span;
 use twinml_model::dimension::Dimension;
 use twinml_model::ids::{Index, TableId, VarId};
 pub use twinml_model::ir::{Affine, CmpOp, MathFn};
-use twinml_model::program::Table;
+use twinml_model::program::{RangeElse, Table};
 use twinml_model::schema::{DisplayUnit, EnumType, Kind, Segment};
 
 /// Names of families that people do not see begin with this.
@@ -39,6 +39,8 @@ pub struct System {
     pub tables: Vec<Table>,
     /// Enumerations.
     pub enums: Vec<EnumType>,
+    /// Conditions on quantities (`where`) that are watched while a run goes on.
+    pub ranges: Vec<Range>,
     /// Why something was expanded instead of kept as a loop: (place, reason).
     pub expanded: Vec<(Span, String)>,
     /// Scenario actions, in time order.
@@ -155,6 +157,15 @@ pub struct Equation {
     pub span: Span,
     /// Path of the instance (`tanks[*]`), empty for the root.
     pub owner: String,
+}
+
+/// A family of watched conditions: for every point of the loops.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Range {
+    /// Left the element that is watched, right the condition, a truth value.
+    pub is: Equation,
+    /// What happens where it does not hold.
+    pub otherwise: RangeElse,
 }
 
 /// Assignments at an instant.

@@ -15,6 +15,7 @@
 //! eq for i0 in 0..3 : der(tanks.h[i0]) = (tanks.q_in[i0] - tanks.q_out[i0]) / tanks.area[i0]
 //! eq owner "tanks[*]" for i0 in 0..3 : tanks.q_out[i0] = tanks.k[i0] * sqrt(tanks.h[i0])
 //! initial : total = sum(tanks.h[i1] for i1 in 0..3)
+//! range stop owner "tanks[*]" for i0 in 0..3 : tanks.h[i0] = tanks.h[i0] >= 0.0
 //! action 1800000000000 ns
 //!   set q for i0 in 0..3 @[i0] = 0.0
 //! branch "no_repair" 2700000000000 ns
@@ -43,7 +44,7 @@ use super::{
 use crate::source::Span;
 use std::fmt::Write;
 use twinml_model::ids::VarId;
-use twinml_model::program::{Outside, TableMethod};
+use twinml_model::program::{Outside, RangeElse, TableMethod};
 use twinml_model::schema::{self, Kind, Segment};
 
 /// What to print beside the system itself.
@@ -389,6 +390,9 @@ impl Printer {
         }
         for e in &s.initial_equations {
             self.equation("initial", e);
+        }
+        for r in &s.ranges {
+            self.equation(if r.otherwise == RangeElse::Stop { "range stop" } else { "range" }, &r.is);
         }
         self.actions(&s.actions);
         for b in &s.branches {

@@ -5,13 +5,15 @@ use super::lex::{Token, lex};
 use super::print::{
     COMPARISONS, FOLDS, Level, MATH, METHODS, OUTSIDES, STEPS, declared_name, role_name, usual_section,
 };
-use super::{Action, Affine, BinOp, BoolOp, Branch, Equation, Expr, Loop, Piece, Role, System, UnOp, Var};
+use super::{
+    Action, Affine, BinOp, BoolOp, Branch, Equation, Expr, Loop, Piece, Range, Role, System, UnOp, Var,
+};
 use crate::source::{FileId, Span};
 use rustc_hash::FxHashMap;
 use std::fmt;
 use twinml_model::dimension::Dimension;
 use twinml_model::ids::{EnumId, Index, TableId, VarId};
-use twinml_model::program::Table;
+use twinml_model::program::{RangeElse, Table};
 use twinml_model::schema::{self, DisplayUnit, EnumType, Kind, Segment};
 
 /// Deepest nesting of expressions that is read.
@@ -267,6 +269,10 @@ impl Reader {
             } else if self.take_word("initial") {
                 let e = self.equation()?;
                 s.initial_equations.push(e);
+            } else if self.take_word("range") {
+                let stop = self.take_word("stop");
+                let otherwise = if stop { RangeElse::Stop } else { RangeElse::Report };
+                s.ranges.push(Range { is: self.equation()?, otherwise });
             } else if self.take_word("action") {
                 let time_ns = self.int()?;
                 self.word("ns")?;
@@ -296,7 +302,7 @@ impl Reader {
                 let expected = self.take_word("expected");
                 s.requirements.push((self.string()?, span, expected));
             } else {
-                return self.wanted("an entry: var, eq, initial, enum, table, action, branch");
+                return self.wanted("an entry: var, eq, initial, enum, table, range, action, branch");
             }
         }
     }

@@ -95,9 +95,14 @@ impl<'a> Flattener<'a> {
             .collect()
     }
 
-    pub(super) fn emit(&mut self, left: Expr, right: Expr, span: Span) {
+    /// An equation under the loops in force.
+    pub(super) fn family_equation(&self, left: Expr, right: Expr, span: Span) -> flat::Equation {
         let owner = self.owner_path();
-        let e = compact(flat::Equation { loops: self.loops_in_force(), left, right, span, owner });
+        compact(flat::Equation { loops: self.loops_in_force(), left, right, span, owner })
+    }
+
+    pub(super) fn emit(&mut self, left: Expr, right: Expr, span: Span) {
+        let e = self.family_equation(left, right, span);
         self.system.equations.push(e);
     }
 

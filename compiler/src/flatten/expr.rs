@@ -84,7 +84,10 @@ impl<'a> Flattener<'a> {
             ExprKind::BehaviorOnly => {
                 Err(self.refuse(codes::LATER_BEHAVIOR, e.span, "behaviour in an equation"))
             }
-            ExprKind::SelfValue => Err(self.internal(e.span, "`self` outside a condition")),
+            ExprKind::SelfValue => match &self.this {
+                Some(this) => Ok(this.clone()),
+                None => Err(self.internal(e.span, "`self` outside a condition")),
+            },
             ExprKind::TableFile(_) => Err(self.internal(e.span, "a table where a number is wanted")),
             ExprKind::Member(r) => self.member(r, scope, idx, e),
             ExprKind::Start(r) => {

@@ -25,6 +25,7 @@ mod equation;
 mod expr;
 mod func;
 mod instance;
+mod ranges;
 mod scenario;
 mod scope;
 #[cfg(test)]
@@ -116,6 +117,8 @@ struct Flattener<'a> {
     owner: InstId,
     /// Whether new unknowns may be added here (not in formulas of parameters and starts).
     may_add: bool,
+    /// What `self` is in the condition being translated.
+    this: Option<flat::Expr>,
     slots: u64,
     tables: FxHashMap<data::TableKey, TableId>,
     /// Formulas of the present family.
@@ -153,6 +156,7 @@ struct Mark {
     actions: usize,
     pieces: usize,
     writes: usize,
+    watched: usize,
 }
 
 impl<'a> Flattener<'a> {
@@ -177,6 +181,7 @@ impl<'a> Flattener<'a> {
             calls: Vec::new(),
             owner: InstId(0),
             may_add: false,
+            this: None,
             slots: 0,
             tables: FxHashMap::default(),
             pieces: Vec::new(),
@@ -210,6 +215,7 @@ impl<'a> Flattener<'a> {
         }
         self.roles();
         self.behavior();
+        self.watched();
         self.read_experiment();
         self.finish();
         if self.diags.has_errors() { Err(Stop::Fail) } else { Ok(()) }
@@ -227,6 +233,7 @@ impl<'a> Flattener<'a> {
             actions: self.system.actions.len(),
             pieces: self.pieces.len(),
             writes: self.writes.len(),
+            watched: self.system.ranges.len(),
         }
     }
 
@@ -241,6 +248,7 @@ impl<'a> Flattener<'a> {
         self.pieces.truncate(m.pieces);
         self.writes.truncate(m.writes);
         self.rollback_behavior(m.vars);
+        self.system.ranges.truncate(m.watched);
         self.slots = m.slots;
         self.added = m.added;
     }

@@ -157,6 +157,8 @@ pub struct RangeCheck {
     pub cond: Expr,
     /// `else stop`, `else clamp`
     pub otherwise: RangeElse,
+    /// Whether nobody wrote it: a temperature is not below absolute zero.
+    pub implied: bool,
 }
 
 /// What happens when a range is left.

@@ -12,6 +12,7 @@ mod kernels;
 mod layout;
 pub mod names;
 mod origins;
+mod ranges;
 mod relations;
 mod report;
 mod schema;
@@ -91,6 +92,7 @@ pub struct Scheduled {
 pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics) -> Option<Scheduled> {
     let written = system.vars.len();
     start::fix_late_parameters(&mut system);
+    let watched = ranges::extract(&mut system);
     let delayed = delays::extract(&mut system);
     let varies = relations::continuous(&system);
     let mut found = relations::extract(&mut system);
@@ -131,7 +133,9 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
         ..Program::default()
     };
     program.sizes.hist = hist;
-    program.sizes.root = found.iter().map(|r| r.len).sum();
+    let of_relations: u32 = found.iter().map(|r| r.len).sum();
+    program.sizes.root =
+        of_relations + watched.iter().filter(|r| r.param.is_none()).map(|r| r.len).sum::<u32>();
     program.defaults = defaults(&system, &layout);
     program.params = start::params(&system, &layout, &mut origins, diags)?;
 
@@ -150,7 +154,8 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
     program.outputs = em.finish().kernel;
 
     let mut em = Emitter::new("roots", &system, &layout, &mut origins);
-    let wanted = used(found.iter().map(|r| &r.root));
+    let on_the_way = watched.iter().filter(|r| r.param.is_none());
+    let wanted = used(found.iter().map(|r| &r.root).chain(on_the_way.clone().map(|r| &r.is.right)));
     kernels::steps(&mut em, &mut blocks, 0, plan, problem, &Slice::of(plan, problem, wanted));
     let mut first = 0;
     for r in &found {
@@ -162,6 +167,12 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
             Place { space: Space::Root, at: moved(&r.element, first) },
             origin,
         );
+        first += r.len;
+    }
+    for r in on_the_way {
+        let origin = em.origin(r.is.span, &r.is.owner);
+        let place = Place { space: Space::Root, at: moved(&r.instance, first) };
+        store_all(&mut em, &r.is.loops, &r.is.right, place, origin);
         first += r.len;
     }
     program.roots = kernels::drop_unread(em.finish(), &none);
@@ -228,6 +239,27 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
     let shown;
     (program.schema, shown) = schema::schema(&system, &layout, &mut origins);
     program.behavior = behavior::behavior(&system, &layout, &mut origins);
+    for r in &watched {
+        let watch = match r.param {
+            Some(v) => program::Watch::Param(layout.home(v).1),
+            None => program::Watch::Root(root),
+        };
+        if r.param.is_none() {
+            root += r.len;
+        }
+        let Some((var, at, nest)) = r.element() else { continue };
+        let (Some(var), Ok(first)) = (shown[var.index()], u32::try_from(at)) else { continue };
+        let origin = origins.add(r.is.span, &r.is.owner);
+        program.ranges.push(program::Range {
+            var,
+            first,
+            nest,
+            watch,
+            len: r.len,
+            otherwise: r.otherwise,
+            origin,
+        });
+    }
     program.origins = origins.finish();
     let mut structure = structure(&system, &solved, &program);
     structure.invariants = kept.invariants.len() as u32;
@@ -431,7 +463,7 @@ fn structure(system: &System, solved: &structural::Solved, program: &Program) ->
     let mut s = Structure {
         states: program.sizes.state,
         algebraic: program.sizes.var,
-        events: program.sizes.root,
+        events: program.relations.iter().map(|r| r.len).sum(),
         ..Structure::default()
     };
     for step in &solved.plan.steps {

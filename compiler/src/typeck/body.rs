@@ -317,7 +317,7 @@ impl<'a> Checker<'a, '_> {
                 let zero = e(ExprKind::Real(0.0), ty.base.clone());
                 let kind = ExprKind::Binary(BinOp::Cmp(CmpOp::Ge), value, zero);
                 let cond = Expr { kind, ty: Type::Bool, shape: Vec::new(), span: at };
-                (!cx.units_off).then_some(RangeCheck { cond, otherwise: RangeElse::Report })
+                (!cx.units_off).then_some(RangeCheck { cond, otherwise: RangeElse::Report, implied: true })
             }
             Range::Type(w, module) => {
                 // A type sees no members, only its module.
@@ -349,7 +349,7 @@ impl<'a> Checker<'a, '_> {
             ast::WhereAction::Stop => RangeElse::Stop,
             ast::WhereAction::Clamp => RangeElse::Clamp,
         };
-        Some(RangeCheck { cond: cond?.e, otherwise })
+        Some(RangeCheck { cond: cond?.e, otherwise, implied: false })
     }
 
     /// A constant value is judged now.

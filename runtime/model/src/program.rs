@@ -1,6 +1,6 @@
 //! A compiled twin: everything a host needs to run it, as plain data.
 
-use crate::ids::{BlockId, OriginId, TableId};
+use crate::ids::{BlockId, OriginId, TableId, VarId};
 use crate::ir::{Affine, CmpOp, Function, Kernel, Space};
 use crate::schema::Schema;
 
@@ -44,6 +44,8 @@ pub struct Program {
     pub blocks: Vec<Block>,
     /// Comparisons frozen between events.
     pub relations: Vec<Relation>,
+    /// Conditions on quantities that are watched while a run goes on.
+    pub ranges: Vec<Range>,
     /// Functions called by kernels.
     pub functions: Vec<Function>,
     /// Functions given by samples.
@@ -213,6 +215,56 @@ pub struct Relation {
     pub origin: OriginId,
 }
 
+/// A family of watched conditions (`where`) on elements of one quantity.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Range {
+    /// The quantity.
+    pub var: VarId,
+    /// Its element that instance 0 is about.
+    pub first: u32,
+    /// Rounds of each loop over the instances, outermost first, and by how much one round moves the element.
+    pub nest: Vec<(u32, i64)>,
+    /// Where the condition is found.
+    pub watch: Watch,
+    /// Number of instances: the product of the rounds.
+    pub len: u32,
+    /// What happens where it does not hold.
+    pub otherwise: RangeElse,
+    /// The condition in the source.
+    pub origin: OriginId,
+}
+
+impl Range {
+    /// The element that instance `j` is about; `None` where a number leaves its type.
+    #[must_use]
+    pub fn element(&self, j: u32) -> Option<u32> {
+        let (mut rest, mut at) = (j, i64::from(self.first));
+        for &(rounds, stride) in self.nest.iter().rev() {
+            at = at.checked_add(i64::from(rest.checked_rem(rounds)?).checked_mul(stride)?)?;
+            rest /= rounds;
+        }
+        u32::try_from(at).ok()
+    }
+}
+
+/// Where a watched condition is found.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Watch {
+    /// Instance `j` is broken while `Root[slot + j] > 0`.
+    Root(u32),
+    /// The condition does not change between events: instance `j` holds if `Param[slot + j]` is not 0.
+    Param(u32),
+}
+
+/// What happens where a range is left.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum RangeElse {
+    /// A mark on the run, which goes on.
+    Report,
+    /// The run ends there.
+    Stop,
+}
+
 /// Interpolation of a table.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum TableMethod {
@@ -337,7 +389,7 @@ pub struct Action {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Record {
     /// Paths as resolved against the schema: (variable, flat element numbers; empty for all).
-    pub vars: Vec<(crate::ids::VarId, Vec<u32>)>,
+    pub vars: Vec<(VarId, Vec<u32>)>,
     /// Period in attoseconds (1e-18 s), so that the k-th instant is the rounded multiple of the period as it was
     /// written; `None`: 1,000 equal periods.
     pub every_as: Option<i128>,

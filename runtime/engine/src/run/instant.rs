@@ -212,7 +212,7 @@ impl Run<'_> {
     /// Counts firings that come without time going on.
     pub(super) fn zeno(&mut self, t: f64) -> Result<(), Stop> {
         let scale = 1e-9 * t.abs().max(1e-9 * self.end.abs().min(1e9));
-        for crossing in self.roots.crossings() {
+        for crossing in self.roots.crossings().iter().filter(|c| !self.ranges.has(c.index)) {
             let firing = &mut self.firing[crossing.index];
             let stands = t - firing.last <= STANDS * f64::EPSILON * t.abs();
             firing.stuck = if stands { firing.stuck + 1 } else { 1 };

@@ -16,6 +16,7 @@ mod log;
 mod machine;
 mod manifold;
 mod plan;
+mod ranges;
 mod report;
 mod sample;
 mod sides;
@@ -31,7 +32,7 @@ pub use block::BlockFailure;
 pub use log::OpenLog;
 pub use machine::{MachineKind, lazy_machine, machine, machine_text, parameters};
 pub use plan::{DEFAULT_PERIODS, Plan, Rate, plans, usual};
-pub use report::{Ended, Failure, FailureKind, Report};
+pub use report::{Broken, Ended, Failure, FailureKind, MOST_BROKEN, Report};
 
 use twinml_model::host::{KernelId, Machine, Memory};
 use twinml_model::ids::OriginId;
@@ -233,12 +234,20 @@ pub fn simulate_logged(
     let mut run = Run::new(program, &*machine, experiment, integrator, actions, outlets);
     run.manifold = manifold;
     run.log = log.map(|open| log::Log::new(program, experiment, open));
+    run.ranges.tolerances = options.tolerances.clone();
     run.system.fused = fused;
     let ended = match run.whole(watch) {
         Ok(ended) => ended,
         Err(Stop::Failed(failure)) => Ended::Failed(failure),
+        Err(Stop::Range) => match run.row_everywhere(run.time, run.step_now()) {
+            Ok(()) => Ended::Range,
+            Err(Stop::Record(error)) => return Err(RunError::Record(error)),
+            Err(Stop::Failed(failure)) => Ended::Failed(failure),
+            Err(Stop::Range) => Ended::Range,
+        },
         Err(Stop::Record(error)) => return Err(RunError::Record(error)),
     };
+    let ended = if run.rest() && matches!(ended, Ended::Complete) { Ended::Range } else { ended };
     run.finish(method, ended)
 }
 
@@ -246,6 +255,8 @@ pub fn simulate_logged(
 enum Stop {
     Failed(Box<Failure>),
     Record(RecordError),
+    /// A range that says `else stop` was left at `Run::time`.
+    Range,
 }
 
 impl From<RecordError> for Stop {
@@ -269,6 +280,7 @@ struct Run<'a> {
     manifold: Option<manifold::Manifold<'a>>,
     integrator: Box<dyn Integrator>,
     roots: RootFinder,
+    ranges: ranges::Ranges,
     end: f64,
     actions: Vec<(f64, KernelId)>,
     next_action: usize,
@@ -330,6 +342,7 @@ impl<'a> Run<'a> {
             g: vec![0.0; system.n_roots()],
             signals: Vec::new(),
             roots: RootFinder::new(system.dim(), system.n_roots()),
+            ranges: ranges::Ranges::new(program, system.n_roots()),
             firing: vec![instant::Firing::NONE; system.n_roots()],
             x: vec![0.0; system.dim()],
             sinks: outlets.into_iter().map(sink).collect(),
@@ -401,12 +414,20 @@ impl<'a> Run<'a> {
                 None => t1,
             };
             self.observe(from, at)?;
+            self.confirm(at)?;
             // A crossing at the instant of an action or of a jump belongs to that event: it settles everything.
             if crossing.is_none() || (timed && at >= t1) {
                 break;
             }
             self.samples_up_to(at)?;
             self.zeno(at)?;
+            if self.ranges.only(self.roots.crossings()) {
+                self.time = at;
+                self.integrator.interpolate(at, &mut self.x);
+                self.judge(at, false)?;
+                from = at;
+                continue;
+            }
             // The event function and the comparison itself may round differently: the side is then taken a few
             // roundings of time further on, where both agree.
             let mut to = at;
@@ -455,6 +476,11 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// The micro-step of rows at the present time.
+    fn step_now(&self) -> u64 {
+        if self.micro.0 == self.time { self.micro.1 } else { 0 }
+    }
+
     fn finish(self, method: Method, ended: Ended) -> Result<Report, RunError> {
         let mut files = Vec::with_capacity(self.sinks.len());
         let mut last = Vec::with_capacity(self.sinks.len());
@@ -473,6 +499,8 @@ impl<'a> Run<'a> {
             choice: self.integrator.choice(),
             stats: *self.integrator.stats(),
             files,
+            broken: self.ranges.list,
+            broken_total: self.ranges.total,
             last,
         })
     }

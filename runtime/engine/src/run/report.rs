@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use twinml_model::ids::{OriginId, TableId};
+use twinml_model::ids::{OriginId, TableId, VarId};
 use twinml_solvers::error::SolveError;
 use twinml_solvers::integrator::{Choice, Method};
 use twinml_solvers::stats::Stats;
@@ -31,8 +31,34 @@ pub struct Report {
     pub log: Option<Recorded>,
     /// What each recorder wrote, in the order of the plans.
     pub files: Vec<Recorded>,
+    /// Ranges that were left, in the order of the first time; at most [`MOST_BROKEN`] of them.
+    pub broken: Vec<Broken>,
+    /// How many instances of ranges were left at all.
+    pub broken_total: u64,
     /// The last row of each plan as it was recorded, in SI; empty where there was none.
     pub last: Vec<Vec<f64>>,
+}
+
+/// So many instances of ranges are told apart in a report.
+pub const MOST_BROKEN: usize = 20;
+
+/// A watched range of one quantity that was left.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Broken {
+    /// Path of the quantity, with its subscripts.
+    pub path: String,
+    /// When it was left first, in seconds.
+    pub time: f64,
+    /// The value there, in SI.
+    pub value: f64,
+    /// The quantity.
+    pub var: VarId,
+    /// How often it was left.
+    pub times: u64,
+    /// Whether it ended the run.
+    pub stopped: bool,
+    /// The condition.
+    pub origin: OriginId,
 }
 
 /// How a run ended.
@@ -42,6 +68,8 @@ pub enum Ended {
     Complete,
     /// The host asked it to stop.
     Stopped,
+    /// A range was left that says `else stop`.
+    Range,
     /// It could not go on.
     Failed(Box<Failure>),
 }

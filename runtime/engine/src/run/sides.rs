@@ -10,8 +10,13 @@ use super::*;
 const AHEAD: f64 = 1e-9;
 
 impl Run<'_> {
-    /// Takes the sides of the root functions at `t`, where states are `self.x`.
+    /// Takes the sides of the root functions at `t`, where states are `self.x`, and judges the ranges.
     pub(super) fn arm(&mut self, t: f64) -> Result<(), Stop> {
+        self.take_sides(t)?;
+        self.judge(t, true)
+    }
+
+    fn take_sides(&mut self, t: f64) -> Result<(), Stop> {
         if self.roots.sides().is_empty() {
             return Ok(());
         }

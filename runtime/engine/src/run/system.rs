@@ -9,7 +9,7 @@ use twinml_model::passes::coloring::Coloring;
 use twinml_model::passes::pattern::structural_pattern;
 use twinml_model::passes::rk4;
 use twinml_model::passes::sparsity::Csc;
-use twinml_model::program::{Program, RelationKind};
+use twinml_model::program::{Program, RelationKind, Watch};
 use twinml_solvers::system::{EvalError, Pattern, Rk4Grid, System};
 
 use super::host::EngineHost;
@@ -126,6 +126,12 @@ impl<'a> KernelSystem<'a> {
                 }
             }
         }
+        for range in &program.ranges {
+            if let Watch::Root(slot) = range.watch {
+                let root = |k| Root { slot: slot as usize + k, sign: 1.0, disc: usize::MAX, cell: false };
+                roots.extend((0..range.len as usize).map(root));
+            }
+        }
         KernelSystem {
             states,
             state_at: program.sizes.offset(Space::State),
@@ -188,9 +194,12 @@ impl<'a> KernelSystem<'a> {
         })
     }
 
-    /// Whether any root function is exactly zero as they were last evaluated.
+    /// Whether the root function of any relation is exactly zero as they were last evaluated.
     pub(super) fn on_edge(&self) -> bool {
-        self.memory.space(Space::Root).contains(&0.0)
+        let relations = self.program.relations.iter();
+        let of = |r: &twinml_model::program::Relation| r.root as usize..(r.root + r.len) as usize;
+        let values = self.memory.space(Space::Root);
+        relations.map(of).any(|slots| values[slots].contains(&0.0))
     }
 
     /// The frozen value that root function `index` watches over.

@@ -3,7 +3,7 @@
 use super::names::{BIN, BOOL, CMP, INT, METHODS, OUTSIDE, ROLES, TYPES, UN, word};
 use crate::ids::Value;
 use crate::ir::{Affine, Kernel, Op, Place, Region, Stmt, Ty};
-use crate::program::{Block, Jacobian, Program, RelationKind};
+use crate::program::{Block, Jacobian, Program, RangeElse, RelationKind, Watch};
 use crate::schema::{Kind, Variable};
 use std::fmt::Write;
 
@@ -171,6 +171,18 @@ impl Printer {
                 put!(self, " @{}", o.0);
             }
             self.out.push('\n');
+        }
+        for r in &p.ranges {
+            let (at, slot) = match r.watch {
+                Watch::Root(slot) => ("root", slot),
+                Watch::Param(slot) => ("param", slot),
+            };
+            let stop = if r.otherwise == RangeElse::Stop { " stop" } else { "" };
+            put!(self, "range {} {} {at} {slot}", r.var.0, r.first);
+            for (rounds, stride) in &r.nest {
+                put!(self, " for {rounds} by {stride}");
+            }
+            put!(self, "{stop} @{}\n", r.origin.0);
         }
         if let Some(k) = &p.jvp {
             self.kernel("kernel jvp", k);

@@ -3,10 +3,11 @@
 use super::lexer::Token;
 use super::names::{CMP, METHODS, OUTSIDE, ROLES, TYPES, Words, thing};
 use super::read::{ReadError, Reader};
-use crate::ids::EnumId;
+use crate::ids::{EnumId, VarId};
 use crate::ir::{Function, Kernel};
 use crate::program::{
-    Block, EntryFamily, Jacobian, Origin, Program, Projection, Relation, RelationKind, Sizes, SlotRun, Table,
+    Block, EntryFamily, Jacobian, Origin, Program, Projection, Range, RangeElse, Relation, RelationKind,
+    Sizes, SlotRun, Table, Watch,
 };
 use crate::schema::{DisplayUnit, EnumType, Kind, Segment, Variable};
 
@@ -70,6 +71,7 @@ impl Reader {
                     let f = self.function()?;
                     p.functions.push(f);
                 }
+                "range" => p.ranges.push(self.range()?),
                 "kept" => p.kept = Some(self.kept()?),
                 "kernel" => self.named_kernel(&mut p)?,
                 "jacobian" => p.jacobian = Some(self.jacobian()?),
@@ -81,6 +83,27 @@ impl Reader {
             }
         }
         Ok(p)
+    }
+
+    /// `VAR FIRST root|param SLOT [for ROUNDS by STRIDE]… [stop] @ORIGIN`
+    fn range(&mut self) -> Result<Range, ReadError> {
+        let var = VarId(self.u32()?);
+        let first = self.u32()?;
+        let watch = if self.is_word("root") {
+            Watch::Root(self.u32()?)
+        } else {
+            self.word("param")?;
+            Watch::Param(self.u32()?)
+        };
+        let (mut nest, mut len) = (Vec::new(), 1u32);
+        while self.is_word("for") {
+            let rounds = self.u32()?;
+            self.word("by")?;
+            nest.push((rounds, self.i64()?));
+            len = len.saturating_mul(rounds);
+        }
+        let otherwise = if self.is_word("stop") { RangeElse::Stop } else { RangeElse::Report };
+        Ok(Range { var, first, nest, watch, len, otherwise, origin: self.origin()? })
     }
 
     /// `STATE VAR … by @ORIGIN …`

@@ -1,6 +1,6 @@
 //! What the verifier says.
 
-use crate::ids::{BlockId, EnumId, FuncId, Index, OriginId, TableId, Value};
+use crate::ids::{BlockId, EnumId, FuncId, Index, OriginId, TableId, Value, VarId};
 use crate::ir::{Space, Ty};
 use std::fmt;
 
@@ -30,6 +30,11 @@ pub enum Problem {
     NoSuchTable(TableId),
     NoSuchOrigin(OriginId),
     NoSuchEnum(EnumId),
+    /// A watched condition about elements that the quantity does not have.
+    RangeElements {
+        var: VarId,
+        len: u32,
+    },
     /// `Eval` of a carry or result, or a carry or result that is none.
     NotComputed(Value),
     DefinedTwice(Value),
@@ -116,6 +121,9 @@ impl fmt::Display for Problem {
             Problem::NoSuchBlock(b) => write!(f, "there is no {b}"),
             Problem::NoSuchFunction(n) => write!(f, "there is no function {n}"),
             Problem::NoSuchTable(t) => write!(f, "there is no {t}"),
+            Problem::RangeElements { var, len } => {
+                write!(f, "it watches elements that the quantity {} does not have ({len} elements)", var.0)
+            }
             Problem::NoSuchOrigin(o) => write!(f, "there is no {o}"),
             Problem::NoSuchEnum(e) => write!(f, "there is no {e}"),
             Problem::NotComputed(v) => write!(f, "{v} is not defined by this kind of statement"),

@@ -33,7 +33,7 @@ pub use kernel::{Role, verify_function, verify_kernel};
 
 use crate::ids::{BlockId, OriginId};
 use crate::ir::{Affine, Region, Space, Stmt};
-use crate::program::{Block, EntryFamily, Jacobian, Program, SlotRun};
+use crate::program::{Block, EntryFamily, Jacobian, Program, SlotRun, Watch};
 use crate::schema::Kind;
 
 /// Deepest nesting of regions.
@@ -90,6 +90,25 @@ pub fn verify(program: &Program) -> Result<(), VerifyError> {
         for &o in &kept.origins {
             origin(program, o).map_err(at)?;
         }
+    }
+    for r in &program.ranges {
+        let at = |p| VerifyError::new("range".to_owned(), p);
+        match r.watch {
+            Watch::Root(slot) => slots(program, Space::Root, slot, r.len).map_err(at)?,
+            Watch::Param(slot) => slots(program, Space::Param, slot, r.len).map_err(at)?,
+        }
+        let known = program.schema.vars.get(r.var.index()).map_or(0, |v| v.len);
+        let rounds = r.nest.iter().try_fold(1u32, |n, (rounds, _)| n.checked_mul(*rounds));
+        // The corners of the nest are its extremes.
+        let (mut least, mut most) = (i128::from(r.first), i128::from(r.first));
+        for &(rounds, stride) in &r.nest {
+            let reach = i128::from(rounds.saturating_sub(1)) * i128::from(stride);
+            if reach < 0 { least += reach } else { most += reach }
+        }
+        if rounds != Some(r.len) || r.len == 0 || least < 0 || most >= i128::from(known) {
+            return Err(at(Problem::RangeElements { var: r.var, len: known }));
+        }
+        origin(program, r.origin).map_err(at)?;
     }
     if let Some(jvp) = &program.jvp {
         verify_kernel(program, jvp, Role::Jvp)?;
