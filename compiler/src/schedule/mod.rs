@@ -113,7 +113,7 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
     }
     let (solved, kept) = solve(&mut system, diags)?;
     let system = system;
-    let layout = Layout::new(&system, &with_start(&system, &found));
+    let layout = Layout::new(&system, &with_start(&system, &found, &watched));
     let mut origins = Origins::new(sources);
     let mut hist = 0;
     for v in &delayed {
@@ -357,12 +357,15 @@ fn copy_discrete(em: &mut Emitter<'_>, system: &System, layout: &Layout, written
 }
 
 /// Families whose start values are read somewhere.
-fn with_start(system: &System, relations: &[Relation]) -> Vec<VarId> {
+fn with_start(system: &System, relations: &[Relation], watched: &[ranges::Range]) -> Vec<VarId> {
     let mut found = BTreeSet::new();
     let mut see = |e: &Expr| starts(e, &mut found);
     for e in system.equations.iter().chain(&system.initial_equations) {
         see(&e.left);
         see(&e.right);
+    }
+    for r in watched {
+        see(&r.is.right);
     }
     for r in relations {
         see(&r.root);

@@ -24,9 +24,12 @@ pub struct Range {
     pub param: Option<VarId>,
 }
 
+/// A family, the element at the start of a nest, and rounds and stride of each loop.
+pub type Elements = (VarId, i64, Vec<(u32, i64)>);
+
 impl Range {
     /// The element watched, its family, and rounds and stride of each loop.
-    pub fn element(&self) -> Option<(VarId, i64, Vec<(u32, i64)>)> {
+    pub fn element(&self) -> Option<Elements> {
         let Expr::Var(var, at) = &self.is.left else { return None };
         let mut first = at.base;
         let mut nest = Vec::with_capacity(self.is.loops.len());
