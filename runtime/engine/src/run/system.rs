@@ -128,7 +128,7 @@ impl<'a> KernelSystem<'a> {
         }
         for range in &program.ranges {
             if let Watch::Root(slot) = range.watch {
-                let root = |k| Root { slot: slot as usize + k, sign: 1.0, disc: usize::MAX, cell: false };
+                let root = |k| Root { slot: slot as usize + k, sign: 1.0, disc: usize::MAX };
                 roots.extend((0..range.len as usize).map(root));
             }
         }
