@@ -2,6 +2,7 @@
 
 use twinml_compiler::diag::{Diagnostic, codes};
 use twinml_compiler::source::{FileId, Span};
+use twinml_engine::behavior::FaultKind;
 use twinml_engine::run::{Broken, Failure, FailureKind};
 use twinml_model::ids::OriginId;
 use twinml_model::program::Program;
@@ -41,6 +42,15 @@ pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
         FailureKind::Unsettled { .. } => {
             (codes::UNSETTLED, Some("the comparisons contradict each other at this instant"))
         }
+        FailureKind::Behavior(fault) => match fault.kind {
+            FaultKind::Zeno { .. } => (
+                codes::ZENO,
+                Some("let handlers of one instant come to an end, or let time pass between them"),
+            ),
+            FaultKind::Index { .. } => (codes::INDEX_RANGE, None),
+            FaultKind::Fuel { .. } => (codes::HANDLER_FAILED, Some("let the loop end, or `wait` in it")),
+            _ => (codes::HANDLER_FAILED, None),
+        },
         FailureKind::Zeno { .. } => (
             codes::ZENO,
             Some("give the comparison a hysteresis, or describe the sliding motion by an equation"),

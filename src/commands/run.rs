@@ -211,7 +211,7 @@ fn one<'a>(
         ui.error(&e.to_string(), None);
         match e {
             RunError::Record(_) => Exit::Outside,
-            RunError::Method { .. } | RunError::Options(_) | RunError::Behavior => Exit::Usage,
+            RunError::Method { .. } | RunError::Options(_) => Exit::Usage,
         }
     })?;
     let took = watch.elapsed();

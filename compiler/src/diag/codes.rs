@@ -348,3 +348,5 @@ pub const START_CONTRADICTS: Code = Code("E0809");
 pub const RANGE_LEFT: Code = Code("W0801");
 /// The limit on steps was reached.
 pub const STEP_LIMIT: Code = Code("E0808");
+/// A handler failed or did not end.
+pub const HANDLER_FAILED: Code = Code("E0810");

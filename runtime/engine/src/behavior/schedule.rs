@@ -180,6 +180,7 @@ impl<'a> Scheduler<'a> {
                             self.timers.arm(ns, Due::Tick { handler: k, instance: i, k: 0 });
                         }
                     }
+                    Trigger::Pattern(_) => return Err(self.named(k, i, FaultKind::Pattern)),
                     Trigger::At(t) => {
                         let t = self.atto(world, *t, i, k)?;
                         if let Some(ns) = tick(t, 0, 0) {

@@ -50,13 +50,13 @@ impl Journal {
         Journal { changes: Vec::with_capacity(slots), noted: vec![false; slots] }
     }
 
-    fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         for (slot, _) in self.changes.drain(..) {
             self.noted[slot] = false;
         }
     }
 
-    fn note(&mut self, slot: usize, before: f64) {
+    pub(super) fn note(&mut self, slot: usize, before: f64) {
         if !self.noted[slot] {
             self.noted[slot] = true;
             self.changes.push((slot, before));
@@ -115,6 +115,10 @@ impl Run<'_> {
         self.settle(t)?;
         self.x.copy_from_slice(self.system.memory.space(Space::State));
         self.settle_ahead(t)?;
+        let touched = self.behave(t)?;
+        if touched || self.behavior.is_some() {
+            self.settle_ahead(t)?;
+        }
         self.events += 1;
         self.micro = (t, step);
         if let Some(log) = &mut self.log {
@@ -122,10 +126,11 @@ impl Run<'_> {
         }
         self.project(t)?;
         self.row_everywhere(t, self.micro.1)?;
-        if t >= self.end {
+        if t >= self.end || self.halted.is_some() {
             return Ok(Effect::Restart);
         }
-        if cause == Cause::Crossing && !self.rhs_reads.any(&self.journal) {
+        let soon = self.next_timer().is_some_and(|due| due < self.integrator.t());
+        if cause == Cause::Crossing && !touched && !soon && !self.rhs_reads.any(&self.journal) {
             if self.root_reads.any(&self.journal) {
                 self.arm(t)?;
             }

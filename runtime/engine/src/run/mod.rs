@@ -7,6 +7,7 @@
 //! Rows are taken from the integrator's dense output, so recording never changes a step. The engine reads no clock:
 //! the host's watcher is asked after every step whether to go on.
 
+mod behave;
 mod block;
 mod failure;
 mod history;
@@ -34,6 +35,7 @@ pub use machine::{MachineKind, lazy_machine, machine, machine_text, parameters};
 pub use plan::{DEFAULT_PERIODS, Plan, Rate, plans, usual};
 pub use report::{Broken, Ended, Failure, FailureKind, MOST_BROKEN, Report};
 
+use twinml_model::behavior::Behavior;
 use twinml_model::host::{KernelId, Machine, Memory};
 use twinml_model::ids::OriginId;
 use twinml_model::ir::{Space, Trap};
@@ -43,6 +45,7 @@ use twinml_solvers::integrator::{self, Integrator, Method, Options, Tolerances};
 use twinml_solvers::roots::RootFinder;
 use twinml_solvers::system::{EvalError, System};
 
+use crate::behavior::Scheduler;
 use crate::record::{RecordError, Recorder};
 use instant::{Cause, Effect};
 use system::{Fused, KernelSystem, origin_of};
@@ -109,8 +112,6 @@ pub enum RunError {
     Options(SolveError),
     /// A recorder failed.
     Record(RecordError),
-    /// The program has handlers or machines, which this engine does not run.
-    Behavior,
 }
 
 impl std::fmt::Display for RunError {
@@ -122,7 +123,6 @@ impl std::fmt::Display for RunError {
             }
             RunError::Options(error) => write!(f, "{error}"),
             RunError::Record(error) => write!(f, "{error}"),
-            RunError::Behavior => write!(f, "this engine does not run behaviour yet"),
         }
     }
 }
@@ -207,10 +207,6 @@ pub fn simulate_logged(
     watch: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Report, RunError> {
     let (method, options) = solver(program, experiment)?;
-    // Never a run that leaves handlers out in silence.
-    if !program.behavior.handlers.is_empty() || !program.behavior.machines.is_empty() {
-        return Err(RunError::Behavior);
-    }
     // Without states there is nothing to integrate: time goes from instant to instant.
     let integrator: Box<dyn Integrator> = if program.sizes.state == 0 && !method.fixed_step() {
         let sampled = program.sizes.root > 0;
@@ -235,6 +231,9 @@ pub fn simulate_logged(
     run.manifold = manifold;
     run.log = log.map(|open| log::Log::new(program, experiment, open));
     run.ranges.tolerances = options.tolerances.clone();
+    if program.behavior != Behavior::default() {
+        run.behavior = Some(Scheduler::new(&program.behavior, experiment.seed));
+    }
     run.system.fused = fused;
     let ended = match run.whole(watch) {
         Ok(ended) => ended,
@@ -278,6 +277,9 @@ struct Sink {
 struct Run<'a> {
     system: KernelSystem<'a>,
     manifold: Option<manifold::Manifold<'a>>,
+    behavior: Option<Scheduler<'a>>,
+    /// `stop` was reached, with its reason.
+    halted: Option<Option<String>>,
     integrator: Box<dyn Integrator>,
     roots: RootFinder,
     ranges: ranges::Ranges,
@@ -297,6 +299,7 @@ struct Run<'a> {
     /// What the instant at hand has changed.
     journal: instant::Journal,
     log: Option<log::Log<'a>>,
+    scratch_journal: instant::Journal,
     /// Discrete slots that integration depends on, and those that root functions do.
     rhs_reads: instant::Reads,
     root_reads: instant::Reads,
@@ -336,6 +339,7 @@ impl<'a> Run<'a> {
         Run {
             journal: instant::Journal::new(discs),
             log: None,
+            scratch_journal: instant::Journal::new(discs),
             rhs_reads: instant::Reads::of(integrated.chain(blocks.clone()), discs),
             root_reads: instant::Reads::of([&program.roots].into_iter().chain(blocks), discs),
             heading: vec![0.0; system.dim()],
@@ -348,6 +352,8 @@ impl<'a> Run<'a> {
             sinks: outlets.into_iter().map(sink).collect(),
             tables_of_time: tables.filter(|(_, t)| t.of_time).map(|(k, _)| k).collect(),
             manifold: None,
+            behavior: None,
+            halted: None,
             system,
             integrator,
             end,
@@ -367,7 +373,8 @@ impl<'a> Run<'a> {
     fn whole(&mut self, watch: &mut dyn FnMut(Progress) -> Flow) -> Result<Ended, Stop> {
         self.initialize()?;
         self.samples_up_to(0.0)?;
-        if self.time >= self.end {
+        if self.time >= self.end || self.halted.is_some() {
+            self.end_behavior()?;
             return Ok(Ended::Complete);
         }
         let stop = self.next_stop();
@@ -384,7 +391,8 @@ impl<'a> Run<'a> {
                 return Err(self.solver_failure(error));
             }
             self.after_step()?;
-            if self.time >= self.end {
+            if self.time >= self.end || self.halted.is_some() {
+                self.end_behavior()?;
                 return Ok(Ended::Complete);
             }
             let progress = Progress { time: self.time, steps: self.integrator.stats().steps };
@@ -399,7 +407,7 @@ impl<'a> Run<'a> {
         let (t0, t1) = (self.integrator.t_prev(), self.integrator.t());
         let mut from = t0;
         let due = self.actions.get(self.next_action).is_some_and(|(t, _)| *t <= t1);
-        let timed = due || self.jump_due(t1);
+        let timed = due || self.jump_due(t1) || self.timer_due(t1);
         'crossings: loop {
             let crossing = if self.roots.sides().is_empty() {
                 None
@@ -502,6 +510,8 @@ impl<'a> Run<'a> {
             broken: self.ranges.list,
             broken_total: self.ranges.total,
             last,
+            logs: self.behavior.map_or_else(Vec::new, |s| s.logs),
+            halted: self.halted,
         })
     }
 }

@@ -35,6 +35,10 @@ pub struct Report {
     pub broken: Vec<Broken>,
     /// How many instances of ranges were left at all.
     pub broken_total: u64,
+    /// What `log` said: seconds, text.
+    pub logs: Vec<(f64, String)>,
+    /// `stop` ended the run, with its reason.
+    pub halted: Option<Option<String>>,
     /// The last row of each plan as it was recorded, in SI; empty where there was none.
     pub last: Vec<Vec<f64>>,
 }
@@ -129,6 +133,8 @@ pub enum FailureKind {
         /// Rounds tried.
         rounds: u32,
     },
+    /// A handler failed, or did not end.
+    Behavior(Box<crate::behavior::Fault>),
     /// One relation changed again and again without time going on.
     Zeno {
         /// How often.
@@ -175,6 +181,7 @@ impl fmt::Display for Failure {
             FailureKind::Index { index, len } => {
                 write!(f, "the index {index} is outside of an array of {len} at t = {t} s")
             }
+            FailureKind::Behavior(fault) => write!(f, "{fault}, at t = {t} s"),
             FailureKind::NotFinite => match self.values.first() {
                 Some((path, value, _)) => write!(f, "`{path}` is {value} at the start"),
                 None => write!(f, "a value at the start is not finite"),

@@ -51,6 +51,7 @@ impl Run<'_> {
             self.settle(0.0)?;
             self.x.copy_from_slice(self.system.memory.space(Space::State));
         }
+        self.begin_behavior()?;
         // The first row is that of the right limit: there is no left one.
         self.settle_ahead(0.0)?;
         Ok(())

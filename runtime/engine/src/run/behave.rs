@@ -1,0 +1,184 @@
+//! Behaviour at an instant: handlers read and write the run's memory, which settles after each of their steps.
+
+use super::instant::Journal;
+use super::*;
+use crate::behavior::{Changed, Fault, FaultKind, Scheduler, Slots, World};
+use twinml_model::behavior::{Home, Which};
+use twinml_model::host::Host;
+use twinml_model::ids::{BlockId, TableId};
+
+/// The run's memory as handlers see it.
+struct At<'r, 'a> {
+    run: &'r mut Run<'a>,
+    t: f64,
+    /// Something was written since all was settled.
+    wrote: bool,
+    /// What formulas compute is what memory says.
+    outputs: bool,
+    rates: bool,
+    /// States or inputs were written.
+    touched: bool,
+    scratch: Journal,
+    stop: Option<Stop>,
+}
+
+impl Slots for At<'_, '_> {
+    fn time(&self) -> f64 {
+        self.t
+    }
+
+    fn load(&mut self, home: &Home, element: u32, which: Which) -> Result<f64, Trap> {
+        let (space, slot) = match which {
+            Which::Value => (home.space, home.base),
+            Which::Der => (Space::Der, home.base),
+            Which::Start => (Space::Param, home.start.unwrap_or(home.base)),
+        };
+        match space {
+            Space::Var if !self.outputs => {
+                self.run.system.host.new_point();
+                self.run.system.run(KernelId::Outputs)?;
+                self.outputs = true;
+            }
+            Space::Der if !self.rates => {
+                self.run.system.host.new_point();
+                self.run.system.run(KernelId::Rhs)?;
+                self.rates = true;
+            }
+            _ => {}
+        }
+        let values = self.run.system.memory.space(space);
+        Ok(values.get((slot + element) as usize).copied().unwrap_or(f64::NAN))
+    }
+
+    fn store(&mut self, home: &Home, element: u32, value: f64) {
+        let slot = (home.base + element) as usize;
+        let Some(place) = self.run.system.memory.space_mut(home.space).get_mut(slot) else { return };
+        let before = std::mem::replace(place, value);
+        if before.to_bits() == value.to_bits() {
+            return;
+        }
+        (self.wrote, self.outputs, self.rates) = (true, false, false);
+        if home.space == Space::Disc {
+            self.run.journal.note(slot, before);
+        } else {
+            self.touched = true;
+        }
+    }
+
+    fn table(&mut self, table: TableId, x: f64) -> Result<f64, Trap> {
+        self.run.system.host.table(table, x, 0)
+    }
+}
+
+impl World for At<'_, '_> {
+    fn settle(&mut self) -> Result<Vec<Changed>, Trap> {
+        if !std::mem::take(&mut self.wrote) {
+            return Ok(Vec::new());
+        }
+        let outer = std::mem::replace(&mut self.run.journal, std::mem::take(&mut self.scratch));
+        let settled = self.run.settle(self.t);
+        self.scratch = std::mem::replace(&mut self.run.journal, outer);
+        if let Err(stop) = settled {
+            self.stop = Some(stop);
+            return Err(Trap::Block(BlockId(0)));
+        }
+        let disc = self.run.system.memory.space(Space::Disc);
+        let changes = self.scratch.changes.iter();
+        let changed: Vec<Changed> =
+            changes.map(|&(slot, old)| Changed { slot: slot as u32, old, new: disc[slot] }).collect();
+        for c in &changed {
+            self.run.journal.note(c.slot as usize, c.old);
+        }
+        self.scratch.clear();
+        if !changed.is_empty() {
+            (self.outputs, self.rates) = (false, false);
+        }
+        Ok(changed)
+    }
+}
+
+/// The nanosecond of an instant: that of its timer or action, or the next one after a crossing.
+fn nanosecond(t: f64) -> i128 {
+    let near = (t * 1e9).round() as i128;
+    if plan::seconds(near) >= t { near } else { near + 1 }
+}
+
+impl<'a> Run<'a> {
+    /// Whether a timer is due at `t`.
+    pub(super) fn timer_due(&self, t: f64) -> bool {
+        self.next_timer().is_some_and(|due| due <= t)
+    }
+
+    /// The next timer's instant in seconds.
+    pub(super) fn next_timer(&self) -> Option<f64> {
+        self.behavior.as_ref().and_then(|s| s.next()).map(plan::seconds)
+    }
+
+    /// `on start` and what is due at time 0.
+    pub(super) fn begin_behavior(&mut self) -> Result<(), Stop> {
+        self.journal.clear();
+        self.with_behavior(0.0, |s, at| s.start(at).map(|v| v.stop)).map(|_| ())
+    }
+
+    /// `on stop`.
+    pub(super) fn end_behavior(&mut self) -> Result<(), Stop> {
+        let t = self.time;
+        self.with_behavior(t, |s, at| s.finish(at).map(|()| None)).map(|_| ())
+    }
+
+    /// Handlers that what the instant changed, or its timers, set off; true if states or inputs were written.
+    pub(super) fn behave(&mut self, t: f64) -> Result<bool, Stop> {
+        if self.behavior.is_none() {
+            return Ok(false);
+        }
+        let disc = self.system.memory.space(Space::Disc);
+        let changes = self.journal.changes.iter();
+        let changed: Vec<Changed> = changes
+            .map(|&(slot, old)| Changed { slot: slot as u32, old, new: disc[slot] })
+            .filter(|c| c.old != c.new)
+            .collect();
+        self.with_behavior(t, |s, at| s.instant(at, nanosecond(t), &changed).map(|v| v.stop))
+    }
+
+    fn with_behavior(
+        &mut self,
+        t: f64,
+        go: impl FnOnce(&mut Scheduler<'a>, &mut dyn World) -> Result<Option<Option<String>>, Box<Fault>>,
+    ) -> Result<bool, Stop> {
+        let Some(mut scheduler) = self.behavior.take() else { return Ok(false) };
+        let scratch = std::mem::take(&mut self.scratch_journal);
+        let mut at = At {
+            run: self,
+            t,
+            wrote: false,
+            outputs: false,
+            rates: false,
+            touched: false,
+            scratch,
+            stop: None,
+        };
+        let outcome = go(&mut scheduler, &mut at);
+        let (touched, stop) = (at.touched, at.stop.take());
+        self.scratch_journal = at.scratch;
+        self.behavior = Some(scheduler);
+        if let Some(stop) = stop {
+            return Err(stop);
+        }
+        match outcome {
+            Ok(ended) => {
+                if ended.is_some() {
+                    self.halted = ended;
+                }
+                self.x.copy_from_slice(self.system.memory.space(Space::State));
+                Ok(touched)
+            }
+            Err(fault) => {
+                if let FaultKind::Trap(trap) = fault.kind {
+                    return Err(self.trapped(t, trap, false));
+                }
+                let origins = fault.origin.into_iter().collect();
+                Err(self.failure(t, FailureKind::Behavior(fault), origins))
+            }
+        }
+    }
+}
