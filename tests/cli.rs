@@ -408,7 +408,7 @@ fn examples_of_run_time_codes_fail_with_their_codes() {
         assert!(place.path("r.csv").exists(), "{code}: what was recorded is written");
         seen += 1;
     }
-    assert_eq!(seen, 9);
+    assert_eq!(seen, 10);
 }
 
 #[test]
