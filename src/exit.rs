@@ -8,10 +8,14 @@ use std::process::ExitCode;
 pub enum Exit {
     /// All good.
     Ok = 0,
+    /// A requirement is violated.
+    Violated = 1,
     /// Usage or compile error.
     Usage = 2,
     /// The simulation failed: solver, Zeno, limit.
     Simulation = 3,
+    /// A requirement cannot be decided: the run ended inside a window.
+    Inconclusive = 4,
     /// The outside failed: a file, say.
     Outside = 5,
     /// Interrupted, with what was finished written and readable.
@@ -23,10 +27,12 @@ impl Exit {
     pub fn weight(self) -> u8 {
         match self {
             Exit::Ok => 0,
-            Exit::Usage => 1,
-            Exit::Simulation => 2,
-            Exit::Outside => 3,
-            Exit::Interrupted => 4,
+            Exit::Inconclusive => 1,
+            Exit::Violated => 2,
+            Exit::Usage => 3,
+            Exit::Simulation => 4,
+            Exit::Outside => 5,
+            Exit::Interrupted => 6,
         }
     }
 

@@ -104,7 +104,7 @@ fn a_run_writes_result_summary_and_plot_and_says_so() {
     assert!(err.contains("   Compiled Tank: 1 state, "), "{err}");
     assert!(err.contains("    Running drain to 20 min with tsit5 (rtol 1e-8)\n"), "{err}");
     assert!(out.starts_with("   Finished 121 samples, "), "{out}");
-    assert!(out.contains("    Verdict never_empty  not evaluated\n"), "{out}");
+    assert!(out.contains("    Verdict never_empty  holds   robustness "), "{out}");
     assert!(
         out.contains(
             "    Written out/tank/drain.parquet, out/tank/events.parquet, summary.json, plot.html\n"

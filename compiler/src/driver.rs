@@ -120,6 +120,15 @@ impl Session {
                 every_as: r.every_as,
             })
             .collect();
+        let mut requirements = scheduled.requirements;
+        for (k, mut judged) in experiment.judged {
+            for atom in &mut judged.atoms {
+                atom.slot = scheduled.bases.get(atom.slot as usize).copied().unwrap_or_default();
+            }
+            if let Some(r) = requirements.get_mut(k) {
+                r.judged = Some(judged);
+            }
+        }
         let has_duration = experiment.duration.is_some();
         let experiment = program::Experiment {
             name: experiment.name,
@@ -129,7 +138,7 @@ impl Session {
             actions,
             records,
             stops: stops(&system, i128::MAX),
-            requirements: scheduled.requirements,
+            requirements,
         };
         let branches = system.branches.iter().zip(scheduled.branches);
         let branches = branches.map(|(b, actions)| branch(&system, b, actions, &experiment)).collect();

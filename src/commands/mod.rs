@@ -10,6 +10,7 @@ mod new;
 mod plot;
 mod run;
 mod summary;
+mod verdict;
 
 pub use run::Ready;
 

@@ -12,7 +12,7 @@ use twinml_model::passes::{self, Level, later};
 use twinml_model::program::{Experiment, Program, SolverSpec};
 use twinml_solvers::integrator::{Method, Options};
 
-use super::{compile, failure, plot, summary};
+use super::{compile, failure, plot, summary, verdict};
 use crate::args::{Engine, Run};
 use crate::exit::Exit;
 use crate::model::{self, Data};
@@ -257,11 +257,14 @@ fn one<'a>(
         ui.warn(&format!("{more} {} left", if more.starts_with("1 ") { "was" } else { "were" }));
     }
     ui.object(&json::Finished::of(&report, ready, branch, took));
-    for (k, requirement) in experiment.requirements.iter().enumerate() {
-        let pad = if k == 0 { "Verdict" } else { "" };
-        ui.result(pad, &format!("{}  not evaluated", requirement.path), None);
-        ui.object(&json::Verdict::of(requirement));
+    let said = verdict::of(experiment, &report);
+    for (k, line) in verdict::lines(&said).iter().enumerate() {
+        ui.result(if k == 0 { "Verdict" } else { "" }, line, None);
     }
+    for v in &said {
+        ui.object(v);
+    }
+    let exit = [exit, verdict::exit(&said)].into_iter().max_by_key(|e| e.weight()).unwrap_or(exit);
     let events = events.filter(|_| report.log.is_some());
     Ok(Ran { branch, experiment, plans, files, events, report, over_time, exit })
 }

@@ -152,12 +152,8 @@ fn outcome(ran: &Ran<'_>, program: &Program) -> Map<String, Value> {
         Ended::Range => ("range", Value::Null),
         Ended::Failed(f) => ("failed", json!({ "time": f.time, "message": f.to_string() })),
     };
-    let requirements: Vec<Value> = ran
-        .experiment
-        .requirements
-        .iter()
-        .map(|r| json!({ "name": r.path, "expected": r.expected, "verdict": "not evaluated" }))
-        .collect();
+    let requirements: Vec<Value> =
+        super::verdict::of(ran.experiment, report).iter().map(super::verdict::Verdict::facts).collect();
     let ranges: Vec<Value> = report
         .broken
         .iter()

@@ -285,35 +285,6 @@ impl Finished {
     }
 }
 
-/// A requirement's verdict.
-#[derive(Serialize, Debug)]
-pub struct Verdict<'a> {
-    /// `verdict`
-    #[serde(rename = "type")]
-    pub kind: &'static str,
-    /// Schema version.
-    pub version: u32,
-    /// The requirement's path.
-    pub name: &'a str,
-    /// Whether the scenario expects it.
-    pub expected: bool,
-    /// `not evaluated`
-    pub verdict: &'static str,
-}
-
-impl Verdict<'_> {
-    /// This version lists requirements without judging them.
-    pub fn of(requirement: &twinml_model::program::Requirement) -> Verdict<'_> {
-        Verdict {
-            kind: "verdict",
-            version: VERSION,
-            name: &requirement.path,
-            expected: requirement.expected,
-            verdict: "not evaluated",
-        }
-    }
-}
-
 /// An intermediate form.
 #[derive(Serialize, Debug)]
 pub struct Form<'a> {

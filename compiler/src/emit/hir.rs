@@ -548,6 +548,11 @@ impl Printer<'_> {
             ExprKind::Index(a, subs) => format!("{}{}", self.expr(a), self.subscripts(subs)),
             ExprKind::Reduce(r, a) => format!("{}({})", snake(&format!("{r:?}")), self.expr(a)),
             ExprKind::ReduceOver(r, c) => format!("{}({})", snake(&format!("{r:?}")), self.comprehension(c)),
+            ExprKind::Temporal(t) => {
+                let window = t.window.as_ref().map(|(a, b)| format!("[{}, {}]", self.expr(a), self.expr(b)));
+                let op = snake(&format!("{:?}", t.op));
+                format!("{op}{}({})", window.unwrap_or_default(), self.list(&t.args))
+            }
             ExprKind::BehaviorOnly => "behavior".into(),
         }
     }

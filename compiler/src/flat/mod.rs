@@ -23,6 +23,8 @@ use twinml_model::schema::{DisplayUnit, EnumType, Kind, Segment};
 
 /// Names of families that people do not see begin with this.
 pub const HIDDEN: char = '$';
+/// Names of the hidden families that hold what requirements speak of begin with this.
+pub const MARGIN: &str = "$margin#";
 
 /// A flat system.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -341,6 +343,9 @@ pub struct Experiment {
     pub seed: u64,
     /// What to record; empty: outputs and states at 1,000 instants.
     pub records: Vec<Record>,
+    /// Requirements that can be judged: number in [`System::requirements`], and the formula, the slots of whose
+    /// atoms are numbers of hidden families.
+    pub judged: Vec<(usize, twinml_model::requirement::Judged)>,
 }
 
 /// A recording order over the families of a [`System`].

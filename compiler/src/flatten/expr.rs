@@ -84,6 +84,7 @@ impl<'a> Flattener<'a> {
             ExprKind::BehaviorOnly => {
                 Err(self.refuse(codes::LATER_BEHAVIOR, e.span, "behaviour in an equation"))
             }
+            ExprKind::Temporal(_) => Err(self.internal(e.span, "temporal logic outside a requirement")),
             ExprKind::SelfValue => match &self.this {
                 Some(this) => Ok(this.clone()),
                 None => Err(self.internal(e.span, "`self` outside a condition")),

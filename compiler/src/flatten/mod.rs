@@ -26,6 +26,7 @@ mod expr;
 mod func;
 mod instance;
 mod ranges;
+mod requirement;
 mod scenario;
 mod scope;
 #[cfg(test)]
@@ -210,6 +211,10 @@ impl<'a> Flattener<'a> {
         self.connections();
         self.event_connections();
         self.drive_inputs();
+        if self.diags.has_errors() {
+            return Err(Stop::Fail);
+        }
+        self.requirement_formulas();
         if self.diags.has_errors() {
             return Err(Stop::Fail);
         }

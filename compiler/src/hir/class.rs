@@ -55,6 +55,8 @@ pub struct Class {
     pub later: Vec<Later>,
     /// Requirements, claims, kpis: name and place.
     pub requirements: Vec<(Name, Span)>,
+    /// The formulas of requirements, inherited first; those that this version does not judge are missing.
+    pub formulas: Vec<Requirement>,
     /// The declaration's name.
     pub span: Span,
     /// The class and its ancestors, nearest first (for type-parameter bounds).
@@ -350,4 +352,17 @@ pub enum Connection {
         /// The body.
         body: Vec<Connection>,
     },
+}
+
+/// `no_overflow: always(h <= h_max) with probability >= 0.95`
+#[derive(Clone, Debug)]
+pub struct Requirement {
+    /// Its name.
+    pub name: Name,
+    /// A truth value, with [`ExprKind::Temporal`](super::ExprKind::Temporal) in it.
+    pub formula: Expr,
+    /// Whether it is a claim about many runs.
+    pub claim: bool,
+    /// `scale:`
+    pub scale: Option<Expr>,
 }

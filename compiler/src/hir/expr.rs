@@ -233,6 +233,8 @@ pub enum ExprKind {
     Reduce(Reduction, Box<Expr>),
     /// `sum(body for i in lo..hi if cond)`
     ReduceOver(Reduction, Rc<Comprehension>),
+    /// Temporal logic; in requirements only.
+    Temporal(Rc<Temporal>),
     /// What only behaviour computes, or keeps where formulas may read it.
     Behavior(Rc<behavior::Op>),
     /// Something of an agent (a message, a capability): checked, and not lowered in this version. A class
@@ -255,6 +257,13 @@ impl Expr {
             | ExprKind::SelfValue
             | ExprKind::TableFile(_)
             | ExprKind::BehaviorOnly => {}
+            ExprKind::Temporal(t) => {
+                t.window.iter().for_each(|w| {
+                    w.0.visit(f);
+                    w.1.visit(f);
+                });
+                t.args.iter().for_each(|a| a.visit(f));
+            }
             ExprKind::Behavior(op) => op.each_child(&mut |e| e.visit(f)),
             ExprKind::Member(r) | ExprKind::Start(r) => r.visit(f),
             ExprKind::Der(e) | ExprKind::Unary(_, e) | ExprKind::Reduce(_, e) => e.visit(f),
@@ -342,4 +351,32 @@ pub struct TableFile {
     pub outside: twinml_model::program::Outside,
     /// Where it stands.
     pub span: Span,
+}
+
+/// Operators of temporal logic.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TemporalOp {
+    /// At all instants of the window.
+    Always,
+    /// At one.
+    Eventually,
+    /// At all instants of the window behind.
+    Historically,
+    /// At one.
+    Once,
+    /// The second at one instant of the window, the first until then.
+    Until,
+    /// The second at one instant of the window behind, the first since then.
+    Since,
+}
+
+/// `always[0, 10 s](p)`, `p until q`
+#[derive(Clone, PartialEq, Debug)]
+pub struct Temporal {
+    /// The operator.
+    pub op: TemporalOp,
+    /// The window in seconds; all of the run where there is none.
+    pub window: Option<(Expr, Expr)>,
+    /// One or two formulas.
+    pub args: Vec<Expr>,
 }

@@ -86,6 +86,8 @@ pub struct Scheduled {
     pub requirements: Vec<program::Requirement>,
     /// By family of the system: its number in the schema, if people see it.
     pub shown: Vec<Option<VarId>>,
+    /// By family of the system: its first slot, in the space of its role.
+    pub bases: Vec<u32>,
 }
 
 /// Schedules a system. `None` where the diagnostics say why not.
@@ -234,6 +236,7 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
             path: path.clone(),
             expected: *expected,
             origin: origins.add(*span, ""),
+            judged: None,
         })
         .collect();
     let shown;
@@ -265,7 +268,8 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
     structure.invariants = kept.invariants.len() as u32;
     structure.projected = kept.projected;
     structure.differentiated = kept.differentiated;
-    Some(Scheduled { program, structure, actions, branches, requirements, shown })
+    let bases = (0..system.vars.len()).map(|k| layout.home(VarId::new(k)).1).collect();
+    Some(Scheduled { program, structure, actions, branches, requirements, shown, bases })
 }
 
 /// Finds what determines what; a system of higher index is reduced first.
@@ -465,7 +469,7 @@ fn actions(
 fn structure(system: &System, solved: &structural::Solved, program: &Program) -> Structure {
     let mut s = Structure {
         states: program.sizes.state,
-        algebraic: program.sizes.var,
+        algebraic: program.sizes.var - margins(system),
         events: program.relations.iter().map(|r| r.len).sum(),
         ..Structure::default()
     };
@@ -507,6 +511,13 @@ fn structure(system: &System, solved: &structural::Solved, program: &Program) ->
 /// Whether a family's slots hold truth values.
 fn is_bool(system: &System, var: VarId) -> bool {
     system.vars[var.index()].kind == Kind::Bool
+}
+
+/// Slots of what only requirements look at.
+fn margins(system: &System) -> u32 {
+    let of_margins =
+        |v: &&crate::flat::Var| v.path.first().is_some_and(|s| s.name.starts_with(crate::flat::MARGIN));
+    system.vars.iter().filter(of_margins).map(|v| v.len).sum()
 }
 
 #[cfg(test)]

@@ -50,6 +50,7 @@ impl<'a> Checker<'a, '_> {
             behavior: hir::behavior::Behavior::default(),
             later: Vec::new(),
             requirements: Vec::new(),
+            formulas: Vec::new(),
             span: twin.name.span,
             ancestors: vec![id],
         };
@@ -96,6 +97,7 @@ impl<'a> Checker<'a, '_> {
         let (eqs, initial) = (from.equations.clone(), from.initial_equations.clone());
         let (connections, later) = (from.connections.clone(), from.later.clone());
         let behavior = from.behavior.clone();
+        let formulas = from.formulas.clone();
         let own = from.own_overrides.clone();
         let metadata = from.metadata.clone();
         class.members.extend(members);
@@ -104,6 +106,7 @@ impl<'a> Checker<'a, '_> {
         class.connections.extend(connections);
         class.later.extend(later);
         class.behavior.add(behavior);
+        class.formulas.extend(formulas);
         class.own_overrides.extend(own);
         class.own_overrides.extend(overrides);
         class.metadata.extend(metadata);
@@ -577,7 +580,7 @@ impl<'a> Checker<'a, '_> {
                     }
                     behavior.extend(items.iter());
                 }
-                ast::Member::Constraints(list, _) => self.constraints(id, list),
+                ast::Member::Constraints(list, _) => self.constraints(id, list, &mut class.formulas),
                 ast::Member::Sync(items, span) => {
                     Self::later(class, LaterKind::Sync, *span);
                     self.sync(id, items);

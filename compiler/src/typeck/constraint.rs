@@ -1,5 +1,7 @@
 //! Requirements, reports and policies.
 
+use std::rc::Rc;
+
 use twinml_model::dimension::Dimension;
 
 use super::assign::Target;
@@ -9,7 +11,7 @@ use super::words::article;
 use super::{Checker, Cx, Mode};
 use crate::ast::{self, Constraint, ExprKind as A};
 use crate::diag::{Diagnostic, codes, did_you_mean};
-use crate::hir::{ClassId, Type};
+use crate::hir::{self, ClassId, ExprKind, Name, Temporal, TemporalOp, Type};
 use crate::source::Span;
 
 /// Policies by name, each with the values that it takes.
@@ -22,14 +24,22 @@ const POLICIES: &[(&str, &[&str])] = &[
 ];
 
 impl<'a> Checker<'a, '_> {
-    pub(super) fn constraints(&mut self, id: ClassId, list: &'a [Constraint]) {
+    pub(super) fn constraints(
+        &mut self,
+        id: ClassId,
+        list: &'a [Constraint],
+        formulas: &mut Vec<hir::Requirement>,
+    ) {
         let mut seen: Vec<&'a ast::Name> = Vec::new();
         for c in list {
             let mut cx = self.class_cx(id, Mode::Constraint);
             let name = match c {
                 Constraint::Error(_) => continue,
                 Constraint::Requirement(r) => {
-                    self.requirement(&mut cx, r);
+                    let found = self.requirement(&mut cx, r);
+                    // One of the same name replaces what was taken over.
+                    formulas.retain(|old| *old.name != *r.name.as_str());
+                    formulas.extend(found);
                     &r.name
                 }
                 Constraint::Kpi(k) => {
@@ -50,12 +60,13 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
-    fn requirement(&mut self, cx: &mut Cx<'a>, r: &'a ast::Requirement) {
-        if let Some(v) = self.expr(cx, &r.formula)
+    fn requirement(&mut self, cx: &mut Cx<'a>, r: &'a ast::Requirement) -> Option<hir::Requirement> {
+        let v = self.expr(cx, &r.formula);
+        if let Some(v) = &v
             && v.e.ty != Type::Bool
             && !v.is_any()
         {
-            let what = self.describe_val(&v);
+            let what = self.describe_val(v);
             let message = format!("the requirement `{}` is no statement that holds or not", r.name.as_str());
             let mut d = Diagnostic::new(codes::CONDITION_NOT_BOOL, r.formula.span, message);
             d = d.here(format!("this is {} {what}", article(&what)));
@@ -71,9 +82,16 @@ impl<'a> Checker<'a, '_> {
                 self.probability(cx, e);
             }
         }
+        let mut scale = None;
         for a in &r.attrs {
-            self.expr(cx, &a.value);
+            let value = self.expr(cx, &a.value);
+            if a.name.as_str() == "scale" {
+                scale = value.map(|v| v.e);
+            }
         }
+        let v = v.filter(|v| v.e.ty == Type::Bool)?;
+        let name = Name::from(r.name.as_str());
+        Some(hir::Requirement { name, formula: v.e, claim: r.claim.is_some(), scale })
     }
 
     fn probability(&mut self, cx: &mut Cx<'a>, e: &'a ast::Expr) {
@@ -112,26 +130,36 @@ impl<'a> Checker<'a, '_> {
             };
             return self.misplaced(e.span, &format!("`{word}`"), "temporal logic stands in `constraints`");
         }
-        let bool = || Some(Val::opaque(Type::Bool, e.span));
-        match &e.kind {
-            A::Temporal { window, expr, .. } => {
-                if let Some(w) = window {
-                    self.window(cx, &w.0, &w.1);
-                }
-                let v = self.formula(cx, expr)?;
-                bool().map(|b| b.shaped(v.e.shape))
+        let (op, window, args) = match &e.kind {
+            A::Temporal { op, window, expr } => {
+                let op = match op {
+                    ast::TemporalOp::Always => TemporalOp::Always,
+                    ast::TemporalOp::Eventually => TemporalOp::Eventually,
+                    ast::TemporalOp::Historically => TemporalOp::Historically,
+                    ast::TemporalOp::Once => TemporalOp::Once,
+                };
+                (op, window, vec![&**expr])
             }
-            A::TemporalBinary { window, left, right, .. } => {
-                if let Some(w) = window {
-                    self.window(cx, &w.0, &w.1);
-                }
-                let (a, b) = (self.formula(cx, left), self.formula(cx, right));
-                a?;
-                b?;
-                bool()
+            A::TemporalBinary { op, window, left, right } => {
+                let op = match op {
+                    ast::TemporalBinaryOp::Until => TemporalOp::Until,
+                    ast::TemporalBinaryOp::Since => TemporalOp::Since,
+                };
+                (op, window, vec![&**left, &**right])
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        let given = window.as_ref().map(|w| self.window(cx, &w.0, &w.1));
+        let args: Vec<Option<Val>> = args.into_iter().map(|a| self.formula(cx, a)).collect();
+        let args: Vec<hir::Expr> = args.into_iter().map(|a| a.map(|v| v.e)).collect::<Option<_>>()?;
+        let shape = args.iter().map(|a| &a.shape).find(|s| !s.is_empty()).cloned().unwrap_or_default();
+        // A window that is wrong is reported; the formula stands for a truth value all the same.
+        let kind = match given {
+            Some(None) => return Some(Val::opaque(Type::Bool, e.span).shaped(shape)),
+            Some(window) => ExprKind::Temporal(Rc::new(Temporal { op, window, args })),
+            None => ExprKind::Temporal(Rc::new(Temporal { op, window: None, args })),
+        };
+        Some(Val::new(kind, Type::Bool, e.span).shaped(shape))
     }
 
     /// A truth value, maybe one for each element of an array.
@@ -148,18 +176,26 @@ impl<'a> Checker<'a, '_> {
     }
 
     /// `[a, b]` behind a temporal operator: times.
-    pub(super) fn window(&mut self, cx: &mut Cx<'a>, lo: &'a ast::Expr, hi: &'a ast::Expr) {
+    pub(super) fn window(
+        &mut self,
+        cx: &mut Cx<'a>,
+        lo: &'a ast::Expr,
+        hi: &'a ast::Expr,
+    ) -> Option<(hir::Expr, hir::Expr)> {
         let mut ends = [None, None];
+        let mut given = [None, None];
         for (k, e) in [lo, hi].into_iter().enumerate() {
             let Some(v) = self.expr(cx, e) else { continue };
             if cx.units_off || v.lit == Lit::Zero {
                 ends[k] = super::constant::number(&v.e);
+                given[k] = Some(v.e);
                 continue;
             }
             if let Some(v) =
                 self.fits(v, &Ty::real(Dimension::TIME), Target { name: "the window", span: None })
             {
                 ends[k] = super::constant::number(&v.e);
+                given[k] = Some(v.e);
             }
         }
         if let [Some(a), Some(b)] = ends
@@ -172,6 +208,8 @@ impl<'a> Checker<'a, '_> {
             );
             self.say(d.help("a window is `[from, to]` with 0 <= from <= to"));
         }
+        let [lo, hi] = given;
+        lo.zip(hi)
     }
 
     fn policy(&mut self, cx: &mut Cx<'a>, id: ClassId, s: &'a ast::Setting) {

@@ -51,6 +51,7 @@ fn empty_class(item: &super::class::ClassItem<'_>) -> hir::Class {
         behavior: hir::behavior::Behavior::default(),
         later: Vec::new(),
         requirements: Vec::new(),
+        formulas: Vec::new(),
         span: item.ast.name.span,
         ancestors: Vec::new(),
     }

@@ -342,12 +342,12 @@ pub struct Experiment {
     pub stops: Vec<i128>,
     /// What to record; empty: outputs and states at 1,000 instants.
     pub records: Vec<Record>,
-    /// Requirements and claims, by path: (name, text). They are listed, not yet judged.
+    /// Requirements and claims, by path: (name, text). Those without a formula are listed only.
     pub requirements: Vec<Requirement>,
 }
 
 /// A requirement of the model.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Requirement {
     /// Its path (`cells[*].no_overcharge`).
     pub path: String,
@@ -355,6 +355,8 @@ pub struct Requirement {
     pub expected: bool,
     /// Where it stands.
     pub origin: OriginId,
+    /// How it is judged; none: this version does not.
+    pub judged: Option<crate::requirement::Judged>,
 }
 
 /// The solver that a scenario or the command line asks for.

@@ -1,6 +1,6 @@
 //! Requirements of one run as plain data: formulas of signal temporal logic over hidden quantities.
 //!
-//! A formula speaks of atoms. Each atom is a family of slots of `Var`: the signed
+//! A formula speaks of atoms. Each atom is a family of slots of `Var` that the kernel `outputs` writes: the signed
 //! margin of a comparison (positive where it holds), or a truth value. What is required of an array of twins is one
 //! requirement with several elements.
 

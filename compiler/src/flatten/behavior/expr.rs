@@ -105,6 +105,9 @@ impl<'a> Flattener<'a> {
                 self.load(b, &loc, Which::Start, r.span)?
             }
             ExprKind::Local(id) => b.local(*id),
+            ExprKind::Temporal(_) => {
+                return Err(self.internal(e.span, "temporal logic outside a requirement"));
+            }
             ExprKind::SelfValue => return Err(self.internal(e.span, "`self` outside a condition")),
             ExprKind::Der(a) => self.rate(b, a, e)?,
             ExprKind::Unary(op, a) => {

@@ -16,6 +16,7 @@ mod instant;
 mod log;
 mod machine;
 mod manifold;
+mod observe;
 mod plan;
 mod ranges;
 mod report;
@@ -234,6 +235,7 @@ pub fn simulate_logged(
     if program.behavior != Behavior::default() {
         run.behavior = Some(Scheduler::new(&program.behavior, experiment.seed));
     }
+    run.observer = observe::Observer::new(program, experiment, options.tolerances.rtol);
     run.system.fused = fused;
     let ended = match run.whole(watch) {
         Ok(ended) => ended,
@@ -280,6 +282,7 @@ struct Run<'a> {
     behavior: Option<Scheduler<'a>>,
     /// `stop` was reached, with its reason.
     halted: Option<Option<String>>,
+    observer: Option<observe::Observer>,
     integrator: Box<dyn Integrator>,
     roots: RootFinder,
     ranges: ranges::Ranges,
@@ -354,6 +357,7 @@ impl<'a> Run<'a> {
             manifold: None,
             behavior: None,
             halted: None,
+            observer: None,
             system,
             integrator,
             end,
@@ -373,6 +377,10 @@ impl<'a> Run<'a> {
     fn whole(&mut self, watch: &mut dyn FnMut(Progress) -> Flow) -> Result<Ended, Stop> {
         self.initialize()?;
         self.samples_up_to(0.0)?;
+        if self.observer.is_some() {
+            self.kernel(KernelId::Outputs, false)?;
+            self.observe_now(0.0);
+        }
         if self.time >= self.end || self.halted.is_some() {
             self.end_behavior()?;
             return Ok(Ended::Complete);
@@ -384,7 +392,7 @@ impl<'a> Run<'a> {
         self.arm(0.0)?;
         loop {
             let next = self.sinks.iter().map(|s| s.next_time).fold(f64::INFINITY, f64::min);
-            if self.manifold.is_none() {
+            if self.manifold.is_none() && self.observer.is_none() {
                 self.integrator.skip_to(next);
             }
             if let Err(error) = self.integrator.step(&mut self.system) {
@@ -490,6 +498,8 @@ impl<'a> Run<'a> {
     }
 
     fn finish(self, method: Method, ended: Ended) -> Result<Report, RunError> {
+        let complete = matches!(ended, Ended::Complete);
+        let verdicts = self.observer.as_ref().map(|o| o.verdicts(complete)).unwrap_or_default();
         let mut files = Vec::with_capacity(self.sinks.len());
         let mut last = Vec::with_capacity(self.sinks.len());
         for sink in self.sinks {
@@ -512,6 +522,7 @@ impl<'a> Run<'a> {
             last,
             logs: self.behavior.map_or_else(Vec::new, |s| s.logs),
             halted: self.halted,
+            verdicts,
         })
     }
 }

@@ -41,6 +41,8 @@ pub struct Report {
     pub halted: Option<Option<String>>,
     /// The last row of each plan as it was recorded, in SI; empty where there was none.
     pub last: Vec<Vec<f64>>,
+    /// By requirement of the experiment: what is said of it, the robustness in its unit; none where it is not judged.
+    pub verdicts: Vec<Option<crate::monitor::Judgement>>,
 }
 
 /// So many instances of ranges are told apart in a report.

@@ -6,7 +6,8 @@ impl Run<'_> {
     /// Whoever follows the signals continuously is shown `from..to` of the last step here, once and in order: the
     /// dense output is at hand, discrete values are those that hold between the two ends.
     pub(super) fn observe(&mut self, from: f64, to: f64) -> Result<(), Stop> {
-        self.remember(from, to)
+        self.remember(from, to)?;
+        self.follow(to)
     }
 
     /// Keeps the signals of `from..to` of the last step for `delay`.
@@ -67,10 +68,11 @@ impl Run<'_> {
 
     /// A row in every file, of memory as it stands.
     pub(super) fn row_everywhere(&mut self, t: f64, step: u64) -> Result<(), Stop> {
-        if self.sinks.iter().any(|s| s.outlet.plan.needs_outputs()) {
+        if self.observer.is_some() || self.sinks.iter().any(|s| s.outlet.plan.needs_outputs()) {
             self.system.host.new_point();
             self.kernel(KernelId::Outputs, false)?;
         }
+        self.observe_now(t);
         for sink in &mut self.sinks {
             if sink.last != Some((t, step)) {
                 sink.write(self.system.memory.data(), t, step)?;

@@ -1,0 +1,117 @@
+//! What is said of requirements: lines for people, objects, exit codes.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use twinml_engine::monitor::{self, Judgement};
+use twinml_engine::run::Report;
+use twinml_model::program::Experiment;
+
+use crate::exit::Exit;
+use crate::ui::json::VERSION;
+use crate::ui::numbers::{duration, short};
+
+/// A requirement's verdict.
+#[derive(Serialize, Debug)]
+pub struct Verdict<'a> {
+    /// `verdict`
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Schema version.
+    pub version: u32,
+    /// The requirement's path.
+    pub name: &'a str,
+    /// Whether the scenario expects it.
+    pub expected: bool,
+    /// `holds`, `violated`, `inconclusive`, `not evaluated`
+    pub verdict: &'static str,
+    /// Whether it is a claim about many runs, judged on this one.
+    pub nominal: bool,
+    /// Whether the scenario expects that it is violated: `expect not safe`.
+    pub refuted: bool,
+    /// Signed distance to violation; none where it is infinite.
+    pub robustness: Option<f64>,
+    /// Its unit; empty where it has none.
+    pub unit: &'a str,
+    /// The instant that decides, in seconds.
+    pub closest: Option<f64>,
+    /// The worst element, where it is said of several.
+    pub element: Option<u32>,
+    #[serde(skip)]
+    judgement: Option<Judgement>,
+}
+
+/// Of every requirement, in order.
+pub fn of<'a>(experiment: &'a Experiment, report: &Report) -> Vec<Verdict<'a>> {
+    let one = |(k, r): (usize, &'a twinml_model::program::Requirement)| {
+        let found = report.verdicts.get(k).copied().flatten();
+        let judged = r.judged.as_ref();
+        Verdict {
+            kind: "verdict",
+            version: VERSION,
+            name: &r.path,
+            expected: r.expected,
+            verdict: found.map_or("not evaluated", |j| j.verdict.as_str()),
+            refuted: judged.is_some_and(|j| j.refuted),
+            nominal: judged.is_some_and(|j| j.claim),
+            robustness: found.map(|j| j.robustness).filter(|r| r.is_finite()),
+            unit: judged.map_or("", |j| j.unit.0.as_str()),
+            closest: found.and_then(|j| j.closest),
+            element: found.filter(|_| judged.is_some_and(|j| j.elements > 1)).map(|j| j.element),
+            judgement: found,
+        }
+    };
+    experiment.requirements.iter().enumerate().map(one).collect()
+}
+
+impl Verdict<'_> {
+    /// As it stands in a summary.
+    pub fn facts(&self) -> Value {
+        json!({
+            "name": self.name, "expected": self.expected, "verdict": self.verdict, "refuted": self.refuted,
+            "nominal": self.nominal,
+            "robustness": self.robustness, "unit": self.unit, "closest": self.closest, "element": self.element,
+        })
+    }
+}
+
+/// `no_overflow  holds   robustness 0.41 m  (closest at 43 min 12 s)`, in columns.
+pub fn lines(all: &[Verdict<'_>]) -> Vec<String> {
+    let wide = |of: &dyn Fn(&Verdict<'_>) -> usize| all.iter().map(of).max().unwrap_or(0);
+    let (name, word) = (wide(&|v| v.name.chars().count()), wide(&|v| v.verdict.len()));
+    let one = |v: &Verdict<'_>| {
+        let mut line = format!("{:name$}  {:word$}", v.name, v.verdict);
+        if let Some(r) = v.robustness {
+            line.push_str(&format!("   robustness {}", short(r, 3)));
+            if !v.unit.is_empty() {
+                line.push_str(&format!(" {}", v.unit));
+            }
+        }
+        if let Some(t) = v.closest {
+            line.push_str(&format!("  (closest at {})", duration(t)));
+        }
+        if let Some(k) = v.element {
+            line.push_str(&format!("  (element {k})"));
+        }
+        if v.refuted {
+            line.push_str("  expected not to hold");
+        }
+        if v.nominal && v.judgement.is_some() {
+            line.push_str("  nominal");
+        }
+        line.trim_end().to_owned()
+    };
+    all.iter().map(one).collect()
+}
+
+/// What a run with these verdicts ends with. A claim about many runs decides nothing here.
+pub fn exit(all: &[Verdict<'_>]) -> Exit {
+    let decide = all.iter().filter(|v| !v.nominal).filter_map(|v| Some((v.judgement?.verdict, v.refuted)));
+    decide
+        .map(|said| match said {
+            (monitor::Verdict::Holds, false) | (monitor::Verdict::Violated, true) => Exit::Ok,
+            (monitor::Verdict::Inconclusive, _) => Exit::Inconclusive,
+            (monitor::Verdict::Violated, false) | (monitor::Verdict::Holds, true) => Exit::Violated,
+        })
+        .max_by_key(|e| e.weight())
+        .unwrap_or(Exit::Ok)
+}
