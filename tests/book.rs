@@ -29,7 +29,9 @@ fn every_block_of_the_book_compiles() {
                 command.arg("--out").arg(work.path().join(format!("{name}_{k}.csv")));
             }
             let output = command.output().unwrap();
-            if !output.status.success() {
+            // A block may show a requirement that is violated or stays open.
+            let fine: &[i32] = if runs { &[0, 1, 4] } else { &[0] };
+            if !output.status.code().is_some_and(|code| fine.contains(&code)) {
                 failures.push(format!("{name}, block {k}:\n{}", String::from_utf8_lossy(&output.stderr)));
             }
         }

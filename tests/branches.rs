@@ -22,7 +22,7 @@ twin Plant {
   twins { tanks: Tank[3] }
   states { x: Real = 0 }
   equations { der(x) = (load - x)/100 s }
-  constraints { dry: always(tanks[0].h > 0.1 m); calm: always(x < 3) }
+  constraints { dry: always(tanks[0].h > -9 m); calm: always(x < 9) }
 }
 scenario day for Plant {
   duration: 20 min

@@ -17,7 +17,7 @@ twin Tank {
   outputs { level: Length in cm = h; low: Bool = h < 0.6 m }
   states { h: Length = 1 m }
   equations { der(h) = (q_in - k * sqrt(max(h, 0 m))) / area }
-  constraints { never_empty: always(h > 0.01 m) }
+  constraints { never_empty: always(h > -0.01 m) }
 }
 scenario drain for Tank {
   duration: 20 min

@@ -4,7 +4,7 @@
 use super::Flattener;
 use super::expr::bin;
 use super::scenario::plain;
-use super::scope::{InstId, R, Slot};
+use super::scope::{InstId, R, Scope, Slot};
 use crate::flat::{self, Affine, BinOp, Expr};
 use crate::hir::{self, CmpOp, ExprKind, MemberKind, TemporalOp, Type};
 use twinml_model::dimension::Dimension;
@@ -19,6 +19,9 @@ struct Measure {
     /// Magnitude of the right side, where it is a constant.
     nominal: Option<f64>,
 }
+
+/// Gives the value of one element of an atom.
+type Element<'f, 'a> = &'f mut dyn FnMut(&mut Flattener<'a>, &Scope<'a>, &[Affine]) -> R<Expr>;
 
 /// What has been found of one requirement.
 struct Draft {
@@ -172,12 +175,7 @@ impl<'a> Flattener<'a> {
     }
 
     /// A hidden family with an equation for each element: its number and length.
-    fn atom(
-        &mut self,
-        e: &'a hir::Expr,
-        draft: &Draft,
-        value: &mut dyn FnMut(&mut Self, &super::scope::Scope<'a>, &[Affine]) -> R<Expr>,
-    ) -> Option<(u32, u32)> {
+    fn atom(&mut self, e: &'a hir::Expr, draft: &Draft, value: Element<'_, 'a>) -> Option<(u32, u32)> {
         self.ranges.clear();
         let scope = self.own_scope(draft.inst);
         let shape = self.shape(e, &scope).ok()?;

@@ -70,6 +70,7 @@ fn actions_force_and_release() {
               value for i0 in 0..3 @[i0] = false
             var tanks[3].q.force : input
               value for i0 in 0..3 @[i0] = 0.0
+            var `$margin#1` : unknown
 
             eq : y = load
             eq owner "pump" : pump.q = pump.speed
@@ -77,6 +78,7 @@ fn actions_force_and_release() {
             eq : tanks.q[0] = if tanks.q.forced[0] then tanks.q.force[0] else pump.q
             eq owner "pump" : pump.speed = if pump.speed.forced then pump.speed.force else pump.speed.held
             eq owner "tanks[*]" for i0 in 1..3 : tanks.q[i0] = if tanks.q.forced[i0] then tanks.q.force[i0] else tanks.q.held[i0]
+            eq : `$margin#1` = noevent(tanks.h[0] - 0.0)
             action 600000000000 ns
               set pump.speed.force @[0] = 0.0
               set pump.speed.forced @[0] = true
@@ -169,12 +171,48 @@ fn the_experiment() {
                             var6,
                             [],
                         ),
+                        (
+                            var13,
+                            [],
+                        ),
                     ],
                     every_as: Some(
                         60000000000000000000,
                     ),
                     span: 0:822..844,
                 },
+            ],
+            judged: [
+                (
+                    0,
+                    Judged {
+                        formula: Windowed {
+                            every: true,
+                            past: false,
+                            window: None,
+                            formula: Atom(
+                                0,
+                            ),
+                        },
+                        atoms: [
+                            Atom {
+                                slot: 13,
+                                len: 1,
+                                kind: Margin {
+                                    strict: true,
+                                },
+                                scale: 1.0,
+                            },
+                        ],
+                        elements: 1,
+                        unit: (
+                            "",
+                            1.0,
+                        ),
+                        claim: false,
+                        refuted: false,
+                    },
+                ),
             ],
         }"#]]
     .assert_eq(&format!("{:#?}", o.flat.experiment));
@@ -202,6 +240,7 @@ fn drive_from_a_file() {
             var tanks[3].h : state fixed
               value for i0 in 0..3 @[i0] = 1.0
             var tanks[3].q : unknown declared inputs
+            var `$margin#1` : unknown
 
             eq : y = load
             eq owner "pump" : pump.q = pump.speed
@@ -209,6 +248,7 @@ fn drive_from_a_file() {
             eq : tanks.q[0] = pump.q
             eq : load = table0(time)
             eq owner "tanks[*]" for i0 in 1..3 : tanks.q[i0] = 0.0
+            eq : `$margin#1` = noevent(tanks.h[0] - 0.0)
             requirement "full"
         "#]],
     );
