@@ -81,6 +81,7 @@ fn six_digits_on_classical_problems() {
             "pleiades" | "arenstorf" => "celestial.twinml",
             "robertson" | "hires" | "pollution" | "van_der_pol" | "oregonator" | "e5" | "medical_akzo"
             | "ring_modulator" => "stiff.twinml",
+            "emep" => "emep.twinml",
             "stiff_b5" => "further.twinml",
             n if n.starts_with("stiff_") || n == "figure_eight" => "stiff_detest.twinml",
             _ => "further.twinml",
