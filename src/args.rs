@@ -49,7 +49,6 @@ Exit codes: 0 all good, 1 a requirement is violated, 2 usage or compile error, 3
 
 /// The commands of this version.
 #[derive(Subcommand, Debug)]
-#[expect(clippy::large_enum_variant, reason = "one value in the life of the process")]
 pub enum Command {
     /// Make a small project that already runs
     New(New),
@@ -57,6 +56,8 @@ pub enum Command {
     Check(Check),
     /// Run one simulation or scenario
     Run(Run),
+    /// Run every scenario and say what became of what it expects
+    Test(Test),
     /// Draw a result file as SVG or HTML
     Plot(Plot),
     /// Explain a diagnostic code
@@ -177,6 +178,54 @@ pub struct Run {
     /// How it is compiled.
     #[command(flatten)]
     pub compile: Compile,
+    /// How it is simulated.
+    #[command(flatten)]
+    pub simulation: Simulation,
+    /// Folder for the results, or the file (.parquet, .arrow, .csv)
+    #[arg(short, long, value_name = "DIR_OR_FILE")]
+    pub out: Option<PathBuf>,
+    /// Record everything in SI units
+    #[arg(long)]
+    pub si: bool,
+    /// Write no plot
+    #[arg(long)]
+    pub no_plot: bool,
+    /// Threads for jobs of many runs; a single run does not depend on it
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<usize>,
+}
+
+/// `twinc test`
+#[derive(Args, Debug)]
+pub struct Test {
+    /// Models, or folders that are searched for them; default: the current folder
+    pub paths: Vec<PathBuf>,
+    /// Scenarios to run (`*` stands for anything; repeatable); default: all
+    #[arg(long, value_name = "NAME")]
+    pub scenario: Vec<String>,
+    /// Set a parameter, start value or input, with its unit: `tank.area='2 m^2'` (repeatable)
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub sets: Vec<String>,
+    /// Treat warnings as errors
+    #[arg(long, value_name = "WHAT", value_parser = ["warnings"])]
+    pub deny: Vec<String>,
+    /// How scenarios are simulated.
+    #[command(flatten)]
+    pub simulation: Simulation,
+    /// Write a JUnit report
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// List the scenarios instead of running them
+    #[arg(long)]
+    pub list: bool,
+    /// Threads; what is printed does not depend on it [default: as many as there are processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+}
+
+/// How scenarios are simulated.
+#[derive(Args, Debug, Clone)]
+pub struct Simulation {
     /// Seed of the random streams
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -207,18 +256,6 @@ pub struct Run {
     /// Record this often instead of the scenario's rates: `1s`
     #[arg(long, value_name = "DURATION")]
     pub every: Option<String>,
-    /// Folder for the results, or the file (.parquet, .arrow, .csv)
-    #[arg(short, long, value_name = "DIR_OR_FILE")]
-    pub out: Option<PathBuf>,
-    /// Record everything in SI units
-    #[arg(long)]
-    pub si: bool,
-    /// Write no plot
-    #[arg(long)]
-    pub no_plot: bool,
-    /// Threads for jobs of many runs; a single run does not depend on it
-    #[arg(long, value_name = "N")]
-    pub jobs: Option<usize>,
     /// Grant a capability
     #[arg(long, value_name = "CAPABILITY[=SCOPE]")]
     pub allow: Vec<String>,

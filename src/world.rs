@@ -113,6 +113,38 @@ pub fn is_free(folder: &Path) -> bool {
     }
 }
 
+/// A model's file, or the models (`*.twinml`) below a folder in the order of their paths; what begins with a dot,
+/// `out` and `target` are left out, and links to folders are not followed.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn models(path: &Path) -> io::Result<Vec<PathBuf>> {
+    if !fs::metadata(path)?.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let (mut found, mut folders) = (Vec::new(), vec![path.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with('.') || name == "out" || name == "target" {
+                continue;
+            }
+            let at = if folder == Path::new(".") { PathBuf::from(entry.file_name()) } else { entry.path() };
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                folders.push(at);
+            } else if at.extension().is_some_and(|e| e == "twinml") {
+                found.push(at);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 /// `path` as messages show it.
 pub fn shown(path: &Path) -> String {
     path.display().to_string()

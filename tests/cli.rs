@@ -320,6 +320,8 @@ fn json_lines_are_as_documented() {
     let mut objects = Vec::new();
     for args in [
         vec!["run", "tank.twinml"],
+        vec!["test", "tank.twinml", "--scenario", "drain"],
+        vec!["test", "tank.twinml", "--list"],
         vec!["check", "tank.twinml", "warn.twinml"],
         vec!["check", "tank.twinml", "--emit", "flat"],
         vec!["plot", "out/tank/drain.parquet"],
@@ -342,9 +344,20 @@ fn json_lines_are_as_documented() {
         assert_eq!(Some(&fields), documented.get(kind), "{kind}");
         seen.insert(kind.to_owned());
     }
-    for kind in
-        ["diagnostic", "checked", "compiled", "running", "finished", "verdict", "written", "form", "error"]
-    {
+    for kind in [
+        "diagnostic",
+        "checked",
+        "compiled",
+        "running",
+        "finished",
+        "verdict",
+        "written",
+        "form",
+        "error",
+        "case",
+        "listed",
+        "tested",
+    ] {
         assert!(seen.contains(kind), "{kind} was not printed");
     }
     let summary: Value =

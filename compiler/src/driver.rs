@@ -237,7 +237,13 @@ fn branch(
     // The trunk's own stops up to here: the same steps. From here on nothing else begins.
     experiment.stops = stops(system, b.time_ns);
     for r in &mut experiment.requirements {
-        r.expected |= b.expects.contains(&r.path);
+        if b.expects.contains(&r.path) {
+            // What the branch itself says of it counts there.
+            r.expected = true;
+            if let Some(judged) = &mut r.judged {
+                judged.refuted = b.refutes.contains(&r.path);
+            }
+        }
         r.path = format!("{}/{}", b.name, r.path);
     }
     Branch { name: b.name.clone(), time_ns: b.time_ns, experiment }

@@ -8,7 +8,6 @@ use crate::ui::Ui;
 /// Commands of the product that later versions bring, and what they will do.
 const LATER: &[(&str, &str)] = &[
     ("mc", "Monte Carlo jobs"),
-    ("test", "running every scenario with a verdict each"),
     ("sweep", "parameter sweeps"),
     ("sensitivity", "sensitivity analysis"),
     ("calibrate", "fitting parameters to data"),
@@ -34,7 +33,7 @@ const LATER: &[(&str, &str)] = &[
 ];
 
 /// The commands that are there.
-const NOW: [&str; 6] = ["new", "check", "run", "plot", "explain", "completions"];
+const NOW: [&str; 7] = ["new", "check", "run", "test", "plot", "explain", "completions"];
 
 /// Says plainly that the command is not there (yet).
 pub fn run(words: &[String], ui: &Ui) -> Exit {

@@ -5,14 +5,17 @@ mod compile;
 mod completions;
 mod explain;
 mod failure;
+mod job;
+mod junit;
 mod later;
 mod new;
 mod plot;
 mod run;
 mod summary;
+mod test;
 mod verdict;
 
-pub use run::Ready;
+pub use job::Ready;
 
 use crate::args::Command;
 use crate::exit::Exit;
@@ -27,6 +30,7 @@ pub fn run(command: &Command, ui: &Ui) -> Exit {
         Command::Plot(args) => plot::run(args, ui),
         Command::Check(args) => check::run(args, ui),
         Command::Run(args) => run::run(args, ui),
+        Command::Test(args) => test::run(args, ui),
         Command::Other(words) => later::run(words, ui),
     }
 }

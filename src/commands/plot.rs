@@ -113,7 +113,7 @@ pub fn caption_of(frame: &Frame, path: &Path) -> Caption {
 }
 
 /// Whether `name` fits a pattern in which `*` stands for anything; a bare path also means what is below it.
-fn matches(pattern: &str, name: &str) -> bool {
+pub fn matches(pattern: &str, name: &str) -> bool {
     fn fits(pattern: &[u8], name: &[u8]) -> bool {
         // The last star and where it began: on a mismatch it takes one byte more.
         let (mut p, mut n, mut star) = (0, 0, None);

@@ -1,44 +1,24 @@
 //! `twinc run FILE`
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use twinml_compiler::driver::{Branch, Choice, Session};
+use twinml_compiler::driver::Branch;
 use twinml_engine::data::Frame;
 use twinml_engine::record::{self, ColumnSpec, Format};
-use twinml_engine::run::{self, Ended, Flow, MachineKind, Outlet, Plan, Rate, Report, RunError};
+use twinml_engine::run::{self, Ended, Outlet, Plan, Rate, Report};
 use twinml_model::host::Machine;
-use twinml_model::passes::{self, Level, later};
-use twinml_model::program::{Experiment, Program, SolverSpec};
-use twinml_solvers::integrator::{Method, Options};
+use twinml_model::program::Experiment;
+use twinml_solvers::integrator::Method;
 
+use super::job::{self, Flags, Job, Ready, Watcher};
 use super::{compile, failure, plot, summary, verdict};
-use crate::args::{Engine, Run};
+use crate::args::Run;
 use crate::exit::Exit;
-use crate::model::{self, Data};
 use crate::plot::Plot;
+use crate::ui::Ui;
 use crate::ui::json::{self, VERSION};
 use crate::ui::numbers::{counted, duration, short};
-use crate::ui::{Progress, Ui};
 use crate::world::{self, Interrupt, Stopwatch};
-
-/// A run that is ready to begin.
-pub struct Ready {
-    /// The checked model.
-    pub session: Session,
-    /// The program.
-    pub program: Arc<Program>,
-    /// The scenario with all flags applied.
-    pub experiment: Experiment,
-    /// The solver.
-    pub method: Method,
-    /// Its options.
-    pub options: Options,
-    /// The model's hash.
-    pub hash: String,
-    /// Parameter values as a JSON object.
-    pub parameters: serde_json::Value,
-}
 
 /// Compiles, simulates, writes.
 pub fn run(args: &Run, ui: &Ui) -> Exit {
@@ -50,75 +30,27 @@ pub fn run(args: &Run, ui: &Ui) -> Exit {
 fn whole(args: &Run, ui: &Ui) -> Result<Exit, Exit> {
     let interrupt = Interrupt::listen();
     let watch = Stopwatch::start();
-    let flags = Flags::read(args, ui)?;
-    let mut session = compile::open(&args.file, ui)?;
+    let flags = Flags::read(&args.simulation, ui)?;
+    let session = compile::open(&args.file, ui)?;
     let early = matches!(args.compile.emit, Some(crate::args::Emit::Tokens | crate::args::Emit::Ast));
     if (early || !session.diags.has_errors()) && compile::emit_early(&session, &args.compile, ui) {
         let said = ui.diagnostics(session.diags.iter(), &session.sources);
         return Ok(if said.errors > 0 { Exit::Usage } else { Exit::Ok });
     }
-    let mut data = Data::of(&session);
-    let choice = Choice { scenario: args.compile.scenario.as_deref(), settings: &args.compile.sets };
-    let compiled = session.compile(choice, &mut data);
-    let said = ui.diagnostics(session.diags.iter(), &session.sources);
-    let Some(compiled) = compiled.filter(|_| said.errors == 0) else {
-        ui.error_line(&format!("{}: {}", world::shown(&args.file), counted(said.errors as u64, "error")));
-        return Err(Exit::Usage);
-    };
-    if args.compile.deny_warnings() && said.warnings > 0 {
-        ui.error(&format!("{}, denied by `--deny warnings`", counted(said.warnings as u64, "warning")), None);
-        return Err(Exit::Usage);
-    }
-    if compile::emit_late(&compiled, &args.compile, ui) {
+    let Some(Job { ready, branches, facts, mut machine, rest }) =
+        job::load(&args.file, &args.compile, &flags, session, 0, ui)?
+    else {
         return Ok(Exit::Ok);
-    }
-    let summary_of_model = json::Compiled::of(&world::shown(&args.file), &compiled);
-    let (mut experiment, mut branches) = (compiled.experiment, compiled.branches);
-    let mut program = compiled.program;
-    for experiment in std::iter::once(&mut experiment).chain(branches.iter_mut().map(|b| &mut b.experiment)) {
-        flags.apply(&program, experiment);
-    }
-    if !compiled.has_duration && flags.until.is_none() {
-        ui.error(
-            "nothing says how long to run",
-            Some("give `--until 10s`, or write a scenario with a `duration`"),
-        );
-        return Err(Exit::Usage);
-    }
-    let (method, options) = run::solver(&program, &experiment).map_err(|e| {
-        ui.error(&e.to_string(), None);
-        Exit::Usage
-    })?;
-    let level = match flags.machine {
-        MachineKind::Jit(n) => Level::from_number(n),
-        MachineKind::Interpreter => Level::O2,
     };
-    let derivatives = later::begin(&mut program, level);
-    let others = branches.iter_mut().flat_map(|b| &mut b.experiment.actions);
-    for action in experiment.actions.iter_mut().chain(others) {
-        action.kernel = passes::prepare_kernel(&program, &action.kernel, level);
-    }
-    if let Err(e) = twinml_model::verify::verify(&program) {
-        ui.error(
-            &format!("the compiler made a program that does not hold together: {e}"),
-            Some("please report this"),
-        );
-        return Err(Exit::Usage);
-    }
-    let program = Arc::new(program);
-    let mut machine = run::lazy_machine(&program, derivatives, flags.machine);
-    let parameters = summary::parameters(&program, &*machine);
-    let hash = model::hash(&session, &data);
-    let ready = Ready { session, program, experiment, method, options, hash, parameters };
-    ui.step("Compiled", &summary_of_model.text(), Some(watch.elapsed()));
-    ui.object(&summary_of_model);
+    ui.step("Compiled", &facts.text(), Some(watch.elapsed()));
+    ui.object(&facts);
 
     let place = Place::of(args, &ready.experiment, ui)?;
     let mut watcher = Watcher::new(interrupt, flags.time_limit);
     let mut runs: Vec<Ran<'_>> = Vec::new();
     for branch in std::iter::once(None).chain(branches.iter().map(Some)) {
         if let (Some(trunk), Some(b)) = (runs.first(), branch)
-            && !reached(b, trunk, ui)
+            && !job::reached(b, &trunk.report, ui)
         {
             continue;
         }
@@ -131,20 +63,8 @@ fn whole(args: &Run, ui: &Ui) -> Result<Exit, Exit> {
     let exit = runs.iter().map(|r| r.exit).max_by_key(|e| e.weight()).unwrap_or(Exit::Ok);
     drop(runs);
     // The process ends here: to take a large model's trees apart, node by node, would only delay that.
-    std::mem::forget((ready, machine, compiled.system, compiled.structure));
+    std::mem::forget((ready, machine, rest));
     Ok(exit)
-}
-
-/// Whether a branch begins at all; says so if not.
-fn reached(branch: &Branch, trunk: &Ran<'_>, ui: &Ui) -> bool {
-    let begin = branch.time_ns as f64 / 1e9;
-    let complete = matches!(trunk.report.ended, Ended::Complete);
-    let reached = begin < if complete { branch.experiment.duration } else { trunk.report.time };
-    if !reached {
-        let name = &branch.name;
-        ui.warn(&format!("the branch `{name}` begins at {}, which the run does not reach", duration(begin)));
-    }
-    reached
 }
 
 /// One run that is over: the trunk, or a branch.
@@ -163,7 +83,8 @@ pub struct Ran<'a> {
     pub report: Report,
     /// Whether the wall-time limit ended it.
     pub over_time: bool,
-    exit: Exit,
+    /// What the run ends with.
+    pub exit: Exit,
 }
 
 /// Runs the trunk or a branch and says how it went.
@@ -204,26 +125,9 @@ fn one<'a>(
         let metadata = &metadata;
         Box::new(move |columns| record::open(path, columns, metadata)) as run::OpenLog<'_>
     });
-    let mut see = |p| watcher.see(p);
-    let report = run::simulate_logged(&ready.program, machine, experiment, outlets, open, &mut see);
-    watcher.bar.done();
-    let report = report.map_err(|e| {
-        ui.error(&e.to_string(), None);
-        match e {
-            RunError::Record(_) => Exit::Outside,
-            RunError::Method { .. } | RunError::Options(_) => Exit::Usage,
-        }
-    })?;
+    let (report, over_time) = job::simulate(ready, experiment, machine, outlets, open, watcher, ui)?;
     let took = watch.elapsed();
-    watcher.ended = matches!(report.ended, Ended::Stopped);
-    let over_time = watcher.ended && watcher.over_time;
-    let exit = match &report.ended {
-        // A model that ends itself has done what it says.
-        Ended::Complete | Ended::Range => Exit::Ok,
-        Ended::Stopped if over_time => Exit::Simulation,
-        Ended::Stopped => Exit::Interrupted,
-        Ended::Failed(_) => Exit::Simulation,
-    };
+    let exit = job::outcome(&report, over_time);
     let mut line = format!(
         "{}, {}, {}",
         counted(report.samples, "sample"),
@@ -353,87 +257,6 @@ fn exponent(x: f64) -> String {
     if x > 0.0 && x < 0.01 { format!("{x:e}") } else { short(x, 4) }
 }
 
-/// Flags that need reading.
-struct Flags {
-    solver: SolverSpec,
-    seed: Option<u64>,
-    until: Option<f64>,
-    every_as: Option<i128>,
-    time_limit: Option<f64>,
-    machine: MachineKind,
-}
-
-impl Flags {
-    fn read(args: &Run, ui: &Ui) -> Result<Flags, Exit> {
-        let bad = |flag: &str, why: String| {
-            ui.error(&format!("`--{flag}`: {why}"), None);
-            Exit::Usage
-        };
-        let time = |flag: &str, text: &Option<String>| match text {
-            Some(text) => model::duration(text).map(Some).map_err(|why| bad(flag, why)),
-            None => Ok(None),
-        };
-        for (flag, value) in [("rtol", args.rtol), ("atol", args.atol)] {
-            if value.is_some_and(|v| !(v > 0.0 && v.is_finite())) {
-                return Err(bad(flag, "a tolerance is a positive number".to_owned()));
-            }
-        }
-        if let Some(name) = &args.solver
-            && Method::from_name(name).is_none()
-        {
-            let e = RunError::Method { name: name.clone() };
-            return Err(bad("solver", e.to_string()));
-        }
-        if !args.allow.is_empty() {
-            ui.warn("this version has no capabilities to grant; `--allow` does nothing");
-        }
-        let every = time("every", &args.every)?;
-        Ok(Flags {
-            solver: SolverSpec {
-                method: args.solver.clone().unwrap_or_default(),
-                rtol: args.rtol,
-                atol: args.atol,
-                step: time("step", &args.step)?,
-                max_step: time("max-step", &args.max_step)?,
-                max_steps: args.max_steps,
-            },
-            seed: args.seed,
-            until: time("until", &args.until)?,
-            every_as: every.map(|s| ((s * 1e9).round() as i128).max(1) * 1_000_000_000),
-            time_limit: time("time-limit", &args.time_limit)?,
-            machine: match args.engine {
-                Engine::Jit => MachineKind::Jit(args.opt.unwrap_or(2)),
-                Engine::Interpreter => MachineKind::Interpreter,
-            },
-        })
-    }
-
-    /// Flags win over the scenario.
-    fn apply(&self, program: &Program, experiment: &mut Experiment) {
-        let (own, asked) = (&mut experiment.solver, &self.solver);
-        if !asked.method.is_empty() && asked.method != own.method {
-            // Another solver does not inherit the step of the one that the scenario names.
-            own.method.clone_from(&asked.method);
-            own.step = None;
-        }
-        own.rtol = asked.rtol.or(own.rtol);
-        own.atol = asked.atol.or(own.atol);
-        own.step = asked.step.or(own.step);
-        own.max_step = asked.max_step.or(own.max_step);
-        own.max_steps = asked.max_steps.or(own.max_steps);
-        experiment.seed = self.seed.unwrap_or(experiment.seed);
-        experiment.duration = self.until.unwrap_or(experiment.duration);
-        if let Some(every) = self.every_as {
-            for record in &mut experiment.records {
-                record.every_as = Some(every);
-            }
-            if experiment.records.is_empty() {
-                experiment.records.push(run::usual(program, Some(every)));
-            }
-        }
-    }
-}
-
 /// Where the files of a run go.
 struct Place {
     /// The folder of all of them.
@@ -500,60 +323,6 @@ impl Place {
             self.folder.join(format!("{}{branch}{rate}.{}", self.stem, self.extension))
         };
         plans.iter().map(file).collect()
-    }
-}
-
-/// Watches over a run: the user, the clock, the bar. Looks at the clock only as often as pays.
-struct Watcher {
-    bar: Progress,
-    interrupt: Interrupt,
-    limit: Option<f64>,
-    over_time: bool,
-    /// Whether a run was stopped.
-    ended: bool,
-    start: Stopwatch,
-    last: f64,
-    calls: u32,
-    every: u32,
-}
-
-impl Watcher {
-    fn new(interrupt: Interrupt, limit: Option<f64>) -> Watcher {
-        let start = Stopwatch::start();
-        let bar = Progress::none();
-        Watcher {
-            bar,
-            interrupt,
-            limit,
-            over_time: false,
-            ended: false,
-            start,
-            last: 0.0,
-            calls: 0,
-            every: 1,
-        }
-    }
-
-    fn see(&mut self, progress: run::Progress) -> Flow {
-        if self.interrupt.requested() {
-            return Flow::Stop;
-        }
-        self.calls += 1;
-        if self.calls < self.every {
-            return Flow::Continue;
-        }
-        self.calls = 0;
-        let now = self.start.elapsed().as_secs_f64();
-        // About every ten milliseconds, however long a step takes.
-        let since = now - self.last;
-        self.last = now;
-        self.every = if since < 0.01 { (self.every * 2).min(1 << 16) } else { (self.every / 2).max(1) };
-        self.bar.at(progress.time);
-        if self.limit.is_some_and(|limit| now > limit) {
-            self.over_time = true;
-            return Flow::Stop;
-        }
-        Flow::Continue
     }
 }
 

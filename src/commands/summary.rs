@@ -8,7 +8,8 @@ use twinml_model::program::{Experiment, Program};
 use twinml_model::schema::{Kind, Role};
 
 use super::failure;
-use super::run::{Ran, Ready, facts};
+use super::job::Ready;
+use super::run::{Ran, facts};
 use crate::ui::json::VERSION;
 
 /// Arrays of more elements are told by their range.

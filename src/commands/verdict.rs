@@ -12,14 +12,14 @@ use crate::ui::numbers::{duration, short};
 
 /// A requirement's verdict.
 #[derive(Serialize, Debug)]
-pub struct Verdict<'a> {
+pub struct Verdict {
     /// `verdict`
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// Schema version.
     pub version: u32,
     /// The requirement's path.
-    pub name: &'a str,
+    pub name: String,
     /// Whether the scenario expects it.
     pub expected: bool,
     /// `holds`, `violated`, `inconclusive`, `not evaluated`
@@ -31,39 +31,45 @@ pub struct Verdict<'a> {
     /// Signed distance to violation; none where it is infinite.
     pub robustness: Option<f64>,
     /// Its unit; empty where it has none.
-    pub unit: &'a str,
+    pub unit: String,
     /// The instant that decides, in seconds.
     pub closest: Option<f64>,
     /// The worst element, where it is said of several.
     pub element: Option<u32>,
+    /// Whether the outcome of `twinc test` hangs on it.
+    #[serde(skip)]
+    pub asked: bool,
     #[serde(skip)]
     judgement: Option<Judgement>,
 }
 
 /// Of every requirement, in order.
-pub fn of<'a>(experiment: &'a Experiment, report: &Report) -> Vec<Verdict<'a>> {
-    let one = |(k, r): (usize, &'a twinml_model::program::Requirement)| {
+pub fn of(experiment: &Experiment, report: &Report) -> Vec<Verdict> {
+    // Where a scenario expects nothing by name, everything is to hold.
+    let none_expected = experiment.requirements.iter().all(|r| !r.expected);
+    let one = |(k, r): (usize, &twinml_model::program::Requirement)| {
         let found = report.verdicts.get(k).copied().flatten();
         let judged = r.judged.as_ref();
         Verdict {
             kind: "verdict",
             version: VERSION,
-            name: &r.path,
+            name: r.path.clone(),
             expected: r.expected,
             verdict: found.map_or("not evaluated", |j| j.verdict.as_str()),
             refuted: judged.is_some_and(|j| j.refuted),
             nominal: judged.is_some_and(|j| j.claim),
             robustness: found.map(|j| j.robustness).filter(|r| r.is_finite()),
-            unit: judged.map_or("", |j| j.unit.0.as_str()),
+            unit: judged.map_or_else(String::new, |j| j.unit.0.clone()),
             closest: found.and_then(|j| j.closest),
             element: found.filter(|_| judged.is_some_and(|j| j.elements > 1)).map(|j| j.element),
+            asked: r.expected || none_expected,
             judgement: found,
         }
     };
     experiment.requirements.iter().enumerate().map(one).collect()
 }
 
-impl Verdict<'_> {
+impl Verdict {
     /// As it stands in a summary.
     pub fn facts(&self) -> Value {
         json!({
@@ -74,44 +80,57 @@ impl Verdict<'_> {
     }
 }
 
-/// `no_overflow  holds   robustness 0.41 m  (closest at 43 min 12 s)`, in columns.
-pub fn lines(all: &[Verdict<'_>]) -> Vec<String> {
-    let wide = |of: &dyn Fn(&Verdict<'_>) -> usize| all.iter().map(of).max().unwrap_or(0);
-    let (name, word) = (wide(&|v| v.name.chars().count()), wide(&|v| v.verdict.len()));
-    let one = |v: &Verdict<'_>| {
-        let mut line = format!("{:name$}  {:word$}", v.name, v.verdict);
-        if let Some(r) = v.robustness {
-            line.push_str(&format!("   robustness {}", short(r, 3)));
-            if !v.unit.is_empty() {
-                line.push_str(&format!(" {}", v.unit));
+impl Verdict {
+    /// `robustness 0.41 m  (closest at 43 min 12 s)`; empty where there is none.
+    pub fn margin(&self) -> String {
+        let mut text = String::new();
+        if let Some(r) = self.robustness {
+            text.push_str(&format!("robustness {}", short(r, 3)));
+            if !self.unit.is_empty() {
+                text.push_str(&format!(" {}", self.unit));
             }
         }
-        if let Some(t) = v.closest {
-            line.push_str(&format!("  (closest at {})", duration(t)));
+        if let Some(t) = self.closest {
+            text.push_str(&format!("  (closest at {})", duration(t)));
         }
-        if let Some(k) = v.element {
-            line.push_str(&format!("  (element {k})"));
+        if let Some(k) = self.element {
+            text.push_str(&format!("  (element {k})"));
         }
+        text.trim_start().to_owned()
+    }
+
+    /// What it says of its run: a claim about many runs says nothing.
+    pub fn exit(&self) -> Option<Exit> {
+        let said = self.judgement.map(|j| j.verdict).filter(|_| !self.nominal)?;
+        Some(match (said, self.refuted) {
+            (monitor::Verdict::Holds, false) | (monitor::Verdict::Violated, true) => Exit::Ok,
+            (monitor::Verdict::Inconclusive, _) => Exit::Inconclusive,
+            (monitor::Verdict::Violated, false) | (monitor::Verdict::Holds, true) => Exit::Violated,
+        })
+    }
+}
+
+/// `no_overflow  holds   robustness 0.41 m  (closest at 43 min 12 s)`, in columns.
+pub fn lines(all: &[Verdict]) -> Vec<String> {
+    let wide = |of: &dyn Fn(&Verdict) -> usize| all.iter().map(of).max().unwrap_or(0);
+    let (name, word) = (wide(&|v| v.name.chars().count()), wide(&|v| v.verdict.len()));
+    let one = |v: &Verdict| {
+        let mut line = format!("{:name$}  {:word$}   {}", v.name, v.verdict, v.margin());
         if v.refuted {
+            line.truncate(line.trim_end().len());
             line.push_str("  expected not to hold");
         }
         if v.nominal && v.judgement.is_some() {
+            line.truncate(line.trim_end().len());
             line.push_str("  nominal");
         }
-        line.trim_end().to_owned()
+        line.truncate(line.trim_end().len());
+        line
     };
     all.iter().map(one).collect()
 }
 
 /// What a run with these verdicts ends with. A claim about many runs decides nothing here.
-pub fn exit(all: &[Verdict<'_>]) -> Exit {
-    let decide = all.iter().filter(|v| !v.nominal).filter_map(|v| Some((v.judgement?.verdict, v.refuted)));
-    decide
-        .map(|said| match said {
-            (monitor::Verdict::Holds, false) | (monitor::Verdict::Violated, true) => Exit::Ok,
-            (monitor::Verdict::Inconclusive, _) => Exit::Inconclusive,
-            (monitor::Verdict::Violated, false) | (monitor::Verdict::Holds, true) => Exit::Violated,
-        })
-        .max_by_key(|e| e.weight())
-        .unwrap_or(Exit::Ok)
+pub fn exit(all: &[Verdict]) -> Exit {
+    all.iter().filter_map(Verdict::exit).max_by_key(|e| e.weight()).unwrap_or(Exit::Ok)
 }

@@ -9,6 +9,7 @@ pub mod numbers;
 mod progress;
 
 use std::io::{IsTerminal, Write};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -25,6 +26,19 @@ pub struct Ui {
     color_out: bool,
     color_err: bool,
     bars: bool,
+    /// Where what is printed is kept instead of being printed.
+    kept: Option<Mutex<Kept>>,
+}
+
+/// What a printer kept: pieces in order, with the stream that each is for.
+#[derive(Debug, Default)]
+pub struct Kept(Vec<(Stream, String)>);
+
+/// Where text goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stream {
+    Out,
+    Err,
 }
 
 /// The colour of a verb.
@@ -57,7 +71,57 @@ impl Ui {
             color_out: color(out) && !json,
             color_err: color(err),
             bars: err && !json && !output.quiet,
+            kept: None,
         }
+    }
+
+    /// A printer of the same look that keeps what it is given, for [`Ui::replay`].
+    pub fn keeping(&self) -> Ui {
+        Ui {
+            json: self.json,
+            quiet: self.quiet,
+            color_out: self.color_out,
+            color_err: self.color_err,
+            bars: false,
+            kept: Some(Mutex::default()),
+        }
+    }
+
+    /// What was kept.
+    pub fn kept(self) -> Kept {
+        // A printer whose thread failed has what it was given until then.
+        self.kept
+            .map(|k| k.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
+            .unwrap_or_default()
+    }
+
+    /// Prints what another printer kept.
+    pub fn replay(&self, kept: Kept) {
+        for (stream, text) in kept.0 {
+            self.put(stream, text);
+        }
+    }
+
+    fn put(&self, stream: Stream, text: String) {
+        match (&self.kept, stream) {
+            (Some(kept), _) => {
+                kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner).0.push((stream, text));
+            }
+            (None, Stream::Out) => {
+                let _ = std::io::stdout().lock().write_all(text.as_bytes());
+            }
+            (None, Stream::Err) => {
+                let _ = std::io::stderr().lock().write_all(text.as_bytes());
+            }
+        }
+    }
+
+    fn out(&self, text: impl Into<String>) {
+        self.put(Stream::Out, text.into());
+    }
+
+    fn err(&self, text: impl Into<String>) {
+        self.put(Stream::Err, text.into());
     }
 
     /// Whether output is JSON.
@@ -84,7 +148,7 @@ impl Ui {
     pub fn step(&self, verb: &str, text: &str, took: Option<Duration>) {
         if !self.json && !self.quiet {
             let line = self.line(verb, text, took, Ink::Green, self.color_err);
-            err(&line);
+            self.err(line);
         }
     }
 
@@ -92,16 +156,20 @@ impl Ui {
     pub fn doing(&self, verb: &str, text: &str) {
         if !self.json && !self.quiet {
             let line = self.line(verb, text, None, Ink::Cyan, self.color_err);
-            err(&line);
+            self.err(line);
         }
     }
 
     /// A result: to standard output.
     pub fn result(&self, verb: &str, text: &str, took: Option<Duration>) {
         if !self.json {
-            let ink = if verb == "Failed" { Ink::Red } else { Ink::Green };
+            let ink = match verb {
+                "Failed" | "Violated" | "Error" => Ink::Red,
+                "Open" => Ink::Yellow,
+                _ => Ink::Green,
+            };
             let line = self.line(verb, text, took, ink, self.color_out);
-            out(&line);
+            self.out(line);
         }
     }
 
@@ -109,21 +177,21 @@ impl Ui {
     pub fn warn(&self, text: &str) {
         if !self.json && !self.quiet {
             let line = self.line("Note", text, None, Ink::Yellow, self.color_err);
-            err(&line);
+            self.err(line);
         }
     }
 
     /// Plain text that is the result: to standard output.
     pub fn text(&self, text: &str) {
         if !self.json {
-            out(text);
+            self.out(text);
         }
     }
 
     /// Plain text about a failure: to standard error.
     pub fn error_text(&self, text: &str) {
         if !self.json {
-            err(text);
+            self.err(text);
         }
     }
 
@@ -133,9 +201,9 @@ impl Ui {
             return self.object(&json::Failure { kind: "error", version: json::VERSION, message, help });
         }
         let word = paint("error", Ink::Red, self.color_err);
-        err(&format!("{word}: {message}\n"));
+        self.err(format!("{word}: {message}\n"));
         if let Some(help) = help {
-            err(&format!("  help: {help}\n"));
+            self.err(format!("  help: {help}\n"));
         }
     }
 
@@ -144,20 +212,20 @@ impl Ui {
         if self.json {
             // Our objects are structs of strings and numbers, which always serialise.
             if let Ok(line) = serde_json::to_string(object) {
-                out(&(line + "\n"));
+                self.out(line + "\n");
             }
         }
     }
 
     /// A line of JSON that is ready: to standard output.
     fn json_line(&self, line: &str) {
-        out(&format!("{line}\n"));
+        self.out(format!("{line}\n"));
     }
 
     /// A failure that diagnostics have explained: how many there were.
     pub fn error_line(&self, text: &str) {
         if !self.json {
-            err(&format!("{}: {text}\n", paint("error", Ink::Red, self.color_err)));
+            self.err(format!("{}: {text}\n", paint("error", Ink::Red, self.color_err)));
         }
     }
 
@@ -189,12 +257,4 @@ fn paint(word: &str, ink: Ink, color: bool) -> String {
         Ink::Red => "1;31",
     };
     if color { format!("\u{1b}[{code}m{word}\u{1b}[0m") } else { word.to_owned() }
-}
-
-fn out(text: &str) {
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
-}
-
-fn err(text: &str) {
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

@@ -192,6 +192,8 @@ pub struct Branch {
     pub actions: Vec<Action>,
     /// Paths of the requirements that it expects beside those that the scenario does.
     pub expects: Vec<String>,
+    /// Those of them that it expects to be violated: `expect not safe`.
+    pub refutes: Vec<String>,
     /// Where it stands.
     pub span: Span,
 }

@@ -400,7 +400,8 @@ impl Printer {
             self.span(b.span);
             self.out.push('\n');
             for e in &b.expects {
-                let _ = writeln!(self.out, "  expect {}", string(e));
+                let not = if b.refutes.contains(e) { "not " } else { "" };
+                let _ = writeln!(self.out, "  expect {not}{}", string(e));
             }
             self.actions(&b.actions);
         }

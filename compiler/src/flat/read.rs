@@ -289,11 +289,14 @@ impl Reader {
                 let time_ns = self.int()?;
                 self.word("ns")?;
                 let span = self.span()?;
-                let mut expects = Vec::new();
+                let (mut expects, mut refutes) = (Vec::new(), Vec::new());
                 while self.take_word("expect") {
-                    expects.push(self.string()?);
+                    let not = self.take_word("not");
+                    let path = self.string()?;
+                    refutes.extend(not.then(|| path.clone()));
+                    expects.push(path);
                 }
-                s.branches.push(Branch { name, time_ns, actions: Vec::new(), expects, span });
+                s.branches.push(Branch { name, time_ns, actions: Vec::new(), expects, refutes, span });
             } else if self.take_word("expanded") {
                 let span = self.span()?;
                 s.expanded.push((span, self.string()?));

@@ -71,14 +71,19 @@ impl<'a> Flattener<'a> {
         // At one instant the trunk's come first; each list is in the source's order there.
         actions.append(&mut own);
         actions.sort_by_key(|a| a.time_ns);
-        let expects: Vec<String> = b.expects.iter().map(|e| plain(&e.0)).collect();
-        let paths = self.system.requirements.iter().map(|(path, ..)| path);
-        let expects = paths.filter(|path| expects.contains(&plain(path))).cloned().collect();
+        let named = |negated: bool| -> Vec<String> {
+            let said: Vec<String> =
+                b.expects.iter().filter(|e| e.1 || !negated).map(|e| plain(&e.0)).collect();
+            let paths = self.system.requirements.iter().map(|(path, ..)| path);
+            paths.filter(|path| said.contains(&plain(path))).cloned().collect()
+        };
+        let (expects, refutes) = (named(false), named(true));
         self.system.branches.push(flat::Branch {
             name: b.name.to_string(),
             time_ns,
             actions,
             expects,
+            refutes,
             span: b.span,
         });
     }

@@ -52,6 +52,13 @@ impl Trace {
         }
     }
 
+    /// Forgets what is later than `t`: the run turned out to end there.
+    pub fn cut(&mut self, t: f64) {
+        let keep = self.times.partition_point(|at| *at <= t);
+        self.times.truncate(keep);
+        self.values.truncate(keep * self.width);
+    }
+
     fn row(&self, k: usize) -> &[f64] {
         &self.values[k * self.width..(k + 1) * self.width]
     }

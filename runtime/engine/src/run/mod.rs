@@ -240,12 +240,17 @@ pub fn simulate_logged(
     let ended = match run.whole(watch) {
         Ok(ended) => ended,
         Err(Stop::Failed(failure)) => Ended::Failed(failure),
-        Err(Stop::Range) => match run.row_everywhere(run.time, run.step_now()) {
-            Ok(()) => Ended::Range,
-            Err(Stop::Record(error)) => return Err(RunError::Record(error)),
-            Err(Stop::Failed(failure)) => Ended::Failed(failure),
-            Err(Stop::Range) => Ended::Range,
-        },
+        Err(Stop::Range) => {
+            if let Some(observer) = &mut run.observer {
+                observer.cut(run.time);
+            }
+            match run.row_everywhere(run.time, run.step_now()) {
+                Ok(()) => Ended::Range,
+                Err(Stop::Record(error)) => return Err(RunError::Record(error)),
+                Err(Stop::Failed(failure)) => Ended::Failed(failure),
+                Err(Stop::Range) => Ended::Range,
+            }
+        }
         Err(Stop::Record(error)) => return Err(RunError::Record(error)),
     };
     let ended = if run.rest() && matches!(ended, Ended::Complete) { Ended::Range } else { ended };

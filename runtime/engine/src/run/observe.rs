@@ -38,6 +38,11 @@ impl Observer {
         judged.iter().any(Option::is_some).then_some(Observer { slots, judged, trace, rtol })
     }
 
+    /// Forgets what is later than `t`.
+    pub(super) fn cut(&mut self, t: f64) {
+        self.trace.cut(t);
+    }
+
     /// By requirement.
     pub(super) fn verdicts(&self, complete: bool) -> Vec<Option<Judgement>> {
         let one = |(j, first): &(Judged, usize)| {

@@ -1,0 +1,318 @@
+//! One scenario on its way from a file to a finished run: what `run` and `test` share.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use twinml_compiler::driver::{Branch, Choice, Compiled, Session};
+use twinml_compiler::flat::System;
+use twinml_compiler::schedule::Structure;
+use twinml_engine::run::{self, Ended, Flow, MachineKind, OpenLog, Outlet, Report, RunError};
+use twinml_model::host::Machine;
+use twinml_model::passes::{self, Level, later};
+use twinml_model::program::{Experiment, Program, SolverSpec};
+use twinml_solvers::integrator::{Method, Options};
+
+use super::{compile, summary};
+use crate::args::{Compile, Engine, Simulation};
+use crate::exit::Exit;
+use crate::model::{self, Data};
+use crate::ui::numbers::{counted, duration};
+use crate::ui::{Progress, Ui, json};
+use crate::world::{self, Interrupt, Stopwatch};
+
+/// A run that is ready to begin.
+pub struct Ready {
+    /// The checked model.
+    pub session: Session,
+    /// The program.
+    pub program: Arc<Program>,
+    /// The scenario with all flags applied.
+    pub experiment: Experiment,
+    /// The solver.
+    pub method: Method,
+    /// Its options.
+    pub options: Options,
+    /// The model's hash.
+    pub hash: String,
+    /// Parameter values as a JSON object.
+    pub parameters: serde_json::Value,
+}
+
+/// A scenario that is compiled, with everything its runs need.
+pub struct Job {
+    /// What the trunk and its branches share.
+    pub ready: Ready,
+    /// The branches.
+    pub branches: Vec<Branch>,
+    /// What was said of the program.
+    pub facts: json::Compiled,
+    /// Runs the kernels.
+    pub machine: Box<dyn Machine>,
+    /// What compiling left over: large trees, which a process that ends here need not take apart.
+    pub rest: (Structure, System),
+}
+
+/// Compiles the scenario of a checked file that `args` name, prints its diagnostics from the `heard`th on, and makes it ready to run.
+/// None where an intermediate form was all that was asked.
+///
+/// # Errors
+///
+/// The exit code, after saying why.
+pub fn load(
+    file: &Path,
+    args: &Compile,
+    flags: &Flags,
+    mut session: Session,
+    heard: usize,
+    ui: &Ui,
+) -> Result<Option<Job>, Exit> {
+    let mut data = Data::of(&session);
+    let choice = Choice { scenario: args.scenario.as_deref(), settings: &args.sets };
+    let compiled = session.compile(choice, &mut data);
+    let said = ui.diagnostics(session.diags.iter().skip(heard), &session.sources);
+    let Some(compiled) = compiled.filter(|_| said.errors == 0) else {
+        ui.error_line(&format!("{}: {}", world::shown(file), counted(said.errors as u64, "error")));
+        return Err(Exit::Usage);
+    };
+    if args.deny_warnings() && said.warnings > 0 {
+        ui.error(&format!("{}, denied by `--deny warnings`", counted(said.warnings as u64, "warning")), None);
+        return Err(Exit::Usage);
+    }
+    if compile::emit_late(&compiled, args, ui) {
+        return Ok(None);
+    }
+    let facts = json::Compiled::of(&world::shown(file), &compiled);
+    let Compiled { mut program, mut experiment, mut branches, has_duration, structure, system } = compiled;
+    for experiment in std::iter::once(&mut experiment).chain(branches.iter_mut().map(|b| &mut b.experiment)) {
+        flags.apply(&program, experiment);
+    }
+    if !has_duration && flags.until.is_none() {
+        ui.error(
+            "nothing says how long to run",
+            Some("give `--until 10s`, or write a scenario with a `duration`"),
+        );
+        return Err(Exit::Usage);
+    }
+    let (method, options) = run::solver(&program, &experiment).map_err(|e| {
+        ui.error(&e.to_string(), None);
+        Exit::Usage
+    })?;
+    let level = match flags.machine {
+        MachineKind::Jit(n) => Level::from_number(n),
+        MachineKind::Interpreter => Level::O2,
+    };
+    let derivatives = later::begin(&mut program, level);
+    let others = branches.iter_mut().flat_map(|b| &mut b.experiment.actions);
+    for action in experiment.actions.iter_mut().chain(others) {
+        action.kernel = passes::prepare_kernel(&program, &action.kernel, level);
+    }
+    if let Err(e) = twinml_model::verify::verify(&program) {
+        ui.error(
+            &format!("the compiler made a program that does not hold together: {e}"),
+            Some("please report this"),
+        );
+        return Err(Exit::Usage);
+    }
+    let program = Arc::new(program);
+    let machine = run::lazy_machine(&program, derivatives, flags.machine);
+    let parameters = summary::parameters(&program, &*machine);
+    let hash = model::hash(&session, &data);
+    let ready = Ready { session, program, experiment, method, options, hash, parameters };
+    Ok(Some(Job { ready, branches, facts, machine, rest: (structure, system) }))
+}
+
+/// Runs an experiment into outlets.
+///
+/// # Errors
+///
+/// The exit code, after saying why.
+pub fn simulate(
+    ready: &Ready,
+    experiment: &Experiment,
+    machine: &mut dyn Machine,
+    outlets: Vec<Outlet>,
+    log: Option<OpenLog<'_>>,
+    watcher: &mut Watcher,
+    ui: &Ui,
+) -> Result<(Report, bool), Exit> {
+    let mut see = |p| watcher.see(p);
+    let report = run::simulate_logged(&ready.program, machine, experiment, outlets, log, &mut see);
+    watcher.bar.done();
+    let report = report.map_err(|e| {
+        ui.error(&e.to_string(), None);
+        match e {
+            RunError::Record(_) => Exit::Outside,
+            RunError::Method { .. } | RunError::Options(_) => Exit::Usage,
+        }
+    })?;
+    watcher.ended = matches!(report.ended, Ended::Stopped);
+    let over_time = watcher.ended && watcher.over_time;
+    Ok((report, over_time))
+}
+
+/// How a run ended, whatever its requirements say.
+pub fn outcome(report: &Report, over_time: bool) -> Exit {
+    match &report.ended {
+        // A model that ends itself has done what it says.
+        Ended::Complete | Ended::Range => Exit::Ok,
+        Ended::Stopped if over_time => Exit::Simulation,
+        Ended::Stopped => Exit::Interrupted,
+        Ended::Failed(_) => Exit::Simulation,
+    }
+}
+
+/// Whether a branch begins at all; says so if not.
+pub fn reached(branch: &Branch, trunk: &Report, ui: &Ui) -> bool {
+    let begin = branch.time_ns as f64 / 1e9;
+    let complete = matches!(trunk.ended, Ended::Complete);
+    let reached = begin < if complete { branch.experiment.duration } else { trunk.time };
+    if !reached {
+        let name = &branch.name;
+        ui.warn(&format!("the branch `{name}` begins at {}, which the run does not reach", duration(begin)));
+    }
+    reached
+}
+
+/// Flags that need reading.
+pub struct Flags {
+    solver: SolverSpec,
+    seed: Option<u64>,
+    until: Option<f64>,
+    every_as: Option<i128>,
+    /// Longest wall-clock time in seconds.
+    pub time_limit: Option<f64>,
+    machine: MachineKind,
+}
+
+impl Flags {
+    /// Reads them.
+    ///
+    /// # Errors
+    ///
+    /// The exit code, after saying what is wrong.
+    pub fn read(args: &Simulation, ui: &Ui) -> Result<Flags, Exit> {
+        let bad = |flag: &str, why: String| {
+            ui.error(&format!("`--{flag}`: {why}"), None);
+            Exit::Usage
+        };
+        let time = |flag: &str, text: &Option<String>| match text {
+            Some(text) => model::duration(text).map(Some).map_err(|why| bad(flag, why)),
+            None => Ok(None),
+        };
+        for (flag, value) in [("rtol", args.rtol), ("atol", args.atol)] {
+            if value.is_some_and(|v| !(v > 0.0 && v.is_finite())) {
+                return Err(bad(flag, "a tolerance is a positive number".to_owned()));
+            }
+        }
+        if let Some(name) = &args.solver
+            && Method::from_name(name).is_none()
+        {
+            let e = RunError::Method { name: name.clone() };
+            return Err(bad("solver", e.to_string()));
+        }
+        if !args.allow.is_empty() {
+            ui.warn("this version has no capabilities to grant; `--allow` does nothing");
+        }
+        let every = time("every", &args.every)?;
+        Ok(Flags {
+            solver: SolverSpec {
+                method: args.solver.clone().unwrap_or_default(),
+                rtol: args.rtol,
+                atol: args.atol,
+                step: time("step", &args.step)?,
+                max_step: time("max-step", &args.max_step)?,
+                max_steps: args.max_steps,
+            },
+            seed: args.seed,
+            until: time("until", &args.until)?,
+            every_as: every.map(|s| ((s * 1e9).round() as i128).max(1) * 1_000_000_000),
+            time_limit: time("time-limit", &args.time_limit)?,
+            machine: match args.engine {
+                Engine::Jit => MachineKind::Jit(args.opt.unwrap_or(2)),
+                Engine::Interpreter => MachineKind::Interpreter,
+            },
+        })
+    }
+
+    /// Flags win over the scenario.
+    fn apply(&self, program: &Program, experiment: &mut Experiment) {
+        let (own, asked) = (&mut experiment.solver, &self.solver);
+        if !asked.method.is_empty() && asked.method != own.method {
+            // Another solver does not inherit the step of the one that the scenario names.
+            own.method.clone_from(&asked.method);
+            own.step = None;
+        }
+        own.rtol = asked.rtol.or(own.rtol);
+        own.atol = asked.atol.or(own.atol);
+        own.step = asked.step.or(own.step);
+        own.max_step = asked.max_step.or(own.max_step);
+        own.max_steps = asked.max_steps.or(own.max_steps);
+        experiment.seed = self.seed.unwrap_or(experiment.seed);
+        experiment.duration = self.until.unwrap_or(experiment.duration);
+        if let Some(every) = self.every_as {
+            for record in &mut experiment.records {
+                record.every_as = Some(every);
+            }
+            if experiment.records.is_empty() {
+                experiment.records.push(run::usual(program, Some(every)));
+            }
+        }
+    }
+}
+
+/// Watches over a run: the user, the clock, the bar. Looks at the clock only as often as pays.
+pub struct Watcher {
+    /// The bar.
+    pub bar: Progress,
+    interrupt: Interrupt,
+    limit: Option<f64>,
+    /// Whether the limit was reached.
+    pub over_time: bool,
+    /// Whether a run was stopped.
+    pub ended: bool,
+    start: Stopwatch,
+    last: f64,
+    calls: u32,
+    every: u32,
+}
+
+impl Watcher {
+    /// Looks at both from now on.
+    pub fn new(interrupt: Interrupt, limit: Option<f64>) -> Watcher {
+        let start = Stopwatch::start();
+        let bar = Progress::none();
+        Watcher {
+            bar,
+            interrupt,
+            limit,
+            over_time: false,
+            ended: false,
+            start,
+            last: 0.0,
+            calls: 0,
+            every: 1,
+        }
+    }
+
+    fn see(&mut self, progress: run::Progress) -> Flow {
+        if self.interrupt.requested() {
+            return Flow::Stop;
+        }
+        self.calls += 1;
+        if self.calls < self.every {
+            return Flow::Continue;
+        }
+        self.calls = 0;
+        let now = self.start.elapsed().as_secs_f64();
+        // About every ten milliseconds, however long a step takes.
+        let since = now - self.last;
+        self.last = now;
+        self.every = if since < 0.01 { (self.every * 2).min(1 << 16) } else { (self.every / 2).max(1) };
+        self.bar.at(progress.time);
+        if self.limit.is_some_and(|limit| now > limit) {
+            self.over_time = true;
+            return Flow::Stop;
+        }
+        Flow::Continue
+    }
+}
