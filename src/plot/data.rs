@@ -8,6 +8,8 @@ const SLICES: usize = 1500;
 const ELEMENTS: usize = 24;
 /// Series that are shown at all.
 const SERIES: usize = 240;
+/// Different texts that a column may hold to be drawn.
+const NAMES: usize = 12;
 
 /// A curve.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +22,8 @@ pub struct Series {
     pub quantity: String,
     /// Whether the values are whole and jump: drawn as steps.
     pub steps: bool,
+    /// What the values stand for, where they number texts (the states of a machine, the values of an enum).
+    pub names: Vec<String>,
     /// Time in seconds and value; absent values are NaN, which break the curve.
     pub points: Vec<(f64, f64)>,
 }
@@ -60,14 +64,43 @@ pub(super) fn load(frame: &Frame, wanted: impl Fn(&str) -> bool) -> Result<Loade
         }
         match series(frame, column, &times, from, to) {
             Ok(list) => loaded.series.extend(list),
-            // Texts cannot be drawn (yet); everything else is a broken file.
             Err(DataError::Type { .. } | DataError::NotNumber { .. }) => {
-                loaded.left_out.push(column.name.clone())
+                match words(frame, column, &times, from, to) {
+                    Ok(list) if !list.is_empty() => loaded.series.extend(list),
+                    Ok(_) | Err(DataError::Type { .. }) => loaded.left_out.push(column.name.clone()),
+                    Err(e) => return Err(e),
+                }
             }
             Err(e) => return Err(e),
         }
     }
     Ok(loaded)
+}
+
+/// Takes out the parameters that keep their values, unless nothing else is there, and says them in words. `facts` is
+/// the file's metadata, whose `parameters` is an object of all parameters by path.
+pub(super) fn constants(series: &mut Vec<Series>, facts: &[(String, String)]) -> Vec<String> {
+    let parameters = facts.iter().find(|(key, _)| key == "parameters").map_or("", |(_, text)| text.as_str());
+    let Ok(serde_json::Value::Object(parameters)) = serde_json::from_str(parameters) else {
+        return Vec::new();
+    };
+    let constant = |s: &Series| {
+        let first = s.points.first().map(|p| p.1);
+        parameters.contains_key(&s.name) && s.points.iter().all(|p| Some(p.1) == first)
+    };
+    if series.iter().all(constant) {
+        return Vec::new();
+    }
+    let kept = series.extract_if(.., |s| constant(s)).collect::<Vec<_>>();
+    let said = |s: Series| {
+        let value = s.points.first().map_or(f64::NAN, |p| p.1);
+        let value = match s.names.get(value as usize) {
+            Some(name) => name.clone(),
+            None => crate::ui::numbers::short(value, 6),
+        };
+        format!("{} {value} {}", s.name, s.unit).trim_end().to_owned()
+    };
+    kept.into_iter().map(said).collect()
 }
 
 /// The series of a column: one, or some elements of a list.
@@ -103,9 +136,49 @@ fn series(
             unit: column.unit.clone().unwrap_or_default(),
             quantity: column.quantity.clone().unwrap_or_default(),
             steps,
+            names: Vec::new(),
             points: thin.finish(),
         })
         .collect())
+}
+
+/// The series of a column of texts, numbered in the order in which they first appear; none where there are too many
+/// different ones for an axis.
+fn words(
+    frame: &Frame,
+    column: &ColumnInfo,
+    times: &[f64],
+    from: f64,
+    to: f64,
+) -> Result<Vec<Series>, DataError> {
+    let mut names: Vec<String> = Vec::new();
+    let mut length = 0;
+    frame.scan_texts(&column.name, |_, element, text| {
+        length = length.max(element + 1);
+        if names.len() <= NAMES && !text.is_empty() && !names.iter().any(|n| n == text) {
+            names.push(text.to_owned());
+        }
+    })?;
+    if names.is_empty() || names.len() > NAMES {
+        return Ok(Vec::new());
+    }
+    let shown = length.min(ELEMENTS);
+    let mut thinned: Vec<Thin> = (0..shown).map(|_| Thin::new(times.len(), from, to)).collect();
+    frame.scan_texts(&column.name, |row, element, text| {
+        if let Some(thin) = thinned.get_mut(element) {
+            let value = names.iter().position(|n| n == text).map_or(f64::NAN, |k| k as f64);
+            thin.push(times.get(row as usize).copied().unwrap_or(f64::NAN), value);
+        }
+    })?;
+    let one = |(k, thin): (usize, Thin)| Series {
+        name: if column.list { format!("{}[{k}]", column.name) } else { column.name.clone() },
+        unit: String::new(),
+        quantity: String::new(),
+        steps: true,
+        names: names.clone(),
+        points: thin.finish(),
+    };
+    Ok(thinned.into_iter().enumerate().map(one).collect())
 }
 
 /// Keeps the first, lowest, highest and last point of every slice.
@@ -212,5 +285,21 @@ mod tests {
         let points = thin.finish();
         assert_eq!(points.len(), 4);
         assert!(points[1].1.is_nan() && points[3].1.is_nan());
+    }
+
+    #[test]
+    fn parameters_that_keep_their_values_are_said_and_texts_are_numbered() {
+        let csv = "time,C,x,mode\n0,2.5,1,idle\n1,2.5,2,busy\n2,2.5,3,idle\n";
+        let frame = Frame::from_bytes("a.csv", csv.as_bytes().to_vec()).unwrap();
+        let mut series = load(&frame, |_| true).unwrap().series;
+        let facts = vec![("parameters".to_owned(), r#"{"C":{"value":2.5},"x":{"value":1}}"#.to_owned())];
+        // `x` is driven away from its value, so it is drawn.
+        assert_eq!(constants(&mut series, &facts), ["C 2.5"]);
+        assert_eq!(series.iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["x", "mode"]);
+        assert_eq!(series[1].names, ["idle", "busy"]);
+        assert_eq!(series[1].points, [(0.0, 0.0), (1.0, 1.0), (2.0, 0.0)]);
+        // Where nothing else is there, the parameters are what one asked for.
+        let mut only = load(&frame, |name| name == "C").unwrap().series;
+        assert!(constants(&mut only, &facts).is_empty() && only.len() == 1);
     }
 }

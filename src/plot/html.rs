@@ -52,8 +52,11 @@ fn data(out: &mut String, plot: &Plot, tops: &[f64]) {
         let comma = if k > 0 { "," } else { "" };
         let _ = write!(
             out,
-            "{comma}\n{{\"top\":{top},\"height\":{},\"lo\":{:e},\"hi\":{:e},\"series\":[",
-            panel.height, panel.axis.lo, panel.axis.hi
+            "{comma}\n{{\"top\":{top},\"height\":{},\"lo\":{:e},\"hi\":{:e},\"names\":[{}],\"series\":[",
+            panel.height,
+            panel.axis.lo,
+            panel.axis.hi,
+            panel.names.iter().map(|n| quoted(n)).collect::<Vec<_>>().join(",")
         );
         for (n, series) in panel.series.iter().enumerate() {
             let comma = if n > 0 { "," } else { "" };

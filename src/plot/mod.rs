@@ -27,6 +27,8 @@ pub struct Plot {
     caption: Caption,
     panels: Vec<panel::Panel>,
     time: axis::TimeAxis,
+    /// Parameters that keep their values: said in a line instead of drawn.
+    constants: Vec<String>,
     /// Columns that are not shown, and why.
     pub left_out: Vec<String>,
 }
@@ -38,9 +40,10 @@ impl Plot {
     ///
     /// What the file says about its columns; no `time` column, no row, no column left.
     pub fn of(frame: &Frame, caption: Caption, wanted: impl Fn(&str) -> bool) -> Result<Plot, DataError> {
-        let data = data::load(frame, wanted)?;
+        let mut data = data::load(frame, wanted)?;
         let time = axis::TimeAxis::of(data.from, data.to);
-        Ok(Plot { caption, panels: panel::arrange(data.series), time, left_out: data.left_out })
+        let constants = data::constants(&mut data.series, &frame.metadata()?);
+        Ok(Plot { caption, panels: panel::arrange(data.series), time, constants, left_out: data.left_out })
     }
 
     /// The picture as SVG.

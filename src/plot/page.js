@@ -34,6 +34,10 @@
     const shown = rest ? whole + "." + rest : whole;
     return x < 0 && /[1-9]/.test(shown) ? "\u2212" + shown : shown;
   };
+  const short = (name, most) => {
+    const tail = Math.floor(most * 2 / 3);
+    return name.length <= most ? name : name.slice(0, most - tail - 1) + "\u2026" + name.slice(-tail);
+  };
   const UNITS = [["years", 31557600, 3 * 31557600, [1, 2, 5]], ["days", 86400, 3 * 86400, [1, 2, 5, 7, 14, 28, 50]],
     ["h", 3600, 3 * 3600, [.5, 1, 2, 3, 4, 6, 12, 24]], ["min", 60, 180, [.5, 1, 2, 5, 10, 15, 20, 30, 60]],
     ["s", 1, .5, [.1, .2, .5, 1, 2, 5, 10, 15, 20, 30, 60]], ["ms", 1e-3, 5e-4, []], ["us", 1e-6, 0, []]];
@@ -68,8 +72,8 @@
   const state = data.panels.map(() => ({ hidden: new Set(), lo: 0, hi: 1 }));
   const draw = k => {
     const panel = data.panels[k], group = groups[k], own = state[k], bottom = panel.top + panel.height;
-    const flags = panel.height < 100, whole = view[0] === data.from && view[1] === data.to && !own.hidden.size;
-    [own.lo, own.hi] = flags || whole ? [panel.lo, panel.hi] : range(panel, own.hidden);
+    const named = panel.names.length > 0, whole = view[0] === data.from && view[1] === data.to && !own.hidden.size;
+    [own.lo, own.hi] = named || whole ? [panel.lo, panel.hi] : range(panel, own.hidden);
     const Y = v => bottom - (v - own.lo) / (own.hi - own.lo) * panel.height;
     const grid = group.querySelector(".grid");
     grid.textContent = "";
@@ -82,7 +86,7 @@
     const size = Math.max(Math.abs(own.lo), Math.abs(own.hi)), span = own.hi - own.lo;
     // A curve that hardly moves about a large value counts from a rounded value.
     const unit10 = 10 * nice(span, 1), base = span < 1e-4 * size ? Math.round(.5 * (own.lo + own.hi) / unit10) * unit10 : 0;
-    const step = flags ? 1 : nice(span, 5);
+    const step = named ? 1 : nice(span, 5);
     const values = [];
     for (let n = Math.ceil((own.lo - base) / step); n <= (own.hi - base) / step && values.length < 40; n++) values.push(n * step);
     const most = Math.max(...values.map(Math.abs), 0);
@@ -91,7 +95,7 @@
     for (const v of values) {
       const y = Y(v + base);
       make("line", { x1: data.left, x2: data.right, y1: y, y2: y, class: v + base === 0 ? "zero" : "" }, grid);
-      make("text", { class: "tick end", x: data.left - 8, y: y + 4 }, grid).textContent = text(v / ten, d);
+      make("text", { class: "tick end", x: data.left - 8, y: y + 4 }, grid).textContent = named ? short(panel.names[v], 11) : text(v / ten, d);
     }
     const heading = group.querySelector(".label");
     const power = heading.querySelector(".power");
@@ -171,8 +175,9 @@
           make("circle", { class: "dot", cx: x, cy: y, r: 3.5, style: "fill:" + getComputedStyle(entry.querySelector("line")).stroke }, over);
         const label = entry.querySelector("text");
         if (!entry.dataset.name) entry.dataset.name = label.textContent;
-        const short = entry.dataset.name.length > 14 ? "\u2026" + entry.dataset.name.slice(-13) : entry.dataset.name;
-        label.textContent = `${short}  ${Number(v.toPrecision(5))} ${s.unit}`;
+        const name = entry.dataset.name.length > 14 ? "\u2026" + entry.dataset.name.slice(-13) : entry.dataset.name;
+        const said = panel.names.length ? panel.names[v] : Number(v.toPrecision(5));
+        label.textContent = `${name}  ${said} ${s.unit}`;
       });
     });
     if (drag !== null) make("rect", { class: "band", x: Math.min(drag, x), y: top, width: Math.abs(x - drag), height: bottom - top }, over);

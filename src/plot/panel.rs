@@ -14,10 +14,14 @@ pub(super) struct Panel {
     pub axis: Axis,
     /// Height of the drawing area.
     pub height: f64,
+    /// What the whole values of the axis stand for; empty for an axis of numbers.
+    pub names: Vec<String>,
     /// Whether there are so many curves that colours run from first to last instead of telling them apart.
     pub many: bool,
 }
 
+/// Characters of a name that fit beside a panel.
+const NAME: usize = 11;
 /// Curves that colours can tell apart.
 const COLORS: usize = 8;
 /// Curves of one kind whose sizes differ by more than this get panels of their own.
@@ -31,7 +35,10 @@ pub(super) fn arrange(series: Vec<Series>) -> Vec<Panel> {
         let size = values.fold(0.0_f64, |m, v| m.max(v.abs()));
         let alike = |group: &[(f64, Series)]| {
             let first = &group[0].1;
-            first.unit == one.unit && first.quantity == one.quantity && first.steps == one.steps
+            first.unit == one.unit
+                && first.quantity == one.quantity
+                && first.steps == one.steps
+                && first.names == one.names
         };
         let similar = |group: &[(f64, Series)]| {
             let other = group.iter().fold(0.0_f64, |m, (size, _)| m.max(*size));
@@ -56,10 +63,14 @@ fn panel(series: Vec<Series>) -> Panel {
     let values = || series.iter().flat_map(|s| s.points.iter().map(|p| p.1)).filter(|v| v.is_finite());
     let lo = values().fold(f64::INFINITY, f64::min);
     let hi = values().fold(f64::NEG_INFINITY, f64::max);
-    let flags = series.iter().all(|s| s.steps) && lo >= 0.0 && hi <= 1.0;
-    let height = if flags { 56.0 } else { 190.0 };
-    let axis = if flags { flag_axis() } else { value_axis(lo, hi, 5) };
     let first = &series[0];
+    let named = first.names.len();
+    let flags = named == 0 && series.iter().all(|s| s.steps) && lo >= 0.0 && hi <= 1.0;
+    let (height, axis) = match named {
+        0 if flags => (56.0, named_axis(&["0", "1"], 0.15)),
+        0 => (190.0, value_axis(lo, hi, 5)),
+        _ => (34.0 + 22.0 * (named - 1) as f64, named_axis(&first.names, 0.3)),
+    };
     let same_name = |s: &Series| leaf(&s.name) == leaf(&first.name);
     let what = if !first.quantity.is_empty() {
         spaced(&first.quantity)
@@ -73,13 +84,28 @@ fn panel(series: Vec<Series>) -> Panel {
         (true, false) => format!("[{}]", first.unit),
         (false, false) => format!("{what} [{}]", first.unit),
     };
-    Panel { label, axis, height, many: series.len() > COLORS, series }
+    let names = if flags { ["0", "1"].map(String::from).to_vec() } else { first.names.clone() };
+    Panel { label, axis, height, names, many: series.len() > COLORS, series }
 }
 
-/// The axis of truth values.
-fn flag_axis() -> Axis {
-    let labels = ["0", "1"].map(String::from).to_vec();
-    Axis { lo: -0.15, hi: 1.15, ticks: vec![0.0, 1.0], labels, exponent: 0, base: String::new() }
+/// The axis of truth values, or of texts that are numbered.
+fn named_axis(names: &[impl AsRef<str>], room: f64) -> Axis {
+    let labels = names.iter().map(|n| shortened(n.as_ref(), NAME)).collect();
+    let ticks: Vec<f64> = (0..names.len()).map(|k| k as f64).collect();
+    let hi = ticks.last().copied().unwrap_or(0.0) + room;
+    Axis { lo: -room, hi, ticks, labels, exponent: 0, base: String::new() }
+}
+
+/// The middle of a long name left out.
+pub(super) fn shortened(name: &str, most: usize) -> String {
+    let count = name.chars().count();
+    if count <= most {
+        return name.to_owned();
+    }
+    let tail = most * 2 / 3;
+    let head: String = name.chars().take(most - tail - 1).collect();
+    let tail: String = name.chars().skip(count - tail).collect();
+    format!("{head}…{tail}")
 }
 
 /// A path without what stands in brackets: what the elements of an array have in common.
@@ -120,7 +146,14 @@ mod tests {
 
     fn series(name: &str, unit: &str, size: f64) -> Series {
         let (name, unit) = (name.to_owned(), unit.to_owned());
-        Series { name, unit, quantity: String::new(), steps: false, points: vec![(0.0, 0.0), (1.0, size)] }
+        Series {
+            name,
+            unit,
+            quantity: String::new(),
+            steps: false,
+            names: Vec::new(),
+            points: vec![(0.0, 0.0), (1.0, size)],
+        }
     }
 
     #[test]

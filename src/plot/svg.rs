@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::Plot;
 use super::axis::Axis;
 use super::data::Series;
-use super::panel::Panel;
+use super::panel::{Panel, shortened};
 
 /// Width of the whole picture.
 pub(super) const WIDTH: f64 = 1040.0;
@@ -15,6 +15,10 @@ pub(super) const LEFT: f64 = 74.0;
 pub(super) const RIGHT: f64 = 830.0;
 /// Top of the first panel.
 const TOP: f64 = 92.0;
+/// Height of a line of text.
+const LINE: f64 = 18.0;
+/// Characters of the line of constants.
+const CONSTANTS: usize = 130;
 /// Room between panels.
 const GAP: f64 = 40.0;
 /// Entries of a legend before the rest is summed up.
@@ -25,7 +29,7 @@ pub(super) const STYLE: &str = include_str!("style.css");
 
 /// The top edge of each panel's drawing area, and the height of the picture.
 pub(super) fn layout(plot: &Plot) -> (Vec<f64>, f64) {
-    let mut top = TOP;
+    let mut top = if plot.constants.is_empty() { TOP } else { TOP + LINE };
     let mut tops = Vec::new();
     for panel in &plot.panels {
         tops.push(top);
@@ -52,6 +56,10 @@ pub(super) fn body(plot: &Plot) -> String {
     let _ = writeln!(out, "<rect class=\"page\" x=\"0\" y=\"0\" width=\"{WIDTH}\" height=\"{height}\"/>");
     let _ = writeln!(out, "<text class=\"title\" x=\"24\" y=\"36\">{}</text>", escape(&plot.caption.title));
     let _ = writeln!(out, "<text class=\"sub\" x=\"24\" y=\"56\">{}</text>", escape(&plot.caption.subtitle));
+    if !plot.constants.is_empty() {
+        let y = 56.0 + LINE;
+        let _ = writeln!(out, "<text class=\"sub\" x=\"24\" y=\"{y}\">{}</text>", escape(&constants(plot)));
+    }
     for (k, (panel, top)) in plot.panels.iter().zip(&tops).enumerate() {
         let last = k + 1 == plot.panels.len();
         one_panel(&mut out, plot, k, panel, *top, last);
@@ -60,6 +68,21 @@ pub(super) fn body(plot: &Plot) -> String {
         let _ = writeln!(out, "<text class=\"sub\" x=\"24\" y=\"90\">Nothing to draw.</text>");
     }
     out
+}
+
+/// The parameters that are not drawn, as many as fit a line.
+fn constants(plot: &Plot) -> String {
+    let mut line = String::from("constant: ");
+    for (k, one) in plot.constants.iter().enumerate() {
+        let left = plot.constants.len() - k;
+        if k > 0 && line.chars().count() + one.chars().count() > CONSTANTS {
+            let _ = write!(line, "  ·  … {left} more");
+            break;
+        }
+        line.push_str(if k > 0 { "  ·  " } else { "" });
+        line.push_str(one);
+    }
+    line
 }
 
 fn one_panel(out: &mut String, plot: &Plot, k: usize, panel: &Panel, top: f64, last: bool) {
@@ -209,18 +232,6 @@ fn legend(out: &mut String, panel: &Panel, top: f64) {
         );
     }
     out.push_str("</g>\n");
-}
-
-/// The middle of a long path left out.
-fn shortened(name: &str, most: usize) -> String {
-    let count = name.chars().count();
-    if count <= most {
-        return name.to_owned();
-    }
-    let tail = most * 2 / 3;
-    let head: String = name.chars().take(most - tail - 1).collect();
-    let tail: String = name.chars().skip(count - tail).collect();
-    format!("{head}…{tail}")
 }
 
 /// A curve as path data; steps where values jump, a new start after each break.

@@ -79,18 +79,22 @@ pub(super) fn parquet_metadata(name: &str, input: &Input) -> Result<Vec<(String,
     })
 }
 
+/// Takes the place of one column in a batch, and the number of the batch's first row, which it moves on.
+pub(super) type Feed<'f> = dyn FnMut(&RecordBatch, usize, &mut u64) -> Result<(), DataError> + 'f;
+
+/// Hands one column of a Parquet file on, batch by batch.
 pub(super) fn scan_parquet(
     name: &str,
     input: &Input,
     index: usize,
-    take: &mut dyn FnMut(u64, usize, f64),
+    feed: &mut Feed<'_>,
 ) -> Result<(), DataError> {
     with_builder!(name, input, |builder| {
         let mask = ProjectionMask::roots(builder.parquet_schema(), [index]);
         let reader = builder.with_projection(mask).with_batch_size(16_384).build();
         let mut row = 0;
         for batch in reader.map_err(|e| broken(name, e))? {
-            feed(name, &batch.map_err(|e| broken(name, e))?, 0, &mut row, take)?;
+            feed(&batch.map_err(|e| broken(name, e))?, 0, &mut row)?;
         }
         Ok(())
     })
@@ -112,21 +116,22 @@ pub(super) fn arrow_metadata(name: &str, bytes: &Bytes) -> Result<Vec<(String, S
     Ok(facts)
 }
 
+/// Hands one column of an Arrow file on, batch by batch.
 pub(super) fn scan_arrow(
     name: &str,
     bytes: &Bytes,
     index: usize,
-    take: &mut dyn FnMut(u64, usize, f64),
+    feed: &mut Feed<'_>,
 ) -> Result<(), DataError> {
     let mut row = 0;
     for batch in arrow_reader(name, bytes)? {
-        feed(name, &batch.map_err(|e| broken(name, e))?, index, &mut row, take)?;
+        feed(&batch.map_err(|e| broken(name, e))?, index, &mut row)?;
     }
     Ok(())
 }
 
 /// Hands the values of one column of a batch on.
-fn feed(
+pub(super) fn numbers(
     name: &str,
     batch: &RecordBatch,
     index: usize,
@@ -160,6 +165,48 @@ fn feed(
     }
     for value in values {
         take(*row, 0, value);
+        *row += 1;
+    }
+    Ok(())
+}
+
+/// Hands the texts of one column of a batch on, also those of a dictionary or of lists; absent ones are empty.
+pub(super) fn texts(
+    name: &str,
+    batch: &RecordBatch,
+    index: usize,
+    row: &mut u64,
+    take: &mut dyn FnMut(u64, usize, &str),
+) -> Result<(), DataError> {
+    let array = batch.column(index);
+    let (values, offsets) = match array.as_list_opt::<i32>() {
+        Some(list) => (list.values(), Some(list.value_offsets())),
+        None => (array, None),
+    };
+    // The text at each place: of the array itself, or of the dictionary that it points into.
+    let keys = values.as_any_dictionary_opt();
+    let words = keys.map_or(values, |keys| keys.values());
+    let keys = keys.map(|keys| keys.normalized_keys());
+    let (short, long) = (words.as_string_opt::<i32>(), words.as_string_opt::<i64>());
+    if short.is_none() && long.is_none() {
+        return Err(DataError::Type {
+            file: name.to_owned(),
+            column: batch.schema().field(index).name().clone(),
+            found: array.data_type().to_string(),
+        });
+    }
+    let word = |place: usize| {
+        if values.is_null(place) {
+            return "";
+        }
+        let place = keys.as_ref().map_or(place, |keys| keys[place]);
+        short.map(|s| s.value(place)).or(long.map(|s| s.value(place))).unwrap_or("")
+    };
+    for k in 0..batch.num_rows() {
+        let (lo, hi) = offsets.map_or((k, k + 1), |o| (o[k] as usize, o[k + 1] as usize));
+        for n in lo..hi {
+            take(*row, n - lo, word(n));
+        }
         *row += 1;
     }
     Ok(())

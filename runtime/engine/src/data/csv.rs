@@ -74,16 +74,28 @@ impl Csv {
         absent: bool,
         mut take: impl FnMut(u64, f64, Place),
     ) -> Result<(), DataError> {
+        self.fields(index, |row, field, place| {
+            take(row, self.number(index, field, absent, place)?, place);
+            Ok(())
+        })
+    }
+
+    /// Calls `take(row, text, place)` for each field of column `index`.
+    pub(super) fn fields(
+        &self,
+        index: usize,
+        mut take: impl FnMut(u64, &str, Place) -> Result<(), DataError>,
+    ) -> Result<(), DataError> {
         let head = &self.text.as_bytes()[..self.body];
         let line = 1 + head.iter().filter(|b| **b == b'\n').count() as u64;
         let mut cursor = Cursor { at: self.body, line, line_start: self.body };
         let mut row = 0;
         loop {
             let start = cursor;
-            let mut value = Ok((f64::NAN, Place::Row(0)));
+            let mut taken = Ok(());
             let fields = self.row(&mut cursor, |k, field, place| {
                 if k == index {
-                    value = self.number(index, &field, absent, place).map(|v| (v, place));
+                    taken = take(row, &field, place);
                 }
             })?;
             let Some(fields) = fields else { return Ok(()) };
@@ -95,8 +107,7 @@ impl Csv {
                     found: fields,
                 });
             }
-            let (value, place) = value?;
-            take(row, value, place);
+            taken?;
             row += 1;
         }
     }

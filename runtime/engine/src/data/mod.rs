@@ -154,8 +154,36 @@ impl Frame {
         let index = self.find(column)?;
         match &self.store {
             Store::Csv(csv) => csv.scan(index, true, |row, value, _| take(row, 0, value)),
-            Store::Parquet(input) => arrow::scan_parquet(&self.name, input, index, &mut take),
-            Store::Arrow(bytes) => arrow::scan_arrow(&self.name, bytes, index, &mut take),
+            Store::Parquet(_) | Store::Arrow(_) => self
+                .batches(index, &mut |batch, at, row| arrow::numbers(&self.name, batch, at, row, &mut take)),
+        }
+    }
+
+    /// Calls `take(row, element, text)` for every value of a column of texts (of any column in CSV), row by row; an
+    /// absent text is empty. A scalar column has the one element 0. Nothing is kept.
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::NoColumn`]; [`DataError::Type`] for numbers in Parquet and Arrow.
+    pub fn scan_texts(&self, column: &str, mut take: impl FnMut(u64, usize, &str)) -> Result<(), DataError> {
+        let index = self.find(column)?;
+        match &self.store {
+            Store::Csv(csv) => csv.fields(index, |row, text, _| {
+                take(row, 0, text);
+                Ok(())
+            }),
+            Store::Parquet(_) | Store::Arrow(_) => {
+                self.batches(index, &mut |batch, at, row| arrow::texts(&self.name, batch, at, row, &mut take))
+            }
+        }
+    }
+
+    /// Hands a column of a Parquet or Arrow file on, batch by batch.
+    fn batches(&self, index: usize, feed: &mut arrow::Feed<'_>) -> Result<(), DataError> {
+        match &self.store {
+            Store::Csv(_) => Ok(()),
+            Store::Parquet(input) => arrow::scan_parquet(&self.name, input, index, feed),
+            Store::Arrow(bytes) => arrow::scan_arrow(&self.name, bytes, index, feed),
         }
     }
 
