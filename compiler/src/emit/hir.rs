@@ -284,7 +284,9 @@ impl Printer<'_> {
     }
 
     fn distribution(&self, d: &Distribution) -> String {
-        let args: Vec<String> = d.args.iter().map(|a| self.expr(a)).collect();
+        let mut args: Vec<String> = d.parts.iter().map(|p| self.distribution(p)).collect();
+        args.extend(d.file.iter().flat_map(|(f, c)| [format!("{f:?}"), format!("{c:?}")]));
+        args.extend(d.args.iter().map(|a| self.expr(a)));
         format!("{}({}{})", d.name, if d.relative { "relative " } else { "" }, args.join(", "))
     }
 

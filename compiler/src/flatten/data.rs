@@ -193,7 +193,7 @@ impl<'a> Flattener<'a> {
     }
 
     /// A column in SI.
-    fn column(&mut self, span: Span, file: &str, column: &str, unit: &DisplayUnit) -> R<Vec<f64>> {
+    pub(super) fn column(&mut self, span: Span, file: &str, column: &str, unit: &DisplayUnit) -> R<Vec<f64>> {
         let mut numbers = match self.data.column(DataRequest { from: span.file, file, column }) {
             Ok(c) => c,
             Err(e) => return Err(self.data_error(span, file, column, &e)),

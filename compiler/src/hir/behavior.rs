@@ -349,8 +349,8 @@ pub enum Op {
     Machine(Ref),
     /// `count(e)`: how often an event has occurred
     Count(EventRef),
-    /// `draw(exponential(50 s))`: the distribution and its arguments in SI, in the order of the definition
-    Draw(Name, Vec<Expr>),
+    /// `draw(exponential(50 s))`
+    Draw(Box<super::Distribution>),
     /// A function of the class's own behaviour.
     Call(Name, Vec<Expr>),
 }
@@ -394,9 +394,8 @@ impl Op {
                 f(b);
             }
             Op::Unary(_, e) | Op::Field(e, _) | Op::Closure(_, e) => f(e),
-            Op::Record(_, args) | Op::List(args) | Op::Draw(_, args) | Op::Call(_, args) => {
-                args.iter().for_each(f);
-            }
+            Op::Record(_, args) | Op::List(args) | Op::Call(_, args) => args.iter().for_each(f),
+            Op::Draw(d) => d.each_arg(f),
             Op::Method(e, _, args) => {
                 f(e);
                 args.iter().for_each(f);

@@ -3,6 +3,7 @@
 use super::{ClassId, ConnectorId, Expr, Extent, ForRange, LocalId, Name, Ref, Step, Type, behavior};
 use crate::source::Span;
 use indexmap::IndexMap;
+use std::rc::Rc;
 use twinml_model::schema::DisplayUnit;
 
 /// Which section declares a variable.
@@ -174,18 +175,31 @@ pub enum RangeElse {
     Clamp,
 }
 
-/// A distribution: name and SI arguments; drawn by Monte Carlo jobs, not by runs.
-#[derive(Clone, Debug)]
+/// A distribution: name and SI arguments; drawn by `draw` and by Monte Carlo jobs.
+#[derive(Clone, PartialEq, Debug)]
 pub struct Distribution {
     /// `normal`, `uniform`, …
     pub name: Name,
-    /// Arguments in the order of the definition.
+    /// Arguments in the order of the definition that are numbers: of `truncated` the two ends (infinite where not
+    /// written), of `mixture` the weights, of `discrete` values and weights (absent: all alike).
     pub args: Vec<Expr>,
+    /// The distribution that `truncated` cuts, those that `mixture` mixes.
+    pub parts: Vec<Distribution>,
+    /// File and column of `empirical`.
+    pub file: Option<(Rc<str>, Rc<str>)>,
     /// `normal(sd: 2 %)`: the mean is the nominal value, and the one argument its spread as a fraction
     /// of the nominal's magnitude.
     pub relative: bool,
     /// Where it stands.
     pub span: Span,
+}
+
+impl Distribution {
+    /// Calls `f` for every argument, those of the distributions in it too.
+    pub fn each_arg<'e>(&'e self, f: &mut dyn FnMut(&'e Expr)) {
+        self.args.iter().for_each(&mut *f);
+        self.parts.iter().for_each(|p| p.each_arg(f));
+    }
 }
 
 /// A port.

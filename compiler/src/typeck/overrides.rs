@@ -337,18 +337,19 @@ impl<'a> Checker<'a, '_> {
             self.say(d.help("write `= value` before `~`, or give the mean"));
             return None;
         }
-        let mut slots: Vec<Option<Expr>> = vec![None; params.len()];
+        let mut slots: Vec<Option<Given>> = params.iter().map(|_| None).collect();
         let mut ok = true;
         for (i, a) in args.iter().enumerate() {
             let at = match &a.name {
                 Some(n) => params.iter().position(|p| *p == n.as_str()),
                 None => (i < params.len()).then_some(i),
             };
-            let Some(at) = at else {
-                let shown = a
-                    .name
-                    .as_ref()
-                    .map_or_else(|| format!("{} arguments", args.len()), |n| format!("`{}`", n.as_str()));
+            let Some(at) = at.filter(|&at| slots[at].is_none()) else {
+                let shown = match (&a.name, at) {
+                    (_, Some(at)) => format!("`{}` twice", params[at]),
+                    (Some(n), None) => format!("`{}`", n.as_str()),
+                    (None, None) => format!("{} arguments", args.len()),
+                };
                 let span = a.name.as_ref().map_or(a.span, |n| n.span);
                 let mut d = Diagnostic::new(
                     codes::BAD_DISTRIBUTION,
@@ -362,26 +363,81 @@ impl<'a> Checker<'a, '_> {
             };
             let v = self.distribution_arg(cx, known, params[at], a, ty, relative);
             ok &= v.is_some();
-            slots[at] = v.flatten();
+            slots[at] = v;
         }
-        let needed = match *known {
-            _ if relative => 1,
-            "beta" => 2,
-            "discrete" | "mixture" | "truncated" => 1,
-            _ => params.len(),
+        if !ok {
+            return None;
+        }
+        let given = |p: &str| params.iter().position(|q| *q == p).is_some_and(|k| slots[k].is_some());
+        let missing: Vec<&str> = match *known {
+            _ if relative => Vec::new(),
+            // The ends of `beta` come together, and one end of `truncated` is enough.
+            "beta" if given("lo") != given("hi") => params.iter().copied().filter(|p| !given(p)).collect(),
+            "truncated" if !given("lo") && !given("hi") => {
+                params.iter().copied().filter(|p| !given(p)).collect()
+            }
+            _ => {
+                let optional =
+                    |p: &str| p == "weights" || matches!((*known, p), ("beta" | "truncated", "lo" | "hi"));
+                params.iter().copied().filter(|p| !given(p) && !optional(p)).collect()
+            }
         };
-        if ok && args.len() < needed {
-            let message = format!("`{known}` needs {needed} arguments");
+        if !missing.is_empty() {
+            let missing: Vec<String> = missing.iter().map(|p| format!("`{p}`")).collect();
+            let message = format!("`{known}` needs {}", missing.join(" and "));
             let d = Diagnostic::new(codes::BAD_DISTRIBUTION, e.span, message);
             self.say(d.help(format!("`{known}({})`", params.join(", "))));
             return None;
         }
-        let args = slots.into_iter().flatten().collect();
-        ok.then(|| Distribution { name: Rc::from(*known), args, relative, span: e.span })
+        let mut out = Distribution {
+            name: Rc::from(*known),
+            args: Vec::new(),
+            parts: Vec::new(),
+            file: None,
+            relative,
+            span: e.span,
+        };
+        let mut texts = Vec::new();
+        for (slot, param) in slots.into_iter().zip(*params) {
+            match slot {
+                Some(Given::Number(x)) => out.args.push(x),
+                Some(Given::Parts(list)) => out.parts = list,
+                Some(Given::Text(t)) => texts.push(t),
+                // A missing end of `truncated` is no end.
+                None if *known == "truncated" => {
+                    let end = if *param == "lo" { f64::NEG_INFINITY } else { f64::INFINITY };
+                    out.args.push(Expr {
+                        kind: ExprKind::Real(end),
+                        ty: Type::Any,
+                        shape: Vec::new(),
+                        span: e.span,
+                    });
+                }
+                None => {}
+            }
+        }
+        if let [file, column] = &texts[..] {
+            out.file = Some((file.clone(), column.clone()));
+        }
+        self.weights_fit(args, known).then_some(out)
     }
 
-    /// One argument; `Some(None)` where it is no number (nested distributions, files).
-    #[expect(clippy::option_option, reason = "wrong, no number, a number")]
+    /// As many weights as there are things to weigh, where both are written as lists.
+    fn weights_fit(&mut self, args: &'a [Arg], name: &str) -> bool {
+        let [first, second] = args else { return true };
+        let (A::Array(things), A::Array(weights)) = (&first.value.kind, &second.value.kind) else {
+            return true;
+        };
+        if things.len() == weights.len() {
+            return true;
+        }
+        let message = format!("`{name}` has {} entries and {} weights", things.len(), weights.len());
+        let d = Diagnostic::new(codes::BAD_DISTRIBUTION, second.value.span, message);
+        self.say(d.label(first.value.span, "these are weighed").help("give each entry one weight"));
+        false
+    }
+
+    /// One argument.
     fn distribution_arg(
         &mut self,
         cx: &mut Cx<'a>,
@@ -390,26 +446,32 @@ impl<'a> Checker<'a, '_> {
         a: &'a Arg,
         ty: Option<&Ty<'a>>,
         relative: bool,
-    ) -> Option<Option<Expr>> {
+    ) -> Option<Given> {
         let pure = Ty::real(Dimension::ONE);
         let t = Target { name: param, span: None };
-        match (dist, param) {
+        let number = match (dist, param) {
             ("truncated", "distribution") => {
-                self.distribution(cx, &a.value, ty, false)?;
-                Some(None)
+                return Some(Given::Parts(vec![self.distribution_part(cx, &a.value, ty)?]));
             }
             ("mixture", "distributions") => {
-                if let A::Array(items) = &a.value.kind {
-                    for i in items {
-                        self.distribution(cx, i, ty, false)?;
-                    }
-                } else {
-                    self.distribution(cx, &a.value, ty, false)?;
+                let A::Array(items) = &a.value.kind else {
+                    return Some(Given::Parts(vec![self.distribution_part(cx, &a.value, ty)?]));
+                };
+                if items.is_empty() {
+                    let d = Diagnostic::new(codes::BAD_DISTRIBUTION, a.span, "a mixture of nothing");
+                    self.say(d.help(
+                        "as in `mixture([normal(2 s, 0.1 s), exponential(9 s)], weights: [0.9, 0.1])`",
+                    ));
+                    return None;
                 }
-                Some(None)
+                let mut parts = Vec::with_capacity(items.len());
+                for i in items {
+                    parts.push(self.distribution_part(cx, i, ty)?);
+                }
+                return Some(Given::Parts(parts));
             }
             ("empirical", _) => {
-                if a.value.as_str().is_none() {
+                let Some(text) = a.value.as_str() else {
                     let d = Diagnostic::new(
                         codes::BAD_DISTRIBUTION,
                         a.span,
@@ -417,13 +479,10 @@ impl<'a> Checker<'a, '_> {
                     );
                     self.say(d);
                     return None;
-                }
-                Some(None)
+                };
+                return Some(Given::Text(Rc::from(text)));
             }
-            ("discrete" | "mixture", "weights") => {
-                let v = self.expr(cx, &a.value)?;
-                Some(Some(v.e))
-            }
+            ("discrete" | "mixture", "weights") => self.expr(cx, &a.value)?.e,
             ("discrete", _) => {
                 let any = ty.cloned().map(|t| {
                     let n = match &a.value.kind {
@@ -433,12 +492,12 @@ impl<'a> Checker<'a, '_> {
                     Ty { shape: vec![n], ..t }
                 });
                 match any {
-                    Some(ty) => self.value_for(cx, &a.value, &ty, t).map(Some),
-                    None => self.expr(cx, &a.value).map(|v| Some(v.e)),
+                    Some(ty) => self.value_for(cx, &a.value, &ty, t)?,
+                    None => self.expr(cx, &a.value)?.e,
                 }
             }
-            (_, "shape" | "alpha" | "beta" | "p") => self.value_for(cx, &a.value, &pure, t).map(Some),
-            (_, "sd") if relative => self.value_for(cx, &a.value, &pure, t).map(Some),
+            (_, "shape" | "alpha" | "beta" | "p") => self.value_for(cx, &a.value, &pure, t)?,
+            (_, "sd") if relative => self.value_for(cx, &a.value, &pure, t)?,
             // The spread of a temperature is a difference, and a bare number beside `in` is refused there too.
             (_, "sd") => match ty {
                 Some(ty) => {
@@ -448,15 +507,36 @@ impl<'a> Checker<'a, '_> {
                         ty.unit = None;
                         ty.shown = false;
                     }
-                    self.value_for(cx, &a.value, &ty, t).map(Some)
+                    self.value_for(cx, &a.value, &ty, t)?
                 }
-                None => self.expr(cx, &a.value).map(|v| Some(v.e)),
+                None => self.expr(cx, &a.value)?.e,
             },
             _ => match ty {
-                Some(ty) => self.value_for(cx, &a.value, &ty.element(), t).map(Some),
-                None => self.expr(cx, &a.value).map(|v| Some(v.e)),
+                Some(ty) => self.value_for(cx, &a.value, &ty.element(), t)?,
+                None => self.expr(cx, &a.value)?.e,
             },
+        };
+        Some(Given::Number(number))
+    }
+
+    /// A distribution in another one: of numbers.
+    fn distribution_part(
+        &mut self,
+        cx: &mut Cx<'a>,
+        e: &'a ast::Expr,
+        ty: Option<&Ty<'a>>,
+    ) -> Option<Distribution> {
+        let d = self.distribution(cx, e, ty, false)?;
+        if &*d.name == "bernoulli" {
+            let d = Diagnostic::new(
+                codes::BAD_DISTRIBUTION,
+                e.span,
+                "`bernoulli` gives truth values, no numbers",
+            );
+            self.say(d.help("`discrete([0, 1], weights: [0.3, 0.7])` gives numbers"));
+            return None;
         }
+        Some(d)
     }
 
     /// `draw(exponential(50 s))`
@@ -471,31 +551,64 @@ impl<'a> Checker<'a, '_> {
             return None;
         }
         let d = self.distribution(cx, &arg.value, None, false)?;
-        if &*d.name == "bernoulli" {
-            return Some(Val::behavior(Op::Draw(d.name, d.args), Type::Bool, span));
+        let ty = self.drawn(&d)?;
+        Some(Val::behavior(Op::Draw(Box::new(d)), ty, span))
+    }
+
+    /// What a distribution gives: the unit is the first argument's, the others must agree.
+    fn drawn(&mut self, d: &Distribution) -> Option<Type> {
+        let real = Type::Real(Some(Dimension::ONE));
+        let mut found: Option<(Type, Span)> = None;
+        for p in &d.parts {
+            let ty = self.drawn(p)?;
+            self.agrees(&d.name, &mut found, ty, p.span)?;
         }
-        // The unit is the first argument's; the others must agree.
-        let mut found: Option<Type> = None;
-        for a in d.args.iter().filter(|a| is_number(&a.ty)) {
-            match &found {
-                None => {
-                    found =
-                        Some(if a.ty == Type::Int { Type::Real(Some(Dimension::ONE)) } else { a.ty.clone() })
-                }
-                Some(t) if super::ty::dimension(t) == super::ty::dimension(&a.ty) => {}
-                Some(_) if matches!(&*d.name, "gamma" | "weibull" | "beta") => found = Some(a.ty.clone()),
-                Some(t) => {
-                    let first = Val { lit: Lit::No, ..Val::new(ExprKind::BehaviorOnly, t.clone(), d.span) };
-                    let (x, y) = (self.describe_val(&first), self.describe_val(&Val::of(a.clone())));
-                    let message = format!("the arguments of `{}` are {x} and {y}", d.name);
-                    self.say(Diagnostic::new(codes::UNIT_MISMATCH, a.span, message));
-                    return None;
+        match &*d.name {
+            "bernoulli" => return Some(Type::Bool),
+            "discrete" => return Some(d.args.first().map_or(real, |a| a.ty.clone())),
+            "empirical" | "mixture" => {}
+            // Parameters of the shape are plain numbers; those behind them have the unit.
+            name => {
+                let shapes = match name {
+                    "beta" => 2,
+                    "gamma" | "weibull" => 1,
+                    _ => 0,
+                };
+                for a in d.args.iter().skip(shapes).filter(|a| is_number(&a.ty)) {
+                    let ty = if a.ty == Type::Int { real.clone() } else { a.ty.clone() };
+                    self.agrees(name, &mut found, ty, a.span)?;
                 }
             }
         }
-        let ty = found.unwrap_or(Type::Real(Some(Dimension::ONE)));
-        Some(Val::behavior(Op::Draw(d.name, d.args), ty, span))
+        Some(found.map_or(real, |f| f.0))
     }
+
+    fn agrees(&mut self, name: &str, found: &mut Option<(Type, Span)>, ty: Type, span: Span) -> Option<()> {
+        match found {
+            None => *found = Some((ty, span)),
+            Some((t, _)) if super::ty::dimension(t) == super::ty::dimension(&ty) => {}
+            Some((t, at)) => {
+                let sample = |t: &Type, at: Span| Val {
+                    lit: Lit::No,
+                    ..Val::new(ExprKind::BehaviorOnly, t.clone(), at)
+                };
+                let (x, y) = (self.describe_val(&sample(t, *at)), self.describe_val(&sample(&ty, span)));
+                let message = format!("the arguments of `{name}` are {x} and {y}");
+                let d = Diagnostic::new(codes::UNIT_MISMATCH, span, message).here(y.clone());
+                let d = d.label(*at, x.clone());
+                self.say(d.help("all of them are values of what is drawn: give them one unit"));
+                return None;
+            }
+        }
+        Some(())
+    }
+}
+
+/// What an argument of a distribution is.
+enum Given {
+    Number(Expr),
+    Parts(Vec<Distribution>),
+    Text(Rc<str>),
 }
 
 /// `normal(sd: 2 %)`: given relative to the nominal.

@@ -3,11 +3,38 @@
 use super::super::Flattener;
 use super::super::scope::R;
 use super::body::Body;
+use crate::diag::{Diagnostic, codes};
 use crate::hir::{self, Builtin, FuncStmt, Type};
-use twinml_model::behavior::{CodeId, Instr, Method, Op2, Reg};
+use std::sync::Arc;
+use twinml_model::behavior::{CodeId, Dist, Instr, Method, Op2, Reg};
 use twinml_model::ir::{CmpOp, MathFn, UnOp};
+use twinml_model::schema::DisplayUnit;
 
 impl<'a> Flattener<'a> {
+    /// A distribution that code draws from.
+    pub(super) fn dist(&mut self, b: &mut Body, d: &'a hir::Distribution) -> R<Dist> {
+        if let Some((file, column)) = &d.file {
+            let mut samples = self.column(d.span, file, column, &DisplayUnit::default())?;
+            if samples.is_empty() {
+                let message = format!("the column `{column}` of `{file}` holds no number to draw");
+                return Err(self.fail(Diagnostic::new(codes::BAD_DATA, d.span, message)));
+            }
+            samples.sort_by(f64::total_cmp);
+            return Ok(Dist::Samples(samples.into()));
+        }
+        let mut parts = d.parts.iter().map(|p| self.dist(b, p)).collect::<R<Vec<_>>>()?;
+        let args = self.values(b, &d.args)?;
+        Ok(match (&*d.name, &args[..]) {
+            ("truncated", &[lo, hi]) => match parts.pop() {
+                Some(of) => Dist::Truncated(Box::new(of), lo, hi),
+                None => return Err(self.internal(d.span, "a distribution cut out of nothing")),
+            },
+            ("mixture", weights) => Dist::Mixture(parts, weights.first().copied()),
+            ("discrete", &[values, ref weights @ ..]) => Dist::Discrete(values, weights.first().copied()),
+            (name, _) => Dist::Named(Arc::from(name), args),
+        })
+    }
+
     /// A call of a function of the language.
     pub(super) fn builtin_code(
         &mut self,

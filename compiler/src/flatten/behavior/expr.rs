@@ -486,10 +486,10 @@ impl<'a> Flattener<'a> {
                     None => b.num(0.0),
                 }
             }
-            Op::Draw(name, args) => {
-                let args = self.values(b, args)?;
+            Op::Draw(d) => {
+                let d = self.dist(b, d)?;
                 let r = b.reg();
-                b.push(Instr::Draw(r, Arc::from(&**name), args));
+                b.push(Instr::Draw(r, Box::new(d)));
                 r
             }
             Op::Call(name, args) => {

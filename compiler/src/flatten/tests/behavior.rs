@@ -214,7 +214,7 @@ twin Line {
               0 Const(0, Bool(true))
               1 JumpUnless(0, 14)
               2 Load(1, SlotRef { var: var3, base: 0, stride: 0, at: [] }, Value, false)
-              3 Draw(2, "exponential", [1])
+              3 Draw(2, Named("exponential", [1]))
               4 Wait(2)
               5 Load(3, SlotRef { var: var4, base: 0, stride: 0, at: [] }, Value, false)
               6 Const(4, Num(1.0))

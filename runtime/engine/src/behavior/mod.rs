@@ -1,6 +1,7 @@
 //! Behaviour at work: values, code, timers, machines, events. Between integration steps the engine says which
 //! conditions changed and which instant it is; what handlers write goes to the same memory that kernels read.
 
+mod draw;
 mod fault;
 mod index;
 mod method;
@@ -8,6 +9,7 @@ mod random;
 mod schedule;
 #[cfg(test)]
 mod schedule_tests;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod timers;

@@ -151,24 +151,40 @@ fn ln_gamma(x: f64) -> f64 {
     (x - 0.5) * m::log(x) - x + 0.918_938_533_204_672_8 + series - m::log(shift)
 }
 
-/// The regularised lower incomplete gamma function `P(a, x)` (series below `a + 1`, continued fraction above).
+/// The regularised lower incomplete gamma function `P(a, x)`.
 fn gamma_p(a: f64, x: f64) -> f64 {
+    if x < a + 1.0 { gamma_series(a, x) } else { 1.0 - gamma_fraction(a, x) }
+}
+
+/// The upper one, `Q(a, x) = 1 - P(a, x)`, exact where it is small.
+fn gamma_q(a: f64, x: f64) -> f64 {
+    if x < a + 1.0 { 1.0 - gamma_series(a, x) } else { gamma_fraction(a, x) }
+}
+
+/// `P(a, x)` by its series, for `x < a + 1`.
+fn gamma_series(a: f64, x: f64) -> f64 {
     if x <= 0.0 {
         return 0.0;
     }
     let front = m::exp(a * m::log(x) - x - ln_gamma(a));
-    if x < a + 1.0 {
-        let (mut term, mut sum, mut n) = (1.0 / a, 1.0 / a, a);
-        for _ in 0..10_000 {
-            n += 1.0;
-            term *= x / n;
-            sum += term;
-            if term <= sum * 1e-17 {
-                break;
-            }
+    let (mut term, mut sum, mut n) = (1.0 / a, 1.0 / a, a);
+    for _ in 0..10_000 {
+        n += 1.0;
+        term *= x / n;
+        sum += term;
+        if term <= sum * 1e-17 {
+            break;
         }
-        return front * sum;
     }
+    front * sum
+}
+
+/// `Q(a, x)` by its continued fraction, for `x ≥ a + 1`.
+fn gamma_fraction(a: f64, x: f64) -> f64 {
+    if x == f64::INFINITY {
+        return 0.0;
+    }
+    let front = m::exp(a * m::log(x) - x - ln_gamma(a));
     let tiny = 1e-300;
     let mut b = x + 1.0 - a;
     let (mut c, mut d) = (1.0 / tiny, 1.0 / b);
@@ -183,7 +199,7 @@ fn gamma_p(a: f64, x: f64) -> f64 {
             break;
         }
     }
-    1.0 - front * h
+    front * h
 }
 
 fn away(x: f64, tiny: f64) -> f64 {
@@ -223,9 +239,9 @@ fn beta_i(a: f64, b: f64, x: f64) -> f64 {
     front * h
 }
 
-/// Where a growing function reaches `p` between `lo` and `hi`, to the last bits, by bisection (halving exponents while
-/// the ends are far apart, so that small quantiles keep their relative accuracy).
-fn invert(p: f64, mut lo: f64, mut hi: f64, cdf: impl Fn(f64) -> f64) -> f64 {
+/// Where `less` ceases to hold between `lo` and `hi`, to the last bits, by bisection (halving exponents while the ends
+/// are far apart, so that small quantiles keep their relative accuracy).
+fn invert(mut lo: f64, mut hi: f64, less: impl Fn(f64) -> bool) -> f64 {
     for _ in 0..400 {
         let mid = if lo > 0.0 && hi > 4.0 * lo {
             (lo * hi).sqrt()
@@ -237,46 +253,162 @@ fn invert(p: f64, mut lo: f64, mut hi: f64, cdf: impl Fn(f64) -> f64) -> f64 {
         if mid <= lo || mid >= hi {
             break;
         }
-        if cdf(mid) < p { lo = mid } else { hi = mid }
+        if less(mid) { lo = mid } else { hi = mid }
     }
     hi
 }
 
-/// Quantile of a named distribution of numbers at `p`, 0 < p < 1; `None` where there is none of this name and number
-/// of parameters, or the parameters are outside their range.
+/// The value that a distribution without spread always gives.
+pub(super) fn only(name: &str, args: &[f64]) -> Option<f64> {
+    match (name, args) {
+        ("normal" | "lognormal", &[mean, 0.0]) => Some(mean),
+        ("uniform", &[lo, hi]) if lo == hi => Some(lo),
+        ("triangular", &[lo, _, hi]) if lo == hi => Some(lo),
+        ("exponential", &[0.0]) | ("weibull" | "gamma", &[_, 0.0]) => Some(0.0),
+        ("beta", &[.., lo, hi]) if args.len() == 4 && lo == hi => Some(lo),
+        _ => None,
+    }
+}
+
+/// Which side of a value probability is counted on: far out only the smaller one is exact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Below: the distribution function.
+    Below,
+    /// Above: one less it.
+    Above,
+}
+
+/// Probability that a named distribution gives a number on one side of `x`; `None` as for [`quantile`].
 #[must_use]
-pub fn quantile(name: &str, args: &[f64], p: f64) -> Option<f64> {
-    if args.iter().any(|a| a.is_nan()) {
+pub fn probability(name: &str, args: &[f64], x: f64, side: Side) -> Option<f64> {
+    quantile(name, args, 0.5, Side::Below)?;
+    let above = side == Side::Above;
+    if let Some(at) = only(name, args) {
+        return Some(f64::from(u8::from(if above { x < at } else { x >= at })));
+    }
+    // Standard normal, by whichever tail is small.
+    let phi = |z: f64| {
+        let tail = 0.5 * gamma_q(0.5, 0.5 * z * z);
+        if (z > 0.0) == above { tail } else { 1.0 - tail }
+    };
+    let of = |below: f64| if above { 1.0 - below } else { below };
+    Some(match (name, args) {
+        ("normal", &[mean, sd]) => phi((x - mean) / sd),
+        ("lognormal", &[mean, sd]) => {
+            if x <= 0.0 {
+                return Some(of(0.0));
+            }
+            let s2 = m::log1p((sd / mean) * (sd / mean));
+            phi((m::log(x) - m::log(mean) + 0.5 * s2) / s2.sqrt())
+        }
+        ("uniform", &[lo, hi]) => {
+            let p = if above { (hi - x) / (hi - lo) } else { (x - lo) / (hi - lo) };
+            p.clamp(0.0, 1.0)
+        }
+        ("triangular", &[lo, mode, hi]) => {
+            let x = x.clamp(lo, hi);
+            let (rise, fall) = ((x - lo) * (x - lo), (hi - x) * (hi - x));
+            match (x < mode, above) {
+                (true, false) => rise / ((hi - lo) * (mode - lo)),
+                (true, true) => 1.0 - rise / ((hi - lo) * (mode - lo)),
+                (false, true) => {
+                    if x < hi {
+                        fall / ((hi - lo) * (hi - mode))
+                    } else {
+                        0.0
+                    }
+                }
+                (false, false) => {
+                    if x < hi {
+                        1.0 - fall / ((hi - lo) * (hi - mode))
+                    } else {
+                        1.0
+                    }
+                }
+            }
+        }
+        ("exponential", &[mean]) => {
+            let t = x.max(0.0) / mean;
+            if above { m::exp(-t) } else { -m::expm1(-t) }
+        }
+        ("weibull", &[shape, scale]) => {
+            let t = m::pow(x.max(0.0) / scale, shape);
+            if above { m::exp(-t) } else { -m::expm1(-t) }
+        }
+        ("gamma", &[shape, scale]) => {
+            let t = x.max(0.0) / scale;
+            if above { gamma_q(shape, t) } else { gamma_p(shape, t) }
+        }
+        ("beta", &[a, b]) => {
+            if above {
+                beta_i(b, a, 1.0 - x)
+            } else {
+                beta_i(a, b, x)
+            }
+        }
+        ("beta", &[a, b, lo, hi]) => {
+            return probability("beta", &[a, b], (x - lo) / (hi - lo), side);
+        }
+        _ => return None,
+    })
+}
+
+/// Where a named distribution of numbers leaves the probability `p`, 0 < p < 1, on one side; `None` where there is none
+/// of this name and number of parameters, or the parameters are outside their range.
+#[must_use]
+pub fn quantile(name: &str, args: &[f64], p: f64, side: Side) -> Option<f64> {
+    if args.iter().any(|a| !a.is_finite()) {
         return None;
     }
+    let above = side == Side::Above;
+    // The probability on the other side, and the logarithm of that above.
+    let below = if above { 1.0 - p } else { p };
+    let log_above = || if above { m::log(p) } else { m::log1p(-p) };
+    let standard = || if above { -normal(p) } else { normal(p) };
     Some(match (name, args) {
-        ("normal", &[mean, sd]) if sd >= 0.0 => mean + sd * normal(p),
-        ("uniform", &[lo, hi]) if lo <= hi => lo + (hi - lo) * p,
-        ("exponential", &[mean]) if mean >= 0.0 => -mean * m::log1p(-p),
+        ("normal", &[mean, sd]) if sd >= 0.0 => mean + sd * standard(),
+        ("uniform", &[lo, hi]) if lo <= hi => {
+            if above {
+                hi - (hi - lo) * p
+            } else {
+                lo + (hi - lo) * p
+            }
+        }
+        ("exponential", &[mean]) if mean >= 0.0 => -mean * log_above(),
         // Mean and deviation of the quantity itself, not of its logarithm.
         ("lognormal", &[mean, sd]) if mean > 0.0 && sd >= 0.0 => {
             let s2 = m::log1p((sd / mean) * (sd / mean));
-            m::exp(m::log(mean) - 0.5 * s2 + s2.sqrt() * normal(p))
+            m::exp(m::log(mean) - 0.5 * s2 + s2.sqrt() * standard())
         }
         ("triangular", &[lo, mode, hi]) if lo <= mode && mode <= hi => {
             let cut = if hi > lo { (mode - lo) / (hi - lo) } else { 0.0 };
-            if p < cut {
-                lo + (p * (hi - lo) * (mode - lo)).sqrt()
+            if below < cut {
+                lo + (below * (hi - lo) * (mode - lo)).sqrt()
             } else {
-                hi - ((1.0 - p) * (hi - lo) * (hi - mode)).sqrt()
+                let above = if above { p } else { 1.0 - p };
+                hi - (above * (hi - lo) * (hi - mode)).sqrt()
             }
         }
         ("weibull", &[shape, scale]) if shape > 0.0 && scale >= 0.0 => {
-            scale * m::pow(-m::log1p(-p), 1.0 / shape)
+            scale * m::pow(-log_above(), 1.0 / shape)
         }
         ("gamma", &[shape, scale]) if shape > 0.0 && scale >= 0.0 => {
+            let less = |x: f64| if above { gamma_q(shape, x) > p } else { gamma_p(shape, x) < p };
             let mut hi = shape + 1.0;
-            while gamma_p(shape, hi) < p && hi < 1e300 {
+            while less(hi) && hi < 1e300 {
                 hi *= 2.0;
             }
-            scale * invert(p, 0.0, hi, |x| gamma_p(shape, x))
+            scale * invert(0.0, hi, less)
         }
-        ("beta", &[a, b]) if a > 0.0 && b > 0.0 => invert(p, 0.0, 1.0, |x| beta_i(a, b, x)),
+        ("beta", &[a, b]) if a > 0.0 && b > 0.0 => {
+            if above {
+                1.0 - invert(0.0, 1.0, |x| beta_i(b, a, x) < p)
+            } else {
+                invert(0.0, 1.0, |x| beta_i(a, b, x) < p)
+            }
+        }
+        ("beta", &[a, b, lo, hi]) if lo <= hi => lo + (hi - lo) * quantile("beta", &[a, b], p, side)?,
         _ => return None,
     })
 }
@@ -420,12 +552,12 @@ mod tests {
             ("beta", &[30.0, 12.0], 0.9999999, 0.9569170602039299),
         ];
         for (name, args, p, want) in known {
-            let got = quantile(name, args, *p).expect("a distribution");
+            let got = quantile(name, args, *p, Side::Below).expect("a distribution");
             let scale = want.abs().max(1e-300);
             assert!((got - want).abs() <= 2e-9 * scale, "{name}{args:?} at {p}: {got} is not {want}");
         }
-        assert_eq!(quantile("normal", &[0.0, -1.0], 0.5), None);
-        assert_eq!(quantile("cauchy", &[0.0, 1.0], 0.5), None);
+        assert_eq!(quantile("normal", &[0.0, -1.0], 0.5, Side::Below), None);
+        assert_eq!(quantile("cauchy", &[0.0, 1.0], 0.5, Side::Below), None);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use twinml_model::ir::Trap;
 
 use super::fault::{Fault, FaultKind};
 use super::index::{Group, Index};
+use super::streams::{self, NOBODY};
 use super::timers::{Due, Timers, nanoseconds, tick};
 use super::value::Value;
 use super::vm::{Args, Effects, Outcome, Slots, Store, Thread, Vm, fault, path, truth};
@@ -51,7 +52,7 @@ enum What {
     Plain { handler: u32, args: Args },
     Machine { machine: u32, handlers: Vec<u32>, leaf: u32, args: Args },
     Resume { slot: usize },
-    Code { code: u32, args: Vec<Value> },
+    Code { code: u32, args: Vec<Value>, purpose: u32 },
 }
 
 #[derive(Debug)]
@@ -149,7 +150,7 @@ impl<'a> Scheduler<'a> {
             let Some(code) = cell.start else { continue };
             let len = cell.len as usize;
             for i in 0..self.count(cell.owner) {
-                let v = self.eval(world, code, i, Vec::new(), (u32::MAX, i))?;
+                let v = self.eval(world, code, i, Vec::new(), (NOBODY, i))?;
                 let cells = &mut self.store.cells[k][i as usize * len..(i as usize + 1) * len];
                 match v {
                     Value::List(items) if len > 1 && items.len() == len => {
@@ -424,7 +425,7 @@ impl<'a> Scheduler<'a> {
     fn mirror(&mut self, world: &mut dyn World, owner: u32, i: u32) -> R<()> {
         for k in 0..self.index.mirrors[owner as usize].len() {
             let m = self.b.mirrors[self.index.mirrors[owner as usize][k]];
-            let v = self.eval(world, m.code, i, Vec::new(), (u32::MAX, i))?;
+            let v = self.eval(world, m.code, i, Vec::new(), (NOBODY, i))?;
             let x = super::vm::number(&v).map_err(|kind| fault(self.b, m.code, 0, kind))?;
             self.write(world, m.var.index(), i, x)?;
         }
@@ -498,7 +499,7 @@ impl<'a> Scheduler<'a> {
     fn wake(&self, slot: usize, generation: u32) -> Option<Activation> {
         let s = self.slots.get(slot).filter(|s| s.generation == generation)?;
         let w = s.waiting.as_ref()?;
-        let owner = self.b.handlers.get(w.handler as usize).map_or(0, |h| h.owner);
+        let owner = streams::owner(self.b, w.thread.purpose).unwrap_or_default();
         let order = (self.order(owner, w.thread.instance), w.handler);
         Some(Activation { order, instance: w.thread.instance, what: What::Resume { slot } })
     }
@@ -524,9 +525,10 @@ impl<'a> Scheduler<'a> {
                     Ok(None)
                 }
             }
-            Due::Code { code, instance, args } => {
-                let order = (instance, u32::MAX);
-                Ok(Some(Activation { order, instance, what: What::Code { code, args } }))
+            Due::Code { code, instance, args, purpose } => {
+                let owner = streams::owner(self.b, purpose).unwrap_or_default();
+                let order = (self.order(owner, instance), NOBODY);
+                Ok(Some(Activation { order, instance, what: What::Code { code, args, purpose } }))
             }
             Due::Wake { slot, generation } => Ok(self.wake(slot, generation)),
         }
@@ -654,7 +656,9 @@ impl<'a> Scheduler<'a> {
                 self.release(slot, w.bytes);
                 self.go(world, w.thread, w.handler)
             }
-            What::Code { code, args } => self.go(world, Thread::new(self.b, code, i, args), u32::MAX),
+            What::Code { code, args, purpose } => {
+                self.go(world, Thread::new(self.b, code, i, args, purpose), NOBODY)
+            }
         }
     }
 
@@ -675,7 +679,7 @@ impl<'a> Scheduler<'a> {
             self.queues.insert((handler, i), VecDeque::new());
         }
         let values = self.bind(handler, &args);
-        self.go(world, Thread::new(self.b, code, i, values), handler)
+        self.go(world, Thread::new(self.b, code, i, values, handler), handler)
     }
 
     /// Runs a thread until it ends or waits.
@@ -688,11 +692,11 @@ impl<'a> Scheduler<'a> {
                 slots: world_slots(world),
                 store: &mut self.store,
                 effects: &mut effects,
-                stream: (handler, i),
+                stream: (thread.purpose, i),
             };
             let outcome = vm.run(&mut thread).map_err(|mut f| {
-                if let Some(h) = self.b.handlers.get(handler as usize) {
-                    f.twin = path(self.b, h.owner, i);
+                if let Some(owner) = streams::owner(self.b, thread.purpose) {
+                    f.twin = path(self.b, owner, i);
                 }
                 f
             })?;
@@ -734,7 +738,7 @@ impl<'a> Scheduler<'a> {
                     if let Some(code) = self.b.handlers[handler as usize].body {
                         // The next one in turn runs as a timer of this instant, so that turns do not nest.
                         let (slot, generation) =
-                            self.suspend(Thread::new(self.b, code, i, values), handler)?;
+                            self.suspend(Thread::new(self.b, code, i, values, handler), handler)?;
                         self.timers.arm(self.now, Due::Wake { slot, generation });
                     }
                 }
@@ -759,7 +763,12 @@ impl<'a> Scheduler<'a> {
         });
         self.slots[slot].waiting = Some(Waiting { thread, handler, bytes });
         let generation = self.slots[slot].generation;
-        if let Some((m, Some(s))) = self.b.handlers.get(handler as usize).and_then(|h| h.scope) {
+        let scope = match self.b.handlers.get(handler as usize) {
+            Some(h) => h.scope,
+            // What waits in `entry` goes with the state, too.
+            None => streams::state(self.b, handler).filter(|(.., exit)| !exit).map(|(m, s, _)| (m, Some(s))),
+        };
+        if let Some((m, Some(s))) = scope {
             let slots = &self.slots;
             let held = self.held.entry((m, i)).or_default();
             held.retain(|(_, slot, generation)| slots[*slot].generation == *generation);
@@ -770,9 +779,9 @@ impl<'a> Scheduler<'a> {
 
     fn apply(&mut self, world: &mut dyn World, effects: Effects) -> R<()> {
         self.events.extend(effects.emits);
-        for (d, code, instance, args) in effects.arms {
+        for (d, code, instance, args, purpose) in effects.arms {
             let ns = self.now + nanoseconds(d).map_err(|k| fault(self.b, code, 0, k))?;
-            self.timers.arm(ns, Due::Code { code, instance, args });
+            self.timers.arm(ns, Due::Code { code, instance, args, purpose });
         }
         let time = world.time();
         self.logs.extend(effects.logs.into_iter().map(|text| (time, text)));

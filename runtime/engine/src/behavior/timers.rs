@@ -20,8 +20,8 @@ pub(super) enum Due {
     At { handler: u32, instance: u32 },
     /// An `after` of a state: valid while the state has not been left since.
     After { handler: u32, instance: u32, generation: u32 },
-    /// `after d { … }`
-    Code { code: CodeId, instance: u32, args: Vec<Value> },
+    /// `after d { … }`, with what armed it.
+    Code { code: CodeId, instance: u32, args: Vec<Value>, purpose: u32 },
     /// A waiting handler.
     Wake { slot: usize, generation: u32 },
 }

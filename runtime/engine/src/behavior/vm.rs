@@ -12,7 +12,6 @@ use twinml_model::ir::{CmpOp, Trap, UnOp};
 use twinml_model::math;
 
 use super::fault::{Fault, FaultKind};
-use super::random;
 use super::value::Value;
 
 /// Instructions between two waits, unless said otherwise.
@@ -50,8 +49,8 @@ pub type Args = Vec<(Arc<str>, Value)>;
 pub struct Effects {
     /// Events, the instance that emits, arguments.
     pub emits: Vec<(EventId, u32, Args)>,
-    /// Timers: delay in seconds, code, instance, arguments.
-    pub arms: Vec<(f64, CodeId, u32, Vec<Value>)>,
+    /// Timers: delay in seconds, code, instance, arguments; the stream of who armed it.
+    pub arms: Vec<(f64, CodeId, u32, Vec<Value>, u32)>,
     /// Messages for the log.
     pub logs: Vec<String>,
     /// Instances whose cells changed.
@@ -63,7 +62,7 @@ pub struct Effects {
 pub struct Store {
     /// Elements of each cell, `len` for each instance.
     pub cells: Vec<Vec<Value>>,
-    /// Position in each random stream, by (handler, instance): the stream's number and the next draw.
+    /// Position in each random stream, by (purpose, instance): the stream's number and the next draw.
     pub draws: BTreeMap<(u32, u32), (u64, u32)>,
     /// Seed of all streams.
     pub seed: u64,
@@ -122,13 +121,15 @@ pub struct Thread {
     frames: Vec<Frame>,
     /// The instance.
     pub instance: u32,
+    /// What it draws for (see [`super::streams`]).
+    pub purpose: u32,
 }
 
 impl Thread {
     /// The code with its first registers.
     #[must_use]
-    pub fn new(behavior: &Behavior, code: CodeId, instance: u32, args: Vec<Value>) -> Thread {
-        Thread { frames: vec![frame(behavior, code, args, 0)], instance }
+    pub fn new(behavior: &Behavior, code: CodeId, instance: u32, args: Vec<Value>, purpose: u32) -> Thread {
+        Thread { frames: vec![frame(behavior, code, args, 0)], instance, purpose }
     }
 
     /// Bytes that it holds.
@@ -170,13 +171,13 @@ pub struct Vm<'a, 'b> {
     pub store: &'b mut Store,
     /// What code did.
     pub effects: &'b mut Effects,
-    /// Handler and instance whose random stream is drawn from, with the stream's name.
+    /// Purpose (see [`super::streams`]) and instance whose random stream is drawn from.
     pub stream: (u32, u32),
 }
 
-type R<T> = Result<T, FaultKind>;
+pub(super) type R<T> = Result<T, FaultKind>;
 
-fn wrong(wanted: &'static str, v: &Value) -> FaultKind {
+pub(super) fn wrong(wanted: &'static str, v: &Value) -> FaultKind {
     FaultKind::Type { wanted, found: v.kind() }
 }
 
@@ -208,7 +209,7 @@ pub(super) fn index(v: &Value, len: usize) -> R<usize> {
 }
 
 /// A number as people read it: twelve digits at most.
-fn shown(x: f64) -> String {
+pub(super) fn shown(x: f64) -> String {
     let rounded: f64 = format!("{x:.11e}").parse().unwrap_or(x);
     if rounded != 0.0 && (rounded.abs() >= 1e15 || rounded.abs() < 1e-5) {
         format!("{rounded:e}")
@@ -280,7 +281,7 @@ impl<'a> Vm<'a, '_> {
         fuel: &mut u64,
         depth: usize,
     ) -> Result<Value, Box<Fault>> {
-        let mut thread = Thread::new(self.behavior, code, instance, args);
+        let mut thread = Thread::new(self.behavior, code, instance, args, self.stream.0);
         match self.exec(&mut thread, fuel, depth)? {
             Outcome::Done(v) => Ok(v),
             _ => Err(fault(self.behavior, code, 0, FaultKind::Waits)),
@@ -591,14 +592,14 @@ impl<'a> Vm<'a, '_> {
                 self.effects.emits.push((*event, instance, args));
                 return Ok(());
             }
-            Instr::Draw(out, name, args) => (*out, self.draw(name, args, regs)?),
+            Instr::Draw(out, dist) => (*out, self.draw(dist, regs)?),
             Instr::Arm(delay, code, args) => {
                 let d = number(reg(regs, *delay))?;
                 if !(0.0..1e18).contains(&d) {
                     return Err(FaultKind::Time { seconds: d });
                 }
                 let args = args.iter().map(|r| reg(regs, *r).clone()).collect();
-                self.effects.arms.push((d, *code, instance, args));
+                self.effects.arms.push((d, *code, instance, args, self.stream.0));
                 return Ok(());
             }
             Instr::Log(x) => {
@@ -613,61 +614,6 @@ impl<'a> Vm<'a, '_> {
         };
         set(regs, value.0, value.1);
         Ok(())
-    }
-
-    fn draw(&mut self, name: &str, args: &[Reg], regs: &[Value]) -> R<Value> {
-        let (behavior, (handler, instance)) = (self.behavior, self.stream);
-        let fresh = || {
-            let mut h = random::HASH;
-            if let Some(handler) = behavior.handlers.get(handler as usize) {
-                h = random::hash(h, &path(behavior, handler.owner, instance));
-                h = random::hash(h, "\0");
-            }
-            // Twins of other numbers of handlers draw the same: the number counts within the owner.
-            let owner = behavior.handlers.get(handler as usize).map(|h| h.owner);
-            let nth =
-                behavior.handlers.iter().take(handler as usize).filter(|h| Some(h.owner) == owner).count();
-            (random::hash(h, &nth.to_string()), 0)
-        };
-        let entry = self.store.draws.entry((handler, instance)).or_insert_with(fresh);
-        let n = entry.1;
-        entry.1 = n.wrapping_add(1);
-        let [u, _] = random::uniforms(self.store.seed, self.store.run, entry.0, n);
-        let bad = |args: &[f64]| {
-            let args: Vec<String> = args.iter().map(|x| shown(*x)).collect();
-            FaultKind::Distribution { text: format!("{name}({})", args.join(", ")) }
-        };
-        if name == "discrete" {
-            let list = |k: usize| match args.get(k).map(|r| reg(regs, *r)) {
-                Some(Value::List(items)) => Ok(items.clone()),
-                Some(other) => Err(wrong("a list", other)),
-                None => Err(bad(&[])),
-            };
-            let (values, weights) = (list(0)?, list(1)?);
-            let weights: Vec<f64> = weights.iter().map(number).collect::<R<_>>()?;
-            let total: f64 = weights.iter().sum();
-            if values.len() != weights.len()
-                || total.is_nan()
-                || total <= 0.0
-                || weights.iter().any(|w| *w < 0.0)
-            {
-                return Err(bad(&weights));
-            }
-            let mut left = u * total;
-            for (v, w) in values.iter().zip(&weights) {
-                if left < *w {
-                    return Ok(v.clone());
-                }
-                left -= w;
-            }
-            let last = values.iter().zip(&weights).rev().find(|(_, w)| **w > 0.0);
-            return Ok(last.map_or(Value::None, |(v, _)| v.clone()));
-        }
-        let args: Vec<f64> = args.iter().map(|r| number(reg(regs, *r))).collect::<R<_>>()?;
-        if let ("bernoulli", &[p]) = (name, &args[..]) {
-            return if (0.0..=1.0).contains(&p) { Ok(Value::Bool(u < p)) } else { Err(bad(&args)) };
-        }
-        random::quantile(name, &args, u).map(Value::Num).ok_or_else(|| bad(&args))
     }
 }
 
@@ -690,7 +636,7 @@ pub fn path(behavior: &Behavior, owner: OwnerId, instance: u32) -> String {
     owner.path.iter().map(part).collect::<Vec<_>>().join(".")
 }
 
-fn reg(regs: &[Value], r: Reg) -> &Value {
+pub(super) fn reg(regs: &[Value], r: Reg) -> &Value {
     regs.get(r as usize).unwrap_or(&Value::None)
 }
 

@@ -123,6 +123,21 @@ pub enum Format {
     Value(Reg, Arc<Shown>),
 }
 
+/// A distribution to draw from; its numbers stand in registers.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Dist {
+    /// By name, with its parameters in the order of the language: `exponential` and the mean.
+    Named(Arc<str>, Vec<Reg>),
+    /// Values (a list), each with its weight (a list); without weights all alike.
+    Discrete(Reg, Option<Reg>),
+    /// Only what lies between two ends, both included.
+    Truncated(Box<Dist>, Reg, Reg),
+    /// One of these, by weight (a list); without weights all alike.
+    Mixture(Vec<Dist>, Option<Reg>),
+    /// One of these numbers, all alike; sorted.
+    Samples(Arc<[f64]>),
+}
+
 /// One instruction. The first register is where the result goes.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Instr {
@@ -190,8 +205,8 @@ pub enum Instr {
     WaitUntil(super::WatchId),
     /// `wait for e`
     WaitFor(super::Heard),
-    /// `draw(…)`: a distribution by name.
-    Draw(Reg, Arc<str>, Vec<Reg>),
+    /// `draw(…)`
+    Draw(Reg, Box<Dist>),
     /// `after d { … }`: arms a timer that runs the code with copies of these registers.
     Arm(Reg, CodeId, Vec<Reg>),
     /// `log`

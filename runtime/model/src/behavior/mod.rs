@@ -7,7 +7,7 @@
 
 mod code;
 
-pub use code::{Code, Const, Format, Instr, Method, Op2, Reg, SlotRef, Which};
+pub use code::{Code, Const, Dist, Format, Instr, Method, Op2, Reg, SlotRef, Which};
 
 use crate::dimension::Dimension;
 use crate::ids::{OriginId, VarId};

@@ -69,7 +69,10 @@ impl Scheduler<'_> {
             self.timers = timers;
         }
         match state.exit {
-            Some(code) => self.go(world, Thread::new(self.b, code, i, Vec::new()), u32::MAX),
+            Some(code) => {
+                let purpose = streams::of_state(self.b, m, s, true);
+                self.go(world, Thread::new(self.b, code, i, Vec::new(), purpose), purpose)
+            }
             None => Ok(()),
         }
     }
@@ -91,7 +94,8 @@ impl Scheduler<'_> {
         }
         for s in entered.into_iter().rev() {
             if let Some(code) = machine.states[s as usize].entry {
-                self.go(world, Thread::new(self.b, code, i, Vec::new()), u32::MAX)?;
+                let purpose = streams::of_state(self.b, m, s, false);
+                self.go(world, Thread::new(self.b, code, i, Vec::new(), purpose), purpose)?;
             }
             for k in 0..self.index.afters[m as usize][s as usize].len() {
                 let handler = self.index.afters[m as usize][s as usize][k];
