@@ -91,6 +91,7 @@ pub fn left_range(broken: &Broken, program: &Program) -> Diagnostic {
     let (path, time) = (&broken.path, duration(broken.time));
     let d = Diagnostic::new(codes::RANGE_LEFT, span, format!("`{path}` leaves its range at {time}"))
         .here(format!("`{path}` is {}{unit}", short(value, 6)));
+    let d = if broken.clamped { d.note("`else clamp` holds it at its limit") } else { d };
     match (broken.times, broken.stopped) {
         (_, true) => d.note("`else stop` ends the run here"),
         (1, false) => d,

@@ -162,7 +162,7 @@ fn outcome(ran: &Ran<'_>, program: &Program) -> Map<String, Value> {
             let (value, unit) = failure::shown(b, program);
             json!({
                 "path": b.path, "condition": failure::condition(b, program), "time": b.time,
-                "value": value, "unit": unit, "times": b.times, "stopped": b.stopped,
+                "value": value, "unit": unit, "times": b.times, "stopped": b.stopped, "clamped": b.clamped,
             })
         })
         .collect();

@@ -303,6 +303,8 @@ pub const NOT_RECORDABLE: Code = Code("E0732");
 pub const CHANGE_OF_CONTINUOUS: Code = Code("E0733");
 /// A machine whose states do not determine equally many unknowns.
 pub const UNEVEN_STATES: Code = Code("E0734");
+/// `else clamp` behind something that has no limits, or of a quantity that is not held.
+pub const CLAMP_LIMITS: Code = Code("E0735");
 /// Behaviour: checked, not run by this version.
 pub const LATER_BEHAVIOR: Code = Code("E0750");
 /// A state machine: checked, not run by this version.

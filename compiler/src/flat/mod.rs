@@ -43,6 +43,8 @@ pub struct System {
     pub enums: Vec<EnumType>,
     /// Conditions on quantities (`where`) that are watched while a run goes on.
     pub ranges: Vec<Range>,
+    /// Quantities that are held at their limits (`else clamp`).
+    pub clamps: Vec<Clamp>,
     /// Why something was expanded instead of kept as a loop: (place, reason).
     pub expanded: Vec<(Span, String)>,
     /// Scenario actions, in time order.
@@ -168,6 +170,19 @@ pub struct Range {
     pub is: Equation,
     /// What happens where it does not hold.
     pub otherwise: RangeElse,
+}
+
+/// A quantity that is held at its limits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Clamp {
+    /// The quantity.
+    pub var: VarId,
+    /// Families of parameters of the same length: the lower limit and the upper one.
+    pub limits: [Option<VarId>; 2],
+    /// Of a continuous state: discrete families that say whether it is held there.
+    pub held: [Option<VarId>; 2],
+    /// The condition in the source.
+    pub span: Span,
 }
 
 /// Assignments at an instant.

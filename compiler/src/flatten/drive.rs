@@ -1,4 +1,5 @@
-//! Who drives the inputs: connections, equations of enclosing twins, overrides, files, a scenario's force.
+//! Who drives the inputs: connections, equations of enclosing twins, overrides, files, a scenario's force (of what
+//! equations give, see `force`).
 
 use super::Flattener;
 use super::data::TableOrder;
@@ -95,6 +96,7 @@ impl<'a> Flattener<'a> {
                 self.settle_stop(done);
             }
         }
+        self.force_defined();
     }
 
     fn drive_files(&mut self) {
@@ -156,19 +158,29 @@ impl<'a> Flattener<'a> {
                 self.unit(InstId(0), &mut |s, scope| {
                     let shape = s.ref_shape(target, scope)?;
                     s.nest(&shape, &mut Vec::new(), &mut |s, at| {
-                        let (var, _) = s.target(target, scope, at)?;
-                        if s.system.vars[var.index()].role == flat::Role::Input {
-                            let t = s.taken.entry(var).or_default();
-                            t.assigned |= !force;
-                            t.force |= force;
-                        } else if force {
-                            let d = Diagnostic::new(
-                                codes::NOT_AN_INPUT,
-                                target.span,
-                                "only inputs can be forced",
-                            )
-                            .help("a state is given a new value by an assignment");
-                            return Err(s.fail(d));
+                        let (var, element) = s.target(target, scope, at)?;
+                        match s.system.vars[var.index()].role {
+                            flat::Role::Input => {
+                                let t = s.taken.entry(var).or_default();
+                                t.assigned |= !force;
+                                t.force |= force;
+                                if force {
+                                    s.note_forced(var, element, target.span);
+                                }
+                            }
+                            flat::Role::Unknown if force => {
+                                s.taken.entry(var).or_default().force = true;
+                                s.note_forced(var, element, target.span);
+                            }
+                            _ if force => {
+                                let what = "only inputs and what an equation gives can be forced";
+                                let d = Diagnostic::new(codes::NOT_AN_INPUT, target.span, what);
+                                let d = d.help(
+                                    "what behaviour or a derivative changes is assigned: without `force`",
+                                );
+                                return Err(s.fail(d));
+                            }
+                            _ => {}
                         }
                         Ok(())
                     })

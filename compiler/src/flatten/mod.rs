@@ -18,11 +18,13 @@ mod bind;
 mod branch;
 mod builtin;
 mod calendar;
+mod clamp;
 mod consts;
 mod data;
 mod drive;
 mod equation;
 mod expr;
+mod force;
 mod func;
 mod instance;
 mod ranges;
@@ -128,6 +130,8 @@ struct Flattener<'a> {
     writes: Vec<(VarId, flat::Piece)>,
     /// Elements that a scenario assigns or forces.
     taken: FxHashMap<VarId, drive::Taken>,
+    /// Elements that a scenario forces, where it says so.
+    forced: Vec<(VarId, flat::Piece)>,
     /// Elements of inputs that something drives.
     drivers: Vec<drive::Driver>,
     /// Whether the actions are those of a branch, which may set parameters.
@@ -188,6 +192,7 @@ impl<'a> Flattener<'a> {
             pieces: Vec::new(),
             writes: Vec::new(),
             taken: FxHashMap::default(),
+            forced: Vec::new(),
             drivers: Vec::new(),
             branching: false,
             mentioned: FxHashSet::default(),
@@ -221,6 +226,7 @@ impl<'a> Flattener<'a> {
         self.roles();
         self.behavior();
         self.watched();
+        self.saturate();
         self.read_experiment();
         self.finish();
         if self.diags.has_errors() { Err(Stop::Fail) } else { Ok(()) }

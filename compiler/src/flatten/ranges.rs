@@ -27,7 +27,7 @@ impl<'a> Flattener<'a> {
                         hir::RangeElse::Report => RangeElse::Report,
                         hir::RangeElse::Stop => RangeElse::Stop,
                         hir::RangeElse::Clamp => {
-                            let _ = self.refuse(codes::LATER_DYNAMIC, range.cond.span, "`else clamp`");
+                            self.clamp(id, &slot, var, &range.cond);
                             continue;
                         }
                     };

@@ -263,6 +263,18 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
             origin,
         });
     }
+    for c in &system.clamps {
+        let Some(var) = shown[c.var.index()] else { continue };
+        let slot = |v: Option<VarId>| v.map(|v| layout.home(v).1);
+        program.clamps.push(program::Clamp {
+            var,
+            lo: slot(c.limits[0]),
+            hi: slot(c.limits[1]),
+            low: slot(c.held[0]),
+            high: slot(c.held[1]),
+            origin: origins.add(c.span, ""),
+        });
+    }
     program.origins = origins.finish();
     let mut structure = structure(&system, &solved, &program);
     structure.invariants = kept.invariants.len() as u32;

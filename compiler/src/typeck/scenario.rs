@@ -555,16 +555,19 @@ impl<'a> Checker<'a, '_> {
         let ok = match section {
             Section::Inputs => true,
             Section::States | Section::Parameters => !force,
-            Section::Outputs | Section::Variables | Section::ValueParam => false,
+            Section::Outputs | Section::Variables => force,
+            Section::ValueParam => false,
         };
         if !ok {
             let word = section_word(section);
             let how = if force { "forced" } else { "set" };
             let message = format!("`{name}` is {} {word} and cannot be {how}", article(word));
             let d = Diagnostic::new(codes::NOT_ASSIGNABLE, target.span, message);
-            self.say(
-                d.help("inputs and states can be set; `force` takes over an input that something drives"),
-            );
+            self.say(d.help(if force {
+                "a state is given a new value by an assignment, a parameter by a branch"
+            } else {
+                "inputs and states can be set; `force` takes over what equations or a connection give"
+            }));
             return None;
         }
         let ty = ty.shaped(m.axes);

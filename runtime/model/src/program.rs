@@ -46,6 +46,8 @@ pub struct Program {
     pub relations: Vec<Relation>,
     /// Conditions on quantities that are watched while a run goes on.
     pub ranges: Vec<Range>,
+    /// Quantities that are held at their limits.
+    pub clamps: Vec<Clamp>,
     /// Functions called by kernels.
     pub functions: Vec<Function>,
     /// Functions given by samples.
@@ -245,6 +247,23 @@ impl Range {
         }
         u32::try_from(at).ok()
     }
+}
+
+/// A quantity that is held at its limits. Element `j` lies between `Param[lo + j]` and `Param[hi + j]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Clamp {
+    /// The quantity: a state, a discrete value or an input.
+    pub var: VarId,
+    /// Parameters that hold its lower limits.
+    pub lo: Option<u32>,
+    /// Parameters that hold its upper limits.
+    pub hi: Option<u32>,
+    /// Of a continuous state: discrete slots that say whether it is held at the lower limit.
+    pub low: Option<u32>,
+    /// The same of the upper limit.
+    pub high: Option<u32>,
+    /// The condition in the source.
+    pub origin: OriginId,
 }
 
 /// Where a watched condition is found.

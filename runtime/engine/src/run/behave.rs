@@ -52,6 +52,7 @@ impl Slots for At<'_, '_> {
 
     fn store(&mut self, home: &Home, element: u32, value: f64) {
         let slot = (home.base + element) as usize;
+        let value = self.run.clamp_store(self.t, home.space, slot, value);
         let Some(place) = self.run.system.memory.space_mut(home.space).get_mut(slot) else { return };
         let before = std::mem::replace(place, value);
         if before.to_bits() == value.to_bits() {

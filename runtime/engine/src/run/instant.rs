@@ -113,12 +113,16 @@ impl Run<'_> {
             self.freeze_tables(t);
         }
         self.settle(t)?;
+        if self.clamp_states(t) {
+            self.settle(t)?;
+        }
         self.x.copy_from_slice(self.system.memory.space(Space::State));
         self.settle_ahead(t)?;
         let touched = self.behave(t)?;
         if touched || self.behavior.is_some() {
             self.settle_ahead(t)?;
         }
+        self.tell_held(t);
         self.events += 1;
         self.micro = (t, step);
         if let Some(log) = &mut self.log {
@@ -160,6 +164,7 @@ impl Run<'_> {
         }
         if acted {
             self.kernel(KernelId::Params, false)?;
+            self.clamp_assigned(t);
         }
         Ok(acted)
     }

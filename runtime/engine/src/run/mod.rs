@@ -9,6 +9,7 @@
 
 mod behave;
 mod block;
+mod clamps;
 mod failure;
 mod history;
 mod host;
@@ -291,6 +292,7 @@ struct Run<'a> {
     integrator: Box<dyn Integrator>,
     roots: RootFinder,
     ranges: ranges::Ranges,
+    clamps: clamps::Clamps,
     end: f64,
     actions: Vec<(f64, KernelId)>,
     next_action: usize,
@@ -355,6 +357,7 @@ impl<'a> Run<'a> {
             signals: Vec::new(),
             roots: RootFinder::new(system.dim(), system.n_roots()),
             ranges: ranges::Ranges::new(program, system.n_roots()),
+            clamps: clamps::Clamps::new(program),
             firing: vec![instant::Firing::NONE; system.n_roots()],
             x: vec![0.0; system.dim()],
             sinks: outlets.into_iter().map(sink).collect(),

@@ -244,6 +244,7 @@ impl Run<'_> {
             var: range.var,
             times: 1,
             stopped: stop,
+            clamped: false,
             origin: range.origin,
         });
         ranges.told[i] = ranges.list.len() as u32;

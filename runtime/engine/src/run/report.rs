@@ -63,6 +63,8 @@ pub struct Broken {
     pub times: u64,
     /// Whether it ended the run.
     pub stopped: bool,
+    /// Whether it is held at its limit there.
+    pub clamped: bool,
     /// The condition.
     pub origin: OriginId,
 }

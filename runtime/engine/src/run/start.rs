@@ -37,6 +37,10 @@ impl Run<'_> {
         if let Some(slot) = self.system.memory.space(Space::State).iter().position(|v| !v.is_finite()) {
             return Err(self.not_finite(Space::State, slot));
         }
+        self.clamp_assigned(0.0);
+        if self.clamp_states(0.0) {
+            self.settle(0.0)?;
+        }
         self.x.copy_from_slice(self.system.memory.space(Space::State));
         self.system.host.accept(&self.system.memory);
         self.begin_on_manifold()?;
@@ -49,11 +53,15 @@ impl Run<'_> {
         // Actions at the very start come before the first row.
         if self.act(0.0, 0)? {
             self.settle(0.0)?;
+            if self.clamp_states(0.0) {
+                self.settle(0.0)?;
+            }
             self.x.copy_from_slice(self.system.memory.space(Space::State));
         }
         self.begin_behavior()?;
         // The first row is that of the right limit: there is no left one.
         self.settle_ahead(0.0)?;
+        self.tell_held(0.0);
         Ok(())
     }
 }

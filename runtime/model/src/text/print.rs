@@ -184,6 +184,15 @@ impl Printer {
             }
             put!(self, "{stop} @{}\n", r.origin.0);
         }
+        for c in &p.clamps {
+            put!(self, "clamp {}", c.var.0);
+            for (word, slot) in [("lo", c.lo), ("hi", c.hi), ("low", c.low), ("high", c.high)] {
+                if let Some(slot) = slot {
+                    put!(self, " {word} {slot}");
+                }
+            }
+            put!(self, " @{}\n", c.origin.0);
+        }
         if let Some(k) = &p.jvp {
             self.kernel("kernel jvp", k);
         }

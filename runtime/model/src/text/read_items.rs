@@ -6,8 +6,8 @@ use super::read::{ReadError, Reader};
 use crate::ids::{EnumId, VarId};
 use crate::ir::{Function, Kernel};
 use crate::program::{
-    Block, EntryFamily, Jacobian, Origin, Program, Projection, Range, RangeElse, Relation, RelationKind,
-    Sizes, SlotRun, Table, Watch,
+    Block, Clamp, EntryFamily, Jacobian, Origin, Program, Projection, Range, RangeElse, Relation,
+    RelationKind, Sizes, SlotRun, Table, Watch,
 };
 use crate::schema::{DisplayUnit, EnumType, Kind, Segment, Variable};
 
@@ -72,6 +72,7 @@ impl Reader {
                     p.functions.push(f);
                 }
                 "range" => p.ranges.push(self.range()?),
+                "clamp" => p.clamps.push(self.clamp()?),
                 "kept" => p.kept = Some(self.kept()?),
                 "kernel" => self.named_kernel(&mut p)?,
                 "jacobian" => p.jacobian = Some(self.jacobian()?),
@@ -104,6 +105,14 @@ impl Reader {
         }
         let otherwise = if self.is_word("stop") { RangeElse::Stop } else { RangeElse::Report };
         Ok(Range { var, first, nest, watch, len, otherwise, origin: self.origin()? })
+    }
+
+    /// `VAR [lo PARAM] [hi PARAM] [low DISC] [high DISC] @ORIGIN`
+    fn clamp(&mut self) -> Result<Clamp, ReadError> {
+        let var = VarId(self.u32()?);
+        let mut slot = |word: &str| if self.is_word(word) { self.u32().map(Some) } else { Ok(None) };
+        let (lo, hi, low, high) = (slot("lo")?, slot("hi")?, slot("low")?, slot("high")?);
+        Ok(Clamp { var, lo, hi, low, high, origin: self.origin()? })
     }
 
     /// `STATE VAR … by @ORIGIN …`

@@ -110,6 +110,21 @@ pub fn verify(program: &Program) -> Result<(), VerifyError> {
         }
         origin(program, r.origin).map_err(at)?;
     }
+    for c in &program.clamps {
+        let at = |p| VerifyError::new("clamp".to_owned(), p);
+        let len = program.schema.vars.get(c.var.index()).map_or(0, |v| v.len);
+        if len == 0 {
+            return Err(at(Problem::RangeElements { var: c.var, len }));
+        }
+        for (space, slot) in
+            [(Space::Param, c.lo), (Space::Param, c.hi), (Space::Disc, c.low), (Space::Disc, c.high)]
+        {
+            if let Some(slot) = slot {
+                slots(program, space, slot, len).map_err(at)?;
+            }
+        }
+        origin(program, c.origin).map_err(at)?;
+    }
     if let Some(jvp) = &program.jvp {
         verify_kernel(program, jvp, Role::Jvp)?;
     }

@@ -1,0 +1,238 @@
+//! `else clamp`: states and inputs that are held at their limits.
+//!
+//! A continuous state whose range has limits becomes a saturating one. With `r` for the derivative that its equations
+//! ask for, `low` is true from the moment when `x` goes below its lower limit while `r < 0`, and until `r` is no
+//! longer negative; `high` likewise; and `der(x) = if low or high then 0 else r`. Both are events; the engine puts
+//! the state exactly on its limit there. Discrete states and inputs are moved to the limit whenever something assigns
+//! them a value beyond it. Nothing is added to a model without `else clamp`.
+
+use super::Flattener;
+use super::equation::visit;
+use super::expr::{bin, choose, logic};
+use super::scope::{InstId, R, VarSlot};
+use crate::diag::{Diagnostic, codes};
+use crate::flat::{self, Affine, BinOp, BoolOp, CmpOp, Equation, Expr, Loop, Piece, Role};
+use crate::hir;
+use crate::source::Span;
+use crate::structural::{expr, sets};
+use std::rc::Rc;
+use twinml_model::ids::{Index, VarId};
+use twinml_model::schema::Kind;
+
+/// Where a condition holds: above or below a limit.
+enum Limit {
+    Low(Expr),
+    High(Expr),
+}
+
+impl<'a> Flattener<'a> {
+    /// Gives a quantity the limits of a range that says `else clamp`.
+    pub(super) fn clamp(&mut self, id: InstId, slot: &Rc<VarSlot<'a>>, var: VarId, cond: &'a hir::Expr) {
+        let role = self.system.vars[var.index()].role;
+        if !matches!(role, Role::State | Role::Discrete | Role::Input) {
+            let what = match role {
+                Role::Parameter => "a parameter is not clamped: it does not change during a run",
+                _ => "what equations give is not clamped by its range",
+            };
+            let d = Diagnostic::new(codes::CLAMP_LIMITS, cond.span, what);
+            self.diags.push(d.help(
+                "`else clamp` holds states and undriven inputs; in an equation write `clamp(e, lo, hi)`",
+            ));
+            return;
+        }
+        let shape = slot.shape.get().cloned().unwrap_or_default();
+        let mut pieces: [Vec<Piece>; 2] = [Vec::new(), Vec::new()];
+        self.unit(id, &mut |s, scope| {
+            let mut at = scope.at.to_vec();
+            s.nest(&shape, &mut at, &mut |s, at| {
+                let element = s.slot_element(slot, var, at)?;
+                let this = Expr::Var(var, element);
+                let before = s.this.replace(this.clone());
+                let right = s.element(cond, scope, &[]);
+                s.this = before;
+                let is = s.family_equation(this, right?, cond.span);
+                let mut limits = Vec::new();
+                if !s.limits(&is.left, &is.right, &mut limits) {
+                    let d = Diagnostic::new(
+                        codes::CLAMP_LIMITS,
+                        cond.span,
+                        "this range has no limits to hold a value at",
+                    )
+                    .note("a limit is a number or a formula of parameters")
+                    .help("`else clamp` needs the form `lo <= self <= hi`, or one side of it");
+                    return Err(s.fail(d));
+                }
+                let Expr::Var(_, element) = &is.left else { return Ok(()) };
+                for limit in limits {
+                    let (side, expr) = match limit {
+                        Limit::Low(e) => (0, e),
+                        Limit::High(e) => (1, e),
+                    };
+                    pieces[side].push(Piece {
+                        loops: is.loops.clone(),
+                        element: element.clone(),
+                        expr,
+                        span: is.span,
+                    });
+                }
+                Ok(())
+            })
+        });
+        let [low, high] = pieces;
+        let done = self.add_clamp(var, [low, high], cond.span);
+        self.settle_stop(done);
+    }
+
+    /// The limits that a condition sets to `this`; false where it says anything else.
+    fn limits(&self, this: &Expr, cond: &Expr, out: &mut Vec<Limit>) -> bool {
+        match cond {
+            Expr::Bool(true) => true,
+            Expr::BoolBin(BoolOp::And, a, b) => self.limits(this, a, out) && self.limits(this, b, out),
+            Expr::Cmp(op, a, b, _) => {
+                let (limit, above) = match (op, **a == *this, **b == *this) {
+                    (CmpOp::Ge | CmpOp::Gt, true, false) => (b, true),
+                    (CmpOp::Le | CmpOp::Lt, true, false) => (b, false),
+                    (CmpOp::Le | CmpOp::Lt, false, true) => (a, true),
+                    (CmpOp::Ge | CmpOp::Gt, false, true) => (a, false),
+                    _ => return false,
+                };
+                out.push(if above { Limit::Low((**limit).clone()) } else { Limit::High((**limit).clone()) });
+                !self.varies(limit)
+            }
+            _ => false,
+        }
+    }
+
+    fn add_clamp(&mut self, var: VarId, pieces: [Vec<Piece>; 2], span: Span) -> R<()> {
+        if self.diags.has_errors() {
+            return Ok(());
+        }
+        let known = self.system.clamps.iter().position(|c| c.var == var);
+        let k = match known {
+            Some(k) => k,
+            None => {
+                self.system.clamps.push(flat::Clamp { var, limits: [None, None], held: [None, None], span });
+                self.system.clamps.len() - 1
+            }
+        };
+        let base = self.system.vars[var.index()].clone();
+        for (side, list) in pieces.into_iter().enumerate() {
+            if list.is_empty() {
+                continue;
+            }
+            if let Some(limit) = self.system.clamps[k].limits[side] {
+                let op = if side == 0 { BinOp::Max } else { BinOp::Min };
+                for p in list {
+                    let have = &mut self.system.vars[limit.index()].value;
+                    match have.iter_mut().find(|h| h.loops == p.loops && h.element == p.element) {
+                        Some(h) => h.expr = bin(op, std::mem::replace(&mut h.expr, Expr::Num(0.0)), p.expr),
+                        None => have.push(p),
+                    }
+                }
+                continue;
+            }
+            let name = if side == 0 { "lo" } else { "hi" };
+            let limit = self.beside(&base, name, Kind::Real, Role::Parameter)?;
+            self.system.vars[limit.index()].value = list;
+            self.system.clamps[k].limits[side] = Some(limit);
+            if base.role == Role::State {
+                let name = if side == 0 { "low" } else { "high" };
+                self.system.clamps[k].held[side] =
+                    Some(self.beside(&base, name, Kind::Bool, Role::Discrete)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// A hidden family of the same axes.
+    fn beside(&mut self, base: &flat::Var, name: &str, kind: Kind, role: Role) -> R<VarId> {
+        let start = if kind == Kind::Bool { Expr::Bool(false) } else { Expr::Num(0.0) };
+        let id = self.companion(base, name, kind, role, start)?;
+        let v = &mut self.system.vars[id.index()];
+        if let Some(first) = v.path.first_mut() {
+            first.name.insert(0, flat::HIDDEN);
+        }
+        if role == Role::Unknown {
+            v.value.clear();
+        }
+        Ok(id)
+    }
+
+    /// Makes the states saturate whose limits are known now.
+    pub(super) fn saturate(&mut self) {
+        for k in 0..self.system.clamps.len() {
+            let done = self.saturating(k);
+            self.settle_stop(done);
+        }
+    }
+
+    fn saturating(&mut self, k: usize) -> R<()> {
+        let c = self.system.clamps[k].clone();
+        let base = self.system.vars[c.var.index()].clone();
+        for limit in c.limits.into_iter().flatten() {
+            let given: i64 =
+                self.system.vars[limit.index()].value.iter().map(|p| sets::points(&p.loops)).sum();
+            if given != i64::from(base.len) {
+                return Err(self.internal(c.span, "a limit for a part of the elements"));
+            }
+        }
+        if base.role != Role::State {
+            return Ok(());
+        }
+        let has = |e: &Expr| {
+            let mut found = false;
+            visit(e, &mut |x| found |= matches!(x, Expr::Der(v, _) if *v == c.var));
+            found
+        };
+        // Its equation has the derivative on the left; others read it.
+        let mut own: Vec<usize> = Vec::new();
+        let all = self.system.equations.iter().enumerate();
+        own.extend(all.clone().filter(|(_, e)| has(&e.left)).map(|(k, _)| k));
+        if own.is_empty() {
+            own.extend(all.filter(|(_, e)| has(&e.right)).map(|(k, _)| k));
+        }
+        let rate = self.beside(&base, "rate", Kind::Real, Role::Unknown)?;
+        let asked = |e: &Expr| {
+            expr::rewrite(e, &mut |x| match x {
+                Expr::Der(v, at) if v == c.var => Expr::Var(rate, at),
+                other => other,
+            })
+        };
+        for k in own {
+            let e = &mut self.system.equations[k];
+            (e.left, e.right) = (asked(&e.left), asked(&e.right));
+        }
+        let (loops, at) = if base.len == 1 {
+            (Vec::new(), Affine::constant(0))
+        } else {
+            let index = Index(0);
+            (vec![Loop { index, lo: 0, hi: i64::from(base.len) }], Affine::constant(0).plus(index, 1))
+        };
+        let value = |v: VarId| Expr::Var(v, at.clone());
+        let equation = |left: Expr, right: Expr| Equation {
+            loops: loops.clone(),
+            left,
+            right,
+            span: c.span,
+            owner: String::new(),
+        };
+        let compare = |op, a, b| Expr::Cmp(op, Box::new(a), Box::new(b), c.span);
+        let mut held: Option<Expr> = None;
+        for side in 0..2 {
+            let (Some(limit), Some(flag)) = (c.limits[side], c.held[side]) else { continue };
+            let out = if side == 0 { CmpOp::Lt } else { CmpOp::Gt };
+            let outward = compare(out, value(rate), Expr::Num(0.0));
+            let beyond = compare(out, value(c.var), value(limit));
+            let next = logic(BoolOp::And, outward, logic(BoolOp::Or, value(flag), beyond));
+            self.system.nexts.push(equation(value(flag), next));
+            held = Some(match held {
+                None => value(flag),
+                Some(h) => logic(BoolOp::Or, h, value(flag)),
+            });
+        }
+        let Some(held) = held else { return Ok(()) };
+        let right = choose(held, Expr::Num(0.0), value(rate));
+        self.system.equations.push(equation(Expr::Der(c.var, at.clone()), right));
+        Ok(())
+    }
+}
