@@ -7,6 +7,7 @@ const MODULES: &[(&str, &str)] = &[
     ("std.electrical", include_str!("../electrical/electrical.twinml")),
     ("std.fluid", include_str!("../fluid/fluid.twinml")),
     ("std.mechanics", include_str!("../mechanics/mechanics.twinml")),
+    ("std.process", include_str!("../process/process.twinml")),
     ("std.signals", include_str!("../signals/signals.twinml")),
     ("std.thermal", include_str!("../thermal/thermal.twinml")),
 ];

@@ -86,6 +86,8 @@ pub struct Scheduler<'a> {
     slots: Vec<Slot>,
     free: Vec<usize>,
     until: BTreeMap<(u32, u32), Vec<(usize, u32)>>,
+    /// What began to wait for a condition in this step: watch, instance, slot, generation.
+    fresh: Vec<(u32, u32, usize, u32)>,
     hearing: BTreeMap<(EventId, u32, u32), Vec<Hearing>>,
     /// Waiting handlers of a machine's instance: state, slot, generation.
     held: BTreeMap<(u32, u32), Vec<Held>>,
@@ -120,6 +122,7 @@ impl<'a> Scheduler<'a> {
             slots: Vec::new(),
             free: Vec::new(),
             until: BTreeMap::new(),
+            fresh: Vec::new(),
             hearing: BTreeMap::new(),
             held: BTreeMap::new(),
             generations: b.machines.iter().map(|m| vec![0; m.states.len() * count(m.owner)]).collect(),
@@ -258,6 +261,17 @@ impl<'a> Scheduler<'a> {
         let mut verdict = Verdict::default();
         let mut batch = first;
         for step in 0.. {
+            if step == 0 && !self.fresh.is_empty() {
+                let changed = world.settle().map_err(|t| self.trap(t))?;
+                batch.extend(self.rising(world, &changed)?);
+            }
+            for (w, i, slot, generation) in std::mem::take(&mut self.fresh) {
+                if self.watch(world, w, i)? != 0.0 {
+                    batch.extend(self.wake(slot, generation));
+                } else {
+                    self.until.entry((w, i)).or_default().push((slot, generation));
+                }
+            }
             for (m, i) in std::mem::take(&mut self.whens) {
                 batch.extend(self.held_whens(world, m, i)?);
             }
@@ -685,49 +699,43 @@ impl<'a> Scheduler<'a> {
     /// Runs a thread until it ends or waits.
     fn go(&mut self, world: &mut dyn World, mut thread: Thread, handler: u32) -> R<()> {
         let i = thread.instance;
-        loop {
-            let mut effects = Effects::default();
-            let mut vm = Vm {
-                behavior: self.b,
-                slots: world_slots(world),
-                store: &mut self.store,
-                effects: &mut effects,
-                stream: (thread.purpose, i),
-            };
-            let outcome = vm.run(&mut thread).map_err(|mut f| {
-                if let Some(owner) = streams::owner(self.b, thread.purpose) {
-                    f.twin = path(self.b, owner, i);
-                }
-                f
-            })?;
-            self.apply(world, effects)?;
-            match outcome {
-                Outcome::Done(_) => break,
-                Outcome::Stop(reason) => {
-                    self.stop = Some(reason);
-                    break;
-                }
-                Outcome::Wait(d) => {
-                    let ns = self.now + nanoseconds(d).map_err(|k| self.named(handler, i, k))?;
-                    let (slot, generation) = self.suspend(thread, handler)?;
-                    self.timers.arm(ns, Due::Wake { slot, generation });
-                    return Ok(());
-                }
-                Outcome::Until(w) => {
-                    // What this handler wrote counts already.
-                    if self.watch(world, w, i)? != 0.0 {
-                        continue;
-                    }
-                    let (slot, generation) = self.suspend(thread, handler)?;
-                    self.until.entry((w, i)).or_default().push((slot, generation));
-                    return Ok(());
-                }
-                Outcome::For(h) => {
-                    let (slot, generation) = self.suspend(thread, handler)?;
-                    let key = (h.event, h.per.max(1), i);
-                    self.hearing.entry(key).or_default().push((slot, generation, h.only));
-                    return Ok(());
-                }
+        let mut effects = Effects::default();
+        let mut vm = Vm {
+            behavior: self.b,
+            slots: world_slots(world),
+            store: &mut self.store,
+            effects: &mut effects,
+            stream: (thread.purpose, i),
+        };
+        let outcome = vm.run(&mut thread).map_err(|mut f| {
+            if let Some(owner) = streams::owner(self.b, thread.purpose) {
+                f.twin = path(self.b, owner, i);
+            }
+            f
+        })?;
+        self.apply(world, effects)?;
+        match outcome {
+            Outcome::Done(_) => {}
+            Outcome::Stop(reason) => {
+                self.stop = Some(reason);
+            }
+            Outcome::Wait(d) => {
+                let ns = self.now + nanoseconds(d).map_err(|k| self.named(handler, i, k))?;
+                let (slot, generation) = self.suspend(thread, handler)?;
+                self.timers.arm(ns, Due::Wake { slot, generation });
+                return Ok(());
+            }
+            Outcome::Until(w) => {
+                // Judged when what this step wrote has settled.
+                let (slot, generation) = self.suspend(thread, handler)?;
+                self.fresh.push((w, i, slot, generation));
+                return Ok(());
+            }
+            Outcome::For(h) => {
+                let (slot, generation) = self.suspend(thread, handler)?;
+                let key = (h.event, h.per.max(1), i);
+                self.hearing.entry(key).or_default().push((slot, generation, h.only));
+                return Ok(());
             }
         }
         if self.queues.contains_key(&(handler, i)) {
