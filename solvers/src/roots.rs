@@ -13,6 +13,9 @@
 //! are exact also where `g` is zero. A crossing is a change of side, at the first time found to be on the
 //! new side: there `g` has its new sign, and what restarts there does not find the same crossing again.
 //!
+//! What crosses within sixteen roundings of time crosses at one instant: two conditions that mean the same
+//! time and are computed in different ways are simultaneous.
+//!
 //! **What may be lost.** Root functions are sampled at seven points of the step; extrema that come near
 //! zero are followed to the bottom, so a root function that dips through zero and back between two
 //! samples is found if its dip shows as an extremum of the samples. Two extrema between two neighbouring
@@ -33,6 +36,8 @@ pub struct Crossing {
 
 /// Where a step is sampled, as parts of it; close to the ends to see which way `g` sets out.
 const SAMPLES: [f64; 7] = [0.0, 1e-4, 0.25, 0.5, 0.75, 0.9999, 1.0];
+/// Crossings within so many roundings of time are one instant.
+const SAME: f64 = 16.0;
 /// Evaluations spent on following one extremum.
 const FOLLOW: usize = 40;
 
@@ -41,6 +46,8 @@ const FOLLOW: usize = 40;
 pub struct RootFinder {
     sides: Vec<bool>,
     cursor: f64,
+    /// The last time found before the crossing.
+    before: f64,
     armed: bool,
     crossings: Vec<Crossing>,
     x: Vec<f64>,
@@ -85,6 +92,7 @@ impl RootFinder {
         RootFinder {
             sides: vec![false; n_roots],
             cursor: f64::NAN,
+            before: f64::NAN,
             armed: false,
             crossings: Vec::with_capacity(n_roots),
             x: vec![0.0; dim],
@@ -174,6 +182,7 @@ impl RootFinder {
         }
         let table = &self.table;
         let mut best: Option<f64> = None;
+        let mut before = t0;
         for i in 0..n {
             let side = self.sides[i];
             let g = |k: usize| table[k * n + i];
@@ -200,9 +209,10 @@ impl RootFinder {
                     found = Some((t, g(k)));
                 }
                 if let Some(b) = found {
-                    let at = locate(&mut probe, i, side, a, b)?;
+                    let (last, at) = locate(&mut probe, i, side, a, b)?;
                     if best.is_none_or(|t| at < t) {
                         best = Some(at);
+                        before = last;
                     }
                     break;
                 }
@@ -213,6 +223,23 @@ impl RootFinder {
             self.cursor = t1;
             return Ok(None);
         };
+        // What crosses within a few roundings of time does so at the same instant.
+        let same = t + SAME * f64::EPSILON * t.abs();
+        let mut at = t;
+        if n > 1 && same > t && same <= t1 {
+            probe.at(t)?;
+            let first = &mut self.table[..n];
+            first.copy_from_slice(probe.g);
+            probe.at(same)?;
+            let crossed = |g: f64, side: bool| !g.is_nan() && (g > 0.0) != side;
+            let pairs = || first.iter().zip(probe.g.iter()).zip(&self.sides);
+            let kept = pairs().all(|((g, later), side)| !crossed(*g, *side) || crossed(*later, *side));
+            let more = pairs().any(|((g, later), side)| !crossed(*g, *side) && crossed(*later, *side));
+            if kept && more {
+                at = same;
+            }
+        }
+        let t = at;
         probe.at(t)?;
         for (i, side) in self.sides.iter_mut().enumerate() {
             if !self.g[i].is_nan() && (self.g[i] > 0.0) != *side {
@@ -220,8 +247,14 @@ impl RootFinder {
                 self.crossings.push(Crossing { index: i, rising: *side });
             }
         }
-        self.cursor = t;
+        (self.cursor, self.before) = (t, before);
         Ok(Some(t))
+    }
+
+    /// The last time found on the old side of the crossing that [`RootFinder::next`] gave: a rounding or two before
+    /// it.
+    pub fn before(&self) -> f64 {
+        self.before
     }
 
     /// What crosses at the time that [`RootFinder::next`] gave.
@@ -284,7 +317,7 @@ fn dip(
     Ok(None)
 }
 
-/// The first time found on the new side, between `a` on the old and `b` on the new one: interpolation
+/// The last time found on the old side and the first on the new one, between `a` on the old and `b` on the new one: interpolation
 /// safeguarded by bisection (ITP, Oliveira & Takahashi 2020), down to neighbouring numbers.
 fn locate(
     probe: &mut Probe<'_>,
@@ -292,7 +325,7 @@ fn locate(
     side: bool,
     mut a: Point,
     mut b: Point,
-) -> Result<f64, SolveError> {
+) -> Result<(f64, f64), SolveError> {
     let eps = 2.0 * f64::EPSILON * a.0.abs().max(b.0.abs());
     let first = b.0 - a.0;
     // what bisection would have left after each round, with one round to spare
@@ -330,5 +363,5 @@ fn locate(
             b = (t, g);
         }
     }
-    Ok(b.0)
+    Ok((a.0, b.0))
 }

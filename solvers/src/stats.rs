@@ -26,6 +26,23 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// What was counted since `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &Stats) -> Stats {
+        Stats {
+            steps: self.steps - earlier.steps,
+            rejected: self.rejected - earlier.rejected,
+            error_test_failures: self.error_test_failures - earlier.error_test_failures,
+            rhs: self.rhs - earlier.rhs,
+            jac: self.jac - earlier.jac,
+            factorizations: self.factorizations - earlier.factorizations,
+            solves: self.solves - earlier.solves,
+            newton_iters: self.newton_iters - earlier.newton_iters,
+            newton_failures: self.newton_failures - earlier.newton_failures,
+            restarts: self.restarts - earlier.restarts,
+        }
+    }
+
     /// Adds `other` to every counter.
     pub fn add(&mut self, other: &Stats) {
         self.steps += other.steps;

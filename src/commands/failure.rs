@@ -51,6 +51,11 @@ pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
             FaultKind::Fuel { .. } => (codes::HANDLER_FAILED, Some("let the loop end, or `wait` in it")),
             _ => (codes::HANDLER_FAILED, None),
         },
+        FailureKind::Zeno { handlers, .. } if !handlers.is_empty() => (
+            codes::ZENO,
+            Some("let the handler end what repeats ever faster: below a small value hold it still, as in \
+                  `if abs(v) < 1 mm/s { v = 0 m/s }` with a state of its own for rest"),
+        ),
         FailureKind::Zeno { .. } => (
             codes::ZENO,
             Some("give the comparison a hysteresis, or describe the sliding motion by an equation"),

@@ -11,7 +11,8 @@
 //! stops when the error left is a third of the error allowed.
 //!
 //! **Error norm and order.** The root mean square over states of `error/(atol + rtol·|x|)`, with the
-//! larger `|x|` of the last two accepted points, must be at most 1. After a start or restart the order rises by one each step.
+//! larger `|x|` of the last two accepted points, must be at most 1. After a start the order rises by one each step; after a
+//! restart a one-step method goes ahead ([`leap`]).
 //! The dense output is the polynomial through the last `k + 1` points: of order `k`, continuous.
 //!
 //! **Failure.** A trial that does not converge shrinks the step to a quarter; a failed error test uses the
@@ -22,6 +23,7 @@
 //! needs new pivots is the exception). A clone goes on with the same bits.
 
 mod coeffs;
+mod leap;
 mod newton;
 mod select;
 #[cfg(test)]
@@ -36,6 +38,7 @@ use crate::stats::Stats;
 use crate::system::{EvalError, System};
 use crate::vector::{LANES, padded, sum_squares, weights, worst};
 use coeffs::Coeffs;
+use leap::{Leap, Phase};
 use newton::Iteration;
 use select::TUNING;
 use vector::Block;
@@ -86,6 +89,7 @@ pub struct Bdf {
     jac: Vec<f64>,
     matrix: Option<IterationMatrix>,
     iteration: Iteration,
+    leap: Leap,
     stats: Stats,
 }
 
@@ -141,6 +145,7 @@ impl Bdf {
             jac: Vec::new(),
             matrix: None,
             iteration: Iteration::new(),
+            leap: Leap::new(),
             stats: Stats::default(),
         }
     }
@@ -178,6 +183,7 @@ impl Bdf {
             return Err(SolveError::NotFinite { t, state });
         }
         weights(self.options.tolerances.rtol, &self.atol, &self.x, &mut self.w);
+        self.leap.phase = Phase::None;
         self.h = self.options.h.unwrap_or_else(|| self.first_step(sys));
         self.order = 1;
         self.order_used = 1;
@@ -342,6 +348,9 @@ impl Integrator for Bdf {
         if !self.started {
             return Err(SolveError::NotStarted);
         }
+        if self.leap(sys)? {
+            return Ok(());
+        }
         let mut failures = 0;
         let mut again = false;
         loop {
@@ -405,13 +414,26 @@ impl Integrator for Bdf {
             return Err(SolveError::NotStarted);
         }
         self.stats.restarts += 1;
-        self.begin(sys, t, x, stop)
+        self.begin(sys, t, x, stop)?;
+        if self.max_order >= MAX_ORDER {
+            self.leap.phase = Phase::Begin;
+        }
+        Ok(())
+    }
+
+    fn suggest(&mut self, h: f64) {
+        if self.leap.phase == Phase::Begin {
+            self.leap.propose(h);
+        }
     }
 
     /// The whole history moves with the state: its differences stay.
-    fn nudge(&mut self, _: &mut dyn System, x: &[f64], stop: f64) -> Result<(), SolveError> {
+    fn nudge(&mut self, sys: &mut dyn System, x: &[f64], stop: f64) -> Result<(), SolveError> {
         let n = self.n;
         self.x[..n].copy_from_slice(x);
+        if let Some(starter) = self.leap.going() {
+            starter.nudge(sys, x, stop)?;
+        }
         self.clock.set_stop(stop)
     }
 
@@ -435,6 +457,10 @@ impl Integrator for Bdf {
         }
         if t == self.clock.t_prev {
             out.copy_from_slice(&self.x_prev[..n]);
+            return;
+        }
+        if let Some(starter) = self.leap.last() {
+            starter.interpolate(t, out);
             return;
         }
         let delta = t - self.clock.t;

@@ -98,8 +98,8 @@ impl Index {
     /// Watches and instances of a slot of `Disc`.
     pub(super) fn watch(&self, slot: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
         let end = self.slots.partition_point(|(first, ..)| *first <= slot);
-        let first = self.slots[..end].last().map_or(u32::MAX, |(f, ..)| *f);
-        let begin = self.slots.partition_point(|(f, ..)| *f < first);
+        let first = self.slots[..end].last().map_or(0, |(f, ..)| *f);
+        let begin = self.slots[..end].partition_point(|(f, ..)| *f < first);
         self.slots[begin..end]
             .iter()
             .filter(move |(f, len, _)| slot - f < *len)

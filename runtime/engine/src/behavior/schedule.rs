@@ -36,6 +36,14 @@ pub trait World: Slots {
     ///
     /// The trap of a kernel.
     fn settle(&mut self) -> Result<Vec<Changed>, Trap>;
+    /// Says whose code runs from here on: a handler, or code outside of handlers (`entry`, `after d { … }`).
+    fn acts(&mut self, handler: Option<u32>, code: Option<u32>, instance: u32) {
+        let _ = (handler, code, instance);
+    }
+    /// Says that an event was emitted.
+    fn emitted(&mut self, event: EventId, instance: u32) {
+        let _ = (event, instance);
+    }
 }
 
 /// What an instant led to.
@@ -140,6 +148,14 @@ impl<'a> Scheduler<'a> {
     #[must_use]
     pub fn next(&self) -> Option<i128> {
         self.timers.next()
+    }
+
+    /// The handlers that listen to a slot of `Disc`, with their instances.
+    #[must_use]
+    pub fn listeners(&self, slot: u32) -> Vec<(u32, u32)> {
+        let watched = self.index.watch(slot);
+        let of = |w: u32| self.index.by_watch[w as usize].iter().flat_map(|g| g.handlers.iter().copied());
+        watched.flat_map(|(w, i)| of(w).map(move |h| (h, i))).collect()
     }
 
     /// Start values of cells, initial states, `on start`, and everything due at time 0.
@@ -633,9 +649,11 @@ impl<'a> Scheduler<'a> {
 
     fn perform(&mut self, world: &mut dyn World, a: Activation) -> R<()> {
         let i = a.instance;
+        self.announce(world, &a);
         match a.what {
             What::Plain { handler, args } => {
                 if self.guard(world, handler, i, &args)? {
+                    world.acts(Some(handler), None, i);
                     self.body(world, handler, i, args)?;
                 }
                 Ok(())
@@ -654,6 +672,7 @@ impl<'a> Scheduler<'a> {
                             continue;
                         }
                         heard = true;
+                        world.acts(Some(h), None, i);
                         match self.b.handlers[h as usize].target {
                             Some(target) => return self.transition(world, h, i, target, args),
                             None => self.body(world, h, i, args.clone())?,
@@ -673,6 +692,18 @@ impl<'a> Scheduler<'a> {
             What::Code { code, args, purpose } => {
                 self.go(world, Thread::new(self.b, code, i, args, purpose), NOBODY)
             }
+        }
+    }
+
+    /// Says who runs. Handlers of a machine say so themselves, where it is clear which of them does.
+    fn announce(&self, world: &mut dyn World, a: &Activation) {
+        match &a.what {
+            What::Plain { .. } | What::Machine { .. } => {}
+            What::Resume { slot } => {
+                let handler = self.slots[*slot].waiting.as_ref().map(|w| w.handler);
+                world.acts(handler.filter(|h| *h != u32::MAX), None, a.instance);
+            }
+            What::Code { code, .. } => world.acts(None, Some(*code), a.instance),
         }
     }
 
@@ -786,6 +817,9 @@ impl<'a> Scheduler<'a> {
     }
 
     fn apply(&mut self, world: &mut dyn World, effects: Effects) -> R<()> {
+        for (event, instance, _) in &effects.emits {
+            world.emitted(*event, *instance);
+        }
         self.events.extend(effects.emits);
         for (d, code, instance, args, purpose) in effects.arms {
             let ns = self.now + nanoseconds(d).map_err(|k| fault(self.b, code, 0, k))?;

@@ -3,7 +3,7 @@
 use super::instant::Journal;
 use super::*;
 use crate::behavior::{Changed, Fault, FaultKind, Scheduler, Slots, World};
-use twinml_model::behavior::{Home, Which};
+use twinml_model::behavior::{EventId, Home, Which};
 use twinml_model::host::Host;
 use twinml_model::ids::{BlockId, TableId};
 
@@ -16,10 +16,24 @@ struct At<'r, 'a> {
     /// What formulas compute is what memory says.
     outputs: bool,
     rates: bool,
-    /// States or inputs were written.
-    touched: bool,
+    touched: Touched,
     scratch: Journal,
     stop: Option<Stop>,
+}
+
+/// What handlers wrote beside discrete values.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Touched {
+    /// States, or inputs that integration reads.
+    pub(super) integrated: bool,
+    /// Inputs that root functions read.
+    pub(super) roots: bool,
+}
+
+impl Touched {
+    pub(super) fn any(self) -> bool {
+        self.integrated || self.roots
+    }
 }
 
 impl Slots for At<'_, '_> {
@@ -59,10 +73,16 @@ impl Slots for At<'_, '_> {
             return;
         }
         (self.wrote, self.outputs, self.rates) = (true, false, false);
-        if home.space == Space::Disc {
-            self.run.journal.note(slot, before);
-        } else {
-            self.touched = true;
+        match home.space {
+            Space::Disc => self.run.journal.note(slot, before),
+            Space::Input => {
+                self.touched.integrated |= self.run.rhs_inputs.has(slot);
+                self.touched.roots |= self.run.root_inputs.has(slot);
+            }
+            _ => self.touched.integrated = true,
+        }
+        if let Some(log) = &mut self.run.log {
+            log.wrote(home.space, slot, before, value);
         }
     }
 
@@ -72,6 +92,18 @@ impl Slots for At<'_, '_> {
 }
 
 impl World for At<'_, '_> {
+    fn acts(&mut self, handler: Option<u32>, code: Option<u32>, instance: u32) {
+        if let Some(log) = &mut self.run.log {
+            log.acts(handler, code, instance);
+        }
+    }
+
+    fn emitted(&mut self, event: EventId, instance: u32) {
+        if let Some(log) = &mut self.run.log {
+            log.emitted(event, instance);
+        }
+    }
+
     fn settle(&mut self) -> Result<Vec<Changed>, Trap> {
         if !std::mem::take(&mut self.wrote) {
             return Ok(Vec::new());
@@ -118,19 +150,29 @@ impl<'a> Run<'a> {
     /// `on start` and what is due at time 0.
     pub(super) fn begin_behavior(&mut self) -> Result<(), Stop> {
         self.journal.clear();
-        self.with_behavior(0.0, |s, at| s.start(at).map(|v| v.stop)).map(|_| ())
+        self.with_behavior(0.0, |s, at| s.start(at).map(|v| v.stop))?;
+        if let Some(log) = self.log.as_mut().filter(|_| self.behavior.is_some()) {
+            log.behaved(0.0, 0, &self.journal.changes, self.system.memory.space(Space::Disc))?;
+        }
+        Ok(())
     }
 
     /// `on stop`.
     pub(super) fn end_behavior(&mut self) -> Result<(), Stop> {
         let t = self.time;
-        self.with_behavior(t, |s, at| s.finish(at).map(|()| None)).map(|_| ())
+        self.journal.clear();
+        self.with_behavior(t, |s, at| s.finish(at).map(|()| None))?;
+        let step = self.step_now();
+        if let Some(log) = self.log.as_mut().filter(|_| self.behavior.is_some()) {
+            log.behaved(t, step, &self.journal.changes, self.system.memory.space(Space::Disc))?;
+        }
+        Ok(())
     }
 
-    /// Handlers that what the instant changed, or its timers, set off; true if states or inputs were written.
-    pub(super) fn behave(&mut self, t: f64) -> Result<bool, Stop> {
+    /// Handlers that what the instant changed, or its timers, set off; what they wrote beside discrete values.
+    pub(super) fn behave(&mut self, t: f64) -> Result<Touched, Stop> {
         if self.behavior.is_none() {
-            return Ok(false);
+            return Ok(Touched::default());
         }
         let disc = self.system.memory.space(Space::Disc);
         let changes = self.journal.changes.iter();
@@ -145,8 +187,8 @@ impl<'a> Run<'a> {
         &mut self,
         t: f64,
         go: impl FnOnce(&mut Scheduler<'a>, &mut dyn World) -> Result<Option<Option<String>>, Box<Fault>>,
-    ) -> Result<bool, Stop> {
-        let Some(mut scheduler) = self.behavior.take() else { return Ok(false) };
+    ) -> Result<Touched, Stop> {
+        let Some(mut scheduler) = self.behavior.take() else { return Ok(Touched::default()) };
         let scratch = std::mem::take(&mut self.scratch_journal);
         let mut at = At {
             run: self,
@@ -154,7 +196,7 @@ impl<'a> Run<'a> {
             wrote: false,
             outputs: false,
             rates: false,
-            touched: false,
+            touched: Touched::default(),
             scratch,
             stop: None,
         };

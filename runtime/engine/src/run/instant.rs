@@ -8,7 +8,11 @@
 //! 4. relations and discrete values settle; relations exactly on their edge take the side that the state is heading
 //!    to (see `sides`);
 //! 5. the row of the right limit;
-//! 6. the integrator begins anew, unless nothing that it integrates reads what changed.
+//! 6. the integrator begins anew, unless nothing that it integrates reads what changed: neither a crossing that only
+//!    handlers look at nor a tick that only counts costs it its history.
+//!
+//! The left limit is taken at the last time found on the old side, a rounding or two before the event: there the
+//! comparison still has its old value, and a ball is still above its floor.
 //!
 //! Nothing is copied and nothing allocated but by the integrator when it begins anew: changes are kept in a journal
 //! of slots with their values from before the instant.
@@ -64,24 +68,28 @@ impl Journal {
     }
 }
 
-/// Which discrete slots something reads.
+/// Which slots of a space something reads.
 #[derive(Debug)]
 pub(super) struct Reads(Vec<bool>);
 
 impl Reads {
-    /// What kernels read; an address that varies counts as all.
-    pub(super) fn of<'k>(kernels: impl Iterator<Item = &'k twinml_model::ir::Kernel>, slots: usize) -> Reads {
+    /// Slots of `space` that kernels read; an address that varies counts as all.
+    pub(super) fn of<'k>(
+        kernels: impl Iterator<Item = &'k twinml_model::ir::Kernel>,
+        space: Space,
+        slots: usize,
+    ) -> Reads {
         let mut reads = vec![false; slots];
         for kernel in kernels {
             for value in &kernel.values {
                 match &value.op {
-                    Op::Load(place) if place.space == Space::Disc => {
+                    Op::Load(place) if place.space == space => {
                         match usize::try_from(place.at.base).ok().filter(|_| place.at.terms.is_empty()) {
                             Some(slot) if slot < slots => reads[slot] = true,
                             _ => reads.fill(true),
                         }
                     }
-                    Op::LoadAt { place, .. } if place.space == Space::Disc => reads.fill(true),
+                    Op::LoadAt { place, .. } if place.space == space => reads.fill(true),
                     _ => {}
                 }
             }
@@ -91,6 +99,10 @@ impl Reads {
 
     fn any(&self, journal: &Journal) -> bool {
         journal.changes.iter().any(|(slot, _)| self.0[*slot])
+    }
+
+    pub(super) fn has(&self, slot: usize) -> bool {
+        self.0.get(slot).copied().unwrap_or(true)
     }
 }
 
@@ -105,11 +117,14 @@ impl Run<'_> {
             return Ok(Effect::Nothing);
         }
         if first {
-            self.row_everywhere(t, 0)?;
+            self.left_limit(t, cause)?;
         }
         let step = if first { 1 } else { self.micro.1 + 1 };
+        // What was an action's doing, or a table's jump, is seen by everything.
+        let mut seen = false;
         if cause == Cause::Due {
-            self.act(t, step)?;
+            let jumps = self.jump_due(t);
+            seen = self.act(t, step)? || jumps;
             self.freeze_tables(t);
         }
         self.settle(t)?;
@@ -118,15 +133,18 @@ impl Run<'_> {
         }
         self.x.copy_from_slice(self.system.memory.space(Space::State));
         self.settle_ahead(t)?;
+        if let Some(log) = &mut self.log {
+            log.changes(t, step, &self.journal.changes, self.system.memory.space(Space::Disc))?;
+        }
         let touched = self.behave(t)?;
-        if touched || self.behavior.is_some() {
+        if touched.any() || self.behavior.is_some() {
             self.settle_ahead(t)?;
         }
         self.tell_held(t);
         self.events += 1;
         self.micro = (t, step);
-        if let Some(log) = &mut self.log {
-            log.changes(t, step, &self.journal.changes, self.system.memory.space(Space::Disc))?;
+        if let Some(log) = self.log.as_mut().filter(|_| self.behavior.is_some()) {
+            log.behaved(t, step, &self.journal.changes, self.system.memory.space(Space::Disc))?;
         }
         self.project(t)?;
         self.row_everywhere(t, self.micro.1)?;
@@ -134,9 +152,15 @@ impl Run<'_> {
             return Ok(Effect::Restart);
         }
         let soon = self.next_timer().is_some_and(|due| due < self.integrator.t());
-        if cause == Cause::Crossing && !touched && !soon && !self.rhs_reads.any(&self.journal) {
-            if self.root_reads.any(&self.journal) {
+        let seen = seen || touched.integrated || self.rhs_reads.any(&self.journal);
+        if !seen && !soon {
+            if touched.roots || self.root_reads.any(&self.journal) {
                 self.arm(t)?;
+            }
+            if cause == Cause::Due {
+                self.stay(t)?;
+                let stop = self.next_stop();
+                self.integrator.set_stop(stop).map_err(|e| self.solver_failure(e))?;
             }
             return Ok(Effect::Beside);
         }
@@ -145,6 +169,20 @@ impl Run<'_> {
         outcome.map_err(|e| self.solver_failure(e))?;
         self.arm(t)?;
         Ok(Effect::Restart)
+    }
+
+    /// The row of the left limit; memory is left at `t`.
+    fn left_limit(&mut self, t: f64, cause: Cause) -> Result<(), Stop> {
+        let before = self.roots.before();
+        if cause == Cause::Crossing && before < t {
+            let states = self.system.memory.space_mut(Space::State);
+            self.integrator.interpolate(before, states);
+            self.system.host.new_point();
+            self.row_everywhere(t, 0)?;
+            self.system.set(t, &self.x);
+            return Ok(());
+        }
+        self.row_everywhere(t, 0)
     }
 
     /// Runs the scenario actions that are due; true if there were any.
@@ -226,21 +264,71 @@ impl Run<'_> {
             let firing = &mut self.firing[crossing.index];
             let stands = t - firing.last <= STANDS * f64::EPSILON * t.abs();
             firing.stuck = if stands { firing.stuck + 1 } else { 1 };
-            firing.last = t;
+            let gap = t - firing.last;
+            let shorter = gap <= SHRINKS * firing.gap || gap <= SHORT * f64::EPSILON * t.abs();
+            firing.shrinks = if shorter { firing.shrinks + 1 } else { 0 };
+            (firing.last, firing.gap) = (t, gap);
             if t - firing.since > scale {
                 (firing.since, firing.count) = (t, 0);
             }
             firing.count += 1;
             let firings = firing.count.max(firing.stuck);
             if firing.count >= ZENO || firing.stuck >= STUCK {
-                let disc = self.system.frozen(crossing.index);
-                let kind = FailureKind::Zeno { firings };
-                return Err(self.failure(t, kind, self.relations_of(&[disc])));
+                return Err(self.endless(t, crossing.index, firings));
             }
         }
         Ok(())
     }
+
+    /// The Zeno error of a root function, which names the handlers that its last firing set off.
+    fn endless(&self, t: f64, root: usize, firings: u32) -> Stop {
+        let mut handlers: Vec<String> = Vec::new();
+        if let Some(scheduler) = &self.behavior {
+            let slots = self.journal.changes.iter().map(|(slot, _)| *slot as u32);
+            let b = &self.system.program.behavior;
+            let name = |(h, i): (u32, u32)| {
+                let owner = b.handlers.get(h as usize).map_or(0, |h| h.owner);
+                let twin = crate::behavior::path(b, owner, i);
+                let of = if twin.is_empty() { String::new() } else { format!(" of `{twin}`") };
+                format!("`{}`{of}", heading(self.system.program, h))
+            };
+            handlers = slots.flat_map(|slot| scheduler.listeners(slot)).map(name).collect();
+            handlers.sort();
+            handlers.dedup();
+            handlers.truncate(5);
+        }
+        let kind = FailureKind::Zeno { firings, handlers };
+        self.failure(t, kind, self.relations_of(&[self.system.frozen(root)]))
+    }
+
+    /// What a solver's failure is to be called: where events came ever faster until no step was short enough, it is
+    /// these that have no end.
+    pub(super) fn step_failure(&self, error: SolveError) -> Stop {
+        let SolveError::StepTooSmall { t, .. } = error else { return self.solver_failure(error) };
+        let ever_faster = |f: &Firing| f.shrinks >= MANY && t - f.last <= f.gap.max(SHORT * f64::EPSILON * t.abs());
+        match self.firing.iter().position(ever_faster) {
+            Some(root) => self.endless(t, root, self.firing[root].shrinks),
+            None => self.solver_failure(error),
+        }
+    }
 }
+
+/// A handler's head as the model writes it: `on falling(h > 0 m)`.
+pub(super) fn heading(program: &Program, handler: u32) -> String {
+    let origin = program.behavior.handlers.get(handler as usize).map(|h| h.origin.index());
+    let text = origin.and_then(|o| program.origins.get(o)).map_or("", |o| &o.text);
+    match text.split_once(": ") {
+        Some((path, text)) if !path.contains(' ') => text.to_owned(),
+        _ => text.to_owned(),
+    }
+}
+
+/// An interval between firings that is this part of the one before is shorter, not just rounded.
+const SHRINKS: f64 = 0.9999;
+/// So many roundings of time are too short to tell.
+const SHORT: f64 = 256.0;
+/// So many intervals, each shorter than the one before, are events that come ever faster.
+const MANY: u32 = 20;
 
 /// Whether a discrete value changed; the two zeros are one.
 fn differ(new: f64, old: f64) -> bool {
@@ -258,10 +346,20 @@ pub(super) struct Firing {
     last: f64,
     /// Firings within roundings of one another.
     stuck: u32,
+    /// Time between the last two.
+    gap: f64,
+    /// How many intervals in a row were shorter than the one before.
+    shrinks: u32,
 }
 
 impl Firing {
     /// Not fired yet.
-    pub(super) const NONE: Firing =
-        Firing { since: f64::NEG_INFINITY, count: 0, last: f64::NEG_INFINITY, stuck: 0 };
+    pub(super) const NONE: Firing = Firing {
+        since: f64::NEG_INFINITY,
+        count: 0,
+        last: f64::NEG_INFINITY,
+        stuck: 0,
+        gap: f64::INFINITY,
+        shrinks: 0,
+    };
 }

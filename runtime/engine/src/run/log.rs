@@ -1,12 +1,18 @@
 //! The log of events: one row for everything that an instant changed, written while the run goes on.
 //!
 //! Columns: `time` in seconds; `step`, the micro-step as in results; `path`, the quantity or the instance whose
-//! comparison it is; `event`, the comparison or the action as the model writes it; `kind`, one of `crossing`,
-//! `discrete`, `action`; `pre` and `post`, the values before and after in SI (truth values as 0 and 1). Nothing is
-//! opened before the first event, so a run without events leaves no log.
+//! comparison it is; `event`, the comparison, the action or the handler as the model writes it, or the name of what was
+//! emitted; `kind`; `pre` and `post`, the values before and after in SI (truth values as 0 and 1; NaN where there is
+//! none). Kinds: `crossing`, a comparison changed; `handler`, a handler ran in the instance `path`; `state`, `discrete`
+//! and `input`, a value that it wrote (`event` names the handler); `event`, it emitted one; `action`, one of the
+//! scenario's. Rows of an instant stand in the order in which things happened. Nothing is opened before the first event,
+//! so a run without events leaves no log.
+
+use std::collections::BTreeMap;
 
 use super::*;
 use crate::record::{ColumnSpec, Columns, Element, Recorded};
+use twinml_model::behavior::EventId;
 use twinml_model::ir::{Region, Stmt};
 
 /// Opens the recorder of a log when the first event is at hand.
@@ -15,7 +21,13 @@ pub type OpenLog<'l> = Box<dyn FnMut(Columns) -> Result<Box<dyn Recorder>, Recor
 /// Slots of one action that are logged at most.
 const TARGETS: usize = 4096;
 /// The kinds of rows, in the order of their numbers.
-const KINDS: [&str; 3] = ["crossing", "discrete", "action"];
+const KINDS: [&str; 7] = ["crossing", "discrete", "action", "state", "input", "handler", "event"];
+const STATE: usize = 3;
+const INPUT: usize = 4;
+const HANDLER: usize = 5;
+const EVENT: usize = 6;
+/// So many rows back a second write of one handler is found.
+const RECENT: usize = 64;
 
 /// What the rows of an action or of a slot say.
 #[derive(Clone, Copy, Debug)]
@@ -37,10 +49,37 @@ pub(super) struct Log<'l> {
     actions: Vec<Vec<(usize, Labels)>>,
     /// Values from before the actions at hand.
     before: Vec<f64>,
+    /// What behaviour did at the instant at hand: labels, before, after.
+    acts: Vec<(Labels, f64, f64)>,
+    /// The handler at work.
+    event: usize,
+    /// Discrete slots that the rows written at this instant already tell of, with the value that they told.
+    told: BTreeMap<usize, f64>,
+    behavior: Option<Texts>,
+}
+
+/// Where the texts of behaviour begin in [`Log::paths`] and [`Log::events`].
+#[derive(Clone, Debug, Default)]
+struct Texts {
+    /// First event text of handlers, codes, emitted events.
+    handlers: usize,
+    codes: usize,
+    emitted: usize,
+    /// First path of each owner's instances; the owners of handlers, codes and events.
+    owners: Vec<usize>,
+    of_handlers: Vec<u32>,
+    of_events: Vec<u32>,
+    /// First path of the slots of states and of inputs.
+    states: usize,
+    inputs: usize,
 }
 
 impl<'l> Log<'l> {
-    pub(super) fn new(program: &Program, experiment: &Experiment, open: OpenLog<'l>) -> Log<'l> {
+    pub(super) fn new(
+        program: &Program,
+        experiment: &Experiment,
+        open: OpenLog<'l>,
+    ) -> Log<'l> {
         let mut log = Log {
             open,
             recorder: None,
@@ -49,6 +88,10 @@ impl<'l> Log<'l> {
             slots: Vec::new(),
             actions: Vec::new(),
             before: Vec::new(),
+            acts: Vec::new(),
+            event: 0,
+            told: BTreeMap::new(),
+            behavior: None,
         };
         for slot in 0..program.sizes.disc as usize {
             let path = log.paths.len();
@@ -84,7 +127,107 @@ impl<'l> Log<'l> {
             }
             log.actions.push(slots);
         }
+        if program.behavior != Behavior::default() {
+            log.texts(program);
+        }
         log
+    }
+
+    /// Takes up the texts of behaviour.
+    fn texts(&mut self, program: &Program) {
+        let b = &program.behavior;
+        let mut texts = Texts { handlers: self.events.len(), ..Texts::default() };
+        self.events.extend((0u32..).zip(&b.handlers).map(|(k, _)| instant::heading(program, k)));
+        texts.codes = self.events.len();
+        self.events.extend(b.codes.iter().map(|c| c.name.clone()));
+        texts.emitted = self.events.len();
+        self.events.extend(b.events.iter().map(|e| e.name.clone()));
+        for (k, owner) in (0u32..).zip(&b.owners) {
+            texts.owners.push(self.paths.len());
+            self.paths.extend((0..owner.count).map(|i| crate::behavior::path(b, k, i)));
+        }
+        texts.of_handlers = b.handlers.iter().map(|h| h.owner).collect();
+        texts.of_events = b.events.iter().map(|e| e.owner).collect();
+        texts.states = self.paths.len();
+        self.paths.extend((0..program.sizes.state as usize).map(|s| path_of(program, Space::State, s)));
+        texts.inputs = self.paths.len();
+        self.paths.extend((0..program.sizes.input as usize).map(|s| path_of(program, Space::Input, s)));
+        self.behavior = Some(texts);
+    }
+
+    /// A handler of an instance begins, or code outside of handlers.
+    pub(super) fn acts(&mut self, handler: Option<u32>, code: Option<u32>, instance: u32) {
+        let Some(texts) = &self.behavior else { return };
+        let (first, at, owner) = match (handler, code) {
+            (Some(h), _) => (texts.handlers, h as usize, texts.of_handlers.get(h as usize)),
+            (None, Some(c)) => (texts.codes, c as usize, None),
+            (None, None) => (0, 0, None),
+        };
+        self.event = first + at;
+        if let Some(path) = owner.and_then(|o| texts.owners.get(*o as usize)) {
+            let labels = Labels { path: path + instance as usize, event: self.event, kind: HANDLER };
+            self.acts.push((labels, f64::NAN, f64::NAN));
+        }
+    }
+
+    /// A handler emitted an event.
+    pub(super) fn emitted(&mut self, event: EventId, instance: u32) {
+        let Some(texts) = &self.behavior else { return };
+        let owner = texts.of_events.get(event as usize).and_then(|o| texts.owners.get(*o as usize));
+        if let Some(path) = owner {
+            let (path, event) = (path + instance as usize, texts.emitted + event as usize);
+            self.acts.push((Labels { path, event, kind: EVENT }, f64::NAN, f64::NAN));
+        }
+    }
+
+    /// A handler wrote a slot.
+    pub(super) fn wrote(&mut self, space: Space, slot: usize, before: f64, after: f64) {
+        let Some(texts) = &self.behavior else { return };
+        let (path, kind) = match space {
+            Space::State => (texts.states + slot, STATE),
+            Space::Input => (texts.inputs + slot, INPUT),
+            Space::Disc => match self.slots.get(slot) {
+                Some(labels) => (labels.path, labels.kind),
+                None => return,
+            },
+            _ => return,
+        };
+        if space == Space::Disc {
+            self.told.insert(slot, after);
+        }
+        let labels = Labels { path, event: self.event, kind };
+        // A value that the same handler writes twice is one change.
+        let recent = self.acts.iter_mut().rev().take(RECENT).take_while(|(l, ..)| l.kind != HANDLER);
+        match recent.into_iter().find(|(l, ..)| (l.path, l.kind) == (path, kind)) {
+            Some((_, _, post)) => *post = after,
+            None => self.acts.push((labels, before, after)),
+        }
+    }
+
+    /// Writes what behaviour did, and what followed from it: `changes` are those of the whole instant.
+    pub(super) fn behaved(
+        &mut self,
+        time: f64,
+        step: u64,
+        changes: &[(usize, f64)],
+        disc: &[f64],
+    ) -> Result<(), RecordError> {
+        for k in 0..self.acts.len() {
+            let (labels, pre, post) = self.acts[k];
+            if pre.to_bits() != post.to_bits() || labels.kind >= HANDLER {
+                self.row(time, step, labels, pre, post)?;
+            }
+        }
+        self.acts.clear();
+        for &(slot, first) in changes {
+            let before = self.told.get(&slot).copied().unwrap_or(first);
+            if before != disc[slot] {
+                self.row(time, step, self.slots[slot], before, disc[slot])?;
+            }
+        }
+        self.told.clear();
+        self.event = 0;
+        Ok(())
     }
 
     /// One row.
@@ -133,9 +276,13 @@ impl<'l> Log<'l> {
         changes: &[(usize, f64)],
         disc: &[f64],
     ) -> Result<(), RecordError> {
+        self.told.clear();
         for &(slot, before) in changes {
             if before != disc[slot] {
                 self.row(time, step, self.slots[slot], before, disc[slot])?;
+                if self.behavior.is_some() {
+                    self.told.insert(slot, disc[slot]);
+                }
             }
         }
         Ok(())

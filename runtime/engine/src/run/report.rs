@@ -143,6 +143,8 @@ pub enum FailureKind {
     Zeno {
         /// How often.
         firings: u32,
+        /// The heads of the handlers that listen to it.
+        handlers: Vec<String>,
     },
 }
 
@@ -203,9 +205,14 @@ impl fmt::Display for Failure {
             FailureKind::Unsettled { rounds } => {
                 write!(f, "the comparisons at t = {t} s still change after {rounds} rounds")
             }
-            FailureKind::Zeno { firings } => {
+            FailureKind::Zeno { firings, handlers } if handlers.is_empty() => {
                 write!(f, "{firings} events of one comparison at t = {t} s without time going on (Zeno)")
             }
+            FailureKind::Zeno { firings, handlers } => write!(
+                f,
+                "{} set off {firings} times at t = {t} s without time going on (Zeno)",
+                handlers.join(" and ")
+            ),
         }
     }
 }

@@ -1,0 +1,194 @@
+//! The first steps after an event: taken by a Rosenbrock method, which needs no past.
+//!
+//! A formula that begins at order 1 draws a straight line through its first step. That is within the tolerance, and yet
+//! it may lead a ball that has just left the floor below it: where events follow one another, what is located on the
+//! dense output must have the slope that the equations say. So after an event a one-step method of order five goes on
+//! until its step size no longer grows; then its last dense output, a polynomial, gives the differences of order three
+//! that the multistep formula goes on with. (C. W. Gear, "Runge–Kutta starters for multistep methods", ACM Trans. Math.
+//! Softw. 6 (1980) 263–279.) Where it cannot go on, the formula begins at order 1 as at a start.
+
+use super::*;
+use crate::control::power;
+use crate::rosenbrock::Rosenbrock;
+
+/// The order that is handed over.
+const ORDER: usize = 3;
+/// A step that would grow by less than this is as long as it will be.
+const GROWS: f64 = 1.5;
+/// Steps of the starter at most.
+const STEPS: u32 = 6;
+/// The part of the error allowed that the first step of the multistep formula aims at.
+const AIM: f64 = 0.3;
+
+/// Where a starter is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// No starter is at work.
+    None,
+    /// The next step is its first.
+    Begin,
+    /// So many steps are done.
+    Going(u32),
+    /// It has handed over; the dense output of the last step is its own.
+    Over,
+}
+
+/// The starter, with what it has counted so far.
+#[derive(Clone, Debug)]
+pub(super) struct Leap {
+    pub(super) phase: Phase,
+    starter: Option<Box<Rosenbrock>>,
+    seen: Stats,
+    /// The first step, where somebody proposed one.
+    first: Option<f64>,
+}
+
+impl Leap {
+    pub(super) fn new() -> Leap {
+        Leap { phase: Phase::None, starter: None, seen: Stats::default(), first: None }
+    }
+
+    /// The starter, if the last step was its own.
+    pub(super) fn last(&self) -> Option<&Rosenbrock> {
+        match self.phase {
+            Phase::Going(1..) | Phase::Over => self.starter.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// The starter, if the next step will be its own.
+    pub(super) fn going(&mut self) -> Option<&mut Rosenbrock> {
+        match self.phase {
+            Phase::Going(_) => self.starter.as_deref_mut(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn propose(&mut self, h: f64) {
+        self.first = Some(h);
+    }
+}
+
+impl Bdf {
+    /// One step of the starter; false where the multistep formula is to go on by itself.
+    pub(super) fn leap(&mut self, sys: &mut dyn System) -> Result<bool, SolveError> {
+        if self.leap.phase == Phase::Over {
+            self.leap.phase = Phase::None;
+        }
+        if self.leap.phase == Phase::None {
+            return Ok(false);
+        }
+        let n = self.n;
+        let options = &self.options;
+        let mut starter =
+            self.leap.starter.take().unwrap_or_else(|| Box::new(Rosenbrock::new(options)));
+        let begun = match self.leap.phase {
+            Phase::Begin => {
+                let first = self.leap.first.take();
+                let outcome = starter.restart(sys, self.clock.t, &self.x[..n], self.clock.stop);
+                if let Some(h) = first {
+                    starter.suggest(h);
+                }
+                outcome
+            }
+            _ => starter.set_stop(self.clock.stop),
+        };
+        let outcome = begun.and_then(|()| starter.step(sys));
+        let mut work = starter.stats().since(&self.leap.seen);
+        self.leap.seen = *starter.stats();
+        work.restarts = 0;
+        self.stats.add(&work);
+        if let Err(error) = outcome {
+            self.leap.starter = Some(starter);
+            if matches!(error, SolveError::Eval { error: EvalError::Fatal { .. }, .. }) {
+                return Err(error);
+            }
+            let going = self.leap.phase != Phase::Begin;
+            self.leap.phase = Phase::None;
+            if going {
+                let x = self.x[..n].to_vec();
+                self.begin(sys, self.clock.t, &x, self.clock.stop)?;
+            }
+            return Ok(false);
+        }
+        std::mem::swap(&mut self.x, &mut self.x_prev);
+        self.x[..n].copy_from_slice(starter.x());
+        self.low.fill(0.0);
+        self.clock.advance(starter.t());
+        let done = match self.leap.phase {
+            Phase::Going(done) => done + 1,
+            _ => 1,
+        };
+        let step = self.clock.t - self.clock.t_prev;
+        self.leap.phase = Phase::Going(done);
+        if starter.h() < GROWS * step || done >= STEPS {
+            self.take_over(&starter, step);
+            self.leap.phase = Phase::Over;
+        }
+        self.leap.starter = Some(starter);
+        Ok(true)
+    }
+
+    /// Differences on the starter's last step, on a grid so fine that the first step will be accepted.
+    fn take_over(&mut self, starter: &Rosenbrock, step: f64) {
+        let rtol = self.options.tolerances.rtol;
+        weights(rtol, &self.atol, &self.x, &mut self.w);
+        let mut h = step / (ORDER as f64 + 1.0);
+        self.differences(starter, h);
+        let mut sum = 0.0;
+        for (block, w) in self.hist.iter().zip(crate::vector::lanes(&self.w)) {
+            for (v, w) in block.0[ORDER].iter().zip(w) {
+                sum += (v * w) * (v * w);
+            }
+        }
+        let error = coeffs::even_error(ORDER) * self.rms(sum);
+        if error > AIM {
+            h *= power(AIM / error, 1.0 / (ORDER as f64 + 1.0));
+            self.differences(starter, h);
+        }
+        self.h = h;
+        for (j, past) in self.past.iter_mut().enumerate() {
+            *past = h * (j as f64 + 1.0);
+        }
+        self.order = ORDER;
+        self.order_used = ORDER;
+        self.steps_at_order = 0;
+        self.ramp = false;
+        self.hold = false;
+        self.iteration = Iteration::new();
+    }
+
+    /// Backward differences of the dense output on an even grid of width `h`.
+    fn differences(&mut self, starter: &Rosenbrock, h: f64) {
+        let n = self.n;
+        self.hist.fill(Block::ZERO);
+        // The value at the last point, then those before it one by one: row j holds the difference of order j + 1 of
+        // the points seen so far.
+        for j in 0..=ORDER {
+            let t = self.clock.t - (j as f64 + 1.0) * h;
+            starter.interpolate(t, &mut self.y[..n]);
+            for (k, block) in self.hist.iter_mut().enumerate() {
+                for l in 0..LANES {
+                    let i = k * LANES + l;
+                    block.0[j][l] = if i < n { self.y[i] } else { 0.0 };
+                }
+            }
+        }
+        for (k, block) in self.hist.iter_mut().enumerate() {
+            for l in 0..LANES {
+                let i = k * LANES + l;
+                let mut v = [0.0; ORDER + 2];
+                v[0] = if i < n { self.x[i] } else { 0.0 };
+                for j in 0..=ORDER {
+                    v[j + 1] = block.0[j][l];
+                }
+                for order in 1..=ORDER + 1 {
+                    for j in 0..=ORDER + 1 - order {
+                        v[j] -= v[j + 1];
+                    }
+                    block.0[order - 1][l] = v[0];
+                }
+            }
+        }
+    }
+}
