@@ -36,8 +36,9 @@ pub struct Crossing {
 
 /// Where a step is sampled, as parts of it; close to the ends to see which way `g` sets out.
 const SAMPLES: [f64; 7] = [0.0, 1e-4, 0.25, 0.5, 0.75, 0.9999, 1.0];
-/// Crossings within so many roundings of time are one instant.
-const SAME: f64 = 16.0;
+/// Crossings within so many roundings of time are one instant; then the least of these by which all have happened is
+/// taken.
+const SAME: [f64; 4] = [16.0, 8.0, 4.0, 2.0];
 /// Evaluations spent on following one extremum.
 const FOLLOW: usize = 40;
 
@@ -223,20 +224,29 @@ impl RootFinder {
             self.cursor = t1;
             return Ok(None);
         };
-        // What crosses within a few roundings of time does so at the same instant.
-        let same = t + SAME * f64::EPSILON * t.abs();
+        // What crosses within a few roundings of time does so at the same instant: at the first time by which all has.
         let mut at = t;
-        if n > 1 && same > t && same <= t1 {
+        if n > 1 {
             probe.at(t)?;
-            let first = &mut self.table[..n];
-            first.copy_from_slice(probe.g);
-            probe.at(same)?;
-            let crossed = |g: f64, side: bool| !g.is_nan() && (g > 0.0) != side;
-            let pairs = || first.iter().zip(probe.g.iter()).zip(&self.sides);
-            let kept = pairs().all(|((g, later), side)| !crossed(*g, *side) || crossed(*later, *side));
-            let more = pairs().any(|((g, later), side)| !crossed(*g, *side) && crossed(*later, *side));
-            if kept && more {
-                at = same;
+            self.table[..n].copy_from_slice(probe.g);
+            let mut most = 0;
+            for roundings in SAME {
+                let same = t + roundings * f64::EPSILON * t.abs();
+                if same <= t || same > t1 {
+                    continue;
+                }
+                probe.at(same)?;
+                let crossed = |g: f64, side: bool| !g.is_nan() && (g > 0.0) != side;
+                let (mut kept, mut more) = (true, 0);
+                for ((g, later), side) in self.table[..n].iter().zip(probe.g.iter()).zip(&self.sides) {
+                    let (before, after) = (crossed(*g, *side), crossed(*later, *side));
+                    kept &= !before || after;
+                    more += usize::from(after && !before);
+                }
+                if !kept || more == 0 || more < most {
+                    break;
+                }
+                (at, most) = (same, more);
             }
         }
         let t = at;

@@ -72,7 +72,7 @@ fn crossings_at_one_time_come_together() {
         g[1] = 3.0 * (0.5 - t);
     });
     assert_eq!(found.len(), 2);
-    assert!((found[0].0 - found[1].0).abs() < 1e-15 && (found[0].0 - 0.5).abs() < 1e-15);
+    assert!(found[0].0 == found[1].0 && (found[0].0 - 0.5).abs() < 1e-15, "{found:?}");
 }
 
 #[test]

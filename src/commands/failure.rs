@@ -53,8 +53,10 @@ pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
         },
         FailureKind::Zeno { handlers, .. } if !handlers.is_empty() => (
             codes::ZENO,
-            Some("let the handler end what repeats ever faster: below a small value hold it still, as in \
-                  `if abs(v) < 1 mm/s { v = 0 m/s }` with a state of its own for rest"),
+            Some(
+                "let the handler end what repeats ever faster: below a small value hold it still, as in \
+                  `if abs(v) < 1 mm/s { v = 0 m/s }` with a state of its own for rest",
+            ),
         ),
         FailureKind::Zeno { .. } => (
             codes::ZENO,

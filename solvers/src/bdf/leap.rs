@@ -80,8 +80,7 @@ impl Bdf {
         }
         let n = self.n;
         let options = &self.options;
-        let mut starter =
-            self.leap.starter.take().unwrap_or_else(|| Box::new(Rosenbrock::new(options)));
+        let mut starter = self.leap.starter.take().unwrap_or_else(|| Box::new(Rosenbrock::new(options)));
         let begun = match self.leap.phase {
             Phase::Begin => {
                 let first = self.leap.first.take();

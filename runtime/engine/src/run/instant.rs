@@ -305,7 +305,8 @@ impl Run<'_> {
     /// these that have no end.
     pub(super) fn step_failure(&self, error: SolveError) -> Stop {
         let SolveError::StepTooSmall { t, .. } = error else { return self.solver_failure(error) };
-        let ever_faster = |f: &Firing| f.shrinks >= MANY && t - f.last <= f.gap.max(SHORT * f64::EPSILON * t.abs());
+        let ever_faster =
+            |f: &Firing| f.shrinks >= MANY && t - f.last <= f.gap.max(SHORT * f64::EPSILON * t.abs());
         match self.firing.iter().position(ever_faster) {
             Some(root) => self.endless(t, root, self.firing[root].shrinks),
             None => self.solver_failure(error),

@@ -75,11 +75,7 @@ struct Texts {
 }
 
 impl<'l> Log<'l> {
-    pub(super) fn new(
-        program: &Program,
-        experiment: &Experiment,
-        open: OpenLog<'l>,
-    ) -> Log<'l> {
+    pub(super) fn new(program: &Program, experiment: &Experiment, open: OpenLog<'l>) -> Log<'l> {
         let mut log = Log {
             open,
             recorder: None,

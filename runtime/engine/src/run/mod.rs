@@ -77,6 +77,17 @@ pub const RTOL: f64 = 1e-6;
 /// smaller than its default, smaller in proportion.
 pub const ATOL: f64 = 1e-9;
 
+/// Whether handlers listen to comparisons, or what is integrated depends on one: then the instants of events are results.
+fn events_matter(program: &Program) -> bool {
+    let blocks = program.blocks.iter().map(|b| &b.residual);
+    let kernels = [&program.rhs, &program.history].into_iter().chain(blocks);
+    let reads = instant::Reads::of(kernels, Space::Disc, program.sizes.disc as usize);
+    let integrated =
+        |r: &twinml_model::program::Relation| (r.disc..r.disc + r.len).any(|d| reads.has(d as usize));
+    !program.relations.is_empty()
+        && (!program.behavior.watches.is_empty() || program.relations.iter().any(integrated))
+}
+
 /// The part of the tolerance that a solver works with where events are located. An instant is as exact as the states are
 /// there, over how fast they move: errors that add up over the steps to many times the tolerance, which nobody sees in
 /// a state, show in it. The parts are measured on `tests/hybrid`: with them an event's time keeps the relative tolerance.
@@ -179,7 +190,7 @@ pub fn solver(program: &Program, experiment: &Experiment) -> Result<(Method, Opt
             states.map(scale).filter(|a| !a.is_empty()).unwrap_or_else(|| vec![least])
         }
     };
-    let sharp = if program.relations.is_empty() { 1.0 } else { sharpness(method, rtol) };
+    let sharp = if events_matter(program) { sharpness(method, rtol) } else { 1.0 };
     let mut options = Options {
         tolerances: Tolerances { rtol: sharp * rtol, atol: atol.into_iter().map(|a| sharp * a).collect() },
         h: spec.step,
@@ -337,8 +348,6 @@ struct Run<'a> {
     /// The same for inputs.
     rhs_inputs: instant::Reads,
     root_inputs: instant::Reads,
-    /// Where the integrator began anew, and how often a step from there was taken back.
-    begun: (f64, u32),
     x: Vec<f64>,
     /// Scratch: a direction or a point ahead, root functions, signals for `delay`.
     heading: Vec<f64>,
@@ -382,7 +391,6 @@ impl<'a> Run<'a> {
             root_reads: instant::Reads::of(watched(), Space::Disc, discs),
             rhs_inputs: instant::Reads::of(integrated(), Space::Input, inputs),
             root_inputs: instant::Reads::of(watched(), Space::Input, inputs),
-            begun: (f64::NAN, 0),
             heading: vec![0.0; system.dim()],
             g: vec![0.0; system.n_roots()],
             signals: Vec::new(),
@@ -465,7 +473,6 @@ impl<'a> Run<'a> {
                 }
             };
             let at = match crossing {
-                Some(at) if self.crude(at)? => return Ok(()),
                 Some(at) => self.neat(at, from, t1),
                 None => t1,
             };

@@ -8,12 +8,6 @@ use super::*;
 
 /// How far ahead is looked, as a part of the step that the integrator has in mind.
 const AHEAD: f64 = 1e-9;
-/// A crossing within this part of the first step after a new beginning is looked at again with a step that is
-/// [`SHORTER`], at most [`TRIES`] times, and not where a step is but so many roundings of time long.
-const SOON: f64 = 1e-6;
-const SHORTER: f64 = 32.0;
-const TRIES: u32 = 8;
-const SHORTEST: f64 = 64.0;
 
 impl Run<'_> {
     /// Takes the sides of the root functions at `t`, where states are `self.x`, and judges the ranges.
@@ -90,29 +84,6 @@ impl Run<'_> {
             self.settle(t)?;
         }
         Ok(changed)
-    }
-
-    /// Whether a crossing that was found right after a new beginning is only the doing of a first step that is too
-    /// long: on the line that a method of low order draws through it, a ball that leaves its floor is below it at once.
-    /// The integrator then has begun anew with a shorter step.
-    pub(super) fn crude(&mut self, at: f64) -> Result<bool, Stop> {
-        let (t0, t1) = (self.integrator.t_prev(), self.integrator.t());
-        if self.begun.0 != t0 {
-            self.begun = (t0, 0);
-        }
-        let h = t1 - t0;
-        let late = at - t0 > SOON * h || self.begun.1 >= TRIES;
-        if late || h <= SHORTEST * f64::EPSILON * t0.abs() || self.integrator.stats().restarts == 0 {
-            return Ok(false);
-        }
-        self.begun.1 += 1;
-        self.integrator.interpolate(t0, &mut self.x);
-        let stop = self.next_stop();
-        let outcome = self.integrator.restart(&mut self.system, t0, &self.x, stop);
-        outcome.map_err(|e| self.solver_failure(e))?;
-        self.integrator.suggest(h / SHORTER);
-        self.take_sides(t0)?;
-        Ok(true)
     }
 
     /// A crossing located to the last bits, moved to a whole nanosecond where one is within these bits and on the
