@@ -166,3 +166,190 @@ scenario s for M { duration: 10 s; at 5 s { u = 1.5 } at 5.5 s { u = 0 } }
         assert!((r - if name == "calm" { 0.5 } else { 0.3 }).abs() < 1e-12, "{out}");
     }
 }
+
+/// x = sin t, y = cos t, T rises by 1 K/s, n counts seconds; three parts with their own slopes.
+const FIGURES: &str = "
+twin Part {
+  parameters { w: Frequency = 1 [1/s] }
+  states { z: Real = 0 }
+  equations { der(z) = w }
+  constraints { kpi top: max(z over run); fine: max(z over run) < 25 }
+}
+twin M {
+  states { x: Length = 0 m; y: Length = 1 m; T: Temperature in degC = 20 degC; n: Int = 0 }
+  outputs { up: Bool = x > 0.5 m }
+  twins { p: Part[3] { w = [1 [1/s], 2 [1/s], 3 [1/s]] } }
+  equations { der(x) = y/1 s; der(y) = -x/1 s; der(T) = 1 K/s }
+  behavior { every 1 s { n = n + 1; if n > 4 { emit done } } }
+  constraints {
+    mean_ok: mean(x over run) < 0.5 m
+    top:     max(x over [2 s, 3 s]) <= 0.95 m
+    ends:    abs((x at end) + 0.544 m) < 1 mm
+    both:    (x < 0 m and y < 0 m) at end
+    heard:   eventually[0, 5 s](count(done) > 0)
+    not_yet: always[0, 3.9 s](count(done) <= 0)
+    and_too: always(x < 2 m) and integral(abs(x) over run) > 3 m*s
+    vec:     mean(p.z over run) < 12
+    when:    first_time(x > 0.5 m over run) < 1 s
+    beyond:  max(x over [8 s, 12 s]) < 2 m
+    kpi area in cm*s: integral(x over run)
+    kpi hottest in degC: max(T over run)
+    kpi spread: sd(T over run)
+    kpi ups: count(up over run)
+    kpi share in %: fraction(x > 0.5 m over run)
+    kpi low in cm: quantile(0)(x over run)
+    kpi high in cm: quantile(x over run, 1)
+    kpi never: first_time(x > 5 m over run)
+    kpi again in ms: first_time(x > 0.5 m over [3 s, 9 s])
+    kpi ticks: last(n over run) minimize
+    kpi rate in 1/s: n/time at end
+    kpi sum_z: sum(p.z) at end
+    kpi each: p.z at end
+    kpi ratio: integral(x over run)/last(y over run)
+    kpi first: first(T over [2 s, 3 s])
+  }
+}
+scenario s for M { duration: 10 s; solver: dopri5(rtol: 1e-9, atol: 1e-12) }
+";
+
+#[test]
+fn aggregates_are_judged_and_kpis_reported() {
+    use std::f64::consts::PI;
+    let (code, out, err, summary) = run(FIGURES, &[]);
+    assert_eq!(code, 1, "{out}{err}");
+    let area = 1.0 - 10f64.cos();
+    for (name, word, robustness, unit) in [
+        ("mean_ok", "holds", 0.5 - area / 10.0, "m"),
+        ("top", "holds", 0.95 - 2f64.sin(), "m"),
+        ("ends", "holds", 1e-3 - (0.544 + 10f64.sin()).abs(), "m"),
+        ("both", "holds", -10f64.sin(), "m"),
+        ("heard", "holds", 2.0, ""),
+        ("not_yet", "holds", 0.0, ""),
+        // Divided by 2 m and by 3 m·s.
+        ("and_too", "holds", 0.5, ""),
+        ("vec", "violated", -3.0, ""),
+        ("when", "holds", 1.0 - PI / 6.0, "s"),
+        ("p[*].fine", "violated", -5.0, ""),
+    ] {
+        let v = verdict(&summary, name);
+        assert_eq!((&v["verdict"], &v["unit"]), (&word.into(), &unit.into()), "{v}");
+        let r = v["robustness"].as_f64().unwrap();
+        assert!((r - robustness).abs() < 1e-6, "{v} {robustness}");
+    }
+    for name in ["vec", "p[*].fine"] {
+        assert_eq!(verdict(&summary, name)["element"], 2);
+    }
+    // The run ends inside the window.
+    assert_eq!(verdict(&summary, "beyond")["verdict"], "inconclusive");
+    let kpi = |name: &str| summary["kpis"].as_array().unwrap().iter().find(|k| k["name"] == name).unwrap();
+    for (name, values, unit) in [
+        ("area", vec![100.0 * area], "cm*s"),
+        ("hottest", vec![30.0], "degC"),
+        ("spread", vec![10.0 / 12f64.sqrt()], "K"),
+        ("ups", vec![2.0], ""),
+        ("share", vec![100.0 * 4.0 / 3.0 * PI / 10.0], "%"),
+        ("low", vec![-100.0], "cm"),
+        ("high", vec![100.0], "cm"),
+        ("again", vec![1000.0 * 13.0 * PI / 6.0], "ms"),
+        // At 0, 1, … 10 s.
+        ("ticks", vec![11.0], ""),
+        ("rate", vec![1.1], "1/s"),
+        ("sum_z", vec![60.0], ""),
+        ("each", vec![10.0, 20.0, 30.0], ""),
+        ("ratio", vec![area / 10f64.cos()], "s"),
+        ("first", vec![295.15], "K"),
+        ("p[*].top", vec![10.0, 20.0, 30.0], ""),
+    ] {
+        let k = kpi(name);
+        assert_eq!((&k["unit"], &k["complete"]), (&unit.into(), &true.into()), "{k}");
+        let got: Vec<f64> = k["values"].as_array().unwrap().iter().map(|v| v.as_f64().unwrap()).collect();
+        assert_eq!(got.len(), values.len(), "{k}");
+        for (a, b) in got.iter().zip(&values) {
+            assert!((a - b).abs() < 2e-6 * b.abs().max(1.0), "{k} {b}");
+        }
+    }
+    assert_eq!(kpi("never")["values"][0], Value::Null);
+    assert_eq!(kpi("ticks")["goal"], "minimize");
+    assert!(out.contains("        KPI area      183.9 cm*s\n            hottest   30 degC\n"), "{out}");
+    assert!(out.contains("            never     never\n"), "{out}");
+    // What is only watched changes nothing of the run.
+    let bare = FIGURES.lines().filter(|l| !l.contains("over") && !l.contains(" at end")).collect::<Vec<_>>();
+    let (_, _, err, less) = run(&bare.join("\n").replace("constraints { }", ""), &[]);
+    assert_eq!(less["final"], summary["final"], "{err}");
+    assert_eq!(less["work"]["rhs"], summary["work"]["rhs"]);
+}
+
+#[test]
+fn a_run_that_ends_early_leaves_the_whole_run_open() {
+    let model = FIGURES.replace("y: Length = 1 m;", "y: Length = 1 m where y > -0.9 m else stop;");
+    let (code, out, err, summary) = run(&model, &[]);
+    assert_eq!(summary["ended"], "range", "{out}{err}");
+    assert_eq!(verdict(&summary, "mean_ok")["verdict"], "inconclusive");
+    assert_eq!(verdict(&summary, "p[*].fine")["verdict"], "inconclusive");
+    let t = summary["time"].as_f64().unwrap();
+    assert!((t - (-0.9f64).acos()).abs() < 1e-6, "{t}");
+    let kpis = summary["kpis"].as_array().unwrap();
+    let area = kpis.iter().find(|k| k["name"] == "area").unwrap();
+    assert_eq!(area["complete"], false);
+    // Up to where it ended: 1 − cos t, with cos t = −0.9.
+    assert!((area["values"][0].as_f64().unwrap() - 190.0).abs() < 1e-4, "{area}");
+    assert!(out.contains("190 cm*s  up to where the run ended"), "{out}");
+    assert_eq!(code, 4, "{out}");
+}
+
+#[test]
+fn memory_is_bounded_by_the_windows() {
+    let model = "
+twin M {
+  states { x: Real = 0; y: Real = 1 }
+  equations { der(x) = y/1 s; der(y) = -x/1 s }
+  constraints {
+    low:    always(x < 1.1)
+    soon:   always(x > 0.9 implies eventually[0, 3 s](x < -0.1 or x < 2))
+    before: always(historically[0, 2 s](x < 1.1))
+    early:  eventually[1 s, 2 s](x > 0.9)
+    up:     max(x over run) < 1.1
+    share:  fraction(x > 0 over run) > 0.4
+  }
+}
+scenario s for M { duration: 4_000 s; record x every 100 s; solver: dopri5(rtol: 1e-6, atol: 1e-9) }
+";
+    let (code, out, err, summary) = run(model, &[]);
+    assert_eq!(code, 0, "{out}{err}");
+    let (rows, steps) =
+        (summary["work"]["monitor_rows"].as_u64().unwrap(), summary["work"]["steps"].as_u64().unwrap());
+    assert!(steps > 15_000, "{steps}");
+    assert!(rows <= 6000, "{rows} rows of {steps} steps");
+    // A window without end looks at everything: no more than the pieces of the steps.
+    let (code, out, err, summary) =
+        run(&model.replace("eventually[0, 3 s]", "eventually").replace("4_000 s", "400 s"), &[]);
+    assert_eq!(code, 4, "{out}{err}");
+    let (rows, steps) =
+        (summary["work"]["monitor_rows"].as_u64().unwrap(), summary["work"]["steps"].as_u64().unwrap());
+    assert!(rows > steps && rows < 300 * steps, "{rows} rows of {steps} steps");
+}
+
+#[test]
+fn what_is_wrong_with_an_aggregate_is_said() {
+    let with = |constraint: &str| {
+        format!(
+            "twin M {{ states {{ x: Length = 1 m }} equations {{ der(x) = -x/1 s }}\n constraints {{ {constraint} }} }}
+scenario s for M {{ duration: 1 s }}"
+        )
+    };
+    for (constraint, code) in [
+        ("a: always(x < 2*mean(x over run))", "E0741"),
+        ("kpi a: x/max(x over run)", "E0741"),
+        ("a: max(x - mean(x over run) over run) < 1 m", "E0740"),
+        ("a: fraction(always(x > 0 m) over run) > 0.5", "E0740"),
+        ("a: quantile(x over run) < 1 m", "E0"),
+        ("a: quantile(1.5)(x over run) < 1 m", "E0"),
+        ("a: mean(x over run, 2) < 1 m", "E0"),
+        ("a: mean(x over [3 s, 2 s]) < 1 m", "E0"),
+        ("kpi a in s: max(x over run)", "E0"),
+    ] {
+        let (exit, out, err, _) = run(&with(constraint), &[]);
+        assert_eq!(exit, 2, "{constraint}\n{out}{err}");
+        assert!(err.contains(&format!("[{code}")), "{constraint}\n{err}");
+    }
+}

@@ -199,7 +199,7 @@ fn the_junit_report_is_xml_that_counts_right() {
     }
     let suite = |end: &str| {
         let all = root.children().filter(|n| n.has_tag_name("testsuite"));
-        all.filter(|n| n.attribute("name").unwrap().ends_with(end)).last().unwrap()
+        all.filter(|n| n.attribute("name").unwrap().ends_with(end)).next_back().unwrap()
     };
     assert_eq!(suite(": violated").attribute("name").unwrap(), format!("{odd}: violated"));
     let failure = suite(": violated").descendants().find(|n| n.has_tag_name("failure")).unwrap();

@@ -129,6 +129,13 @@ impl Session {
                 r.judged = Some(judged);
             }
         }
+        let base = |slot: u32| scheduled.bases.get(slot as usize).copied().unwrap_or_default();
+        let (mut aggregates, mut kpis) = (experiment.aggregates, experiment.kpis);
+        for a in &mut aggregates {
+            a.slot = base(a.slot);
+            a.atoms.iter_mut().for_each(|atom| atom.slot = base(atom.slot));
+        }
+        kpis.iter_mut().filter(|k| k.len > 0).for_each(|k| k.slot = base(k.slot));
         let has_duration = experiment.duration.is_some();
         let experiment = program::Experiment {
             name: experiment.name,
@@ -139,6 +146,8 @@ impl Session {
             records,
             stops: stops(&system, i128::MAX),
             requirements,
+            aggregates,
+            kpis,
         };
         let branches = system.branches.iter().zip(scheduled.branches);
         let branches = branches.map(|(b, actions)| branch(&system, b, actions, &experiment)).collect();
@@ -245,6 +254,9 @@ fn branch(
             }
         }
         r.path = format!("{}/{}", b.name, r.path);
+    }
+    for k in &mut experiment.kpis {
+        k.path = format!("{}/{}", b.name, k.path);
     }
     Branch { name: b.name.clone(), time_ns: b.time_ns, experiment }
 }

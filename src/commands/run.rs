@@ -168,6 +168,13 @@ fn one<'a>(
     for v in &said {
         ui.object(v);
     }
+    let figures = verdict::figures(experiment, &report);
+    for (k, line) in verdict::figure_lines(&figures).iter().enumerate() {
+        ui.result(if k == 0 { "KPI" } else { "" }, line, None);
+    }
+    for f in &figures {
+        ui.object(f);
+    }
     let exit = [exit, verdict::exit(&said)].into_iter().max_by_key(|e| e.weight()).unwrap_or(exit);
     let events = events.filter(|_| report.log.is_some());
     Ok(Ran { branch, experiment, plans, files, events, report, over_time, exit })

@@ -176,11 +176,13 @@ fn outcome(ran: &Ran<'_>, program: &Program) -> Map<String, Value> {
         "work": {
             "steps": s.steps, "rejected": s.rejected, "rhs": s.rhs, "jacobians": s.jac,
             "factorizations": s.factorizations, "solves": s.solves, "newton_iterations": s.newton_iters,
-            "restarts": s.restarts,
+            "restarts": s.restarts, "monitor_rows": report.held_rows,
         },
         "ranges": ranges,
         "ranges_left": report.broken_total,
         "requirements": requirements,
+        "kpis": super::verdict::figures(ran.experiment, report)
+            .iter().map(super::verdict::Figure::facts).collect::<Vec<Value>>(),
         "event_log": ran.events.as_ref().zip(report.log).map(|(path, log)| json!({
             "path": path.file_name().map(|n| n.to_string_lossy()), "rows": log.rows, "bytes": log.bytes,
         })),

@@ -16,7 +16,7 @@ use twinml_engine::run::Report;
 use twinml_model::program::Experiment;
 
 use super::job::{self, Flags, Job, Watcher};
-use super::verdict::{self, Verdict};
+use super::verdict::{self, Figure, Verdict};
 use super::{compile, failure, junit, plot};
 use crate::args::{Compile, Test};
 use crate::exit::Exit;
@@ -84,6 +84,8 @@ pub struct Case {
     pub exit: Exit,
     /// Its requirements.
     pub verdicts: Vec<Verdict>,
+    /// Its KPIs.
+    pub figures: Vec<Figure>,
     /// Why it failed, where it did.
     pub message: Option<String>,
     /// Simulated time reached, in seconds.
@@ -101,6 +103,7 @@ impl Case {
             outcome: Outcome::of(exit),
             exit,
             verdicts: Vec::new(),
+            figures: Vec::new(),
             message: Some(message),
             time: None,
             facts: Vec::new(),
@@ -125,6 +128,9 @@ impl Case {
         for (line, v) in verdict::lines(&self.verdicts).iter().zip(&self.verdicts) {
             ui.result("", &format!("  {line}{}", if v.asked { "" } else { "  not asked" }), None);
         }
+        for line in verdict::figure_lines(&self.figures) {
+            ui.result("", &format!("  {line}"), None);
+        }
         ui.object(&Told {
             kind: "case",
             version: VERSION,
@@ -136,6 +142,7 @@ impl Case {
             message: self.message.as_deref(),
             time: self.time,
             requirements: self.verdicts.iter().map(Verdict::facts).collect(),
+            kpis: self.figures.iter().map(Figure::facts).collect(),
         });
     }
 }
@@ -154,6 +161,7 @@ struct Told<'a> {
     message: Option<&'a str>,
     time: Option<f64>,
     requirements: Vec<Value>,
+    kpis: Vec<Value>,
 }
 
 /// A scenario that is there.
@@ -428,6 +436,7 @@ fn scenario(
 fn judge(case: &mut Case, experiment: &Experiment, report: &Report, over_time: bool) {
     use twinml_engine::run::Ended;
     case.verdicts = verdict::of(experiment, report);
+    case.figures = verdict::figures(experiment, report);
     // A requirement that is expected and not judged is not decided.
     let open = |v: &Verdict| v.exit().unwrap_or(if v.nominal { Exit::Ok } else { Exit::Inconclusive });
     let said = case.verdicts.iter().filter(|v| v.asked).map(open);

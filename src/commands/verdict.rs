@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use twinml_engine::monitor::{self, Judgement};
 use twinml_engine::run::Report;
 use twinml_model::program::Experiment;
+use twinml_model::requirement::Goal;
 
 use crate::exit::Exit;
 use crate::ui::json::VERSION;
@@ -41,6 +42,89 @@ pub struct Verdict {
     pub asked: bool,
     #[serde(skip)]
     judgement: Option<Judgement>,
+}
+
+/// A figure of a run.
+#[derive(Serialize, Debug)]
+pub struct Figure {
+    /// `kpi`
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Schema version.
+    pub version: u32,
+    /// Its path.
+    pub name: String,
+    /// Its elements in `unit`; none where it is not known. What is infinite or no number is `null`.
+    pub values: Option<Vec<f64>>,
+    /// Its unit; empty where it has none.
+    pub unit: String,
+    /// `minimize`, `maximize`
+    pub goal: Option<&'static str>,
+    /// Whether the run reached its end.
+    pub complete: bool,
+    #[serde(skip)]
+    whole: bool,
+}
+
+/// Of every KPI, in order.
+pub fn figures(experiment: &Experiment, report: &Report) -> Vec<Figure> {
+    let one = |(k, kpi): (usize, &twinml_model::requirement::Kpi)| Figure {
+        kind: "kpi",
+        version: VERSION,
+        name: kpi.path.clone(),
+        values: report
+            .kpis
+            .get(k)
+            .cloned()
+            .flatten()
+            .filter(|v| !v.is_empty())
+            .map(|values| values.iter().map(|v| (v - kpi.unit.offset) / kpi.unit.scale).collect()),
+        unit: kpi.unit.symbol.clone(),
+        goal: kpi.goal.map(|g| match g {
+            Goal::Minimize => "minimize",
+            Goal::Maximize => "maximize",
+        }),
+        complete: matches!(report.ended, twinml_engine::run::Ended::Complete),
+        whole: kpi.whole,
+    };
+    experiment.kpis.iter().enumerate().map(one).collect()
+}
+
+impl Figure {
+    /// As it stands in a summary.
+    pub fn facts(&self) -> Value {
+        json!({
+            "name": self.name, "values": self.values, "unit": self.unit, "goal": self.goal,
+            "complete": self.complete,
+        })
+    }
+
+    /// `energy  22.6 kWh`, the name in `width` characters.
+    fn line(&self, width: usize) -> String {
+        let number = |v: &f64| {
+            if self.whole && v.is_finite() { format!("{v}") } else { short(*v, 4) }
+        };
+        let unit = if self.unit.is_empty() { String::new() } else { format!(" {}", self.unit) };
+        let said = match self.values.as_deref() {
+            None => "not known".to_owned(),
+            Some([one]) if one.is_nan() => "not known".to_owned(),
+            Some([one]) if *one == f64::INFINITY => "never".to_owned(),
+            Some([one]) => format!("{}{unit}", number(one)),
+            Some(many) => {
+                let least = many.iter().copied().fold(f64::INFINITY, f64::min);
+                let most = many.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                format!("{} to {}{unit}  ({} values)", number(&least), number(&most), many.len())
+            }
+        };
+        let early = if self.complete { "" } else { "  up to where the run ended" };
+        format!("{:width$}  {said}{early}", self.name)
+    }
+}
+
+/// Figures in columns.
+pub fn figure_lines(all: &[Figure]) -> Vec<String> {
+    let width = all.iter().map(|f| f.name.chars().count()).max().unwrap_or(0);
+    all.iter().map(|f| f.line(width)).collect()
 }
 
 /// Of every requirement, in order.

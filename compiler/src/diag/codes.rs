@@ -305,6 +305,10 @@ pub const CHANGE_OF_CONTINUOUS: Code = Code("E0733");
 pub const UNEVEN_STATES: Code = Code("E0734");
 /// `else clamp` behind something that has no limits, or of a quantity that is not held.
 pub const CLAMP_LIMITS: Code = Code("E0735");
+/// An aggregate, or temporal logic, inside an aggregate.
+pub const AGGREGATE_NESTED: Code = Code("E0740");
+/// An aggregate beside a quantity that changes.
+pub const AGGREGATE_MIXED: Code = Code("E0741");
 /// Behaviour: checked, not run by this version.
 pub const LATER_BEHAVIOR: Code = Code("E0750");
 /// A state machine: checked, not run by this version.

@@ -172,6 +172,12 @@ impl Diagnostics {
         self.list.iter()
     }
 
+    /// Forgets all but the first `len` messages: an attempt was given up.
+    pub fn truncate(&mut self, len: usize) {
+        let gone = self.list.split_off(len.min(self.list.len()));
+        self.errors -= gone.iter().filter(|d| d.severity == Severity::Error).count();
+    }
+
     /// Sorts by place, which is the order in which people read; stable, so one place keeps its order.
     pub fn sort(&mut self) {
         self.list.sort_by_key(|d| (d.primary.span.file, d.primary.span.lo));

@@ -555,6 +555,15 @@ impl Printer<'_> {
                 let op = snake(&format!("{:?}", t.op));
                 format!("{op}{}({})", window.unwrap_or_default(), self.list(&t.args))
             }
+            ExprKind::Aggregate(a) => {
+                let window = a.window.as_ref().map(|(a, b)| format!("[{}, {}]", self.expr(a), self.expr(b)));
+                let over = format!("{} over {}", self.expr(&a.arg), window.unwrap_or_else(|| "run".into()));
+                match &a.of {
+                    crate::hir::Whole::AtEnd => format!("({} at end)", self.expr(&a.arg)),
+                    crate::hir::Whole::Measure(m) => format!("{}({over})", snake(&format!("{m:?}"))),
+                    crate::hir::Whole::Quantile(p) => format!("quantile({over}, {})", self.expr(p)),
+                }
+            }
             ExprKind::BehaviorOnly => "behavior".into(),
         }
     }

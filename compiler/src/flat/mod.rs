@@ -363,6 +363,10 @@ pub struct Experiment {
     /// Requirements that can be judged: number in [`System::requirements`], and the formula, the slots of whose
     /// atoms are numbers of hidden families.
     pub judged: Vec<(usize, twinml_model::requirement::Judged)>,
+    /// What they and reports say about the run as a whole; slots are numbers of hidden families.
+    pub aggregates: Vec<twinml_model::requirement::Aggregate>,
+    /// Figures that the run is reported with; slots are numbers of hidden families.
+    pub kpis: Vec<twinml_model::requirement::Kpi>,
 }
 
 /// A recording order over the families of a [`System`].

@@ -59,6 +59,7 @@ impl<'a> Flattener<'a> {
                 Ok(out)
             }
             ExprKind::Reduce(..) | ExprKind::ReduceOver(..) => Ok(Vec::new()),
+            ExprKind::Aggregate(a) => self.shape(&a.arg, scope),
             _ => Err(self.internal(e.span, "an array of this form")),
         }
     }

@@ -85,6 +85,11 @@ impl<'a> Flattener<'a> {
                 Err(self.refuse(codes::LATER_BEHAVIOR, e.span, "behaviour in an equation"))
             }
             ExprKind::Temporal(_) => Err(self.internal(e.span, "temporal logic outside a requirement")),
+            ExprKind::Aggregate(a) if a.of == hir::Whole::AtEnd => {
+                // Where the run has ended, quantities are what they are at the end.
+                self.element(&a.arg, scope, self.fit(&a.arg, idx))
+            }
+            ExprKind::Aggregate(a) => self.measured(a, scope, idx, e.span),
             ExprKind::SelfValue => match &self.this {
                 Some(this) => Ok(this.clone()),
                 None => Err(self.internal(e.span, "`self` outside a condition")),

@@ -12,6 +12,7 @@
 //!
 //! Never: no file is read here, nothing depends on the size of an array except where it must be expanded.
 
+mod aggregate;
 mod array;
 mod behavior;
 mod bind;
@@ -141,6 +142,8 @@ struct Flattener<'a> {
     /// Parameters that chose structure.
     structural: FxHashSet<(InstId, hir::Name)>,
     added: u32,
+    /// What stands for the aggregates over the run.
+    aggregates: Vec<aggregate::Made>,
     /// Start of each class's text, to find the class that an equation stands in.
     class_starts: Vec<Span>,
     refused: FxHashSet<Span>,
@@ -198,6 +201,7 @@ impl<'a> Flattener<'a> {
             mentioned: FxHashSet::default(),
             structural: FxHashSet::default(),
             added: 0,
+            aggregates: Vec::new(),
             class_starts,
             refused: FxHashSet::default(),
             behaving: behavior::Behaving::default(),

@@ -5,6 +5,7 @@ use super::Flattener;
 use super::expr::bin;
 use super::scenario::plain;
 use super::scope::{InstId, R, Scope, Slot};
+use crate::diag::codes;
 use crate::flat::{self, Affine, BinOp, Expr};
 use crate::hir::{self, CmpOp, ExprKind, MemberKind, TemporalOp, Type};
 use twinml_model::dimension::Dimension;
@@ -21,14 +22,22 @@ struct Measure {
 }
 
 /// Gives the value of one element of an atom.
-type Element<'f, 'a> = &'f mut dyn FnMut(&mut Flattener<'a>, &Scope<'a>, &[Affine]) -> R<Expr>;
+pub(super) type Element<'f, 'a> = &'f mut dyn FnMut(&mut Flattener<'a>, &Scope<'a>, &[Affine]) -> R<Expr>;
 
 /// What has been found of one requirement.
-struct Draft {
+pub(super) struct Draft {
     inst: InstId,
-    atoms: Vec<Atom>,
+    pub(super) atoms: Vec<Atom>,
     /// Of each margin.
     measures: Vec<Option<Measure>>,
+    /// Inside `… at end`.
+    at_end: bool,
+}
+
+impl Draft {
+    pub(super) fn new(inst: InstId) -> Draft {
+        Draft { inst, atoms: Vec::new(), measures: Vec::new(), at_end: false }
+    }
 }
 
 impl<'a> Flattener<'a> {
@@ -39,7 +48,7 @@ impl<'a> Flattener<'a> {
         for k in 0..self.insts.len() {
             let id = InstId(k as u32);
             let class = self.inst(id).class;
-            for (name, _) in &class.requirements {
+            for (name, _) in class.demands() {
                 if let Some(r) = class.formulas.iter().find(|r| r.name == *name)
                     && !opaque(&r.formula)
                     && let Some(mut judged) = self.judged(id, r)
@@ -50,6 +59,7 @@ impl<'a> Flattener<'a> {
                 number += 1;
             }
         }
+        self.kpi_formulas();
     }
 
     /// Whether the scenario says `expect not` of it.
@@ -61,25 +71,40 @@ impl<'a> Flattener<'a> {
     }
 
     fn judged(&mut self, inst: InstId, r: &'a hir::Requirement) -> Option<Judged> {
-        let mark = self.mark();
-        let mut draft = Draft { inst, atoms: Vec::new(), measures: Vec::new() };
-        let formula = self.stl(&r.formula, &mut draft);
-        let scale = r.scale.as_ref().and_then(|e| self.setting_of(inst, e));
-        let judged = formula.and_then(|f| finish(f, draft, scale, r.claim));
-        if judged.is_none() {
+        self.attempt(&mut |s| {
+            let mut draft = Draft::new(inst);
+            let formula = s.stl(&r.formula, &mut draft)?;
+            let scale = r.scale.as_ref().and_then(|e| s.setting_of(inst, e));
+            finish(formula, draft, scale, r.claim)
+        })
+    }
+
+    /// Undoes what leads to nothing: a requirement that this version cannot judge stops no run. What is wrong with
+    /// aggregates is said all the same.
+    pub(super) fn attempt<T>(&mut self, body: &mut dyn FnMut(&mut Self) -> Option<T>) -> Option<T> {
+        let (mark, said, measured) = (self.mark(), self.diags.len(), self.experiment.aggregates.len());
+        let found = body(self);
+        if found.is_none() {
             self.rollback(mark);
+            self.experiment.aggregates.truncate(measured);
+            self.aggregates.retain(|(.., var)| var.index() < mark.vars);
+            let wrong = [codes::AGGREGATE_MIXED, codes::AGGREGATE_NESTED];
+            let kept: Vec<_> =
+                self.diags.iter().skip(said).filter(|d| wrong.contains(&d.code)).cloned().collect();
+            self.diags.truncate(said);
+            kept.into_iter().for_each(|d| self.diags.push(d));
         }
-        judged
+        found
     }
 
     /// A number known now, in an instance's scope.
-    fn setting_of(&mut self, inst: InstId, e: &'a hir::Expr) -> Option<f64> {
+    pub(super) fn setting_of(&mut self, inst: InstId, e: &'a hir::Expr) -> Option<f64> {
         self.ranges.clear();
         let scope = self.own_scope(inst);
         self.real(e, &scope).ok()
     }
 
-    fn stl(&mut self, e: &'a hir::Expr, draft: &mut Draft) -> Option<Formula> {
+    pub(super) fn stl(&mut self, e: &'a hir::Expr, draft: &mut Draft) -> Option<Formula> {
         Some(match &e.kind {
             ExprKind::Bool(b) => Formula::Const(*b),
             ExprKind::Unary(hir::UnOp::Not, a) => not(self.stl(a, draft)?),
@@ -101,6 +126,12 @@ impl<'a> Flattener<'a> {
                 }
                 _ => self.truth_atom(e, draft)?,
             },
+            ExprKind::Aggregate(a) if a.of == hir::Whole::AtEnd && a.arg.ty == Type::Bool => {
+                let outer = std::mem::replace(&mut draft.at_end, true);
+                let found = self.stl(&a.arg, draft);
+                draft.at_end = outer;
+                found?
+            }
             ExprKind::Temporal(t) => {
                 let window = match &t.window {
                     None => None,
@@ -143,46 +174,69 @@ impl<'a> Flattener<'a> {
         let unit = unit
             .filter(|u| u.offset == 0.0)
             .map(|u| (u.symbol, u.scale))
-            .unwrap_or_else(|| (dimension.as_ref().map(Dimension::customary).unwrap_or_default(), 1.0));
+            .unwrap_or_else(|| (customary(dimension.as_ref()), 1.0));
         let nominal = self.setting_of(draft.inst, b).map(f64::abs);
         let strict = matches!(op, CmpOp::Lt | CmpOp::Gt);
+        let late = self.late(e, draft)?;
         let var = self.atom(e, draft, &mut |s, scope, idx| {
             let x = s.element(large, scope, s.fit(large, idx))?;
             let y = s.element(small, scope, s.fit(small, idx))?;
             Ok(bin(BinOp::Sub, x, y))
         })?;
-        self.keep(var, AtomKind::Margin { strict }, Some(Measure { dimension, unit, nominal }), draft)
+        self.keep(var, AtomKind::Margin { strict }, late, Some(Measure { dimension, unit, nominal }), draft)
     }
 
     fn truth_atom(&mut self, e: &'a hir::Expr, draft: &mut Draft) -> Option<Formula> {
+        let late = self.late(e, draft)?;
         let var = self.atom(e, draft, &mut |s, scope, idx| {
             let x = s.element(e, scope, s.fit(e, idx))?;
             Ok(Expr::BoolToNum(Box::new(x)))
         })?;
-        self.keep(var, AtomKind::Truth, None, draft)
+        self.keep(var, AtomKind::Truth, late, None, draft)
     }
 
     fn keep(
         &mut self,
         (var, len): (u32, u32),
         kind: AtomKind,
+        late: bool,
         measure: Option<Measure>,
         draft: &mut Draft,
     ) -> Option<Formula> {
-        draft.atoms.push(Atom { slot: var, len, kind, scale: 1.0 });
+        draft.atoms.push(Atom { slot: var, len, kind, scale: 1.0, late });
         draft.measures.push(measure);
         Some(Formula::Atom(draft.atoms.len() - 1))
     }
 
+    /// Whether it is known only where the run has ended; its aggregates are made. None where an aggregate stands
+    /// beside what changes.
+    fn late(&mut self, e: &'a hir::Expr, draft: &Draft) -> Option<bool> {
+        let whole = self.aggregates_of(draft.inst, e, draft.at_end)?;
+        Some(whole || draft.at_end)
+    }
+
+    /// The axes of an instance family that are its own, by number and length.
+    pub(super) fn free_axes(&self, inst: InstId) -> Vec<(usize, u32)> {
+        let axes = self.inst(inst).axes.iter().enumerate();
+        axes.filter(|(_, a)| a.pin.is_none()).map(|(k, a)| (k, a.len)).collect()
+    }
+
     /// A hidden family with an equation for each element: its number and length.
     fn atom(&mut self, e: &'a hir::Expr, draft: &Draft, value: Element<'_, 'a>) -> Option<(u32, u32)> {
+        self.computed_family(draft.inst, e, value)
+    }
+
+    /// As [`Flattener::atom`], for an instance.
+    pub(super) fn computed_family(
+        &mut self,
+        inst: InstId,
+        e: &'a hir::Expr,
+        value: Element<'_, 'a>,
+    ) -> Option<(u32, u32)> {
         self.ranges.clear();
-        let scope = self.own_scope(draft.inst);
+        let scope = self.own_scope(inst);
         let shape = self.shape(e, &scope).ok()?;
-        let own: Vec<(usize, u32)> = {
-            let axes = self.inst(draft.inst).axes.iter().enumerate();
-            axes.filter(|(_, a)| a.pin.is_none()).map(|(k, a)| (k, a.len)).collect()
-        };
+        let own = self.free_axes(inst);
         let mut axes: Vec<u32> = own.iter().map(|(_, n)| *n).collect();
         axes.extend_from_slice(&shape);
         self.added += 1;
@@ -209,20 +263,13 @@ impl<'a> Flattener<'a> {
             .ok()?;
         self.homes.push(None);
         let errors = self.diags.error_count();
-        self.unit(draft.inst, &mut |s, scope| {
+        self.unit(inst, &mut |s, scope| {
             let depth = scope.at.len();
             let mut at = scope.at.to_vec();
             s.nest(&shape, &mut at, &mut |s, at| {
                 let x = value(s, scope, &at[depth..])?;
-                let mut element = Affine::constant(0);
-                let subs = own.iter().map(|(k, _)| &at[*k]).chain(&at[depth..]);
-                for (sub, n) in subs.zip(&axes) {
-                    element.base = element.base * i64::from(*n) + sub.base;
-                    element.terms.iter_mut().for_each(|t| t.1 *= i64::from(*n));
-                    for (index, factor) in &sub.terms {
-                        element = element.plus(*index, *factor);
-                    }
-                }
+                let subs: Vec<&Affine> = own.iter().map(|(k, _)| &at[*k]).chain(&at[depth..]).collect();
+                let element = flat_element(&subs, &axes);
                 s.emit(Expr::Var(var, element), Expr::NoEvent(Box::new(x)), e.span);
                 Ok(())
             })
@@ -249,6 +296,11 @@ impl<'a> Flattener<'a> {
     }
 }
 
+/// The unit that people use for a dimension; none for plain numbers.
+fn customary(d: Option<&Dimension>) -> String {
+    d.filter(|d| !d.is_one()).map(Dimension::customary).unwrap_or_default()
+}
+
 fn not(f: Formula) -> Formula {
     Formula::Not(Box::new(f))
 }
@@ -257,12 +309,23 @@ fn is_number(ty: &Type) -> bool {
     matches!(ty, Type::Real(_) | Type::Int)
 }
 
-/// Whether something in it is not computed by equations: aggregates, events, what behaviour keeps.
-fn opaque(e: &hir::Expr) -> bool {
+/// The number of an element from its subscripts, row-major.
+pub(super) fn flat_element(subs: &[&Affine], axes: &[u32]) -> Affine {
+    let mut element = Affine::constant(0);
+    for (sub, n) in subs.iter().zip(axes) {
+        element.base = element.base * i64::from(*n) + sub.base;
+        element.terms.iter_mut().for_each(|t| t.1 *= i64::from(*n));
+        for (index, factor) in &sub.terms {
+            element = element.plus(*index, *factor);
+        }
+    }
+    element
+}
+
+/// Whether something in it is computed neither by equations nor by behaviour over numbers.
+pub(super) fn opaque(e: &hir::Expr) -> bool {
     let mut found = false;
-    e.visit(&mut |e| {
-        found |= matches!(e.kind, ExprKind::BehaviorOnly | ExprKind::Behavior(_) | ExprKind::Str(_))
-    });
+    e.visit(&mut |e| found |= matches!(e.kind, ExprKind::BehaviorOnly | ExprKind::Str(_)));
     found
 }
 

@@ -414,7 +414,7 @@ impl<'a> Flattener<'a> {
         for k in 0..self.insts.len() {
             let id = InstId(k as u32);
             let class = self.inst(id).class;
-            for (name, span) in &class.requirements {
+            for (name, span) in class.demands() {
                 let path = if self.inst(id).path.is_empty() {
                     name.to_string()
                 } else {

@@ -58,10 +58,19 @@ pub struct Class {
     pub requirements: Vec<(Name, Span)>,
     /// The formulas of requirements, inherited first; those that this version does not judge are missing.
     pub formulas: Vec<Requirement>,
+    /// Figures that a run is reported with, inherited first.
+    pub kpis: Vec<Kpi>,
     /// The declaration's name.
     pub span: Span,
     /// The class and its ancestors, nearest first (for type-parameter bounds).
     pub ancestors: Vec<ClassId>,
+}
+
+impl Class {
+    /// Requirements and claims, without what is only reported.
+    pub fn demands(&self) -> impl Iterator<Item = &(Name, Span)> {
+        self.requirements.iter().filter(|(name, _)| self.kpis.iter().all(|k| k.name != *name))
+    }
 }
 
 /// A construct that parses and checks but is not executable yet.
@@ -366,6 +375,19 @@ pub enum Connection {
         /// The body.
         body: Vec<Connection>,
     },
+}
+
+/// `kpi energy in kWh: integral(power over run) minimize`
+#[derive(Clone, Debug)]
+pub struct Kpi {
+    /// Its name.
+    pub name: Name,
+    /// What is reported: numbers of the run as a whole.
+    pub value: Expr,
+    /// The unit people see.
+    pub unit: DisplayUnit,
+    /// Which way it goes as an objective.
+    pub goal: Option<twinml_model::requirement::Goal>,
 }
 
 /// `no_overflow: always(h <= h_max) with probability >= 0.95`

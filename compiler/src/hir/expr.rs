@@ -235,6 +235,8 @@ pub enum ExprKind {
     ReduceOver(Reduction, Rc<Comprehension>),
     /// Temporal logic; in requirements only.
     Temporal(Rc<Temporal>),
+    /// A number, or a truth value, of the run as a whole; in requirements, reports and expectations only.
+    Aggregate(Rc<Aggregate>),
     /// What only behaviour computes, or keeps where formulas may read it.
     Behavior(Rc<behavior::Op>),
     /// Something of an agent (a message, a capability): checked, and not lowered in this version. A class
@@ -263,6 +265,16 @@ impl Expr {
                     w.1.visit(f);
                 });
                 t.args.iter().for_each(|a| a.visit(f));
+            }
+            ExprKind::Aggregate(a) => {
+                a.window.iter().for_each(|w| {
+                    w.0.visit(f);
+                    w.1.visit(f);
+                });
+                if let Whole::Quantile(p) = &a.of {
+                    p.visit(f);
+                }
+                a.arg.visit(f);
             }
             ExprKind::Behavior(op) => op.each_child(&mut |e| e.visit(f)),
             ExprKind::Member(r) | ExprKind::Start(r) => r.visit(f),
@@ -351,6 +363,28 @@ pub struct TableFile {
     pub outside: twinml_model::program::Outside,
     /// Where it stands.
     pub span: Span,
+}
+
+/// What an aggregate makes of its argument.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Whole {
+    /// `e at end`
+    AtEnd,
+    /// `mean(e over run)` and its kin.
+    Measure(twinml_model::requirement::Measure),
+    /// `quantile(e over run, 0.95)`
+    Quantile(Expr),
+}
+
+/// `f(e over run)`, `f(e over [a, b])`, `e at end`
+#[derive(Clone, PartialEq, Debug)]
+pub struct Aggregate {
+    /// What is made of it.
+    pub of: Whole,
+    /// The quantity or condition.
+    pub arg: Expr,
+    /// The part of the run, in seconds; all of it where there is none.
+    pub window: Option<(Expr, Expr)>,
 }
 
 /// Operators of temporal logic.

@@ -527,8 +527,9 @@ fn is_bool(system: &System, var: VarId) -> bool {
 
 /// Slots of what only requirements look at.
 fn margins(system: &System) -> u32 {
-    let of_margins =
-        |v: &&crate::flat::Var| v.path.first().is_some_and(|s| s.name.starts_with(crate::flat::MARGIN));
+    let of_margins = |v: &&crate::flat::Var| {
+        v.role == Role::Unknown && v.path.first().is_some_and(|s| s.name.starts_with(crate::flat::MARGIN))
+    };
     system.vars.iter().filter(of_margins).map(|v| v.len).sum()
 }
 

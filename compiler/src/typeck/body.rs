@@ -51,6 +51,7 @@ impl<'a> Checker<'a, '_> {
             later: Vec::new(),
             requirements: Vec::new(),
             formulas: Vec::new(),
+            kpis: Vec::new(),
             span: twin.name.span,
             ancestors: vec![id],
         };
@@ -107,6 +108,7 @@ impl<'a> Checker<'a, '_> {
         class.later.extend(later);
         class.behavior.add(behavior);
         class.formulas.extend(formulas);
+        class.kpis.extend(from.kpis.clone());
         class.own_overrides.extend(own);
         class.own_overrides.extend(overrides);
         class.metadata.extend(metadata);
@@ -580,7 +582,7 @@ impl<'a> Checker<'a, '_> {
                     }
                     behavior.extend(items.iter());
                 }
-                ast::Member::Constraints(list, _) => self.constraints(id, list, &mut class.formulas),
+                ast::Member::Constraints(list, _) => self.constraints(id, list, class),
                 ast::Member::Sync(items, span) => {
                     Self::later(class, LaterKind::Sync, *span);
                     self.sync(id, items);

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use twinml_model::dimension::Dimension;
 use twinml_model::program::{Outside, TableMethod};
+use twinml_model::requirement::Measure;
 
 use super::assign::Target;
 use super::builtins;
@@ -15,7 +16,9 @@ use super::{Checker, Cx, ItemId, Mode};
 use crate::ast::{self, Arg, ExprKind as A};
 use crate::diag::{Diagnostic, codes, did_you_mean};
 use crate::hir::behavior::{Each, Op};
-use crate::hir::{BinOp, Builtin, Expr, ExprKind, Extent, Name, RecordId, Reduction, TableFile, Type};
+use crate::hir::{
+    Aggregate, BinOp, Builtin, Expr, ExprKind, Extent, Name, RecordId, Reduction, TableFile, Type, Whole,
+};
 use crate::resolve::Def;
 use crate::source::Span;
 
@@ -44,10 +47,8 @@ impl<'a> Checker<'a, '_> {
             A::Call { callee: inner, args: first }
                 if inner.as_name().is_some_and(|n| n.as_str() == "quantile") =>
             {
-                for a in first {
-                    self.expr(cx, &a.value);
-                }
-                self.aggregate(cx, "quantile", args, whole.span)
+                let all: Vec<&'a Arg> = args.iter().chain(first).collect();
+                self.aggregate(cx, "quantile", &all, whole.span)
             }
             A::Error => None,
             _ => {
@@ -108,7 +109,8 @@ impl<'a> Checker<'a, '_> {
             return self.call_def(cx, def, n, args, span);
         }
         if let [Arg { value: ast::Expr { kind: A::Over { .. }, .. }, .. }, ..] = args {
-            return self.aggregate(cx, name, args, span);
+            let all: Vec<&'a Arg> = args.iter().collect();
+            return self.aggregate(cx, name, &all, span);
         }
         match name {
             "der" => return self.der(cx, args, span),
@@ -643,7 +645,7 @@ impl<'a> Checker<'a, '_> {
     }
 
     /// `f(e over run)`
-    fn aggregate(&mut self, cx: &mut Cx<'a>, name: &str, args: &'a [Arg], span: Span) -> Option<Val> {
+    fn aggregate(&mut self, cx: &mut Cx<'a>, name: &str, args: &[&'a Arg], span: Span) -> Option<Val> {
         if cx.mode != Mode::Constraint {
             return self.misplaced(span, "an aggregate over a run", "it stands in `constraints`");
         }
@@ -651,12 +653,27 @@ impl<'a> Checker<'a, '_> {
         let A::Over { expr, window } = &first.value.kind else {
             return self.misplaced(span, "this aggregate", "it takes `e over run`");
         };
-        for a in rest {
-            self.expr(cx, &a.value);
+        let mut share = None;
+        for (k, a) in rest.iter().enumerate() {
+            let v = self.expr(cx, &a.value)?;
+            if name != "quantile" || k > 0 {
+                let message = format!("`{name}` takes one quantity over the run");
+                self.say(Diagnostic::new(codes::ARGUMENT_COUNT, a.span, message));
+                return None;
+            }
+            let t = Target { name: "the share of time", span: None };
+            let v = self.fits(v, &Ty::real(Dimension::ONE), t)?;
+            if super::constant::number(&v.e).is_some_and(|p| !(0.0..=1.0).contains(&p)) {
+                let d = Diagnostic::new(codes::OUT_OF_RANGE, a.span, "this is no share of time");
+                self.say(d.here("a share is between 0 and 1"));
+                return None;
+            }
+            share = Some(v.e);
         }
-        if let Some(w) = window {
-            self.window(cx, &w.0, &w.1);
-        }
+        let window = match window {
+            Some(w) => Some(self.window(cx, &w.0, &w.1)?),
+            None => None,
+        };
         let v = self.expr(cx, expr)?;
         let number = is_number(&v.e.ty);
         let truth = v.e.ty == Type::Bool;
@@ -713,7 +730,57 @@ impl<'a> Checker<'a, '_> {
             ("sd", Temp::Point) => Temp::Difference,
             _ => Temp::Plain,
         };
-        let shape = v.e.shape.clone();
-        Some(Val { temp, ..Val::opaque(ty, span).shaped(shape) })
+        let of = match (name, share) {
+            ("quantile", Some(p)) => Whole::Quantile(p),
+            ("quantile", None) => {
+                let message = "a quantile needs a share of time";
+                let d = Diagnostic::new(codes::ARGUMENT_COUNT, span, message);
+                self.say(d.help("as in `quantile(0.95)(x over run)` or `quantile(x over run, 0.95)`"));
+                return None;
+            }
+            ("min", _) => Whole::Measure(Measure::Min),
+            ("max", _) => Whole::Measure(Measure::Max),
+            ("sd", _) => Whole::Measure(Measure::Sd),
+            ("integral", _) => Whole::Measure(Measure::Integral),
+            ("count", _) => Whole::Measure(Measure::Count),
+            ("fraction", _) => Whole::Measure(Measure::Fraction),
+            ("first", _) => Whole::Measure(Measure::First),
+            ("last", _) => Whole::Measure(Measure::Last),
+            ("first_time", _) => Whole::Measure(Measure::FirstTime),
+            _ => Whole::Measure(Measure::Mean),
+        };
+        let out = self.over_run(v, of, window, span)?;
+        Some(Val { temp, e: Expr { ty, ..out.e }, ..Val::opaque(Type::Any, span) })
+    }
+
+    /// An aggregate of a value, with the value's type.
+    pub(super) fn over_run(
+        &mut self,
+        v: Val,
+        of: Whole,
+        window: Option<(Expr, Expr)>,
+        span: Span,
+    ) -> Option<Val> {
+        let mut inner = None;
+        v.e.visit(&mut |e| {
+            if matches!(e.kind, ExprKind::Aggregate(_) | ExprKind::Temporal(_)) {
+                inner.get_or_insert(e.span);
+            }
+        });
+        if let Some(at) = inner {
+            let d =
+                Diagnostic::new(codes::AGGREGATE_NESTED, at, "this has no value at an instant of its own")
+                    .label(span, "the aggregate looks at one quantity or condition, instant by instant");
+            self.say(d.help("write two requirements, or a state with an equation"));
+            return None;
+        }
+        let plain = is_number(&v.e.ty) || v.e.ty == Type::Bool || matches!(v.e.ty, Type::Enum(_));
+        if !plain || v.e.kind == ExprKind::BehaviorOnly {
+            let Expr { ty, shape, .. } = v.e;
+            return Some(Val { temp: v.temp, ..Val::opaque(ty, span).shaped(shape) });
+        }
+        let (ty, shape) = (v.e.ty.clone(), v.e.shape.clone());
+        let kind = ExprKind::Aggregate(Rc::new(Aggregate { of, arg: v.e, window }));
+        Some(Val { e: Expr { kind, ty, shape, span }, lit: Lit::No, ..v })
     }
 }

@@ -3,6 +3,8 @@
 use std::rc::Rc;
 
 use twinml_model::dimension::Dimension;
+use twinml_model::requirement::Goal;
+use twinml_model::schema::DisplayUnit;
 
 use super::assign::Target;
 use super::class::SigKind;
@@ -24,12 +26,7 @@ const POLICIES: &[(&str, &[&str])] = &[
 ];
 
 impl<'a> Checker<'a, '_> {
-    pub(super) fn constraints(
-        &mut self,
-        id: ClassId,
-        list: &'a [Constraint],
-        formulas: &mut Vec<hir::Requirement>,
-    ) {
+    pub(super) fn constraints(&mut self, id: ClassId, list: &'a [Constraint], class: &mut hir::Class) {
         let mut seen: Vec<&'a ast::Name> = Vec::new();
         for c in list {
             let mut cx = self.class_cx(id, Mode::Constraint);
@@ -38,12 +35,16 @@ impl<'a> Checker<'a, '_> {
                 Constraint::Requirement(r) => {
                     let found = self.requirement(&mut cx, r);
                     // One of the same name replaces what was taken over.
-                    formulas.retain(|old| *old.name != *r.name.as_str());
-                    formulas.extend(found);
+                    class.formulas.retain(|old| *old.name != *r.name.as_str());
+                    class.kpis.retain(|old| *old.name != *r.name.as_str());
+                    class.formulas.extend(found);
                     &r.name
                 }
                 Constraint::Kpi(k) => {
-                    self.kpi(&mut cx, k);
+                    let found = self.kpi(&mut cx, k);
+                    class.formulas.retain(|old| *old.name != *k.name.as_str());
+                    class.kpis.retain(|old| *old.name != *k.name.as_str());
+                    class.kpis.extend(found);
                     &k.name
                 }
                 Constraint::Policy(s) => {
@@ -106,17 +107,30 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
-    fn kpi(&mut self, cx: &mut Cx<'a>, k: &'a ast::Kpi) {
-        let Some(v) = self.expr(cx, &k.value) else { return };
+    fn kpi(&mut self, cx: &mut Cx<'a>, k: &'a ast::Kpi) -> Option<hir::Kpi> {
+        let v = self.expr(cx, &k.value)?;
+        let mut ty = v.to_ty();
         if let Some(u) = &k.unit {
-            let mut ty = v.to_ty();
             if ty.base == Type::Int {
                 ty.base = Type::Real(Some(Dimension::ONE));
             }
             if !v.is_any() {
-                self.with_unit(&mut ty, u, cx.units_off);
+                self.with_unit(&mut ty, u, cx.units_off)?;
             }
         }
+        let unit = match (&k.unit, &ty.base) {
+            (Some(_), _) => ty.display(&self.units),
+            (None, Type::Real(Some(d))) if !d.is_one() => {
+                DisplayUnit { symbol: d.customary(), scale: 1.0, offset: 0.0 }
+            }
+            _ => DisplayUnit::default(),
+        };
+        let known = is_number(&v.e.ty) || v.e.ty == Type::Bool;
+        let goal = k.goal.map(|g| match g {
+            ast::Goal::Minimize => Goal::Minimize,
+            ast::Goal::Maximize => Goal::Maximize,
+        });
+        known.then(|| hir::Kpi { name: Name::from(k.name.as_str()), value: v.e, unit, goal })
     }
 
     /// `always[0, 10 s](p)` and its kin.

@@ -71,7 +71,8 @@ impl<'a> Checker<'a, '_> {
             A::Temporal { .. } | A::TemporalBinary { .. } => self.temporal(cx, e),
             A::AtEnd(inner) => {
                 if cx.mode == Mode::Constraint {
-                    self.expr(cx, inner)
+                    let v = self.expr(cx, inner)?;
+                    self.over_run(v, hir::Whole::AtEnd, None, e.span)
                 } else {
                     self.misplaced(e.span, "`at end`", "it stands in `constraints` and expectations")
                 }

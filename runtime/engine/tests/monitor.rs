@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use twinml_engine::monitor::follow::{Follower, Item};
 use twinml_engine::monitor::signal::Signal;
 use twinml_engine::monitor::trace::Trace;
 use twinml_engine::monitor::{Verdict, judge};
@@ -199,18 +200,24 @@ fn extrema_between_samples_are_found() {
     for (omega, phase, rtol) in [(1.0, 0.3, 1e-6), (7.3, 1.1, 1e-8), (0.01, 0.0, 1e-6)] {
         let wave = |t: f64| (omega * t + phase).sin();
         let mut trace = Trace::new(1);
-        trace.push(0.0, &[wave(0.0)]);
+        let mut follower = Follower::new(1, rtol, Vec::new());
+        follower.row(0.0, &[wave(0.0)]);
         let mut t = 0.0;
         // Steps that have nothing to do with the extrema.
         while t < 20.0 / omega {
             t += 0.83 / omega;
-            trace
-                .follow(t, rtol, &mut |t, row| {
+            follower
+                .follow(t, &mut |t, row| {
                     row.push(wave(t));
                     Ok::<(), ()>(())
                 })
                 .unwrap();
         }
+        follower.give(f64::INFINITY, &mut |item| {
+            if let Item::Row(t, row) = item {
+                trace.push(t, row);
+            }
+        });
         let f =
             Formula::Windowed { every: true, past: false, window: None, formula: Box::new(Formula::Atom(0)) };
         let limit = 1.5;

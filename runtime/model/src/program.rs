@@ -363,6 +363,10 @@ pub struct Experiment {
     pub records: Vec<Record>,
     /// Requirements and claims, by path: (name, text). Those without a formula are listed only.
     pub requirements: Vec<Requirement>,
+    /// What requirements and KPIs say about the run as a whole.
+    pub aggregates: Vec<crate::requirement::Aggregate>,
+    /// Figures that the run is reported with.
+    pub kpis: Vec<crate::requirement::Kpi>,
 }
 
 /// A requirement of the model.

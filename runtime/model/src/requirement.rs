@@ -4,6 +4,8 @@
 //! margin of a comparison (positive where it holds), or a truth value. What is required of an array of twins is one
 //! requirement with several elements.
 
+use crate::schema::DisplayUnit;
+
 /// A formula over atoms, numbered as in [`Judged::atoms`]. Windows are in seconds, both ends belong to them.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Formula {
@@ -64,6 +66,80 @@ pub struct Atom {
     pub kind: AtomKind,
     /// The margin is divided by it.
     pub scale: f64,
+    /// Whether it says something about the run as a whole: it is computed once, where the run has ended, and holds
+    /// all the time.
+    pub late: bool,
+}
+
+/// What an aggregate makes of a quantity or of a truth value over a window of the run.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Measure {
+    /// Mean over time; of a truth value: the share of time in which it holds.
+    Mean,
+    /// Smallest value.
+    Min,
+    /// Largest value.
+    Max,
+    /// Standard deviation over time.
+    Sd,
+    /// Integral over time; of a truth value: how long it holds.
+    Integral,
+    /// Rising edges of a truth value.
+    Count,
+    /// The share of time in which a truth value holds.
+    Fraction,
+    /// Value where the window begins.
+    First,
+    /// Value where it ends.
+    Last,
+    /// The value below which the quantity is for this share of time.
+    Quantile(f64),
+    /// When a truth value held first, since the start of the run; infinite where it never did.
+    FirstTime,
+}
+
+/// An aggregate: a measure of each element of a quantity, which the engine leaves in slots of `Input` where a run
+/// has ended.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Aggregate {
+    /// What is measured.
+    pub measure: Measure,
+    /// Of which part of the run, in seconds since its start; none: all of it.
+    pub window: Option<(f64, f64)>,
+    /// A truth value, over the atoms; none: the value of the only atom is a number.
+    pub truth: Option<Formula>,
+    /// What is looked at; element `k` of an atom of `size` slots is slot `k·size/len`.
+    pub atoms: Vec<Atom>,
+    /// First slot of `Input`.
+    pub slot: u32,
+    /// Elements.
+    pub len: u32,
+}
+
+/// Which way an objective goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Goal {
+    /// The less the better.
+    Minimize,
+    /// The more the better.
+    Maximize,
+}
+
+/// A figure that a run is reported with: slots of `Var`, computed where the run has ended.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Kpi {
+    /// Its path: `tanks[*].energy`.
+    pub path: String,
+    /// First slot of `Var`.
+    pub slot: u32,
+    /// Elements.
+    pub len: u32,
+    /// Whether it is a number of things.
+    pub whole: bool,
+    /// The unit people see.
+    pub unit: DisplayUnit,
+    /// `minimize`, `maximize`
+    pub goal: Option<Goal>,
 }
 
 /// A requirement that can be judged on one run.

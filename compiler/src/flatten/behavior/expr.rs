@@ -105,7 +105,7 @@ impl<'a> Flattener<'a> {
                 self.load(b, &loc, Which::Start, r.span)?
             }
             ExprKind::Local(id) => b.local(*id),
-            ExprKind::Temporal(_) => {
+            ExprKind::Temporal(_) | ExprKind::Aggregate(_) => {
                 return Err(self.internal(e.span, "temporal logic outside a requirement"));
             }
             ExprKind::SelfValue => return Err(self.internal(e.span, "`self` outside a condition")),

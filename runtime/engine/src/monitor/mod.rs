@@ -2,12 +2,15 @@
 //!
 //! The robustness is the signed distance to violation: a comparison's margin, the smaller of two for `and`, the
 //! larger for `or`, the infimum over a window for `always`, the supremum for `eventually`. It is computed over
-//! piecewise linear signals with jumps, exactly; how well those follow the quantities is [`trace`]'s matter.
+//! piecewise linear signals with jumps, exactly; how well those follow the quantities is [`follow`]'s matter.
 //!
 //! What lies behind the end of a run is unknown: a formula is evaluated twice, with the worst and with the best that
 //! may still come. Where both have the same sign, the verdict stands. Windows without ends are those of the run.
 //! In front of the start there is nothing: `historically` holds over nothing, `once` does not.
 
+pub mod aggregate;
+pub mod follow;
+pub mod online;
 pub mod signal;
 pub mod trace;
 
@@ -62,6 +65,21 @@ struct View {
     open: bool,
 }
 
+/// The verdict from the worst and the best that may still come, each with the instant that decides.
+fn conclude(worst: (f64, Option<f64>), best: (f64, Option<f64>)) -> Judgement {
+    let (verdict, (value, closest)) = if worst.0 >= 0.0 {
+        (Verdict::Holds, worst)
+    } else if best.0 < 0.0 {
+        (Verdict::Violated, best)
+    } else if worst.0.is_finite() {
+        (Verdict::Inconclusive, worst)
+    } else {
+        (Verdict::Inconclusive, best)
+    };
+    let robustness = if value.abs() <= TOUCH { 0.0 } else { value };
+    Judgement { verdict, robustness, closest: closest.filter(|_| value.is_finite()), element: 0 }
+}
+
 /// Judges a formula at the start of its atoms' signals, which share their span. `complete`: the run reached its end.
 #[must_use]
 pub fn judge(formula: &Formula, atoms: &[Signal], complete: bool) -> Judgement {
@@ -71,25 +89,17 @@ pub fn judge(formula: &Formula, atoms: &[Signal], complete: bool) -> Judgement {
         s.at(from).map_or(f64::NAN, |(a, _)| a)
     };
     let (worst, best) = (whole(f64::NEG_INFINITY), whole(f64::INFINITY));
-    let verdict = if worst >= 0.0 {
-        Verdict::Holds
-    } else if best < 0.0 {
-        Verdict::Violated
-    } else {
-        Verdict::Inconclusive
+    let found = conclude((worst, None), (best, None));
+    let value = if found.verdict == Verdict::Holds { worst } else { best };
+    let (value, after) = match found.verdict {
+        Verdict::Inconclusive if worst.is_finite() => (worst, f64::NEG_INFINITY),
+        Verdict::Holds => (value, f64::NEG_INFINITY),
+        _ => (value, f64::INFINITY),
     };
-    let value = match verdict {
-        Verdict::Violated => best,
-        Verdict::Holds => worst,
-        Verdict::Inconclusive if worst.is_finite() => worst,
-        Verdict::Inconclusive => best,
-    };
-    let after = if value == best { f64::INFINITY } else { f64::NEG_INFINITY };
     let view = View { after, open: !complete };
     let closest =
         if value.is_finite() { closest(formula, atoms, (from, to), view, from, value) } else { None };
-    let robustness = if value.abs() <= TOUCH { 0.0 } else { value };
-    Judgement { verdict, robustness, closest, element: 0 }
+    Judgement { closest, ..found }
 }
 
 /// The worst of several judgements of one requirement: the violated with the smallest robustness, then the
@@ -125,9 +135,12 @@ fn evaluate(f: &Formula, atoms: &[Signal], span: (f64, f64), view: View) -> Sign
         Formula::Const(b) => {
             Signal::constant(span.0, span.1, if *b { f64::INFINITY } else { f64::NEG_INFINITY })
         }
-        Formula::Atom(k) => {
-            atoms.get(*k).cloned().unwrap_or_else(|| Signal::constant(span.0, span.1, f64::NEG_INFINITY))
-        }
+        Formula::Atom(k) => match atoms.get(*k) {
+            // What is no number anywhere is not known.
+            Some(s) if s.0.iter().all(|p| p.1.is_nan()) => Signal::constant(span.0, span.1, view.after),
+            Some(s) => s.clone(),
+            None => Signal::constant(span.0, span.1, f64::NEG_INFINITY),
+        },
         Formula::Not(f) => evaluate(f, atoms, span, View { after: -view.after, ..view }).map(|v| -v),
         Formula::And(list) => fold(list, true),
         Formula::Or(list) => fold(list, false),

@@ -43,6 +43,24 @@ impl Signal {
         Signal(vec![(from, value), (to, value)])
     }
 
+    /// Values at instants that never decrease; with `steps` each holds up to the next.
+    #[must_use]
+    pub fn of_rows(rows: impl IntoIterator<Item = Point>, steps: bool) -> Signal {
+        let rows = rows.into_iter();
+        let mut points: Vec<Point> = Vec::with_capacity(rows.size_hint().0);
+        for (t, v) in rows {
+            if steps
+                && let Some(&(before, old)) = points.last()
+                && before < t
+                && old != v
+            {
+                points.push((t, old));
+            }
+            points.push((t, v));
+        }
+        Signal(points)
+    }
+
     /// First and last instant.
     #[must_use]
     pub fn span(&self) -> (f64, f64) {

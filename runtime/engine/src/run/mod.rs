@@ -274,10 +274,11 @@ pub fn simulate_logged(
         Ok(ended) => ended,
         Err(Stop::Failed(failure)) => Ended::Failed(failure),
         Err(Stop::Range) => {
-            if let Some(observer) = &mut run.observer {
-                observer.cut(run.time);
-            }
-            match run.row_everywhere(run.time, run.step_now()) {
+            let at = run.time;
+            let x = run.x.clone();
+            let back = run.observe_back(at);
+            run.system.set(at, &x);
+            match back.and_then(|()| run.row_everywhere(at, run.step_now())) {
                 Ok(()) => Ended::Range,
                 Err(Stop::Record(error)) => return Err(RunError::Record(error)),
                 Err(Stop::Failed(failure)) => Ended::Failed(failure),
@@ -544,9 +545,9 @@ impl<'a> Run<'a> {
         if self.micro.0 == self.time { self.micro.1 } else { 0 }
     }
 
-    fn finish(self, method: Method, ended: Ended) -> Result<Report, RunError> {
-        let complete = matches!(ended, Ended::Complete);
-        let verdicts = self.observer.as_ref().map(|o| o.verdicts(complete)).unwrap_or_default();
+    fn finish(mut self, method: Method, ended: Ended) -> Result<Report, RunError> {
+        let failed = matches!(ended, Ended::Failed(_));
+        let concluded = self.conclude(matches!(ended, Ended::Complete), failed);
         let mut files = Vec::with_capacity(self.sinks.len());
         let mut last = Vec::with_capacity(self.sinks.len());
         for sink in self.sinks {
@@ -569,7 +570,9 @@ impl<'a> Run<'a> {
             last,
             logs: self.behavior.map_or_else(Vec::new, |s| s.logs),
             halted: self.halted,
-            verdicts,
+            verdicts: concluded.verdicts,
+            kpis: concluded.kpis,
+            held_rows: concluded.peak as u64,
         })
     }
 }

@@ -1,77 +1,225 @@
-//! Requirements while a run goes on: their signals are followed over every accepted step, and judged at the end.
+//! Requirements, aggregates and KPIs while a run goes on: their quantities are followed over every accepted step,
+//! folded into verdicts and measures as far as they are known, and concluded at the end.
 
 use twinml_model::host::KernelId;
 use twinml_model::ir::Space;
 use twinml_model::program::{Experiment, Program};
-use twinml_model::requirement::{Atom, AtomKind, Judged};
+use twinml_model::requirement::{Aggregate, Atom, AtomKind, Judged};
 
 use super::{Run, Stop};
+use crate::monitor::aggregate::{Number, Truth};
+use crate::monitor::follow::{Follower, Item};
+use crate::monitor::online::Online;
 use crate::monitor::signal::Signal;
 use crate::monitor::trace::Trace;
-use crate::monitor::{Judgement, TOUCH, judge, worst};
+use crate::monitor::{Judgement, TOUCH, worst};
 
-/// What requirements look at.
+/// Rows of a requirement's trace before what is known for good is folded and forgotten.
+const FOLD: usize = 1024;
+
+/// What requirements and KPIs look at.
 pub(super) struct Observer {
-    /// Slots of all atoms, one atom after the other.
+    /// Slots of all that is followed: the columns.
     slots: Vec<usize>,
+    follower: Follower,
     /// By requirement, where it is judged at all.
-    judged: Vec<Option<(Judged, usize)>>,
+    watched: Vec<Option<Watched>>,
+    measured: Vec<Measured>,
+    /// First slots of the KPIs, and how many.
+    kpis: Vec<(usize, usize)>,
+    /// First slot of `Var` in memory.
+    var: usize,
+    input: usize,
+    /// Most rows that were held for one requirement.
+    peak: usize,
+}
+
+/// A requirement.
+struct Watched {
+    judged: Judged,
+    /// First column, and how many are its own.
+    first: usize,
+    width: usize,
     trace: Trace,
-    rtol: f64,
+    /// By element.
+    online: Vec<Online>,
+    /// When so many rows are held, it is time to fold.
+    due: usize,
+}
+
+/// An aggregate.
+struct Measured {
+    of: Aggregate,
+    first: usize,
+    numbers: Vec<Number>,
+    truths: Vec<Truth>,
+}
+
+/// The value of an atom from what its slot holds.
+fn level(a: &Atom, v: f64) -> f64 {
+    match a.kind {
+        AtomKind::Truth if v.is_nan() => v,
+        AtomKind::Truth if v != 0.0 => f64::INFINITY,
+        AtomKind::Truth => f64::NEG_INFINITY,
+        AtomKind::Margin { strict } => match v / a.scale {
+            0.0 if strict => -TOUCH,
+            0.0 => TOUCH,
+            v => v,
+        },
+    }
+}
+
+/// The element of an atom that belongs to element `k` of `n`.
+fn own(a: &Atom, k: u32, n: u32) -> usize {
+    (u64::from(k) * u64::from(a.len) / u64::from(n.max(1))) as usize
+}
+
+impl Watched {
+    /// The signals of an element's atoms. `late` gives slots of `Var` where the run has ended.
+    fn signals(&self, element: u32, late: Option<&[f64]>) -> Vec<Signal> {
+        let mut at = 0;
+        let (from, to) = (self.trace.first().unwrap_or(0.0), self.trace.last().unwrap_or(0.0));
+        let one = |a: &Atom| {
+            let k = own(a, element, self.judged.elements);
+            if a.late {
+                let slot = a.slot as usize + k;
+                let v = late.and_then(|values| values.get(slot)).map_or(f64::NAN, |v| level(a, *v));
+                return Signal::constant(from, to, v);
+            }
+            let column = at + k;
+            at += a.len as usize;
+            self.trace.signal(column, a.kind == AtomKind::Truth, |v| level(a, v))
+        };
+        self.judged.atoms.iter().map(one).collect()
+    }
+
+    fn fold(&mut self) {
+        for k in 0..self.judged.elements {
+            let signals = self.signals(k, None);
+            self.online[k as usize].fold(&signals);
+        }
+        let needs = self.online.iter().map(Online::needs).fold(f64::INFINITY, f64::min);
+        // The last row stays: it says where the signals are.
+        self.trace.forget(needs.min(self.trace.last().unwrap_or(needs)));
+        self.due = (2 * self.trace.len()).max(FOLD);
+    }
+
+    fn judge(&self, late: Option<&[f64]>, complete: bool) -> Option<Judgement> {
+        let of = |k: u32| self.online[k as usize].judge(&self.signals(k, late), complete);
+        let found = worst((0..self.judged.elements).map(of))?;
+        Some(Judgement { robustness: found.robustness / self.judged.unit.1, ..found })
+    }
+}
+
+impl Measured {
+    fn new(of: &Aggregate, first: usize) -> Measured {
+        let (mut numbers, mut truths) = (Vec::new(), Vec::new());
+        for _ in 0..of.len {
+            match &of.truth {
+                Some(f) => truths.push(Truth::new(of.measure, of.window, f.clone())),
+                None => numbers.push(Number::new(of.measure, of.window)),
+            }
+        }
+        Measured { of: of.clone(), first, numbers, truths }
+    }
+
+    fn take(&mut self, item: Item<'_>) {
+        let Measured { of, first, numbers, truths } = self;
+        let first = *first;
+        for (k, n) in numbers.iter_mut().enumerate() {
+            let Some(atom) = of.atoms.first() else { continue };
+            let column = first + own(atom, k as u32, of.len);
+            match item {
+                Item::Row(t, row) => n.row(t, row[column]),
+                Item::Piece(from, to, rows) => n.piece(from, to, rows.map(|r| r[column])),
+            }
+        }
+        let Item::Row(t, row) = item else { return };
+        let steps: Vec<bool> = of.atoms.iter().map(|a| a.kind == AtomKind::Truth).collect();
+        for (k, truth) in truths.iter_mut().enumerate() {
+            let mut at = first;
+            let value = |a: &Atom| {
+                let v = level(a, row[at + own(a, k as u32, of.len)]);
+                at += a.len as usize;
+                v
+            };
+            truth.row(t, of.atoms.iter().map(value).collect(), &steps);
+        }
+    }
+
+    fn value(&self, k: usize) -> f64 {
+        match (self.numbers.get(k), self.truths.get(k)) {
+            (Some(n), _) => n.value(),
+            (None, Some(t)) => t.value(),
+            (None, None) => f64::NAN,
+        }
+    }
 }
 
 impl Observer {
-    /// None where nothing can be judged.
+    /// None where there is nothing to judge or to measure.
     pub(super) fn new(program: &Program, experiment: &Experiment, rtol: f64) -> Option<Observer> {
-        let base = program.sizes.offset(Space::Var);
-        let (mut slots, mut judged) = (Vec::new(), Vec::new());
-        for r in &experiment.requirements {
-            judged.push(r.judged.as_ref().map(|j| {
-                let first = slots.len();
-                for a in &j.atoms {
-                    slots.extend((a.slot..a.slot + a.len).map(|s| base + s as usize));
-                }
-                (j.clone(), first)
-            }));
-        }
-        let trace = Trace::new(slots.len());
-        judged.iter().any(Option::is_some).then_some(Observer { slots, judged, trace, rtol })
-    }
-
-    /// Forgets what is later than `t`.
-    pub(super) fn cut(&mut self, t: f64) {
-        self.trace.cut(t);
-    }
-
-    /// By requirement.
-    pub(super) fn verdicts(&self, complete: bool) -> Vec<Option<Judgement>> {
-        let one = |(j, first): &(Judged, usize)| {
-            let all = (0..j.elements).map(|k| judge(&j.formula, &self.signals(j, *first, k), complete));
-            let found = worst(all)?;
-            Some(Judgement { robustness: found.robustness / j.unit.1, ..found })
-        };
-        self.judged.iter().map(|j| j.as_ref().and_then(one)).collect()
-    }
-
-    fn signals(&self, j: &Judged, first: usize, element: u32) -> Vec<Signal> {
-        let mut at = first;
-        let one = |a: &Atom| {
-            let own = u64::from(element) * u64::from(a.len) / u64::from(j.elements.max(1));
-            let column = at + own as usize;
-            at += a.len as usize;
-            match a.kind {
-                AtomKind::Truth => self
-                    .trace
-                    .signal(column, true, |v| if v != 0.0 { f64::INFINITY } else { f64::NEG_INFINITY }),
-                AtomKind::Margin { strict } => self.trace.signal(column, false, |v| match v / a.scale {
-                    0.0 if strict => -TOUCH,
-                    0.0 => TOUCH,
-                    v => v,
-                }),
+        let var = program.sizes.offset(Space::Var);
+        let mut slots = Vec::new();
+        let mut columns = |atoms: &[Atom]| {
+            let first = slots.len();
+            for a in atoms.iter().filter(|a| !a.late) {
+                slots.extend((a.slot..a.slot + a.len).map(|s| var + s as usize));
             }
+            (first, slots.len() - first)
         };
-        j.atoms.iter().map(one).collect()
+        let watch = |j: &Judged, (first, width)| Watched {
+            first,
+            width,
+            trace: Trace::new(width),
+            online: (0..j.elements).map(|_| Online::new(&j.formula, &j.atoms)).collect(),
+            due: FOLD,
+            judged: j.clone(),
+        };
+        let watched: Vec<Option<Watched>> = experiment
+            .requirements
+            .iter()
+            .map(|r| r.judged.as_ref().map(|j| watch(j, columns(&j.atoms))))
+            .collect();
+        let measured: Vec<Measured> =
+            experiment.aggregates.iter().map(|a| Measured::new(a, columns(&a.atoms).0)).collect();
+        let kpis: Vec<(usize, usize)> =
+            experiment.kpis.iter().map(|k| (k.slot as usize, k.len as usize)).collect();
+        if watched.iter().all(Option::is_none) && kpis.is_empty() {
+            return None;
+        }
+        let edges = experiment.aggregates.iter().filter_map(|a| a.window).flat_map(|w| [w.0, w.1]);
+        let follower = Follower::new(slots.len(), rtol, edges.filter(|e| e.is_finite()).collect());
+        let input = program.sizes.offset(Space::Input);
+        Some(Observer { slots, follower, watched, measured, kpis, var, input, peak: 0 })
     }
+
+    /// Takes in what is certain: all up to `t`.
+    fn take(&mut self, t: f64) {
+        let Observer { follower, watched, measured, peak, .. } = self;
+        follower.give(t, &mut |item| {
+            measured.iter_mut().for_each(|m| m.take(item));
+            let Item::Row(t, row) = item else { return };
+            for w in watched.iter_mut().flatten().filter(|w| w.width > 0) {
+                w.trace.push(t, &row[w.first..w.first + w.width]);
+                *peak = (*peak).max(w.trace.len());
+                if w.trace.len() >= w.due {
+                    w.fold();
+                }
+            }
+        });
+    }
+}
+
+/// What a run says of its requirements and KPIs.
+#[derive(Default)]
+pub(super) struct Conclusion {
+    /// By requirement.
+    pub(super) verdicts: Vec<Option<Judgement>>,
+    /// By KPI: its elements in SI; none where the run failed.
+    pub(super) kpis: Vec<Option<Vec<f64>>>,
+    /// Most rows that were held for one requirement.
+    pub(super) peak: usize,
 }
 
 impl Run<'_> {
@@ -80,14 +228,16 @@ impl Run<'_> {
         let Some(observer) = &mut self.observer else { return };
         let data = self.system.memory.data();
         let row: Vec<f64> = observer.slots.iter().map(|s| data[*s]).collect();
-        observer.trace.push(t, &row);
+        observer.follower.row(t, &row);
     }
 
     /// Follows the last step up to `to`.
     pub(super) fn follow(&mut self, to: f64) -> Result<(), Stop> {
         let Some(mut observer) = self.observer.take() else { return Ok(()) };
-        let Observer { slots, trace, rtol, .. } = &mut observer;
-        let outcome = trace.follow(to, *rtol, &mut |t, row: &mut Vec<f64>| {
+        // A run may yet turn out to have ended within the last step, not before it.
+        observer.take(self.integrator.t_prev());
+        let Observer { slots, follower, .. } = &mut observer;
+        let outcome = follower.follow(to, &mut |t, row: &mut Vec<f64>| {
             self.point(t);
             self.kernel(KernelId::Outputs, false)?;
             let data = self.system.memory.data();
@@ -96,5 +246,49 @@ impl Run<'_> {
         });
         self.observer = Some(observer);
         outcome
+    }
+
+    /// The run turned out to have ended at `t`, within the last step.
+    pub(super) fn observe_back(&mut self, t: f64) -> Result<(), Stop> {
+        if let Some(observer) = &mut self.observer {
+            observer.follower.back(t);
+        }
+        self.follow(t)
+    }
+
+    /// What the run says. `complete`: it reached its end; `failed`: nothing is known of its last instant.
+    pub(super) fn conclude(&mut self, complete: bool, failed: bool) -> Conclusion {
+        let Some(mut observer) = self.observer.take() else { return Conclusion::default() };
+        observer.take(f64::INFINITY);
+        let end = self.time;
+        let base = observer.input;
+        self.system.set(end, &self.x);
+        for m in &observer.measured {
+            for k in 0..m.of.len as usize {
+                let open = m.of.window.is_some_and(|w| w.1 > end * (1.0 + 1e-12));
+                let value = if open { f64::NAN } else { m.value(k) };
+                if let Some(slot) = self.system.memory.data_mut().get_mut(base + m.of.slot as usize + k) {
+                    *slot = value;
+                }
+            }
+        }
+        self.system.host.new_point();
+        let known = !failed && self.system.run(KernelId::Outputs).is_ok();
+        let values = &self.system.memory.data()[observer.var..];
+        let late = Some(values).filter(|_| known && complete);
+        let verdicts = observer
+            .watched
+            .iter_mut()
+            .map(|w| {
+                let w = w.as_mut()?;
+                observer.peak = observer.peak.max(w.trace.len());
+                w.judge(late, complete)
+            })
+            .collect();
+        let kpi = |&(slot, len): &(usize, usize)| {
+            values.get(slot..slot + len).filter(|_| known).map(<[f64]>::to_vec)
+        };
+        let kpis = observer.kpis.iter().map(kpi).collect();
+        Conclusion { verdicts, kpis, peak: observer.peak }
     }
 }

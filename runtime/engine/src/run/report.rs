@@ -43,6 +43,10 @@ pub struct Report {
     pub last: Vec<Vec<f64>>,
     /// By requirement of the experiment: what is said of it, the robustness in its unit; none where it is not judged.
     pub verdicts: Vec<Option<crate::monitor::Judgement>>,
+    /// By KPI of the experiment: its elements in SI, up to where the run ended; none where it failed.
+    pub kpis: Vec<Option<Vec<f64>>>,
+    /// The most rows that were held at once to judge one requirement.
+    pub held_rows: u64,
 }
 
 /// So many instances of ranges are told apart in a report.
