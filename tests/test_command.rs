@@ -198,8 +198,8 @@ fn the_junit_report_is_xml_that_counts_right() {
         assert_eq!(number(root, name), sums[k], "{name}");
     }
     let suite = |end: &str| {
-        let all = root.children().filter(|n| n.has_tag_name("testsuite"));
-        all.filter(|n| n.attribute("name").unwrap().ends_with(end)).next_back().unwrap()
+        let mut all = root.children().filter(|n| n.has_tag_name("testsuite"));
+        all.rfind(|n| n.attribute("name").unwrap().ends_with(end)).unwrap()
     };
     assert_eq!(suite(": violated").attribute("name").unwrap(), format!("{odd}: violated"));
     let failure = suite(": violated").descendants().find(|n| n.has_tag_name("failure")).unwrap();

@@ -202,6 +202,7 @@ fn the_experiment() {
                                     strict: true,
                                 },
                                 scale: 1.0,
+                                late: false,
                             },
                         ],
                         elements: 1,
@@ -214,6 +215,8 @@ fn the_experiment() {
                     },
                 ),
             ],
+            aggregates: [],
+            kpis: [],
         }"#]]
     .assert_eq(&format!("{:#?}", o.flat.experiment));
 }

@@ -74,7 +74,8 @@ impl Online {
         for p in &mut self.parts {
             // A little before the last instant: the window of `hi` ends within the trace.
             let hi = (now - p.ahead - SLACK * 1e3 * (1.0 + now.abs())).min(p.to);
-            if !(hi > p.done) {
+            // An inner formula without an end is not known yet.
+            if hi.is_nan() || hi <= p.done {
                 continue;
             }
             let lo = p.done.max(p.from);
