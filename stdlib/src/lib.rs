@@ -4,6 +4,7 @@
 
 /// The modules: name and source.
 const MODULES: &[(&str, &str)] = &[
+    ("std.control", include_str!("../control/control.twinml")),
     ("std.electrical", include_str!("../electrical/electrical.twinml")),
     ("std.fluid", include_str!("../fluid/fluid.twinml")),
     ("std.mechanics", include_str!("../mechanics/mechanics.twinml")),
