@@ -317,9 +317,11 @@ fn documented() -> BTreeMap<String, BTreeSet<String>> {
 fn json_lines_are_as_documented() {
     let place = Place::new();
     place.write("warn.twinml", "twin W { states { x: Real = 1 } equations { der(x) = y } }\n");
+    place.write("says.twinml", "twin S { behavior { on start { log \"here\" } } }\n");
     let mut objects = Vec::new();
     for args in [
         vec!["run", "tank.twinml"],
+        vec!["run", "says.twinml", "--until", "1 s"],
         vec!["test", "tank.twinml", "--scenario", "drain"],
         vec!["test", "tank.twinml", "--list"],
         vec!["check", "tank.twinml", "warn.twinml"],
@@ -350,6 +352,7 @@ fn json_lines_are_as_documented() {
         "compiled",
         "running",
         "finished",
+        "log",
         "verdict",
         "written",
         "form",

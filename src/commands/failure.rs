@@ -49,6 +49,18 @@ pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
             ),
             FaultKind::Index { .. } => (codes::INDEX_RANGE, None),
             FaultKind::Fuel { .. } => (codes::HANDLER_FAILED, Some("let the loop end, or `wait` in it")),
+            FaultKind::Memory { .. } => (
+                codes::HANDLER_FAILED,
+                Some("take out what is put in, or keep less; events, timers and waiting handlers count too"),
+            ),
+            FaultKind::Depth { .. } => {
+                (codes::HANDLER_FAILED, Some("let the function end without calling itself, or write a loop"))
+            }
+            FaultKind::Nesting { .. } => {
+                (codes::HANDLER_FAILED, Some("keep a list of values instead of values inside values"))
+            }
+            FaultKind::NoMatch { .. } => (codes::HANDLER_FAILED, Some("add an arm `_ -> …`")),
+            FaultKind::Time { .. } => (codes::HANDLER_FAILED, Some("give a time of 0 s or more")),
             _ => (codes::HANDLER_FAILED, None),
         },
         FailureKind::Zeno { handlers, .. } if !handlers.is_empty() => (
@@ -67,11 +79,30 @@ pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
     let first = places.next();
     let span = first.as_ref().map_or(Span::new(FileId(u32::MAX), 0, 0), |(span, _)| *span);
     let mut d = Diagnostic::new(code, span, failure.to_string());
-    if let Some((_, text)) = first {
+    let words = match &failure.kind {
+        FailureKind::Behavior(fault) => Some(match fault.kind {
+            FaultKind::Fuel { .. } => ("this goes on without end", ""),
+            FaultKind::Memory { .. } | FaultKind::Nesting { .. } => ("what this makes is too much", ""),
+            FaultKind::Depth { .. } => ("this call is one too many", ""),
+            FaultKind::Zeno { .. } => ("this runs again and again", "and this"),
+            FaultKind::Fail { .. } => ("it fails here", ""),
+            _ => ("here", ""),
+        }),
+        _ => None,
+    };
+    if let Some((here, _)) = words {
+        if first.is_some() {
+            d = d.here(here);
+        }
+    } else if let Some((_, text)) = first {
         let residual = failure.residuals.first().map(|r| format!(" is off by {}", short(*r, 4)));
         d = d.here(format!("{text}{}", residual.unwrap_or_default()));
     }
     for (k, (span, text)) in places.enumerate() {
+        if let Some((_, also)) = words {
+            d = d.label(span, also);
+            continue;
+        }
         let residual = failure.residuals.get(k + 1).map(|r| format!(" is off by {}", short(*r, 4)));
         d = d.label(span, format!("{text}{}", residual.unwrap_or_default()));
     }

@@ -154,7 +154,7 @@ pub fn simulate(
 pub fn outcome(report: &Report, over_time: bool) -> Exit {
     match &report.ended {
         // A model that ends itself has done what it says.
-        Ended::Complete | Ended::Range => Exit::Ok,
+        Ended::Complete | Ended::Range | Ended::Halted(_) => Exit::Ok,
         Ended::Stopped if over_time => Exit::Simulation,
         Ended::Stopped => Exit::Interrupted,
         Ended::Failed(_) => Exit::Simulation,

@@ -137,11 +137,22 @@ fn one<'a>(
     if ready.method == Method::Auto && report.stats.steps > 0 {
         line.push_str(&format!(" ({})", report.choice.method.name()));
     }
+    for l in &report.logs {
+        let said = json::Said { kind: "log", version: VERSION, time: l.time, twin: &l.twin, text: &l.text };
+        ui.object(&said);
+    }
+    for (k, line) in said_lines(&report).iter().enumerate() {
+        ui.result(if k == 0 { "Log" } else { "" }, line, None);
+    }
     match &report.ended {
         Ended::Complete => ui.result("Finished", &line, Some(took)),
         Ended::Stopped => {
             let why = if over_time { "time limit" } else { "interrupted" };
             ui.result("Stopped", &format!("at {} ({why}): {line}", duration(report.time)), Some(took));
+        }
+        Ended::Halted(reason) => {
+            let why = reason.as_ref().map_or_else(|| "`stop`".to_owned(), |r| format!("`stop`: {r}"));
+            ui.result("Ended", &format!("at {} ({why}): {line}", duration(report.time)), Some(took));
         }
         Ended::Range => ui.result(
             "Ended",
@@ -178,6 +189,27 @@ fn one<'a>(
     let exit = [exit, verdict::exit(&said)].into_iter().max_by_key(|e| e.weight()).unwrap_or(exit);
     let events = events.filter(|_| report.log.is_some());
     Ok(Ran { branch, experiment, plans, files, events, report, over_time, exit })
+}
+
+/// Messages of `log` that people are shown.
+const MOST_SAID: usize = 50;
+
+/// `3 s  pump: full`: the messages of `log`, in columns.
+fn said_lines(report: &Report) -> Vec<String> {
+    let shown = &report.logs[..report.logs.len().min(MOST_SAID)];
+    let times: Vec<String> = shown.iter().map(|l| duration(l.time)).collect();
+    let wide = times.iter().map(|t| t.chars().count()).max().unwrap_or(0);
+    let mut lines = Vec::with_capacity(shown.len() + 1);
+    for (l, t) in shown.iter().zip(times) {
+        let twin = if l.twin.is_empty() { String::new() } else { format!("{}: ", l.twin) };
+        // What a model says is text, not commands to a terminal.
+        let text: String = l.text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        lines.push(format!("{t:wide$}  {twin}{text}"));
+    }
+    if report.said > shown.len() as u64 {
+        lines.push(format!("and {}", counted(report.said - shown.len() as u64, "further message")));
+    }
+    lines
 }
 
 /// Tells the results' files and writes what is beside them.

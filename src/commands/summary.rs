@@ -15,6 +15,9 @@ use crate::ui::json::VERSION;
 /// Arrays of more elements are told by their range.
 const LONG: usize = 256;
 
+/// Messages of `log` that a summary holds.
+const MOST_SAID: usize = 1000;
+
 /// Facts about the whole result, for its file.
 pub fn metadata(ready: &Ready, experiment: &Experiment) -> Metadata {
     let facts = [
@@ -151,6 +154,7 @@ fn outcome(ran: &Ran<'_>, program: &Program) -> Map<String, Value> {
         Ended::Stopped if ran.over_time => ("time_limit", Value::Null),
         Ended::Stopped => ("interrupted", Value::Null),
         Ended::Range => ("range", Value::Null),
+        Ended::Halted(_) => ("halted", Value::Null),
         Ended::Failed(f) => ("failed", json!({ "time": f.time, "message": f.to_string() })),
     };
     let requirements: Vec<Value> =
@@ -170,6 +174,11 @@ fn outcome(ran: &Ran<'_>, program: &Program) -> Map<String, Value> {
         "chosen": report.choice.method.name(),
         "ended": ended,
         "failure": failure,
+        "reason": if let Ended::Halted(reason) = &report.ended { json!(reason) } else { Value::Null },
+        "logged": report.said,
+        "log": report.logs.iter().take(MOST_SAID).map(|l| json!({
+            "time": l.time, "twin": l.twin, "text": l.text,
+        })).collect::<Vec<Value>>(),
         "time": report.time,
         "samples": report.samples,
         "events": report.events,

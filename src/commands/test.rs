@@ -450,6 +450,10 @@ fn judge(case: &mut Case, experiment: &Experiment, report: &Report, over_time: b
         }
         Ended::Stopped => Some(format!("interrupted at {}", duration(report.time))),
         Ended::Range => Some(format!("a range ended it at {}", duration(report.time))),
+        Ended::Halted(reason) => {
+            let why = reason.as_ref().map_or(String::new(), |r| format!(": {r}"));
+            Some(format!("`stop` ended it at {}{why}", duration(report.time)))
+        }
         Ended::Complete => None,
     };
 }

@@ -223,8 +223,12 @@ pub struct Finished {
     pub version: u32,
     /// The branch.
     pub branch: Option<String>,
-    /// `complete`, `stopped`, `range` or `failed`.
+    /// `complete`, `halted`, `stopped`, `range` or `failed`.
     pub ended: &'static str,
+    /// What `stop` gave as its reason, where the model ended the run.
+    pub reason: Option<String>,
+    /// How many messages `log` gave.
+    pub logged: u64,
     /// Simulated time reached, in seconds.
     pub time: f64,
     /// Regular instants recorded.
@@ -260,6 +264,7 @@ impl Finished {
         use twinml_engine::run::Ended;
         let (ended, failure) = match &report.ended {
             Ended::Complete => ("complete", None),
+            Ended::Halted(_) => ("halted", None),
             Ended::Stopped => ("stopped", None),
             Ended::Range => ("range", None),
             Ended::Failed(f) => ("failed", Some(f.to_string())),
@@ -270,6 +275,11 @@ impl Finished {
             version: VERSION,
             branch: branch.map(|b| b.name.clone()),
             ended,
+            reason: match &report.ended {
+                Ended::Halted(reason) => reason.clone(),
+                _ => None,
+            },
+            logged: report.said,
             time: report.time,
             samples: report.samples,
             events: report.events,
@@ -283,6 +293,22 @@ impl Finished {
             failure,
         }
     }
+}
+
+/// A message of `log`.
+#[derive(Serialize, Debug)]
+pub struct Said<'a> {
+    /// `log`
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Schema version.
+    pub version: u32,
+    /// When, in seconds.
+    pub time: f64,
+    /// Path of the twin; empty for the root.
+    pub twin: &'a str,
+    /// What it says.
+    pub text: &'a str,
 }
 
 /// An intermediate form.

@@ -184,6 +184,7 @@ impl<'a> Flattener<'a> {
         let id = self.behaving.out.codes.len() as CodeId;
         self.behaving.out.codes.push(Code {
             name: String::new(),
+            owner: 0,
             params: 0,
             registers: 0,
             instrs: Vec::new(),
@@ -201,10 +202,12 @@ impl<'a> Flattener<'a> {
                     .help("split it into functions");
             return Err(self.fail(d));
         }
+        take_cells(&mut b.instrs);
         let inst = b.inst;
+        let owner = self.owner_of(inst);
         let origins: Vec<OriginId> = b.spans.iter().map(|s| self.origin_at(*s, inst)).collect();
         self.behaving.out.codes[id as usize] =
-            Code { name: b.name, params: b.params, registers: b.most, instrs: b.instrs, origins };
+            Code { name: b.name, owner, params: b.params, registers: b.most, instrs: b.instrs, origins };
         Ok(())
     }
 
@@ -222,16 +225,87 @@ impl<'a> Flattener<'a> {
         hi: Reg,
         body: &mut dyn FnMut(&mut Self, &mut Body, Reg) -> R<()>,
     ) -> R<()> {
-        let i = b.reg();
+        let (i, span) = (b.reg(), b.span);
         b.push(Instr::Move(i, lo));
         let top = b.here();
         let go_on = b.cmp(CmpOp::Lt, i, hi);
         let end = b.jump_unless(go_on);
         body(self, b, i)?;
+        // The jump back stands for the loop, in messages too.
+        b.span = span;
         let one = b.num(1.0);
         b.push(Instr::Bin(i, Op2::Add, i, one));
         b.push(Instr::Jump(top));
         b.land(end);
         Ok(())
     }
+}
+
+/// Where a cell is read, changed and stored with nothing in between that could look at it, its value is taken instead
+/// of copied: `jobs.push(j)` costs the same however many jobs there are.
+fn take_cells(instrs: &mut [Instr]) {
+    let targets: Vec<usize> = instrs
+        .iter()
+        .filter_map(|i| match i {
+            Instr::Jump(l) | Instr::JumpUnless(_, l) => Some(*l as usize),
+            _ => None,
+        })
+        .collect();
+    for k in 0..instrs.len() {
+        let Instr::LoadCell(r, cell, base, stride, at) = instrs[k] else { continue };
+        let found = instrs[k + 1..].iter().position(|i| !beside(i, cell, at));
+        let Some(end) = found.map(|n| k + 1 + n) else { continue };
+        let stored = instrs[end] == Instr::StoreCell(cell, base, stride, at, r);
+        if stored && !targets.iter().any(|t| (k + 1..=end).contains(t)) {
+            instrs[k] = Instr::TakeCell(r, cell, base, stride, at);
+        }
+    }
+}
+
+/// Whether an instruction neither looks at a cell, nor leads elsewhere, nor changes the register of its index.
+fn beside(i: &Instr, cell: u32, at: Option<Reg>) -> bool {
+    let out = match i {
+        Instr::Const(r, _)
+        | Instr::Move(r, _)
+        | Instr::Time(r)
+        | Instr::Instance(r)
+        | Instr::Load(r, ..)
+        | Instr::LoadArray(r, ..)
+        | Instr::Un(r, ..)
+        | Instr::Not(r, _)
+        | Instr::Bin(r, ..)
+        | Instr::Math(r, ..)
+        | Instr::Table(r, ..)
+        | Instr::List(r, _)
+        | Instr::Record(r, ..)
+        | Instr::Field(r, ..)
+        | Instr::WithField(r, ..)
+        | Instr::Index(r, ..)
+        | Instr::WithElement(r, ..)
+        | Instr::Closure(r, ..)
+        | Instr::Draw(r, ..)
+        | Instr::Format(r, _) => *r,
+        Instr::LoadCell(r, c, ..) if *c != cell => *r,
+        // Functions that are given to a method may look at anything.
+        Instr::Method(
+            r,
+            Method::Len
+            | Method::IsEmpty
+            | Method::Push
+            | Method::Pop
+            | Method::First
+            | Method::Last
+            | Method::Get
+            | Method::Insert
+            | Method::Remove
+            | Method::Contains
+            | Method::Clear
+            | Method::Append
+            | Method::Sort,
+            on,
+            _,
+        ) if at != Some(*on) => *r,
+        _ => return false,
+    };
+    at != Some(out)
 }

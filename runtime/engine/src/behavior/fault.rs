@@ -16,6 +16,8 @@ pub struct Fault {
     pub twin: String,
     /// Where.
     pub origin: Option<OriginId>,
+    /// Further handlers involved.
+    pub others: Vec<OriginId>,
 }
 
 /// The kinds of fault.
@@ -35,6 +37,11 @@ pub enum FaultKind {
     Memory {
         /// The limit in bytes.
         limit: usize,
+    },
+    /// A value with too many levels of lists in lists, records in records.
+    Nesting {
+        /// The limit.
+        limit: u32,
     },
     /// An index left its array.
     Index {
@@ -90,14 +97,21 @@ pub enum FaultKind {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = if self.twin.is_empty() { String::new() } else { format!(" of `{}`", self.twin) };
-        write!(f, "`{}`{at}: ", self.code)?;
+        if !self.code.is_empty() {
+            write!(f, "`{}`{at}: ", self.code)?;
+        }
         match &self.kind {
-            FaultKind::Fuel { limit } => write!(f, "a loop did not end within {limit} instructions"),
+            FaultKind::Fuel { limit } => {
+                write!(f, "a loop did not end within its fuel of {limit} instructions")
+            }
             FaultKind::Depth { limit } => {
                 write!(f, "functions call one another more than {limit} levels deep")
             }
             FaultKind::Memory { limit } => {
                 write!(f, "behaviour holds more than its {} MB of memory", limit / (1 << 20))
+            }
+            FaultKind::Nesting { limit } => {
+                write!(f, "a value is nested more than {limit} levels deep")
             }
             FaultKind::Index { index, len } => write!(f, "the index {index} is outside of a list of {len}"),
             FaultKind::Type { wanted, found } => write!(f, "{wanted} is needed here, not {found}"),

@@ -37,6 +37,13 @@ impl From<Box<Fault>> for Wrong {
     }
 }
 
+/// Counts a value that is kept while others are made.
+fn hold(vm: &mut Vm<'_, '_>, v: &Value) -> Result<usize, FaultKind> {
+    let bytes = v.bytes(vm.store.memory);
+    vm.store.take(bytes)?;
+    Ok(bytes)
+}
+
 /// Applies a method; the receiver is changed in place. A queue's `pop` takes the first; where there is nothing, the
 /// result is `none`.
 pub(super) fn apply(
@@ -49,8 +56,9 @@ pub(super) fn apply(
     let found = on.kind();
     let unfit = move |wanted: &'static str| Wrong::Here(FaultKind::Type { wanted, found });
     let arg = args.first().cloned().unwrap_or_default();
+    vm.charge(method, on, &arg)?;
     let truthy = |v: Value| truth(&v).map_err(Wrong::Here);
-    Ok(match (method, on) {
+    let result = match (method, on) {
         (Method::Len, Value::List(x)) => Value::Num(x.len() as f64),
         (Method::Len, Value::Map(x)) => Value::Num(x.len() as f64),
         (Method::Len, Value::Set(x)) => Value::Num(x.len() as f64),
@@ -64,10 +72,16 @@ pub(super) fn apply(
             if Arc::strong_count(x) > 1 {
                 vm.store.made += x.len() * size_of::<Value>();
             }
-            Arc::make_mut(x).push_back(arg);
+            let x = Arc::make_mut(x);
+            x.admit(&arg)?;
+            x.push_back(arg);
             Value::None
         }
-        (Method::Push | Method::Insert, Value::Set(x)) => Value::Bool(Arc::make_mut(x).insert(arg)),
+        (Method::Push | Method::Insert, Value::Set(x)) => {
+            let x = Arc::make_mut(x);
+            x.admit(&arg)?;
+            Value::Bool(x.insert(arg))
+        }
         (Method::Pop, Value::List(x)) => Arc::make_mut(x).pop_front().unwrap_or_default(),
         (Method::First, Value::List(x)) => x.front().cloned().unwrap_or_default(),
         (Method::Last, Value::List(x)) => x.back().cloned().unwrap_or_default(),
@@ -78,11 +92,16 @@ pub(super) fn apply(
         },
         (Method::Get, Value::Map(x)) => x.get(&arg).or(args.get(1)).cloned().unwrap_or_default(),
         (Method::Insert, Value::Map(x)) => {
-            Arc::make_mut(x).insert(arg, args.pop().unwrap_or_default()).unwrap_or_default()
+            let (x, v) = (Arc::make_mut(x), args.pop().unwrap_or_default());
+            x.admit(&arg)?;
+            x.admit(&v)?;
+            x.insert(arg, v).unwrap_or_default()
         }
         (Method::Insert, Value::List(x)) => {
             let k = index(&arg, x.len() + 1)?;
-            Arc::make_mut(x).insert(k, args.pop().unwrap_or_default());
+            let (x, v) = (Arc::make_mut(x), args.pop().unwrap_or_default());
+            x.admit(&v)?;
+            x.insert(k, v);
             Value::None
         }
         (Method::Remove, Value::Map(x)) => Arc::make_mut(x).remove(&arg).unwrap_or_default(),
@@ -114,9 +133,15 @@ pub(super) fn apply(
             match &arg {
                 Value::List(more) => {
                     vm.store.made += more.len() * size_of::<Value>();
-                    Arc::make_mut(x).extend(more.iter().cloned());
+                    let x = Arc::make_mut(x);
+                    more.iter().try_for_each(|v| x.admit(v))?;
+                    x.extend(more.iter().cloned());
                 }
-                _ => Arc::make_mut(x).push_back(arg),
+                _ => {
+                    let x = Arc::make_mut(x);
+                    x.admit(&arg)?;
+                    x.push_back(arg);
+                }
             }
             Value::None
         }
@@ -130,9 +155,13 @@ pub(super) fn apply(
         }
         (Method::SortBy | Method::MinBy | Method::MaxBy, Value::List(x)) => {
             let mut keyed = Vec::with_capacity(x.len());
+            let mut held = 0;
             for v in x.iter() {
-                keyed.push((call(vm, &arg, vec![v.clone()])?, v.clone()));
+                let key = call(vm, &arg, vec![v.clone()])?;
+                held += hold(vm, &key)?;
+                keyed.push((key, v.clone()));
             }
+            vm.store.give(held);
             match method {
                 Method::SortBy => {
                     keyed.sort_by(|a, b| a.0.cmp(&b.0));
@@ -147,11 +176,15 @@ pub(super) fn apply(
         }
         (Method::Map, Value::List(x)) => {
             let mut out = VecDeque::with_capacity(x.len());
+            let mut held = 0;
             for v in x.iter() {
-                out.push_back(call(vm, &arg, vec![v.clone()])?);
+                let y = call(vm, &arg, vec![v.clone()])?;
+                held += hold(vm, &y)?;
+                out.push_back(y);
             }
+            vm.store.give(held);
             vm.store.made += out.len() * size_of::<Value>();
-            Value::List(Arc::new(out))
+            Value::list(out)
         }
         (Method::Map, Value::None) => Value::None,
         (Method::Filter, Value::List(x)) => {
@@ -161,7 +194,7 @@ pub(super) fn apply(
                     out.push_back(v.clone());
                 }
             }
-            Value::List(Arc::new(out))
+            Value::list(out)
         }
         (Method::Filter, Value::Map(x)) => {
             let mut out = BTreeMap::new();
@@ -170,7 +203,7 @@ pub(super) fn apply(
                     out.insert(k.clone(), v.clone());
                 }
             }
-            Value::Map(Arc::new(out))
+            Value::Map(Arc::new(x.like(out)))
         }
         (Method::Filter, Value::Set(x)) => {
             let mut out = BTreeSet::new();
@@ -179,7 +212,7 @@ pub(super) fn apply(
                     out.insert(v.clone());
                 }
             }
-            Value::Set(Arc::new(out))
+            Value::Set(Arc::new(x.like(out)))
         }
         (Method::Any | Method::All, Value::List(x)) => {
             let all = method == Method::All;
@@ -210,5 +243,6 @@ pub(super) fn apply(
         },
         (Method::Lower | Method::Upper | Method::Trim | Method::Split, _) => return Err(unfit("a text")),
         _ => return Err(unfit("a collection with this method")),
-    })
+    };
+    Ok(result.bounded()?)
 }

@@ -18,6 +18,6 @@ mod vm;
 
 pub use fault::{Fault, FaultKind};
 pub use random::{philox, quantile};
-pub use schedule::{Changed, MICRO, Scheduler, Verdict, World};
-pub use value::Value;
+pub use schedule::{Changed, MICRO, Said, Scheduler, Verdict, World};
+pub use value::{NESTING, Value};
 pub use vm::{Args, DEPTH, Effects, FUEL, MEMORY, Outcome, Slots, Store, Thread, Vm, path, text};

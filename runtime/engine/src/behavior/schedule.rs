@@ -12,10 +12,17 @@ use super::index::{Group, Index};
 use super::streams::{self, NOBODY};
 use super::timers::{Due, Timers, nanoseconds, tick};
 use super::value::Value;
-use super::vm::{Args, Effects, Outcome, Slots, Store, Thread, Vm, fault, path, truth};
+use super::vm::{
+    Args, Effects, Outcome, Slots, Store, Thread, Vm, bytes_armed, bytes_of, bytes_said, fault, path, truth,
+};
 
 /// Micro-steps of one instant.
 pub const MICRO: u32 = 1000;
+
+/// The last micro-steps whose handlers are named where an instant does not end.
+const INVOLVED: u32 = 100;
+/// Handlers that are named at most.
+const MOST_NAMED: usize = 5;
 
 /// A slot of `Disc` that took another value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -107,8 +114,26 @@ pub struct Scheduler<'a> {
     periods: BTreeMap<(u32, u32), (i128, i128)>,
     now: i128,
     stop: Option<Option<String>>,
-    /// Messages of `log`, oldest first: time in seconds, text.
-    pub logs: Vec<(f64, String)>,
+    /// Messages of `log`, oldest first; the first of very many.
+    pub logs: Vec<Said>,
+    /// How many they were at all.
+    pub said: u64,
+    /// Bytes of those that are kept.
+    said_bytes: usize,
+}
+
+/// Messages of `log` that are kept, and their bytes.
+const MOST_SAID: (usize, usize) = (10_000, 4 << 20);
+
+/// A message of `log`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Said {
+    /// When, in seconds.
+    pub time: f64,
+    /// Path of the twin; empty for the root.
+    pub twin: String,
+    /// What it said.
+    pub text: String,
 }
 
 /// A waiting handler, its generation, and the one instance that it listens to.
@@ -141,6 +166,8 @@ impl<'a> Scheduler<'a> {
             now: 0,
             stop: None,
             logs: Vec::new(),
+            said: 0,
+            said_bytes: 0,
         }
     }
 
@@ -276,6 +303,7 @@ impl<'a> Scheduler<'a> {
         self.now = now;
         let mut verdict = Verdict::default();
         let mut batch = first;
+        let mut involved: BTreeSet<(u32, u32)> = BTreeSet::new();
         for step in 0.. {
             if step == 0 && !self.fresh.is_empty() {
                 let changed = world.settle().map_err(|t| self.trap(t))?;
@@ -298,6 +326,7 @@ impl<'a> Scheduler<'a> {
             }
             if batch.is_empty() {
                 while let Some((event, i, args)) = self.events.pop_front() {
+                    self.store.give(bytes_of(&args));
                     self.deliver(world, event, i, args, &mut batch)?;
                 }
                 // Events keep the order in which they were sent.
@@ -310,18 +339,11 @@ impl<'a> Scheduler<'a> {
                 }
                 return Ok(verdict);
             }
+            if step + INVOLVED > MICRO {
+                involved.extend(batch.iter().map(|a| (self.handler(a), a.instance)));
+            }
             if step >= MICRO {
-                let mut names: Vec<String> = batch.iter().map(|a| self.name(a)).collect();
-                names.sort();
-                names.dedup();
-                names.truncate(5);
-                let a = &batch[0];
-                let kind = FaultKind::Zeno { steps: MICRO, handlers: names };
-                return Err(match a.what {
-                    What::Plain { handler, .. } => self.named(handler, a.instance, kind),
-                    What::Machine { ref handlers, .. } => self.named(handlers[0], a.instance, kind),
-                    _ => fault(self.b, u32::MAX, 0, kind),
-                });
+                return Err(self.zeno(&involved));
             }
             verdict.ran = true;
             for a in std::mem::take(&mut batch) {
@@ -354,21 +376,60 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    fn name(&self, a: &Activation) -> String {
-        let handler = match &a.what {
+    /// Whose a handler, or the `entry` or `exit` of a state, is.
+    fn owner_of(&self, purpose: u32) -> u32 {
+        streams::owner(self.b, purpose).unwrap_or(u32::MAX)
+    }
+
+    /// The handler behind an activation.
+    fn handler(&self, a: &Activation) -> u32 {
+        match &a.what {
             What::Plain { handler, .. } => *handler,
-            What::Machine { handlers, .. } => handlers[0],
-            What::Resume { slot } => self.slots[*slot].waiting.as_ref().map_or(u32::MAX, |w| w.handler),
-            What::Code { code, .. } => {
-                return self.b.codes.get(*code as usize).map_or(String::new(), |c| c.name.clone());
-            }
+            What::Machine { handlers, .. } => handlers.first().copied().unwrap_or(NOBODY),
+            What::Resume { slot } => self.slots[*slot].waiting.as_ref().map_or(NOBODY, |w| w.thread.purpose),
+            What::Code { purpose, .. } => *purpose,
+        }
+    }
+
+    /// An instant without end: says which handlers went on setting each other off.
+    fn zeno(&self, involved: &BTreeSet<(u32, u32)>) -> Box<Fault> {
+        // One instance stands for all of a handler's.
+        let mut handlers: Vec<(u32, u32)> = involved.iter().copied().collect();
+        handlers.dedup_by_key(|(h, _)| *h);
+        let alone = handlers.iter().all(|(h, i)| path(self.b, self.owner_of(*h), *i).is_empty());
+        let name = |&(h, i): &(u32, u32)| {
+            let f = self.named(h, i, FaultKind::Waits);
+            let of = if f.twin.is_empty() || alone { String::new() } else { format!(" of `{}`", f.twin) };
+            format!("`{}`{of}", f.code)
         };
-        self.named(handler, a.instance, FaultKind::Waits).code
+        let mut names: Vec<String> = handlers.iter().take(MOST_NAMED).map(name).collect();
+        if handlers.len() > MOST_NAMED {
+            names.push(format!("{} more", handlers.len() - MOST_NAMED));
+        }
+        let kind = FaultKind::Zeno { steps: MICRO, handlers: names };
+        match handlers.first() {
+            Some(&(handler, i)) => {
+                let mut fault = self.named(handler, i, kind);
+                let others = handlers.iter().skip(1).take(MOST_NAMED - 1);
+                fault.others =
+                    others.filter_map(|(h, i)| self.named(*h, *i, FaultKind::Waits).origin).collect();
+                fault
+            }
+            None => fault(self.b, u32::MAX, 0, kind),
+        }
     }
 
     /// A fault at a handler's head.
     fn named(&self, handler: u32, i: u32, kind: FaultKind) -> Box<Fault> {
-        let Some(h) = self.b.handlers.get(handler as usize) else { return fault(self.b, u32::MAX, 0, kind) };
+        let Some(h) = self.b.handlers.get(handler as usize) else {
+            let state = streams::state(self.b, handler).and_then(|(m, s, exit)| {
+                let s = &self.b.machines[m as usize].states[s as usize];
+                if exit { s.exit } else { s.entry }
+            });
+            let mut f = fault(self.b, state.unwrap_or(u32::MAX), 0, kind);
+            f.twin = path(self.b, self.owner_of(handler), i);
+            return f;
+        };
         let code = h.body.or(h.guard).and_then(|c| self.b.codes.get(c as usize));
         let text = match (code, h.scope, h.target) {
             (Some(code), ..) => code.name.clone(),
@@ -378,7 +439,13 @@ impl<'a> Scheduler<'a> {
             }
             _ => "handler".to_owned(),
         };
-        Box::new(Fault { kind, code: text, twin: path(self.b, h.owner, i), origin: Some(h.origin) })
+        Box::new(Fault {
+            kind,
+            code: text,
+            twin: path(self.b, h.owner, i),
+            origin: Some(h.origin),
+            others: Vec::new(),
+        })
     }
 
     fn trap(&self, trap: Trap) -> Box<Fault> {
@@ -690,6 +757,7 @@ impl<'a> Scheduler<'a> {
                 self.go(world, w.thread, w.handler)
             }
             What::Code { code, args, purpose } => {
+                self.store.give(bytes_armed(&args));
                 self.go(world, Thread::new(self.b, code, i, args, purpose), NOBODY)
             }
         }
@@ -709,7 +777,7 @@ impl<'a> Scheduler<'a> {
 
     fn release(&mut self, slot: usize, bytes: usize) {
         self.slots[slot].generation = self.slots[slot].generation.wrapping_add(1);
-        self.store.waiting = self.store.waiting.saturating_sub(bytes);
+        self.store.give(bytes);
         self.free.push(slot);
     }
 
@@ -718,8 +786,9 @@ impl<'a> Scheduler<'a> {
         let Some(code) = h.body else { return Ok(()) };
         if h.queued {
             if let Some(queue) = self.queues.get_mut(&(handler, i)) {
+                let bytes = bytes_of(&args);
                 queue.push_back(args);
-                return Ok(());
+                return self.store.take(bytes).map_err(|kind| self.named(handler, i, kind));
             }
             self.queues.insert((handler, i), VecDeque::new());
         }
@@ -744,7 +813,7 @@ impl<'a> Scheduler<'a> {
             }
             f
         })?;
-        self.apply(world, effects)?;
+        self.apply(world, effects, thread.purpose)?;
         match outcome {
             Outcome::Done(_) => {}
             Outcome::Stop(reason) => {
@@ -772,7 +841,7 @@ impl<'a> Scheduler<'a> {
         if self.queues.contains_key(&(handler, i)) {
             match self.queues.get_mut(&(handler, i)).and_then(VecDeque::pop_front) {
                 Some(args) => {
-                    self.queues.get_mut(&(handler, i)).into_iter().for_each(VecDeque::shrink_to_fit);
+                    self.store.give(bytes_of(&args));
                     let values = self.bind(handler, &args);
                     if let Some(code) = self.b.handlers[handler as usize].body {
                         // The next one in turn runs as a timer of this instant, so that turns do not nest.
@@ -792,10 +861,7 @@ impl<'a> Scheduler<'a> {
     fn suspend(&mut self, thread: Thread, handler: u32) -> R<(usize, u32)> {
         let i = thread.instance;
         let bytes = thread.bytes(self.store.memory);
-        self.store.waiting += bytes;
-        if self.store.waiting > self.store.memory {
-            return Err(self.named(handler, i, FaultKind::Memory { limit: self.store.memory }));
-        }
+        self.store.take(bytes).map_err(|kind| self.named(handler, i, kind))?;
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             self.slots.len() - 1
@@ -816,7 +882,7 @@ impl<'a> Scheduler<'a> {
         Ok((slot, generation))
     }
 
-    fn apply(&mut self, world: &mut dyn World, effects: Effects) -> R<()> {
+    fn apply(&mut self, world: &mut dyn World, effects: Effects, purpose: u32) -> R<()> {
         for (event, instance, _) in &effects.emits {
             world.emitted(*event, *instance);
         }
@@ -826,7 +892,17 @@ impl<'a> Scheduler<'a> {
             self.timers.arm(ns, Due::Code { code, instance, args, purpose });
         }
         let time = world.time();
-        self.logs.extend(effects.logs.into_iter().map(|text| (time, text)));
+        if !effects.logs.is_empty() {
+            let owner = self.owner_of(purpose);
+            for (i, text) in effects.logs {
+                self.store.give(bytes_said(&text));
+                self.said += 1;
+                self.said_bytes += text.len();
+                if self.logs.len() < MOST_SAID.0 && self.said_bytes < MOST_SAID.1 {
+                    self.logs.push(Said { time, twin: path(self.b, owner, i), text });
+                }
+            }
+        }
         for (owner, i) in effects.cells {
             self.mirror(world, owner, i)?;
         }

@@ -35,7 +35,7 @@ impl Slots for Flat {
 
 pub(super) fn code(name: &str, params: u16, registers: u16, instrs: Vec<Instr>) -> Code {
     let origins = (0..instrs.len()).map(OriginId::new).collect();
-    Code { name: name.to_owned(), params, registers, instrs, origins }
+    Code { name: name.to_owned(), owner: 0, params, registers, instrs, origins }
 }
 
 fn program(codes: Vec<Code>) -> Behavior {

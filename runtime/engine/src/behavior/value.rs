@@ -2,9 +2,12 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use twinml_model::behavior::{CodeId, Const};
+
+use super::fault::FaultKind;
 
 /// A value in a register or a cell.
 #[derive(Clone, Debug, Default)]
@@ -19,15 +22,57 @@ pub enum Value {
     /// A text.
     Str(Arc<str>),
     /// A list, a queue or an array.
-    List(Arc<VecDeque<Value>>),
+    List(Arc<Nest<VecDeque<Value>>>),
     /// A record: number of its type, fields in order.
-    Record(u32, Arc<Vec<Value>>),
+    Record(u32, Arc<Nest<Vec<Value>>>),
     /// A map, sorted by key.
-    Map(Arc<BTreeMap<Value, Value>>),
+    Map(Arc<Nest<BTreeMap<Value, Value>>>),
     /// A set, sorted.
-    Set(Arc<BTreeSet<Value>>),
+    Set(Arc<Nest<BTreeSet<Value>>>),
     /// A code with captured values.
-    Closure(CodeId, Arc<Vec<Value>>),
+    Closure(CodeId, Arc<Nest<Vec<Value>>>),
+}
+
+/// Levels of lists in lists, records in records: what walks over a value (and what drops it) needs a stack no deeper.
+pub const NESTING: u32 = 200;
+
+/// A container that knows how deeply the values in it are nested at most.
+#[derive(Clone, Debug, Default)]
+pub struct Nest<C> {
+    /// Levels below this one, at most.
+    depth: u32,
+    inner: C,
+}
+
+impl<C> Nest<C> {
+    /// Makes room for a value that is about to be put in.
+    pub(super) fn admit(&mut self, v: &Value) -> Result<(), FaultKind> {
+        let depth = v.depth();
+        if depth >= NESTING {
+            return Err(FaultKind::Nesting { limit: NESTING });
+        }
+        self.depth = self.depth.max(depth);
+        Ok(())
+    }
+
+    /// A container of values that are all from this one.
+    pub(super) fn like<D>(&self, inner: D) -> Nest<D> {
+        Nest { depth: self.depth, inner }
+    }
+}
+
+impl<C> Deref for Nest<C> {
+    type Target = C;
+    fn deref(&self) -> &C {
+        &self.inner
+    }
+}
+
+/// What puts values in says so first: [`Nest::admit`].
+impl<C> DerefMut for Nest<C> {
+    fn deref_mut(&mut self) -> &mut C {
+        &mut self.inner
+    }
 }
 
 impl Value {
@@ -37,9 +82,43 @@ impl Value {
         Value::Str(Arc::from(s))
     }
 
-    /// A list of these.
+    /// A list of these, one level deeper than the deepest.
     pub fn list(items: impl IntoIterator<Item = Value>) -> Value {
-        Value::List(Arc::new(items.into_iter().collect()))
+        let inner: VecDeque<Value> = items.into_iter().collect();
+        let depth = inner.iter().map(Value::depth).max().unwrap_or(0);
+        Value::List(Arc::new(Nest { depth, inner }))
+    }
+
+    /// A record of these fields.
+    pub(super) fn record(ty: u32, fields: Vec<Value>) -> Value {
+        let depth = fields.iter().map(Value::depth).max().unwrap_or(0);
+        Value::Record(ty, Arc::new(Nest { depth, inner: fields }))
+    }
+
+    /// A code with the values that it captured.
+    pub(super) fn closure(code: CodeId, captured: Vec<Value>) -> Value {
+        let depth = captured.iter().map(Value::depth).max().unwrap_or(0);
+        Value::Closure(code, Arc::new(Nest { depth, inner: captured }))
+    }
+
+    /// The value, unless it is nested too deeply.
+    ///
+    /// # Errors
+    ///
+    /// [`FaultKind::Nesting`]
+    pub(super) fn bounded(self) -> Result<Value, FaultKind> {
+        if self.depth() > NESTING { Err(FaultKind::Nesting { limit: NESTING }) } else { Ok(self) }
+    }
+
+    /// Levels of containers in it; 0 for a number.
+    pub(super) fn depth(&self) -> u32 {
+        match self {
+            Value::None | Value::Num(_) | Value::Bool(_) | Value::Str(_) => 0,
+            Value::List(x) => x.depth + 1,
+            Value::Record(_, x) | Value::Closure(_, x) => x.depth + 1,
+            Value::Map(x) => x.depth + 1,
+            Value::Set(x) => x.depth + 1,
+        }
     }
 
     /// What it is, for messages.
@@ -115,11 +194,11 @@ impl Ord for Value {
             (Value::Num(a), Value::Num(b)) => (a + 0.0).total_cmp(&(b + 0.0)),
             (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
             (Value::Str(a), Value::Str(b)) => a.cmp(b),
-            (Value::List(a), Value::List(b)) => a.cmp(b),
-            (Value::Record(s, a), Value::Record(t, b)) => s.cmp(t).then_with(|| a.cmp(b)),
-            (Value::Map(a), Value::Map(b)) => a.cmp(b),
-            (Value::Set(a), Value::Set(b)) => a.cmp(b),
-            (Value::Closure(s, a), Value::Closure(t, b)) => s.cmp(t).then_with(|| a.cmp(b)),
+            (Value::List(a), Value::List(b)) => a.inner.cmp(&b.inner),
+            (Value::Record(s, a), Value::Record(t, b)) => s.cmp(t).then_with(|| a.inner.cmp(&b.inner)),
+            (Value::Map(a), Value::Map(b)) => a.inner.cmp(&b.inner),
+            (Value::Set(a), Value::Set(b)) => a.inner.cmp(&b.inner),
+            (Value::Closure(s, a), Value::Closure(t, b)) => s.cmp(t).then_with(|| a.inner.cmp(&b.inner)),
             _ => self.rank().cmp(&other.rank()),
         }
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use twinml_model::behavior::{
-    Behavior, Code, CodeId, Empty, EventId, Format, Heard, Home, Instr, Op2, OwnerId, Reg, SlotRef, WatchId,
-    Which,
+    Behavior, Code, CodeId, Empty, EventId, Format, Heard, Home, Instr, Method, Op2, OwnerId, Reg, SlotRef,
+    WatchId, Which,
 };
 use twinml_model::ids::{OriginId, TableId};
 use twinml_model::ir::{CmpOp, Trap, UnOp};
@@ -39,6 +39,10 @@ pub trait Slots {
     ///
     /// [`Trap::TableRange`].
     fn table(&mut self, table: TableId, x: f64) -> Result<f64, Trap>;
+    /// Work that reading cost since this was last asked, in instructions: formulas that were computed anew.
+    fn spent(&mut self) -> u64 {
+        0
+    }
 }
 
 /// Arguments of an event by name.
@@ -51,8 +55,8 @@ pub struct Effects {
     pub emits: Vec<(EventId, u32, Args)>,
     /// Timers: delay in seconds, code, instance, arguments; the stream of who armed it.
     pub arms: Vec<(f64, CodeId, u32, Vec<Value>, u32)>,
-    /// Messages for the log.
-    pub logs: Vec<String>,
+    /// Messages for the log, with the instance.
+    pub logs: Vec<(u32, String)>,
     /// Instances whose cells changed.
     pub cells: Vec<(OwnerId, u32)>,
 }
@@ -72,10 +76,12 @@ pub struct Store {
     pub fuel: u64,
     /// Most bytes.
     pub memory: usize,
-    /// Bytes of what waits, roughly.
+    /// Bytes of what stands outside cells, roughly: waiting handlers, events that nobody heard yet, armed timers.
     pub waiting: usize,
     /// Bytes made since cells were last measured.
     pub made: usize,
+    /// Work beyond one instruction each since fuel was last paid: what walks over values costs by their size.
+    pub work: u64,
 }
 
 impl Store {
@@ -101,9 +107,43 @@ impl Store {
             memory: MEMORY,
             waiting: 0,
             made: 0,
+            work: 0,
         }
     }
+
+    /// Takes room for something that stands outside cells.
+    ///
+    /// # Errors
+    ///
+    /// [`FaultKind::Memory`]
+    pub(super) fn take(&mut self, bytes: usize) -> R<()> {
+        self.waiting += bytes;
+        if self.waiting > self.memory { Err(FaultKind::Memory { limit: self.memory }) } else { Ok(()) }
+    }
+
+    /// Gives it back.
+    pub(super) fn give(&mut self, bytes: usize) {
+        self.waiting = self.waiting.saturating_sub(bytes);
+    }
 }
+
+/// Bytes of an event's arguments.
+pub(super) fn bytes_of(args: &Args) -> usize {
+    96 + args.iter().map(|(_, v)| 16 + v.bytes(MEMORY)).sum::<usize>()
+}
+
+/// Bytes of a message of `log`.
+pub(super) fn bytes_said(text: &str) -> usize {
+    96 + text.len()
+}
+
+/// Bytes of a timer that runs code with these registers.
+pub(super) fn bytes_armed(args: &[Value]) -> usize {
+    128 + args.iter().map(|v| v.bytes(MEMORY)).sum::<usize>()
+}
+
+/// Bytes that cost as much as an instruction.
+const STRIDE: usize = 64;
 
 /// A code at work.
 #[derive(Clone, Debug)]
@@ -249,6 +289,7 @@ pub(super) fn fault(behavior: &Behavior, code: CodeId, pc: usize, kind: FaultKin
         code: code.map_or_else(String::new, |c| c.name.clone()),
         twin: String::new(),
         origin: code.and_then(|c| c.origins.get(pc).copied()),
+        others: Vec::new(),
     })
 }
 
@@ -358,6 +399,14 @@ impl<'a> Vm<'a, '_> {
                     if level >= DEPTH {
                         return Err(fault(behavior, id, pc, FaultKind::Depth { limit: DEPTH }));
                     }
+                    // While functions run that were given to it, what this code holds stays.
+                    let held = if args.iter().any(|a| matches!(a, Value::Closure(..))) {
+                        let limit = self.store.memory;
+                        thread.frames.iter().flat_map(|f| &f.regs).map(|v| v.bytes(limit)).sum()
+                    } else {
+                        0
+                    };
+                    self.store.take(held).map_err(|k| fault(behavior, id, pc, k))?;
                     let result =
                         super::method::apply(self, *method, &mut on_value, args, |vm, f, args| match f {
                             Value::Closure(code, captured) => {
@@ -367,7 +416,17 @@ impl<'a> Vm<'a, '_> {
                             }
                             other => Err(fault(behavior, id, pc, wrong("a function", other))),
                         });
-                    let result = result.map_err(|e| e.at(behavior, id, pc))?;
+                    let result = result.map_err(|e| {
+                        let mut f = e.at(behavior, id, pc);
+                        // The loop is here, whatever ran last in it.
+                        if matches!(f.kind, FaultKind::Fuel { .. }) && looped.is_some() {
+                            f.origin = looped;
+                            f.code.clone_from(&code.name);
+                        }
+                        f
+                    })?;
+                    self.store.give(held);
+                    let Some(at) = thread.frames.last_mut() else { continue };
                     at.regs[*on as usize] = on_value;
                     set(&mut at.regs, *out, result);
                     self.made(24).map_err(|k| fault(behavior, id, pc, k))?;
@@ -377,6 +436,13 @@ impl<'a> Vm<'a, '_> {
                     self.simple(other, regs, instance).map_err(|k| fault(behavior, id, pc, k))?;
                 }
             }
+            let work = std::mem::take(&mut self.store.work);
+            if work > *fuel {
+                let mut f = fault(behavior, id, pc, FaultKind::Fuel { limit: self.store.fuel });
+                f.origin = looped.or(f.origin);
+                return Err(f);
+            }
+            *fuel -= work;
             if self.store.made > self.store.memory / 4 {
                 self.store.made = 0;
                 let limit = self.store.memory;
@@ -394,9 +460,66 @@ impl<'a> Vm<'a, '_> {
         }
     }
 
+    /// Pays for looking at all of a value.
+    fn walk(&mut self, v: &Value) {
+        if !matches!(v, Value::Num(_) | Value::Bool(_) | Value::None) {
+            self.store.work += (v.bytes(self.store.memory) / STRIDE) as u64;
+        }
+    }
+
     /// Counts bytes that were made.
     fn made(&mut self, bytes: usize) -> R<()> {
         self.store.made += bytes;
+        self.store.work += (bytes / STRIDE) as u64;
+        Ok(())
+    }
+
+    /// What a method costs beyond an instruction, paid before it works.
+    pub(super) fn charge(&mut self, method: Method, on: &Value, arg: &Value) -> R<()> {
+        let (len, own) = match on {
+            Value::List(x) => (x.len(), Arc::strong_count(x) == 1),
+            Value::Map(x) => (x.len(), Arc::strong_count(x) == 1),
+            Value::Set(x) => (x.len(), Arc::strong_count(x) == 1),
+            Value::Str(x) => (x.len(), false),
+            _ => return Ok(()),
+        };
+        let list = matches!(on, Value::List(_));
+        let limit = self.store.memory;
+        let keys =
+            if matches!(arg, Value::Num(_) | Value::Bool(_) | Value::None) { 0 } else { arg.bytes(limit) };
+        let bytes = match method {
+            Method::IsEmpty | Method::First | Method::Last | Method::Clear => 0,
+            Method::Len if !matches!(on, Value::Str(_)) => 0,
+            Method::Get => keys,
+            Method::Pop if own => 0,
+            Method::Push if own && list => 0,
+            Method::Insert | Method::Remove | Method::Push if own && !list => keys * 8,
+            Method::Contains if !list => keys * 8 + if matches!(on, Value::Str(_)) { len } else { 0 },
+            Method::Append if own => keys,
+            Method::Len | Method::Lower | Method::Upper | Method::Trim => len,
+            Method::Split => len * 4,
+            // They compare or copy whole values.
+            Method::Contains => on.bytes(limit),
+            Method::Sort | Method::SortBy | Method::MinBy | Method::MaxBy => {
+                on.bytes(limit) * (1 + len.checked_ilog2().unwrap_or(0) as usize)
+            }
+            _ => len * size_of::<Value>(),
+        };
+        self.store.work += (bytes / STRIDE) as u64;
+        let copies = match method {
+            Method::Push | Method::Pop | Method::Insert | Method::Remove | Method::Append => !own,
+            Method::Keys | Method::Values | Method::Sort | Method::SortBy | Method::Map | Method::Filter => {
+                true
+            }
+            Method::Lower | Method::Upper | Method::Split => true,
+            _ => false,
+        };
+        if copies {
+            self.store.made += bytes;
+        }
+        if self.store.work > self.store.fuel {
+            return Err(FaultKind::Fuel { limit: self.store.fuel });
+        }
         Ok(())
     }
 
@@ -434,6 +557,7 @@ impl<'a> Vm<'a, '_> {
             Instr::Load(out, slot, which, as_truth) => {
                 let (home, at) = self.home(slot, regs, instance)?;
                 let x = self.slots.load(home, at, *which).map_err(FaultKind::Trap)?;
+                self.store.work += self.slots.spent();
                 (*out, if *as_truth { Value::Bool(x != 0.0) } else { Value::Num(x) })
             }
             Instr::LoadArray(out, slot, len, step, as_truth) => {
@@ -447,8 +571,9 @@ impl<'a> Vm<'a, '_> {
                     let x = self.slots.load(home, at, Which::Value).map_err(FaultKind::Trap)?;
                     items.push_back(if *as_truth { Value::Bool(x != 0.0) } else { Value::Num(x) });
                 }
+                self.store.work += self.slots.spent();
                 self.made(items.len() * size_of::<Value>())?;
-                (*out, Value::List(Arc::new(items)))
+                (*out, Value::list(items))
             }
             Instr::Store(slot, from) => {
                 let x = number(reg(regs, *from))?;
@@ -464,6 +589,7 @@ impl<'a> Vm<'a, '_> {
                 if items.len() != *len as usize {
                     return Err(FaultKind::Index { index: items.len() as f64, len: *len as usize });
                 }
+                self.store.work += (items.len() / 4) as u64;
                 for (k, v) in (0u32..).zip(items.iter()) {
                     let at = at + k * step;
                     if at >= home.len {
@@ -476,6 +602,10 @@ impl<'a> Vm<'a, '_> {
             Instr::LoadCell(out, cell, base, stride, at) => {
                 let k = self.cell(*cell, *base, *stride, at.map(|r| reg(regs, r)), instance)?;
                 (*out, self.store.cells[*cell as usize][k].clone())
+            }
+            Instr::TakeCell(out, cell, base, stride, at) => {
+                let k = self.cell(*cell, *base, *stride, at.map(|r| reg(regs, r)), instance)?;
+                (*out, std::mem::take(&mut self.store.cells[*cell as usize][k]))
             }
             Instr::StoreCell(cell, base, stride, at, from) => {
                 let k = self.cell(*cell, *base, *stride, at.map(|r| reg(regs, r)), instance)?;
@@ -490,9 +620,17 @@ impl<'a> Vm<'a, '_> {
                 }
                 return Ok(());
             }
-            Instr::Un(out, op, x) => (*out, unary(*op, reg(regs, *x))?),
+            Instr::Un(out, op, x) => {
+                let v = unary(*op, reg(regs, *x))?;
+                if !matches!(v, Value::Num(_)) {
+                    self.made(v.bytes(self.store.memory))?;
+                }
+                (*out, v)
+            }
             Instr::Not(out, x) => (*out, Value::Bool(!truth(reg(regs, *x))?)),
             Instr::Bin(out, op, x, y) => {
+                self.walk(reg(regs, *x));
+                self.walk(reg(regs, *y));
                 let v = binary(*op, reg(regs, *x), reg(regs, *y))?;
                 if !matches!(v, Value::Num(_) | Value::Bool(_)) {
                     self.made(v.bytes(self.store.memory))?;
@@ -509,11 +647,12 @@ impl<'a> Vm<'a, '_> {
             }
             Instr::List(out, items) => {
                 self.made((items.len() + 1) * size_of::<Value>())?;
-                (*out, Value::list(items.iter().map(|r| reg(regs, *r).clone())))
+                (*out, Value::list(items.iter().map(|r| reg(regs, *r).clone())).bounded()?)
             }
             Instr::Record(out, ty, fields) => {
                 self.made((fields.len() + 1) * size_of::<Value>())?;
-                (*out, Value::Record(*ty, Arc::new(fields.iter().map(|r| reg(regs, *r).clone()).collect())))
+                let fields = fields.iter().map(|r| reg(regs, *r).clone()).collect();
+                (*out, Value::record(*ty, fields).bounded()?)
             }
             Instr::Field(out, from, n) => match reg(regs, *from) {
                 Value::Record(_, fields) => {
@@ -524,11 +663,11 @@ impl<'a> Vm<'a, '_> {
             },
             Instr::WithField(out, from, n, value) => match reg(regs, *from) {
                 Value::Record(ty, fields) => {
-                    let mut fields = fields.as_ref().clone();
+                    let mut fields = fields.to_vec();
                     let field = fields.get_mut(*n as usize).ok_or(FaultKind::Broken("no such field"))?;
                     *field = reg(regs, *value).clone();
                     self.made(fields.len() * size_of::<Value>())?;
-                    (*out, Value::Record(*ty, Arc::new(fields)))
+                    (*out, Value::record(*ty, fields).bounded()?)
                 }
                 other => return Err(wrong("a record", other)),
             },
@@ -551,12 +690,17 @@ impl<'a> Vm<'a, '_> {
                         if Arc::strong_count(&items) > 1 {
                             self.made(items.len() * size_of::<Value>())?;
                         }
-                        Arc::make_mut(&mut items)[k] = value;
+                        let list = Arc::make_mut(&mut items);
+                        list.admit(&value)?;
+                        list[k] = value;
                         (*out, Value::List(items))
                     }
                     Value::Map(mut items) => {
                         self.made(4 * size_of::<Value>())?;
-                        Arc::make_mut(&mut items).insert(at, value);
+                        let map = Arc::make_mut(&mut items);
+                        map.admit(&at)?;
+                        map.admit(&value)?;
+                        map.insert(at, value);
                         (*out, Value::Map(items))
                     }
                     other => return Err(wrong("a list", &other)),
@@ -565,7 +709,7 @@ impl<'a> Vm<'a, '_> {
             Instr::Closure(out, code, captured) => {
                 self.made((captured.len() + 1) * size_of::<Value>())?;
                 let captured = captured.iter().map(|r| reg(regs, *r).clone()).collect();
-                (*out, Value::Closure(*code, Arc::new(captured)))
+                (*out, Value::closure(*code, captured).bounded()?)
             }
             Instr::Format(out, parts) => {
                 let mut s = String::new();
@@ -588,7 +732,8 @@ impl<'a> Vm<'a, '_> {
                 (*out, Value::text(&s))
             }
             Instr::Emit(event, args) => {
-                let args = args.iter().map(|(n, r)| (n.clone(), reg(regs, *r).clone())).collect();
+                let args: Args = args.iter().map(|(n, r)| (n.clone(), reg(regs, *r).clone())).collect();
+                self.store.take(bytes_of(&args))?;
                 self.effects.emits.push((*event, instance, args));
                 return Ok(());
             }
@@ -598,12 +743,16 @@ impl<'a> Vm<'a, '_> {
                 if !(0.0..1e18).contains(&d) {
                     return Err(FaultKind::Time { seconds: d });
                 }
-                let args = args.iter().map(|r| reg(regs, *r).clone()).collect();
+                let args: Vec<Value> = args.iter().map(|r| reg(regs, *r).clone()).collect();
+                self.store.take(bytes_armed(&args))?;
                 self.effects.arms.push((d, *code, instance, args, self.stream.0));
                 return Ok(());
             }
             Instr::Log(x) => {
-                self.effects.logs.push(text(self.behavior, reg(regs, *x)));
+                let said = text(self.behavior, reg(regs, *x));
+                self.made(said.len())?;
+                self.store.take(bytes_said(&said))?;
+                self.effects.logs.push((instance, said));
                 return Ok(());
             }
             Instr::Fail(x) => return Err(FaultKind::Fail { reason: text(self.behavior, reg(regs, *x)) }),
@@ -648,8 +797,7 @@ fn set(regs: &mut [Value], r: Reg, v: Value) {
 
 fn unary(op: UnOp, v: &Value) -> R<Value> {
     if let Value::List(items) = v {
-        let items: R<_> = items.iter().map(|v| unary(op, v)).collect();
-        return Ok(Value::List(Arc::new(items?)));
+        return items.iter().map(|v| unary(op, v)).collect::<R<Vec<_>>>().map(Value::list);
     }
     let x = number(v)?;
     Ok(Value::Num(match op {
@@ -676,16 +824,18 @@ fn binary(op: Op2, a: &Value, b: &Value) -> R<Value> {
             if x.len() != y.len() {
                 return Err(FaultKind::Index { index: y.len() as f64, len: x.len() });
             }
-            let items: R<_> = x.iter().zip(y.iter()).map(|(a, b)| binary(op, a, b)).collect();
-            return Ok(Value::List(Arc::new(items?)));
+            return x
+                .iter()
+                .zip(y.iter())
+                .map(|(a, b)| binary(op, a, b))
+                .collect::<R<Vec<_>>>()
+                .map(Value::list);
         }
         (Value::List(x), _) => {
-            let items: R<_> = x.iter().map(|a| binary(op, a, b)).collect();
-            return Ok(Value::List(Arc::new(items?)));
+            return x.iter().map(|a| binary(op, a, b)).collect::<R<Vec<_>>>().map(Value::list);
         }
         (_, Value::List(y)) => {
-            let items: R<_> = y.iter().map(|b| binary(op, a, b)).collect();
-            return Ok(Value::List(Arc::new(items?)));
+            return y.iter().map(|b| binary(op, a, b)).collect::<R<Vec<_>>>().map(Value::list);
         }
         (Value::Str(x), Value::Str(y)) if op == Op2::Add => return Ok(Value::text(&format!("{x}{y}"))),
         _ => {}

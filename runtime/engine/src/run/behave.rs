@@ -19,6 +19,8 @@ struct At<'r, 'a> {
     touched: Touched,
     scratch: Journal,
     stop: Option<Stop>,
+    /// Work of kernels since it was last asked for.
+    spent: u64,
 }
 
 /// What handlers wrote beside discrete values.
@@ -52,11 +54,13 @@ impl Slots for At<'_, '_> {
                 self.run.system.host.new_point();
                 self.run.system.run(KernelId::Outputs)?;
                 self.outputs = true;
+                self.spent += self.size();
             }
             Space::Der if !self.rates => {
                 self.run.system.host.new_point();
                 self.run.system.run(KernelId::Rhs)?;
                 self.rates = true;
+                self.spent += self.size();
             }
             _ => {}
         }
@@ -88,6 +92,19 @@ impl Slots for At<'_, '_> {
 
     fn table(&mut self, table: TableId, x: f64) -> Result<f64, Trap> {
         self.run.system.host.table(table, x, 0)
+    }
+
+    fn spent(&mut self) -> u64 {
+        std::mem::take(&mut self.spent)
+    }
+}
+
+impl At<'_, '_> {
+    /// What evaluating the equations costs, in instructions of code, roughly.
+    fn size(&self) -> u64 {
+        let sizes = &self.run.system.program.sizes;
+        let blocks = 10 * self.run.system.program.blocks.len() as u64;
+        u64::from(sizes.var) + u64::from(sizes.state) + blocks
     }
 }
 
@@ -199,6 +216,7 @@ impl<'a> Run<'a> {
             touched: Touched::default(),
             scratch,
             stop: None,
+            spent: 0,
         };
         let outcome = go(&mut scheduler, &mut at);
         let (touched, stop) = (at.touched, at.stop.take());
@@ -219,7 +237,7 @@ impl<'a> Run<'a> {
                 if let FaultKind::Trap(trap) = fault.kind {
                     return Err(self.trapped(t, trap, false));
                 }
-                let origins = fault.origin.into_iter().collect();
+                let origins = fault.origin.into_iter().chain(fault.others.iter().copied()).collect();
                 Err(self.failure(t, FailureKind::Behavior(fault), origins))
             }
         }

@@ -287,6 +287,10 @@ pub fn simulate_logged(
         }
         Err(Stop::Record(error)) => return Err(RunError::Record(error)),
     };
+    let ended = match run.halted.take() {
+        Some(reason) if matches!(ended, Ended::Complete) => Ended::Halted(reason),
+        _ => ended,
+    };
     let ended = if run.rest() && matches!(ended, Ended::Complete) { Ended::Range } else { ended };
     run.finish(method, ended)
 }
@@ -568,8 +572,8 @@ impl<'a> Run<'a> {
             broken: self.ranges.list,
             broken_total: self.ranges.total,
             last,
+            said: self.behavior.as_ref().map_or(0, |s| s.said),
             logs: self.behavior.map_or_else(Vec::new, |s| s.logs),
-            halted: self.halted,
             verdicts: concluded.verdicts,
             kpis: concluded.kpis,
             held_rows: concluded.peak as u64,

@@ -35,10 +35,10 @@ pub struct Report {
     pub broken: Vec<Broken>,
     /// How many instances of ranges were left at all.
     pub broken_total: u64,
-    /// What `log` said: seconds, text.
-    pub logs: Vec<(f64, String)>,
-    /// `stop` ended the run, with its reason.
-    pub halted: Option<Option<String>>,
+    /// What `log` said, oldest first; the first of very many.
+    pub logs: Vec<crate::behavior::Said>,
+    /// How many messages `log` said at all.
+    pub said: u64,
     /// The last row of each plan as it was recorded, in SI; empty where there was none.
     pub last: Vec<Vec<f64>>,
     /// By requirement of the experiment: what is said of it, the robustness in its unit; none where it is not judged.
@@ -82,6 +82,8 @@ pub enum Ended {
     Stopped,
     /// A range was left that says `else stop`.
     Range,
+    /// The model itself ended it: `stop`, with its reason.
+    Halted(Option<String>),
     /// It could not go on.
     Failed(Box<Failure>),
 }

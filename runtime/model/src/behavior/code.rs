@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{CellId, CodeId, EventId, Shown};
+use super::{CellId, CodeId, EventId, OwnerId, Shown};
 use crate::ids::{OriginId, TableId, VarId};
 use crate::ir::{CmpOp, MathFn, UnOp};
 
@@ -17,6 +17,8 @@ pub type Label = u32;
 pub struct Code {
     /// For messages: `Tank.classify`, `on rising(h > h_max)`.
     pub name: String,
+    /// The family whose instances run it: slots and cells are addressed by their number.
+    pub owner: OwnerId,
     /// Arguments: registers `0..params`.
     pub params: Reg,
     /// Registers of a frame.
@@ -159,6 +161,8 @@ pub enum Instr {
     StoreArray(SlotRef, u32, u32, Reg),
     /// A cell of the instance `base + stride·instance` of the cell's family; the element in a register.
     LoadCell(Reg, CellId, u32, u32, Option<Reg>),
+    /// The same, leaving nothing: the value is changed in place and stored before anything else looks.
+    TakeCell(Reg, CellId, u32, u32, Option<Reg>),
     /// The same, to write.
     StoreCell(CellId, u32, u32, Option<Reg>, Reg),
     /// Arithmetic, elementwise over arrays.

@@ -1,0 +1,457 @@
+//! Behaviour that goes on without end, holds too much or never gets quiet is stopped and named; `fail`, `stop` and
+//! `log` are said. Each model is run by the binary, and what it prints is expected word for word.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use expect_test::{Expect, expect};
+use serde_json::Value;
+use std::fs;
+use std::process::Command;
+
+struct Ran {
+    code: Option<i32>,
+    /// Standard output, then standard error, without the times taken.
+    said: String,
+    summary: Value,
+}
+
+fn run(model: &str, args: &[&str]) -> Ran {
+    let place = tempfile::tempdir().unwrap();
+    fs::write(place.path().join("m.twinml"), model).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_twinc"));
+    command.args(["run", "m.twinml", "--out", "out", "--no-plot"]).args(args).current_dir(place.path());
+    let out = command.output().unwrap();
+    let text = String::from_utf8(out.stdout).unwrap() + &String::from_utf8(out.stderr).unwrap();
+    let plain = |line: &str| match line.rsplit_once("  in ") {
+        Some((before, took)) if took.ends_with('s') => before.trim_end().to_owned(),
+        _ => line.trim_end().to_owned(),
+    };
+    let said = text
+        .lines()
+        .filter(|l| !l.contains("Compiled ") && !l.contains("Running ") && !l.contains("Written "))
+        .map(|l| plain(l) + "\n")
+        .collect();
+    let summary = fs::read_to_string(place.path().join("out/summary.json")).unwrap_or_default();
+    Ran { code: out.status.code(), said, summary: serde_json::from_str(&summary).unwrap_or(Value::Null) }
+}
+
+#[track_caller]
+fn fails(model: &str, expected: Expect) {
+    let ran = run(model, &[]);
+    expected.assert_eq(&ran.said);
+    assert_eq!(ran.code, Some(3));
+    assert_eq!(ran.summary["ended"], "failed");
+    assert!(!ran.summary["failure"]["message"].as_str().unwrap().is_empty());
+}
+
+/// A twin with this behaviour, and members before it.
+fn twin(members: &str, behavior: &str) -> String {
+    format!(
+        "twin T {{\n  {members}\n  behavior {{\n    {behavior}\n  }}\n}}\nscenario s for T {{ duration: 10 s }}\n"
+    )
+}
+
+#[test]
+fn an_endless_loop_is_named() {
+    fails(
+        &twin("states { n: Int = 0 }", "every 1 s {\n      while true { n = n + 1 }\n    }"),
+        expect![[r#"
+                 Failed at 0 s: 0 samples, 0 steps, 0 events
+            [E0810] Error: `every`: a loop did not end within its fuel of 10000000 instructions, at t = 0 s
+               ╭─[ m.twinml:5:7 ]
+               │
+             5 │       while true { n = n + 1 }
+               │       ────────────┬───────────
+               │                   ╰───────────── this goes on without end
+               │
+               │ Help: let the loop end, or `wait` in it
+            ───╯
+        "#]],
+    );
+}
+
+#[test]
+fn a_loop_over_large_values_costs_by_their_size() {
+    // Ten million instructions over as many elements each would take days.
+    let fill = "for i in 0..300_000 { q.push(1) }";
+    fails(
+        &twin(
+            "memory { q: List<Real> }",
+            &format!("on start {{\n      {fill}\n      while true {{ q = q.map(x -> x + 1) }}\n    }}"),
+        ),
+        expect![[r#"
+                 Failed at 0 s: 0 samples, 0 steps, 0 events
+            [E0810] Error: `on start`: a loop did not end within its fuel of 10000000 instructions, at t = 0 s
+               ╭─[ m.twinml:6:7 ]
+               │
+             6 │       while true { q = q.map(x -> x + 1) }
+               │       ──────────────────┬─────────────────
+               │                         ╰─────────────────── this goes on without end
+               │
+               │ Help: let the loop end, or `wait` in it
+            ───╯
+        "#]],
+    );
+    fails(
+        &twin(
+            "memory { q: List<Real> }\n  states { b: Bool = false }",
+            &format!("on start {{\n      {fill}\n      while true {{ b = q.contains(2) }}\n    }}"),
+        ),
+        expect![[r#"
+                 Failed at 0 s: 0 samples, 0 steps, 0 events
+            [E0810] Error: `on start`: a loop did not end within its fuel of 10000000 instructions, at t = 0 s
+               ╭─[ m.twinml:7:7 ]
+               │
+             7 │       while true { b = q.contains(2) }
+               │       ────────────────┬───────────────
+               │                       ╰───────────────── this goes on without end
+               │
+               │ Help: let the loop end, or `wait` in it
+            ───╯
+        "#]],
+    );
+    fails(
+        &twin("states { a: Real[1][100000] = 1 }", "on start {\n      while true { a = a + a }\n    }"),
+        expect![[r#"
+                 Failed at 0 s: 0 samples, 0 steps, 0 events
+            [E0810] Error: `on start`: a loop did not end within its fuel of 10000000 instructions, at t = 0 s
+               ╭─[ m.twinml:5:7 ]
+               │
+             5 │       while true { a = a + a }
+               │       ────────────┬───────────
+               │                   ╰───────────── this goes on without end
+               │
+               │ Help: let the loop end, or `wait` in it
+            ───╯
+        "#]],
+    );
+}
+
+#[test]
+fn a_function_that_calls_itself_without_end_is_named() {
+    fails(
+        &twin(
+            "states { n: Real = 0 }",
+            "every 1 s { n = f(n) }\n    private func f(x: Real): Real { return f(x + 1) }",
+        ),
+        expect![[r#"
+                 Failed at 0 s: 0 samples, 0 steps, 0 events
+            [E0810] Error: `T.f`: functions call one another more than 200 levels deep, at t = 0 s
+               ╭─[ m.twinml:5:44 ]
+               │
+             5 │     private func f(x: Real): Real { return f(x + 1) }
+               │                                            ────┬───
+               │                                                ╰───── this call is one too many
+               │
+               │ Help: let the function end without calling itself, or write a loop
+            ───╯
+        "#]],
+    );
+}
+
+#[test]
+fn what_grows_without_end_meets_the_limit_of_memory() {
+    fails(
+        &twin("states { s: String = \"x\" }", "on start { while true { s = s + s } }"),
+        expect![[r#"
+             Failed at 0 s: 0 samples, 0 steps, 0 events
+        [E0810] Error: `on start`: behaviour holds more than its 64 MB of memory, at t = 0 s
+           ╭─[ m.twinml:4:33 ]
+           │
+         4 │     on start { while true { s = s + s } }
+           │                                 ──┬──
+           │                                   ╰──── what this makes is too much
+           │
+           │ Help: take out what is put in, or keep less; events, timers and waiting handlers count too
+        ───╯
+    "#]],
+    );
+    fails(
+        &twin("memory { q: Queue<Real> }", "every 1 ms {\n      for i in 0..100_000 { q.push(1.0) }\n    }"),
+        expect![[r#"
+                 Failed at 27 ms: 3 samples, 27 steps, 26 events (tsit5)
+            [E0810] Error: `every`: behaviour holds more than its 64 MB of memory, at t = 0.027 s
+               ╭─[ m.twinml:5:29 ]
+               │
+             5 │       for i in 0..100_000 { q.push(1.0) }
+               │                             ─────┬─────
+               │                                  ╰─────── what this makes is too much
+               │
+               │ Help: take out what is put in, or keep less; events, timers and waiting handlers count too
+            ───╯
+        "#]],
+    );
+    fails(
+        &twin("", "on start { while true { emit a(x: \"a text\") } }\n    on a { }"),
+        expect![[r#"
+             Failed at 0 s: 0 samples, 0 steps, 0 events
+        [E0810] Error: `on start`: behaviour holds more than its 64 MB of memory, at t = 0 s
+           ╭─[ m.twinml:4:29 ]
+           │
+         4 │     on start { while true { emit a(x: "a text") } }
+           │                             ─────────┬─────────
+           │                                      ╰─────────── what this makes is too much
+           │
+           │ Help: take out what is put in, or keep less; events, timers and waiting handlers count too
+        ───╯
+    "#]],
+    );
+    fails(
+        &twin("", "on start { while true { after 5 s { log \"late\" } } }"),
+        expect![[r#"
+             Failed at 0 s: 0 samples, 0 steps, 0 events
+        [E0810] Error: `on start`: behaviour holds more than its 64 MB of memory, at t = 0 s
+           ╭─[ m.twinml:4:29 ]
+           │
+         4 │     on start { while true { after 5 s { log "late" } } }
+           │                             ────────────┬───────────
+           │                                         ╰───────────── what this makes is too much
+           │
+           │ Help: take out what is put in, or keep less; events, timers and waiting handlers count too
+        ───╯
+    "#]],
+    );
+    fails(
+        &twin("", "on start { while true { log \"again\" } }"),
+        expect![[r#"
+             Failed at 0 s: 0 samples, 0 steps, 0 events
+        [E0810] Error: `on start`: behaviour holds more than its 64 MB of memory, at t = 0 s
+           ╭─[ m.twinml:4:29 ]
+           │
+         4 │     on start { while true { log "again" } }
+           │                             ─────┬─────
+           │                                  ╰─────── what this makes is too much
+           │
+           │ Help: take out what is put in, or keep less; events, timers and waiting handlers count too
+        ───╯
+    "#]],
+    );
+}
+
+#[test]
+fn what_waits_counts_too() {
+    // When the limit is met depends on what a value takes: the handler and the limit are named.
+    let met = |model: &str, handler: &str| {
+        let ran = run(model, &[]);
+        assert_eq!(ran.code, Some(3), "{}", ran.said);
+        let wanted = format!("Error: `{handler}`: behaviour holds more than its 64 MB of memory, at t = ");
+        assert!(ran.said.contains(&wanted), "{}", ran.said);
+        assert!(ran.said.contains("events, timers and waiting handlers count too"), "{}", ran.said);
+    };
+    met(&twin("", "every 1 us { wait until(false) }"), "every");
+    met(&twin("", "every 1 us { emit call(x: 1.0) }\n    on call(x: Real) queued { wait 1 h }"), "every");
+    met(&twin("", "on start { emit a }\n    on a {\n      emit a\n      emit a\n    }"), "on a");
+}
+
+#[test]
+fn values_inside_values_have_a_limit() {
+    fails(
+        &twin("memory { x: Any }", "on start { while true { x = [x] } }"),
+        expect![[r#"
+             Failed at 0 s: 0 samples, 0 steps, 0 events
+        [E0810] Error: `on start`: a value is nested more than 200 levels deep, at t = 0 s
+           ╭─[ m.twinml:4:33 ]
+           │
+         4 │     on start { while true { x = [x] } }
+           │                                 ─┬─
+           │                                  ╰─── what this makes is too much
+           │
+           │ Help: keep a list of values instead of values inside values
+        ───╯
+    "#]],
+    );
+    let model = "record Node { v: Real, next: Node? }\n".to_owned()
+        + &twin("states { n: Node? = none }", "on start { while true { n = Node(v: 1, next: n) } }");
+    fails(
+        &model,
+        expect![[r#"
+             Failed at 0 s: 0 samples, 0 steps, 0 events
+        [E0810] Error: `on start`: a value is nested more than 200 levels deep, at t = 0 s
+           ╭─[ m.twinml:5:33 ]
+           │
+         5 │     on start { while true { n = Node(v: 1, next: n) } }
+           │                                 ─────────┬─────────
+           │                                          ╰─────────── what this makes is too much
+           │
+           │ Help: keep a list of values instead of values inside values
+        ───╯
+    "#]],
+    );
+}
+
+#[test]
+fn an_instant_that_does_not_end_names_all_handlers_involved() {
+    fails(
+        &twin("", "on start { emit ping }\n    on ping { emit pong }\n    on pong { emit ping }"),
+        expect![[r#"
+                 Failed at 0 s: 0 samples, 0 steps, 0 events
+            [E0807] Error: `on ping`: the instant is not quiet after 1000 steps: `on ping`, `on pong`, at t = 0 s
+               ╭─[ m.twinml:5:5 ]
+               │
+             5 │     on ping { emit pong }
+               │     ────┬───
+               │         ╰───── this runs again and again
+             6 │     on pong { emit ping }
+               │     ────┬───
+               │         ╰───── and this
+               │
+               │ Help: let handlers of one instant come to an end, or let time pass between them
+            ───╯
+        "#]],
+    );
+    fails(
+        &twin("", "on start { while true { wait 0 s } }"),
+        expect![[r#"
+                 Failed at 0 s: 0 samples, 0 steps, 0 events
+            [E0807] Error: `on start`: the instant is not quiet after 1000 steps: `on start`, at t = 0 s
+               ╭─[ m.twinml:4:5 ]
+               │
+             4 │     on start { while true { wait 0 s } }
+               │     ────┬────
+               │         ╰────── this runs again and again
+               │
+               │ Help: let handlers of one instant come to an end, or let time pass between them
+            ───╯
+        "#]],
+    );
+    fails(
+        &twin(
+            "states { b: Bool = false }",
+            "machine m {\n      initial i\n      state i { when b -> j }\n      state j { when b -> i }\n    }\n    at 1 s { b = true }",
+        ),
+        expect![[r#"
+                 Failed at 1 s: 101 samples, 1 step, 0 events (tsit5)
+            [E0807] Error: `m -> j`: the instant is not quiet after 1000 steps: `m -> j`, `m -> i`, at t = 1 s
+               ╭─[ m.twinml:6:17 ]
+               │
+             6 │       state i { when b -> j }
+               │                 ─────┬─────
+               │                      ╰─────── this runs again and again
+             7 │       state j { when b -> i }
+               │                 ─────┬─────
+               │                      ╰─────── and this
+               │
+               │ Help: let handlers of one instant come to an end, or let time pass between them
+            ───╯
+        "#]],
+    );
+    // Over a connection, and in an array: the twins are named too.
+    fails(
+        "
+twin Half { behavior { on hit { emit back } } }
+twin T {
+  twins { a: Half; b: Half[2] }
+  connections { a.back -> b[1].hit; b[1].back -> a.hit }
+  behavior { at 2 s { emit begin } }
+  connections { begin -> a.hit }
+}
+scenario s for T { duration: 10 s }
+",
+        expect![[r#"
+                 Failed at 2 s: 201 samples, 1 step, 0 events (tsit5)
+            [E0807] Error: `on hit` of `a`: the instant is not quiet after 1000 steps: `on hit` of `a`, `on hit` of `b[1]`, at t = 2 s
+               ╭─[ m.twinml:2:24 ]
+               │
+             2 │ twin Half { behavior { on hit { emit back } } }
+               │                        ───┬───
+               │                           ╰───── this runs again and again
+               │                           │
+               │                           ╰───── and this
+               │
+               │ Help: let handlers of one instant come to an end, or let time pass between them
+            ───╯
+        "#]],
+    );
+}
+
+const PUMP: &str = "
+twin Pump {
+  states { x: Length = 0 m }
+  equations { der(x) = 1 m/s }
+  behavior {
+    at 1 s { log \"at ${x}\" }
+    at 3 s { END }
+  }
+}
+twin T { twins { p: Pump[2] } }
+scenario s for T { duration: 10 s }
+";
+
+#[test]
+fn fail_gives_its_reason_and_its_twin() {
+    let ran = run(&PUMP.replace("END", "fail \"the pump broke at ${x}\""), &[]);
+    expect![[r#"
+                Log 1 s  p[0]: at 1 m
+                    1 s  p[1]: at 1 m
+             Failed at 3 s: 301 samples, 8 steps, 1 event (tsit5)
+        [E0810] Error: `at` of `p[0]`: the pump broke at 3 m, at t = 3 s
+           ╭─[ m.twinml:7:14 ]
+           │
+         7 │     at 3 s { fail "the pump broke at ${x}" }
+           │              ──────────────┬──────────────
+           │                            ╰──────────────── it fails here
+        ───╯
+    "#]]
+    .assert_eq(&ran.said);
+    assert_eq!(ran.code, Some(3));
+    assert_eq!(ran.summary["ended"], "failed");
+    assert_eq!(ran.summary["failure"]["time"], 3.0);
+    assert_eq!(ran.summary["logged"], 2);
+    assert_eq!(ran.summary["log"][1]["twin"], "p[1]");
+    assert_eq!(ran.summary["log"][1]["text"], "at 1 m");
+}
+
+#[test]
+fn stop_ends_the_run_with_its_reason() {
+    let model = PUMP.replace("END", "stop \"full\"");
+    let ran = run(&model, &[]);
+    expect![[r#"
+                Log 1 s  p[0]: at 1 m
+                    1 s  p[1]: at 1 m
+              Ended at 3 s (`stop`: full): 301 samples, 8 steps, 2 events (tsit5)
+    "#]]
+    .assert_eq(&ran.said);
+    assert_eq!(ran.code, Some(0));
+    assert_eq!(ran.summary["ended"], "halted");
+    assert_eq!(ran.summary["reason"], "full");
+    assert_eq!(ran.summary["time"], 3.0);
+
+    let ran = run(&model, &["--format", "json"]);
+    let objects: Vec<Value> = ran.said.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let kind = |k: &str| objects.iter().filter(|o| o["type"] == k).collect::<Vec<_>>();
+    let said = kind("log");
+    assert_eq!(said.len(), 2);
+    assert_eq!(
+        (&said[0]["twin"], &said[0]["text"], &said[0]["time"]),
+        (&"p[0]".into(), &"at 1 m".into(), &1.0.into())
+    );
+    let finished = kind("finished")[0];
+    assert_eq!((&finished["ended"], &finished["reason"]), (&"halted".into(), &"full".into()));
+    assert_eq!(finished["logged"], 2);
+}
+
+#[test]
+fn windows_that_stop_leaves_open_are_inconclusive() {
+    let model = "
+twin T {
+  states { x: Length = 0 m }
+  equations { der(x) = 1 m/s }
+  behavior { at 3 s { stop } }
+  constraints { low: always(x < 5 m); fast: eventually[0, 2 s](x > 1 m) }
+}
+scenario s for T { duration: 10 s }
+";
+    let ran = run(model, &[]);
+    assert_eq!(ran.code, Some(4), "{}", ran.said);
+    assert!(ran.said.contains("Ended at 3 s (`stop`)"), "{}", ran.said);
+    assert_eq!(ran.summary["requirements"][0]["verdict"], "inconclusive");
+    assert_eq!(ran.summary["requirements"][1]["verdict"], "holds");
+}
+
+#[test]
+fn many_messages_are_counted_and_the_first_are_shown() {
+    let ran = run(&twin("", "every 10 us { log \"again\" }"), &["--until", "1 s"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+    assert_eq!(ran.summary["logged"], 100_001);
+    assert_eq!(ran.summary["log"].as_array().unwrap().len(), 1000);
+    assert!(ran.said.contains("and 99 951 further messages"), "{}", ran.said);
+}
