@@ -200,6 +200,145 @@ def stiff_chemistry():
     write("stiff_chemistry", rows)
 
 
-for make in (tank_farm, room_weather, battery_cell, stirred_reactor, dc_motor, orbit, heat_rod, stiff_chemistry):
+def thermostat():
+    C, UA, env = 420e3, 8.0, 293.15
+
+    def run(scenario, end, draw, welded, reset):
+        """Phases in closed form: T tends to env + (power - draw)/UA with the time constant C/UA."""
+        t, T, used, mode, since, starts, out = 0.0, 293.15, 0.0, "ready", 0.0, 0, {}
+        edges = sorted({end, *draw, *welded, reset, *np.arange(0, end, 1800.0)})
+        while t < end:
+            if mode == "ready" and T < 335.15:
+                mode, starts = "heating", starts + 1
+            stuck = welded[0] <= t < welded[1]
+            power = 3e3 if mode == "heating" or stuck else 0.0
+            goal = env + (power - (2.5e3 if draw[0] <= t < draw[1] else 0.0)) / UA
+            at = lambda dt: goal + (T - goal) * np.exp(-UA / C * dt)
+            stop = min([e for e in edges if e > t] + ([since + 1800.0] if mode == "resting" else []))
+            level = {"heating": 338.15, "ready": 335.15}.get(mode, 1e9)
+            level = min(level, 348.15) if mode != "tripped" else 1e9
+            if mode == "resting":
+                level = 348.15
+            what = "time"
+            for limit in {level, 348.15 if mode != "tripped" else 1e9}:
+                if (T - limit) * (at(stop - t) - limit) < 0:
+                    stop, what = t + brentq(lambda dt: at(dt) - limit, 0, stop - t, xtol=1e-12), limit
+            used += power * (stop - t)
+            T, t = (what if what != "time" else at(stop - t)), stop
+            if what == 348.15:
+                mode = "tripped"
+            elif what == 338.15:
+                mode, since = "resting", t
+            elif what == 335.15:
+                mode, starts = "heating", starts + 1
+            elif mode == "resting" and t >= since + 1800.0:
+                mode = "ready"
+            if mode == "tripped" and t == reset:
+                mode, since = "resting", t
+            out[t] = (T - 273.15, used / 3.6e6, starts, mode == "tripped")
+        return out
+
+    rows = []
+    bath = run("bath", 43200.0, (21600.0, 25200.0), (1e9, 2e9), 1e9)
+    for t in (3600.0, 7200.0, 23400.0, 25200.0, 43200.0):
+        rows += [("bath", t, "heater.T", bath[t][0], 1e-5), ("bath", t, "heater.used", bath[t][1], 1e-6),
+                 ("bath", t, "ctl.starts", bath[t][2], 0)]
+    weld = run("welded", 43200.0, (1e9, 2e9), (14400.0, 18000.0), 39600.0)
+    for t in (14400.0, 18000.0, 21600.0, 36000.0, 43200.0):
+        rows += [("welded", t, "heater.T", weld[t][0], 1e-5)]
+    write("thermostat", rows)
+
+
+def buck_converter():
+    Vin, L, C, T, duty = 12.0, 22e-6, 47e-6, 10e-6, 0.4
+
+    def phase(x, R, u, dt):
+        """(i, v) after dt with L i' = u - v, C v' = i - v/R, in closed form by the eigenvalues."""
+        A = np.array([[0, -1 / L], [1 / C, -1 / (R * C)]])
+        rest = np.array([u / R, u])
+        w, P = np.linalg.eig(A)
+        return (P @ (np.exp(w * dt) * np.linalg.solve(P, (x - rest).astype(complex)))).real + rest
+
+    x, R, rows = np.zeros(2), 2.0, []
+    for k in range(1200):
+        if k == 300:
+            R = 100.0
+        x = phase(x, R, Vin, duty * T)
+        if k in (49, 249, 599, 1149):
+            rows += [("light_load", (k + duty) * T, "i", x[0], 2e-7), ("light_load", (k + duty) * T, "v", x[1], 2e-7)]
+        y, rest = phase(x, R, 0.0, (1 - duty) * T), (1 - duty) * T
+        if y[0] < 0:
+            run = brentq(lambda dt: phase(x, R, 0.0, dt)[0], 0, rest, xtol=1e-20)
+            v = phase(x, R, 0.0, run)[1] * np.exp(-(rest - run) / (R * C))
+            y = np.array([0.0, v])
+        x = y
+    write("buck_converter", rows)
+
+
+def bouncing_ball():
+    g, e, rest = 9.81, 0.8, 5e-3
+    rows = []
+    for t in (0.4, 0.5, 1.0, 2.0, 3.0, 3.5, 5.0):
+        # Flights are parabolas; the n-th begins with e^n of the first impact's speed.
+        left, v, n, h = t - np.sqrt(2 / g), np.sqrt(2 * g), 0, 1 - 0.5 * g * t * t
+        if left > 0:
+            h = 0.0
+            while e * v >= rest:
+                v, n = e * v, n + 1
+                if left < 2 * v / g:
+                    h = v * left - 0.5 * g * left * left
+                    break
+                left -= 2 * v / g
+        rows += [("drop", t, "h", h, 1e-8), ("drop", t, "bounces", n, 0)]
+    write("bouncing_ball", rows)
+
+
+def stick_slip():
+    m, k, V, Fs, Fk = 2.0, 80.0, 0.02, 6.0, 4.0
+    w = np.sqrt(k / m)
+    times, rows = (2.0, 5.0, 10.0, 15.0, 20.0, 29.0), []
+    t, x, slips = 0.0, 0.0, 0
+    todo = list(times)
+    while todo:
+        # Sticking until k(Vt - x) = Fs; then m x'' = k(Vt - x) - Fk from rest, in closed form.
+        start = (Fs / k + x) / V
+        while todo and todo[0] <= start:
+            rows += [("pull", todo[0], "x", 1e3 * x, 2e-5), ("pull", todo[0], "slips", slips, 0)]
+            todo.pop(0)
+        slips += 1
+        slide = lambda s: (V * (start + s) - Fk / k - ((V * start - Fk / k) - x) * np.cos(w * s) - V / w * np.sin(w * s))
+        speed = lambda s: V + ((V * start - Fk / k) - x) * w * np.sin(w * s) - V * np.cos(w * s)
+        length = brentq(speed, np.pi / w, 1.9999 * np.pi / w, xtol=1e-15)
+        while todo and todo[0] <= start + length:
+            rows += [("pull", todo[0], "x", 1e3 * slide(todo[0] - start), 2e-5), ("pull", todo[0], "slips", slips, 0)]
+            todo.pop(0)
+        t, x = start + length, slide(length)
+    write("stick_slip", rows)
+
+
+def sampled_controller():
+    T, K, Kp, Kd, Ts, lag = 0.2, 1.0, 8.0, 0.9, 0.01, 0.005
+
+    def go(x, u, dt):
+        y, v = x
+        e = np.exp(-dt / T)
+        return (y + K * u * dt + T * (v - K * u) * (1 - e), K * u + (v - K * u) * e)
+
+    x, u, rows = (0.0, 0.0), 0.0, []
+    for k in range(400):
+        t = round(k * Ts, 9)
+        if k in (15, 30, 60, 100, 200, 390):
+            rows += [("steady", t, "axis.y", x[0], 1e-8), ("steady", t, "ctl.command", u, 1e-7)]
+        wish = np.clip(Kp * ((1.0 if t >= 0.1 else 0.0) - x[0]) - Kd * x[1], -10, 10)
+        x = go(x, u, lag)
+        u = wish
+        x = go(x, u, Ts - lag)
+    # Of the jitter what the draws cannot change: that it settles, and how often the controller ran.
+    rows += [("jitter", 3.9, "axis.y", 1.0, 1e-4), ("jitter", 3.9, "ctl.ticks", 390, 0)]
+    write("sampled_controller", rows)
+
+
+for make in (tank_farm, room_weather, battery_cell, stirred_reactor, dc_motor, orbit, heat_rod, stiff_chemistry, thermostat,
+             buck_converter, bouncing_ball, stick_slip, sampled_controller):
     make()
     print(make.__name__)
