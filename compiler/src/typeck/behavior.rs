@@ -77,7 +77,13 @@ fn handler_events(h: &Handler, out: &mut BTreeSet<Name>) {
                     A::Within { expr, .. } => expr,
                     _ => a,
                 };
-                if let A::Name(n) = &at.kind {
+                let names = match &at.kind {
+                    A::LeadsTo { cause, effect } => vec![&**cause, &**effect],
+                    _ => vec![at],
+                };
+                for n in
+                    names.into_iter().filter_map(|e| if let A::Name(n) = &e.kind { Some(n) } else { None })
+                {
                     out.insert(Rc::from(n.as_str()));
                 }
             }
@@ -454,12 +460,13 @@ impl<'a> Checker<'a, '_> {
             return Some(Cause::Later("a pattern of places"));
         }
         let (mut parts, mut number) = (Vec::new(), None);
-        for a in args {
+        for (k, a) in args.iter().enumerate() {
             let (inner, limit) = match &a.kind {
                 A::Within { expr, limit } => (&**expr, Some(self.duration(cx, limit)?)),
                 _ => (a, None),
             };
             match &inner.kind {
+                _ if kind == K::Count && k == 1 => number = Some((self.whole(cx, inner)?.e, limit)),
                 A::LeadsTo { cause, effect } => {
                     let (cause, effect) = (self.event_ref(cx, cause)?, self.event_ref(cx, effect)?);
                     return Some(Cause::Pattern(Pattern::Causal(cause, effect, limit)));
@@ -478,8 +485,13 @@ impl<'a> Checker<'a, '_> {
         let last = parts.iter().rev().find_map(|(_, l)| l.clone());
         let events = |parts: Vec<(EventRef, Option<Expr>)>| parts.into_iter().map(|(e, _)| e).collect();
         let pattern = match kind {
-            K::Sequence if parts.len() >= 2 => Pattern::Sequence(parts),
-            K::Sequence => return wrong(self, "as in `on sequence(a, b within 5 s)`"),
+            K::Sequence if parts.len() >= 2 && parts[0].1.is_none() => Pattern::Sequence(parts),
+            K::Sequence => {
+                return wrong(
+                    self,
+                    "as in `on sequence(a, b within 5 s)`: the time of an event counts from the one before",
+                );
+            }
             K::All if !parts.is_empty() => Pattern::All(events(parts), last),
             K::Any if !parts.is_empty() => Pattern::Any(events(parts)),
             K::Count => match (parts.pop(), number) {
@@ -499,8 +511,13 @@ impl<'a> Checker<'a, '_> {
 
     fn pattern_args(&mut self, cx: &mut Cx<'a>, kind: ast::EventPatternKind, args: &'a [ast::Expr]) {
         use ast::EventPatternKind as K;
-        for a in args {
+        for (k, a) in args.iter().enumerate() {
             match (&a.kind, kind) {
+                // How often: any whole number that is known when the model is compiled.
+                (A::Within { limit, .. }, K::Count) if k == 1 => {
+                    self.duration(cx, limit);
+                }
+                (_, K::Count) if k == 1 => {}
                 (A::Within { expr, limit }, _) => {
                     self.duration(cx, limit);
                     if let A::LeadsTo { cause, effect } = &expr.kind {

@@ -217,12 +217,10 @@ impl<'a> Flattener<'a> {
             Pattern::Count(e, n, d) => {
                 let scope = self.scope_in(inst);
                 let times = self.integer(n, &scope)?;
-                let Ok(times) = u32::try_from(times) else {
+                let Some(times) = u32::try_from(times).ok().filter(|n| *n > 0) else {
                     return Err(self.out_of_range(n.span, times, i64::from(u32::MAX)));
                 };
-                let Some(d) = within(self, d)? else {
-                    return Err(self.later(head, "`count` without a time"));
-                };
+                let d = within(self, d)?;
                 model::Pattern::Count(self.one_heard(inst, e)?, times, d)
             }
             Pattern::Absence(e, d) => {

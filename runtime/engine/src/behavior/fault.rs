@@ -88,8 +88,6 @@ pub enum FaultKind {
     },
     /// A kernel, run to see what a handler wrote, ended early.
     Trap(Trap),
-    /// A pattern of events, which this version does not follow.
-    Pattern,
     /// The data contradicts itself: an internal error.
     Broken(&'static str),
 }
@@ -124,7 +122,6 @@ impl fmt::Display for Fault {
                 write!(f, "the instant is not quiet after {steps} steps: {}", handlers.join(", "))
             }
             FaultKind::Trap(trap) => write!(f, "the equations have no value here ({trap:?})"),
-            FaultKind::Pattern => write!(f, "patterns of events are not run by this version"),
             FaultKind::Broken(what) => write!(f, "internal error: {what}"),
         }
     }

@@ -1,7 +1,9 @@
 //! Who hears what, so that an event costs no look at those it does not concern.
 
-use twinml_model::behavior::{Behavior, Heard, Instr, Machine, StateId, Trigger};
+use twinml_model::behavior::{Behavior, Handler, Heard, Instr, Machine, Pattern, StateId, Trigger};
 use twinml_model::ir::Space;
+
+use super::pattern::Member;
 
 /// Handlers of one trigger that belong together: one outside machines, or all of a machine.
 #[derive(Clone, Debug)]
@@ -21,6 +23,10 @@ pub(super) struct Index {
     pub whens: Vec<Vec<u32>>,
     /// `after` of machines, by machine and state.
     pub afters: Vec<Vec<Vec<u32>>>,
+    /// Absences of machines, by machine and state.
+    pub silences: Vec<Vec<Vec<u32>>>,
+    /// Members of patterns by event.
+    pub members: Vec<Vec<Member>>,
     /// Machines and mirrors by owner.
     pub machines: Vec<Vec<u32>>,
     pub mirrors: Vec<Vec<usize>>,
@@ -37,6 +43,8 @@ impl Index {
             by_event: vec![Vec::new(); b.events.len()],
             whens: vec![Vec::new(); b.machines.len()],
             afters: b.machines.iter().map(|m| vec![Vec::new(); m.states.len()]).collect(),
+            silences: b.machines.iter().map(|m| vec![Vec::new(); m.states.len()]).collect(),
+            members: super::pattern::by_event(b),
             machines: vec![Vec::new(); b.owners.len()],
             mirrors: vec![Vec::new(); b.owners.len()],
             waits: vec![Vec::new(); b.events.len()],
@@ -77,18 +85,8 @@ impl Index {
                     }
                 }
                 Trigger::Event(heard) => add(&mut out.by_event[heard.event as usize], machine, k),
-                Trigger::After(_) => match h.scope {
-                    Some((m, Some(s))) => out.afters[m as usize][s as usize].push(k),
-                    Some((m, None)) => {
-                        let states = &b.machines[m as usize].states;
-                        for (s, list) in states.iter().zip(&mut out.afters[m as usize]) {
-                            if s.parent.is_none() {
-                                list.push(k);
-                            }
-                        }
-                    }
-                    None => {}
-                },
+                Trigger::After(_) => begun(b, &mut out.afters, h, k),
+                Trigger::Pattern(Pattern::Absence(..)) => begun(b, &mut out.silences, h, k),
                 _ => {}
             }
         }
@@ -104,6 +102,22 @@ impl Index {
             .iter()
             .filter(move |(f, len, _)| slot - f < *len)
             .map(move |(f, _, w)| (*w, slot - f))
+    }
+}
+
+/// Notes a handler at the states with which it begins.
+fn begun(b: &Behavior, lists: &mut [Vec<Vec<u32>>], h: &Handler, k: u32) {
+    match h.scope {
+        Some((m, Some(s))) => lists[m as usize][s as usize].push(k),
+        Some((m, None)) => {
+            let states = &b.machines[m as usize].states;
+            for (s, list) in states.iter().zip(&mut lists[m as usize]) {
+                if s.parent.is_none() {
+                    list.push(k);
+                }
+            }
+        }
+        None => {}
     }
 }
 

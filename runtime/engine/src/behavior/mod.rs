@@ -5,10 +5,14 @@ mod draw;
 mod fault;
 mod index;
 mod method;
+mod pattern;
+#[cfg(test)]
+mod pattern_tests;
 mod random;
 mod schedule;
 #[cfg(test)]
 mod schedule_tests;
+mod store;
 mod streams;
 #[cfg(test)]
 mod tests;

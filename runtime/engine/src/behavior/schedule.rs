@@ -1,14 +1,18 @@
 //! The order of things at an instant: what conditions set off, then timers, then events, in micro-steps until quiet.
 
+mod event;
 mod machine;
+mod name;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
-use twinml_model::behavior::{Behavior, EventId, Heard, Period, StateId, Trigger, Which};
+use twinml_model::behavior::{Behavior, EventId, Heard, Pattern, Period, StateId, Trigger, Which};
 use twinml_model::ir::Trap;
 
 use super::fault::{Fault, FaultKind};
 use super::index::{Group, Index};
+use super::pattern::{Causes, Matcher};
 use super::streams::{self, NOBODY};
 use super::timers::{Due, Timers, nanoseconds, tick};
 use super::value::Value;
@@ -76,6 +80,8 @@ struct Activation {
     order: (u32, u32),
     instance: u32,
     what: What,
+    /// What it stems from.
+    stems: Stems,
 }
 
 #[derive(Debug)]
@@ -83,7 +89,11 @@ struct Waiting {
     thread: Thread,
     handler: u32,
     bytes: usize,
+    stems: Stems,
 }
+
+/// What an activity stems from, as far as `causal` patterns ask; shared by all that comes of it.
+type Stems = Option<Arc<Causes>>;
 
 #[derive(Debug, Default)]
 struct Slot {
@@ -108,8 +118,16 @@ pub struct Scheduler<'a> {
     held: BTreeMap<(u32, u32), Vec<Held>>,
     /// How often each state of each instance was left.
     generations: Vec<Vec<u32>>,
-    queues: BTreeMap<(u32, u32), VecDeque<Args>>,
-    events: VecDeque<(EventId, u32, Args)>,
+    queues: BTreeMap<(u32, u32), VecDeque<(Args, Stems)>>,
+    events: VecDeque<(EventId, u32, Args, Stems)>,
+    /// What patterns of events remember, by handler and instance.
+    patterns: BTreeMap<(u32, u32), Matcher>,
+    /// Windows of patterns that are constants, by handler.
+    windows: BTreeMap<u32, Arc<[Option<i128>]>>,
+    /// Absences whose time is over at this instant: judged when it is quiet otherwise.
+    silent: Vec<(u32, u32)>,
+    /// What the activity at hand stems from.
+    stems: Stems,
     whens: Vec<(u32, u32)>,
     periods: BTreeMap<(u32, u32), (i128, i128)>,
     now: i128,
@@ -161,6 +179,10 @@ impl<'a> Scheduler<'a> {
             generations: b.machines.iter().map(|m| vec![0; m.states.len() * count(m.owner)]).collect(),
             queues: BTreeMap::new(),
             events: VecDeque::new(),
+            patterns: BTreeMap::new(),
+            windows: event::constants(b),
+            silent: Vec::new(),
+            stems: None,
             whens: Vec::new(),
             periods: BTreeMap::new(),
             now: 0,
@@ -227,7 +249,6 @@ impl<'a> Scheduler<'a> {
                             self.timers.arm(ns, Due::Tick { handler: k, instance: i, k: 0 });
                         }
                     }
-                    Trigger::Pattern(_) => return Err(self.named(k, i, FaultKind::Pattern)),
                     Trigger::At(t) => {
                         let t = self.atto(world, *t, i, k)?;
                         if let Some(ns) = tick(t, 0, 0) {
@@ -250,6 +271,13 @@ impl<'a> Scheduler<'a> {
         }
         for &(_, m, i) in &machines {
             self.enter(world, m, i, None, b.machines[m as usize].initial)?;
+        }
+        for (k, h) in (0u32..).zip(&b.handlers) {
+            if matches!(h.trigger, Trigger::Pattern(Pattern::Absence(..))) && h.scope.is_none() {
+                for i in 0..self.count(h.owner) {
+                    self.listen(world, k, i)?;
+                }
+            }
         }
         let mut first = Vec::new();
         for (k, h) in (0u32..).zip(&b.handlers) {
@@ -280,7 +308,7 @@ impl<'a> Scheduler<'a> {
 
     /// Queues an event from outside behaviour; it is heard at the next instant.
     pub fn send(&mut self, event: EventId, instance: u32, args: Args) {
-        self.events.push_back((event, instance, args));
+        self.events.push_back((event, instance, args, None));
     }
 
     /// `on stop`.
@@ -325,9 +353,12 @@ impl<'a> Scheduler<'a> {
                 }
             }
             if batch.is_empty() {
-                while let Some((event, i, args)) = self.events.pop_front() {
+                while let Some((event, i, args, stems)) = self.events.pop_front() {
                     self.store.give(bytes_of(&args));
-                    self.deliver(world, event, i, args, &mut batch)?;
+                    self.deliver(world, event, i, &args, stems, &mut batch)?;
+                }
+                if batch.is_empty() && self.timers.next().is_none_or(|t| t > now) {
+                    self.silences(world, &mut batch)?;
                 }
                 // Events keep the order in which they were sent.
             } else {
@@ -373,83 +404,8 @@ impl<'a> Scheduler<'a> {
             order: (self.order(owner, i), handler),
             instance: i,
             what: What::Plain { handler, args },
+            stems: None,
         }
-    }
-
-    /// Whose a handler, or the `entry` or `exit` of a state, is.
-    fn owner_of(&self, purpose: u32) -> u32 {
-        streams::owner(self.b, purpose).unwrap_or(u32::MAX)
-    }
-
-    /// The handler behind an activation.
-    fn handler(&self, a: &Activation) -> u32 {
-        match &a.what {
-            What::Plain { handler, .. } => *handler,
-            What::Machine { handlers, .. } => handlers.first().copied().unwrap_or(NOBODY),
-            What::Resume { slot } => self.slots[*slot].waiting.as_ref().map_or(NOBODY, |w| w.thread.purpose),
-            What::Code { purpose, .. } => *purpose,
-        }
-    }
-
-    /// An instant without end: says which handlers went on setting each other off.
-    fn zeno(&self, involved: &BTreeSet<(u32, u32)>) -> Box<Fault> {
-        // One instance stands for all of a handler's.
-        let mut handlers: Vec<(u32, u32)> = involved.iter().copied().collect();
-        handlers.dedup_by_key(|(h, _)| *h);
-        let alone = handlers.iter().all(|(h, i)| path(self.b, self.owner_of(*h), *i).is_empty());
-        let name = |&(h, i): &(u32, u32)| {
-            let f = self.named(h, i, FaultKind::Waits);
-            let of = if f.twin.is_empty() || alone { String::new() } else { format!(" of `{}`", f.twin) };
-            format!("`{}`{of}", f.code)
-        };
-        let mut names: Vec<String> = handlers.iter().take(MOST_NAMED).map(name).collect();
-        if handlers.len() > MOST_NAMED {
-            names.push(format!("{} more", handlers.len() - MOST_NAMED));
-        }
-        let kind = FaultKind::Zeno { steps: MICRO, handlers: names };
-        match handlers.first() {
-            Some(&(handler, i)) => {
-                let mut fault = self.named(handler, i, kind);
-                let others = handlers.iter().skip(1).take(MOST_NAMED - 1);
-                fault.others =
-                    others.filter_map(|(h, i)| self.named(*h, *i, FaultKind::Waits).origin).collect();
-                fault
-            }
-            None => fault(self.b, u32::MAX, 0, kind),
-        }
-    }
-
-    /// A fault at a handler's head.
-    fn named(&self, handler: u32, i: u32, kind: FaultKind) -> Box<Fault> {
-        let Some(h) = self.b.handlers.get(handler as usize) else {
-            let state = streams::state(self.b, handler).and_then(|(m, s, exit)| {
-                let s = &self.b.machines[m as usize].states[s as usize];
-                if exit { s.exit } else { s.entry }
-            });
-            let mut f = fault(self.b, state.unwrap_or(u32::MAX), 0, kind);
-            f.twin = path(self.b, self.owner_of(handler), i);
-            return f;
-        };
-        let code = h.body.or(h.guard).and_then(|c| self.b.codes.get(c as usize));
-        let text = match (code, h.scope, h.target) {
-            (Some(code), ..) => code.name.clone(),
-            (None, Some((m, _)), Some(t)) => {
-                let m = &self.b.machines[m as usize];
-                format!("{} -> {}", m.name, m.states[t as usize].name)
-            }
-            _ => "handler".to_owned(),
-        };
-        Box::new(Fault {
-            kind,
-            code: text,
-            twin: path(self.b, h.owner, i),
-            origin: Some(h.origin),
-            others: Vec::new(),
-        })
-    }
-
-    fn trap(&self, trap: Trap) -> Box<Fault> {
-        fault(self.b, u32::MAX, 0, FaultKind::Trap(trap))
     }
 
     fn read(&self, world: &mut dyn World, var: usize, i: u32) -> R<f64> {
@@ -571,7 +527,7 @@ impl<'a> Scheduler<'a> {
         let Some(&first) = handlers.first() else { return Ok(None) };
         let order = (self.order(self.b.machines[machine as usize].owner, i), first);
         let what = What::Machine { machine, handlers, leaf, args: args.clone() };
-        Ok(Some(Activation { order, instance: i, what }))
+        Ok(Some(Activation { order, instance: i, what, stems: None }))
     }
 
     /// `when` transitions whose condition holds after a state was entered.
@@ -598,7 +554,8 @@ impl<'a> Scheduler<'a> {
         let w = s.waiting.as_ref()?;
         let owner = streams::owner(self.b, w.thread.purpose).unwrap_or_default();
         let order = (self.order(owner, w.thread.instance), w.handler);
-        Some(Activation { order, instance: w.thread.instance, what: What::Resume { slot } })
+        let stems = w.stems.clone();
+        Some(Activation { order, instance: w.thread.instance, what: What::Resume { slot }, stems })
     }
 
     fn due(&mut self, world: &mut dyn World, due: Due) -> R<Option<Activation>> {
@@ -615,17 +572,21 @@ impl<'a> Scheduler<'a> {
                 one(self, world, handler, instance)
             }
             Due::At { handler, instance } => one(self, world, handler, instance),
-            Due::After { handler, instance, generation } => {
+            Due::After { handler, instance, generation, stems } => {
                 if self.alive(handler, instance, generation) {
-                    one(self, world, handler, instance)
+                    Ok(one(self, world, handler, instance)?.map(|a| Activation { stems, ..a }))
                 } else {
                     Ok(None)
                 }
             }
-            Due::Code { code, instance, args, purpose } => {
+            Due::Code { code, instance, args, purpose, stems } => {
                 let owner = streams::owner(self.b, purpose).unwrap_or_default();
                 let order = (self.order(owner, instance), NOBODY);
-                Ok(Some(Activation { order, instance, what: What::Code { code, args, purpose } }))
+                Ok(Some(Activation { order, instance, what: What::Code { code, args, purpose }, stems }))
+            }
+            Due::Silence { handler, instance } => {
+                self.silence_due(handler, instance);
+                Ok(None)
             }
             Due::Wake { slot, generation } => Ok(self.wake(slot, generation)),
         }
@@ -645,55 +606,6 @@ impl<'a> Scheduler<'a> {
         let states = &self.b.machines[m as usize].states;
         let left = &self.generations[m as usize][i as usize * states.len()..][..states.len()];
         states.iter().zip(left).filter(|(s, _)| s.parent.is_none()).fold(0, |n, (_, g)| n.wrapping_add(*g))
-    }
-
-    /// Everyone who hears an event at an instance, over connections too.
-    fn deliver(
-        &mut self,
-        world: &mut dyn World,
-        event: EventId,
-        i: u32,
-        args: Args,
-        out: &mut Vec<Activation>,
-    ) -> R<()> {
-        let mut seen = BTreeSet::from([(event, i)]);
-        let mut list = VecDeque::from([(event, i)]);
-        while let Some((event, i)) = list.pop_front() {
-            if let Some(counter) = self.b.events.get(event as usize).and_then(|e| e.counter) {
-                let n = self.read(world, counter.index(), i)?;
-                self.write(world, counter.index(), i, n + 1.0)?;
-            }
-            for g in self.index.by_event.get(event as usize).into_iter().flatten() {
-                for per in pers(self.b, g) {
-                    let fits = |h: u32| match self.b.handlers[h as usize].trigger {
-                        Trigger::Event(Heard { per: p, only, .. }) => {
-                            p.max(1) == per && only.is_none_or(|o| o == i % per)
-                        }
-                        _ => false,
-                    };
-                    out.extend(self.react(world, g, i / per, fits, &args)?);
-                }
-            }
-            for k in 0..self.index.waits.get(event as usize).map_or(0, Vec::len) {
-                let per = self.index.waits[event as usize][k].max(1);
-                let key = (event, per, i / per);
-                let Some(waiting) = self.hearing.remove(&key) else { continue };
-                let (now, later): (Vec<_>, Vec<_>) =
-                    waiting.into_iter().partition(|(.., only)| only.is_none_or(|o| o == i % per));
-                if !later.is_empty() {
-                    self.hearing.insert(key, later);
-                }
-                out.extend(now.into_iter().filter_map(|(slot, generation, _)| self.wake(slot, generation)));
-            }
-            let routes = &self.b.routes;
-            let from = routes.partition_point(|r| (r.from, r.from_instance) < (event, i));
-            for r in routes[from..].iter().take_while(|r| (r.from, r.from_instance) == (event, i)) {
-                if seen.insert((r.to, r.to_instance)) {
-                    list.push_back((r.to, r.to_instance));
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Arguments in the order of a handler's parameters: by name, those without one by place.
@@ -717,6 +629,7 @@ impl<'a> Scheduler<'a> {
     fn perform(&mut self, world: &mut dyn World, a: Activation) -> R<()> {
         let i = a.instance;
         self.announce(world, &a);
+        self.stems = a.stems;
         match a.what {
             What::Plain { handler, args } => {
                 if self.guard(world, handler, i, &args)? {
@@ -787,7 +700,7 @@ impl<'a> Scheduler<'a> {
         if h.queued {
             if let Some(queue) = self.queues.get_mut(&(handler, i)) {
                 let bytes = bytes_of(&args);
-                queue.push_back(args);
+                queue.push_back((args, self.stems.clone()));
                 return self.store.take(bytes).map_err(|kind| self.named(handler, i, kind));
             }
             self.queues.insert((handler, i), VecDeque::new());
@@ -840,8 +753,9 @@ impl<'a> Scheduler<'a> {
         }
         if self.queues.contains_key(&(handler, i)) {
             match self.queues.get_mut(&(handler, i)).and_then(VecDeque::pop_front) {
-                Some(args) => {
+                Some((args, stems)) => {
                     self.store.give(bytes_of(&args));
+                    self.stems = stems;
                     let values = self.bind(handler, &args);
                     if let Some(code) = self.b.handlers[handler as usize].body {
                         // The next one in turn runs as a timer of this instant, so that turns do not nest.
@@ -866,7 +780,7 @@ impl<'a> Scheduler<'a> {
             self.slots.push(Slot::default());
             self.slots.len() - 1
         });
-        self.slots[slot].waiting = Some(Waiting { thread, handler, bytes });
+        self.slots[slot].waiting = Some(Waiting { thread, handler, bytes, stems: self.stems.clone() });
         let generation = self.slots[slot].generation;
         let scope = match self.b.handlers.get(handler as usize) {
             Some(h) => h.scope,
@@ -886,10 +800,13 @@ impl<'a> Scheduler<'a> {
         for (event, instance, _) in &effects.emits {
             world.emitted(*event, *instance);
         }
-        self.events.extend(effects.emits);
+        for (event, i, args) in effects.emits {
+            self.events.push_back((event, i, args, self.stems.clone()));
+        }
         for (d, code, instance, args, purpose) in effects.arms {
             let ns = self.now + nanoseconds(d).map_err(|k| fault(self.b, code, 0, k))?;
-            self.timers.arm(ns, Due::Code { code, instance, args, purpose });
+            let stems = self.stems.clone();
+            self.timers.arm(ns, Due::Code { code, instance, args, purpose, stems });
         }
         let time = world.time();
         if !effects.logs.is_empty() {
@@ -908,18 +825,6 @@ impl<'a> Scheduler<'a> {
         }
         Ok(())
     }
-}
-
-/// The different numbers of instances for each of the hearer's.
-fn pers(b: &Behavior, g: &Group) -> Vec<u32> {
-    let per = |h: &u32| match b.handlers[*h as usize].trigger {
-        Trigger::Event(heard) => heard.per.max(1),
-        _ => 1,
-    };
-    let mut out: Vec<u32> = g.handlers.iter().map(per).collect();
-    out.sort_unstable();
-    out.dedup();
-    out
 }
 
 fn world_slots(world: &mut dyn World) -> &mut dyn Slots {

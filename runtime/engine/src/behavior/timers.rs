@@ -2,10 +2,12 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 use twinml_model::behavior::CodeId;
 
 use super::fault::FaultKind;
+use super::pattern::Causes;
 use super::value::Value;
 
 /// Attoseconds in a nanosecond.
@@ -19,9 +21,11 @@ pub(super) enum Due {
     /// An `at`.
     At { handler: u32, instance: u32 },
     /// An `after` of a state: valid while the state has not been left since.
-    After { handler: u32, instance: u32, generation: u32 },
+    After { handler: u32, instance: u32, generation: u32, stems: Option<Arc<Causes>> },
     /// `after d { … }`, with what armed it.
-    Code { code: CodeId, instance: u32, args: Vec<Value>, purpose: u32 },
+    Code { code: CodeId, instance: u32, args: Vec<Value>, purpose: u32, stems: Option<Arc<Causes>> },
+    /// An absence may be complete.
+    Silence { handler: u32, instance: u32 },
     /// A waiting handler.
     Wake { slot: usize, generation: u32 },
 }
@@ -135,7 +139,7 @@ mod tests {
             assert!(t.pop(ns).is_some());
         }
         for k in 0..1000u32 {
-            t.arm(5, Due::After { handler: 0, instance: 0, generation: k });
+            t.arm(5, Due::After { handler: 0, instance: 0, generation: k, stems: None });
             t.cancelled(1, |due| matches!(due, Due::After { generation, .. } if *generation > k));
         }
         assert!(t.heap.len() <= 130);

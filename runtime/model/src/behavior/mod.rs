@@ -293,8 +293,8 @@ pub enum Pattern {
     All(Vec<Heard>, Option<CodeId>),
     /// Any of them.
     Any(Vec<Heard>),
-    /// So many within the time.
-    Count(Heard, u32, CodeId),
+    /// So many, within the time.
+    Count(Heard, u32, Option<CodeId>),
     /// None for so long.
     Absence(Heard, CodeId),
     /// The first, then the second within the time, where the second stems from the first.

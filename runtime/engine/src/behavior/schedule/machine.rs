@@ -62,7 +62,9 @@ impl Scheduler<'_> {
         if armed > 0 {
             let mut timers = std::mem::take(&mut self.timers);
             timers.cancelled(armed, |due| match due {
-                Due::After { handler, instance, generation } => self.alive(*handler, *instance, *generation),
+                Due::After { handler, instance, generation, .. } => {
+                    self.alive(*handler, *instance, *generation)
+                }
                 Due::Wake { slot, generation } => self.slots[*slot].generation == *generation,
                 _ => true,
             });
@@ -111,7 +113,11 @@ impl Scheduler<'_> {
                     }
                     _ => self.outermost(m, i),
                 };
-                self.timers.arm(self.now + d, Due::After { handler, instance: i, generation });
+                let stems = self.stems.clone();
+                self.timers.arm(self.now + d, Due::After { handler, instance: i, generation, stems });
+            }
+            for k in 0..self.index.silences[m as usize][s as usize].len() {
+                self.listen(world, self.index.silences[m as usize][s as usize][k], i)?;
             }
         }
         if !self.index.whens[m as usize].is_empty() {
