@@ -58,6 +58,8 @@ pub enum Command {
     Run(Run),
     /// Run every scenario and say what became of what it expects
     Test(Test),
+    /// Judge a formula of temporal logic over recorded data
+    Monitor(Monitor),
     /// Draw a result file as SVG or HTML
     Plot(Plot),
     /// Explain a diagnostic code
@@ -221,6 +223,31 @@ pub struct Test {
     /// Threads; what is printed does not depend on it [default: as many as there are processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
+}
+
+/// `twinc monitor`
+#[derive(Args, Debug)]
+pub struct Monitor {
+    /// The formula: `always(h < 3 m)`
+    pub formula: String,
+    /// The data: .csv, .parquet or .arrow, with a column `time`
+    #[arg(long, value_name = "DATA")]
+    pub trace: PathBuf,
+    /// What lies between samples: nothing that counts, or straight lines
+    #[arg(long, value_enum, default_value_t = Interpolate::None, value_name = "HOW")]
+    pub interpolate: Interpolate,
+    /// The unit of a column where the file does not say it: `h=cm` (repeatable)
+    #[arg(long = "unit", value_name = "COLUMN=UNIT")]
+    pub units: Vec<String>,
+}
+
+/// What lies between samples.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interpolate {
+    /// Only samples count.
+    None,
+    /// Straight lines.
+    Linear,
 }
 
 /// How scenarios are simulated.

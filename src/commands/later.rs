@@ -18,7 +18,6 @@ const LATER: &[(&str, &str)] = &[
     ("replay", "re-executing runs"),
     ("branch", "branches of a timeline"),
     ("diff", "comparing states"),
-    ("monitor", "temporal logic over recorded data"),
     ("debug", "stepping through events"),
     ("keys", "signing keys"),
     ("timeline", "timelines"),
@@ -33,7 +32,7 @@ const LATER: &[(&str, &str)] = &[
 ];
 
 /// The commands that are there.
-const NOW: [&str; 7] = ["new", "check", "run", "test", "plot", "explain", "completions"];
+const NOW: [&str; 8] = ["new", "check", "run", "test", "monitor", "plot", "explain", "completions"];
 
 /// Says plainly that the command is not there (yet).
 pub fn run(words: &[String], ui: &Ui) -> Exit {

@@ -8,6 +8,7 @@ mod failure;
 mod job;
 mod junit;
 mod later;
+mod monitor;
 mod new;
 mod plot;
 mod run;
@@ -31,6 +32,7 @@ pub fn run(command: &Command, ui: &Ui) -> Exit {
         Command::Check(args) => check::run(args, ui),
         Command::Run(args) => run::run(args, ui),
         Command::Test(args) => test::run(args, ui),
+        Command::Monitor(args) => monitor::run(args, ui),
         Command::Other(words) => later::run(words, ui),
     }
 }

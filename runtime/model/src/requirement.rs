@@ -71,6 +71,14 @@ pub struct Atom {
     pub late: bool,
 }
 
+impl Atom {
+    /// Which of its slots belongs to element `k` of `n`.
+    #[must_use]
+    pub fn element(&self, k: u32, n: u32) -> usize {
+        (u64::from(k) * u64::from(self.len) / u64::from(n.max(1))) as usize
+    }
+}
+
 /// What an aggregate makes of a quantity or of a truth value over a window of the run.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Measure {

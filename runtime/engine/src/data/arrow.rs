@@ -37,6 +37,7 @@ fn infos(schema: &Schema) -> Vec<ColumnInfo> {
             quantity: fact("quantity"),
             description: fact("description"),
             list: matches!(field.data_type(), DataType::List(_) | DataType::FixedSizeList(..)),
+            truth: *field.data_type() == DataType::Boolean,
         }
     };
     schema.fields().iter().map(|f| info(f)).collect()

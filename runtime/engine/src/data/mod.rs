@@ -40,6 +40,8 @@ pub struct ColumnInfo {
     pub description: Option<String>,
     /// Whether it is a list column.
     pub list: bool,
+    /// Whether it holds truth values, where the file says so.
+    pub truth: bool,
 }
 
 /// Numbers of a column in row order. `NaN` is an absent value only where `Frame::numbers` was told to let it pass.

@@ -11,11 +11,13 @@
 pub mod aggregate;
 pub mod follow;
 pub mod online;
+pub mod recorded;
+pub mod sampled;
 pub mod signal;
 pub mod trace;
 
 use signal::{Beyond, Signal, extreme, sliding, until};
-use twinml_model::requirement::Formula;
+use twinml_model::requirement::{Atom, AtomKind, Formula};
 
 /// What is said of a requirement.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,6 +57,20 @@ pub struct Judgement {
 
 /// A margin of exactly 0 keeps its side through negations by this much.
 pub const TOUCH: f64 = f64::MIN_POSITIVE;
+
+/// The value of an atom from what its slot holds.
+pub(crate) fn level(a: &Atom, v: f64) -> f64 {
+    match a.kind {
+        AtomKind::Truth if v.is_nan() => v,
+        AtomKind::Truth if v != 0.0 => f64::INFINITY,
+        AtomKind::Truth => f64::NEG_INFINITY,
+        AtomKind::Margin { strict } => match v / a.scale {
+            0.0 if strict => -TOUCH,
+            0.0 => TOUCH,
+            v => v,
+        },
+    }
+}
 
 /// What is taken of what is unknown.
 #[derive(Clone, Copy)]

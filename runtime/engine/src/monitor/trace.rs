@@ -31,6 +31,12 @@ impl Trace {
         self.times.last().copied()
     }
 
+    /// The instants held.
+    #[must_use]
+    pub fn times(&self) -> &[f64] {
+        &self.times
+    }
+
     /// Rows held.
     #[must_use]
     pub fn len(&self) -> usize {

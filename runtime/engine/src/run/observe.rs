@@ -12,7 +12,7 @@ use crate::monitor::follow::{Follower, Item};
 use crate::monitor::online::Online;
 use crate::monitor::signal::Signal;
 use crate::monitor::trace::Trace;
-use crate::monitor::{Judgement, TOUCH, worst};
+use crate::monitor::{Judgement, level, worst};
 
 /// Rows of a requirement's trace before what is known for good is folded and forgotten.
 const FOLD: usize = 1024;
@@ -55,32 +55,13 @@ struct Measured {
     truths: Vec<Truth>,
 }
 
-/// The value of an atom from what its slot holds.
-fn level(a: &Atom, v: f64) -> f64 {
-    match a.kind {
-        AtomKind::Truth if v.is_nan() => v,
-        AtomKind::Truth if v != 0.0 => f64::INFINITY,
-        AtomKind::Truth => f64::NEG_INFINITY,
-        AtomKind::Margin { strict } => match v / a.scale {
-            0.0 if strict => -TOUCH,
-            0.0 => TOUCH,
-            v => v,
-        },
-    }
-}
-
-/// The element of an atom that belongs to element `k` of `n`.
-fn own(a: &Atom, k: u32, n: u32) -> usize {
-    (u64::from(k) * u64::from(a.len) / u64::from(n.max(1))) as usize
-}
-
 impl Watched {
     /// The signals of an element's atoms. `late` gives slots of `Var` where the run has ended.
     fn signals(&self, element: u32, late: Option<&[f64]>) -> Vec<Signal> {
         let mut at = 0;
         let (from, to) = (self.trace.first().unwrap_or(0.0), self.trace.last().unwrap_or(0.0));
         let one = |a: &Atom| {
-            let k = own(a, element, self.judged.elements);
+            let k = a.element(element, self.judged.elements);
             if a.late {
                 let slot = a.slot as usize + k;
                 let v = late.and_then(|values| values.get(slot)).map_or(f64::NAN, |v| level(a, *v));
@@ -128,7 +109,7 @@ impl Measured {
         let first = *first;
         for (k, n) in numbers.iter_mut().enumerate() {
             let Some(atom) = of.atoms.first() else { continue };
-            let column = first + own(atom, k as u32, of.len);
+            let column = first + atom.element(k as u32, of.len);
             match item {
                 Item::Row(t, row) => n.row(t, row[column]),
                 Item::Piece(from, to, rows) => n.piece(from, to, rows.map(|r| r[column])),
@@ -139,7 +120,7 @@ impl Measured {
         for (k, truth) in truths.iter_mut().enumerate() {
             let mut at = first;
             let value = |a: &Atom| {
-                let v = level(a, row[at + own(a, k as u32, of.len)]);
+                let v = level(a, row[at + a.element(k as u32, of.len)]);
                 at += a.len as usize;
                 v
             };
