@@ -324,6 +324,7 @@ fn json_lines_are_as_documented() {
         vec!["run", "says.twinml", "--until", "1 s"],
         vec!["test", "tank.twinml", "--scenario", "drain"],
         vec!["test", "tank.twinml", "--list"],
+        vec!["monitor", "always(level < 2 m)", "--trace", "out/tank/drain.parquet"],
         vec!["check", "tank.twinml", "warn.twinml"],
         vec!["check", "tank.twinml", "--emit", "flat"],
         vec!["plot", "out/tank/drain.parquet"],
@@ -360,6 +361,7 @@ fn json_lines_are_as_documented() {
         "case",
         "listed",
         "tested",
+        "monitored",
     ] {
         assert!(seen.contains(kind), "{kind} was not printed");
     }

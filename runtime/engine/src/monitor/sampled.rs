@@ -56,13 +56,11 @@ fn evaluate(f: &Formula, times: &[f64], atoms: &[Vec<f64>], view: View) -> Vec<f
     }
 }
 
+/// An operator that looks ahead: from times and values of its operands to its values.
+type Forward<'f> = &'f mut dyn FnMut(&[f64], &[&[f64]]) -> Vec<f64>;
+
 /// The past is the future of time running backwards.
-fn either_way(
-    past: bool,
-    times: &[f64],
-    values: &[&[f64]],
-    body: &mut dyn FnMut(&[f64], &[&[f64]]) -> Vec<f64>,
-) -> Vec<f64> {
+fn either_way(past: bool, times: &[f64], values: &[&[f64]], body: Forward<'_>) -> Vec<f64> {
     if !past {
         return body(times, values);
     }
