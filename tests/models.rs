@@ -90,7 +90,7 @@ impl Ran {
         let ended: Vec<&Value> = finished.map(|l| &l["ended"]).collect();
         let said = String::from_utf8_lossy(&out.stderr);
         assert!(
-            !ended.is_empty() && ended.iter().all(|e| *e == "complete"),
+            !ended.is_empty() && ended.iter().all(|e| *e == "complete" || *e == "halted"),
             "{file} {scenario}: {text}{said}"
         );
         Some(Ran { place, lines })
@@ -115,6 +115,14 @@ impl Ran {
         for (name, verdict) in wanted {
             assert_eq!(self.verdict(name)["verdict"], *verdict, "{name}");
         }
+    }
+
+    /// A KPI in the unit that it is shown in.
+    #[track_caller]
+    fn kpi(&self, name: &str, wanted: f64, within: f64) {
+        let found = self.lines.iter().find(|l| l["type"] == "kpi" && l["name"] == name);
+        let line = found.unwrap_or_else(|| panic!("no KPI {name}: {:?}", self.lines));
+        near(name, line["values"][0].as_f64().unwrap(), wanted, within);
     }
 
     #[track_caller]
@@ -143,6 +151,8 @@ fn heating_skid_day() {
     assert_eq!((on.len() + 1) / 2, 9, "{on:?}");
     near("first start", on[0], 60.0, 1e-9);
     ran.robustness("warm", 57.85993 - 55.0, 1e-4);
+    ran.kpi("energy", 22.5546287, 1e-4);
+    ran.kpi("starts", 9.0, 0.0);
 }
 
 #[test]
@@ -158,6 +168,7 @@ fn heating_skid_with_a_stuck_relay() {
     assert_eq!(tripped.len(), 1);
     near("trip", tripped[0], 4593.84312, 1e-3);
     ran.robustness("safe", 90.0 - 153.639419, 1e-4);
+    ran.kpi("energy", 34.0997471, 1e-4);
 }
 
 #[test]
@@ -183,6 +194,9 @@ fn reactor_with_its_coolant_lost() {
         near("left", rows.values("reactor.c").last().unwrap().1, end.2 / 1000.0, 1e-6);
     }
     ran.robustness("no_runaway", 420.0 - 330.0, 1e-6);
+    ran.kpi("hottest", 56.85, 1e-6);
+    ran.kpi("made", 126.2087, 1e-3);
+    ran.kpi("weak_cooling/made", 128.365716, 1e-3);
 }
 
 #[test]
@@ -193,6 +207,7 @@ fn reactor_without_protection() {
     // The README says 567 K. Without cooling T tends to Tf + cf*(-dH)/rho_cp = 559.2 K from below.
     near("hottest", ran.rows().span("reactor.T", 0.0).1, 559.186869 - 273.15, 1e-4);
     ran.robustness("no_runaway", 420.0 - 559.186869, 1e-4);
+    ran.kpi("made", 3175.65566, 1e-2);
 }
 
 #[test]
@@ -233,6 +248,10 @@ fn block_on_a_belt() {
     near("x at the end", rows.at(10.0, "x"), 0.039941027, 1e-8);
     near("v at the end", rows.at(10.0, "v"), 0.11885888, 1e-7);
     ran.robustness("bounded", 0.09 - 0.060779404, 1e-8);
+    // Sticking again after each slip: nine times; the share is that of the intervals above.
+    ran.kpi("sticks", 9.0, 0.0);
+    let stuck: f64 = 0.5836 + wanted[1..].chunks(2).map(|c| c[1] - c[0]).sum::<f64>();
+    ran.kpi("stuck", 10.0 * stuck, 1e-5);
 }
 
 #[test]
@@ -300,6 +319,8 @@ fn building_in_a_winter_week() {
     near("when", ran.verdict("comfort")["closest"].as_f64().unwrap(), 374_935.0, 5.0);
     ran.robustness("air", 1000.0 - 766.153836, 0.01);
     ran.robustness("budget", 120.0 - 43.0064309, 1e-3);
+    ran.kpi("bill", 43.0064309, 1e-3);
+    ran.kpi("cold_hours", 13.5045818, 1e-2);
     let rows = ran.rows();
     near("temperature at the end", rows.at(604_800.0, "zone.T"), 15.6727029, 1e-3);
     near("bill", rows.at(604_800.0, "cost"), 43.0064309, 1e-3);

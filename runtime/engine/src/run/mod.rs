@@ -551,7 +551,9 @@ impl<'a> Run<'a> {
 
     fn finish(mut self, method: Method, ended: Ended) -> Result<Report, RunError> {
         let failed = matches!(ended, Ended::Failed(_));
-        let concluded = self.conclude(matches!(ended, Ended::Complete), failed);
+        // A model that says `stop` ends its run there: what is left open are windows with ends.
+        let complete = matches!(ended, Ended::Complete | Ended::Halted(_));
+        let concluded = self.conclude(complete, failed);
         let mut files = Vec::with_capacity(self.sinks.len());
         let mut last = Vec::with_capacity(self.sinks.len());
         for sink in self.sinks {
