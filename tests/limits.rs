@@ -410,7 +410,9 @@ fn stop_ends_the_run_with_its_reason() {
                     1 s  p[1]: at 1 m
               Ended at 3 s (`stop`: full)
     "#]]
-    .assert_eq(&ran.said);
+    .assert_eq(
+        &ran.said.lines().map(|l| format!("{}\n", l.strip_prefix("      ").unwrap_or(l))).collect::<String>(),
+    );
     assert_eq!(ran.code, Some(0));
     assert_eq!(ran.summary["ended"], "halted");
     assert_eq!(ran.summary["reason"], "full");
