@@ -62,15 +62,15 @@ int main(void) {
   };
   for (int m = 0; m < 3; m++) {
     double best = 1e99, x[6];
-    for (int round = 0; round < 3; round++) {
+    for (int round = 0; round < 48; round++) {
       double t = cpu();
-      for (int i = 0; i < 64; i++) {
+      for (int i = 0; i < 4; i++) {
         for (int j = 0; j < 6; j++) x[j] = models[m].x[j];
         models[m].run(x, models[m].p, 10000);
       }
       t = cpu() - t;
       if (t < best) best = t;
     }
-    printf("%s %.4f %.12g\n", models[m].name, best / 64 / 10000 * 1e9, x[0]);
+    printf("%s %.4f %.12g\n", models[m].name, best / 4 / 10000 * 1e9, x[0]);
   }
 }
