@@ -277,6 +277,23 @@ fn intermediate_forms_are_printed() {
     }
     let ran = place.run(&["check", "tank.twinml", "--explain"]).expect(0);
     assert!(ran.out().contains("states      1: h"), "{}", ran.out());
+    place.write(
+        "lamps.twinml",
+        "twin Lamp {
+  states { on: Bool = false }
+  behavior {
+    every 2 s { emit tick }
+    machine light {
+      initial state off { on tick -> lit }
+      state lit { entry { on = true }; on tick -> off }
+    }
+  }
+}
+twin Row { twins { l: Lamp[3] } states { x: Real = 1 } equations { der(x) = -x/1 s } }
+",
+    );
+    let ran = place.run(&["check", "lamps.twinml", "--explain"]).expect(0);
+    assert!(ran.out().contains("behavior    3 handlers, 3 machines (6 transitions)"), "{}", ran.out());
 }
 
 #[test]

@@ -278,3 +278,43 @@ fn contradictions_and_what_cannot_be_differentiated_are_errors_at_their_lines() 
     assert!(said(&out).contains("[E0603]") && said(&out).contains("m.twinml:4:2"), "{}", said(&out));
     assert!(said(&out).contains("a table in it has no derivative"), "{}", said(&out));
 }
+
+/// `der` of an input that a connection drives, of a variable and of an output: z' = u' - z with u = k exp(-t) gives
+/// z = -k t exp(-t).
+#[test]
+fn derivatives_of_what_equations_give() {
+    let place = Place::new(
+        "
+twin Plant {
+  inputs { u: Real }
+  states { z: Real = 0 }
+  outputs { y: Real[1/s] = der(u) }
+  equations { der(z) = der(u) - z/1 s }
+}
+twin Src {
+  parameters { k: Real = 1 }
+  states { x: Real = 1 }
+  outputs { o: Real = k*x }
+  equations { der(x) = -x/1 s }
+}
+twin Sys {
+  twins { a: Src[3] { k = i + 1 for i }; b: Plant[3] }
+  connections { for i in 0..3 { a[2-i].o -> b[i].u } }
+  states { s: Real = 0 }
+  variables { v: Real; w: Real }
+  equations { v = sin(time/1 s); w = v^2; der(s) = der(w) }
+}
+scenario run for Sys { duration: 2 s; solver: tsit5(rtol: 1e-10, atol: 1e-12); record all every 1 s }
+",
+    );
+    let table = place.run(&[]);
+    let t: f64 = 2.0;
+    for k in 0..3 {
+        let gain = f64::from(3 - k);
+        let (z, y) = (table.last(&format!("b[{k}].z")), table.last(&format!("b[{k}].y")));
+        assert!((z + gain * t * (-t).exp()).abs() < 1e-8, "{z}");
+        assert!((y + gain * (-t).exp()).abs() < 1e-8, "{y}");
+    }
+    assert!((table.last("s") - t.sin().powi(2)).abs() < 1e-8);
+    assert!(!table.names.iter().any(|n| n.contains('$')), "{:?}", table.names);
+}

@@ -301,6 +301,17 @@ twin Grid {{
         let pieces = |s: &twinml_compiler::flat::System| s.vars.iter().map(|v| v.value.len()).sum::<usize>();
         assert_eq!(pieces(&a), pieces(&b), "{name}");
         assert!(b.expanded.is_empty(), "{name}: {:?}", b.expanded);
+        // Neither does the code of derivatives grow.
+        let code = |n: u32| {
+            let mut p = compile(&model(n)).program;
+            twinml_model::passes::derive::complete(&mut p);
+            let values = |k: &Option<twinml_model::ir::Kernel>| k.as_ref().map(|k| k.values.len());
+            let j = p.jacobian.as_ref().map(|j| j.kernel.values.len());
+            assert!(j.is_some(), "{name} of {n}");
+            (j, values(&p.jvp))
+        };
+        assert_eq!(code(16), code(400), "{name}");
+        assert_eq!(code(400), code(102_400), "{name}");
         let (short, long) = (cost(&small), cost(&large));
         eprintln!("{name}: 16: {short:?}, 100000: {long:?}");
         // Room for a busy machine; anything linear would be a thousand times slower.

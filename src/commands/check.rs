@@ -168,6 +168,14 @@ fn explain(compiled: &Compiled, sources: &SourceMap, ui: &Ui) {
         let many = if relation.len > 1 { format!(" ({} of them)", relation.len) } else { String::new() };
         let _ = writeln!(text, "    {kind} at   line {}: {}{many}", origin.line, origin.text);
     }
+    if structure.handlers + structure.machines > 0 {
+        let n = |count, what| numbers::counted(count, what);
+        let machines = match structure.machines {
+            0 => String::new(),
+            m => format!(", {} ({})", n(m, "machine"), n(structure.transitions, "transition")),
+        };
+        let _ = writeln!(text, "  behavior    {}{machines}", n(structure.handlers, "handler"));
+    }
     if structure.invariants > 0 {
         let (n, kept) = (structure.invariants, structure.projected);
         let by = match n - kept {

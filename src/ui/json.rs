@@ -104,6 +104,10 @@ pub struct Compiled {
     pub loops: Vec<Loop>,
     /// States that follow from the others by constraints that index reduction found.
     pub demoted: u32,
+    /// Handlers of all instances, transitions not counted.
+    pub handlers: u64,
+    /// Machines of all instances.
+    pub machines: u64,
     /// What had to be expanded, and why.
     pub expanded: Vec<String>,
 }
@@ -139,6 +143,8 @@ impl Compiled {
             events: s.events,
             loops: s.loops.iter().map(one).collect(),
             demoted: s.invariants,
+            handlers: s.handlers,
+            machines: s.machines,
             expanded: s.expanded.clone(),
         }
     }

@@ -29,6 +29,7 @@ mod force;
 mod func;
 mod instance;
 mod ranges;
+mod rates;
 mod requirement;
 mod scenario;
 mod scope;
@@ -228,6 +229,7 @@ impl<'a> Flattener<'a> {
             return Err(Stop::Fail);
         }
         self.roles();
+        self.rates();
         self.behavior();
         self.watched();
         self.saturate();

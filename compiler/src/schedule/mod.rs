@@ -56,6 +56,12 @@ pub struct Structure {
     pub projected: u32,
     /// Equations that were differentiated, and how often.
     pub differentiated: Vec<(crate::source::Span, u32)>,
+    /// Handlers of all instances (transitions of machines not counted).
+    pub handlers: u64,
+    /// Machines of all instances.
+    pub machines: u64,
+    /// Transitions of all instances' machines.
+    pub transitions: u64,
 }
 
 /// An algebraic loop.
@@ -509,6 +515,14 @@ fn structure(system: &System, solved: &structural::Solved, program: &Program) ->
             });
         }
     }
+    let behavior = &program.behavior;
+    let count = |owner: twinml_model::behavior::OwnerId| {
+        behavior.owners.get(owner as usize).map_or(0, |o| u64::from(o.count))
+    };
+    for h in &behavior.handlers {
+        *(if h.target.is_some() { &mut s.transitions } else { &mut s.handlers }) += count(h.owner);
+    }
+    s.machines = behavior.machines.iter().map(|m| count(m.owner)).sum();
     s.expanded = system.expanded.iter().map(|(_, why)| why.clone()).collect();
     if solved.expanded {
         s.expanded.push(

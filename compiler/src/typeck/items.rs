@@ -14,6 +14,7 @@ use crate::ast::{self, ExprKind, Item};
 use crate::diag::{Diagnostic, codes, did_you_mean};
 use crate::hir::{self, ClassId, ConnectorId, EnumId, RecordId, Type};
 use crate::resolve::{Def, ModuleId};
+use crate::source::Span;
 use crate::units::{Nature, Scale, Unit, quantity};
 
 /// A `type` declaration, resolved when first used.
@@ -46,17 +47,66 @@ impl<'a> Checker<'a, '_> {
         for t in 0..self.types.len() {
             self.type_item(t as u32);
         }
+        let mut parts = vec![Vec::new(); self.model.records.len()];
         for (m, module) in modules.list.iter().enumerate() {
             let m = ModuleId(m as u32);
             for (i, item) in module.ast.items.iter().enumerate() {
                 let id = self.item_ids[m.0 as usize][i];
                 match (item, id) {
-                    (Item::Record(r), ItemId::Record(id)) => self.record(m, r, id),
+                    (Item::Record(r), ItemId::Record(id)) => parts[id.0 as usize] = self.record(m, r, id),
                     (Item::Connector(c), ItemId::Connector(id)) => self.connector(m, c, id),
                     _ => {}
                 }
             }
         }
+        self.circles_of_records(&parts);
+    }
+
+    /// Refuses records that hold themselves directly or through others, and takes the field that closes a circle out,
+    /// so that nothing later goes round.
+    fn circles_of_records(&mut self, parts: &[Vec<RecordPart>]) {
+        // 0 new, 1 on the path, 2 done; iterative, since chains of records can be long.
+        let mut mark = vec![0u8; parts.len()];
+        for start in 0..parts.len() {
+            let mut path = vec![(start, 0usize)];
+            while let Some((record, next)) = path.pop() {
+                mark[record] = mark[record].max(1);
+                let Some(part) = parts[record].get(next) else {
+                    mark[record] = 2;
+                    continue;
+                };
+                path.push((record, next + 1));
+                let to = part.of.0 as usize;
+                match mark[to] {
+                    0 => path.push((to, 0)),
+                    1 => {
+                        let begin = path.iter().position(|p| p.0 == to).unwrap_or_default();
+                        let circle: Vec<usize> = path[begin..].iter().map(|p| p.0).collect();
+                        self.circle_of_records(&circle, part);
+                        self.model.records[record].fields.shift_remove(&part.field);
+                        self.record_fields[record].shift_remove(&part.field);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// `closing` is the field of the last record of the circle that holds the first one.
+    fn circle_of_records(&mut self, circle: &[usize], closing: &RecordPart) {
+        let name = |r: usize| self.model.records[r].name.clone();
+        let first = name(closing.of.0 as usize);
+        let mut d = Diagnostic::new(
+            codes::CYCLIC_DEFINITION,
+            closing.span,
+            format!("`{first}` would contain itself"),
+        );
+        if circle.len() > 1 {
+            let mut way: Vec<String> = circle.iter().map(|&r| format!("`{}`", name(r))).collect();
+            way.push(format!("`{first}`"));
+            d = d.note(format!("each holds the next: {}", way.join(", ")));
+        }
+        self.say(d.help("a list or an optional field ends the circle"));
     }
 
     fn number_item(&mut self, m: ModuleId, item: &'a Item) -> ItemId {
@@ -362,7 +412,9 @@ impl<'a> Checker<'a, '_> {
         ty
     }
 
-    fn record(&mut self, m: ModuleId, r: &'a ast::RecordDecl, id: RecordId) {
+    /// The fields of a record; gives those that hold records directly.
+    fn record(&mut self, m: ModuleId, r: &'a ast::RecordDecl, id: RecordId) -> Vec<RecordPart> {
+        let mut parts = Vec::new();
         let mut fields = IndexMap::new();
         let mut cx = Cx::new(m, None, Mode::Behavior);
         for f in &r.fields {
@@ -384,11 +436,8 @@ impl<'a> Checker<'a, '_> {
             if let Some(u) = &f.unit {
                 self.with_unit(&mut ty, u, false);
             }
-            if contains_record(&ty.base, id) {
-                let message = format!("`{}` would contain itself", r.name.as_str());
-                let d = Diagnostic::new(codes::CYCLIC_DEFINITION, f.name.span, message);
-                self.say(d.help("a list or an optional field ends the circle"));
-                continue;
+            if let Type::Record(of) = ty.base {
+                parts.push(RecordPart { of, field: name.clone(), span: f.name.span });
             }
             fields.insert(name, ty);
         }
@@ -396,6 +445,7 @@ impl<'a> Checker<'a, '_> {
             fields.iter().map(|(n, t): (&Rc<str>, &Ty)| (n.clone(), (t.base.clone(), t.shape.clone())));
         self.model.records[id.0 as usize].fields = hir_fields.collect();
         self.record_fields[id.0 as usize] = fields;
+        parts
     }
 
     fn connector(&mut self, m: ModuleId, c: &'a ast::ConnectorDecl, id: ConnectorId) {
@@ -482,9 +532,12 @@ impl<'a> Checker<'a, '_> {
     }
 }
 
-/// Whether a value of the type holds a record directly.
-fn contains_record(ty: &Type, id: RecordId) -> bool {
-    matches!(ty, Type::Record(r) if *r == id)
+/// A field that holds a record directly, not in a list and not optional.
+#[derive(Clone, Debug)]
+struct RecordPart {
+    of: RecordId,
+    field: Rc<str>,
+    span: Span,
 }
 
 /// Whether a name, as a name or as a unit, occurs.

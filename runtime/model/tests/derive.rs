@@ -7,7 +7,7 @@ mod common;
 use common::{B, Rng, origin, program};
 use proptest::prelude::*;
 use twinml_model::host::{Host, KernelId, Machine, Memory, NoHost};
-use twinml_model::ids::{BlockId, TableId, Value};
+use twinml_model::ids::{BlockId, Index, TableId, Value};
 use twinml_model::interp::Interpreter;
 use twinml_model::ir::{Affine, BinOp, CmpOp, MathFn, Op, Space, Stmt, Trap, Ty, UnOp};
 use twinml_model::passes::coloring::Coloring;
@@ -514,6 +514,109 @@ fn a_sum_over_instances_of_one_column_keeps_its_loop() {
     let machine = Interpreter::new(&full);
     let mut host = Newton { program: &full, machine: &machine };
     check(&p, 0.0, &[0.1, -0.4, 0.9, 0.3], &mut host, 1e-7);
+}
+
+/// A loop that adds up `term`.
+fn sum_of(b: &mut B, n: i64, term: impl FnOnce(&mut B, Index) -> Value) -> Value {
+    let init = b.c(0.0);
+    let index = b.k.index();
+    let var = b.k.value(Op::Carry, Ty::F64);
+    let result = b.k.value(Op::Result, Ty::F64);
+    let (body, next) = b.inner(|b| {
+        let t = term(b, index);
+        b.bin(BinOp::Add, var, t)
+    });
+    let carries = vec![twinml_model::ir::Carry { var, init, next, result }];
+    let l = twinml_model::ir::For { index, lo: 0, hi: n, reverse: false, carries, body };
+    b.region.push(Stmt::For(Box::new(l)));
+    result
+}
+
+fn each(b: &mut B, n: i64, f: impl FnOnce(&mut B, Index)) {
+    let index = b.k.index();
+    let (body, ()) = b.inner(|b| f(b, index));
+    let l = twinml_model::ir::For { index, lo: 0, hi: n, reverse: false, carries: vec![], body };
+    b.region.push(Stmt::For(Box::new(l)));
+}
+
+/// `hubs` hubs with `spokes` spokes each: a hub adds its spokes up, a centre adds the hubs up, and the first `felt`
+/// spokes of each hub feel their hub's sum.
+fn star(hubs: i64, spokes: i64, felt: i64) -> Program {
+    let at = |base: i64, terms: &[(Index, i64)]| {
+        terms.iter().fold(Affine::constant(base), |a, &(i, s)| a.plus(i, s))
+    };
+    let (first_hub, centre) = (hubs * spokes, hubs * spokes + hubs);
+    let mut b = B::new("rhs");
+    each(&mut b, hubs, |b, h| {
+        let y = b.load(Space::State, at(first_hub, &[(h, 1)]));
+        let s = sum_of(b, spokes, |b, j| {
+            let x = b.load(Space::State, at(0, &[(h, spokes), (j, 1)]));
+            let e = b.f(Op::Math(MathFn::Sinh, vec![x]));
+            b.bin(BinOp::Mul, e, y)
+        });
+        let two = b.c(2.0);
+        let s = b.bin(BinOp::Div, s, two);
+        b.store(Space::Var, at(0, &[(h, 1)]), s);
+        let d = b.bin(BinOp::Mul, s, s);
+        b.store(Space::Der, at(first_hub, &[(h, 1)]), d);
+    });
+    // a sum of sums, with the square of each; and one with constant partials
+    let total = sum_of(&mut b, hubs, |b, h| {
+        let s = b.load(Space::Var, at(0, &[(h, 1)]));
+        b.bin(BinOp::Mul, s, s)
+    });
+    let plain = sum_of(&mut b, spokes, |b, j| b.load(Space::State, at(0, &[(j, 1)])));
+    let z = b.load(Space::State, at(centre, &[]));
+    let d = b.bin(BinOp::Mul, total, z);
+    let d = b.bin(BinOp::Sub, d, plain);
+    b.store(Space::Der, at(centre, &[]), d);
+    each(&mut b, hubs, |b, h| {
+        each(b, felt, |b, j| {
+            let s = b.load(Space::Var, at(0, &[(h, 1)]));
+            let x = b.load(Space::State, at(0, &[(h, spokes), (j, 1)]));
+            let d = b.bin(BinOp::Mul, s, x);
+            b.store(Space::Der, at(0, &[(h, spokes), (j, 1)]), d);
+        });
+        each(b, spokes - felt, |b, j| {
+            let x = b.load(Space::State, at(felt, &[(h, spokes), (j, 1)]));
+            let d = b.bin(BinOp::Mul, x, x);
+            b.store(Space::Der, at(felt, &[(h, spokes), (j, 1)]), d);
+        });
+    });
+    Program {
+        sizes: Sizes { state: (centre + 1) as u32, var: hubs as u32, ..Sizes::default() },
+        origins: vec![origin()],
+        rhs: b.finish(),
+        ..Program::default()
+    }
+}
+
+#[test]
+fn a_star_keeps_its_loops_whatever_its_size() {
+    let sizes: Vec<_> = [(2, 3), (3, 700), (5, 20_000)]
+        .into_iter()
+        .map(|(hubs, spokes)| {
+            let mut p = star(hubs, spokes, 1);
+            complete(&mut p);
+            verify(&p).unwrap();
+            let j = p.jacobian.as_ref().unwrap();
+            if spokes < 1000 {
+                assert_eq!(Scatter::new(j).pattern, structural_pattern(&p));
+            }
+            (j.families.len(), j.kernel.values.len())
+        })
+        .collect();
+    assert!(sizes.iter().all(|s| *s == sizes[0]), "{sizes:?}");
+    for (hubs, spokes, felt) in [(2, 3, 1), (2, 3, 2), (3, 2, 1), (1, 4, 1), (4, 2, 1)] {
+        let p = star(hubs, spokes, felt);
+        let n = p.sizes.state;
+        let x: Vec<f64> = (0..n).map(|k| 0.3 + 0.1 * f64::from(k % 7) - 0.05 * f64::from(k)).collect();
+        check(&p, 0.0, &x, &mut NoHost, 1e-5);
+    }
+    // rows that all depend on one long sum are dense: no such matrix is written down
+    let mut p = star(1, 5_000, 5_000 - 1);
+    complete(&mut p);
+    assert!(p.jacobian.is_none());
 }
 
 /// A grid of `rows × cols` cells with flows to the right and down in variables, each a two-dimensional family;

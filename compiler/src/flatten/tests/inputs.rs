@@ -176,6 +176,59 @@ twin P { inputs { u: Real = 0 } outputs { y: Real[1/s] = der(u*u) } }
 }
 
 #[test]
+fn derivatives_of_unknowns_are_unknowns() {
+    check(
+        r#"
+twin Plant { inputs { u: Real } states { z: Real = 0 } outputs { y: Real[1/s] = der(u) } equations { der(z) = der(u) - z/1 s } }
+twin Src { parameters { k: Real = 1 } states { x: Real = 1 } outputs { o: Real = k*x } equations { der(x) = -x/1 s } }
+twin Sys { twins { a: Src[3] { k = i + 1 for i }; b: Plant[3] } connections { for i in 0..3 { a[2-i].o -> b[i].u } } }
+"#,
+        expect![[r#"
+            flat Sys
+
+            var a[3].k : parameter
+              value for i0 in 0..3 @[i0] = #(i0 + 1)
+            var a[3].x : state fixed
+              value for i0 in 0..3 @[i0] = 1.0
+            var a[3].o : unknown declared outputs
+            var b[3].u : unknown declared inputs
+            var b[3].z : state fixed
+              value for i0 in 0..3 @[i0] = 0.0
+            var b[3].y : unknown declared outputs
+            var `$der`.b[3].u : unknown declared inputs
+            var `$der`.a[3].o : unknown declared outputs
+
+            eq owner "a[*]" for i0 in 0..3 : a.o[i0] = a.k[i0] * a.x[i0]
+            eq owner "b[*]" for i0 in 0..3 : b.y[i0] = `$der`.b.u[i0]
+            eq owner "a[*]" for i0 in 0..3 : der(a.x[i0]) = -a.x[i0]
+            eq owner "b[*]" for i0 in 0..3 : der(b.z[i0]) = `$der`.b.u[i0] - b.z[i0]
+            eq for i0 in 0..3 : b.u[i0] = a.o[-i0 + 2]
+            eq for i0 in 0..3 : `$der`.b.u[i0] = `$der`.a.o[-i0 + 2]
+            eq owner "a[*]" for i0 in 0..3 : `$der`.a.o[i0] = a.k[i0] * der(a.x[i0])
+        "#]],
+    );
+}
+
+#[test]
+fn a_derivative_without_a_formula() {
+    refuse(
+        r#"
+twin P {
+  states { x: Real = 1 }
+  variables { v: Real; w: Real }
+  equations { v + w = x; v - w = sin(w); der(x) = der(v) - x/1 s }
+}
+"#,
+        expect![[r#"
+            E0721 test.twinml:5:42: the derivative of `v` is not known here
+              test.twinml:4:15: declared here
+              note: no equation gives it as a formula of states
+              help: give it by an equation of its own, or write the derivative as an equation
+        "#]],
+    );
+}
+
+#[test]
 fn the_chain_rule() {
     check(
         r#"

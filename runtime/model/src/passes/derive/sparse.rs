@@ -3,9 +3,13 @@
 //! kernel itself writes hand their gradients on: directly where the reader stands in the same round, else
 //! through scratch slots behind the Jacobian's entries.
 //!
+//! A sum over a loop whose rounds depend on columns of their own (a hub that adds up its spokes) has a gradient
+//! that is a *fan*: one coefficient times a list of partials in scratch slots, one a round. Entries of a fan are
+//! written by a loop of their own.
+//!
 //! Gives up (and the caller tries the kernel with its loops written out) at: algebraic blocks, stores in
-//! branches, values carried from round to round that depend on columns that move with the rounds (a sum over
-//! the columns), a slot read in another round than
+//! branches, values carried from round to round otherwise than as a sum that depend on columns that move with the
+//! rounds, a slot read in another round than
 //! it is written, addresses that [`super::overlap`] does not understand.
 
 use super::Functions;
@@ -32,6 +36,32 @@ pub(super) struct Frame<'p> {
 struct Key {
     col: Affine,
     bounds: Bounds,
+    fan: Option<Box<Fan>>,
+}
+
+impl Key {
+    fn new(col: Affine, bounds: Bounds) -> Key {
+        Key { col, bounds, fan: None }
+    }
+
+    /// Whether it stands for a sum so far, not for a column.
+    fn is_sum(&self) -> bool {
+        self.col.base <= SUM && self.col.terms.is_empty()
+    }
+
+    /// Whether it is another one in each round of a loop.
+    fn moves(&self, index: Index) -> bool {
+        let with = |a: &Affine| a.terms.iter().any(|t| t.0 == index);
+        with(&self.col) || self.fan.as_ref().and_then(|f| f.slot.as_ref()).is_some_and(with)
+    }
+}
+
+/// Many columns at once: `col` for each round of `loops`, which are no loops of the kernel.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Fan {
+    loops: Nest,
+    /// Scratch slot of each round's partial; `None`: one.
+    slot: Option<Affine>,
 }
 
 /// Keys rise strictly.
@@ -46,6 +76,10 @@ struct Handed {
 
 /// Scratch slots are numbered from here until the number of entries is known.
 const SCRATCH: i64 = 1 << 40;
+/// Columns up to here stand for the sums of loops that are open.
+const SUM: i64 = i64::MIN / 2;
+/// Most entries that fans of one Jacobian have: rows that all depend on one long sum are dense.
+const FANNED: i64 = 1 << 22;
 
 /// The Jacobian, and how many slots of `Jac` its kernel uses in all.
 pub(super) fn jacobian(
@@ -76,6 +110,8 @@ pub(super) fn jacobian(
         entries: 0,
         scratch: 0,
         in_branch: 0,
+        sums: 0,
+        origin: first_origin(&kernel.body).unwrap_or(OriginId(0)),
         frame,
         functions,
         budget,
@@ -94,7 +130,7 @@ fn seeds(frame: &Frame<'_>) -> Vec<Handed> {
         let len = i64::from(run.len);
         let nest = vec![(index, 0, len)];
         let at = Affine::constant(i64::from(run.base)).plus(index, 1);
-        let key = Key { col: Affine::constant(start).plus(index, 1), bounds: vec![(0, len)] };
+        let key = Key::new(Affine::constant(start).plus(index, 1), vec![(0, len)]);
         out.push(Handed {
             writer: Writer { space: run.space, at, nest },
             gradient: vec![(key, Num::ONE, None)],
@@ -158,6 +194,16 @@ fn writes(region: &Region, nest: &mut Nest, out: &mut Vec<Writer>) {
     }
 }
 
+/// The origin of the first store.
+fn first_origin(region: &Region) -> Option<OriginId> {
+    region.iter().find_map(|s| match s {
+        Stmt::Store { origin, .. } => Some(*origin),
+        Stmt::For(l) => first_origin(&l.body),
+        Stmt::If(i) => first_origin(&i.then).or_else(|| first_origin(&i.otherwise)),
+        _ => None,
+    })
+}
+
 fn full(nest: &Nest) -> Bounds {
     nest.iter().map(|n| (n.1, n.2)).collect()
 }
@@ -182,6 +228,10 @@ struct Walker<'a, 'f> {
     entries: i64,
     scratch: i64,
     in_branch: u32,
+    /// Sums that were followed so far.
+    sums: i64,
+    /// Of what has none of its own: the partials of a sum.
+    origin: OriginId,
     frame: &'a Frame<'a>,
     functions: &'a mut Functions<'f>,
     budget: usize,
@@ -340,7 +390,7 @@ impl Walker<'_, '_> {
                 let mut d = at.clone();
                 d.base -= slot;
                 if let Some(inside) = restrict_exact(&d, &self.nest, &bounds)? {
-                    let g = g.into_iter().map(|(k, n)| (Key { col: k.col, bounds: inside.clone() }, n));
+                    let g = g.into_iter().map(|(k, n)| (Key { bounds: inside.clone(), ..k }, n));
                     out = self.axpy(Num::ONE, sorted(g.collect()), out);
                 }
             }
@@ -390,7 +440,11 @@ impl Walker<'_, '_> {
                 _ => return Err(Unclear),
             };
             let col = substitute(&key.col, own).ok_or(Unclear)?;
-            out.push((Key { col, bounds }, num));
+            let mut fan = key.fan.clone();
+            if let Some(slot) = fan.as_mut().and_then(|f| f.slot.as_mut()) {
+                *slot = substitute(slot, own).ok_or(Unclear)?;
+            }
+            out.push((Key { col, bounds, fan }, num));
         }
         let mut sum = Gradient::new();
         for entry in out {
@@ -404,6 +458,9 @@ impl Walker<'_, '_> {
             return Err(Unclear);
         }
         let gradient = self.gradient(value);
+        if gradient.iter().any(|g| g.0.is_sum()) {
+            return Err(Unclear);
+        }
         let writer = Writer { space: place.space, at: place.at.clone(), nest: self.nest.clone() };
         if place.space == self.frame.rows {
             self.row(&writer, &gradient, origin)?;
@@ -493,11 +550,16 @@ impl Walker<'_, '_> {
             if num.is_zero() {
                 continue;
             }
+            let depth = self.nest.len();
+            let fanned: &[(Index, i64, i64)] = key.fan.as_ref().map_or(&[], |f| &f.loops);
+            self.nest.extend_from_slice(fanned);
             let at = self.slots(self.entries)?;
             self.entries += self.rounds()?;
-            let value = self.e.value(*num);
+            if !fanned.is_empty() && self.entries > FANNED {
+                return Err(Unclear);
+            }
             let place = Place { space: Space::Jac, at: at.clone() };
-            self.e.region.push(Stmt::Store { place, value, origin });
+            self.spread(key, *num, place, origin)?;
             let renumber = |a: &Affine| -> Option<Affine> {
                 let mut out = Affine::constant(a.base);
                 for &(i, s) in &a.terms {
@@ -506,14 +568,86 @@ impl Walker<'_, '_> {
                 }
                 Some(out)
             };
+            let mut loops = key.bounds.clone();
+            loops.extend(fanned.iter().map(|l| (l.1, l.2)));
             self.families.push(EntryFamily {
-                loops: key.bounds.clone(),
+                loops,
                 row: renumber(&writer.at).ok_or(Unclear)?,
                 col: renumber(&key.col).ok_or(Unclear)?,
                 slot: renumber(&at).ok_or(Unclear)?,
             });
+            self.nest.truncate(depth);
         }
         Ok(())
+    }
+
+    /// Stores `num` times the partials of a key; those of a fan in loops of their own.
+    fn spread(&mut self, key: &Key, num: Num, place: Place, origin: OriginId) -> Outcome<()> {
+        let Some(fan) = &key.fan else {
+            let value = self.e.value(num);
+            self.e.region.push(Stmt::Store { place, value, origin });
+            return Ok(());
+        };
+        // each loop of a kernel has an index of its own
+        let mut loops = Vec::with_capacity(fan.loops.len());
+        let mut own = Vec::with_capacity(fan.loops.len());
+        for &(index, lo, hi) in &fan.loops {
+            let new = Index(self.e.kernel.indices);
+            self.e.kernel.indices += 1;
+            loops.push((new, lo, hi));
+            own.push((index, Affine::constant(0).plus(new, 1)));
+        }
+        let renamed = |at: &Affine| substitute(at, &own).ok_or(Unclear);
+        let place = Place { space: place.space, at: renamed(&place.at)? };
+        let slot = fan.slot.as_ref().map(renamed).transpose()?;
+        let (mut body, ()) = self.e.inside(|e| {
+            let partial = slot.map(|at| Num::Val(e.f(Op::Load(Place { space: Space::Jac, at }))));
+            let value = e.mul(num, partial.unwrap_or(Num::ONE));
+            let value = e.value(value);
+            e.region.push(Stmt::Store { place, value, origin });
+        });
+        for (index, lo, hi) in loops.into_iter().rev() {
+            let l = For { carries: Vec::new(), body, index, lo, hi, reverse: false };
+            body = vec![Stmt::For(Box::new(l))];
+        }
+        self.e.region.append(&mut body);
+        Ok(())
+    }
+
+    /// The key of what a sum over `l` depends on, from the key and the partial of a round, seen from behind the loop.
+    /// Writes the round's partials down.
+    fn fan(&mut self, l: &For, mut key: Key, num: Num) -> Outcome<(Key, Num)> {
+        let depth = self.nest.len();
+        let range = key.bounds.pop().ok_or(Unclear)?;
+        let inner = key.fan.take().map(|f| *f);
+        let (slot, outside) = match (&inner, num) {
+            (None, Num::Const(_)) => (None, num),
+            _ => {
+                self.nest.extend(inner.iter().flat_map(|f| f.loops.iter().copied()));
+                let at = self.slots(SCRATCH + self.scratch)?;
+                self.scratch += self.rounds()?;
+                self.nest.truncate(depth);
+                if self.scratch > FANNED {
+                    return Err(Unclear);
+                }
+                let part =
+                    Key { col: Affine::default(), bounds: Bounds::new(), fan: inner.clone().map(Box::new) };
+                self.spread(&part, num, Place { space: Space::Jac, at: at.clone() }, self.origin)?;
+                (Some(at), Num::ONE)
+            }
+        };
+        // behind the loop its index means nothing
+        let index = Index(self.e.kernel.indices);
+        self.e.kernel.indices += 1;
+        let own = [(l.index, Affine::constant(0).plus(index, 1))];
+        let mut loops = vec![(index, range.0, range.1)];
+        loops.extend(inner.into_iter().flat_map(|f| f.loops));
+        let slot = match slot {
+            Some(at) => Some(substitute(&at, &own).ok_or(Unclear)?),
+            None => None,
+        };
+        let col = substitute(&key.col, &own).ok_or(Unclear)?;
+        Ok((Key { col, bounds: key.bounds, fan: Some(Box::new(Fan { loops, slot })) }, outside))
     }
 
     fn for_loop(&mut self, l: &For) -> Outcome<()> {
@@ -527,10 +661,13 @@ impl Walker<'_, '_> {
         // the columns that each carried value depends on: those of its start, and what rounds add
         let mut keys: Vec<Vec<Key>> =
             l.carries.iter().map(|c| self.gradient(c.init).into_iter().map(|g| g.0).collect()).collect();
-        for _ in 0..=l.carries.len() {
+        // which of them add up what moves with the rounds
+        let mut sums = vec![false; l.carries.len()];
+        for _ in 0..=2 * l.carries.len() {
             let mark = self.mark();
-            let found = self.rounds_of(l, &keys)?;
-            if found == keys {
+            let before = sums.clone();
+            let found = self.rounds_of(l, &keys, &mut sums)?;
+            if found == keys && sums == before {
                 return Ok(());
             }
             self.rollback(mark);
@@ -563,9 +700,11 @@ impl Walker<'_, '_> {
 
     /// Writes a loop whose carried values depend on the columns `keys`; gives the columns that they turn out to
     /// depend on.
-    fn rounds_of(&mut self, l: &For, keys: &[Vec<Key>]) -> Outcome<Vec<Vec<Key>>> {
+    fn rounds_of(&mut self, l: &For, keys: &[Vec<Key>], sums: &mut [bool]) -> Outcome<Vec<Vec<Key>>> {
         let mut carries = Vec::new();
-        for (c, keys) in l.carries.iter().zip(keys) {
+        let first_sum = SUM - self.sums - l.carries.len() as i64;
+        self.sums += l.carries.len() as i64;
+        for (n, (c, keys)) in l.carries.iter().zip(keys).enumerate() {
             let init = self.new_of(c.init);
             let start = self.gradient(c.init);
             let mut partials = Vec::with_capacity(keys.len());
@@ -577,7 +716,12 @@ impl Walker<'_, '_> {
             self.spend(keys.len())?;
             let var = self.e.kernel.value(Op::Carry, self.old.values[c.var.index()].ty);
             self.map[c.var.index()] = Some(var);
-            self.grad[c.var.index()] = partials.iter().map(|p| (p.0.clone(), Num::Val(p.2))).collect();
+            let mut gradient: Gradient = partials.iter().map(|p| (p.0.clone(), Num::Val(p.2))).collect();
+            if sums[n] {
+                let bounds = full(&self.nest);
+                gradient.push((Key::new(Affine::constant(first_sum + n as i64), bounds), Num::ONE));
+            }
+            self.grad[c.var.index()] = sorted(gradient);
             carries.push((var, init, partials));
         }
         self.nest.push((l.index, l.lo, l.hi));
@@ -590,14 +734,32 @@ impl Walker<'_, '_> {
         self.region(&l.body)?;
         let mut found = Vec::with_capacity(l.carries.len());
         let mut out = Vec::new();
-        for (c, (var, init, partials)) in l.carries.iter().zip(carries) {
+        for (n, (c, (var, init, partials))) in l.carries.iter().zip(carries).enumerate() {
             let ends = self.gradient(c.next);
             let mut all: Vec<Key> = partials.iter().map(|p| p.0.clone()).collect();
-            for (key, _) in &ends {
-                // a column that moves with the rounds has no place in a single carried value
+            let mut fans = Gradient::new();
+            // a sum hands itself on as it is
+            let own = Affine::constant(first_sum + n as i64);
+            if sums[n] && !ends.iter().any(|g| g.0.col == own && g.1.is_one()) {
+                return Err(Unclear);
+            }
+            for (key, num) in &ends {
                 let mut key = key.clone();
-                let moves = key.col.terms.iter().any(|t| t.0 == l.index);
-                if moves || key.bounds.pop() != Some((l.lo, l.hi)) {
+                if sums[n] && key.col == own {
+                    continue;
+                }
+                if key.is_sum() && key.col.base >= first_sum {
+                    return Err(Unclear);
+                }
+                // a column that moves with the rounds has no place in a single carried value
+                if key.moves(l.index) {
+                    if sums[n] {
+                        fans.push(self.fan(l, key, *num)?);
+                    }
+                    sums[n] = true;
+                    continue;
+                }
+                if key.bounds.pop() != Some((l.lo, l.hi)) {
                     return Err(Unclear);
                 }
                 if let Err(at) = all.binary_search(&key) {
@@ -610,17 +772,16 @@ impl Walker<'_, '_> {
             out.push(crate::ir::Carry { var, init, next, result });
             let mut gradient = Gradient::new();
             for (key, init, var) in partials {
-                let inner = Key {
-                    col: key.col.clone(),
-                    bounds: key.bounds.iter().copied().chain([(l.lo, l.hi)]).collect(),
-                };
+                let mut inner = key.clone();
+                inner.bounds.push((l.lo, l.hi));
                 let d = ends.iter().find(|g| g.0 == inner).map_or(Num::ZERO, |g| g.1);
                 let next = self.e.value(d);
                 let result = self.e.kernel.value(Op::Result, Ty::F64);
                 out.push(crate::ir::Carry { var, init, next, result });
                 gradient.push((key, Num::Val(result)));
             }
-            self.grad[c.result.index()] = gradient;
+            gradient.append(&mut fans);
+            self.grad[c.result.index()] = sorted(gradient);
             found.push(all);
         }
         let body = std::mem::replace(&mut self.e.region, outer);
