@@ -129,14 +129,21 @@ fn main() {
 }
 
 fn open(root: &Path, name: &str, spec: &Value) -> Option<Problem> {
-    for file in ["detest.twinml", "celestial.twinml", "stiff.twinml", "further.twinml"] {
+    for file in [
+        "detest.twinml",
+        "celestial.twinml",
+        "stiff.twinml",
+        "further.twinml",
+        "stiff_detest.twinml",
+        "more_stiff.twinml",
+    ] {
         let path = root.join(file);
         let text = std::fs::read_to_string(&path).ok()?;
         if !text.contains(&format!("scenario {name} ")) {
             continue;
         }
         let mut session = Session::check(file, &text, &MemoryLoader::default());
-        let choice = Choice { scenario: Some(name), settings: &[] };
+        let choice = Choice { scenario: Some(name), ..Choice::default() };
         let compiled = session.compile(choice, &mut NoData)?;
         let mut program = compiled.program;
         passes::prepare(&mut program, Level::O2, true);

@@ -284,7 +284,8 @@ fn intermediate_forms_are_printed() {
   behavior {
     every 2 s { emit tick }
     machine light {
-      initial state off { on tick -> lit }
+      initial off
+      state off { on tick -> lit }
       state lit { entry { on = true }; on tick -> off }
     }
   }

@@ -35,6 +35,8 @@ pub struct Choice<'a> {
     pub scenario: Option<&'a str>,
     /// Settings from outside, as `path=value` with a unit; they win over everything in the text.
     pub settings: &'a [String],
+    /// Whether the flat system is wanted, too.
+    pub keep_system: bool,
 }
 
 /// A program with everything that a run needs.
@@ -51,8 +53,8 @@ pub struct Compiled {
     pub has_duration: bool,
     /// What `--explain` tells.
     pub structure: Structure,
-    /// The flat system that the program was made of.
-    pub system: System,
+    /// The flat system that the program was made of, where it was to be kept.
+    pub system: Option<System>,
 }
 
 /// A branch of a scenario as a run of its own: the trunk up to its instant, its own actions from there on.
@@ -104,7 +106,9 @@ impl Session {
         } else {
             self.with_settings(choice, data)?
         };
-        let scheduled = schedule::schedule(system.clone(), &self.sources, &mut self.diags)?;
+        let kept = choice.keep_system.then(|| system.clone());
+        let beginnings = system.branches.clone();
+        let scheduled = schedule::schedule(system, &self.sources, &mut self.diags)?;
         let (program, actions) = (scheduled.program, scheduled.actions);
         let records = experiment
             .records
@@ -144,14 +148,15 @@ impl Session {
             seed: experiment.seed,
             actions,
             records,
-            stops: stops(&system, i128::MAX),
+            stops: stops(&beginnings, i128::MAX),
             requirements,
             aggregates,
             kpis,
         };
-        let branches = system.branches.iter().zip(scheduled.branches);
-        let branches = branches.map(|(b, actions)| branch(&system, b, actions, &experiment)).collect();
-        Some(Compiled { program, experiment, branches, has_duration, structure: scheduled.structure, system })
+        let branches = beginnings.iter().zip(scheduled.branches);
+        let branches = branches.map(|(b, actions)| branch(&beginnings, b, actions, &experiment)).collect();
+        let structure = scheduled.structure;
+        Some(Compiled { program, experiment, branches, has_duration, structure, system: kept })
     }
 
     fn flatten(&mut self, scenario: Option<&str>, data: &mut dyn DataLoader) -> Option<Flat> {
@@ -225,8 +230,8 @@ impl Session {
 }
 
 /// Where branches begin before `end`, in order.
-fn stops(system: &System, end: i128) -> Vec<i128> {
-    let mut all: Vec<i128> = system.branches.iter().map(|b| b.time_ns).filter(|t| *t < end).collect();
+fn stops(branches: &[flat::Branch], end: i128) -> Vec<i128> {
+    let mut all: Vec<i128> = branches.iter().map(|b| b.time_ns).filter(|t| *t < end).collect();
     all.sort_unstable();
     all.dedup();
     all
@@ -234,7 +239,7 @@ fn stops(system: &System, end: i128) -> Vec<i128> {
 
 /// The run of a branch; `trunk` is the scenario itself.
 fn branch(
-    system: &System,
+    all: &[flat::Branch],
     b: &flat::Branch,
     own: Vec<program::Action>,
     trunk: &program::Experiment,
@@ -244,7 +249,7 @@ fn branch(
     experiment.actions.retain(|a| a.time_ns < b.time_ns);
     experiment.actions.extend(own);
     // The trunk's own stops up to here: the same steps. From here on nothing else begins.
-    experiment.stops = stops(system, b.time_ns);
+    experiment.stops = stops(all, b.time_ns);
     for r in &mut experiment.requirements {
         if b.expects.contains(&r.path) {
             // What the branch itself says of it counts there.

@@ -86,7 +86,7 @@ pub enum Type {
     /// A record.
     Record(RecordId),
     /// A function given by samples: argument and value dimension.
-    Table(Option<Dimension>, Option<Dimension>),
+    Table(Box<(Option<Dimension>, Option<Dimension>)>),
     /// Complex number with a dimension.
     Complex(Option<Dimension>),
     /// A moment of the calendar.

@@ -41,7 +41,8 @@ fn outcomes(path: &Path) -> Vec<(String, Vec<String>)> {
         session.diags = twinml_compiler::diag::Diagnostics::new();
         let mut data = Folder(path.parent().unwrap().to_owned());
         let start = std::time::Instant::now();
-        let done = session.compile(Choice { scenario: choice.as_deref(), settings: &[] }, &mut data);
+        let done = session
+            .compile(Choice { scenario: choice.as_deref(), settings: &[], keep_system: false }, &mut data);
         let label = format!("{name} {}", choice.as_deref().unwrap_or("-"));
         eprintln!("{label}: {:?}", start.elapsed());
         let errors = session.diags.has_errors();

@@ -16,7 +16,7 @@ use twinml_model::ir::Space;
 
 fn compile(text: &str) -> Compiled {
     let mut session = Session::check("test.twinml", text, &MemoryLoader::new());
-    let done = session.compile(Choice::default(), &mut NoData);
+    let done = session.compile(Choice { keep_system: true, ..Choice::default() }, &mut NoData);
     done.unwrap_or_else(|| {
         panic!("{}\n{text}", render_all(&session.diags, &session.sources, Style::default()))
     })
@@ -296,7 +296,7 @@ twin Grid {{
     ];
     for (name, model) in models {
         let (small, large) = (model(16), model(100_000));
-        let (a, b) = (compile(&small).system, compile(&large).system);
+        let (a, b) = (compile(&small).system.unwrap(), compile(&large).system.unwrap());
         assert_eq!(a.equations.len(), b.equations.len(), "{name}");
         let pieces = |s: &twinml_compiler::flat::System| s.vars.iter().map(|v| v.value.len()).sum::<usize>();
         assert_eq!(pieces(&a), pieces(&b), "{name}");

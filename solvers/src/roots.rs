@@ -64,13 +64,17 @@ struct Probe<'a> {
     x: &'a mut [f64],
     g: &'a mut [f64],
     count: &'a mut u64,
+    /// The states do not matter.
+    timed: bool,
 }
 
 impl Probe<'_> {
     /// All root functions at `t`, in `self.g`; NaN where the system cannot say.
     fn at(&mut self, t: f64) -> Result<(), SolveError> {
         *self.count += 1;
-        self.step.interpolate(t, self.x);
+        if !self.timed {
+            self.step.interpolate(t, self.x);
+        }
         match self.sys.roots(t, self.x, self.g) {
             Ok(()) => Ok(()),
             Err(EvalError::Recoverable { .. }) => {
@@ -176,7 +180,13 @@ impl RootFinder {
             return Ok(None);
         }
         let time = |k: usize| if k + 1 == SAMPLES.len() { t1 } else { t0 + SAMPLES[k] * (t1 - t0) };
-        let mut probe = Probe { sys, step, x: &mut self.x, g: &mut self.g, count: &mut self.evaluations };
+        let timed = sys.roots_of_time();
+        if timed {
+            // Any states will do, those of the step are at hand.
+            self.x.copy_from_slice(step.x());
+        }
+        let mut probe =
+            Probe { sys, step, x: &mut self.x, g: &mut self.g, count: &mut self.evaluations, timed };
         for k in 0..SAMPLES.len() {
             probe.at(time(k))?;
             self.table[k * n..(k + 1) * n].copy_from_slice(probe.g);

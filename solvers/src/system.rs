@@ -193,6 +193,11 @@ pub trait System {
         0
     }
 
+    /// Whether all root functions depend on time alone: then `roots` may be given any states.
+    fn roots_of_time(&self) -> bool {
+        false
+    }
+
     /// `g = g(t, x)`: a sign change is an event.
     fn roots(&mut self, t: f64, x: &[f64], g: &mut [f64]) -> Result<(), EvalError> {
         let (_, _, _) = (t, x, g);

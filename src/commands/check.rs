@@ -49,7 +49,11 @@ fn one(file: &Path, args: &Check, ui: &Ui) -> Exit {
         };
         for scenario in chosen {
             let before = session.diags.len();
-            let choice = Choice { scenario: scenario.as_deref(), settings: &args.compile.sets };
+            let choice = Choice {
+                scenario: scenario.as_deref(),
+                settings: &args.compile.sets,
+                keep_system: args.compile.emit == Some(Emit::Flat),
+            };
             let compiled = session.compile(choice, &mut data);
             if let Some(compiled) = compiled {
                 if compile::emit_late(&compiled, &args.compile, ui) {
@@ -169,7 +173,7 @@ fn explain(compiled: &Compiled, sources: &SourceMap, ui: &Ui) {
         let _ = writeln!(text, "    {kind} at   line {}: {}{many}", origin.line, origin.text);
     }
     if structure.handlers + structure.machines > 0 {
-        let n = |count, what| numbers::counted(count, what);
+        let n = |count, what| counted(count, what);
         let machines = match structure.machines {
             0 => String::new(),
             m => format!(", {} ({})", n(m, "machine"), n(structure.transitions, "transition")),

@@ -58,7 +58,10 @@ pub fn emit_early(session: &Session, args: &Compile, ui: &Ui) -> bool {
 /// Prints the forms of a compiled program; true if that was all that was asked.
 pub fn emit_late(compiled: &Compiled, args: &Compile, ui: &Ui) -> bool {
     let text = match args.emit {
-        Some(Emit::Flat) => flat::print::print(&compiled.system, flat::print::Options::default()),
+        Some(Emit::Flat) => {
+            let flat = |s| flat::print::print(s, flat::print::Options::default());
+            compiled.system.as_ref().map(flat).unwrap_or_default()
+        }
         Some(Emit::Ir) => {
             let mut program = compiled.program.clone();
             passes::prepare(&mut program, Level::O2, true);

@@ -49,7 +49,7 @@ pub struct Job {
     /// Runs the kernels.
     pub machine: Box<dyn Machine>,
     /// What compiling left over: large trees, which a process that ends here need not take apart.
-    pub rest: (Structure, System),
+    pub rest: (Structure, Option<System>),
 }
 
 /// Compiles the scenario of a checked file that `args` name, prints its diagnostics from the `heard`th on, and makes it ready to run.
@@ -67,7 +67,11 @@ pub fn load(
     ui: &Ui,
 ) -> Result<Option<Job>, Exit> {
     let mut data = Data::of(&session);
-    let choice = Choice { scenario: args.scenario.as_deref(), settings: &args.sets };
+    let choice = Choice {
+        scenario: args.scenario.as_deref(),
+        settings: &args.sets,
+        keep_system: args.emit == Some(crate::args::Emit::Flat),
+    };
     let compiled = session.compile(choice, &mut data);
     let said = ui.diagnostics(session.diags.iter().skip(heard), &session.sources);
     let Some(compiled) = compiled.filter(|_| said.errors == 0) else {

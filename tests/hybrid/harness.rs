@@ -52,7 +52,7 @@ impl Model {
     /// A text with one scenario.
     pub fn text(text: &str) -> Model {
         let mut session = Session::check("hybrid.twinml", text, &MemoryLoader::default());
-        let choice = Choice { scenario: None, settings: &[] };
+        let choice = Choice::default();
         let Some(compiled) = session.compile(choice, &mut NoData) else {
             let said: Vec<String> = session.diags.iter().map(|d| d.message.clone()).collect();
             panic!("does not compile: {said:#?}");

@@ -2,6 +2,7 @@
 
 use super::{MAX_DEPTH, Name, Path, Text};
 use crate::source::Span;
+use std::sync::Arc;
 
 /// A rational exponent in lowest terms, `den > 0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -90,7 +91,7 @@ pub struct Expr {
 #[derive(Debug, Clone, PartialEq)]
 pub enum ExprKind {
     /// `9.81 m/s^2`, `42`
-    Number(Box<Number>),
+    Number(Arc<Number>),
     /// `true`, `false`
     Bool(bool),
     /// `none`

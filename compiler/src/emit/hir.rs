@@ -103,7 +103,8 @@ impl Printer<'_> {
             Type::Enum(id) => name(self.m.enums.get(id.0 as usize).map(|e| &*e.name)),
             Type::Record(id) => name(self.m.records.get(id.0 as usize).map(|r| &*r.name)),
             Type::Twin(id) => name(self.m.classes.get(id.0 as usize).map(|c| &*c.name)),
-            Type::Table(x, y) => {
+            Type::Table(t) => {
+                let (x, y) = &**t;
                 let one = |d: &Option<_>| self.ty(&Type::Real(d.clone()));
                 format!("Table<{}, {}>", one(x), one(y))
             }

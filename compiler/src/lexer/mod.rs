@@ -38,8 +38,8 @@ pub struct Lexed {
 pub fn lex(file: FileId, text: &str, diags: &mut Diagnostics) -> Lexed {
     let body = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     let base = (text.len() - body.len()) as u32;
-    let raw = raw::lex(file, body, base, diags);
-    let mut tainted = raw.tainted;
+    let mut raw = raw::lex(file, body, base, diags);
+    let mut tainted = std::mem::take(&mut raw.tainted);
     let lines = tainted_lines(&raw.tokens, &tainted);
     let before = diags.len();
     let is_tainted = |r: &raw::Raw| lines.binary_search(&r.line).is_ok();

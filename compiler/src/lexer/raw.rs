@@ -10,6 +10,7 @@ use crate::diag::{Code, Diagnostic, Diagnostics, codes};
 use crate::source::{FileId, Span};
 use logos::Logos;
 use rustc_hash::FxHashMap;
+use std::sync::Arc;
 
 /// A token before the filter, with what the filter needs to know about its line.
 #[derive(Debug, Clone)]
@@ -170,7 +171,12 @@ pub fn lex(file: FileId, text: &str, base: u32, diags: &mut Diagnostics) -> RawT
         text,
         base,
         diags,
-        out: RawText { tokens: Vec::new(), docs: Vec::new(), module_doc: None, tainted: Vec::new() },
+        out: RawText {
+            tokens: Vec::with_capacity((text.len() / 3).min(MOST_AT_ONCE)),
+            docs: Vec::new(),
+            module_doc: None,
+            tainted: Vec::new(),
+        },
         interned: FxHashMap::default(),
         nl: true,
         line: 0,
@@ -189,6 +195,8 @@ pub fn lex(file: FileId, text: &str, base: u32, diags: &mut Diagnostics) -> RawT
 }
 
 const MAX_LEXICAL_ERRORS: u32 = 50;
+/// Room for so many tokens is made beforehand: most texts have a token every three bytes.
+const MOST_AT_ONCE: usize = 1 << 20;
 
 struct Lexer<'a, 'd> {
     file: FileId,
@@ -588,7 +596,7 @@ impl<'a> Lexer<'a, '_> {
         let (unit, end) = self.unit_after_number(hi);
         let is_int = unit.is_none() && (hex || !digits.contains(['.', 'e', 'E']));
         let number = Number { value, text: Text::from(digits), is_int, unit };
-        self.push(Tok::Number(Box::new(number)), lo, end);
+        self.push(Tok::Number(Arc::new(number)), lo, end);
         end
     }
 

@@ -3,6 +3,7 @@
 use super::words::Word;
 use crate::ast::{Number, Text, UnitExpr};
 use crate::source::{FileId, Span};
+use std::sync::Arc;
 
 /// A token of the language.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,7 +13,7 @@ pub enum Tok {
     /// A keyword in its place.
     Word(Word),
     /// A number with its unit.
-    Number(Box<Number>),
+    Number(Arc<Number>),
     /// A string without interpolation.
     Str(Text),
     /// `"text${`

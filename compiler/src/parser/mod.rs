@@ -45,8 +45,8 @@ pub fn parse(file: FileId, text: &str, diags: &mut Diagnostics) -> Module {
         return module;
     }
     let mut found = Diagnostics::new();
-    let lexed = lexer::lex(file, text, &mut found);
-    module.items = repair::items(file, &lexed, &mut found);
+    let mut lexed = lexer::lex(file, text, &mut found);
+    module.items = repair::items(file, text, &mut lexed, &mut found);
     found.sort();
     diags.extend(found);
     module.doc = lexed.module_doc;

@@ -7,34 +7,43 @@
 
 use super::explain::{self, Failure};
 use super::make::Cx;
-use super::twinml::ItemParser;
+use super::twinml::BoxedItemParser;
 use crate::ast::{Item, Text};
 use crate::diag::{Diagnostic, Diagnostics, codes};
 use crate::lexer::words::Word;
-use crate::lexer::{Lexed, Tok, Token};
+use crate::lexer::{self, Lexed, Tok, Token};
 use crate::source::{FileId, Span};
 use lalrpop_util::ParseError;
 
 /// After so many errors the rest of a file is not looked at.
 const MAX_ERRORS: usize = 100;
 
-/// Parses all declarations of a file.
-pub fn items(file: FileId, lexed: &Lexed, diags: &mut Diagnostics) -> Vec<Item> {
+/// Parses all declarations of a file. The tokens of `lexed` are moved into the trees.
+pub fn items(file: FileId, text: &str, lexed: &mut Lexed, diags: &mut Diagnostics) -> Vec<Item> {
+    let mut tokens = std::mem::take(&mut lexed.tokens);
     let mut d = Driver {
         file,
         lexed,
-        parser: ItemParser::new(),
+        parser: BoxedItemParser::new(),
         diags,
         errors: 0,
-        budget: 16 * lexed.tokens.len() + 1_000_000,
+        budget: 16 * tokens.len() + 1_000_000,
         mended: Vec::new(),
     };
+    // Where something is wrong the tokens are wanted again: then the text is read once more.
+    let mut again: Option<Vec<Token>> = None;
     let mut items = Vec::new();
-    for (from, to) in declarations(&lexed.tokens) {
-        let mut tokens = lexed.tokens[from..to].to_vec();
-        items.push(d.item(&mut tokens));
+    for (from, to) in declarations(&tokens) {
+        let item = match d.at_once(&mut tokens[from..to]) {
+            Some(item) => item,
+            None => {
+                let all = again.get_or_insert_with(|| lexer::lex(file, text, &mut Diagnostics::new()).tokens);
+                d.item(&mut all[from..to].to_vec())
+            }
+        };
+        items.push(item);
         if d.errors >= MAX_ERRORS || d.budget == 0 {
-            let end = lexed.tokens.get(to).map_or(0, |t| t.lo);
+            let end = tokens.get(to).map_or(0, |t| t.lo);
             let span = Span::new(file, end, end);
             let text = "too many errors: the rest of the file was not read";
             d.diags.push(Diagnostic::new(codes::TOO_MANY_ERRORS, span, text));
@@ -70,7 +79,7 @@ fn declarations(tokens: &[Token]) -> Vec<(usize, usize)> {
 struct Driver<'a, 'd> {
     file: FileId,
     lexed: &'a Lexed,
-    parser: ItemParser,
+    parser: BoxedItemParser,
     diags: &'d mut Diagnostics,
     errors: usize,
     /// Tokens that may still be parsed: a text with many mistakes is not parsed many times over.
@@ -80,6 +89,29 @@ struct Driver<'a, 'd> {
 }
 
 impl Driver<'_, '_> {
+    /// Parses a declaration without mistakes, with its tokens moved out.
+    fn at_once(&mut self, tokens: &mut [Token]) -> Option<Item> {
+        self.mended.clear();
+        let mut cx = Cx::new(self.file, &self.lexed.docs);
+        let stream =
+            tokens.iter_mut().map(|t| Ok::<_, ()>((t.lo, std::mem::replace(&mut t.tok, Tok::Error), t.hi)));
+        let item = self.parser.parse(&mut cx, stream).ok()?;
+        self.budget = self.budget.saturating_sub(tokens.len());
+        self.said(cx);
+        Some(*item)
+    }
+
+    /// Reports what the actions of the grammar had to say.
+    fn said(&mut self, cx: Cx<'_>) {
+        for d in cx.finish() {
+            if self.is_tainted_line(d.primary.span.lo) {
+                continue;
+            }
+            self.errors += 1;
+            self.diags.push(d);
+        }
+    }
+
     fn item(&mut self, tokens: &mut Vec<Token>) -> Item {
         self.mended.clear();
         let whole = Span::new(self.file, tokens[0].lo, tokens[tokens.len() - 1].hi);
@@ -88,13 +120,7 @@ impl Driver<'_, '_> {
             let mut cx = Cx::new(self.file, &self.lexed.docs);
             let (at, expected) = match run(&self.parser, &mut cx, tokens) {
                 Ok(item) => {
-                    for d in cx.finish() {
-                        if self.is_tainted_line(d.primary.span.lo) {
-                            continue;
-                        }
-                        self.errors += 1;
-                        self.diags.push(d);
-                    }
+                    self.said(cx);
                     return item;
                 }
                 Err(e) => e,
@@ -195,14 +221,14 @@ fn mark_kind(tokens: &mut [Token], i: usize) {
 
 type Failed = (usize, Vec<String>);
 
-fn run(parser: &ItemParser, cx: &mut Cx<'_>, tokens: &[Token]) -> Result<Item, Failed> {
+fn run(parser: &BoxedItemParser, cx: &mut Cx<'_>, tokens: &[Token]) -> Result<Item, Failed> {
     let mut read = 0usize;
     let stream = tokens.iter().map(|t| {
         read += 1;
         Ok::<_, ()>((t.lo, t.tok.clone(), t.hi))
     });
     let failure = match parser.parse(cx, stream) {
-        Ok(item) => return Ok(item),
+        Ok(item) => return Ok(*item),
         Err(e) => e,
     };
     Err(match failure {

@@ -12,6 +12,9 @@ pub fn extract(system: &mut System) -> Vec<VarId> {
     let mut out = Vec::new();
     let mut added = Vec::new();
     for e in &mut equations {
+        if !has_delay(&e.left) && !has_delay(&e.right) {
+            continue;
+        }
         let mut c =
             Context { system, loops: e.loops.clone(), out: &mut out, added: &mut added, template: e.clone() };
         let (left, right) = (c.go(&e.left), c.go(&e.right));

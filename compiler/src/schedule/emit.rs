@@ -6,7 +6,8 @@ use super::origins::Origins;
 use crate::flat::{Affine, BinOp, BoolOp, Expr, Fold, Loop, StepFn, System, UnOp};
 use crate::source::Span;
 use crate::structural::order::Assignment;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use std::hash::BuildHasher;
 use twinml_model::ids::{BlockId, Index, OriginId, Value, VarId};
 use twinml_model::ir::{self, Carry, CmpOp, For, If, Kernel, MathFn, Op, Place, Region, Space, Stmt, Ty};
 use twinml_model::schema::Kind;
@@ -19,7 +20,9 @@ const BRANCH_COST: usize = 12;
 #[derive(Default)]
 struct Scope {
     region: Region,
-    known: FxHashMap<Op, Value>,
+    /// Values by the hash of their operation; a taken number leads on to the next. Operations themselves lie in the
+    /// kernel: large kernels would hold each of them twice.
+    known: FxHashMap<u64, Value>,
     memory: FxHashMap<Place, Value>,
 }
 
@@ -88,13 +91,24 @@ impl<'a> Emitter<'a> {
 
     /// The value of an operation, computed here or before.
     fn op(&mut self, op: Op, ty: Ty) -> Value {
-        if let Some(v) = self.scopes.iter().rev().find_map(|s| s.known.get(&op)) {
-            return *v;
+        let hash = FxBuildHasher.hash_one(&op);
+        for scope in self.scopes.iter().rev() {
+            let mut at = hash;
+            while let Some(&v) = scope.known.get(&at) {
+                if self.kernel.values[v.index()].op == op {
+                    return v;
+                }
+                at = at.wrapping_add(1);
+            }
         }
-        let v = self.kernel.value(op.clone(), ty);
+        let v = self.kernel.value(op, ty);
         let top = self.top();
         top.region.push(Stmt::Eval(v));
-        top.known.insert(op, v);
+        let mut at = hash;
+        while top.known.contains_key(&at) {
+            at = at.wrapping_add(1);
+        }
+        top.known.insert(at, v);
         v
     }
 

@@ -103,7 +103,7 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
     let watched = ranges::extract(&mut system);
     let delayed = delays::extract(&mut system);
     let varies = relations::continuous(&system);
-    let mut found = relations::extract(&mut system);
+    let mut found = relations::extract(&mut system, &varies);
     let mut initial = std::mem::take(&mut system.initial_equations);
     for e in &mut initial {
         relations::extract_in(e, &mut system, &varies, &mut found);
@@ -121,7 +121,7 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
     }
     let (solved, kept) = solve(&mut system, diags)?;
     let system = system;
-    let layout = Layout::new(&system, &with_start(&system, &found, &watched));
+    let layout = Layout::new(&system, &with_start(&system, &solved.problem, &found, &watched));
     let mut origins = Origins::new(sources);
     let mut hist = 0;
     for v in &delayed {
@@ -292,9 +292,14 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
 
 /// Finds what determines what; a system of higher index is reduced first.
 fn solve(system: &mut System, diags: &mut Diagnostics) -> Option<(structural::Solved, index::Kept)> {
-    let first = structural::solve(unknowns(system), system.equations.clone(), &|e| constant(system, e));
+    // The equations are handed over, and back: copies of large models would cost.
+    let equations = std::mem::take(&mut system.equations);
+    let first = structural::solve(unknowns(system), equations, &|e| constant(system, e));
     let unbalanced = match first {
-        Ok(solved) => return Some((solved, index::Kept::default())),
+        Ok(mut solved) => {
+            system.equations = std::mem::take(&mut solved.families);
+            return Some((solved, index::Kept::default()));
+        }
         Err(u) => u,
     };
     let mut atoms = unknowns(system);
@@ -379,10 +384,15 @@ fn copy_discrete(em: &mut Emitter<'_>, system: &System, layout: &Layout, written
 }
 
 /// Families whose start values are read somewhere.
-fn with_start(system: &System, relations: &[Relation], watched: &[ranges::Range]) -> Vec<VarId> {
+fn with_start(
+    system: &System,
+    problem: &structural::problem::Problem,
+    relations: &[Relation],
+    watched: &[ranges::Range],
+) -> Vec<VarId> {
     let mut found = BTreeSet::new();
     let mut see = |e: &Expr| starts(e, &mut found);
-    for e in system.equations.iter().chain(&system.initial_equations) {
+    for e in system.equations.iter().chain(&problem.equations).chain(&system.initial_equations) {
         see(&e.left);
         see(&e.right);
     }

@@ -43,6 +43,12 @@ pub fn continuous(system: &System) -> Vec<bool> {
             _ => false,
         })
         .collect();
+    let mut definitions: Vec<Vec<&Equation>> = vec![Vec::new(); system.vars.len()];
+    for e in &system.equations {
+        if let Expr::Var(v, _) = e.left {
+            definitions[v.index()].push(e);
+        }
+    }
     // Definitions by discrete formulas are discrete, as often as needed.
     loop {
         let mut changed = false;
@@ -50,17 +56,9 @@ pub fn continuous(system: &System) -> Vec<bool> {
             let Expr::Var(v, _) = e.left else { continue };
             let i = v.index();
             if system.vars[i].role == Role::Unknown && varies[i] && !varies_in(&e.right, &varies) {
-                let only = system
-                    .equations
-                    .iter()
-                    .filter(|f| matches!(f.left, Expr::Var(w, _) if w == v))
-                    .all(|f| !varies_in(&f.right, &varies));
-                let total: i64 = system
-                    .equations
-                    .iter()
-                    .filter(|f| matches!(f.left, Expr::Var(w, _) if w == v))
-                    .map(|f| crate::structural::sets::points(&f.loops))
-                    .sum();
+                let only = definitions[i].iter().all(|f| !varies_in(&f.right, &varies));
+                let total: i64 =
+                    definitions[i].iter().map(|f| crate::structural::sets::points(&f.loops)).sum();
                 if only && total == i64::from(system.vars[i].len) {
                     varies[i] = false;
                     changed = true;
@@ -85,19 +83,18 @@ pub fn varies_in(e: &Expr, varies: &[bool]) -> bool {
         Expr::Cmp(..) | Expr::Step(..) => false,
         _ => {
             let mut any = false;
-            expr::children(e, &mut |c| any |= varies_in(c, varies));
+            expr::children(e, &mut |c| any = any || varies_in(c, varies));
             any
         }
     }
 }
 
 /// Takes the relations out of the system's equations, adding a discrete family for each.
-pub fn extract(system: &mut System) -> Vec<Relation> {
-    let varies = continuous(system);
+pub fn extract(system: &mut System, varies: &[bool]) -> Vec<Relation> {
     let mut out = Vec::new();
     let mut equations = std::mem::take(&mut system.equations);
     for e in &mut equations {
-        extract_in(e, system, &varies, &mut out);
+        extract_in(e, system, varies, &mut out);
     }
     system.equations = equations;
     out
@@ -106,8 +103,24 @@ pub fn extract(system: &mut System) -> Vec<Relation> {
 /// The same for further equations (initial ones).
 pub fn extract_in(e: &mut Equation, system: &mut System, varies: &[bool], out: &mut Vec<Relation>) {
     let mut context = Context { system, varies, out, loops: e.loops.clone(), owner: e.owner.clone() };
-    e.left = context.freeze(&e.left);
-    e.right = context.freeze(&e.right);
+    for side in [&mut e.left, &mut e.right] {
+        if has_relation(side) {
+            *side = context.freeze(side);
+        }
+    }
+}
+
+/// Whether there is anything that makes events.
+fn has_relation(e: &Expr) -> bool {
+    match e {
+        Expr::NoEvent(_) => false,
+        Expr::Cmp(..) | Expr::Step(..) => true,
+        _ => {
+            let mut any = false;
+            expr::children(e, &mut |c| any = any || has_relation(c));
+            any
+        }
+    }
 }
 
 struct Context<'a> {
@@ -184,7 +197,7 @@ impl Context<'_> {
             }
             _ => {
                 let mut any = false;
-                expr::children(e, &mut |c| any |= self.varies(c));
+                expr::children(e, &mut |c| any = any || self.varies(c));
                 any
             }
         }

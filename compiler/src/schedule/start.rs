@@ -196,7 +196,10 @@ pub fn initial(
             right: started(&e.right, system),
             ..e.clone()
         }));
-        equations.extend(system.equations.iter().cloned());
+        // Where the loops of a run stay, its equations lie in the problem.
+        let families =
+            if system.equations.is_empty() { &simulation.problem.equations } else { &system.equations };
+        equations.extend(families.iter().cloned());
         equations.extend(independent(&atoms, &equations, run.invariants));
         (atoms, equations)
     } else {

@@ -29,6 +29,8 @@ pub struct Solved {
     pub plan: Plan,
     /// Equations (of the problem as given) whose loops were written out.
     pub expanded: bool,
+    /// Then the equations as given; else the problem has them.
+    pub families: Vec<Equation>,
 }
 
 /// More single equations than this are not written out.
@@ -47,18 +49,18 @@ pub fn solve(
     let matching = Matching::find(&problem);
     if matching.is_perfect(&problem) {
         let plan = order::order(&problem, &matching, divisor);
-        return Ok(Solved { problem, plan, expanded: false });
+        return Ok(Solved { problem, plan, expanded: false, families: Vec::new() });
     }
     let size: i64 = problem.equations.iter().map(|e| sets::points(&e.loops)).sum();
     let loops = problem.equations.iter().any(|e| !e.loops.is_empty());
     if !loops || size > EXPANSION_LIMIT {
         return Err(Box::new(Unbalanced { problem, matching }));
     }
-    let problem = problem.expanded();
+    let (problem, families) = (problem.expanded(), problem.equations);
     let matching = Matching::find(&problem);
     if matching.is_perfect(&problem) {
         let plan = order::order(&problem, &matching, divisor);
-        return Ok(Solved { problem, plan, expanded: true });
+        return Ok(Solved { problem, plan, expanded: true, families });
     }
     Err(Box::new(Unbalanced { problem, matching }))
 }

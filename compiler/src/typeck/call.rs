@@ -404,7 +404,8 @@ impl<'a> Checker<'a, '_> {
 
     /// `curve(q)` of a table.
     fn call_table(&mut self, cx: &mut Cx<'a>, table: Val, args: &'a [Arg], span: Span) -> Option<Val> {
-        let Type::Table(x, y) = table.e.ty.clone() else { return None };
+        let Type::Table(t) = table.e.ty.clone() else { return None };
+        let (x, y) = *t;
         let [arg] = args else {
             let message = format!("a table takes one argument, not {}", args.len());
             self.say(Diagnostic::new(codes::ARGUMENT_COUNT, span, message));
@@ -501,7 +502,7 @@ impl<'a> Checker<'a, '_> {
         }
         let dim = |u: &Option<crate::units::Unit>| u.as_ref().map_or(Dimension::ONE, |u| u.dimension.clone());
         let show = |u: &Option<crate::units::Unit>| u.as_ref().map_or_else(Default::default, display_unit);
-        let ty = Type::Table(Some(dim(&x.1)), Some(dim(&y.1)));
+        let ty = Type::Table(Box::new((Some(dim(&x.1)), Some(dim(&y.1)))));
         let t = TableFile { file, x: (x.0, show(&x.1)), y: (y.0, show(&y.1)), method, outside, span };
         Some(Val::new(ExprKind::TableFile(Rc::new(t)), ty, span))
     }

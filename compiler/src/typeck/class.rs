@@ -545,7 +545,10 @@ impl<'a> Checker<'a, '_> {
                 let ty = self.ty(cx, t)?;
                 // What a table takes and gives is told by its columns.
                 match value {
-                    Some(v) if ty.base == Type::Table(None, None) && ty.shape.is_empty() => {
+                    Some(v)
+                        if matches!(&ty.base, Type::Table(t) if **t == (None, None))
+                            && ty.shape.is_empty() =>
+                    {
                         let found = self.expr(cx, v).map(|v| v.e.ty);
                         Ty {
                             base: found.filter(|t| matches!(t, Type::Table(..))).unwrap_or(ty.base.clone()),

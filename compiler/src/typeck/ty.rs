@@ -391,7 +391,7 @@ fn builtin_type<'a>(units: &Units, name: &str) -> Option<Ty<'a>> {
         "String" | "string" | "str" | "Text" | "text" => Ty::new(Type::String),
         "Complex" | "complex" => Ty::new(Type::Complex(Some(Dimension::ONE))),
         "Timestamp" | "timestamp" => Ty::new(Type::Timestamp),
-        "Table" => Ty::new(Type::Table(None, None)),
+        "Table" => Ty::new(Type::Table(Box::new((None, None)))),
         _ if RUNTIME_TYPES.contains(&name) => Ty::any(),
         _ => {
             let q = quantity(name)?;

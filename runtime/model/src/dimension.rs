@@ -9,14 +9,16 @@
 //! coherent SI, so [`Dimension`]'s printed form (`kg*m/s^2`) is also the coherent unit.
 
 use std::fmt;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::sync::LazyLock;
 
 /// A reduced rational exponent. The denominator is positive.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ratio {
-    num: i32,
-    den: i32,
+    num: i16,
+    /// Never 0: so an optional dimension needs no more room than one.
+    den: NonZeroU16,
 }
 
 /// Exponents outside this magnitude (numerator or denominator) have no use and are refused by
@@ -25,9 +27,9 @@ const LIMIT: i64 = 10_000;
 
 impl Ratio {
     /// The exponent 0.
-    pub const ZERO: Ratio = Ratio { num: 0, den: 1 };
+    pub const ZERO: Ratio = Ratio { num: 0, den: NonZeroU16::MIN };
     /// The exponent 1.
-    pub const ONE: Ratio = Ratio { num: 1, den: 1 };
+    pub const ONE: Ratio = Ratio { num: 1, den: NonZeroU16::MIN };
 
     /// `num/den`, reduced. `None` when `den` is 0 or either part is beyond ±10 000 after reduction.
     pub fn new(num: i64, den: i64) -> Option<Ratio> {
@@ -42,7 +44,7 @@ impl Ratio {
         if n.abs() > LIMIT || d > LIMIT {
             return None;
         }
-        Some(Ratio { num: n as i32, den: d as i32 })
+        Some(Ratio { num: i16::try_from(n).ok()?, den: NonZeroU16::new(u16::try_from(d).ok()?)? })
     }
 
     /// The whole number `n`; `None` beyond ±10 000.
@@ -68,12 +70,12 @@ impl Ratio {
 
     /// Numerator of the reduced form.
     pub fn numerator(self) -> i32 {
-        self.num
+        i32::from(self.num)
     }
 
     /// Denominator of the reduced form, at least 1.
     pub fn denominator(self) -> i32 {
-        self.den
+        i32::from(self.den.get())
     }
 
     /// Whether the exponent is 0.
@@ -83,19 +85,24 @@ impl Ratio {
 
     /// The exponent as a number, correctly rounded.
     pub fn to_f64(self) -> f64 {
-        f64::from(self.num) / f64::from(self.den)
+        f64::from(self.num) / f64::from(self.den.get())
     }
 
     /// `self + other`; `None` when the result leaves the limits.
     pub fn checked_add(self, other: Ratio) -> Option<Ratio> {
-        let (a, b, c, d) =
-            (i64::from(self.num), i64::from(self.den), i64::from(other.num), i64::from(other.den));
+        let (a, c) = (i64::from(self.num), i64::from(other.num));
+        if self.den == NonZeroU16::MIN && other.den == NonZeroU16::MIN {
+            let sum = a + c;
+            return (sum.abs() <= LIMIT).then_some(Ratio { num: sum as i16, den: NonZeroU16::MIN });
+        }
+        let (b, d) = (i64::from(self.den.get()), i64::from(other.den.get()));
         Ratio::new(a * d + c * b, b * d)
     }
 
     /// `self * other`; `None` when the result leaves the limits.
     pub fn checked_mul(self, other: Ratio) -> Option<Ratio> {
-        Ratio::new(i64::from(self.num) * i64::from(other.num), i64::from(self.den) * i64::from(other.den))
+        let (b, d) = (i64::from(self.den.get()), i64::from(other.den.get()));
+        Ratio::new(i64::from(self.num) * i64::from(other.num), b * d)
     }
 
     /// `-self`.
@@ -110,20 +117,21 @@ fn gcd(a: u64, b: u64) -> u64 {
 
 impl fmt::Display for Ratio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.den == 1 {
+        let den = self.den.get();
+        if den == 1 {
             return write!(f, "{}", self.num);
         }
         // A finite decimal reads better in a unit (`m^2.5`) than a fraction in parentheses.
-        let mut d = self.den;
+        let mut d = den;
         for p in [2, 5] {
-            while d % p == 0 {
+            while d.is_multiple_of(p) {
                 d /= p;
             }
         }
-        if d == 1 && self.den <= 1000 {
+        if d == 1 && den <= 1000 {
             write!(f, "{}", self.to_f64())
         } else {
-            write!(f, "({}/{})", self.num, self.den)
+            write!(f, "({}/{})", self.num, den)
         }
     }
 }
@@ -144,7 +152,46 @@ pub const SI_SYMBOLS: [&str; 7] = ["m", "kg", "s", "A", "K", "mol", "cd"];
 pub struct Dimension {
     si: [Ratio; 7],
     /// Bases that the model added, sorted by name, no zero exponents.
-    user: Vec<(Arc<str>, Ratio)>,
+    user: User,
+}
+
+/// Powers of bases that a model added. Few models add any: nothing is kept for none.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct User(Option<Box<Powers>>);
+
+/// Sorted by name, no zero exponents, and not empty.
+type Powers = Vec<(Arc<str>, Ratio)>;
+
+impl User {
+    const NONE: User = User(None);
+
+    fn list(&self) -> &[(Arc<str>, Ratio)] {
+        self.0.as_ref().map_or(&[], |v| v.as_slice())
+    }
+
+    fn list_mut(&mut self) -> &mut [(Arc<str>, Ratio)] {
+        self.0.as_mut().map_or(&mut [], |v| v.as_mut_slice())
+    }
+
+    /// Multiplies by a power of a base.
+    fn multiply(&mut self, name: &Arc<str>, r: Ratio) -> Option<()> {
+        let list = self.0.get_or_insert_default();
+        match list.binary_search_by(|(n, _)| n.cmp(name)) {
+            Ok(i) => {
+                let sum = list[i].1.checked_add(r)?;
+                if sum.is_zero() {
+                    list.remove(i);
+                } else {
+                    list[i].1 = sum;
+                }
+            }
+            Err(i) => list.insert(i, (name.clone(), r)),
+        }
+        if list.is_empty() {
+            self.0 = None;
+        }
+        Some(())
+    }
 }
 
 impl Default for Dimension {
@@ -155,14 +202,14 @@ impl Default for Dimension {
 
 impl Dimension {
     /// Dimensionless.
-    pub const ONE: Dimension = Dimension { si: [Ratio::ZERO; 7], user: Vec::new() };
+    pub const ONE: Dimension = Dimension { si: [Ratio::ZERO; 7], user: User::NONE };
 
     /// From whole exponents of metre, kilogram, second, ampere, kelvin, mole, candela.
     pub const fn of(m: i8, kg: i8, s: i8, a: i8, k: i8, mol: i8, cd: i8) -> Dimension {
         const fn r(n: i8) -> Ratio {
-            Ratio { num: n as i32, den: 1 }
+            Ratio { num: n as i16, den: NonZeroU16::MIN }
         }
-        Dimension { si: [r(m), r(kg), r(s), r(a), r(k), r(mol), r(cd)], user: Vec::new() }
+        Dimension { si: [r(m), r(kg), r(s), r(a), r(k), r(mol), r(cd)], user: User::NONE }
     }
 
     /// The dimension of length (m).
@@ -184,7 +231,7 @@ impl Dimension {
 
     /// A base dimension that the model adds (`dimension Money`), to the power one.
     pub fn user(name: &str) -> Dimension {
-        Dimension { si: [Ratio::ZERO; 7], user: vec![(Arc::from(name), Ratio::ONE)] }
+        Dimension { si: [Ratio::ZERO; 7], user: User(Some(Box::new(vec![(Arc::from(name), Ratio::ONE)]))) }
     }
 
     /// Exponents of the seven SI bases, in the order of [`SI_SYMBOLS`].
@@ -194,12 +241,12 @@ impl Dimension {
 
     /// Exponents of the bases that the model added, sorted by name; none is zero.
     pub fn user_bases(&self) -> impl Iterator<Item = (&str, Ratio)> {
-        self.user.iter().map(|(n, r)| (&**n, *r))
+        self.user.list().iter().map(|(n, r)| (&**n, *r))
     }
 
     /// Whether this is the dimension of pure numbers (angles included).
     pub fn is_one(&self) -> bool {
-        self.user.is_empty() && self.si.iter().all(|r| r.is_zero())
+        self.user.list().is_empty() && self.si.iter().all(|r| r.is_zero())
     }
 
     /// The product; `None` when an exponent leaves ±10 000.
@@ -208,18 +255,8 @@ impl Dimension {
         for (a, b) in out.si.iter_mut().zip(other.si) {
             *a = a.checked_add(b)?;
         }
-        for (name, r) in &other.user {
-            match out.user.binary_search_by(|(n, _)| n.cmp(name)) {
-                Ok(i) => {
-                    let sum = out.user[i].1.checked_add(*r)?;
-                    if sum.is_zero() {
-                        out.user.remove(i);
-                    } else {
-                        out.user[i].1 = sum;
-                    }
-                }
-                Err(i) => out.user.insert(i, (name.clone(), *r)),
-            }
+        for (name, r) in other.user.list() {
+            out.user.multiply(name, *r)?;
         }
         Some(out)
     }
@@ -238,7 +275,7 @@ impl Dimension {
         for a in &mut out.si {
             *a = a.checked_mul(exponent)?;
         }
-        for (_, r) in &mut out.user {
+        for (_, r) in out.user.list_mut() {
             *r = r.checked_mul(exponent)?;
         }
         Some(out)
@@ -255,7 +292,7 @@ impl Dimension {
         for a in &mut out.si {
             *a = a.negated();
         }
-        for (_, r) in &mut out.user {
+        for (_, r) in out.user.list_mut() {
             *r = r.negated();
         }
         out
@@ -315,7 +352,7 @@ impl fmt::Display for Dimension {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Mass before length before time reads like a textbook: kg*m/s^2.
         const ORDER: [usize; 7] = [1, 0, 2, 3, 4, 5, 6];
-        let mut factors: Vec<(&str, Ratio)> = self.user.iter().map(|(n, r)| (&**n, *r)).collect();
+        let mut factors: Vec<(&str, Ratio)> = self.user.list().iter().map(|(n, r)| (&**n, *r)).collect();
         factors
             .extend(ORDER.iter().filter(|i| !self.si[**i].is_zero()).map(|i| (SI_SYMBOLS[*i], self.si[*i])));
         write_factors(f, &factors)
@@ -348,13 +385,13 @@ const DERIVED: [(&str, Dimension); 14] = [
 
 /// How many unit symbols a spelling needs; powers beyond the first count half.
 fn cost(d: &Dimension) -> i64 {
-    let one = |r: &Ratio| match (r.num.unsigned_abs(), r.den) {
+    let one = |r: &Ratio| match (r.num.unsigned_abs(), r.den.get()) {
         (0, _) => 0,
         (1, 1) => 4,
         (n, 1) => 4 + i64::from(n.min(4)),
         (n, _) => 8 + i64::from(n.min(4)),
     };
-    d.si.iter().map(one).sum::<i64>() + d.user.iter().map(|(_, r)| one(r)).sum::<i64>()
+    d.si.iter().map(one).sum::<i64>() + d.user.list().iter().map(|(_, r)| one(r)).sum::<i64>()
 }
 
 /// Spellings that engineers expect where the shortest one is another.
@@ -384,7 +421,7 @@ fn customary(d: &Dimension) -> String {
                 factors.extend(
                     ORDER.iter().filter(|i| !rest.si[**i].is_zero()).map(|i| (SI_SYMBOLS[*i], rest.si[*i])),
                 );
-                factors.extend(rest.user.iter().map(|(n, r)| (&**n, *r)));
+                factors.extend(rest.user.list().iter().map(|(n, r)| (&**n, *r)));
                 let mut text = String::new();
                 // Writing into a String cannot fail.
                 let _ = write_factors(&mut text, &factors);

@@ -721,7 +721,7 @@ fn strided(seed: u64) -> Program {
     let mut rng = Rng::new(seed);
     let mut b = B::new("rhs");
     // a random address in 0..len over the given ranges, strides of either sign
-    let address = |rng: &mut Rng, len: i64, nest: &[(twinml_model::ids::Index, i64, i64)]| {
+    let address = |rng: &mut Rng, len: i64, nest: &[(Index, i64, i64)]| {
         loop {
             let mut a = Affine::constant(rng.below(len as usize) as i64);
             for n in nest {

@@ -139,8 +139,10 @@ impl<const ORDER: u32> Fixed<ORDER> {
         if t != at(0.0) {
             return None;
         }
-        // A grid point within rounding of the stop time counts as it.
-        let reached = |m: f64, limit: f64| at(m) <= limit || (limit == stop && at(m) - 1e-9 * h <= stop);
+        // A grid point within rounding of the stop time, or of an instant that is asked for, counts as it.
+        let reached = |m: f64, limit: f64| {
+            at(m) <= limit || same(at(m), limit) || (limit == stop && at(m) - 1e-9 * h <= stop)
+        };
         if !reached(1.0, stop) {
             return None;
         }
@@ -310,9 +312,9 @@ impl<const ORDER: u32> Integrator for Fixed<ORDER> {
 
     fn interpolate(&self, t: f64, out: &mut [f64]) {
         let (t0, t1) = (self.clock.t_prev, self.clock.t);
-        if t == t1 || t0 == t1 {
+        if same(t, t1) || t0 == t1 {
             out.copy_from_slice(&self.x);
-        } else if t == t0 {
+        } else if same(t, t0) {
             out.copy_from_slice(&self.x_prev);
         } else if ORDER == 1 {
             stage(out, &self.x_prev, t - t0, [1.0], [&self.f0]);
@@ -332,6 +334,11 @@ impl<const ORDER: u32> Integrator for Fixed<ORDER> {
     fn clone_box(&self) -> Box<dyn Integrator> {
         Box::new(self.clone())
     }
+}
+
+/// Whether two instants differ by no more than the roundings of a grid.
+fn same(a: f64, b: f64) -> bool {
+    (a - b).abs() <= 4.0 * f64::EPSILON * a.abs()
 }
 
 /// The cubic through two points `(t, x, dx/dt)`, at `t`.

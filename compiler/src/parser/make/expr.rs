@@ -3,6 +3,7 @@
 use super::Cx;
 use crate::ast::*;
 use crate::diag::codes;
+use std::sync::Arc;
 
 /// `a op b`.
 pub fn binary(cx: &mut Cx<'_>, op: BinaryOp, a: Expr, b: Expr, l: u32, r: u32) -> Expr {
@@ -14,8 +15,9 @@ pub fn neg(cx: &mut Cx<'_>, e: Expr, l: u32, r: u32) -> Expr {
     let span = e.span;
     match e.kind {
         ExprKind::Number(mut n) if n.unit.is_some() && span.lo == l + 1 && !n.text.starts_with('-') => {
-            n.value = -n.value;
-            n.text = Text::from(format!("-{}", n.text));
+            let number = Arc::make_mut(&mut n);
+            number.value = -number.value;
+            number.text = Text::from(format!("-{}", number.text));
             cx.expr(ExprKind::Number(n), l, r)
         }
         kind => {
@@ -174,7 +176,7 @@ fn rate(cx: &mut Cx<'_>, name: &Name, value: Expr) -> Expr {
         let factor = UnitFactor { name: u.clone(), exp: Ratio { num: -1, den: 1 } };
         let unit = UnitExpr { factors: vec![factor], span: u.span };
         let number = Number { unit: Some(unit), is_int: false, ..(**n).clone() };
-        return cx.expr(ExprKind::Number(Box::new(number)), value.span.lo, value.span.hi);
+        return cx.expr(ExprKind::Number(Arc::new(number)), value.span.lo, value.span.hi);
     }
     value
 }

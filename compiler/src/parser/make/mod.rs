@@ -153,3 +153,8 @@ fn want_place(cx: &mut Cx<'_>, e: &Expr, what: &str, help: &str) {
         cx.error(codes::BAD_LEFT_SIDE, e.span, what, help);
     }
 }
+
+/// The elements of a list whose elements travelled boxed.
+pub fn unboxed<T>(list: Vec<Box<T>>) -> Vec<T> {
+    list.into_iter().map(|x| *x).collect()
+}

@@ -10,13 +10,18 @@ pub struct Block {
 }
 
 /// About this many bytes of cells make a block.
-const BLOCK_BYTES: usize = 2 << 20;
+const BLOCK_BYTES: usize = 256 << 10;
 
 impl Block {
     /// An empty block for rows of `width` cells.
     pub fn new(width: usize) -> Block {
         let width = width.max(1);
-        let rows = (BLOCK_BYTES / (8 * width)).clamp(1, 65_536);
+        Block::of_rows(width, (BLOCK_BYTES / (8 * width)).clamp(1, 65_536))
+    }
+
+    /// An empty block with room for so many rows.
+    pub fn of_rows(width: usize, rows: usize) -> Block {
+        let width = width.max(1);
         Block { cells: Vec::with_capacity(rows * width), width }
     }
 
@@ -49,6 +54,12 @@ impl Block {
     /// Row `index`.
     pub fn row(&self, index: usize) -> &[f64] {
         &self.cells[index * self.width..(index + 1) * self.width]
+    }
+
+    /// The cell `cell` of every row from `first` on.
+    pub(super) fn column_from(&self, first: usize, cell: usize) -> impl Iterator<Item = f64> + '_ {
+        let from = (first * self.width + cell).min(self.cells.len());
+        self.cells[from..].iter().step_by(self.width).copied()
     }
 
     /// The cell `cell` of every row.

@@ -1,26 +1,221 @@
 //! The Parquet file.
+//!
+//! Reals are most of what is recorded: plain doubles, uncompressed, which is fastest to write and to read. They are
+//! gathered column by column as they will lie in the file and go there as they are, a page header before each
+//! stretch. Everything else (integers, truth values, words, lists, what may be absent) takes the library's way.
+
+use std::collections::VecDeque;
+use std::io::Read;
 
 use arrow_schema::SchemaRef;
+use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::{Compression, Encoding};
-use parquet::file::metadata::KeyValue;
+use parquet::column::writer::ColumnCloseResult;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, KeyValue};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
-use parquet::schema::types::ColumnPath;
+use parquet::file::reader::{ChunkReader, Length};
+use parquet::file::statistics::Statistics;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::{ColumnDescPtr, ColumnPath};
 
 use super::arrow::{batch, schema};
-use super::block::Block;
+use super::block::{Block, shown};
 use super::file::AtomicFile;
 use super::stream::Encode;
-use super::{Columns, Element, Metadata, RecordError};
+use super::{ColumnSpec, Columns, Element, Metadata, RecordError};
 
-/// A row group is closed at about this many encoded bytes: it is what the writer holds in memory.
-const ROW_GROUP_BYTES: usize = 24 << 20;
+/// A row group is closed at about this many bytes of cells: it is what the writer holds in memory.
+const ROW_GROUP_BYTES: usize = 16 << 20;
+/// Bytes of values in one page.
+const PAGE_BYTES: usize = 1 << 20;
+/// Rows whose cells are turned into columns together: their cells stay in the nearest cache.
+const TILE: usize = 16;
+/// Rows that there is room for at the beginning.
+const FEW_ROWS: usize = 64;
+/// Rows whose extremes are kept apart, so that they can be compared at once.
+const LANES: usize = 4;
 
-/// Writes a Parquet file: reals plain (they rarely repeat, and plain is fastest to write and to read), integers
-/// and texts with dictionaries, statistics for each row group so that readers can skip.
+/// Writes a Parquet file, with statistics for each row group so that readers can skip.
 pub(super) struct ParquetEncoder {
+    writer: SerializedFileWriter<AtomicFile>,
+    factory: ArrowRowGroupWriterFactory,
+    /// Cells of plain reals, and how each is shown.
+    reals: Vec<Real>,
+    /// Values of the reals: `rows` of the first, `rows` of the second, …
+    values: Vec<u8>,
+    /// Rows that there is room for.
+    rows: usize,
+    /// Rows of a row group.
+    most: usize,
+    /// Rows that are there.
+    filled: usize,
+    others: Others,
+    /// Of each column of the file.
+    descriptors: Vec<ColumnDescPtr>,
+}
+
+/// A column of reals without holes.
+struct Real {
+    /// The column in the file.
+    column: usize,
+    cell: usize,
+    scale: f64,
+    offset: f64,
+    /// The least and the greatest value, of every so manyth row.
+    least: [f64; LANES],
+    most: [f64; LANES],
+}
+
+/// The other columns, in rows of their own.
+struct Others {
+    columns: Columns,
     schema: SchemaRef,
-    writer: ArrowWriter<AtomicFile>,
+    block: Block,
+    /// Cells of a whole row that they take: first, how many.
+    cells: Vec<(usize, usize)>,
+    row: Vec<f64>,
+}
+
+/// Whether a column holds reals only: no lists, no holes.
+fn is_plain(spec: &ColumnSpec) -> bool {
+    matches!(spec.element, Element::Real { .. }) && spec.list.is_none() && !spec.nullable
+}
+
+impl Real {
+    /// Turns up to [`TILE`] cells into values of the file, as many as there is room for.
+    fn take(&mut self, cells: impl Iterator<Item = f64>, room: &mut [u8]) {
+        let mut tile = [f64::NAN; TILE];
+        for (value, cell) in tile.iter_mut().zip(cells.take(room.len() / 8)) {
+            *value = cell;
+        }
+        if self.scale == 1.0 && self.offset == 0.0 {
+            tile = tile.map(|cell| shown(cell, 1.0, 0.0));
+        } else {
+            tile = tile.map(|cell| shown(cell, self.scale, self.offset));
+        }
+        // What is not a number is neither the least nor the greatest.
+        for (half, value) in tile.iter().enumerate() {
+            let (least, most) = (&mut self.least[half % LANES], &mut self.most[half % LANES]);
+            *least = if value < least { *value } else { *least };
+            *most = if value > most { *value } else { *most };
+        }
+        for (room, value) in room.chunks_exact_mut(8).zip(tile) {
+            room.copy_from_slice(&value.to_le_bytes());
+        }
+    }
+
+    /// Forgets the extremes.
+    fn begin(&mut self) {
+        (self.least, self.most) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
+    }
+
+    /// Least and greatest value; none where nothing is a number.
+    fn statistics(&self) -> Option<Statistics> {
+        // Parquet wants a zero to cover both.
+        let least = self.least.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = self.most.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let least = if least == 0.0 { -0.0 } else { least };
+        let most = if most == 0.0 { 0.0 } else { most };
+        (least <= most).then(|| Statistics::double(Some(least), Some(most), None, Some(0), false))
+    }
+}
+
+/// Values of a column as they lie in the file: a header before each page.
+struct Pages {
+    parts: Vec<Bytes>,
+    length: usize,
+}
+
+impl Pages {
+    fn of(values: &Bytes) -> Pages {
+        let mut parts = Vec::new();
+        for from in (0..values.len()).step_by(PAGE_BYTES) {
+            let page = values.slice(from..(from + PAGE_BYTES).min(values.len()));
+            parts.push(Bytes::from(page_header(page.len(), page.len() / 8)));
+            parts.push(page);
+        }
+        let length = parts.iter().map(Bytes::len).sum();
+        Pages { parts, length }
+    }
+}
+
+/// Thrift's compact form of a `PageHeader` with a `DataPageHeader`: so many bytes, uncompressed, plain values
+/// without levels (Parquet format, `parquet.thrift`).
+fn page_header(bytes: usize, values: usize) -> Vec<u8> {
+    const I32: u8 = 0x15;
+    const STRUCT_TWO_ON: u8 = 0x2c;
+    const DATA_PAGE: usize = 0;
+    const PLAIN: usize = 0;
+    const RLE: usize = 3;
+    let mut out = Vec::with_capacity(24);
+    let field = |out: &mut Vec<u8>, value: usize| {
+        out.push(I32);
+        // Zigzag: numbers that are not negative are doubled.
+        let mut rest = value * 2;
+        while rest >= 0x80 {
+            out.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        out.push(rest as u8);
+    };
+    for value in [DATA_PAGE, bytes, bytes] {
+        field(&mut out, value);
+    }
+    out.push(STRUCT_TWO_ON);
+    for value in [values, PLAIN, RLE, RLE] {
+        field(&mut out, value);
+    }
+    out.extend([0, 0]);
+    out
+}
+
+impl Length for Pages {
+    fn len(&self) -> u64 {
+        self.length as u64
+    }
+}
+
+impl ChunkReader for Pages {
+    type T = Parts;
+
+    fn get_read(&self, start: u64) -> Result<Parts, ParquetError> {
+        let mut parts = Parts(self.parts.iter().cloned().collect());
+        let mut rest = start as usize;
+        while let Some(part) = parts.0.front_mut() {
+            let skipped = rest.min(part.len());
+            let _ = part.split_to(skipped);
+            rest -= skipped;
+            if !part.is_empty() {
+                break;
+            }
+            parts.0.pop_front();
+        }
+        Ok(parts)
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        let mut out = vec![0; length];
+        self.get_read(start)?.read_exact(&mut out)?;
+        Ok(out.into())
+    }
+}
+
+/// Bytes one after the other.
+struct Parts(VecDeque<Bytes>);
+
+impl Read for Parts {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let Some(part) = self.0.front_mut() else { return Ok(0) };
+        let n = out.len().min(part.len());
+        out[..n].copy_from_slice(&part.split_to(n));
+        if part.is_empty() {
+            self.0.pop_front();
+        }
+        Ok(n)
+    }
 }
 
 impl ParquetEncoder {
@@ -29,16 +224,18 @@ impl ParquetEncoder {
         columns: &Columns,
         metadata: &Metadata,
     ) -> Result<ParquetEncoder, RecordError> {
-        let schema = schema(columns, metadata);
+        let schema_of_all = schema(columns, metadata);
         let facts = metadata.iter().map(|(k, v)| KeyValue::new(k.clone(), v.clone())).collect();
         let mut properties = WriterProperties::builder()
             .set_writer_version(WriterVersion::PARQUET_1_0)
             .set_created_by(concat!("twinml ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_compression(Compression::UNCOMPRESSED)
             .set_statistics_enabled(EnabledStatistics::Chunk)
+            .set_offset_index_disabled(true)
             .set_dictionary_enabled(false)
             .set_key_value_metadata(Some(facts));
-        for spec in columns.specs() {
+        let (mut reals, mut others, mut cells) = (Vec::new(), Vec::new(), Vec::new());
+        for (column, (spec, cell)) in columns.with_cells().enumerate() {
             let mut parts = vec![spec.name.clone()];
             if spec.list.is_some() {
                 parts.extend(["list".to_owned(), "item".to_owned()]);
@@ -49,23 +246,165 @@ impl ParquetEncoder {
                 Element::Int | Element::Text(_) => properties.set_column_dictionary_enabled(path, true),
                 Element::Bool => properties,
             };
+            match spec.element {
+                Element::Real { scale, offset } if is_plain(spec) => {
+                    let (least, most) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
+                    reals.push(Real { column, cell, scale, offset, least, most });
+                }
+                _ => {
+                    cells.push((cell, spec.cells()));
+                    others.push(spec.clone());
+                }
+            }
         }
-        let writer = ArrowWriter::try_new(file, schema.clone(), Some(properties.build()))?;
-        Ok(ParquetEncoder { schema, writer })
+        let writer = ArrowWriter::try_new(file, schema_of_all, Some(properties.build()))?;
+        let (writer, factory) = writer.into_serialized_writer()?;
+        let descriptors = writer.schema_descr().columns().to_vec();
+        let most = (ROW_GROUP_BYTES / (8 * columns.cells().max(1))).clamp(1, 1 << 20);
+        let others = Columns::new(others)?;
+        let others = Others {
+            schema: schema(&others, &Vec::new()),
+            block: Block::of_rows(others.cells(), FEW_ROWS),
+            columns: others,
+            cells,
+            row: Vec::new(),
+        };
+        Ok(ParquetEncoder {
+            writer,
+            factory,
+            reals,
+            values: Vec::new(),
+            rows: 0,
+            most,
+            filled: 0,
+            others,
+            descriptors,
+        })
+    }
+
+    /// Makes room for more rows: short results stay small.
+    fn grow(&mut self) {
+        let rows = (4 * self.rows).clamp(FEW_ROWS, self.most.max(FEW_ROWS)).min(self.most);
+        let mut values = vec![0; 8 * rows * self.reals.len()];
+        for k in 0..self.reals.len() {
+            let (old, new) = (8 * k * self.rows, 8 * k * rows);
+            values[new..new + 8 * self.filled].copy_from_slice(&self.values[old..old + 8 * self.filled]);
+        }
+        (self.values, self.rows) = (values, rows);
+    }
+
+    /// Takes rows `from..to` of a block, which fit.
+    fn take(&mut self, block: &Block, from: usize, to: usize) {
+        for first in (from..to).step_by(TILE) {
+            let n = TILE.min(to - first);
+            for (k, real) in self.reals.iter_mut().enumerate() {
+                let start = 8 * (k * self.rows + self.filled + first - from);
+                real.take(block.column_from(first, real.cell), &mut self.values[start..start + 8 * n]);
+            }
+        }
+        let o = &mut self.others;
+        for row in from..to {
+            let cells = block.row(row);
+            o.row.clear();
+            for &(first, n) in &o.cells {
+                o.row.extend_from_slice(&cells[first..first + n]);
+            }
+            o.block.push(&o.row);
+        }
+        self.filled += to - from;
+    }
+
+    /// Writes the rows that are there as a row group.
+    fn flush(&mut self) -> Result<(), RecordError> {
+        if self.filled == 0 {
+            return Ok(());
+        }
+        let n = self.filled;
+        let mut chunks = Vec::new();
+        if !self.others.cells.is_empty() {
+            let batch = batch(&self.others.columns, &self.others.schema, &self.others.block)?;
+            let group = self.writer.flushed_row_groups().len();
+            // One writer for each column of the file; those of the reals are not needed.
+            let mut writers = self.factory.create_column_writers(group)?;
+            let mut plain: Vec<usize> = self.reals.iter().map(|r| r.column).collect();
+            while let Some(column) = plain.pop() {
+                writers.remove(column);
+            }
+            for ((writer, field), array) in
+                writers.into_iter().zip(batch.schema().fields()).zip(batch.columns())
+            {
+                let mut writer = writer;
+                for leaf in compute_leaves(field, array)? {
+                    writer.write(&leaf)?;
+                }
+                chunks.push(writer.close()?);
+            }
+        }
+        let mut chunks = chunks.into_iter();
+        let values = Bytes::from(std::mem::take(&mut self.values));
+        let mut group = self.writer.next_row_group()?;
+        let mut reals = self.reals.iter_mut().enumerate().peekable();
+        for column in 0..self.descriptors.len() {
+            match reals.next_if(|(_, r)| r.column == column) {
+                Some((k, real)) => {
+                    let first = 8 * k * self.rows;
+                    let pages = Pages::of(&values.slice(first..first + 8 * n));
+                    let mut metadata = ColumnChunkMetaData::builder(self.descriptors[column].clone())
+                        .set_compression(Compression::UNCOMPRESSED)
+                        .set_encodings(vec![Encoding::PLAIN, Encoding::RLE])
+                        .set_total_compressed_size(pages.length as i64)
+                        .set_total_uncompressed_size(pages.length as i64)
+                        .set_num_values(n as i64)
+                        .set_data_page_offset(0);
+                    if let Some(statistics) = real.statistics() {
+                        metadata = metadata.set_statistics(statistics);
+                    }
+                    real.begin();
+                    let close = ColumnCloseResult {
+                        bytes_written: pages.length as u64,
+                        rows_written: n as u64,
+                        metadata: metadata.build()?,
+                        bloom_filter: None,
+                        column_index: None,
+                        offset_index: None,
+                    };
+                    group.append_column(&pages, close)?;
+                }
+                None => {
+                    if let Some(chunk) = chunks.next() {
+                        chunk.append_to_row_group(&mut group)?;
+                    }
+                }
+            }
+        }
+        group.close()?;
+        // Nobody else holds them any more: the memory comes back as it was.
+        self.values = Vec::from(values);
+        self.others.block.clear();
+        self.filled = 0;
+        Ok(())
     }
 }
 
 impl Encode for ParquetEncoder {
-    fn block(&mut self, columns: &Columns, block: &Block) -> Result<(), RecordError> {
-        let batch = batch(columns, &self.schema, block)?;
-        self.writer.write(&batch)?;
-        if self.writer.in_progress_size() >= ROW_GROUP_BYTES {
-            self.writer.flush()?;
+    fn block(&mut self, _: &Columns, block: &Block) -> Result<(), RecordError> {
+        let mut from = 0;
+        while from < block.rows() {
+            if self.filled == self.rows {
+                self.grow();
+            }
+            let to = block.rows().min(from + self.rows - self.filled);
+            self.take(block, from, to);
+            from = to;
+            if self.filled == self.most {
+                self.flush()?;
+            }
         }
         Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Result<u64, RecordError> {
+    fn finish(mut self: Box<Self>) -> Result<u64, RecordError> {
+        self.flush()?;
         // This writes the footer.
         self.writer.into_inner()?.commit()
     }

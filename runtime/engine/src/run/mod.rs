@@ -60,6 +60,8 @@ const ZENO: u32 = 1000;
 const STUCK: u32 = 100;
 /// Roundings of time that count as standing still.
 const STANDS: f64 = 8.0;
+/// Relative distance of an instant and a point of a solver's grid that are the same but for roundings.
+const ROUNDING: f64 = 4.0 * f64::EPSILON;
 /// How often a crossing whose comparison has not changed is looked at a little later, each time twice as far.
 const NUDGES: i32 = 16;
 
@@ -515,7 +517,8 @@ impl<'a> Run<'a> {
             }
             from = to;
         }
-        self.samples_up_to(t1)?;
+        // An instant just behind a point of the solver's grid is that point, rounded otherwise.
+        self.samples_up_to(if timed { t1 } else { t1 + ROUNDING * t1.abs() })?;
         self.time = t1;
         self.x.copy_from_slice(self.integrator.x());
         self.system.host.accept(&self.system.memory);

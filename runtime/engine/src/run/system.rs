@@ -100,6 +100,8 @@ pub(super) struct KernelSystem<'a> {
     matrix: OnceCell<Matrix>,
     roots: Vec<Root>,
     autonomous: bool,
+    /// Root functions read no states.
+    roots_of_time: bool,
     work: f64,
     /// Kernels of several Runge–Kutta steps, the longest first, with the grid they are made for.
     pub(super) fused: Option<Fused>,
@@ -138,6 +140,7 @@ impl<'a> KernelSystem<'a> {
             der_at: program.sizes.offset(Space::Der),
             work: super::work::of_rhs(program),
             autonomous: is_autonomous(program),
+            roots_of_time: reads_no_states(&program.roots),
             fused: None,
             scratch: Vec::new(),
             trap: None,
@@ -324,6 +327,10 @@ impl System for KernelSystem<'_> {
         self.roots.len()
     }
 
+    fn roots_of_time(&self) -> bool {
+        self.roots_of_time
+    }
+
     fn roots(&mut self, t: f64, x: &[f64], g: &mut [f64]) -> Result<(), EvalError> {
         self.set(t, x);
         self.eval(KernelId::Roots)?;
@@ -380,6 +387,25 @@ fn is_autonomous(program: &Program) -> bool {
         })
     };
     free(&program.rhs) && program.blocks.iter().filter(|b| !b.initial_only).all(|b| free(&b.residual))
+}
+
+/// Whether a kernel gives the same at a time whatever the states are.
+fn reads_no_states(kernel: &Kernel) -> bool {
+    use twinml_model::ir::{Region, Stmt};
+    fn solves(region: &Region) -> bool {
+        region.iter().any(|s| match s {
+            Stmt::Solve(_) | Stmt::SolveTangent(_) => true,
+            Stmt::For(l) => solves(&l.body),
+            Stmt::If(i) => solves(&i.then) || solves(&i.otherwise),
+            _ => false,
+        })
+    }
+    let fixed = |s: Space| matches!(s, Space::Time | Space::Param | Space::Input | Space::Disc);
+    kernel.values.iter().all(|value| match &value.op {
+        Op::Load(place) | Op::LoadAt { place, .. } => fixed(place.space),
+        Op::Delay { .. } => false,
+        _ => true,
+    }) && !solves(&kernel.body)
 }
 
 /// Where the equation of something stands: the origin of the store that writes `slot` of `space`.
