@@ -209,3 +209,57 @@ fn the_verdict_is_that_of_the_run_that_made_the_trace() {
         }
     }
 }
+
+/// The prefix form of `tests/peers/rtamt.txt` as a formula.
+fn text(words: &mut std::str::SplitWhitespace<'_>) -> String {
+    let word = words.next().unwrap();
+    let Some(op) = word.strip_prefix('(') else {
+        return format!("{} >= 0", word.trim_end_matches(')'));
+    };
+    let mut window = || {
+        let mut end = || words.next().unwrap().to_owned();
+        format!("[{} s, {} s]", end(), end())
+    };
+    match op {
+        "not" => format!("not ({})", text(words)),
+        "and" | "or" | "implies" => format!("({}) {op} ({})", text(words), text(words)),
+        "until" | "since" => {
+            let window = window();
+            format!("({}) {op}{window} ({})", text(words), text(words))
+        }
+        _ => format!("{op}{}({})", window(), text(words)),
+    }
+}
+
+#[test]
+fn the_command_says_what_rtamt_says() {
+    // The samples are those of `runtime/engine/tests/rtamt.rs`, which compares all cases with the library.
+    let next = |x: &mut u64| {
+        *x ^= *x << 13;
+        *x ^= *x >> 7;
+        *x ^= *x << 17;
+        ((x.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) % 128) as f64 / 64.0 - 1.0
+    };
+    let all = include_str!("peers/rtamt.txt");
+    for (case, line) in all.lines().enumerate().step_by(67) {
+        let parts: Vec<&str> = line.split('\t').collect();
+        let mut state = 0x9E37_79B9_7F4A_7C15 ^ (case as u64 + 1);
+        for _ in 0..8 {
+            next(&mut state);
+        }
+        let mut csv = "time,a,b\n".to_owned();
+        for k in 0..parts[0].parse().unwrap() {
+            let (a, b) = (next(&mut state), next(&mut state));
+            csv.push_str(&format!("{k},{a},{b}\n"));
+        }
+        let place = Place::new(&[("t.csv", &csv)]);
+        let v = place.monitor(&text(&mut parts[1].split_whitespace()), &["--trace", "t.csv"]);
+        let said: f64 = parts[2].parse().unwrap();
+        assert_eq!(v["robustness"].as_f64(), Some(said), "{v}");
+        // At 0 rtamt does not tell `<` from `<=`.
+        if said == 0.0 {
+            continue;
+        }
+        assert_eq!(v["verdict"], if said >= 0.0 { "holds" } else { "violated" }, "{v}");
+    }
+}

@@ -10,7 +10,7 @@ const FINEST: f64 = 1e-6;
 /// Where there are more than [`MANY`] quantities, lines follow as closely as this; extrema stay exact.
 const COARSE: f64 = 1e-3;
 /// See [`COARSE`].
-const MANY: usize = 256;
+const MANY: usize = 16_384;
 
 /// Puts the quantities at an instant into a row.
 pub type Sampler<'a, E> = &'a mut dyn FnMut(f64, &mut Vec<f64>) -> Result<(), E>;

@@ -14,8 +14,15 @@ use crate::monitor::signal::Signal;
 use crate::monitor::trace::Trace;
 use crate::monitor::{Judgement, level, worst};
 
-/// Rows of a requirement's trace before what is known for good is folded and forgotten.
+/// Rows of a requirement's trace before what is known for good is folded and forgotten; fewer where rows are long.
 const FOLD: usize = 1024;
+/// Fewest rows for that, and the values that they may hold.
+const SHORT: (usize, usize) = (64, 1 << 20);
+
+/// When to fold a trace of this width first.
+fn fold_at(width: usize) -> usize {
+    (SHORT.1 / width.max(1)).clamp(SHORT.0, FOLD)
+}
 
 /// What requirements and KPIs look at.
 pub(super) struct Observer {
@@ -82,7 +89,7 @@ impl Watched {
         let needs = self.online.iter().map(Online::needs).fold(f64::INFINITY, f64::min);
         // The last row stays: it says where the signals are.
         self.trace.forget(needs.min(self.trace.last().unwrap_or(needs)));
-        self.due = (2 * self.trace.len()).max(FOLD);
+        self.due = (2 * self.trace.len()).max(fold_at(self.width));
     }
 
     fn judge(&self, late: Option<&[f64]>, complete: bool) -> Option<Judgement> {
@@ -154,7 +161,7 @@ impl Observer {
             width,
             trace: Trace::new(width),
             online: (0..j.elements).map(|_| Online::new(&j.formula, &j.atoms)).collect(),
-            due: FOLD,
+            due: fold_at(width),
             judged: j.clone(),
         };
         let watched: Vec<Option<Watched>> = experiment
