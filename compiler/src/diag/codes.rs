@@ -317,7 +317,7 @@ pub const LATER_MACHINE: Code = Code("E0751");
 pub const LATER_ACAUSAL: Code = Code("E0752");
 /// White noise: checked, not run by this version.
 pub const LATER_NOISE: Code = Code("E0753");
-/// A population: checked, not run by this version.
+/// A population of a form that this version does not run.
 pub const LATER_POPULATION: Code = Code("E0754");
 /// A level of detail: checked, not run by this version.
 pub const LATER_FIDELITY: Code = Code("E0755");

@@ -249,6 +249,12 @@ pub enum StmtKind {
     WaitUntil(Expr),
     /// `wait for e`
     WaitFor(EventRef),
+    /// `create Truck { load = 0 kg } in trucks`: the population, and what is set by path
+    Create(Name, Vec<(Vec<Step>, Expr, Span)>),
+    /// `retire trucks[i]`
+    Retire(Name, Expr),
+    /// `retire self`
+    RetireSelf,
     /// `fail "reason"`
     Fail(Expr),
     /// `stop "reason"`

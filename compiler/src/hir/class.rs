@@ -99,7 +99,7 @@ pub enum LaterKind {
     Memory,
     /// `capabilities`: does not stop a run.
     Capability,
-    /// A population `Truck[0..200]`: refused at run.
+    /// A population of a form that is refused at run.
     Population,
     /// `fidelity`: refused at run where chosen other than the first.
     Fidelity,
@@ -160,6 +160,8 @@ pub struct VarDecl {
     pub is_final: bool,
     /// `outer`: stands for the member of that name in the nearest enclosing twin.
     pub outer: bool,
+    /// Made by the compiler: whether a place of a population is taken.
+    pub hidden: bool,
 }
 
 /// A `where` condition.
@@ -233,6 +235,8 @@ pub struct TwinDecl {
     pub overrides: Vec<Override>,
     /// `if n > 1`
     pub condition: Option<Expr>,
+    /// A population `Truck[0..200]`: how many there are at the start.
+    pub population: Option<Extent>,
 }
 
 /// A use of a class with its arguments.

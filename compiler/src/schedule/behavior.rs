@@ -76,6 +76,10 @@ pub fn behavior(system: &System, layout: &Layout, origins: &mut Origins) -> Beha
         home(&mut w.var);
         place(&mut w.origin);
     }
+    for p in &mut out.populations {
+        home(&mut p.present);
+        p.anew.iter_mut().for_each(|(v, _)| home(v));
+    }
     out.events.iter_mut().filter_map(|e| e.counter.as_mut()).for_each(&mut home);
     out.mirrors.iter_mut().for_each(|m| home(&mut m.var));
     for m in &mut out.machines {

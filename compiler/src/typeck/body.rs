@@ -147,10 +147,13 @@ impl<'a> Checker<'a, '_> {
                     (MemberKind::Port(hir::PortDecl { connector, shape, condition }), d.doc.clone())
                 }
                 (SigKind::Part(p), Member::Part { target, class: c, shape, population }) => {
-                    if population {
+                    if population && !matches!(target, ClassTarget::Class(_)) {
                         Self::later(class, LaterKind::Population, p.name.span);
                     }
-                    let Some(part) = self.part(&mut cx, p, target, c, shape) else { continue };
+                    let Some(mut part) = self.part(&mut cx, p, target, c, shape) else { continue };
+                    if population {
+                        part.population = self.first_of(&mut cx, &p.ty);
+                    }
                     (MemberKind::Twin(part), p.doc.clone())
                 }
                 (SigKind::Machine(m), _) => {
@@ -190,6 +193,7 @@ impl<'a> Checker<'a, '_> {
             guess: None,
             is_final: false,
             outer: false,
+            hidden: false,
         }
     }
 
@@ -403,7 +407,16 @@ impl<'a> Checker<'a, '_> {
         }
         let overrides = self.overrides(cx, Some(class), &shape, &p.overrides);
         let condition = p.cond.as_ref().and_then(|c| self.condition(cx, c)).map(|v| v.e);
-        Some(hir::TwinDecl { class: use_, shape, overrides, condition })
+        Some(hir::TwinDecl { class: use_, shape, overrides, condition, population: None })
+    }
+
+    /// How many twins a population has at the start: the lower end of its range.
+    fn first_of(&mut self, cx: &mut Cx<'a>, t: &'a ast::TypeExpr) -> Option<hir::Extent> {
+        let ast::TypeKind::Array { dims, .. } = &t.kind else { return None };
+        match dims.as_slice() {
+            [ast::Expr { kind: ast::ExprKind::Range { lo: Some(lo), .. }, .. }] => self.extent(cx, lo),
+            _ => Some(hir::Extent::Const(0)),
+        }
     }
 
     /// The arguments in `<…>` of a use of a class.

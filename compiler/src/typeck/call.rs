@@ -582,6 +582,11 @@ impl<'a> Checker<'a, '_> {
         if let A::Generator(g) = &arg.value.kind {
             return self.reduce_over(cx, r, g, span);
         }
+        if r == Reduction::Count
+            && let Some(v) = self.head_count(cx, &arg.value)
+        {
+            return Some(v);
+        }
         let v = self.expr(cx, &arg.value)?;
         if v.is_any() || matches!(v.e.ty, Type::List(_)) {
             let element = match &v.e.ty {
@@ -606,7 +611,10 @@ impl<'a> Checker<'a, '_> {
         }
         let e = v.e.clone();
         let mut out = self.reduced(r, &v, Vec::new(), span)?;
-        out.e.kind = ExprKind::Reduce(r, Box::new(e));
+        out.e.kind = match self.population_mask(cx, &e)? {
+            Some(mask) => self.masked(r, e, mask),
+            None => ExprKind::Reduce(r, Box::new(e)),
+        };
         Some(out)
     }
 

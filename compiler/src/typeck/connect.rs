@@ -57,7 +57,7 @@ impl<'a> Checker<'a, '_> {
                         }
                         Some(Connection::For { range, body: inner })
                     }
-                    Some(Opened::Each(..)) => {
+                    Some(Opened::Each(..) | Opened::Twins(..)) => {
                         self.misplaced(
                             *span,
                             "a loop over a collection",

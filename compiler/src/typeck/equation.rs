@@ -55,7 +55,7 @@ impl<'a> Checker<'a, '_> {
                         }
                         Some(Equation::For { range, body: inner, span: e.span })
                     }
-                    Some(Opened::Each(..)) => {
+                    Some(Opened::Each(..) | Opened::Twins(..)) => {
                         self.misplaced(
                             iter.span,
                             "a loop over a collection",

@@ -467,10 +467,28 @@ impl<'a> Checker<'a, '_> {
         let mut shape = Vec::new();
         let mut each = None;
         for c in &g.clauses {
-            match self.open_loop(cx, &c.vars, &c.iter)? {
+            let opened = match self.open_twins(cx, &c.vars, &c.iter) {
+                Some(o) => o,
+                None => self.open_loop(cx, &c.vars, &c.iter)?,
+            };
+            match opened {
                 Opened::Range(r, n) => {
                     loops.push(r);
                     shape.push(n);
+                }
+                Opened::Twins(r, n, there) => {
+                    loops.push(r);
+                    shape.push(n);
+                    if let Some(t) = there {
+                        let t = Val::of(t);
+                        filter = Some(match filter {
+                            None => t,
+                            Some(f) => {
+                                let kind = ExprKind::Binary(hir::BinOp::And, Box::new(f.e), Box::new(t.e));
+                                Val::new(kind, Type::Bool, c.iter.span)
+                            }
+                        });
+                    }
                 }
                 Opened::Each(vars, over) => {
                     if g.clauses.len() > 1 {
@@ -538,6 +556,11 @@ impl<'a> Checker<'a, '_> {
                 _ => Extent::Inferred,
             };
             return Some(Opened::Range(ForRange { local: id, lo: lo.e, hi: hi.e }, n));
+        }
+        if cx.mode == Mode::Behavior
+            && let Some(opened) = self.open_twins(cx, vars, iter)
+        {
+            return Some(opened);
         }
         let v = self.expr(cx, iter)?;
         if v.is_any()
@@ -646,6 +669,8 @@ impl<'a> Checker<'a, '_> {
 pub(super) enum Opened {
     /// Whole numbers, and how many.
     Range(ForRange, Extent),
+    /// Twins, how many places there are, and which of them count.
+    Twins(ForRange, Extent, Option<Expr>),
     /// The elements of a collection, by these names: behaviour only.
     Each(Vec<LocalId>, Expr),
 }

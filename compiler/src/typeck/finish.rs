@@ -2,6 +2,7 @@
 
 use super::{Checked, Checker, ItemId};
 use crate::ast;
+use crate::diag::{Diagnostic, codes};
 use crate::hir::{self, ClassId};
 
 impl Checker<'_, '_> {
@@ -29,6 +30,12 @@ impl Checker<'_, '_> {
             // Every class was built by `check_classes`; one in a circle of `extends` has an error.
             let class = built.unwrap_or_else(|| empty_class(self.class(id)));
             self.model.classes.push(class);
+        }
+        for span in super::population::mark(&mut self.model) {
+            let name = super::population::PRESENT;
+            let message = format!("a population of twins that have a member `{name}` of their own");
+            let d = Diagnostic::new(codes::LATER_POPULATION, span, message);
+            self.say(d.help(format!("give that member another name: `{name}` tells who is there")));
         }
         Checked { model: self.model, units: self.units }
     }

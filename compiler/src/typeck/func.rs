@@ -430,7 +430,7 @@ impl<'a> Checker<'a, '_> {
                         }
                         Some(FuncStmt::For(range, inner))
                     }
-                    Opened::Each(..) => {
+                    Opened::Each(..) | Opened::Twins(..) => {
                         self.misplaced(
                             iter.span,
                             "a loop over a collection",

@@ -501,6 +501,7 @@ impl<'a> Checker<'a, '_> {
                 continue;
             }
             let decl = hir::VarDecl {
+                hidden: false,
                 section: hir::Section::Variables,
                 ty: ty.base.clone(),
                 shape: ty.shape.clone(),

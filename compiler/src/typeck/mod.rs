@@ -27,6 +27,7 @@ mod machine;
 mod ops;
 mod overrides;
 mod place;
+pub(crate) mod population;
 mod rule;
 mod scenario;
 mod stmt;
@@ -150,6 +151,8 @@ struct Local<'a> {
     ty: Ty<'a>,
     /// Stands for another expression (`r` in `f(r) for r in rules`).
     alias: Option<Box<ty::Val>>,
+    /// Stands for a twin (`t` in `for t in trucks`).
+    twin: Option<Box<place::MemberPlace<'a>>>,
     span: Span,
     /// Assigned by a statement: must be read somewhere.
     assigned: bool,
@@ -215,7 +218,7 @@ impl<'a> Checker<'a, '_> {
         let id = LocalId(self.model.locals.len() as u32);
         let name: Rc<str> = Rc::from(name);
         self.model.locals.push(name.clone());
-        Local { name, id, ty, alias: None, span, assigned: false, read: false }
+        Local { name, id, ty, alias: None, twin: None, span, assigned: false, read: false }
     }
 
     fn class(&self, id: ClassId) -> &ClassItem<'a> {

@@ -132,7 +132,9 @@ impl<'a> Checker<'a, '_> {
         let target_ty = Ty { shape: inner.clone(), ..ty.clone() };
         let own_ty = Ty { shape: inner[inner.len() - member_rank.min(inner.len())..].to_vec(), ..ty };
         let t = Target { name: &name, span: None };
-        let mode = std::mem::replace(&mut cx.mode, Mode::Formula);
+        // What `create` sets is computed by code.
+        let inner = if cx.mode == Mode::Behavior { Mode::Behavior } else { Mode::Formula };
+        let mode = std::mem::replace(&mut cx.mode, inner);
         let checked = value.map(|v| self.override_value(cx, v, &target_ty, &own_ty, t));
         let distribution = dist.map(|d| self.distribution(cx, d, Some(&own_ty), value.is_some()));
         cx.mode = mode;

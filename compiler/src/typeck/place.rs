@@ -198,6 +198,11 @@ impl<'a> Checker<'a, '_> {
         let name = n.as_str();
         if let Some(l) = cx.locals.iter_mut().rev().find(|l| &*l.name == name) {
             l.read = true;
+            if let Some(twin) = &l.twin {
+                let mut m = (**twin).clone();
+                m.r.span = n.span;
+                return Some(Place::Member(m));
+            }
             let mut v = match &l.alias {
                 Some(v) => (**v).clone(),
                 None => Val::typed(ExprKind::Local(l.id), &l.ty, n.span),

@@ -76,6 +76,17 @@ impl<'a> Checker<'a, '_> {
                 };
                 match opened? {
                     Opened::Range(range, _) => Kind::ForRange(range, filter, body),
+                    Opened::Twins(range, _, there) => {
+                        let filter = match (there, filter) {
+                            (Some(t), Some(f)) => {
+                                let span = f.span;
+                                let kind = ExprKind::Binary(crate::hir::BinOp::And, Box::new(t), Box::new(f));
+                                Some(Expr { kind, ty: Type::Bool, shape: Vec::new(), span })
+                            }
+                            (t, f) => t.or(f),
+                        };
+                        Kind::ForRange(range, filter, body)
+                    }
                     Opened::Each(vars, over) => Kind::ForEach(vars, over, filter, body),
                 }
             }
@@ -106,10 +117,7 @@ impl<'a> Checker<'a, '_> {
                 Kind::Later("`subscribe`")
             }
             StmtKind::Log(e) => Kind::Log(self.expr(cx, e)?.e),
-            StmtKind::Retire(e) => {
-                self.expr(cx, e);
-                Kind::Later("`retire`")
-            }
+            StmtKind::Retire(e) => self.retire(cx, e)?,
             StmtKind::After { delay, body } => {
                 let delay = self.duration(cx, delay);
                 let body = self.stmts(cx, body);
@@ -121,8 +129,7 @@ impl<'a> Checker<'a, '_> {
                 ast::Wait::Event(e) => Kind::WaitFor(self.event_ref(cx, e)?),
             },
             StmtKind::Create { twin, args, overrides, into } => {
-                self.create(cx, twin, args, overrides, into.as_ref());
-                Kind::Later("`create`")
+                self.create(cx, twin, args, overrides, into.as_ref(), s.span)?
             }
             StmtKind::Fail(e) => {
                 // `fail "reason"`; in a scenario `fail op.plan` names a capability.
@@ -225,48 +232,12 @@ impl<'a> Checker<'a, '_> {
         self.expr(cx, e);
     }
 
-    fn create(
-        &mut self,
-        cx: &mut Cx<'a>,
-        twin: &'a ast::Path,
-        args: &'a [ast::GenericArg],
-        overrides: &'a [ast::Override],
-        into: Option<&'a ast::Expr>,
-    ) {
-        match self.find_def(cx.module, twin).map(|d| self.item_of(d)) {
-            Some(ItemId::Class(c)) => {
-                self.class_args(cx, c, args, twin.span);
-                let mode = cx.mode;
-                self.overrides(cx, Some(c), &[], overrides);
-                cx.mode = mode;
-            }
-            _ => {
-                let known: Vec<String> = self.classes.iter().map(|c| c.name.to_string()).collect();
-                let message = format!("unknown twin `{}`", twin.dotted());
-                let mut d = Diagnostic::new(codes::UNKNOWN_TYPE, twin.span, message);
-                d.help = did_you_mean(&twin.dotted(), known.iter().map(String::as_str));
-                self.say(d);
-            }
-        }
-        if let Some(e) = into
-            && let Some(p) = self.place(cx, e)
-        {
-            match p {
-                Place::Member(m) if matches!(m.what, Member::Part { population: true, .. }) => {}
-                _ => {
-                    let d = Diagnostic::new(codes::WRONG_KIND_OF_NAME, e.span, "this is no population");
-                    self.say(d.help("a population has a capacity: `trucks: Truck[0..200]`"));
-                }
-            }
-        }
-    }
-
     /// `x = e`
     fn assign(&mut self, cx: &mut Cx<'a>, target: &'a ast::Expr, value: &'a ast::Expr) -> Option<Kind> {
         if let Some(n) = target.as_name() {
             if let Some(l) = cx.locals.iter().rev().find(|l| *l.name == *n.text) {
                 let (ty, span, id) = (l.ty.clone(), l.span, l.id);
-                if l.alias.is_some() {
+                if l.alias.is_some() || l.twin.is_some() {
                     self.say(Diagnostic::new(codes::NOT_ASSIGNABLE, n.span, "a loop's value cannot be set"));
                     return None;
                 }

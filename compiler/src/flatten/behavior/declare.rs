@@ -95,6 +95,7 @@ impl<'a> Flattener<'a> {
         for k in 0..self.insts.len() as u32 {
             self.declare_cells(InstId(k))?;
         }
+        self.declare_populations();
         Ok(())
     }
 

@@ -119,6 +119,7 @@ impl<'a> Flattener<'a> {
             }
             ExprKind::Binary(BinOp::MatMul, ..) => self.formula(b, e)?,
             ExprKind::Binary(op, x, y) => self.two(b, *op, x, y)?,
+            ExprKind::If(c, x, y) if !c.shape.is_empty() => self.choose_each(b, c, x, y)?,
             ExprKind::If(c, x, y) => {
                 let c = self.value(b, c)?;
                 let out = b.reg();

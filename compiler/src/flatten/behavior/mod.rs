@@ -17,6 +17,7 @@ mod formula;
 mod handler;
 mod machine;
 mod place;
+mod population;
 mod rate;
 mod stmt;
 
@@ -56,6 +57,7 @@ pub(super) struct Behaving<'a> {
     /// Stores that the roles decide about later.
     stores: Vec<(VarId, Span)>,
     hidden: u32,
+    populations: FxHashMap<InstId, model::PopulationId>,
 }
 
 impl<'a> Flattener<'a> {
@@ -167,6 +169,7 @@ impl<'a> Flattener<'a> {
         }
         self.starts_of_cells();
         self.mirror_codes();
+        self.fill_populations();
         self.ranges.clear();
         self.settle_rates();
         self.check_stores();

@@ -59,7 +59,7 @@ impl<'a> Flattener<'a> {
         self.locate_from(b, inst, dims, lens, steps, span)
     }
 
-    fn locate_from(
+    pub(super) fn locate_from(
         &mut self,
         b: &mut Body,
         mut inst: InstId,

@@ -118,6 +118,13 @@ impl<'a> Flattener<'a> {
                 };
                 b.push(Instr::WaitFor(one));
             }
+            StmtKind::Create(name, sets) => self.create_code(b, name, sets, s.span)?,
+            StmtKind::Retire(name, at) => {
+                let (population, _) = self.population_of(b.inst, name, s.span)?;
+                let at = self.value(b, at)?;
+                b.push(Instr::Retire(population, at));
+            }
+            StmtKind::RetireSelf => self.retire_self(b, s.span)?,
             StmtKind::Fail(e) => {
                 let x = self.value(b, e)?;
                 b.push(Instr::Fail(x));
@@ -393,8 +400,14 @@ fn captured(list: &[Stmt], b: &Body) -> Vec<LocalId> {
             see(e);
             f.iter().for_each(&mut see);
         }
+        StmtKind::Create(_, sets) => sets.iter().for_each(|(_, e, _)| see(e)),
+        StmtKind::Retire(_, at) => see(at),
         StmtKind::Emit(_, args) => args.iter().for_each(|(_, e)| see(e)),
-        StmtKind::Return(None) | StmtKind::Stop(None) | StmtKind::WaitFor(_) | StmtKind::Later(_) => {}
+        StmtKind::RetireSelf
+        | StmtKind::Return(None)
+        | StmtKind::Stop(None)
+        | StmtKind::WaitFor(_)
+        | StmtKind::Later(_) => {}
     });
     // A local's own part may be set: `xs[i] = …` reads `xs`.
     each_stmt(list, &mut |s| {

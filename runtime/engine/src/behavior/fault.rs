@@ -77,6 +77,13 @@ pub enum FaultKind {
         /// What was drawn from.
         text: String,
     },
+    /// `create` where no place is free.
+    Full {
+        /// The population.
+        population: String,
+        /// How many it may have.
+        capacity: u32,
+    },
     /// Code that waits where it may not: a guard, a formula, a function given to a collection.
     Waits,
     /// Micro-steps of one instant without end.
@@ -117,6 +124,9 @@ impl fmt::Display for Fault {
             FaultKind::Fail { reason } => write!(f, "{reason}"),
             FaultKind::Time { seconds } => write!(f, "{seconds} s is no time to wait"),
             FaultKind::Distribution { text } => write!(f, "`{text}` is no distribution to draw from"),
+            FaultKind::Full { population, capacity } => {
+                write!(f, "`{population}` is full: it may have {capacity}")
+            }
             FaultKind::Waits => write!(f, "this code may not wait"),
             FaultKind::Zeno { steps, handlers } => {
                 write!(f, "the instant is not quiet after {steps} steps: {}", handlers.join(", "))

@@ -1,6 +1,7 @@
 //! Who hears what, so that an event costs no look at those it does not concern.
 
 use twinml_model::behavior::{Behavior, Handler, Heard, Instr, Machine, Pattern, StateId, Trigger};
+use twinml_model::ids::VarId;
 use twinml_model::ir::Space;
 
 use super::pattern::Member;
@@ -30,6 +31,8 @@ pub(super) struct Index {
     /// Machines and mirrors by owner.
     pub machines: Vec<Vec<u32>>,
     pub mirrors: Vec<Vec<usize>>,
+    /// By owner: where it is written whether instances are there.
+    pub presence: Vec<Option<(VarId, u32)>>,
     /// How many instances of an event's family code waits for at once.
     pub waits: Vec<Vec<u32>>,
     /// First slot, length, watch: sorted.
@@ -47,6 +50,7 @@ impl Index {
             members: super::pattern::by_event(b),
             machines: vec![Vec::new(); b.owners.len()],
             mirrors: vec![Vec::new(); b.owners.len()],
+            presence: super::population::presence(b),
             waits: vec![Vec::new(); b.events.len()],
             slots: Vec::new(),
         };

@@ -8,6 +8,7 @@ mod method;
 mod pattern;
 #[cfg(test)]
 mod pattern_tests;
+mod population;
 mod random;
 mod schedule;
 #[cfg(test)]

@@ -75,7 +75,7 @@ enum What {
 }
 
 #[derive(Debug)]
-struct Activation {
+pub(super) struct Activation {
     /// Place in the order: of the instance, of the handler.
     order: (u32, u32),
     instance: u32,
@@ -85,10 +85,10 @@ struct Activation {
 }
 
 #[derive(Debug)]
-struct Waiting {
-    thread: Thread,
+pub(super) struct Waiting {
+    pub(super) thread: Thread,
     handler: u32,
-    bytes: usize,
+    pub(super) bytes: usize,
     stems: Stems,
 }
 
@@ -96,32 +96,36 @@ struct Waiting {
 type Stems = Option<Arc<Causes>>;
 
 #[derive(Debug, Default)]
-struct Slot {
+pub(super) struct Slot {
     generation: u32,
-    waiting: Option<Waiting>,
+    pub(super) waiting: Option<Waiting>,
 }
 
 /// Behaviour of a run.
 pub struct Scheduler<'a> {
-    b: &'a Behavior,
-    index: Index,
+    pub(super) b: &'a Behavior,
+    pub(super) index: Index,
     /// Cells, streams and limits.
     pub store: Store,
     timers: Timers,
-    slots: Vec<Slot>,
+    pub(super) slots: Vec<Slot>,
     free: Vec<usize>,
     until: BTreeMap<(u32, u32), Vec<(usize, u32)>>,
     /// What began to wait for a condition in this step: watch, instance, slot, generation.
     fresh: Vec<(u32, u32, usize, u32)>,
     hearing: BTreeMap<(EventId, u32, u32), Vec<Hearing>>,
     /// Waiting handlers of a machine's instance: state, slot, generation.
-    held: BTreeMap<(u32, u32), Vec<Held>>,
+    pub(super) held: BTreeMap<(u32, u32), Vec<Held>>,
     /// How often each state of each instance was left.
-    generations: Vec<Vec<u32>>,
-    queues: BTreeMap<(u32, u32), VecDeque<(Args, Stems)>>,
+    pub(super) generations: Vec<Vec<u32>>,
+    pub(super) queues: BTreeMap<(u32, u32), VecDeque<(Args, Stems)>>,
+    /// Places of populations that were taken in this step.
+    pub(super) births: Vec<(u32, u32)>,
+    /// How often each instance of a population began or ended.
+    pub(super) lives: BTreeMap<(u32, u32), u32>,
     events: VecDeque<(EventId, u32, Args, Stems)>,
     /// What patterns of events remember, by handler and instance.
-    patterns: BTreeMap<(u32, u32), Matcher>,
+    pub(super) patterns: BTreeMap<(u32, u32), Matcher>,
     /// Windows of patterns that are constants, by handler.
     windows: BTreeMap<u32, Arc<[Option<i128>]>>,
     /// Absences whose time is over at this instant: judged when it is quiet otherwise.
@@ -158,7 +162,7 @@ pub struct Said {
 type Hearing = (usize, u32, Option<u32>);
 /// A waiting handler of a state, with its generation.
 type Held = (StateId, usize, u32);
-type R<T> = Result<T, Box<Fault>>;
+pub(super) type R<T> = Result<T, Box<Fault>>;
 
 impl<'a> Scheduler<'a> {
     /// Behaviour before the start.
@@ -178,6 +182,8 @@ impl<'a> Scheduler<'a> {
             held: BTreeMap::new(),
             generations: b.machines.iter().map(|m| vec![0; m.states.len() * count(m.owner)]).collect(),
             queues: BTreeMap::new(),
+            births: Vec::new(),
+            lives: BTreeMap::new(),
             events: VecDeque::new(),
             patterns: BTreeMap::new(),
             windows: event::constants(b),
@@ -214,6 +220,7 @@ impl<'a> Scheduler<'a> {
     /// The fault of a handler.
     pub fn start(&mut self, world: &mut dyn World) -> R<Verdict> {
         let b = self.b;
+        self.keep_anew(world)?;
         for (k, cell) in b.cells.iter().enumerate() {
             let Some(code) = cell.start else { continue };
             let len = cell.len as usize;
@@ -270,6 +277,9 @@ impl<'a> Scheduler<'a> {
             self.write(world, machine.var.index(), i, f64::from(leaf))?;
         }
         for &(_, m, i) in &machines {
+            if !self.here(world, b.machines[m as usize].owner, i)? {
+                continue;
+            }
             self.enter(world, m, i, None, b.machines[m as usize].initial)?;
         }
         for (k, h) in (0u32..).zip(&b.handlers) {
@@ -333,6 +343,11 @@ impl<'a> Scheduler<'a> {
         let mut batch = first;
         let mut involved: BTreeSet<(u32, u32)> = BTreeSet::new();
         for step in 0.. {
+            if !self.births.is_empty() {
+                self.begin_lives(world, &mut batch)?;
+                let changed = world.settle().map_err(|t| self.trap(t))?;
+                batch.extend(self.rising(world, &changed)?);
+            }
             if step == 0 && !self.fresh.is_empty() {
                 let changed = world.settle().map_err(|t| self.trap(t))?;
                 batch.extend(self.rising(world, &changed)?);
@@ -398,7 +413,7 @@ impl<'a> Scheduler<'a> {
         self.b.owners.get(owner as usize).and_then(|o| o.order.get(i as usize)).copied().unwrap_or(i)
     }
 
-    fn plain(&self, handler: u32, i: u32, args: Args) -> Activation {
+    pub(super) fn plain(&self, handler: u32, i: u32, args: Args) -> Activation {
         let owner = self.b.handlers[handler as usize].owner;
         Activation {
             order: (self.order(owner, i), handler),
@@ -408,7 +423,7 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    fn read(&self, world: &mut dyn World, var: usize, i: u32) -> R<f64> {
+    pub(super) fn read(&self, world: &mut dyn World, var: usize, i: u32) -> R<f64> {
         let home = self
             .b
             .vars
@@ -417,7 +432,7 @@ impl<'a> Scheduler<'a> {
         world.load(home, i, Which::Value).map_err(|t| self.trap(t))
     }
 
-    fn write(&self, world: &mut dyn World, var: usize, i: u32, x: f64) -> R<()> {
+    pub(super) fn write(&self, world: &mut dyn World, var: usize, i: u32, x: f64) -> R<()> {
         let home = self
             .b
             .vars
@@ -496,6 +511,9 @@ impl<'a> Scheduler<'a> {
                     Trigger::Falling(_) => c.old != 0.0 && c.new == 0.0,
                     _ => true,
                 };
+                if !self.births.is_empty() && self.newborn(self.b.watches[w as usize].owner, i) {
+                    continue;
+                }
                 for g in &self.index.by_watch[w as usize] {
                     out.extend(self.react(world, g, i, fits, &Args::new())?);
                 }
@@ -579,8 +597,12 @@ impl<'a> Scheduler<'a> {
                     Ok(None)
                 }
             }
-            Due::Code { code, instance, args, purpose, stems } => {
+            Due::Code { code, instance, args, purpose, stems, life } => {
                 let owner = streams::owner(self.b, purpose).unwrap_or_default();
+                if life != self.life(owner, instance) {
+                    self.store.give(bytes_armed(&args));
+                    return Ok(None);
+                }
                 let order = (self.order(owner, instance), NOBODY);
                 Ok(Some(Activation { order, instance, what: What::Code { code, args, purpose }, stems }))
             }
@@ -626,8 +648,24 @@ impl<'a> Scheduler<'a> {
         truth(&v).map_err(|kind| fault(self.b, code, 0, kind))
     }
 
+    fn life(&self, owner: u32, i: u32) -> u32 {
+        self.lives.get(&(owner, i)).copied().unwrap_or_default()
+    }
+
     fn perform(&mut self, world: &mut dyn World, a: Activation) -> R<()> {
         let i = a.instance;
+        let purpose = match &a.what {
+            What::Plain { handler, .. } => *handler,
+            What::Machine { handlers, .. } => handlers.first().copied().unwrap_or(NOBODY),
+            What::Resume { slot } => self.slots[*slot].waiting.as_ref().map_or(NOBODY, |w| w.thread.purpose),
+            What::Code { purpose, .. } => *purpose,
+        };
+        if !self.here_for(world, purpose, i)? {
+            if let What::Code { args, .. } = &a.what {
+                self.store.give(bytes_armed(args));
+            }
+            return Ok(());
+        }
         self.announce(world, &a);
         self.stems = a.stems;
         match a.what {
@@ -688,7 +726,7 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    fn release(&mut self, slot: usize, bytes: usize) {
+    pub(super) fn release(&mut self, slot: usize, bytes: usize) {
         self.slots[slot].generation = self.slots[slot].generation.wrapping_add(1);
         self.store.give(bytes);
         self.free.push(slot);
@@ -726,7 +764,13 @@ impl<'a> Scheduler<'a> {
             }
             f
         })?;
+        let born = self.here_for(world, thread.purpose, i)?;
+        let life = streams::owner(self.b, thread.purpose).map(|o| (o, self.life(o, i)));
         self.apply(world, effects, thread.purpose)?;
+        // A twin that retired itself does not go on.
+        if !born || life.is_some_and(|(o, l)| l != self.life(o, i)) {
+            return Ok(());
+        }
         match outcome {
             Outcome::Done(_) => {}
             Outcome::Stop(reason) => {
@@ -806,9 +850,13 @@ impl<'a> Scheduler<'a> {
         for (d, code, instance, args, purpose) in effects.arms {
             let ns = self.now + nanoseconds(d).map_err(|k| fault(self.b, code, 0, k))?;
             let stems = self.stems.clone();
-            self.timers.arm(ns, Due::Code { code, instance, args, purpose, stems });
+            let life = streams::owner(self.b, purpose).map_or(0, |o| self.life(o, instance));
+            self.timers.arm(ns, Due::Code { code, instance, args, purpose, stems, life });
         }
         let time = world.time();
+        for (population, element, taken) in effects.places {
+            self.place(population, element, taken);
+        }
         if !effects.logs.is_empty() {
             let owner = self.owner_of(purpose);
             for (i, text) in effects.logs {

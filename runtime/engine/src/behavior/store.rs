@@ -32,6 +32,8 @@ pub struct Store {
     pub made: usize,
     /// Work beyond one instruction each since fuel was last paid: what walks over values costs by their size.
     pub work: u64,
+    /// What begins anew in the places of each population: the values of each family from the start of the run.
+    pub anew: Vec<Vec<Vec<f64>>>,
 }
 
 impl Store {
@@ -58,6 +60,7 @@ impl Store {
             waiting: 0,
             made: 0,
             work: 0,
+            anew: Vec::new(),
         }
     }
 

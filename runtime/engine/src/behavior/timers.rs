@@ -23,7 +23,14 @@ pub(super) enum Due {
     /// An `after` of a state: valid while the state has not been left since.
     After { handler: u32, instance: u32, generation: u32, stems: Option<Arc<Causes>> },
     /// `after d { … }`, with what armed it.
-    Code { code: CodeId, instance: u32, args: Vec<Value>, purpose: u32, stems: Option<Arc<Causes>> },
+    Code {
+        code: CodeId,
+        instance: u32,
+        args: Vec<Value>,
+        purpose: u32,
+        stems: Option<Arc<Causes>>,
+        life: u32,
+    },
     /// An absence may be complete.
     Silence { handler: u32, instance: u32 },
     /// A waiting handler.

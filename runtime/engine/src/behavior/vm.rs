@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use twinml_model::behavior::{
-    Behavior, Code, CodeId, EventId, Format, Heard, Home, Instr, Op2, OwnerId, Reg, SlotRef, WatchId, Which,
+    Behavior, Code, CodeId, EventId, Format, Heard, Home, Instr, Op2, OwnerId, PopulationId, Reg, SlotRef,
+    WatchId, Which,
 };
 use twinml_model::ids::{OriginId, TableId};
 use twinml_model::ir::{CmpOp, Trap, UnOp};
@@ -59,6 +60,8 @@ pub struct Effects {
     pub logs: Vec<(u32, String)>,
     /// Instances whose cells changed.
     pub cells: Vec<(OwnerId, u32)>,
+    /// Places of populations that were taken (`true`) or freed, in order.
+    pub places: Vec<(PopulationId, u32, bool)>,
 }
 
 /// A code at work.
@@ -600,6 +603,15 @@ impl<'a> Vm<'a, '_> {
                 self.store.take(bytes_armed(&args))?;
                 self.effects.arms.push((d, *code, instance, args, self.stream.0));
                 return Ok(());
+            }
+            Instr::Create(out, population) => (*out, self.create(*population, instance)?),
+            Instr::Retire(population, at) => {
+                let len = self.population(*population)?.len;
+                let at = index(reg(regs, *at), len as usize)? as u32;
+                return self.retire(*population, instance * len + at);
+            }
+            Instr::RetireSelf(population, per) => {
+                return self.retire(*population, instance / (*per).max(1));
             }
             Instr::Log(x) => {
                 let said = text(self.behavior, reg(regs, *x));

@@ -213,6 +213,12 @@ pub enum Instr {
     Draw(Reg, Box<Dist>),
     /// `after d { … }`: arms a timer that runs the code with copies of these registers.
     Arm(Reg, CodeId, Vec<Reg>),
+    /// `create`: takes a free place of a population of this instance, where all begins anew; its number.
+    Create(Reg, super::PopulationId),
+    /// `retire`: frees the place with this number, of a population of this instance.
+    Retire(super::PopulationId, Reg),
+    /// `retire self`: so many instances of this code's owner belong to one place.
+    RetireSelf(super::PopulationId, u32),
     /// `log`
     Log(Reg),
     /// `fail`

@@ -26,6 +26,8 @@ pub type CodeId = u32;
 pub type MachineId = u32;
 /// Number of a state within its machine.
 pub type StateId = u32;
+/// Number of a population in [`Behavior::populations`].
+pub type PopulationId = u32;
 /// Number of a cell in [`Behavior::cells`].
 pub type CellId = u32;
 
@@ -55,6 +57,8 @@ pub struct Behavior {
     pub codes: Vec<Code>,
     /// Record types, for printing and field access.
     pub records: Vec<RecordType>,
+    /// Families of instances that come and go.
+    pub populations: Vec<Population>,
 }
 
 /// Where a family of slots lives.
@@ -83,6 +87,21 @@ pub struct Owner {
     pub count: u32,
     /// Place of each instance in the order in which handlers of one instant run: children first.
     pub order: Vec<u32>,
+}
+
+/// A population: a family of instances of which some are there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Population {
+    /// Its path for messages.
+    pub name: String,
+    /// Discrete variable that tells which places are taken, one element each.
+    pub present: VarId,
+    /// Places for each instance of the twin that holds it.
+    pub len: u32,
+    /// The twin of the population and those in it, children first: how many instances of each for one place.
+    pub owners: Vec<(OwnerId, u32)>,
+    /// What begins anew in a place: families, and how many elements for one place.
+    pub anew: Vec<(VarId, u32)>,
 }
 
 /// An event of a family.

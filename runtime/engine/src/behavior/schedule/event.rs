@@ -212,7 +212,7 @@ impl Scheduler<'_> {
     }
 
     /// The time of an absence begins now.
-    pub(super) fn listen(&mut self, world: &mut dyn World, handler: u32, i: u32) -> R<()> {
+    pub(in super::super) fn listen(&mut self, world: &mut dyn World, handler: u32, i: u32) -> R<()> {
         let generation = match self.b.handlers[handler as usize].scope {
             // The state is being entered: its number may not be there yet.
             Some((m, Some(s))) => {

@@ -80,7 +80,7 @@ impl Scheduler<'_> {
     }
 
     /// Enters the states below `domain` down to `target` and its initial states, outer first.
-    pub(super) fn enter(
+    pub(in super::super) fn enter(
         &mut self,
         world: &mut dyn World,
         m: u32,

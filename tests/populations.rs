@@ -1,0 +1,198 @@
+//! Populations: twins that come and go within a capacity. What begins with a twin begins anew with the next one in its
+//! place, what waited in it is gone; reductions and loops go over those that are there; what does not run is refused.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+use std::process::Command;
+
+/// Success, standard error, and the result as rows of texts under a head.
+fn run(text: &str) -> (bool, String, Vec<Vec<String>>) {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, out) = (dir.path().join("model.twinml"), dir.path().join("out.csv"));
+    fs::write(&file, text).unwrap();
+    let ran = Command::new(env!("CARGO_BIN_EXE_twinc"))
+        .args(["run", "--no-plot", "--color", "never", "--out"])
+        .args([&out, &file])
+        .output()
+        .unwrap();
+    let table = fs::read_to_string(out).unwrap_or_default();
+    let rows = table.lines().map(|l| l.split(',').map(str::to_owned).collect()).collect();
+    (ran.status.success(), String::from_utf8_lossy(&ran.stderr).into_owned(), rows)
+}
+
+/// The value of a column after all events of an instant.
+fn at(rows: &[Vec<String>], time: f64, column: &str) -> f64 {
+    let k = rows[0].iter().position(|n| n == column).unwrap_or_else(|| panic!("no column `{column}`"));
+    let row = rows[1..].iter().rev().find(|r| r[0].parse::<f64>().unwrap() <= time).unwrap();
+    row[k].parse().unwrap_or_else(|_| f64::from(u8::from(row[k] == "true")))
+}
+
+const YARD: &str = "
+twin Truck {
+  states { load: Int = 1; trips: Int = 0 }
+  memory { notes: List<Int> }
+  behavior {
+    on start {
+      notes.push(0)
+      while true {
+        wait 2 s
+        trips = trips + 1
+        if trips >= load { emit gone(n: load); retire self }
+      }
+    }
+    every 1 s { notes.push(1) }
+    machine m { initial a; state a { after 1 s -> b } state b { } }
+  }
+  outputs { len: Int = notes.len() }
+}
+twin Yard {
+  twins { trucks: Truck[1..4] }
+  states { made: Int = 0; gone: Int = 0; seen: Int = 0 }
+  outputs {
+    n: Int = count(trucks)
+    loads: Int = sum(trucks.load)
+    mean_load: Real = mean(trucks.load)
+    most: Int = max(t.trips for t in trucks)
+    moved: Int = count(t.m.b for t in trucks)
+    heavy: Bool = any(trucks.load > 4)
+  }
+  behavior {
+    on trucks.gone(n: Int) { gone = gone + n }
+    every 3 s offset 1 s {
+      made = made + 1
+      create Truck { load = made } in trucks
+      seen = 0
+      for t in trucks { seen = seen + t.load }
+    }
+    at 20 s { for t in trucks if t.load == 5 { retire t } }
+  }
+}
+scenario go for Yard { duration: 21 s; record all every 1 s }
+";
+
+#[test]
+fn twins_come_and_go() {
+    let (ok, stderr, rows) = run(YARD);
+    assert!(ok, "{stderr}");
+    let check = |time: f64, wanted: &[(&str, f64)]| {
+        for (column, value) in wanted {
+            assert_eq!(at(&rows, time, column), *value, "{column} at {time} s");
+        }
+    };
+    // One at the start, of load 1, gone at 2 s. The one made at 1 s has load 1 too, at 4 s load 2, at 7 s load 3 …,
+    // and each makes as many trips of 2 s as its load.
+    check(0.0, &[("n", 1.0), ("loads", 1.0), ("trucks[0].present", 1.0), ("trucks[1].present", 0.0)]);
+    check(1.0, &[("n", 2.0), ("seen", 2.0), ("trucks[1].present", 1.0), ("trucks[1].len", 1.0)]);
+    check(2.0, &[("n", 1.0), ("gone", 1.0), ("trucks[0].present", 0.0)]);
+    check(3.0, &[("n", 0.0), ("gone", 2.0), ("mean_load", 0.0), ("heavy", 0.0)]);
+    // The place of the first one is taken again: its memory, its machine and its count of trips begin anew.
+    check(
+        4.0,
+        &[("n", 1.0), ("loads", 2.0), ("trucks[0].len", 1.0), ("trucks[0].trips", 0.0), ("moved", 0.0)],
+    );
+    check(5.0, &[("moved", 1.0), ("trucks[0].len", 2.0)]);
+    check(6.0, &[("most", 1.0)]);
+    check(7.0, &[("n", 2.0), ("loads", 5.0), ("mean_load", 2.5), ("seen", 5.0)]);
+    // Made 10 s (4) and 13 s (5); of those before, 3 went at 13 s, 4 stays up to 18 s.
+    check(13.0, &[("n", 2.0), ("loads", 9.0), ("heavy", 1.0), ("gone", 7.0)]);
+    check(19.0, &[("n", 3.0), ("loads", 18.0), ("seen", 18.0)]);
+    // The one of load 5 was sent away, and emits nothing.
+    check(21.0, &[("n", 2.0), ("loads", 13.0), ("gone", 11.0)]);
+}
+
+#[test]
+fn nothing_of_a_twin_outlives_it() {
+    let (ok, stderr, rows) = run("
+        twin Lamp {
+          inputs { key: Bool = false }
+          states { rang: Int = 0; late: Int = 0; served: Int = 0; rose: Int = 0; bright: Bool = true }
+          outputs { on_now: Bool = bright }
+          behavior {
+            on start { after 5 s { late = late + 1 } }
+            on call queued { wait 4 s; served = served + 1 }
+            machine m { initial idle; state idle { after 3 s -> done { rang = rang + 1 } } state done { } }
+            on rising(on_now) { rose = rose + 1 }
+          }
+        }
+        twin Room {
+          twins { lamps: Lamp[0..2] }
+          behavior {
+            at 1 s { create Lamp { } in lamps; emit ring }
+            at 3 s { retire lamps[0] }
+            at 4 s { create Lamp { served = 7 } in lamps }
+          }
+          connections { ring -> lamps.call }
+        }
+        scenario go for Room { duration: 20 s; record all every 1 s }
+    ");
+    assert!(ok, "{stderr}");
+    // Gone at 3 s: the call of 1 s is never served, the timer of the first life (due at 6 s) does not ring in the second.
+    assert_eq!(at(&rows, 8.9, "lamps[0].late"), 0.0);
+    assert_eq!(at(&rows, 20.0, "lamps[0].late"), 1.0);
+    assert_eq!(at(&rows, 20.0, "lamps[0].served"), 7.0);
+    assert_eq!(at(&rows, 6.9, "lamps[0].rang"), 0.0);
+    assert_eq!(at(&rows, 20.0, "lamps[0].rang"), 1.0);
+    // What is true at the start of a twin never rises.
+    assert_eq!(at(&rows, 20.0, "lamps[0].rose"), 0.0);
+    assert_eq!(at(&rows, 20.0, "lamps[1].present"), 0.0);
+}
+
+#[test]
+fn a_full_population_is_an_error_that_names_it() {
+    let (ok, stderr, _) = run("
+        twin Bee { states { x: Int = 0 } }
+        twin Hive { twins { bees: Bee[0..3] } behavior { every 1 s { create Bee { } in bees } } }
+        scenario go for Hive { duration: 10 s }
+    ");
+    assert!(!ok);
+    assert!(stderr.contains("full: it may have 3") && stderr.contains("create Bee"), "{stderr}");
+}
+
+#[test]
+fn forms_that_do_not_run_are_refused_with_their_place() {
+    let hive = |bee: &str, hive: &str| {
+        format!("twin Bee {{ {bee} }}\ntwin Hive {{ {hive} }}\nscenario go for Hive {{ duration: 3 s }}\n")
+    };
+    let plain = "states { x: Int = 0 }";
+    let create =
+        |what: &str| format!("twins {{ bees: Bee[0..3]; one: Bee }} behavior {{ every 1 s {{ {what} }} }}");
+    for (text, code, says) in [
+        (
+            hive("states { x: Real = 0 } equations { der(x) = 1 [1/s] }", &create("create Bee { } in bees")),
+            "E0754",
+            "continuous states",
+        ),
+        (
+            hive("parameters { k: Int = 1 } states { x: Int = k }", &create("create Bee { k = 2 } in bees")),
+            "E0754",
+            "sets a parameter",
+        ),
+        (hive(plain, &create("create Bee { } in one")), "E0313", "no population"),
+        (hive(plain, &create("create Hive { } in bees")), "E0313", "of `Bee`, not of `Hive`"),
+        (hive(plain, &create("create Bee { }")), "", "which population"),
+        (hive(plain, &create("retire one")), "E0313", "no twin of a population"),
+        (hive(plain, &create("retire self")), "E0754", "cannot retire"),
+        (hive("states { present: Bool = true }", &create("create Bee { } in bees")), "E0754", "`present`"),
+        (
+            hive(
+                "states { x: Int = 0 } constraints { ok: always(x < 3) }",
+                &create("create Bee { } in bees"),
+            ),
+            "E0754",
+            "requirement",
+        ),
+        (
+            format!(
+                "twin Leg {{ states {{ x: Int = 0 }} }}\n{}",
+                hive("twins { legs: Leg[0..6] }", &create("create Bee { } in bees"))
+            ),
+            "E0754",
+            "within a population",
+        ),
+    ] {
+        let (ok, stderr, _) = run(&text);
+        assert!(!ok, "{text}");
+        assert!(stderr.contains(says) && stderr.contains(code), "{text}\n{stderr}");
+        assert!(stderr.contains("elp"), "{stderr}");
+    }
+}
