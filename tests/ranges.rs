@@ -224,9 +224,12 @@ scenario run for Basin {
 
 #[test]
 fn else_clamp_holds_a_state_at_its_limits() {
-    for solver in ["tsit5", "dopri5", "bdf", "rosenbrock", "auto", "adams", "esdirk"] {
+    for solver in
+        ["tsit5", "dopri5", "bdf", "rosenbrock", "auto", "adams", "esdirk", "rk4", "euler", "trbdf2"]
+    {
         let ran = run(BASIN, &["--solver", solver]);
         assert_eq!(ran.out.status.code(), Some(0), "{solver}: {}", ran.said());
+        assert!(!ran.said().contains("000000"), "tolerances are told as they were asked for: {}", ran.said());
         // Full after 1000 s, until 3600 s; dry after another 1000 s, until 6600 s; 0.3 m in the end.
         let [level, h, share] = &ran.ranges()[..] else { panic!("{solver}: {}", ran.said()) };
         assert_eq!(

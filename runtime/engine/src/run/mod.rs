@@ -192,12 +192,7 @@ pub fn solver(program: &Program, experiment: &Experiment) -> Result<(Method, Opt
             states.map(scale).filter(|a| !a.is_empty()).unwrap_or_else(|| vec![least])
         }
     };
-    let sharp = if events_matter(program) { sharpness(method, rtol) } else { 1.0 };
-    let mut options = Options {
-        tolerances: Tolerances { rtol: sharp * rtol, atol: atol.into_iter().map(|a| sharp * a).collect() },
-        h: spec.step,
-        ..Options::default()
-    };
+    let mut options = Options { tolerances: Tolerances { rtol, atol }, h: spec.step, ..Options::default() };
     if let Some(h_max) = spec.max_step {
         options.h_max = h_max;
     }
@@ -242,7 +237,13 @@ pub fn simulate_logged(
     log: Option<OpenLog<'_>>,
     watch: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Report, RunError> {
-    let (method, options) = solver(program, experiment)?;
+    let (method, mut options) = solver(program, experiment)?;
+    if events_matter(program) {
+        let asked = &mut options.tolerances;
+        let sharp = sharpness(method, asked.rtol);
+        asked.rtol *= sharp;
+        asked.atol.iter_mut().for_each(|a| *a *= sharp);
+    }
     // Without states there is nothing to integrate: time goes from instant to instant.
     let integrator: Box<dyn Integrator> = if program.sizes.state == 0 && !method.fixed_step() {
         let sampled = program.sizes.root > 0;
