@@ -326,3 +326,58 @@ scenario run for Pack { duration: 10 s; solver: tsit5 }
         assert!(ran.said().contains("E0735") && ran.said().contains(word), "{}", ran.said());
     }
 }
+
+#[test]
+fn else_clamp_that_begins_and_ends_hundreds_of_times_is_a_reflection() {
+    // What a limit holds back is Skorokhod's reflection: x = f - max(0, largest f - 1 so far).
+    let model = "
+twin Osc {
+  states { x: Real = 0 where self <= 1 else clamp }
+  equations { der(x) = sin(50*time/1 s)/1 s + 0.2/1 s }
+}
+scenario run for Osc { duration: 20 s }
+";
+    let f = |t: f64| (1.0 - (50.0 * t).cos()) / 50.0 + 0.2 * t;
+    // Its maxima are where sin(50 t) = -0.2 from above.
+    let last =
+        (0..).map(|k| (std::f64::consts::PI + 0.2f64.asin() + std::f64::consts::TAU * f64::from(k)) / 50.0);
+    let last = last.take_while(|t| *t <= 20.0).last().unwrap();
+    for solver in ["tsit5", "dopri5", "bdf", "rosenbrock", "auto", "adams"] {
+        let ran = run(model, &["--solver", solver, "--rtol", "1e-9", "--atol", "1e-11"]);
+        assert_eq!(ran.out.status.code(), Some(0), "{solver}: {}", ran.said());
+        near(&ran.summary["final"]["x"]["value"], f(20.0) - (f(last) - 1.0), 1e-6);
+        let [x] = &ran.ranges()[..] else { panic!("{solver}: {}", ran.said()) };
+        // Each period from the first time on.
+        let first = x["time"].as_f64().unwrap();
+        assert!((f(first) - 1.0).abs() < 1e-7, "{solver}: {first}");
+        let periods = ((20.0 - first) * 50.0 / std::f64::consts::TAU).round();
+        assert!((x["times"].as_f64().unwrap() - periods).abs() <= 1.0, "{solver}: {x} {periods}");
+    }
+}
+
+#[test]
+fn else_clamp_prints_and_reads_back_and_follows_a_branch() {
+    let place = tempfile::tempdir().unwrap();
+    let model = BASIN.replace("record h", "branch low at 3000 s { rim = 1.5 m }\n  record h");
+    fs::write(place.path().join("m.twinml"), &model).unwrap();
+    let twinc = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_twinc"));
+        let out = command.args(["run", "m.twinml"]).args(args).current_dir(place.path()).output().unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap()
+    };
+    let text = twinc(&["--emit", "ir"]);
+    assert!(text.contains("\nclamp "), "{text}");
+    let program = twinml_model::text::read_program(&text).unwrap();
+    assert_eq!(program.clamps.len(), 3);
+    assert_eq!(twinml_model::text::program_text(&program), text);
+    // The rim is lowered while the basin is full: 1.5 m at once, and 750 s later it is dry.
+    twinc(&["--out", "r.csv", "--si"]);
+    let rows = fs::read_to_string(place.path().join("r.low.csv")).unwrap();
+    let at = |t: f64| -> f64 {
+        let row = rows.lines().rfind(|l| l.split(',').next().unwrap().parse() == Ok(t)).unwrap();
+        row.split(',').nth(2).unwrap().parse().unwrap()
+    };
+    assert_eq!((at(2940.0), at(3000.0), at(3600.0)), (2.0, 1.5, 1.5));
+    assert!((at(4200.0) - 0.3).abs() < 1e-9 && at(4380.0) == 0.0);
+}
