@@ -5,7 +5,7 @@
 use std::fs;
 use std::process::Command;
 
-/// Success, standard error, and the result as rows of texts under a head.
+/// Success, what was said, and the result as rows of texts under a head.
 fn run(text: &str) -> (bool, String, Vec<Vec<String>>) {
     let dir = tempfile::tempdir().unwrap();
     let (file, out) = (dir.path().join("model.twinml"), dir.path().join("out.csv"));
@@ -17,7 +17,8 @@ fn run(text: &str) -> (bool, String, Vec<Vec<String>>) {
         .unwrap();
     let table = fs::read_to_string(out).unwrap_or_default();
     let rows = table.lines().map(|l| l.split(',').map(str::to_owned).collect()).collect();
-    (ran.status.success(), String::from_utf8_lossy(&ran.stderr).into_owned(), rows)
+    let said = String::from_utf8_lossy(&ran.stderr) + String::from_utf8_lossy(&ran.stdout);
+    (ran.status.success(), said.into_owned(), rows)
 }
 
 /// The value of a column after all events of an instant.
@@ -135,6 +136,56 @@ fn nothing_of_a_twin_outlives_it() {
     // What is true at the start of a twin never rises.
     assert_eq!(at(&rows, 20.0, "lamps[0].rose"), 0.0);
     assert_eq!(at(&rows, 20.0, "lamps[1].present"), 0.0);
+}
+
+#[test]
+fn populations_of_several_twins_with_parts_of_their_own() {
+    let (ok, stderr, rows) = run("
+        twin Engine { states { hours: Int = 0 } behavior { every 1 s { hours = hours + 1 } } }
+        twin Truck {
+          inputs { go: Bool = false }
+          states { load: Int = 1; at_home: Real[1][2] = [1, 2] }
+          twins { e: Engine }
+          outputs { total: Int = load + e.hours }
+          behavior { on start { wait 5 s; emit gone; retire self } }
+        }
+        twin Yard {
+          parameters { id: Int = 0 }
+          twins { trucks: Truck[0..3] }
+          states { gone: Int = 0; places: Int = 0 }
+          outputs { n: Int = count(trucks); heard: Int = count(trucks.gone); hours: Int = sum(t.e.hours for t in trucks) }
+          constraints { few: always(count(trucks) <= 3); kpi average: mean(count(trucks) over run) }
+          behavior {
+            on trucks.gone { gone = gone + 1 }
+            every 2 s { more(id + 1) }
+            private func more(k: Int) {
+              if count(trucks) < 3 { create Truck { load = 10*k; at_home = [3, k]; e.hours = 100 } in trucks }
+            }
+            every 3 s { places = 0; for i, t in trucks if t.load > 0 { places = places + i + 1; t.go = true } }
+          }
+        }
+        twin All { twins { y: Yard[2] { id = i for i } } }
+        scenario go for All { duration: 12 s; record all every 1 s; expect y.few }
+    ");
+    assert!(ok, "{stderr}");
+    // Made at 0, 2, 4 …, gone 5 s later: 1, 1, 2, 2, 3, 2, 3, 2, …
+    for (time, n) in [(1.0, 1.0), (2.0, 2.0), (4.0, 3.0), (5.0, 2.0), (6.0, 3.0), (7.0, 2.0), (12.0, 3.0)] {
+        assert_eq!(at(&rows, time, "y[0].n"), n, "{time} s");
+        assert_eq!(at(&rows, time, "y[1].n"), n, "{time} s");
+    }
+    for y in ["y[0]", "y[1]"] {
+        assert_eq!(at(&rows, 12.0, &format!("{y}.gone")), 4.0);
+        assert_eq!(at(&rows, 12.0, &format!("{y}.heard")), 4.0);
+        // Made at 8, 10 and 12 s, whose engines ran since: the tick at which a truck comes is before it.
+        assert_eq!(at(&rows, 12.0, &format!("{y}.hours")), 104.0 + 102.0 + 100.0);
+    }
+    assert_eq!(at(&rows, 12.0, "y[0].trucks[1].total"), 10.0 + 104.0);
+    assert_eq!(at(&rows, 12.0, "y[1].trucks[1].total"), 20.0 + 104.0);
+    assert_eq!(at(&rows, 12.0, "y[1].trucks[2].at_home[1]"), 2.0);
+    // At 9 s those in the places 0 and 1 are there: 1 + 2.
+    assert_eq!(at(&rows, 9.0, "y[0].places"), 3.0);
+    // 1 and 2 for two seconds each, then 3 and 2 in turn for eight.
+    assert!(stderr.contains("2.16666"), "{stderr}");
 }
 
 #[test]
