@@ -188,6 +188,34 @@ fn populations_of_several_twins_with_parts_of_their_own() {
     assert!(stderr.contains("2.16666"), "{stderr}");
 }
 
+/// What loops over a population do, loops over an array of twins do too.
+#[test]
+fn loops_over_an_array_of_twins() {
+    let (ok, stderr, rows) = run("
+        twin Pump {
+          inputs { on: Bool = false }
+          states { n: Int = 1 }
+          outputs { flow: Real = if on then 2*n else 0 }
+        }
+        twin Plant {
+          twins { pumps: Pump[3] }
+          states { total: Real = 0; best: Int = 0 }
+          outputs { sum_on: Real = sum(p.flow for p in pumps if p.on) }
+          behavior {
+            every 1 s {
+              total = 0
+              for i, p in pumps { p.on = i > 0; total = total + p.flow; if p.flow > 1 { best = i } }
+            }
+          }
+        }
+        scenario go for Plant { duration: 3 s; record all every 1 s }
+    ");
+    assert!(ok, "{stderr}");
+    assert_eq!(at(&rows, 3.0, "sum_on"), 4.0);
+    assert_eq!(at(&rows, 3.0, "total"), 4.0);
+    assert_eq!(at(&rows, 3.0, "best"), 2.0);
+}
+
 #[test]
 fn a_full_population_is_an_error_that_names_it() {
     let (ok, stderr, _) = run("
