@@ -25,11 +25,9 @@ impl Place {
     /// The object that `monitor` prints.
     fn monitor(&self, formula: &str, args: &[&str]) -> Value {
         let (code, out, err) = self.twinc(&[&["monitor", formula, "--format", "json"], args].concat());
-        let all = out.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
-        let found = all
-            .filter(|v| v["type"] == "monitored")
-            .last()
-            .unwrap_or_else(|| panic!("{formula}\n{out}{err}"));
+        let mut all = out.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
+        let found =
+            all.rfind(|v| v["type"] == "monitored").unwrap_or_else(|| panic!("{formula}\n{out}{err}"));
         assert_eq!(found["exit"], code, "{found}");
         found
     }

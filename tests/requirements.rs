@@ -140,7 +140,7 @@ scenario s for Farm { duration: 1 min; at 30 s { tanks[3].q = 2 cm/s } }
     assert_eq!(code, 1, "{out}{err}");
     let v = verdict(&summary, "all_low");
     assert_eq!((&v["verdict"], &v["element"]), (&"violated".into(), &3.into()), "{v}");
-    assert!((v["robustness"].as_f64().unwrap() + 0.2).abs() < 1e-9, "{v}");
+    assert!((v["robustness"].as_f64().unwrap() + 20.0).abs() < 1e-9, "{v}");
     let safe = verdict(&summary, "tanks[*].safe");
     assert_eq!((&safe["verdict"], &safe["element"]), (&"holds".into(), &3.into()), "{safe}");
     assert!((safe["robustness"].as_f64().unwrap() - 0.1).abs() < 1e-9, "{safe}");
@@ -221,7 +221,7 @@ fn aggregates_are_judged_and_kpis_reported() {
     for (name, word, robustness, unit) in [
         ("mean_ok", "holds", 0.5 - area / 10.0, "m"),
         ("top", "holds", 0.95 - 2f64.sin(), "m"),
-        ("ends", "holds", 1e-3 - (0.544 + 10f64.sin()).abs(), "m"),
+        ("ends", "holds", 1.0 - 1e3 * (0.544 + 10f64.sin()).abs(), "mm"),
         ("both", "holds", -10f64.sin(), "m"),
         ("heard", "holds", 2.0, ""),
         ("not_yet", "holds", 0.0, ""),
@@ -351,5 +351,85 @@ scenario s for M {{ duration: 1 s }}"
         let (exit, out, err, _) = run(&with(constraint), &[]);
         assert_eq!(exit, 2, "{constraint}\n{out}{err}");
         assert!(err.contains(&format!("[{code}")), "{constraint}\n{err}");
+    }
+}
+
+#[test]
+fn a_scenario_expects_values_and_conditions_of_its_own() {
+    let model = |expects: &str| {
+        format!(
+            "twin M {{
+  parameters {{ goal: Length in cm = 1 m }}
+  states {{ x: Length = 0 m; y: Length = 1 m; T: Temperature in degC = 20 degC; n: Int = 0 }}
+  outputs {{ up: Bool = x > 0 m }}
+  equations {{ der(x) = y/1 s; der(y) = -x/1 s; der(T) = 1 K/s }}
+  behavior {{ every 1 s {{ n = n + 1 }} }}
+  constraints {{ low: always(x < 2 m) }}
+}}
+scenario s for M {{ duration: 10 s; solver: dopri5(rtol: 1e-9, atol: 1e-12)
+  {expects}
+}}"
+        )
+    };
+    let sine = 10f64.sin();
+    for (expect, code, name, robustness, unit) in [
+        ("x at end = -54.4 cm within 1 cm", 0, None, Some(1.0 - (54.4 + 100.0 * sine).abs()), "cm"),
+        ("x at end = -0.5 m within 1 cm", 1, None, Some(1.0 - (50.0 + 100.0 * sine).abs()), "cm"),
+        (
+            "not x at end = -0.5 m within 1 cm",
+            0,
+            Some("x at end = -0.5 m within 1 cm"),
+            Some(1.0 - (50.0 + 100.0 * sine).abs()),
+            "cm",
+        ),
+        ("T at end = 30 degC within 2 K", 0, None, Some(2.0), "K"),
+        ("n at end = 11", 0, None, None, ""),
+        ("n at end = 12", 1, None, None, ""),
+        ("up at end = false", 0, None, None, ""),
+        ("max(x over run) < 110 cm", 0, None, Some(10.0), "cm"),
+        ("always[0, 1 min](x < 2 m)", 4, None, Some(1.0), "m"),
+    ] {
+        let (got, out, err, summary) = run(&model(&format!("expect low, {expect}")), &[]);
+        assert_eq!(got, code, "{expect}\n{out}{err}");
+        let v = verdict(&summary, name.unwrap_or(expect));
+        assert_eq!((&v["expected"], &v["unit"]), (&true.into(), &unit.into()), "{v}");
+        assert_eq!(v["refuted"], expect.starts_with("not"), "{v}");
+        match (v["robustness"].as_f64(), robustness) {
+            (Some(a), Some(b)) => assert!((a - b).abs() < 1e-5, "{v} {b}"),
+            (a, b) => assert_eq!(a, b, "{v}"),
+        }
+    }
+    // What a branch expects is no matter of the trunk.
+    let text = model(
+        "expect low; branch b at 5 s { x = 0 m; expect x at end = 0 m within 1 mm, max(y over run) < 2 m }",
+    );
+    let (code, out, err, summary) = run(&text, &[]);
+    assert_eq!(code, 1, "{out}{err}");
+    assert_eq!(summary["requirements"].as_array().unwrap().len(), 1, "{out}");
+    let of_branch = summary["branches"][0]["requirements"].as_array().unwrap();
+    let names: Vec<&str> = of_branch.iter().map(|r| r["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["b/low", "b/x at end = 0 m within 1 mm", "b/max(y over run) < 2 m"]);
+    assert_eq!(of_branch[1]["verdict"], "violated", "{out}");
+    let (code, out, err, _) = run(&model("expect x at end = 3 s within 1 cm"), &[]);
+    assert_eq!(code, 2, "{out}{err}");
+}
+
+#[test]
+fn robustness_is_in_the_units_that_the_modeller_writes() {
+    let model = circle(
+        "a: always(x < 150 cm)
+    b: always(abs(y/1 s) < 72 [km/h])
+    c: always(T > 10 degC)
+    d: always(limit > x)
+    e: always(2*x < 300 cm)",
+        "",
+    );
+    let (_, out, err, summary) = run(&model, &[]);
+    for (name, robustness, unit) in
+        [("a", 50.0, "cm"), ("b", 68.4, "km/h"), ("c", 16.85, "K"), ("d", 0.5, "m"), ("e", 100.0, "cm")]
+    {
+        let v = verdict(&summary, name);
+        assert_eq!(v["unit"], unit, "{v} {out}{err}");
+        assert!((v["robustness"].as_f64().unwrap() - robustness).abs() < 1e-4, "{v}");
     }
 }

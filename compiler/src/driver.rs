@@ -101,11 +101,19 @@ impl Session {
         if self.diags.has_errors() {
             return None;
         }
-        let (system, experiment) = if choice.settings.is_empty() {
+        let (mut system, experiment) = if choice.settings.is_empty() {
             self.flatten(choice.scenario, data)?
         } else {
             self.with_settings(choice, data)?
         };
+        // What a scenario expects in words of its own is called by them.
+        for (k, _) in &experiment.checks {
+            let Some((path, span, _)) = system.requirements.get_mut(*k) else { continue };
+            let file = self.sources.get(span.file);
+            let text = file.and_then(|f| f.text.get(span.lo as usize..span.hi as usize)).unwrap_or_default();
+            let words: Vec<&str> = text.split_whitespace().collect();
+            *path = words.strip_prefix(&["not"]).unwrap_or(&words).join(" ");
+        }
         let kept = choice.keep_system.then(|| system.clone());
         let beginnings = system.branches.clone();
         let scheduled = schedule::schedule(system, &self.sources, &mut self.diags)?;
@@ -140,6 +148,7 @@ impl Session {
             a.atoms.iter_mut().for_each(|atom| atom.slot = base(atom.slot));
         }
         kpis.iter_mut().filter(|k| k.len > 0).for_each(|k| k.slot = base(k.slot));
+        let checks = experiment.checks;
         let has_duration = experiment.duration.is_some();
         let experiment = program::Experiment {
             name: experiment.name,
@@ -154,7 +163,13 @@ impl Session {
             kpis,
         };
         let branches = beginnings.iter().zip(scheduled.branches);
-        let branches = branches.map(|(b, actions)| branch(&beginnings, b, actions, &experiment)).collect();
+        let mut branches: Vec<Branch> =
+            branches.map(|(b, actions)| branch(&beginnings, b, actions, &experiment)).collect();
+        let mut experiment = experiment;
+        without_foreign(&mut experiment, None, &checks);
+        for b in &mut branches {
+            without_foreign(&mut b.experiment, Some(&b.name), &checks);
+        }
         let structure = scheduled.structure;
         Some(Compiled { program, experiment, branches, has_duration, structure, system: kept })
     }
@@ -227,6 +242,16 @@ impl Session {
         flat.1.name = name.unwrap_or_else(|| flat.0.name.clone());
         Some(flat)
     }
+}
+
+/// Takes away what another branch alone expects.
+fn without_foreign(of: &mut program::Experiment, own: Option<&str>, checks: &[(usize, Option<String>)]) {
+    let mut k = 0;
+    of.requirements.retain(|_| {
+        let foreign = checks.iter().any(|(at, b)| *at == k && b.is_some() && b.as_deref() != own);
+        k += 1;
+        !foreign
+    });
 }
 
 /// Where branches begin before `end`, in order.

@@ -84,7 +84,10 @@ pub fn figures(experiment: &Experiment, report: &Report) -> Vec<Figure> {
             Goal::Minimize => "minimize",
             Goal::Maximize => "maximize",
         }),
-        complete: matches!(report.ended, twinml_engine::run::Ended::Complete),
+        complete: matches!(
+            report.ended,
+            twinml_engine::run::Ended::Complete | twinml_engine::run::Ended::Halted(_)
+        ),
         whole: kpi.whole,
     };
     experiment.kpis.iter().enumerate().map(one).collect()

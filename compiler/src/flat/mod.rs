@@ -363,6 +363,8 @@ pub struct Experiment {
     /// Requirements that can be judged: number in [`System::requirements`], and the formula, the slots of whose
     /// atoms are numbers of hidden families.
     pub judged: Vec<(usize, twinml_model::requirement::Judged)>,
+    /// Requirements that are conditions of a scenario's own, and of which branch; they are named by their text.
+    pub checks: Vec<(usize, Option<String>)>,
     /// What they and reports say about the run as a whole; slots are numbers of hidden families.
     pub aggregates: Vec<twinml_model::requirement::Aggregate>,
     /// Figures that the run is reported with; slots are numbers of hidden families.

@@ -8,6 +8,7 @@ use super::scope::{InstId, R, Scope, Slot};
 use crate::diag::codes;
 use crate::flat::{self, Affine, BinOp, Expr};
 use crate::hir::{self, CmpOp, ExprKind, MemberKind, TemporalOp, Type};
+use crate::source::Span;
 use twinml_model::dimension::Dimension;
 use twinml_model::requirement::{Atom, AtomKind, Formula, Judged};
 use twinml_model::schema::{DisplayUnit, Kind, Role as Declared, Segment};
@@ -32,11 +33,13 @@ pub(super) struct Draft {
     measures: Vec<Option<Measure>>,
     /// Inside `… at end`.
     at_end: bool,
+    /// The units in which its numbers are written, by place.
+    units: Vec<(Span, Dimension, DisplayUnit)>,
 }
 
 impl Draft {
     pub(super) fn new(inst: InstId) -> Draft {
-        Draft { inst, atoms: Vec::new(), measures: Vec::new(), at_end: false }
+        Draft { inst, atoms: Vec::new(), measures: Vec::new(), at_end: false, units: Vec::new() }
     }
 }
 
@@ -59,7 +62,27 @@ impl<'a> Flattener<'a> {
                 number += 1;
             }
         }
+        self.check_formulas(number);
         self.kpi_formulas();
+    }
+
+    /// Conditions that the scenario and its branches expect, numbered behind the requirements of all twins.
+    fn check_formulas(&mut self, first: usize) {
+        let Some(scenario) = self.scenario() else { return };
+        let own = scenario.checks.iter().map(|c| (None, c));
+        let branches = scenario
+            .branches
+            .iter()
+            .flat_map(|b| b.checks.iter().map(move |c| (Some(b.name.to_string()), c)));
+        for (k, (branch, c)) in own.chain(branches).enumerate() {
+            if !opaque(&c.requirement.formula)
+                && let Some(mut judged) = self.judged(InstId(0), &c.requirement)
+            {
+                judged.refuted = c.negated;
+                self.experiment.judged.push((first + k, judged));
+            }
+            self.experiment.checks.push((first + k, branch));
+        }
     }
 
     /// Whether the scenario says `expect not` of it.
@@ -72,7 +95,7 @@ impl<'a> Flattener<'a> {
 
     fn judged(&mut self, inst: InstId, r: &'a hir::Requirement) -> Option<Judged> {
         self.attempt(&mut |s| {
-            let mut draft = Draft::new(inst);
+            let mut draft = Draft { units: r.units.clone(), ..Draft::new(inst) };
             let formula = s.stl(&r.formula, &mut draft)?;
             let scale = r.scale.as_ref().and_then(|e| s.setting_of(inst, e));
             finish(formula, draft, scale, r.claim)
@@ -170,11 +193,19 @@ impl<'a> Flattener<'a> {
             (Type::Int, Type::Int) => Some(Dimension::ONE),
             _ => None,
         };
-        let unit = self.unit_of(draft.inst, b).or_else(|| self.unit_of(draft.inst, a));
-        let unit = unit
-            .filter(|u| u.offset == 0.0)
-            .map(|u| (u.symbol, u.scale))
-            .unwrap_or_else(|| (customary(dimension.as_ref()), 1.0));
+        // Of the right side or else the left, the member's unit or that of a number in it; points on a scale are apart
+        // by differences.
+        let written = |e: &hir::Expr| {
+            let here = |s: &Span| s.file == e.span.file && e.span.lo <= s.lo && s.hi <= e.span.hi;
+            let found = draft.units.iter().find(|(s, d, u)| {
+                here(s) && u.offset == 0.0 && dimension.as_ref().is_none_or(|own| own == d)
+            });
+            found.map(|(.., u)| u.clone())
+        };
+        let shown =
+            |e: &hir::Expr| self.unit_of(draft.inst, e).filter(|u| u.offset == 0.0).or_else(|| written(e));
+        let unit = shown(b).or_else(|| shown(a));
+        let unit = unit.map(|u| (u.symbol, u.scale)).unwrap_or_else(|| (customary(dimension.as_ref()), 1.0));
         let nominal = self.setting_of(draft.inst, b).map(f64::abs);
         let strict = matches!(op, CmpOp::Lt | CmpOp::Gt);
         let late = self.late(e, draft)?;

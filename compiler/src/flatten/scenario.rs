@@ -424,6 +424,11 @@ impl<'a> Flattener<'a> {
                 self.system.requirements.push((path, *span, expected));
             }
         }
+        let Some(scenario) = self.scenario() else { return };
+        let branches = scenario.branches.iter().flat_map(|b| &b.checks);
+        for (k, c) in scenario.checks.iter().chain(branches).enumerate() {
+            self.system.requirements.push((format!("expect {}", k + 1), c.span, true));
+        }
     }
 
     /// Marks parameters that chose structure, and checks constants against their ranges.

@@ -405,4 +405,6 @@ pub struct Requirement {
     pub claim: bool,
     /// `scale:`
     pub scale: Option<Expr>,
+    /// The units in which its numbers are written, by place.
+    pub units: Vec<(Span, twinml_model::dimension::Dimension, DisplayUnit)>,
 }

@@ -32,6 +32,8 @@ pub struct Scenario {
     pub records: Vec<RecordEntry>,
     /// `expect` names, negated or not, as written.
     pub expects: Vec<(String, bool, Span)>,
+    /// `expect` of conditions of its own.
+    pub checks: Vec<Check>,
     /// `samples`
     pub samples: Option<u64>,
     /// `calendar:` in nanoseconds since 1970-01-01T00:00Z, and its zone offset in seconds.
@@ -39,6 +41,17 @@ pub struct Scenario {
     /// `fidelity tanks = fast`
     pub fidelities: Vec<(Vec<Step>, Name, Span)>,
     /// The scenario's name.
+    pub span: Span,
+}
+
+/// `expect stage.v at end = 5 V within 50 mV`, `expect max(T over run) < 350 K`
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// The condition; it has no name.
+    pub requirement: super::Requirement,
+    /// `expect not …`
+    pub negated: bool,
+    /// The condition's text.
     pub span: Span,
 }
 
@@ -111,6 +124,8 @@ pub struct Branch {
     pub actions: Vec<TimedAction>,
     /// What it expects beside what its scenario expects; as there.
     pub expects: Vec<(String, bool, Span)>,
+    /// Conditions of its own that it expects; as there.
+    pub checks: Vec<Check>,
     /// The whole.
     pub span: Span,
 }

@@ -77,6 +77,7 @@ impl<'a> Checker<'a, '_> {
             body,
             actions: inside.actions,
             expects: inside.expects,
+            checks: inside.checks,
             span: b.span,
         });
     }

@@ -62,7 +62,9 @@ impl<'a> Checker<'a, '_> {
     }
 
     fn requirement(&mut self, cx: &mut Cx<'a>, r: &'a ast::Requirement) -> Option<hir::Requirement> {
+        self.literal_units.clear();
         let v = self.expr(cx, &r.formula);
+        let units = std::mem::take(&mut self.literal_units);
         if let Some(v) = &v
             && v.e.ty != Type::Bool
             && !v.is_any()
@@ -92,7 +94,7 @@ impl<'a> Checker<'a, '_> {
         }
         let v = v.filter(|v| v.e.ty == Type::Bool)?;
         let name = Name::from(r.name.as_str());
-        Some(hir::Requirement { name, formula: v.e, claim: r.claim.is_some(), scale })
+        Some(hir::Requirement { name, formula: v.e, claim: r.claim.is_some(), scale, units })
     }
 
     fn probability(&mut self, cx: &mut Cx<'a>, e: &'a ast::Expr) {

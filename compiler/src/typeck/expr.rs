@@ -127,6 +127,9 @@ impl<'a> Checker<'a, '_> {
             v.temp = Temp::Point;
             v.lit = Lit::Scale;
         }
+        if cx.mode == Mode::Constraint {
+            self.literal_units.push((v.e.span, u.dimension.clone(), super::ty::display_unit(&u)));
+        }
         v.unit = Some(u.text);
         Some(v)
     }

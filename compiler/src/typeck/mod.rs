@@ -75,6 +75,7 @@ pub fn lower(modules: &Modules, diags: &mut Diagnostics) -> Checked {
         diags,
         units: Units::new(),
         said: BTreeSet::new(),
+        literal_units: Vec::new(),
         item_ids: Vec::new(),
         dimensions: IndexMap::new(),
         types: Vec::new(),
@@ -113,6 +114,8 @@ struct Checker<'a, 'd> {
     units: Units,
     /// What was said already: one message a place and code.
     said: BTreeSet<(Code, Span)>,
+    /// Units in which the numbers of the present requirement are written, by place.
+    literal_units: Vec<(Span, twinml_model::dimension::Dimension, twinml_model::schema::DisplayUnit)>,
     /// By module and item.
     item_ids: Vec<Vec<ItemId>>,
     dimensions: IndexMap<ast::Text, Option<twinml_model::dimension::Dimension>>,

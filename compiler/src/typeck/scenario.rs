@@ -13,7 +13,7 @@ use super::words::article;
 use super::{Checker, Cx, ItemId, Mode};
 use crate::ast::{self, ExprKind as A, ScenarioItem, StmtKind};
 use crate::diag::{Diagnostic, codes, did_you_mean};
-use crate::hir::{self, ActionStmt, ClassId, Expr, ExprKind, Ref, Section, Type};
+use crate::hir::{self, ActionStmt, BinOp, ClassId, CmpOp, Expr, ExprKind, Ref, Section, Type};
 use crate::resolve::ModuleId;
 
 /// Solvers and the settings that each takes.
@@ -132,6 +132,7 @@ impl<'a> Checker<'a, '_> {
             branches: Vec::new(),
             records: Vec::new(),
             expects: Vec::new(),
+            checks: Vec::new(),
             samples: None,
             calendar: None,
             fidelities: Vec::new(),
@@ -146,6 +147,7 @@ impl<'a> Checker<'a, '_> {
             let says_record = one.items.iter().any(|i| matches!(i, ScenarioItem::Record(_)));
             if own && says_expect {
                 out.expects.clear();
+                out.checks.clear();
             }
             if own && says_record {
                 out.records.clear();
@@ -627,30 +629,56 @@ impl<'a> Checker<'a, '_> {
         out: &mut hir::Scenario,
     ) {
         if let Some((value, within)) = &e.equals {
-            let v = self.expr(cx, &e.expr);
-            if let Some(v) = v {
-                let ty = v.to_ty();
-                let t = Target { name: "the expected value", span: None };
-                self.value_for(cx, value, &ty, t);
-                if let Some(w) = within {
-                    let mut ty = ty;
-                    if ty.temp == super::ty::Temp::Point {
-                        ty.temp = super::ty::Temp::Difference;
-                    }
-                    self.value_for(cx, w, &ty, t);
-                }
-            }
-            out.expects.push((self.text_of(&e.expr), e.negated, e.span));
+            self.literal_units.clear();
+            let found = self.expected_value(cx, &e.expr, value, within.as_ref());
+            let units = std::mem::take(&mut self.literal_units);
+            out.checks.extend(found.map(|f| check(f, units, e)));
             return;
         }
         let Some(path) = e.expr.as_path() else {
-            self.condition(cx, &e.expr);
-            out.expects.push((self.text_of(&e.expr), e.negated, e.span));
+            self.literal_units.clear();
+            let found = self.condition(cx, &e.expr);
+            let units = std::mem::take(&mut self.literal_units);
+            out.checks.extend(found.map(|f| check(f.e, units, e)));
             return;
         };
         if self.find_requirement(class, &path) {
             out.expects.push((path.dotted(), e.negated, e.span));
         }
+    }
+
+    /// `v at end = 5 V within 50 mV`: the two are no further apart.
+    fn expected_value(
+        &mut self,
+        cx: &mut Cx<'a>,
+        what: &'a ast::Expr,
+        value: &'a ast::Expr,
+        within: Option<&'a ast::Expr>,
+    ) -> Option<Expr> {
+        let v = self.expr(cx, what)?;
+        let ty = v.to_ty();
+        let t = Target { name: "the expected value", span: None };
+        let wanted = self.value_for(cx, value, &ty, t)?;
+        let span = what.span.to(within.unwrap_or(value).span);
+        let (shape, number) = (v.e.shape.clone(), super::ty::is_number(&v.e.ty));
+        let truth = |kind| Expr { kind, ty: Type::Bool, shape: shape.clone(), span };
+        if !number || (v.e.ty == Type::Int && within.is_none()) {
+            let same = BinOp::Cmp(CmpOp::Eq);
+            return Some(truth(ExprKind::Binary(same, Box::new(v.e), Box::new(wanted))));
+        }
+        let mut apart = ty;
+        if apart.temp == super::ty::Temp::Point {
+            apart.temp = super::ty::Temp::Difference;
+        }
+        let within = match within {
+            Some(w) => self.value_for(cx, w, &apart, t)?,
+            None => Expr { kind: ExprKind::Real(0.0), ty: v.e.ty.clone(), shape: Vec::new(), span },
+        };
+        let own = |kind| Expr { kind, ty: v.e.ty.clone(), shape: shape.clone(), span: value.span };
+        let off = own(ExprKind::Binary(BinOp::Sub, Box::new(v.e.clone()), Box::new(wanted)));
+        let off = own(ExprKind::Call(hir::Builtin::Abs, vec![off]));
+        let most = BinOp::Cmp(CmpOp::Le);
+        Some(truth(ExprKind::Binary(most, Box::new(off), Box::new(within))))
     }
 
     /// Whether a path names a requirement of the twin or of a part; says so if not.
@@ -684,10 +712,17 @@ impl<'a> Checker<'a, '_> {
         self.say_missing(last.as_str(), d);
         false
     }
+}
 
-    fn text_of(&self, e: &ast::Expr) -> String {
-        e.as_path().map_or_else(|| "a condition".to_owned(), |p| p.dotted())
-    }
+/// An expectation of its own.
+fn check(
+    formula: Expr,
+    units: Vec<(crate::source::Span, Dimension, twinml_model::schema::DisplayUnit)>,
+    e: &ast::Expectation,
+) -> hir::Check {
+    let name = Rc::from("");
+    let requirement = hir::Requirement { name, formula, claim: false, scale: None, units };
+    hir::Check { requirement, negated: e.negated, span: e.span }
 }
 
 pub(super) fn empty_like(s: &hir::Scenario) -> hir::Scenario {
@@ -704,6 +739,7 @@ pub(super) fn empty_like(s: &hir::Scenario) -> hir::Scenario {
         branches: Vec::new(),
         records: Vec::new(),
         expects: Vec::new(),
+        checks: Vec::new(),
         samples: None,
         calendar: None,
         fidelities: Vec::new(),
