@@ -44,9 +44,9 @@ const TRACE: &str = "time,h [cm],tanks[0].T [degC],tanks[1].T [degC],busy,q
 fn samples_are_judged_with_their_units() {
     let place = Place::new(&[("t.csv", TRACE)]);
     for (formula, verdict, robustness, unit, closest, element) in [
-        ("always(h < 0.4 m)", "holds", 5.0, "cm", 2.0, None),
+        ("always(h < 0.4 m)", "holds", 0.05, "m", 2.0, None),
         ("always[0, 1 s](h < 30 cm)", "holds", 10.0, "cm", 1.0, None),
-        ("always[0, 2 s](h < 0.3 m)", "violated", -5.0, "cm", 2.0, None),
+        ("always[0, 2 s](h < 0.3 m)", "violated", -0.05, "m", 2.0, None),
         ("always(tanks.T < 29 degC)", "violated", -1.0, "K", 2.0, Some(0)),
         ("always(tanks[1].T < 29 degC)", "holds", 6.0, "K", 3.0, None),
         ("always(max(tanks.T) < 31 degC)", "holds", 1.0, "K", 2.0, None),

@@ -119,7 +119,7 @@ impl Figure {
                 format!("{} to {}{unit}  ({} values)", number(&least), number(&most), many.len())
             }
         };
-        let early = if self.complete { "" } else { "  up to where the run ended" };
+        let early = if self.complete || self.values.is_none() { "" } else { "  up to where the run ended" };
         format!("{:width$}  {said}{early}", self.name)
     }
 }
