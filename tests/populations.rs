@@ -188,6 +188,45 @@ fn populations_of_several_twins_with_parts_of_their_own() {
     assert!(stderr.contains("2.16666"), "{stderr}");
 }
 
+/// A twin that retires itself on the way from one state to another does not arrive.
+#[test]
+fn a_retired_twin_does_nothing_more() {
+    let (ok, stderr, rows) = run("
+        twin Fly {
+          states { a: Int = 0 }
+          behavior {
+            on poke { a = a + 1; retire self; a = a + 10; emit ghost }
+            on poke { emit ghost }
+            machine m {
+              initial up
+              state up { on swat -> down { retire self } }
+              state down { entry { emit ghost } after 1 s -> up }
+            }
+          }
+        }
+        twin Room {
+          twins { flies: Fly[2..4] }
+          states { ghosts: Int = 0 }
+          behavior {
+            on flies.ghost { ghosts = ghosts + 1 }
+            at 1 s { emit swat_one }
+            at 2 s { emit poke_one }
+            at 3 s { create Fly { } in flies }
+          }
+          connections { swat_one -> flies[0].swat; poke_one -> flies[1].poke }
+          outputs { n: Int = count(flies) }
+        }
+        scenario go for Room { duration: 6 s; record all every 1 s }
+    ");
+    assert!(ok, "{stderr}");
+    for (time, n) in [(0.0, 2.0), (1.0, 1.0), (2.0, 0.0), (3.0, 1.0), (6.0, 1.0)] {
+        assert_eq!(at(&rows, time, "n"), n, "{time} s");
+    }
+    // Up to its first wait a handler runs on; what it emitted is heard.
+    assert_eq!(at(&rows, 2.0, "flies[1].a"), 11.0);
+    assert_eq!(at(&rows, 6.0, "ghosts"), 1.0);
+}
+
 /// What loops over a population do, loops over an array of twins do too.
 #[test]
 fn loops_over_an_array_of_twins() {

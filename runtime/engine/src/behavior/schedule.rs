@@ -735,6 +735,9 @@ impl<'a> Scheduler<'a> {
     fn body(&mut self, world: &mut dyn World, handler: u32, i: u32, args: Args) -> R<()> {
         let h = &self.b.handlers[handler as usize];
         let Some(code) = h.body else { return Ok(()) };
+        if !self.here(world, h.owner, i)? {
+            return Ok(());
+        }
         if h.queued {
             if let Some(queue) = self.queues.get_mut(&(handler, i)) {
                 let bytes = bytes_of(&args);

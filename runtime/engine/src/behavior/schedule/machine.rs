@@ -36,6 +36,10 @@ impl Scheduler<'_> {
             self.leave(world, m, i, s)?;
         }
         self.body(world, handler, i, args)?;
+        if !self.here(world, machine.owner, i)? {
+            // It retired itself on the way.
+            return Ok(());
+        }
         self.write(world, machine.var.index(), i, f64::from(super::super::index::leaf(machine, target)))?;
         self.enter(world, m, i, domain, target)
     }
@@ -98,6 +102,9 @@ impl Scheduler<'_> {
             if let Some(code) = machine.states[s as usize].entry {
                 let purpose = streams::of_state(self.b, m, s, false);
                 self.go(world, Thread::new(self.b, code, i, Vec::new(), purpose), purpose)?;
+                if !self.here(world, machine.owner, i)? {
+                    return Ok(());
+                }
             }
             for k in 0..self.index.afters[m as usize][s as usize].len() {
                 let handler = self.index.afters[m as usize][s as usize][k];
