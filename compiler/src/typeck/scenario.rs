@@ -601,7 +601,7 @@ impl<'a> Checker<'a, '_> {
             }
             match self.place(cx, t) {
                 Some(Place::Member(m)) => match m.what {
-                    Member::Var { .. } => targets.push(m.r),
+                    Member::Var { .. } | Member::Machine(_) => targets.push(m.r),
                     _ => {
                         let name = super::body::path_text(&m.r.steps);
                         let d = Diagnostic::new(
