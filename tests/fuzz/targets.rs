@@ -39,6 +39,9 @@ pub fn checker(data: &[u8]) {
     let mut session = Session::check("fuzz.twinml", &text, &MemoryLoader::new());
     if let Some(done) = session.compile(Choice::default(), &mut NoData) {
         verify(&done.program).expect("a compiled program verifies");
+        let printed = program_text(&done.program);
+        let again = read_program(&printed).expect("a compiled program's text reads back");
+        assert_eq!(program_text(&again), printed);
     } else {
         assert!(session.diags.has_errors(), "no program and no error");
     }

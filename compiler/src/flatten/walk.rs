@@ -307,6 +307,8 @@ impl<'a> Flattener<'a> {
         }
         match slot {
             None => Err(self.no_member(inst, &step.name, span)),
+            // A machine has one state.
+            Some(Slot::Other) if rest.is_empty() && self.machine_at(inst, &step.name).is_some() => Ok(()),
             Some(Slot::Other | Slot::Outer(_)) => {
                 Err(self.refuse(codes::LATER_BEHAVIOR, span, "what behaviour keeps"))
             }

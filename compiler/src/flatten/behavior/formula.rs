@@ -94,7 +94,9 @@ impl<'a> Flattener<'a> {
 
     /// The family that holds a machine's active leaf.
     pub(in super::super) fn machine_var(&self, machine: usize) -> VarId {
-        self.behaving.out.machines[machine].var
+        // Scenarios come when behaviour is complete, and stands in the system.
+        let all = [&self.behaving.out, &self.system.behavior.model];
+        all.into_iter().find_map(|b| b.machines.get(machine)).map_or(VarId::new(0), |m| m.var)
     }
 
     /// The number of the present instance among its family.

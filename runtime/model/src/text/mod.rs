@@ -16,6 +16,7 @@
 //!
 //! A value without a type is `f64`; `v3:b` is a truth value, `v4:i` an integer. `@3` names an origin.
 
+mod behavior;
 mod lexer;
 mod names;
 mod print;
@@ -23,6 +24,7 @@ mod read;
 mod read_items;
 mod read_kernel;
 
+pub use behavior::{behavior_text, read_behavior};
 pub use print::{kernel_text, program_text};
 pub use read::{Problem, ReadError, read_kernel, read_program};
 

@@ -202,6 +202,7 @@ impl Printer {
         for b in &p.blocks {
             self.block(b);
         }
+        self.out.push_str(&super::behavior::behavior_text(&p.behavior));
     }
 
     fn variable(&mut self, v: &Variable) {

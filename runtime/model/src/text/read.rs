@@ -75,7 +75,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    fn new(text: &str) -> Result<Self, ReadError> {
+    pub fn new(text: &str) -> Result<Self, ReadError> {
         Ok(Self { tokens: lex(text)?, at: 0, depth: 0 })
     }
 
@@ -186,6 +186,13 @@ impl Reader {
         let n = i64::try_from(if negative { -n } else { n }).map_err(|_| self.error(Problem::Number))?;
         self.at += 1;
         Ok(n)
+    }
+
+    pub fn i128(&mut self) -> Result<i128, ReadError> {
+        let negative = self.is_mark('-');
+        let n: i128 = self.digits()?.parse().map_err(|_| self.error(Problem::Number))?;
+        self.at += 1;
+        Ok(if negative { -n } else { n })
     }
 
     /// A binary64 by its bits.

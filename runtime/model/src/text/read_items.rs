@@ -34,6 +34,7 @@ impl Reader {
                     *list = self.numbers()?;
                 }
                 "file" => p.files.push(self.text()?),
+                "behavior" => p.behavior = self.behavior()?,
                 "origin" => {
                     let file = self.u32()?;
                     let lo = self.u32()?;

@@ -30,6 +30,8 @@ pub enum Problem {
     NoSuchTable(TableId),
     NoSuchOrigin(OriginId),
     NoSuchEnum(EnumId),
+    /// What is wrong with behaviour.
+    Behavior(&'static str),
     /// A watched condition about elements that the quantity does not have.
     RangeElements {
         var: VarId,
@@ -124,6 +126,7 @@ impl fmt::Display for Problem {
             Problem::RangeElements { var, len } => {
                 write!(f, "it watches elements that the quantity {} does not have ({len} elements)", var.0)
             }
+            Problem::Behavior(what) => write!(f, "{what}"),
             Problem::NoSuchOrigin(o) => write!(f, "there is no {o}"),
             Problem::NoSuchEnum(e) => write!(f, "there is no {e}"),
             Problem::NotComputed(v) => write!(f, "{v} is not defined by this kind of statement"),

@@ -21,10 +21,12 @@
 //! 10. Relations, variables and slot runs lie inside their spaces; a variable's length is the product of its
 //!     axes; enumerations exist.
 //! 11. Tables have at least one sample, finite and strictly rising arguments, as many values.
+//! 12. Behaviour leads to nothing that is not there: see `verify/behavior.rs`.
 //!
 //! The cost is linear in the program's text, not in the number of rounds of its loops (defaults and tables
 //! are walked once).
 
+mod behavior;
 mod error;
 mod kernel;
 
@@ -137,7 +139,8 @@ pub fn verify(program: &Program) -> Result<(), VerifyError> {
     for (k, b) in program.blocks.iter().enumerate() {
         block(program, b, BlockId::new(k))?;
     }
-    cycles(program)
+    cycles(program)?;
+    behavior::behavior(program)
 }
 
 fn origin(program: &Program, id: OriginId) -> Result<(), Problem> {
