@@ -22,7 +22,8 @@ use super::print::{number, quoted};
 use super::read::{Problem, ReadError, Reader};
 use crate::behavior::{
     Behavior, Cell, Code, Const, Dist, Empty, Event, Format, Handler, Heard, Home, Instr, Machine, Method,
-    Mirror, Op2, Owner, Pattern, Period, RecordType, Route, Shown, SlotRef, State, Trigger, Watch, Which,
+    Mirror, Op2, Owner, Pattern, Period, Population, RecordType, Route, Shown, SlotRef, State, Trigger,
+    Watch, Which,
 };
 use crate::dimension::Dimension;
 use crate::ids::{EnumId, OriginId, TableId, VarId};
@@ -375,6 +376,7 @@ structures! {
     Machine { owner, name, var, states, initial, origin }
     Heard { event, per, only }
     Handler { owner, trigger, scope, guard, body, target, params, queued, origin }
+    Population { name, present, len, owners, anew }
     Route { from, from_instance, to, to_instance }
     RecordType { name, fields }
     SlotRef { var, base, stride, at }
@@ -477,7 +479,7 @@ choices! {
         Un(a, b, c), Not(a, b), Bin(a, b, c, d), Math(a, b, c), Table(a, b, c), Jump(a), JumpUnless(a, b),
         Call(a, b, c), Return(a), List(a, b), Record(a, b, c), Field(a, b, c), WithField(a, b, c, d),
         Index(a, b, c), WithElement(a, b, c, d), Method(a, b, c, d), Closure(a, b, c), Format(a, b), Emit(a, b),
-        Wait(a), WaitUntil(a), WaitFor(a), Draw(a, b), Arm(a, b, c), Log(a), Fail(a), Stop(a), NoMatch(a)
+        Wait(a), WaitUntil(a), WaitFor(a), Draw(a, b), Arm(a, b, c), Log(a), Fail(a), Stop(a), NoMatch(a), Create(a, b), Retire(a, b), RetireSelf(a, b)
     }
 }
 
@@ -564,6 +566,7 @@ sections! {
     handlers "handler"
     routes "route"
     records "record"
+    populations "population"
     codes "code"
 }
 

@@ -15,8 +15,8 @@
 use super::error::{Problem, VerifyError};
 use super::{origin, slots};
 use crate::behavior::{
-    Behavior, Code, Dist, Format, Handler, Heard, Home, Instr, Machine, Pattern, Period, Reg, SlotRef,
-    Trigger, Which,
+    Behavior, Code, Dist, Format, Handler, Heard, Home, Instr, Machine, Pattern, Period, Population, Reg,
+    SlotRef, Trigger, Which,
 };
 use crate::ids::VarId;
 use crate::ir::Space;
@@ -93,6 +93,9 @@ pub(super) fn behavior(program: &Program) -> Result<(), VerifyError> {
         let sorted =
             k == 0 || (b.routes[k - 1].from, b.routes[k - 1].from_instance) <= (r.from, r.from_instance);
         holds(sorted, "routes that are not sorted").map_err(at)?;
+    }
+    for (k, p) in b.populations.iter().enumerate() {
+        c.places(p).map_err(|e| VerifyError::new(named("population", k, &p.name), e))?;
     }
     for (k, code) in b.codes.iter().enumerate() {
         let at = |p| VerifyError::new(named("code", k, &code.name), p);
@@ -248,6 +251,27 @@ impl Check<'_> {
         codes.into_iter().try_for_each(|c| self.code_of(c, o))
     }
 
+    /// Places of a population for each instance, and in all.
+    fn population(&self, p: u32) -> Result<(u64, u64), Problem> {
+        let p = self.b.populations.get(p as usize).ok_or_else(|| wrong("a population that is not there"))?;
+        Ok((u64::from(p.len), u64::from(self.var(p.present)?.len)))
+    }
+
+    fn places(&self, p: &Population) -> V {
+        let home = self.var(p.present)?;
+        let places = u64::from(home.len);
+        holds(home.space == Space::Disc && p.len > 0, "a population without places")?;
+        for &(owner, each) in &p.owners {
+            let fits = self.count(owner)? == places.saturating_mul(u64::from(each));
+            holds(fits, "a population with another number of instances")?;
+        }
+        for &(v, each) in &p.anew {
+            let fits = u64::from(self.var(v)?.len) == places.saturating_mul(u64::from(each));
+            holds(fits, "values of a population for another number of places")?;
+        }
+        Ok(())
+    }
+
     fn code(&self, c: &Code) -> V {
         self.count(c.owner)?;
         holds(c.params <= c.registers, "more arguments than registers")?;
@@ -367,6 +391,16 @@ impl Check<'_> {
             Instr::WaitUntil(w) => self.watch(*w, c.owner),
             Instr::WaitFor(h) => self.heard(*h, c.owner),
             Instr::Draw(r, d) => self.reg(c, *r).and_then(|()| self.dist(c, d)),
+            Instr::Create(r, p) | Instr::Retire(p, r) => {
+                let (len, places) = self.population(*p)?;
+                let fits = self.count(c.owner)?.saturating_mul(len) <= places;
+                holds(fits, "a population of an instance that is not there").and_then(|()| self.reg(c, *r))
+            }
+            Instr::RetireSelf(p, per) => {
+                let (_, places) = self.population(*p)?;
+                let fits = *per > 0 && self.count(c.owner)? <= places.saturating_mul(u64::from(*per));
+                holds(fits, "an instance without a place in a population")
+            }
             Instr::Arm(r, code, args) => {
                 self.called(*code, args.len())?;
                 self.reg(c, *r).and_then(|()| self.regs(c, args))
