@@ -82,13 +82,18 @@ impl Ran {
     #[track_caller]
     fn seeded(file: &str, scenario: &str, seed: Option<u32>) -> Option<Ran> {
         let model = folder()?.join(file);
+        Some(Ran::of(&model, scenario, seed.map(|s| format!("--seed={s}"))))
+    }
+
+    #[track_caller]
+    fn of(model: &Path, scenario: &str, flag: Option<String>) -> Ran {
         let place = tempfile::tempdir().unwrap();
         let out = Command::new(env!("CARGO_BIN_EXE_twinc"))
             .arg("run")
-            .arg(&model)
+            .arg(model)
             .args(["--scenario", scenario, "--no-plot", "--format", "json", "--out"])
             .arg(place.path().join("r.csv"))
-            .args(seed.map(|s| format!("--seed={s}")))
+            .args(flag)
             .output()
             .unwrap();
         let text = String::from_utf8(out.stdout).unwrap();
@@ -98,9 +103,10 @@ impl Ran {
         let said = String::from_utf8_lossy(&out.stderr);
         assert!(
             !ended.is_empty() && ended.iter().all(|e| *e == "complete" || *e == "halted"),
-            "{file} {scenario}: {text}{said}"
+            "{} {scenario}: {text}{said}",
+            model.display()
         );
-        Some(Ran { place, lines })
+        Ran { place, lines }
     }
 
     fn rows(&self) -> Rows {
@@ -385,4 +391,36 @@ fn production_line_that_is_worn() {
     let Some(runs) = production_line("heavy_wear", 12, &wanted) else { return };
     assert!(share(&runs, "throughput") < 0.25);
     assert_eq!(share(&runs, "short_wip"), 0.0);
+}
+
+/// The models 02 and 03 join their parts by ports; here are their equations without.
+fn beside(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/models").join(file)
+}
+
+#[test]
+fn drive_with_a_sampled_controller() {
+    let ran = Ran::of(&beside("drive.twinml"), "step", None);
+    for name in ["settled", "recovers", "overshoot", "current"] {
+        ran.verdicts(&[(name, "holds")]);
+    }
+    let rows = ran.rows();
+    near("largest speed", rows.span("line.wl", 0.0).1, 100.0, 0.05);
+    near("largest current", rows.span("line.i", 0.0).1, 39.5, 0.1);
+    near("dip", rows.span("line.wl", 2.0).0, 97.7, 0.05);
+}
+
+#[test]
+fn battery_pack_with_balancing() {
+    let ran = Ran::of(&beside("pack.twinml"), "charge", Some(String::from("--until=66min")));
+    let rows = ran.rows();
+    near("spread at 1 h", rows.at(3600.0, "spread"), 67.0, 0.5);
+    ran.verdicts(&[("cells[*].no_overcharge", "holds")]);
+    // 4.180 V at the highest cell, and a tick of the controller later the charge stops, at 1.02 h: no cell gains any more.
+    ran.robustness("cells[*].no_overcharge", 4.25 - 4.180, 5e-4);
+    let closest = ran.verdict("cells[*].no_overcharge")["closest"].as_f64().unwrap();
+    near("end of charge", closest / 3600.0, 1.02, 0.005);
+    let small = Ran::of(&beside("pack.twinml"), "small", None);
+    small.verdicts(&[("safe", "holds"), ("balanced", "holds")]);
+    near("spread at 3 h", small.rows().at(10800.0, "spread"), 5.0, 0.05);
 }
