@@ -314,12 +314,14 @@ scenario run for Pack { duration: 10 s; solver: tsit5 }
     }
     near(&ran.summary["final"]["total"]["value"], 6.0, 1e-12);
     for (member, word) in [
-        ("outputs { y: Real = 2*x where self < 1 else clamp }", "what equations give"),
+        ("parameters { y: Real = x.start where self < 9 else clamp }", "a parameter is not clamped"),
+        ("variables { y: Real where self < 1 else clamp; z: Real }", "no equation gives `y` by itself"),
         ("states { y: Real = 0 where self^2 < 1 else clamp }", "no limits to hold"),
         ("states { y: Real = 0 where self < x else clamp }", "no limits to hold"),
     ] {
+        let more = if member.contains("z:") { "; y + z = x; y - z = 1" } else { "" };
         let model = format!(
-            "twin M {{ states {{ x: Real = 1 }} {member} equations {{ der(x) = 1/1 s }} }}\nscenario run for M {{ duration: 1 s }}\n"
+            "twin M {{ states {{ x: Real = 1 }} {member} equations {{ der(x) = 1/1 s {more} }} }}\nscenario run for M {{ duration: 1 s }}\n"
         );
         let ran = run(&model, &[]);
         assert_eq!(ran.out.status.code(), Some(2), "{}", ran.said());
@@ -380,4 +382,40 @@ fn else_clamp_prints_and_reads_back_and_follows_a_branch() {
     };
     assert_eq!((at(2940.0), at(3000.0), at(3600.0)), (2.0, 1.5, 1.5));
     assert!((at(4200.0) - 0.3).abs() < 1e-9 && at(4380.0) == 0.0);
+}
+
+#[test]
+fn else_clamp_of_what_equations_give() {
+    // An actuator whose input saturates, an array of them, and a definition.
+    let model = "
+twin Valve {
+  parameters { most: Real = 1 }
+  inputs { u: Real = 0 where -0.5 <= self <= most else clamp }
+  states { x: Real = 0 }
+  equations { der(x) = u/1 s }
+}
+twin M {
+  outputs { w: Real = time/1 s where self <= 2 else clamp }
+  twins { one: Valve; many: Valve[3] { most = 1 + i for i } }
+  equations { one.u = 2*sin(time*1 rad/s); for i in 0..3 { many[i].u = time/1 s } }
+}
+scenario run for M { duration: 10 s; solver: dopri5(rtol: 1e-10, atol: 1e-12); record all every 10 ms }
+";
+    let ran = run(model, &[]);
+    assert_eq!(ran.out.status.code(), Some(0), "{}", ran.said());
+    let last = |name: &str| ran.summary["final"][name]["value"].as_f64().unwrap();
+    let told = |name: &str| ran.ranges().iter().find(|r| r["path"] == name).unwrap();
+    assert_eq!(last("w"), 2.0);
+    near(&told("w")["time"], 2.0, 1e-9);
+    // Above 1 between pi/6 and 5pi/6, below -0.5 where the sine is below -0.25.
+    near(&told("one.u")["time"], std::f64::consts::FRAC_PI_6, 1e-9);
+    near(&told("one.u")["value"], 1.0, 1e-9);
+    let (n, h) = (2_000_000, 10.0 / 2_000_000.0);
+    let area: f64 = (0..n).map(|k| (2.0 * ((f64::from(k) + 0.5) * h).sin()).clamp(-0.5, 1.0) * h).sum();
+    assert!((last("one.x") - area).abs() < 1e-6, "{} {area}", last("one.x"));
+    for i in 0..3 {
+        let most = 1.0 + f64::from(i);
+        near(&told(&format!("many[{i}].u"))["time"], most, 1e-9);
+        assert!((last(&format!("many[{i}].x")) - (0.5 * most * most + most * (10.0 - most))).abs() < 1e-6);
+    }
 }

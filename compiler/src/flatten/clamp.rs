@@ -1,10 +1,11 @@
-//! `else clamp`: states and inputs that are held at their limits.
+//! `else clamp`: quantities that are held at their limits.
 //!
 //! A continuous state whose range has limits becomes a saturating one. With `r` for the derivative that its equations
 //! ask for, `low` is true from the moment when `x` goes below its lower limit while `r < 0`, and until `r` is no
 //! longer negative; `high` likewise; and `der(x) = if low or high then 0 else r`. Both are events; the engine puts
 //! the state exactly on its limit there. Discrete states and inputs are moved to the limit whenever something assigns
-//! them a value beyond it. Nothing is added to a model without `else clamp`.
+//! them a value beyond it. What a connection, a definition or an equation gives goes through `min` and `max`. Nothing is
+//! added to a model without `else clamp`.
 
 use super::Flattener;
 use super::equation::visit;
@@ -17,6 +18,7 @@ use crate::source::Span;
 use crate::structural::{expr, sets};
 use std::rc::Rc;
 use twinml_model::ids::{Index, VarId};
+use twinml_model::program::RangeElse;
 use twinml_model::schema::Kind;
 
 /// Where a condition holds: above or below a limit.
@@ -29,19 +31,14 @@ impl<'a> Flattener<'a> {
     /// Gives a quantity the limits of a range that says `else clamp`.
     pub(super) fn clamp(&mut self, id: InstId, slot: &Rc<VarSlot<'a>>, var: VarId, cond: &'a hir::Expr) {
         let role = self.system.vars[var.index()].role;
-        if !matches!(role, Role::State | Role::Discrete | Role::Input) {
-            let what = match role {
-                Role::Parameter => "a parameter is not clamped: it does not change during a run",
-                _ => "what equations give is not clamped by its range",
-            };
-            let d = Diagnostic::new(codes::CLAMP_LIMITS, cond.span, what);
-            self.diags.push(d.help(
-                "`else clamp` holds states and undriven inputs; in an equation write `clamp(e, lo, hi)`",
-            ));
+        if role == Role::Parameter {
+            let what = "a parameter is not clamped: it does not change during a run";
+            self.diags.push(Diagnostic::new(codes::CLAMP_LIMITS, cond.span, what));
             return;
         }
         let shape = slot.shape.get().cloned().unwrap_or_default();
         let mut pieces: [Vec<Piece>; 2] = [Vec::new(), Vec::new()];
+        let mut conditions = Vec::new();
         self.unit(id, &mut |s, scope| {
             let mut at = scope.at.to_vec();
             s.nest(&shape, &mut at, &mut |s, at| {
@@ -63,6 +60,7 @@ impl<'a> Flattener<'a> {
                     return Err(s.fail(d));
                 }
                 let Expr::Var(_, element) = &is.left else { return Ok(()) };
+                conditions.push(is.clone());
                 for limit in limits {
                     let (side, expr) = match limit {
                         Limit::Low(e) => (0, e),
@@ -78,8 +76,10 @@ impl<'a> Flattener<'a> {
                 Ok(())
             })
         });
-        let [low, high] = pieces;
-        let done = self.add_clamp(var, [low, high], cond.span);
+        let done = match role {
+            Role::Unknown => self.clamp_given(var, pieces, conditions, cond.span),
+            _ => self.add_clamp(var, pieces, cond.span),
+        };
         self.settle_stop(done);
     }
 
@@ -144,6 +144,69 @@ impl<'a> Flattener<'a> {
         Ok(())
     }
 
+    /// `x = e` becomes `x = min(max(asked, lo), hi)` with `asked = e`, which is watched.
+    fn clamp_given(
+        &mut self,
+        var: VarId,
+        pieces: [Vec<Piece>; 2],
+        conditions: Vec<Equation>,
+        span: Span,
+    ) -> R<()> {
+        if self.diags.has_errors() {
+            return Ok(());
+        }
+        let base = self.system.vars[var.index()].clone();
+        let alone = |e: &Equation| matches!(e.left, Expr::Var(v, _) if v == var);
+        let given: i64 =
+            self.system.equations.iter().filter(|e| alone(e)).map(|e| sets::points(&e.loops)).sum();
+        if given != i64::from(base.len) {
+            let path: Vec<&str> = base.path.iter().map(|s| s.name.as_str()).collect();
+            let what =
+                format!("no equation gives `{}` by itself, so its range cannot clamp it", path.join("."));
+            let d = Diagnostic::new(codes::CLAMP_LIMITS, span, what);
+            return Err(
+                self.fail(d.help("clamp what it follows from, or write `clamp(e, lo, hi)` in an equation"))
+            );
+        }
+        let asked = self.beside(&base, "asked", base.kind, Role::Unknown)?;
+        let swap = |e: &Expr| {
+            expr::rewrite(e, &mut |x| match x {
+                Expr::Var(v, at) if v == var => Expr::Var(asked, at),
+                other => other,
+            })
+        };
+        for e in self.system.equations.iter_mut().filter(|e| alone(e)) {
+            e.left = swap(&e.left);
+        }
+        for is in conditions {
+            let is = Equation { right: swap(&is.right), ..is };
+            self.system.ranges.push(flat::Range { is, otherwise: RangeElse::Report });
+        }
+        let (loops, at) = whole_family(&base);
+        let mut right = Expr::Var(asked, at.clone());
+        for (side, list) in pieces.into_iter().enumerate().filter(|(_, list)| !list.is_empty()) {
+            let name = if side == 0 { "lo" } else { "hi" };
+            let limit = self.beside(&base, name, Kind::Real, Role::Parameter)?;
+            self.system.vars[limit.index()].value = list;
+            self.covered(limit, span)?;
+            let op = if side == 0 { BinOp::Max } else { BinOp::Min };
+            right = bin(op, right, Expr::Var(limit, at.clone()));
+        }
+        let left = Expr::Var(var, at);
+        self.system.equations.push(Equation { loops, left, right, span, owner: String::new() });
+        Ok(())
+    }
+
+    /// Every element has its limit.
+    fn covered(&mut self, limit: VarId, span: Span) -> R<()> {
+        let v = &self.system.vars[limit.index()];
+        let given: i64 = v.value.iter().map(|p| sets::points(&p.loops)).sum();
+        if given == i64::from(v.len) {
+            return Ok(());
+        }
+        Err(self.internal(span, "a limit for a part of the elements"))
+    }
+
     /// A hidden family of the same axes.
     fn beside(&mut self, base: &flat::Var, name: &str, kind: Kind, role: Role) -> R<VarId> {
         let start = if kind == Kind::Bool { Expr::Bool(false) } else { Expr::Num(0.0) };
@@ -170,11 +233,7 @@ impl<'a> Flattener<'a> {
         let c = self.system.clamps[k].clone();
         let base = self.system.vars[c.var.index()].clone();
         for limit in c.limits.into_iter().flatten() {
-            let given: i64 =
-                self.system.vars[limit.index()].value.iter().map(|p| sets::points(&p.loops)).sum();
-            if given != i64::from(base.len) {
-                return Err(self.internal(c.span, "a limit for a part of the elements"));
-            }
+            self.covered(limit, c.span)?;
         }
         if base.role != Role::State {
             return Ok(());
@@ -202,12 +261,7 @@ impl<'a> Flattener<'a> {
             let e = &mut self.system.equations[k];
             (e.left, e.right) = (asked(&e.left), asked(&e.right));
         }
-        let (loops, at) = if base.len == 1 {
-            (Vec::new(), Affine::constant(0))
-        } else {
-            let index = Index(0);
-            (vec![Loop { index, lo: 0, hi: i64::from(base.len) }], Affine::constant(0).plus(index, 1))
-        };
+        let (loops, at) = whole_family(&base);
         let value = |v: VarId| Expr::Var(v, at.clone());
         let equation = |left: Expr, right: Expr| Equation {
             loops: loops.clone(),
@@ -235,4 +289,13 @@ impl<'a> Flattener<'a> {
         self.system.equations.push(equation(Expr::Der(c.var, at.clone()), right));
         Ok(())
     }
+}
+
+/// The loop over all elements of a family, and the element.
+fn whole_family(base: &flat::Var) -> (Vec<Loop>, Affine) {
+    if base.len == 1 {
+        return (Vec::new(), Affine::constant(0));
+    }
+    let index = Index(0);
+    (vec![Loop { index, lo: 0, hi: i64::from(base.len) }], Affine::constant(0).plus(index, 1))
 }
