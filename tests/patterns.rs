@@ -159,3 +159,65 @@ scenario s for T { duration: 29 ms; record all every 29 ms }
     let (code, said, _) = run(model);
     assert_eq!(code, Some(0), "{said}");
 }
+
+/// A truck at `10 t` by 3 m, a turntable at the unit circle; distances and boxes have instants in closed form.
+#[test]
+fn places_come_near_and_inside() {
+    let model = "twin Truck {
+  states { position: Vector[2] of Length = [0 m, 3 m] }
+  equations { der(position[0]) = 10 m/s; der(position[1]) = 0 m/s }
+}
+twin Yard {
+  parameters { depot: Vector[2] of Length = [100 m, 0 m] }
+  twins { truck: Truck; other: Truck }
+  variables { hand: Vector[2] of Length }
+  equations { hand[0] = cos(time*1 [rad/s])*1 m; hand[1] = sin(time*1 [rad/s])*1 m }
+  behavior {
+    on near(truck, depot, 5 m) { log \"near\" }
+    on inside(truck, [20 m, 0 m], [40 m, 10 m]) { log \"box\" }
+    on inside(truck.position, depot, 5 m) { log \"circle\" }
+    on near(truck, other, 1 m) { log \"never: together from the start\" }
+    on near(hand, [0 m, 1 m], 1 m) { log \"hand\" }
+    on rising(norm(truck.position - depot) < 5 m) { log \"written out\" }
+  }
+}
+scenario s for Yard { duration: 11 s; solver: tsit5(rtol: 1e-10, atol: 1e-12) }
+";
+    let (code, said, log) = run(model);
+    assert_eq!(code, Some(0), "{said}");
+    // The hand is 1 m from the top of its circle at pi/6, and again a turn later; the truck is at 96 m at 9.6 s.
+    let turn = |k: f64| ((std::f64::consts::FRAC_PI_6 + k * std::f64::consts::TAU) * 1e6).round() / 1e3;
+    let wanted = [
+        format!("{} hand", turn(0.0)),
+        "2000 box".to_owned(),
+        format!("{} hand", turn(1.0)),
+        "9600 near".to_owned(),
+        "9600 circle".to_owned(),
+        "9600 written out".to_owned(),
+    ];
+    assert_eq!(log, wanted);
+}
+
+#[test]
+fn places_that_are_none_are_refused_with_their_line() {
+    let model = "twin Truck { states { x: Length = 0 m } equations { der(x) = 1 m/s } }
+twin Yard {
+  parameters { depot: Vector[2] of Length = [100 m, 0 m] }
+  twins { a: Truck }
+  behavior {
+    on near(a, depot, 5 m) { }
+    on near(a.x, depot, 5 m) { }
+    on near(depot, depot, 5 s) { }
+    on inside(depot, depot) { }
+  }
+}
+";
+    let (code, said, _) = run(model);
+    assert_eq!(code, Some(2), "{said}");
+    for wanted in ["m.twinml:6:13", "m.twinml:7:13", "m.twinml:8:27", "m.twinml:9:15"] {
+        assert!(said.contains(wanted), "{wanted}: {said}");
+    }
+    assert!(
+        said.contains("E0304") && said.contains("E0405") && said.contains("E0502") && said.contains("E0402")
+    );
+}

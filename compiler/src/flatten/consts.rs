@@ -369,7 +369,12 @@ impl<'a> Flattener<'a> {
         }
         let mut values = Vec::with_capacity(args.len());
         for a in args {
-            values.push(self.constant_of(a, scope, self.fit(a, idx), mode)?);
+            let at = self.fit(a, idx);
+            // `norm`, `dot` and their like take arrays as wholes.
+            if at.len() < a.shape.len() {
+                return no;
+            }
+            values.push(self.constant_of(a, scope, at, mode)?);
         }
         match (f, &values[..]) {
             (Builtin::Mod | Builtin::Div, [Const::Int(x), Const::Int(n)]) => {

@@ -355,6 +355,10 @@ impl<'a> Checker<'a, '_> {
                 }
                 Cause::Event(self.event_ref(cx, event)?)
             }
+            Trigger::Pattern {
+                kind: kind @ (ast::EventPatternKind::Near | ast::EventPatternKind::Inside),
+                args,
+            } => self.place_pattern(cx, *kind, args)?,
             Trigger::Pattern { kind, args } => {
                 self.pattern_args(cx, *kind, args);
                 self.event_pattern(cx, *kind, args)?
@@ -456,9 +460,6 @@ impl<'a> Checker<'a, '_> {
         args: &'a [ast::Expr],
     ) -> Option<Cause> {
         use ast::EventPatternKind as K;
-        if matches!(kind, K::Near | K::Inside) {
-            return Some(Cause::Later("a pattern of places"));
-        }
         let (mut parts, mut number) = (Vec::new(), None);
         for (k, a) in args.iter().enumerate() {
             let (inner, limit) = match &a.kind {
@@ -530,14 +531,6 @@ impl<'a> Checker<'a, '_> {
                 (A::LeadsTo { cause, effect }, _) => {
                     self.event_name(cx, cause);
                     self.event_name(cx, effect);
-                }
-                (_, K::Near | K::Inside) => {
-                    // Places and parts: positions are found when the model runs.
-                    if let A::Number(_) = a.kind
-                        && let Some(v) = self.expr(cx, a)
-                    {
-                        self.fits(v, &Ty::real(Dimension::LENGTH), Target { name: "a distance", span: None });
-                    }
                 }
                 (A::Number(_), _) => {
                     self.whole(cx, a);

@@ -24,6 +24,7 @@ mod finish;
 mod func;
 mod items;
 mod machine;
+mod nearby;
 mod ops;
 mod overrides;
 mod place;

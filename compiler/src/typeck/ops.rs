@@ -433,7 +433,14 @@ impl<'a> Checker<'a, '_> {
         if ok { out } else { None }
     }
 
-    fn compare_two(&mut self, cx: &Cx<'a>, op: ast::CompareOp, a: Val, b: Val, span: Span) -> Option<Val> {
+    pub(super) fn compare_two(
+        &mut self,
+        cx: &Cx<'a>,
+        op: ast::CompareOp,
+        a: Val,
+        b: Val,
+        span: Span,
+    ) -> Option<Val> {
         use ast::CompareOp as C;
         let cmp = match op {
             C::Eq => CmpOp::Eq,

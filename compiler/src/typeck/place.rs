@@ -194,7 +194,7 @@ impl<'a> Checker<'a, '_> {
         self.field(cx, base, base_span, name, span)
     }
 
-    fn name(&mut self, cx: &mut Cx<'a>, n: &ast::Name) -> Option<Place<'a>> {
+    pub(super) fn name(&mut self, cx: &mut Cx<'a>, n: &ast::Name) -> Option<Place<'a>> {
         let name = n.as_str();
         if let Some(l) = cx.locals.iter_mut().rev().find(|l| &*l.name == name) {
             l.read = true;
@@ -325,7 +325,7 @@ impl<'a> Checker<'a, '_> {
         self.say_missing(name, d);
     }
 
-    fn field(
+    pub(super) fn field(
         &mut self,
         cx: &mut Cx<'a>,
         base: Place<'a>,
