@@ -135,6 +135,7 @@ fn open(root: &Path, name: &str, spec: &Value) -> Option<Problem> {
         "stiff.twinml",
         "further.twinml",
         "stiff_detest.twinml",
+        "emep.twinml",
         "more_stiff.twinml",
     ] {
         let path = root.join(file);

@@ -288,14 +288,17 @@ impl Auto {
         let (a, b) = (f64::sqrt(vv), f64::sqrt(ww));
         let growth = b / a;
         self.decay = -vw / (a * b);
+        let last = self.growth;
         self.growth = growth;
         if !(growth.is_finite() && a > 0.0) {
             self.rho = f64::INFINITY;
             self.seed(sys);
             return;
         }
-        // complex pairs make it swing: an envelope that falls slowly
-        self.rho = if self.rho.is_finite() { growth.max(0.7 * self.rho) } else { growth };
+        // Where states feed one another by turns (positions and speeds) one iteration grows by much and the next by
+        // little; both together tell. Complex pairs make it swing all the same: an envelope that falls slowly.
+        let both = if last.is_finite() { f64::sqrt(growth * last) } else { growth };
+        self.rho = if self.rho.is_finite() { both.max(0.7 * self.rho) } else { both };
         if b > 1e-3 * f64::MIN_POSITIVE / f64::EPSILON && growth > 0.0 {
             for (v, w) in self.v.iter_mut().zip(&self.w) {
                 *v = w / b;

@@ -436,6 +436,75 @@ problem("stiff_f2", 240, [1, 0], ["y1", "y2"], lambda t, y: [
     -y[0] - y[0]*y[1] + 294*y[1],
     y[0]*(1 - y[1])/98 - 3*y[1]], stiff=True, source=SD)
 
+# -- more of stiff DETEST, and what the other collections have beside it -------------------------------
+problem("van_der_pol_1e6", 2, [2, 0], ["y1", "y2"],
+        lambda t, y: [y[1], ((1 - y[0]**2) * y[1] - y[0]) / 1e-6], stiff=True, source="Test Set for IVP Solvers, release 2.4")
+
+
+def beam(t, y, n=40):
+    """As in the book: one linear system for the angles' accelerations, solved densely here."""
+    th, w = y[:n], y[n:]
+    d = np.diff(th)
+    c, s = np.cos(d), np.sin(d)
+    force = 1.5 * math.sin(t)**2 if t < math.pi else 0.0
+    v = n**4 * (np.append(th[1:], th[-1]) - 2 * th + np.append(-th[0], th[:-1])) \
+        + n**2 * force * (np.cos(th) + np.sin(th))
+    C = np.diag([1.0] + [2.0] * (n - 2) + [3.0]) - np.diag(c, 1) - np.diag(c, -1)
+    Dm = np.diag(s, 1) - np.diag(s, -1)
+    u = np.linalg.solve(C, Dm @ v + w**2)
+    return np.concatenate([w, C @ v + Dm @ u])
+
+
+problem("beam", 5, [0] * 80, [f"th[{i}]" for i in range(40)] + [f"w[{i}]" for i in range(40)], beam, stiff=True,
+        atol=1e-13, source="Hairer and Wanner, Solving ODEs II, section IV.1")
+
+
+def plate(t, y):
+    u, v = y[:40].reshape(8, 5), y[40:].reshape(8, 5)
+    dx = 2 / 9
+    def lap(a):
+        b = np.pad(a, 1)
+        return (b[:-2, 1:-1] + b[2:, 1:-1] + b[1:-1, :-2] + b[1:-1, 2:] - 4 * a) / dx**2
+    x = dx * np.arange(1, 9)
+    load = np.zeros((8, 5))
+    load[:, [1, 3]] = (200 * (np.exp(-5 * (t - x - 2)**2) + np.exp(-5 * (t - x - 5)**2)))[:, None]
+    return np.concatenate([v.ravel(), (load - 1000 * v - 100 * lap(lap(u))).ravel()])
+
+
+problem("plate", 7, [0] * 80, [f"u[{i},{j}]" for i in range(8) for j in range(5)]
+        + [f"v[{i},{j}]" for i in range(8) for j in range(5)], plate, stiff=True, atol=1e-15,
+        source="Hairer and Wanner, Solving ODEs II, section IV.10")
+problem("stiff_b1", 20, [1, 0, 1, 0], ["y1", "y2", "y3", "y4"], lambda t, y: [
+    -y[0] + y[1], -100*y[0] - y[1], -100*y[2] + y[3], -10000*y[2] - 100*y[3]], stiff=True, run_atol=1e-12, source=SD)
+problem("stiff_b3", 20, [1, 1, 1, 1, 1, 1], ["y1", "y2", "y3", "y4", "y5", "y6"], lambda t, y: [
+    -10*y[0] + 8*y[1], -8*y[0] - 10*y[1], -4*y[2], -y[3], -0.5*y[4], -0.1*y[5]], stiff=True, source=SD)
+problem("stiff_e1", 1, [0, 0, 0, 0], ["y1", "y2", "y3", "y4"], lambda t, y: [
+    y[1], y[2], y[3],
+    (y[0]**2 - math.sin(y[0]) - 1e8)*y[0] + (y[1]*y[2]/(y[0]**2 + 1) - 4e6)*y[1] + (1 - 6e4)*y[2]
+    + (10*math.exp(-y[3]**2) - 400)*y[3] + 1], stiff=True, run_atol=1e-16, source=SD)
+
+
+def f1(t, y):
+    k = 0.0006 * math.exp(20.7 - 15000 / y[0])
+    return [1.3*(y[2] - y[0]) + 10400*k*y[1], 1880*(y[3] - y[1]*(1 + k)), 1752 - 269*y[2] + 267*y[0],
+            0.1 + 320*y[1] - 321*y[3]]
+
+
+problem("stiff_f1", 1000, [761, 0, 600, 0.1], ["y1", "y2", "y3", "y4"], f1, stiff=True, atol=1e-14, source=SD)
+problem("stiff_f3", 100, [4e-6, 1e-6, 0, 0, 0], ["y1", "y2", "y3", "y4", "y5"], lambda t, y: [
+    -1e7*y[1]*y[0] + 10*y[2],
+    -1e7*y[1]*y[0] - 1e7*y[1]*y[4] + 10*y[2] + 10*y[3],
+    1e7*y[1]*y[0] - 1.001e4*y[2] + 1e-3*y[3],
+    1e4*y[2] - 10.001*y[3] + 1e7*y[1]*y[4],
+    10*y[3] - 1e7*y[1]*y[4]], stiff=True, atol=1e-22, run_atol=1e-18, source=SD)
+problem("stiff_f4", 300, [4, 1.1, 4], ["y1", "y2", "y3"], lambda t, y: [
+    77.27*(y[1] - y[0]*y[1] + y[0] - 8.375e-6*y[0]**2), (-y[1] - y[0]*y[1] + y[2])/77.27,
+    0.161*(y[0] - y[2])], stiff=True, source=SD)
+problem("stiff_f5", 100, [3.365e-7, 8.261e-3, 1.642e-3, 9.38e-6], ["y1", "y2", "y3", "y4"], lambda t, y: [
+    1e11*(-3*y[0]*y[1] + 0.0012*y[3] - 9*y[0]*y[2]), -3e11*y[0]*y[1] + 2e7*y[3],
+    1e11*(-9*y[0]*y[2] + 0.001*y[3]), 1e11*(3*y[0]*y[1] - 0.0012*y[3] + 9*y[0]*y[2])], stiff=True,
+        atol=1e-20, run_atol=1e-16, source=SD)
+
 # -- three bodies chasing each other on an eight ---------------------------------------------------------
 def figure_eight(t, y):
     q, a = y[:6].reshape(3, 2), np.zeros((3, 2))
@@ -452,7 +521,7 @@ problem("figure_eight", 20, [0.97000436, -0.24308753, -0.97000436, 0.24308753, 0
         ["x[0]", "y[0]", "x[1]", "y[1]", "x[2]", "y[2]", "vx[0]", "vy[0]", "vx[1]", "vy[1]", "vx[2]", "vy[2]"],
         figure_eight, source="Chenciner and Montgomery, Annals of Mathematics 152 (2000) 881")
 
-BREAKS = {"medical_akzo": [5], "square_forced": [k / 2 for k in range(1, 10)]}
+BREAKS = {"medical_akzo": [5], "beam": [math.pi], "square_forced": [k / 2 for k in range(1, 10)]}
 
 # The chemistry of ozone, 66 species: only the published values, its equations stand in `emep.twinml` alone
 EMEP = ("NO NO2 SO2 CO CH4 C2H6 NC4H10 C2H4 C3H6 OXYL HCHO CH3CHO MEK O3 HO2 HNO3 H2O2 H2 CH3O2 C2H5OH SA "

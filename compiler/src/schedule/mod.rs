@@ -438,9 +438,19 @@ fn literal(e: &Expr) -> Option<f64> {
 /// Writes a literal to every element of a piece.
 fn fill(slots: &mut [f64], base: u32, piece: &Piece, x: f64) {
     if let Some(sets) = sets::image(&piece.element, &piece.loops, 1 << 24) {
-        for at in sets.iter().flat_map(sets::Progression::iter) {
-            if let Some(slot) = usize::try_from(at + i64::from(base)).ok().and_then(|k| slots.get_mut(k)) {
-                *slot = x;
+        for set in &sets {
+            let first = usize::try_from(set.lo + i64::from(base)).ok();
+            let row = (set.step == 1).then_some(first).flatten();
+            let row = row.and_then(|k| slots.get_mut(k..k.checked_add(usize::try_from(set.count).ok()?)?));
+            if let Some(row) = row {
+                row.fill(x);
+                continue;
+            }
+            for at in set.iter() {
+                if let Some(slot) = usize::try_from(at + i64::from(base)).ok().and_then(|k| slots.get_mut(k))
+                {
+                    *slot = x;
+                }
             }
         }
     }

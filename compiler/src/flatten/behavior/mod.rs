@@ -205,16 +205,38 @@ impl<'a> Flattener<'a> {
 
     /// Places in the order in which handlers of one instant run: children first, then in declaration order.
     fn orders(&mut self) {
+        if self.behaving.owners.is_empty() {
+            return;
+        }
         let mut ranks: Vec<Vec<u32>> =
             self.behaving.out.owners.iter().map(|o| vec![0; o.count as usize]).collect();
         let mut next = 0;
-        self.rank(InstId(0), 0, &mut next, &mut ranks);
+        let mut behaves = vec![false; self.insts.len()];
+        self.behaves(InstId(0), &mut behaves);
+        self.rank(InstId(0), 0, &mut next, &mut ranks, &behaves);
         for (o, r) in self.behaving.out.owners.iter_mut().zip(ranks) {
             o.order = r;
         }
     }
 
-    fn rank(&self, inst: InstId, at: usize, next: &mut u32, ranks: &mut [Vec<u32>]) {
+    /// Which instances have behaviour, or parts that do: the elements of others need not be walked over.
+    fn behaves(&self, inst: InstId, out: &mut [bool]) -> bool {
+        let mut any = self.behaving.owners.contains_key(&inst);
+        for slot in self.inst(inst).members.values() {
+            if let super::scope::Slot::Twin { parts, .. } = slot {
+                for part in parts.iter() {
+                    any |= self.behaves(*part, out);
+                }
+            }
+        }
+        out[inst.0 as usize] = any;
+        any
+    }
+
+    fn rank(&self, inst: InstId, at: usize, next: &mut u32, ranks: &mut [Vec<u32>], behaves: &[bool]) {
+        if !behaves[inst.0 as usize] {
+            return;
+        }
         for slot in self.inst(inst).members.values() {
             let super::scope::Slot::Twin { shape, parts } = slot else { continue };
             match parts[..] {
@@ -223,11 +245,11 @@ impl<'a> Flattener<'a> {
                     let axes = self.inst(inst).axes.len();
                     let kept = self.inst(one).axes[axes..].iter().all(|a| a.pin.is_none());
                     let n = if kept { shape.iter().product::<u32>() as usize } else { 1 };
-                    for k in 0..n {
-                        self.rank(one, at * n + k, next, ranks);
+                    for k in (0..n).take_while(|_| behaves[one.0 as usize]) {
+                        self.rank(one, at * n + k, next, ranks, behaves);
                     }
                 }
-                _ => parts.iter().for_each(|p| self.rank(*p, at, next, ranks)),
+                _ => parts.iter().for_each(|p| self.rank(*p, at, next, ranks, behaves)),
             }
         }
         if let Some(o) = self.behaving.owners.get(&inst)
