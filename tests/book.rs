@@ -6,6 +6,42 @@
 use std::path::Path;
 use std::process::Command;
 
+/// What the book shows of the command line is what it prints.
+#[test]
+fn what_the_book_shows_is_printed() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/book/16-requirements.md");
+    let text = std::fs::read_to_string(page).unwrap();
+    let work = tempfile::tempdir().unwrap();
+    let block = |after: &str| {
+        let (_, rest) = text.split_once(after).unwrap();
+        rest.split_once("\n```").unwrap().0.to_owned()
+    };
+    std::fs::write(work.path().join("tank.twinml"), block("```twinml\n") + "\n").unwrap();
+    let twinc = |args: &[&str]| {
+        let out =
+            Command::new(env!("CARGO_BIN_EXE_twinc")).current_dir(work.path()).args(args).output().unwrap();
+        String::from_utf8(out.stdout).unwrap()
+    };
+    twinc(&["run", "tank.twinml", "--no-plot", "--out", "out"]);
+    let mut shown = 0;
+    for part in text.split("```console\n").skip(1) {
+        for one in part.split_once("\n```").unwrap().0.split("$ twinc ").skip(1) {
+            let (line, output) = one.split_once('\n').unwrap();
+            // A formula stands between quotes.
+            let words: Vec<&str> = match line.split_once(" '").zip(line.split_once("' ")) {
+                Some(((first, _), (_, rest))) => {
+                    let formula = line.split('\'').nth(1).unwrap();
+                    [first, formula].into_iter().chain(rest.split(' ')).collect()
+                }
+                None => line.split(' ').collect(),
+            };
+            assert_eq!(twinc(&words).trim_end(), output.trim_end(), "{line}");
+            shown += 1;
+        }
+    }
+    assert_eq!(shown, 3);
+}
+
 #[test]
 fn every_block_of_the_book_compiles() {
     let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/book");
