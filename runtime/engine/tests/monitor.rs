@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use twinml_engine::monitor::follow::{Follower, Item};
+use twinml_engine::monitor::follow::{Follower, Item, inner};
 use twinml_engine::monitor::signal::Signal;
 use twinml_engine::monitor::trace::Trace;
 use twinml_engine::monitor::{Verdict, judge};
@@ -213,9 +213,10 @@ fn extrema_between_samples_are_found() {
                 })
                 .unwrap();
         }
-        follower.give(f64::INFINITY, &mut |item| {
-            if let Item::Row(t, row) = item {
-                trace.push(t, row);
+        follower.give(f64::INFINITY, &mut |item| match item {
+            Item::Row(t, row) => trace.push(t, row),
+            Item::Piece(from, to, rows) => {
+                inner(from, to, &[rows.map(|r| r[0])], &mut |t, row| trace.push(t, row));
             }
         });
         let f =

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use twinml_engine::monitor::aggregate::{Number, Truth};
-use twinml_engine::monitor::follow::{Follower, Item};
+use twinml_engine::monitor::follow::{Follower, Item, inner};
 use twinml_engine::monitor::judge;
 use twinml_engine::monitor::online::Online;
 use twinml_engine::monitor::signal::Signal;
@@ -190,9 +190,10 @@ fn measures_of_truth_values_have_their_closed_forms() {
     ] {
         let mut truth = Truth::new(measure, window, Formula::Atom(0));
         let edges: Vec<f64> = window.iter().flat_map(|w: &(f64, f64)| [w.0, w.1]).collect();
-        follow(1, 1e-9, &edges, 10.0, |t| vec![t.sin() - 0.5], &mut |item| {
-            if let Item::Row(t, row) = item {
-                truth.row(t, row.to_vec(), &[false]);
+        follow(1, 1e-9, &edges, 10.0, |t| vec![t.sin() - 0.5], &mut |item| match item {
+            Item::Row(t, row) => truth.row(t, row.to_vec(), &[false]),
+            Item::Piece(from, to, rows) => {
+                inner(from, to, &[rows.map(|r| r[0])], &mut |t, row| truth.row(t, row.to_vec(), &[false]));
             }
         });
         let value = truth.value();

@@ -61,6 +61,9 @@ impl Number {
         if !(self.window.0 <= from && to <= self.window.1) {
             return;
         }
+        for v in [Some(m), super::follow::vertex([a, m, b]).map(|v| v.1)].into_iter().flatten() {
+            (self.least, self.most) = (self.least.min(v), self.most.max(v));
+        }
         let dt = to - from;
         let (x, y, z) = (a - self.shift, m - self.shift, b - self.shift);
         self.area += dt / 6.0 * (x + 4.0 * y + z);

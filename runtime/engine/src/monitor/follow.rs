@@ -1,5 +1,5 @@
-//! Follows quantities over the steps of a run: samples them until straight lines keep near them, adds the extrema
-//! between, and hands on rows and pieces in the order of time.
+//! Follows quantities over the steps of a run: samples them until straight lines keep near them, and hands on rows and
+//! pieces in the order of time. Extrema within a piece are those of parabolas, which are much closer than the lines.
 //!
 //! What the last step brought is held back until the next one: a run may turn out to have ended within it.
 
@@ -7,10 +7,10 @@
 const DEEPEST: u32 = 12;
 /// Between extrema, lines follow no closer than this part of the largest magnitude.
 const FINEST: f64 = 1e-6;
-/// Where there are more than [`MANY`] quantities, lines follow as closely as this; extrema stay exact.
-const COARSE: f64 = 1e-3;
+/// Where there are more than [`MANY`] quantities, lines follow as closely as this.
+const COARSE: f64 = 1e-4;
 /// See [`COARSE`].
-const MANY: usize = 16_384;
+const MANY: usize = 1024;
 
 /// Puts the quantities at an instant into a row.
 pub type Sampler<'a, E> = &'a mut dyn FnMut(f64, &mut Vec<f64>) -> Result<(), E>;
@@ -21,7 +21,7 @@ pub enum Item<'a> {
     /// The quantities at an instant.
     Row(f64, &'a [f64]),
     /// They are smooth from the first instant to the second; their values at the first, in the middle and at the
-    /// second. The rows of this piece have been handed on but for the last.
+    /// second. The row of the first instant has been handed on, that of the second follows.
     Piece(f64, f64, [&'a [f64]; 3]),
 }
 
@@ -61,13 +61,17 @@ impl Follower {
 
     /// Adds a row: a start, another side of an event.
     pub fn row(&mut self, t: f64, row: &[f64]) {
+        self.grow(row);
+        self.hold(t, t, &[row], false);
+        self.last = Some((t, row.to_vec()));
+    }
+
+    fn grow(&mut self, row: &[f64]) {
         for (s, v) in self.scale.iter_mut().zip(row) {
             if v.is_finite() {
                 *s = s.max(v.abs());
             }
         }
-        self.hold(t, t, &[row], false);
-        self.last = Some((t, row.to_vec()));
     }
 
     fn hold(&mut self, from: f64, to: f64, rows: &[&[f64]], piece: bool) {
@@ -115,7 +119,7 @@ impl Follower {
     }
 
     /// Follows the quantities from the last row to `to` by halving where a straight line misses the middle by more
-    /// than the accuracy of the largest magnitude, and adds the extrema between. `sample` gives the quantities at an
+    /// than the accuracy of the largest magnitude. `sample` gives the quantities at an
     /// instant.
     ///
     /// # Errors
@@ -170,30 +174,55 @@ impl Follower {
             self.row(mid, &m);
             return self.halve((mid, m), b, depth + 1, sample);
         }
-        // Where a parabola through the three has its vertex between the ends, an extremum is.
-        let mut extra: Vec<f64> = Vec::new();
-        for (k, middle) in m.iter().enumerate() {
-            let (d1, d2) = (b.1[k] - a.1[k], a.1[k] - 2.0 * middle + b.1[k]);
-            let part = -d1 / (4.0 * d2);
-            let gain = d1 * d1 / (8.0 * d2.abs());
-            let t = mid + part * (b.0 - a.0);
-            if part.abs() < 0.5 && gain > 0.01 * rtol * size(k) && t > a.0 && t < b.0 && t != mid {
-                extra.push(t);
-            }
-        }
-        extra.sort_by(f64::total_cmp);
-        extra.dedup();
-        let split = extra.partition_point(|t| *t < mid);
-        for (k, at) in extra[..split].iter().chain([&mid]).chain(&extra[split..]).enumerate() {
-            if k == split {
-                self.row(mid, &m);
-                continue;
-            }
-            let mut row = Vec::with_capacity(self.width);
-            sample(*at, &mut row)?;
-            self.row(*at, &row);
-        }
+        self.grow(&m);
         self.hold(a.0, b.0, &[&a.1, &m, &b.1], true);
         Ok(())
+    }
+}
+
+/// An extremum is told from the ends of its piece by this part of the magnitude at least.
+const BULGE: f64 = 1e-10;
+
+/// Where in a piece, as a part of it from its middle, the parabola through the three values has an extremum, and its
+/// value.
+#[must_use]
+pub fn vertex([a, m, b]: [f64; 3]) -> Option<(f64, f64)> {
+    let (d1, d2) = (b - a, a - 2.0 * m + b);
+    let (part, gain) = (-d1 / (4.0 * d2), d1 * d1 / (8.0 * d2));
+    let size = a.abs().max(m.abs()).max(b.abs());
+    (part.abs() < 0.5 && part != 0.0 && gain.abs() > BULGE * size).then(|| (part, m - gain))
+}
+
+/// The value of the parabola at a part of the piece from its middle.
+#[must_use]
+pub fn parabola([a, m, b]: [f64; 3], part: f64) -> f64 {
+    if a == m && m == b { m } else { m + part * ((b - a) + 2.0 * part * (a - 2.0 * m + b)) }
+}
+
+/// Whether these are truth values, which hold up to the next.
+fn steps(v: &[f64; 3]) -> bool {
+    v.iter().all(|x| *x == 0.0 || *x == 1.0)
+}
+
+/// The instants within a piece at which one of some quantities has an extremum, and the middle, in order, each with
+/// the quantities there.
+pub fn inner(from: f64, to: f64, values: &[[f64; 3]], take: &mut dyn FnMut(f64, &[f64])) {
+    let curved = values.iter().filter(|v| !steps(v));
+    let mut parts: Vec<f64> = curved.filter_map(|v| vertex(*v)).map(|v| v.0).collect();
+    parts.push(0.0);
+    parts.sort_by(f64::total_cmp);
+    parts.dedup();
+    let middle = from + (to - from) / 2.0;
+    for part in parts {
+        let t = middle + part * (to - from);
+        if t > from && t < to {
+            let at = |v: &[f64; 3]| match steps(v) {
+                true if part < 0.0 => v[0],
+                true => v[1],
+                false => parabola(*v, part),
+            };
+            let row: Vec<f64> = values.iter().map(at).collect();
+            take(t, &row);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Requirements over recorded columns: a program whose inputs are the columns gives the atoms at each instant.
 
-use super::follow::{Follower, Item};
+use super::follow::{Follower, Item, inner};
 use super::signal::Signal;
 use super::trace::Trace;
 use super::{Judgement, judge, sampled, worst};
@@ -68,9 +68,11 @@ pub fn judge_recorded(
                 at.sample(*t, k, k, 0.0, &mut row)?;
                 follower.row(*t, &row);
             }
-            follower.give(f64::INFINITY, &mut |item| {
-                if let Item::Row(t, row) = item {
-                    trace.push(t, row);
+            follower.give(f64::INFINITY, &mut |item| match item {
+                Item::Row(t, row) => trace.push(t, row),
+                Item::Piece(from, to, [a, m, b]) => {
+                    let values: Vec<[f64; 3]> = (0..a.len()).map(|k| [a[k], m[k], b[k]]).collect();
+                    inner(from, to, &values, &mut |t, row| trace.push(t, row));
                 }
             });
         }

@@ -8,21 +8,14 @@ use twinml_model::requirement::{Aggregate, Atom, AtomKind, Judged};
 
 use super::{Run, Stop};
 use crate::monitor::aggregate::{Number, Truth};
-use crate::monitor::follow::{Follower, Item};
+use crate::monitor::follow::{Follower, Item, inner};
 use crate::monitor::online::Online;
 use crate::monitor::signal::Signal;
 use crate::monitor::trace::Trace;
 use crate::monitor::{Judgement, level, worst};
 
-/// Rows of a requirement's trace before what is known for good is folded and forgotten; fewer where rows are long.
-const FOLD: usize = 1024;
-/// Fewest rows for that, and the values that they may hold.
-const SHORT: (usize, usize) = (64, 1 << 20);
-
-/// When to fold a trace of this width first.
-fn fold_at(width: usize) -> usize {
-    (SHORT.1 / width.max(1)).clamp(SHORT.0, FOLD)
-}
+/// Rows of an element's trace before what is known for good is folded and forgotten.
+const FOLD: usize = 256;
 
 /// What requirements and KPIs look at.
 pub(super) struct Observer {
@@ -44,12 +37,17 @@ pub(super) struct Observer {
 /// A requirement.
 struct Watched {
     judged: Judged,
-    /// First column, and how many are its own.
-    first: usize,
+    /// How many columns are its own.
     width: usize,
+    elements: Vec<Element>,
+}
+
+/// One of the elements that a requirement is said of.
+struct Element {
+    /// Columns of its atoms, but for those that are late.
+    columns: Vec<usize>,
     trace: Trace,
-    /// By element.
-    online: Vec<Online>,
+    online: Online,
     /// When so many rows are held, it is time to fold.
     due: usize,
 }
@@ -63,38 +61,66 @@ struct Measured {
 }
 
 impl Watched {
+    fn new(j: &Judged, (first, width): (usize, usize)) -> Watched {
+        let element = |k: u32| {
+            let mut at = first;
+            let mut columns = Vec::new();
+            for a in j.atoms.iter().filter(|a| !a.late) {
+                columns.push(at + a.element(k, j.elements));
+                at += a.len as usize;
+            }
+            let trace = Trace::new(columns.len());
+            Element { columns, trace, online: Online::new(&j.formula, &j.atoms), due: FOLD }
+        };
+        Watched { judged: j.clone(), width, elements: (0..j.elements).map(element).collect() }
+    }
+
     /// The signals of an element's atoms. `late` gives slots of `Var` where the run has ended.
-    fn signals(&self, element: u32, late: Option<&[f64]>) -> Vec<Signal> {
-        let mut at = 0;
-        let (from, to) = (self.trace.first().unwrap_or(0.0), self.trace.last().unwrap_or(0.0));
+    fn signals(judged: &Judged, k: u32, e: &Element, late: Option<&[f64]>) -> Vec<Signal> {
+        let mut column = 0;
+        let (from, to) = (e.trace.first().unwrap_or(0.0), e.trace.last().unwrap_or(0.0));
         let one = |a: &Atom| {
-            let k = a.element(element, self.judged.elements);
             if a.late {
-                let slot = a.slot as usize + k;
+                let slot = a.slot as usize + a.element(k, judged.elements);
                 let v = late.and_then(|values| values.get(slot)).map_or(f64::NAN, |v| level(a, *v));
                 return Signal::constant(from, to, v);
             }
-            let column = at + k;
-            at += a.len as usize;
-            self.trace.signal(column, a.kind == AtomKind::Truth, |v| level(a, v))
+            column += 1;
+            e.trace.signal(column - 1, a.kind == AtomKind::Truth, |v| level(a, v))
         };
-        self.judged.atoms.iter().map(one).collect()
+        judged.atoms.iter().map(one).collect()
     }
 
-    fn fold(&mut self) {
-        for k in 0..self.judged.elements {
-            let signals = self.signals(k, None);
-            self.online[k as usize].fold(&signals);
+    fn take(&mut self, item: Item<'_>, peak: &mut usize) {
+        let judged = &self.judged;
+        for (k, e) in self.elements.iter_mut().enumerate() {
+            match item {
+                Item::Row(t, row) => {
+                    let own: Vec<f64> = e.columns.iter().map(|c| row[*c]).collect();
+                    e.trace.push(t, &own);
+                }
+                Item::Piece(from, to, rows) => {
+                    let own: Vec<[f64; 3]> = e.columns.iter().map(|c| rows.map(|r| r[*c])).collect();
+                    inner(from, to, &own, &mut |t, row| e.trace.push(t, row));
+                }
+            }
+            *peak = (*peak).max(e.trace.len());
+            if e.trace.len() >= e.due {
+                let signals = Watched::signals(judged, k as u32, e, None);
+                e.online.fold(&signals);
+                // The last row stays: it says where the signals are.
+                let needs = e.online.needs();
+                e.trace.forget(needs.min(e.trace.last().unwrap_or(needs)));
+                e.due = (2 * e.trace.len()).max(FOLD);
+            }
         }
-        let needs = self.online.iter().map(Online::needs).fold(f64::INFINITY, f64::min);
-        // The last row stays: it says where the signals are.
-        self.trace.forget(needs.min(self.trace.last().unwrap_or(needs)));
-        self.due = (2 * self.trace.len()).max(fold_at(self.width));
     }
 
     fn judge(&self, late: Option<&[f64]>, complete: bool) -> Option<Judgement> {
-        let of = |k: u32| self.online[k as usize].judge(&self.signals(k, late), complete);
-        let found = worst((0..self.judged.elements).map(of))?;
+        let of = |(k, e): (usize, &Element)| {
+            e.online.judge(&Watched::signals(&self.judged, k as u32, e, late), complete)
+        };
+        let found = worst(self.elements.iter().enumerate().map(of))?;
         Some(Judgement { robustness: found.robustness / self.judged.unit.1, ..found })
     }
 }
@@ -122,16 +148,26 @@ impl Measured {
                 Item::Piece(from, to, rows) => n.piece(from, to, rows.map(|r| r[column])),
             }
         }
-        let Item::Row(t, row) = item else { return };
         let steps: Vec<bool> = of.atoms.iter().map(|a| a.kind == AtomKind::Truth).collect();
         for (k, truth) in truths.iter_mut().enumerate() {
             let mut at = first;
-            let value = |a: &Atom| {
-                let v = level(a, row[at + a.element(k as u32, of.len)]);
+            let column = |a: &Atom| {
+                let own = at + a.element(k as u32, of.len);
                 at += a.len as usize;
-                v
+                own
             };
-            truth.row(t, of.atoms.iter().map(value).collect(), &steps);
+            let columns: Vec<usize> = of.atoms.iter().map(column).collect();
+            let mut take = |t: f64, row: &[f64]| {
+                let levels = of.atoms.iter().zip(row).map(|(a, v)| level(a, *v)).collect();
+                truth.row(t, levels, &steps);
+            };
+            match item {
+                Item::Row(t, row) => take(t, &columns.iter().map(|c| row[*c]).collect::<Vec<f64>>()),
+                Item::Piece(from, to, rows) => {
+                    let own: Vec<[f64; 3]> = columns.iter().map(|c| rows.map(|r| r[*c])).collect();
+                    inner(from, to, &own, &mut take);
+                }
+            }
         }
     }
 
@@ -156,18 +192,10 @@ impl Observer {
             }
             (first, slots.len() - first)
         };
-        let watch = |j: &Judged, (first, width)| Watched {
-            first,
-            width,
-            trace: Trace::new(width),
-            online: (0..j.elements).map(|_| Online::new(&j.formula, &j.atoms)).collect(),
-            due: fold_at(width),
-            judged: j.clone(),
-        };
         let watched: Vec<Option<Watched>> = experiment
             .requirements
             .iter()
-            .map(|r| r.judged.as_ref().map(|j| watch(j, columns(&j.atoms))))
+            .map(|r| r.judged.as_ref().map(|j| Watched::new(j, columns(&j.atoms))))
             .collect();
         let measured: Vec<Measured> =
             experiment.aggregates.iter().map(|a| Measured::new(a, columns(&a.atoms).0)).collect();
@@ -187,13 +215,8 @@ impl Observer {
         let Observer { follower, watched, measured, peak, .. } = self;
         follower.give(t, &mut |item| {
             measured.iter_mut().for_each(|m| m.take(item));
-            let Item::Row(t, row) = item else { return };
             for w in watched.iter_mut().flatten().filter(|w| w.width > 0) {
-                w.trace.push(t, &row[w.first..w.first + w.width]);
-                *peak = (*peak).max(w.trace.len());
-                if w.trace.len() >= w.due {
-                    w.fold();
-                }
+                w.take(item, peak);
             }
         });
     }
@@ -266,10 +289,9 @@ impl Run<'_> {
         let late = Some(values).filter(|_| known && complete);
         let verdicts = observer
             .watched
-            .iter_mut()
+            .iter()
             .map(|w| {
-                let w = w.as_mut()?;
-                observer.peak = observer.peak.max(w.trace.len());
+                let w = w.as_ref()?;
                 w.judge(late, complete)
             })
             .collect();
