@@ -16,14 +16,17 @@
 //! What crosses within sixteen roundings of time crosses at one instant: two conditions that mean the same
 //! time and are computed in different ways are simultaneous.
 //!
-//! **What may be lost.** Root functions are sampled at seven points of the step; extrema that come near
-//! zero are followed to the bottom, so a root function that dips through zero and back between two
-//! samples is found if its dip shows as an extremum of the samples. Two extrema between two neighbouring
-//! samples may hide each other.
+//! **What may be lost.** A step is sampled until a cubic through neighbouring samples says what the root functions
+//! do between them ([`samples`]): a sine of time shows all its waves, however long the steps of the states are. Extrema
+//! that come near zero are followed to the bottom, so a root function that dips through zero and back between two
+//! samples is found. What only touches zero, to rounding, crosses nothing.
 
 use crate::error::SolveError;
 use crate::integrator::Integrator;
 use crate::system::{EvalError, System};
+
+mod samples;
+use samples::Samples;
 
 /// A change of side.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,8 +37,8 @@ pub struct Crossing {
     pub rising: bool,
 }
 
-/// Where a step is sampled, as parts of it; close to the ends to see which way `g` sets out.
-const SAMPLES: [f64; 7] = [0.0, 1e-4, 0.25, 0.5, 0.75, 0.9999, 1.0];
+/// Roundings of the states that may hide whether a root function has left zero.
+const ROUNDINGS: f64 = 4.0;
 /// Crossings within so many roundings of time are one instant; then the least of these by which all have happened is
 /// taken.
 const SAME: [f64; 4] = [16.0, 8.0, 4.0, 2.0];
@@ -50,10 +53,17 @@ pub struct RootFinder {
     /// The last time found before the crossing.
     before: f64,
     armed: bool,
+    /// Root functions that were on their edge when sides were taken and have not left it yet: how far from zero is still
+    /// rounding there. Zero for the others.
+    leaving: Vec<f64>,
     crossings: Vec<Crossing>,
     x: Vec<f64>,
     g: Vec<f64>,
+    /// Scratch: the root functions at two points.
     table: Vec<f64>,
+    samples: Samples,
+    /// The step that the samples are of.
+    sampled: (f64, f64),
     evaluations: u64,
 }
 
@@ -99,10 +109,13 @@ impl RootFinder {
             cursor: f64::NAN,
             before: f64::NAN,
             armed: false,
+            leaving: vec![0.0; n_roots],
             crossings: Vec::with_capacity(n_roots),
             x: vec![0.0; dim],
             g: vec![0.0; n_roots],
-            table: vec![0.0; n_roots * SAMPLES.len()],
+            table: vec![0.0; 4 * n_roots],
+            samples: Samples::new(n_roots),
+            sampled: (f64::NAN, f64::NAN),
             evaluations: 0,
         }
     }
@@ -134,10 +147,13 @@ impl RootFinder {
     ) -> Result<bool, SolveError> {
         let fail = |error| SolveError::Eval { t, h: 0.0, error };
         self.cursor = t;
+        self.sampled = (f64::NAN, f64::NAN);
         self.evaluations += 1;
         sys.roots(t, x, &mut self.g).map_err(fail)?;
         let n = self.g.len();
+        self.leaving.fill(0.0);
         let (now, later) = self.table.split_at_mut(n);
+        let (later, moved) = later.split_at_mut(n);
         now[..n].copy_from_slice(&self.g);
         if let Some((dx, dt)) = ahead {
             for (o, (x, dx)) in self.x.iter_mut().zip(x.iter().zip(dx)) {
@@ -148,6 +164,26 @@ impl RootFinder {
                 Ok(()) => {}
                 Err(EvalError::Recoverable { .. }) => later[..n].copy_from_slice(now),
                 Err(error) => return Err(fail(error)),
+            }
+            // What states that are moved by roundings make of the root functions is no crossing while they leave zero.
+            for (part, sign) in moved.chunks_mut(n.max(1)).zip([1.0, -1.0]) {
+                let mut roundings = ROUNDINGS * f64::EPSILON;
+                for (o, x) in self.x.iter_mut().zip(x) {
+                    *o = x + roundings * x;
+                    roundings *= sign;
+                }
+                self.evaluations += 1;
+                match sys.roots(t, &self.x, &mut part[..n]) {
+                    Ok(()) => {}
+                    Err(EvalError::Recoverable { .. }) => part[..n].copy_from_slice(now),
+                    Err(error) => return Err(fail(error)),
+                }
+            }
+            for i in 0..n {
+                if now[i] == 0.0 || (now[i] > 0.0) != (later[i] > 0.0) {
+                    let noise = (moved[i] - now[i]).abs().max((moved[n + i] - now[i]).abs());
+                    self.leaving[i] = if noise.is_finite() { noise } else { 0.0 };
+                }
             }
         } else {
             later[..n].copy_from_slice(now);
@@ -179,7 +215,7 @@ impl RootFinder {
         if !self.armed || t0.is_nan() || t0 >= t1 {
             return Ok(None);
         }
-        let time = |k: usize| if k + 1 == SAMPLES.len() { t1 } else { t0 + SAMPLES[k] * (t1 - t0) };
+        let mut samples = std::mem::take(&mut self.samples);
         let timed = sys.roots_of_time();
         if timed {
             // Any states will do, those of the step are at hand.
@@ -187,20 +223,37 @@ impl RootFinder {
         }
         let mut probe =
             Probe { sys, step, x: &mut self.x, g: &mut self.g, count: &mut self.evaluations, timed };
-        for k in 0..SAMPLES.len() {
-            probe.at(time(k))?;
-            self.table[k * n..(k + 1) * n].copy_from_slice(probe.g);
+        // Where nothing happened since but a crossing that changed no root function, the samples hold.
+        if self.sampled != (step.t_prev(), t1) {
+            let taken = samples.take(&mut probe, t0, t1);
+            self.samples = samples;
+            taken?;
+            self.sampled = (step.t_prev(), t1);
+        } else {
+            self.samples = samples;
         }
-        let table = &self.table;
+        let samples = &self.samples;
+        let (count, time) = (samples.order.len(), |k: usize| samples.order[k].0);
+        let after = samples.order.partition_point(|(t, _)| *t <= t0);
+        match samples.order[..after].last() {
+            Some((t, row)) if *t == t0 => {
+                self.table[..n].copy_from_slice(&samples.table[row * n..(row + 1) * n]);
+            }
+            _ => {
+                probe.at(t0)?;
+                self.table[..n].copy_from_slice(probe.g);
+            }
+        }
+        let here = &self.table[..n];
         let mut best: Option<f64> = None;
-        let mut before = t0;
+        let (mut before, mut who) = (t0, n);
         for i in 0..n {
             let side = self.sides[i];
-            let g = |k: usize| table[k * n + i];
+            let g = |k: usize| samples.table[samples.order[k].1 * n + i];
             let limit = best.unwrap_or(t1);
             // the last sample known to be on the old side
-            let mut a = (t0, g(0));
-            for k in 1..SAMPLES.len() {
+            let mut a = (t0, here[i]);
+            for k in after..count {
                 let t = time(k);
                 if a.0 >= limit {
                     break;
@@ -208,11 +261,20 @@ impl RootFinder {
                 if g(k).is_nan() {
                     continue;
                 }
+                if self.leaving[i] > 0.0 {
+                    if g(k).abs() <= self.leaving[i] {
+                        a = (t, g(k));
+                        continue;
+                    }
+                    if (g(k) > 0.0) == side {
+                        self.leaving[i] = 0.0;
+                    }
+                }
                 // an extremum towards zero between here and the neighbours?
                 let mut found = None;
                 if (g(k) > 0.0) == side {
                     let nearer = |x: f64, y: f64| if side { x < y } else { x > y };
-                    if k + 1 < SAMPLES.len() && nearer(g(k), a.1) && nearer(g(k), g(k + 1)) {
+                    if k + 1 < count && nearer(g(k), a.1) && nearer(g(k), g(k + 1)) {
                         let span = (a, (t, g(k)), (time(k + 1), g(k + 1)));
                         found = dip(&mut probe, i, side, span)?;
                     }
@@ -223,7 +285,7 @@ impl RootFinder {
                     let (last, at) = locate(&mut probe, i, side, a, b)?;
                     if best.is_none_or(|t| at < t) {
                         best = Some(at);
-                        before = last;
+                        (before, who) = (last, i);
                     }
                     break;
                 }
@@ -262,7 +324,8 @@ impl RootFinder {
         let t = at;
         probe.at(t)?;
         for (i, side) in self.sides.iter_mut().enumerate() {
-            if !self.g[i].is_nan() && (self.g[i] > 0.0) != *side {
+            let still = i != who && self.leaving[i] > 0.0 && self.g[i].abs() <= self.leaving[i];
+            if !still && !self.g[i].is_nan() && (self.g[i] > 0.0) != *side {
                 *side = !*side;
                 self.crossings.push(Crossing { index: i, rising: *side });
             }
@@ -308,7 +371,13 @@ fn dip(
             t = if tb - tm > tm - ta { tm + 0.381_966 * (tb - tm) } else { tm - 0.381_966 * (tm - ta) };
         }
         // what the curve can still gain: its height over the parabola is judged generously at first
-        let reach = (va - vm).max(vb - vm);
+        let (la, lm, lb) = (
+            (t - tm) * (t - tb) / ((ta - tm) * (ta - tb)),
+            (t - ta) * (t - tb) / ((tm - ta) * (tm - tb)),
+            (t - ta) * (t - tm) / ((tb - ta) * (tb - tm)),
+        );
+        let gain = 4.0 * (vm - (la * va + lm * vm + lb * vb));
+        let reach = (va - vm).max(vb - vm).max(gain);
         let hopeless = if round < 2 { vm > 2.0 * reach } else { vm > 0.5 * reach };
         if hopeless || width <= 4.0 * f64::EPSILON * ta.abs().max(tb.abs()) || !(t > ta && t < tb) {
             return Ok(None);

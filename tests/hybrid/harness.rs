@@ -67,7 +67,7 @@ impl Model {
         let mut experiment = self.experiment.clone();
         experiment.solver.method = solver.to_owned();
         (experiment.solver.rtol, experiment.solver.atol) = (Some(rtol), Some(atol));
-        self.go(&experiment)
+        self.go(&experiment, true)
     }
 
     /// Runs with a solver of fixed step.
@@ -75,15 +75,16 @@ impl Model {
         let mut experiment = self.experiment.clone();
         experiment.solver.method = solver.to_owned();
         experiment.solver.step = Some(step);
-        self.go(&experiment)
+        self.go(&experiment, true)
     }
 
     /// Runs as the scenario says.
     pub fn run(&self) -> Ran {
-        self.go(&self.experiment)
+        self.go(&self.experiment, true)
     }
 
-    fn go(&self, experiment: &Experiment) -> Ran {
+    /// Runs an experiment, with a log of events or without.
+    pub fn go(&self, experiment: &Experiment, logged: bool) -> Ran {
         let mut machine = run::machine(&self.program, MachineKind::Jit(2));
         let plan = run::plans(&self.program, experiment, false).unwrap().remove(0);
         let names = plan.columns().specs().iter().map(|c| c.name.clone()).collect();
@@ -96,10 +97,10 @@ impl Model {
             *keep.lock().unwrap() = Some((columns, rows));
             Ok(Box::new(recorder) as Box<dyn Recorder>)
         });
+        let open = Some(open).filter(|_| logged);
         let watch = &mut |_| Flow::Continue;
         let report =
-            run::simulate_logged(&self.program, &mut *machine, experiment, outlets, Some(open), watch)
-                .unwrap();
+            run::simulate_logged(&self.program, &mut *machine, experiment, outlets, open, watch).unwrap();
         let log = match kept.lock().unwrap().take() {
             Some((columns, rows)) => entries(&columns, &rows),
             None => Vec::new(),

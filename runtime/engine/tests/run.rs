@@ -58,7 +58,9 @@ fn comparisons_are_events_and_energy_is_kept_through_them() {
     for pair in ran.rows[0].windows(2) {
         if pair[1][1] > 0.0 {
             assert_eq!((pair[0][0], pair[0][1]), (pair[1][0], 0.0), "a row of the left limit comes before");
-            assert_eq!(pair[0][2..], pair[1][2..], "states do not jump");
+            // The left limit is that of the last instant found on the old side, a rounding earlier.
+            let jumps = pair[0][2..].iter().zip(&pair[1][2..]).any(|(a, b)| (a - b).abs() > 1e-13);
+            assert!(!jumps, "states do not jump: {pair:?}");
         }
         assert!(pair[0][0] <= pair[1][0]);
     }

@@ -308,7 +308,14 @@ fn first_step(
 ) {
     match given {
         Some(h) => *state.h = h,
-        None => state.set_step_size(1.0, &problem.atol, problem.rtol, &problem.eqn, order),
+        None => {
+            state.set_step_size(1.0, &problem.atol, problem.rtol, &problem.eqn, order);
+            // A state that an event has left next to zero is no measure of how fast it moves.
+            let tiny = 1e3 * f64::EPSILON * state.t.abs();
+            if *state.h < tiny {
+                *state.h = tiny;
+            }
+        }
     }
 }
 
@@ -399,11 +406,13 @@ impl Integrator for Diffsol {
             }
         }
         for (i, out) in out.iter_mut().enumerate() {
-            let mut sum = weights[0] * self.x_prev[i];
+            // The weights add up to one: what does not change, does not by a rounding.
+            let x0 = self.x_prev[i];
+            let mut sum = weights[INNER + 1] * (self.x[i] - x0);
             for (w, inner) in weights[1..].iter().zip(&self.inner) {
-                sum += w * inner[i];
+                sum += w * (inner[i] - x0);
             }
-            *out = sum + weights[INNER + 1] * self.x[i];
+            *out = x0 + sum;
         }
     }
 

@@ -389,13 +389,17 @@ impl Integrator for Rosenbrock {
             }
             let n = out.len();
             let (x0, x1) = (&self.x_prev[..n], &self.x[..n]);
+            // What does not change, does not by a rounding.
             for i in 0..n {
-                out[i] = r * x0[i] + s * x1[i];
+                out[i] = s * (x1[i] - x0[i]);
             }
             for (w, k) in w.iter().zip(&self.k).take(self.tableau.stages) {
                 for (o, k) in out.iter_mut().zip(k) {
                     *o += w * k;
                 }
+            }
+            for (o, x0) in out.iter_mut().zip(x0) {
+                *o += x0;
             }
         }
     }

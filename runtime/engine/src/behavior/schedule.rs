@@ -136,6 +136,8 @@ pub struct Scheduler<'a> {
     periods: BTreeMap<(u32, u32), (i128, i128)>,
     now: i128,
     stop: Option<Option<String>>,
+    /// The heads of handlers as the model writes them, for messages; where there are none, what code calls itself.
+    pub titles: Vec<String>,
     /// Messages of `log`, oldest first; the first of very many.
     pub logs: Vec<Said>,
     /// How many they were at all.
@@ -193,6 +195,7 @@ impl<'a> Scheduler<'a> {
             periods: BTreeMap::new(),
             now: 0,
             stop: None,
+            titles: Vec::new(),
             logs: Vec::new(),
             said: 0,
             said_bytes: 0,

@@ -32,12 +32,6 @@ pub(super) struct Touched {
     pub(super) roots: bool,
 }
 
-impl Touched {
-    pub(super) fn any(self) -> bool {
-        self.integrated || self.roots
-    }
-}
-
 impl Slots for At<'_, '_> {
     fn time(&self) -> f64 {
         self.t
@@ -126,7 +120,11 @@ impl World for At<'_, '_> {
             return Ok(Vec::new());
         }
         let outer = std::mem::replace(&mut self.run.journal, std::mem::take(&mut self.scratch));
-        let settled = self.run.settle(self.t);
+        // Relations that what was written has put on their edge take the side that the state is heading to: a ball that
+        // a handler sets back on its floor rises from it.
+        let run = &mut *self.run;
+        run.x.copy_from_slice(run.system.memory.space(Space::State));
+        let settled = run.settle(self.t).and_then(|_| run.settle_ahead(self.t));
         self.scratch = std::mem::replace(&mut self.run.journal, outer);
         if let Err(stop) = settled {
             self.stop = Some(stop);
@@ -139,6 +137,7 @@ impl World for At<'_, '_> {
         for c in &changed {
             self.run.journal.note(c.slot as usize, c.old);
         }
+        let changed: Vec<Changed> = changed.into_iter().filter(|c| c.old != c.new).collect();
         self.scratch.clear();
         if !changed.is_empty() {
             (self.outputs, self.rates) = (false, false);

@@ -137,7 +137,7 @@ impl Run<'_> {
             log.changes(t, step, &self.journal.changes, self.system.memory.space(Space::Disc))?;
         }
         let touched = self.behave(t)?;
-        if touched.any() || self.behavior.is_some() {
+        if self.behavior.is_some() {
             self.settle_ahead(t)?;
         }
         self.tell_held(t);
@@ -282,9 +282,16 @@ impl Run<'_> {
 
     /// The Zeno error of a root function, which names the handlers that its last firing set off.
     fn endless(&self, t: f64, root: usize, firings: u32) -> Stop {
+        let slots: Vec<usize> = self.journal.changes.iter().map(|(slot, _)| *slot).collect();
+        let kind = FailureKind::Zeno { firings, handlers: self.listening(&slots) };
+        self.failure(t, kind, self.relations_of(&[self.system.frozen(root)]))
+    }
+
+    /// The heads of the handlers that listen to slots of `Disc`, at most five.
+    fn listening(&self, slots: &[usize]) -> Vec<String> {
         let mut handlers: Vec<String> = Vec::new();
         if let Some(scheduler) = &self.behavior {
-            let slots = self.journal.changes.iter().map(|(slot, _)| *slot as u32);
+            let slots = slots.iter().map(|slot| *slot as u32);
             let b = &self.system.program.behavior;
             let name = |(h, i): (u32, u32)| {
                 let owner = b.handlers.get(h as usize).map_or(0, |h| h.owner);
@@ -297,16 +304,17 @@ impl Run<'_> {
             handlers.dedup();
             handlers.truncate(5);
         }
-        let kind = FailureKind::Zeno { firings, handlers };
-        self.failure(t, kind, self.relations_of(&[self.system.frozen(root)]))
+        handlers
     }
 
     /// What a solver's failure is to be called: where events came ever faster until no step was short enough, it is
     /// these that have no end.
     pub(super) fn step_failure(&self, error: SolveError) -> Stop {
         let SolveError::StepTooSmall { t, .. } = error else { return self.solver_failure(error) };
-        let ever_faster =
-            |f: &Firing| f.shrinks >= MANY && t - f.last <= f.gap.max(SHORT * f64::EPSILON * t.abs());
+        let short = SHORT * f64::EPSILON * t.abs();
+        let ever_faster = |f: &Firing| {
+            (f.shrinks >= MANY && t - f.last <= f.gap.max(short)) || (f.stuck > 1 && t - f.last <= short)
+        };
         match self.firing.iter().position(ever_faster) {
             Some(root) => self.endless(t, root, self.firing[root].shrinks),
             None => self.solver_failure(error),

@@ -26,6 +26,8 @@ const STATE: usize = 3;
 const INPUT: usize = 4;
 const HANDLER: usize = 5;
 const EVENT: usize = 6;
+/// No kind: a row that is not written.
+const HIDDEN: usize = usize::MAX;
 /// So many rows back a second write of one handler is found.
 const RECENT: usize = 64;
 
@@ -91,8 +93,11 @@ impl<'l> Log<'l> {
         };
         for slot in 0..program.sizes.disc as usize {
             let path = log.paths.len();
-            log.paths.push(path_of(program, Space::Disc, slot));
-            log.slots.push(Labels { path, event: 0, kind: 1 });
+            let name = schema_path(program, Space::Disc, slot);
+            // What no model declares, as the truth of a condition that a handler waits for, has no rows.
+            let kind = if name.is_some() { 1 } else { HIDDEN };
+            log.paths.push(name.unwrap_or_default());
+            log.slots.push(Labels { path, event: 0, kind });
         }
         for relation in &program.relations {
             let text = program.origins.get(relation.origin.index()).map_or("", |o| &o.text);
@@ -210,7 +215,7 @@ impl<'l> Log<'l> {
     ) -> Result<(), RecordError> {
         for k in 0..self.acts.len() {
             let (labels, pre, post) = self.acts[k];
-            if pre.to_bits() != post.to_bits() || labels.kind >= HANDLER {
+            if pre.to_bits() != post.to_bits() || matches!(labels.kind, HANDLER | EVENT) {
                 self.row(time, step, labels, pre, post)?;
             }
         }
@@ -228,6 +233,10 @@ impl<'l> Log<'l> {
 
     /// One row.
     fn row(&mut self, time: f64, step: u64, labels: Labels, pre: f64, post: f64) -> Result<(), RecordError> {
+        let Labels { path, event, kind } = labels;
+        if kind == HIDDEN {
+            return Ok(());
+        }
         let recorder = match &mut self.recorder {
             Some(recorder) => recorder,
             none => {
@@ -245,7 +254,6 @@ impl<'l> Log<'l> {
                 none.insert((self.open)(columns)?)
             }
         };
-        let Labels { path, event, kind } = labels;
         recorder.row(&[time, step as f64, path as f64, event as f64, kind as f64, pre, post])
     }
 
@@ -292,11 +300,13 @@ impl<'l> Log<'l> {
 
 /// The path of a slot; the place in memory for what the schema does not name.
 fn path_of(program: &Program, space: Space, slot: usize) -> String {
+    schema_path(program, space, slot).unwrap_or_else(|| format!("{}[{slot}]", space.name()))
+}
+
+fn schema_path(program: &Program, space: Space, slot: usize) -> Option<String> {
     let holds = |base: u32, len: u32| (base as usize..(base + len) as usize).contains(&slot);
-    match program.schema.vars.iter().find(|v| v.space == space && holds(v.base, v.len)) {
-        Some(v) => v.element_path((slot - v.base as usize) as u32),
-        None => format!("{}[{slot}]", space.name()),
-    }
+    let var = program.schema.vars.iter().find(|v| v.space == space && holds(v.base, v.len));
+    var.map(|v| v.element_path((slot - v.base as usize) as u32))
 }
 
 /// The slots that statements write, loops round by round, at most [`TARGETS`].

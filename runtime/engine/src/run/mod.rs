@@ -268,7 +268,10 @@ pub fn simulate_logged(
     run.manifold = manifold;
     run.ranges.tolerances = options.tolerances.clone();
     if program.behavior != Behavior::default() {
-        run.behavior = Some(Scheduler::new(&program.behavior, experiment.seed));
+        let mut scheduler = Scheduler::new(&program.behavior, experiment.seed);
+        let handlers = 0..program.behavior.handlers.len() as u32;
+        scheduler.titles = handlers.map(|h| instant::heading(program, h)).collect();
+        run.behavior = Some(scheduler);
     }
     run.log = log.map(|open| log::Log::new(program, experiment, open));
     run.observer = observe::Observer::new(program, experiment, options.tolerances.rtol);
@@ -431,7 +434,7 @@ impl<'a> Run<'a> {
     /// From the start to the end.
     fn whole(&mut self, watch: &mut dyn FnMut(Progress) -> Flow) -> Result<Ended, Stop> {
         self.initialize()?;
-        self.samples_up_to(0.0)?;
+        self.samples_up_to(0.0, 0.0)?;
         if self.observer.is_some() {
             self.kernel(KernelId::Outputs, false)?;
             self.observe_now(0.0);
@@ -490,7 +493,7 @@ impl<'a> Run<'a> {
             if crossing.is_none() || (timed && at >= t1) {
                 break;
             }
-            self.samples_up_to(at)?;
+            self.samples_up_to(at, self.roots.before().min(at))?;
             self.zeno(at)?;
             if self.ranges.only(self.roots.crossings()) {
                 self.time = at;
@@ -519,7 +522,8 @@ impl<'a> Run<'a> {
             from = to;
         }
         // An instant just behind a point of the solver's grid is that point, rounded otherwise.
-        self.samples_up_to(if timed { t1 } else { t1 + ROUNDING * t1.abs() })?;
+        let reached = if timed { t1 } else { t1 + ROUNDING * t1.abs() };
+        self.samples_up_to(reached, reached)?;
         self.time = t1;
         self.x.copy_from_slice(self.integrator.x());
         self.system.host.accept(&self.system.memory);

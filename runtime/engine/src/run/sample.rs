@@ -35,15 +35,16 @@ impl Run<'_> {
         self.system.host.new_point();
     }
 
-    /// Records the regular instants up to and at `limit`.
-    pub(super) fn samples_up_to(&mut self, limit: f64) -> Result<(), Stop> {
+    /// Records the regular instants up to and at `limit`, the last of them as it is at `left`, in the limit from before.
+    pub(super) fn samples_up_to(&mut self, limit: f64, left: f64) -> Result<(), Stop> {
         loop {
             let next = self.sinks.iter().map(|s| s.next_time).fold(f64::INFINITY, f64::min);
             if !(next <= limit && next <= self.end) {
                 return Ok(());
             }
             if self.started {
-                self.point(next);
+                self.point(if next == limit { left } else { next });
+                self.system.memory.set_time(next);
             }
             if self.sinks.iter().any(|s| s.next_time <= next && s.outlet.plan.needs_outputs()) {
                 self.kernel(KernelId::Outputs, false)?;

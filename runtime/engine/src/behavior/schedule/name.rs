@@ -58,7 +58,9 @@ impl<'a> Scheduler<'a> {
             return f;
         };
         let code = h.body.or(h.guard).and_then(|c| self.b.codes.get(c as usize));
+        let title = self.titles.get(handler as usize).filter(|t| !t.is_empty());
         let text = match (code, h.scope, h.target) {
+            _ if title.is_some() => title.cloned().unwrap_or_default(),
             (Some(code), ..) => code.name.clone(),
             (None, Some((m, _)), Some(t)) => {
                 let m = &self.b.machines[m as usize];
