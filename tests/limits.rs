@@ -321,7 +321,7 @@ fn an_instant_that_does_not_end_names_all_handlers_involved() {
         ),
         expect![[r#"
                  Failed at 1 s
-            [E0807] Error: `m -> j`: the instant is not quiet after 1000 steps: `m -> j`, `m -> i`, at t = 1 s
+            [E0807] Error: `when b -> j`: the instant is not quiet after 1000 steps: `when b -> j`, `when b -> i`, at t = 1 s
                ╭─[ m.twinml:6:17 ]
                │
              6 │       state i { when b -> j }

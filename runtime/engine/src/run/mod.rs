@@ -37,7 +37,7 @@ pub use machine::{MachineKind, lazy_machine, machine, machine_text, parameters};
 pub use plan::{DEFAULT_PERIODS, Plan, Rate, plans, usual};
 pub use report::{Broken, Ended, Failure, FailureKind, MOST_BROKEN, Report};
 
-use twinml_model::behavior::Behavior;
+use twinml_model::behavior::{Behavior, Trigger};
 use twinml_model::host::{KernelId, Machine, Memory};
 use twinml_model::ids::OriginId;
 use twinml_model::ir::{Space, Trap};
@@ -270,7 +270,14 @@ pub fn simulate_logged(
     if program.behavior != Behavior::default() {
         let mut scheduler = Scheduler::new(&program.behavior, experiment.seed);
         let handlers = 0..program.behavior.handlers.len() as u32;
-        scheduler.titles = handlers.map(|h| instant::heading(program, h)).collect();
+        // Those that wait for a condition are told apart by it.
+        let title = |h: u32| match program.behavior.handlers[h as usize].trigger {
+            Trigger::Rising(_) | Trigger::Falling(_) | Trigger::Change(_) | Trigger::When(_) => {
+                instant::heading(program, h)
+            }
+            _ => String::new(),
+        };
+        scheduler.titles = handlers.map(title).collect();
         run.behavior = Some(scheduler);
     }
     run.log = log.map(|open| log::Log::new(program, experiment, open));
