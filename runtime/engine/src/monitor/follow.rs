@@ -190,7 +190,7 @@ pub fn vertex([a, m, b]: [f64; 3]) -> Option<(f64, f64)> {
     let (d1, d2) = (b - a, a - 2.0 * m + b);
     let (part, gain) = (-d1 / (4.0 * d2), d1 * d1 / (8.0 * d2));
     let size = a.abs().max(m.abs()).max(b.abs());
-    (part.abs() < 0.5 && part != 0.0 && gain.abs() > BULGE * size).then(|| (part, m - gain))
+    (part.abs() < 0.5 && part != 0.0 && gain.abs() > BULGE * size).then_some((part, m - gain))
 }
 
 /// The value of the parabola at a part of the piece from its middle.
