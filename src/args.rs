@@ -60,7 +60,7 @@ pub enum Command {
     Test(Test),
     /// Judge a formula of temporal logic over recorded data
     Monitor(Monitor),
-    /// Draw a result file as SVG or HTML
+    /// Draw a result file as SVG, PNG or HTML
     Plot(Plot),
     /// Explain a diagnostic code
     Explain(Explain),
@@ -308,7 +308,7 @@ pub enum Engine {
 pub struct Plot {
     /// The result: .parquet, .arrow or .csv
     pub result: PathBuf,
-    /// Picture to write: .html or .svg; default: beside the result, as HTML
+    /// Picture to write: .html, .svg or .png; default: beside the result, as HTML
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Only the columns whose path matches (`*` stands for anything; repeatable)

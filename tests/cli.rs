@@ -198,7 +198,7 @@ fn errors_have_their_exit_codes_and_places() {
     place.write("file", "");
     place.run(&["run", "tank.twinml", "--out", "file/r.csv"]).expect(5);
     place.run(&["plot", "none.parquet"]).expect(5);
-    place.run(&["plot", "none.parquet", "-o", "p.png"]).expect(2);
+    place.run(&["plot", "none.parquet", "-o", "p.gif"]).expect(2);
     let ran = place.run(&["mc", "tank.twinml", "-n", "100"]).expect(2);
     assert!(ran.err().contains("not in this version yet"), "{}", ran.err());
 }

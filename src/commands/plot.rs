@@ -15,6 +15,7 @@ use crate::world;
 /// The kinds of picture, by extension.
 enum Kind {
     Svg,
+    Png,
     Html,
 }
 
@@ -51,11 +52,18 @@ pub fn run(args: &Args, ui: &Ui) -> Exit {
         let names = plot.left_out.iter().take(8).cloned().collect::<Vec<_>>().join(", ");
         ui.warn(&format!("not drawn: {names}{}", if plot.left_out.len() > 8 { ", …" } else { "" }));
     }
-    let text = match kind {
-        Kind::Svg => plot.svg(),
-        Kind::Html => plot.html(),
+    let bytes = match kind {
+        Kind::Svg => plot.svg().into_bytes(),
+        Kind::Html => plot.html().into_bytes(),
+        Kind::Png => match plot.png() {
+            Ok(bytes) => bytes,
+            Err(e) => {
+                ui.error(&format!("`{}`: {e}", world::shown(&out)), Some("write .svg instead"));
+                return Exit::Outside;
+            }
+        },
     };
-    if let Err(e) = write_atomic(&out, text.as_bytes()) {
+    if let Err(e) = write_atomic(&out, &bytes) {
         ui.error(&e.to_string(), None);
         return Exit::Outside;
     }
@@ -69,11 +77,8 @@ fn kind_of(out: &Path) -> Result<Kind, &'static str> {
     match out.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
         Some("svg") => Ok(Kind::Svg),
         Some("html" | "htm") => Ok(Kind::Html),
-        Some("png") => {
-            Err("this version writes no PNG (it has no rasteriser): write .svg and convert that, \
-                            for example with `rsvg-convert`")
-        }
-        _ => Err("use .svg or .html"),
+        Some("png") => Ok(Kind::Png),
+        _ => Err("use .svg, .png or .html"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Pictures of results: SVG that stands alone, and HTML that can also be zoomed.
+//! Pictures of results: SVG that stands alone, the same as PNG, and HTML that can also be zoomed.
 //!
 //! In: a result file. Out: text. Quantities of one kind share a panel, all panels share the time axis. However many
 //! samples there are, each series keeps the first, lowest, highest and last of every slice of time, so no peak is
@@ -8,6 +8,7 @@ mod axis;
 mod data;
 mod html;
 mod panel;
+mod png;
 mod svg;
 
 use twinml_engine::data::{DataError, Frame};
@@ -49,6 +50,15 @@ impl Plot {
     /// The picture as SVG.
     pub fn svg(&self) -> String {
         svg::document(self)
+    }
+
+    /// The picture as PNG, two pixels for each unit of the SVG.
+    ///
+    /// # Errors
+    ///
+    /// What the rasteriser says, in words; none is known for a picture of ours.
+    pub fn png(&self) -> Result<Vec<u8>, String> {
+        png::document(&self.svg())
     }
 
     /// The picture as HTML with zoom, values under the pointer, and curves that can be switched off.
