@@ -215,6 +215,7 @@ fn the_experiment() {
                     },
                 ),
             ],
+            checks: [],
             aggregates: [],
             kpis: [],
         }"#]]

@@ -486,7 +486,7 @@ choices! {
 impl Item for Code {
     fn put(&self, out: &mut String) {
         let Code { name, owner, params, registers, instrs, origins } = self;
-        let _ = write!(out, "{} owner {owner} params {params} registers {registers} {{\n", quoted(name));
+        let _ = writeln!(out, "{} owner {owner} params {params} registers {registers} {{", quoted(name));
         for (k, i) in instrs.iter().enumerate() {
             out.push_str("    ");
             i.put(out);
