@@ -342,3 +342,16 @@ scenario main for Swing { duration: 2 s; record all every 1 s }",
         assert!((observed - order).abs() < 0.5, "{solver}: {observed}");
     }
 }
+
+/// What events cost: steps, evaluations and restarts of a model that switches and of one that is sampled, whose ticks write
+/// what the plant reads.
+#[test]
+fn work_of_events_is_pinned() {
+    let work = |model: &str, solver: &str| {
+        let stats = Model::file(model).with(solver, 1e-8, 1e-10).report.stats;
+        (stats.steps, stats.rhs, stats.restarts)
+    };
+    let done =
+        [("thermostat", "tsit5"), ("thermostat", "bdf"), ("sampled_pi", "bdf")].map(|(m, s)| work(m, s));
+    assert_eq!(done, [(225, 1440, 44), (251, 1880, 44), (458, 3567, 199)]);
+}
