@@ -88,6 +88,7 @@ pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
             FaultKind::Fail { .. } => ("it fails here", ""),
             _ => ("here", ""),
         }),
+        FailureKind::Zeno { .. } => Some(("this changes again and again", "and this")),
         _ => None,
     };
     if let Some((here, _)) = words {

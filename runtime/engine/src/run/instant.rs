@@ -272,8 +272,9 @@ impl Run<'_> {
                 (firing.since, firing.count) = (t, 0);
             }
             firing.count += 1;
+            let closing = firing.ways[usize::from(crossing.rising)].closes(t);
             let firings = firing.count.max(firing.stuck);
-            if firing.count >= ZENO || firing.stuck >= STUCK {
+            if firing.count >= ZENO || firing.stuck >= STUCK || closing {
                 return Err(self.endless(t, crossing.index, firings));
             }
         }
@@ -339,6 +340,9 @@ const SHORT: f64 = 256.0;
 /// So many intervals, each shorter than the one before, are events that come ever faster.
 const MANY: u32 = 20;
 
+/// So many intervals, each shorter than the one before and the last a few roundings, end in a point of accumulation.
+const CLOSING: u32 = 4;
+
 /// Whether a discrete value changed; the two zeros are one.
 fn differ(new: f64, old: f64) -> bool {
     new.to_bits() != old.to_bits() && !(new == 0.0 && old == 0.0)
@@ -359,6 +363,32 @@ pub(super) struct Firing {
     gap: f64,
     /// How many intervals in a row were shorter than the one before.
     shrinks: u32,
+    /// The same for each direction alone: a ball that sinks into its floor by a rounding is back above it at once.
+    ways: [Way; 2],
+}
+
+/// Firings of one root function in one direction.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    last: f64,
+    gap: f64,
+    shrinks: u32,
+}
+
+impl Way {
+    const NONE: Way = Way { last: f64::NEG_INFINITY, gap: f64::INFINITY, shrinks: 0 };
+
+    /// Counts a firing; true where intervals that became shorter and shorter end in roundings of time: behind that
+    /// point the next event may drown in them, and the ball would fall through its floor.
+    fn closes(&mut self, t: f64) -> bool {
+        let gap = t - self.last;
+        let short = SHORT * f64::EPSILON * t.abs();
+        if self.gap > short {
+            self.shrinks = if gap <= SHRINKS * self.gap { self.shrinks + 1 } else { 0 };
+        }
+        (self.last, self.gap) = (t, gap);
+        gap <= short && self.shrinks >= CLOSING
+    }
 }
 
 impl Firing {
@@ -370,5 +400,6 @@ impl Firing {
         stuck: 0,
         gap: f64::INFINITY,
         shrinks: 0,
+        ways: [Way::NONE; 2],
     };
 }
