@@ -272,7 +272,10 @@ impl Run<'_> {
                 (firing.since, firing.count) = (t, 0);
             }
             firing.count += 1;
-            let closing = firing.ways[usize::from(crossing.rising)].closes(t);
+            let (way, other) = (usize::from(crossing.rising), usize::from(!crossing.rising));
+            // What a handler takes back is its own affair; here the motion itself undoes what it did.
+            let undone = firing.ways[other].last >= firing.ways[way].last;
+            let closing = firing.ways[way].closes(t) && undone;
             let firings = firing.count.max(firing.stuck);
             if firing.count >= ZENO || firing.stuck >= STUCK || closing {
                 return Err(self.endless(t, crossing.index, firings));
