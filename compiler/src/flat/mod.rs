@@ -124,6 +124,32 @@ pub struct Var {
     pub span: Span,
 }
 
+impl Var {
+    /// A family without unit, value or range: what the compiler adds and nobody sees. Discrete values and parameters
+    /// have exact starts.
+    #[must_use]
+    pub fn plain(path: Vec<Segment>, len: u32, role: Role, kind: Kind, span: Span) -> Var {
+        Var {
+            path,
+            len,
+            role,
+            declared: print::usual_section(role),
+            kind,
+            value: Vec::new(),
+            guess: Vec::new(),
+            fixed: matches!(role, Role::Discrete | Role::Parameter),
+            unit: DisplayUnit::default(),
+            si_unit: String::new(),
+            dimension: None,
+            quantity: None,
+            description: None,
+            range: None,
+            structural: false,
+            span,
+        }
+    }
+}
+
 /// A formula for some elements of a family.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Piece {

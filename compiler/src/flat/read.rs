@@ -2,9 +2,7 @@
 //! error with its place; nesting is bounded.
 
 use super::lex::{Token, lex};
-use super::print::{
-    COMPARISONS, FOLDS, Level, MATH, METHODS, OUTSIDES, STEPS, declared_name, role_name, usual_section,
-};
+use super::print::{COMPARISONS, FOLDS, Level, MATH, METHODS, OUTSIDES, STEPS, declared_name, role_name};
 use super::{
     Action, Affine, BinOp, BoolOp, Branch, Equation, Expr, Loop, Piece, Range, Role, System, UnOp, Var,
 };
@@ -14,7 +12,7 @@ use std::fmt;
 use twinml_model::dimension::Dimension;
 use twinml_model::ids::{EnumId, Index, TableId, VarId};
 use twinml_model::program::{RangeElse, Table};
-use twinml_model::schema::{self, DisplayUnit, EnumType, Kind, Segment};
+use twinml_model::schema::{self, EnumType, Kind, Segment};
 
 /// Deepest nesting of expressions that is read.
 const MAX_DEPTH: u32 = 200;
@@ -366,24 +364,7 @@ impl Reader {
         self.op(":")?;
         let roles = [Role::Parameter, Role::Input, Role::State, Role::Discrete, Role::Unknown];
         let role = self.one_of(&roles.map(|r| (role_name(r), r)), "a role")?;
-        let mut v = Var {
-            path,
-            len,
-            role,
-            declared: usual_section(role),
-            kind: Kind::Real,
-            value: Vec::new(),
-            guess: Vec::new(),
-            fixed: false,
-            unit: DisplayUnit::default(),
-            si_unit: String::new(),
-            dimension: None,
-            quantity: None,
-            description: None,
-            range: None,
-            structural: false,
-            span: Span::default(),
-        };
+        let mut v = Var { fixed: false, ..Var::plain(path, len, role, Kind::Real, Span::default()) };
         while let Token::Word(w) = self.peek() {
             let w = w.clone();
             if !VAR_WORDS.contains(&&*w) {

@@ -10,7 +10,7 @@ use crate::hir::{self, ExprKind, MemberKind, Section, Type, Whole};
 use crate::source::Span;
 use twinml_model::ids::VarId;
 use twinml_model::requirement::{Aggregate, Atom, AtomKind, Kpi, Measure};
-use twinml_model::schema::{DisplayUnit, Kind, Role as Declared, Segment};
+use twinml_model::schema::{Kind, Segment};
 
 /// An aggregate of an instance and the hidden input that stands for it.
 pub(super) type Made = (InstId, *const hir::Aggregate, VarId);
@@ -121,24 +121,13 @@ impl<'a> Flattener<'a> {
         self.added += 1;
         let name = format!("{}{}", flat::MARGIN, self.added);
         let var = self
-            .push_family(flat::Var {
-                path: vec![Segment { name, axes }],
-                len: 0,
-                role: flat::Role::Input,
-                declared: Declared::Input,
-                kind: Kind::Real,
-                value: Vec::new(),
-                guess: Vec::new(),
-                fixed: false,
-                unit: DisplayUnit::default(),
-                si_unit: String::new(),
-                dimension: None,
-                quantity: None,
-                description: None,
-                range: None,
-                structural: false,
+            .push_family(flat::Var::plain(
+                vec![Segment { name, axes }],
+                0,
+                flat::Role::Input,
+                Kind::Real,
                 span,
-            })
+            ))
             .ok()?;
         self.homes.push(None);
         let len = self.system.vars.get(var.index())?.len;

@@ -11,7 +11,7 @@ use crate::hir::{self, CmpOp, ExprKind, MemberKind, TemporalOp, Type};
 use crate::source::Span;
 use twinml_model::dimension::Dimension;
 use twinml_model::requirement::{Atom, AtomKind, Formula, Judged};
-use twinml_model::schema::{DisplayUnit, Kind, Role as Declared, Segment};
+use twinml_model::schema::{DisplayUnit, Kind, Segment};
 
 /// The unit of a margin.
 #[derive(Clone, PartialEq)]
@@ -273,24 +273,13 @@ impl<'a> Flattener<'a> {
         self.added += 1;
         let name = format!("{}{}", flat::MARGIN, self.added);
         let var = self
-            .push_family(flat::Var {
-                path: vec![Segment { name, axes: axes.clone() }],
-                len: 0,
-                role: flat::Role::Unknown,
-                declared: Declared::Variable,
-                kind: Kind::Real,
-                value: Vec::new(),
-                guess: Vec::new(),
-                fixed: false,
-                unit: DisplayUnit::default(),
-                si_unit: String::new(),
-                dimension: None,
-                quantity: None,
-                description: None,
-                range: None,
-                structural: false,
-                span: e.span,
-            })
+            .push_family(flat::Var::plain(
+                vec![Segment { name, axes: axes.clone() }],
+                0,
+                flat::Role::Unknown,
+                Kind::Real,
+                e.span,
+            ))
             .ok()?;
         self.homes.push(None);
         let errors = self.diags.error_count();

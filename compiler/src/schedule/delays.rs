@@ -4,7 +4,7 @@ use super::relations::HIDDEN;
 use crate::flat::{Affine, Equation, Expr, Loop, Role, System, Var};
 use crate::structural::{expr, sets};
 use twinml_model::ids::VarId;
-use twinml_model::schema::{DisplayUnit, Kind, Segment};
+use twinml_model::schema::{Kind, Segment};
 
 /// Replaces every delayed expression by a hidden family, and returns these families.
 pub fn extract(system: &mut System) -> Vec<VarId> {
@@ -59,7 +59,13 @@ impl Context<'_> {
                 let var = VarId::new(self.system.vars.len());
                 let name = format!("{HIDDEN}delay{}", self.out.len());
                 let axes = if len == 1 { Vec::new() } else { vec![len] };
-                self.system.vars.push(hidden(Segment { name, axes }, len, self.template.span));
+                self.system.vars.push(Var::plain(
+                    vec![Segment { name, axes }],
+                    len,
+                    Role::Unknown,
+                    Kind::Real,
+                    self.template.span,
+                ));
                 self.out.push(var);
                 self.added.push(Equation {
                     loops: self.loops.clone(),
@@ -99,26 +105,5 @@ fn rebuild(e: &Expr, f: &mut impl FnMut(&Expr) -> Expr) -> Expr {
             Expr::VarAt { var: *var, base: base.clone(), at: go(at), len: *len, stride: *stride, span: *span }
         }
         other => other.clone(),
-    }
-}
-
-fn hidden(segment: Segment, len: u32, span: crate::source::Span) -> Var {
-    Var {
-        path: vec![segment],
-        len,
-        role: Role::Unknown,
-        declared: twinml_model::schema::Role::Variable,
-        kind: Kind::Real,
-        value: Vec::new(),
-        guess: Vec::new(),
-        fixed: false,
-        unit: DisplayUnit::default(),
-        si_unit: String::new(),
-        dimension: None,
-        quantity: None,
-        description: None,
-        range: None,
-        structural: false,
-        span,
     }
 }

@@ -7,7 +7,7 @@ use crate::flat::{
 use crate::structural::{expr, isolate::sub, sets};
 use twinml_model::ids::VarId;
 use twinml_model::program::RangeElse;
-use twinml_model::schema::{DisplayUnit, Kind, Segment};
+use twinml_model::schema::{Kind, Segment};
 
 /// A watched condition with its place.
 #[derive(Clone, Debug)]
@@ -66,7 +66,9 @@ pub fn extract(system: &mut System) -> Vec<Range> {
                 };
                 let name = format!("{HIDDEN}range{}", out.len());
                 let axes = if len == 1 { vec![] } else { vec![len] };
-                system.vars.push(hidden(Segment { name, axes }, len, piece));
+                let plain =
+                    Var::plain(vec![Segment { name, axes }], len, Role::Parameter, Kind::Real, piece.span);
+                system.vars.push(Var { value: vec![piece], ..plain });
                 Some(VarId::new(system.vars.len() - 1))
             } else {
                 is.right = Expr::NoEvent(Box::new(broken(&is.right)));
@@ -131,25 +133,4 @@ fn numbered(loops: &[Loop]) -> Affine {
         stride *= (l.hi - l.lo).max(1);
     }
     at
-}
-
-fn hidden(name: Segment, len: u32, piece: Piece) -> Var {
-    Var {
-        path: vec![name],
-        len,
-        role: Role::Parameter,
-        declared: twinml_model::schema::Role::Parameter,
-        kind: Kind::Real,
-        span: piece.span,
-        value: vec![piece],
-        guess: Vec::new(),
-        fixed: true,
-        unit: DisplayUnit::default(),
-        si_unit: String::new(),
-        dimension: None,
-        quantity: None,
-        description: None,
-        range: None,
-        structural: false,
-    }
 }

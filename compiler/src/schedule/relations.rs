@@ -7,7 +7,7 @@ use crate::structural::expr;
 use crate::structural::isolate::sub;
 use twinml_model::ids::VarId;
 use twinml_model::program::RelationKind;
-use twinml_model::schema::{DisplayUnit, Kind, Segment};
+use twinml_model::schema::{Kind, Segment};
 
 /// A frozen family and what it stands for.
 #[derive(Clone, Debug)]
@@ -251,27 +251,16 @@ impl Context<'_> {
         let len = crate::structural::sets::points(&self.loops).clamp(0, i64::from(u32::MAX)) as u32;
         let var = VarId::new(self.system.vars.len());
         let boolean = matches!(kind, RelationKind::Compare(_));
-        self.system.vars.push(Var {
-            path: vec![Segment {
+        self.system.vars.push(Var::plain(
+            vec![Segment {
                 name: format!("$event{}", self.out.len()),
                 axes: if len == 1 { vec![] } else { vec![len] },
             }],
             len,
-            role: Role::Discrete,
-            declared: twinml_model::schema::Role::Discrete,
-            kind: if boolean { Kind::Bool } else { Kind::Int },
-            value: Vec::new(),
-            guess: Vec::new(),
-            fixed: true,
-            unit: DisplayUnit::default(),
-            si_unit: String::new(),
-            dimension: None,
-            quantity: None,
-            description: None,
-            range: None,
-            structural: false,
+            Role::Discrete,
+            if boolean { Kind::Bool } else { Kind::Int },
             span,
-        });
+        ));
         self.out.push(Relation {
             var,
             loops: self.loops.clone(),

@@ -32,7 +32,7 @@ use crate::source::Span;
 use rustc_hash::{FxHashMap, FxHashSet};
 use twinml_model::behavior as model;
 use twinml_model::ids::{OriginId, VarId};
-use twinml_model::schema::{self, DisplayUnit, Kind, Segment};
+use twinml_model::schema::{Kind, Segment};
 
 /// What is known of behaviour so far.
 #[derive(Default)]
@@ -126,24 +126,7 @@ impl<'a> Flattener<'a> {
     }
 
     fn discrete_family(&mut self, path: Vec<Segment>, kind: Kind, span: Span) -> R<VarId> {
-        let var = self.push_family(flat::Var {
-            path,
-            len: 0,
-            role: flat::Role::Discrete,
-            declared: schema::Role::Discrete,
-            kind,
-            value: Vec::new(),
-            guess: Vec::new(),
-            fixed: true,
-            unit: DisplayUnit::default(),
-            si_unit: String::new(),
-            dimension: None,
-            quantity: None,
-            description: None,
-            range: None,
-            structural: false,
-            span,
-        })?;
+        let var = self.push_family(flat::Var::plain(path, 0, flat::Role::Discrete, kind, span))?;
         while self.homes.len() < self.system.vars.len() {
             self.homes.push(None);
         }
