@@ -3,6 +3,7 @@
 //! A scenario or branch is a suite; its simulation is a case, and so is each requirement on which its outcome hangs.
 //! There are no wall-clock times in it: equal tests have equal reports.
 
+use crate::ui::xml::escape;
 use std::fmt::Write as _;
 
 use super::test::{Case, Outcome};
@@ -32,18 +33,18 @@ pub fn document(cases: &[Case]) -> String {
             count(|s| matches!(s, Said::Skipped)),
         ];
         sum.iter_mut().zip(counts).for_each(|(all, n)| *all += n);
-        let _ = writeln!(suites, "  <testsuite name=\"{}\"{}>", escaped(&case.name()), numbers(counts));
+        let _ = writeln!(suites, "  <testsuite name=\"{}\"{}>", escape(&case.name()), numbers(counts));
         if !case.facts.is_empty() {
             suites.push_str("    <properties>\n");
             for (name, value) in &case.facts {
-                let _ = writeln!(suites, "      <property name=\"{name}\" value=\"{}\"/>", escaped(value));
+                let _ = writeln!(suites, "      <property name=\"{name}\" value=\"{}\"/>", escape(value));
             }
             suites.push_str("    </properties>\n");
         }
-        let class = escaped(&case.name());
+        let class = escape(&case.name());
         for (name, said, message) in rows {
-            let _ = write!(suites, "    <testcase classname=\"{class}\" name=\"{}\"", escaped(&name));
-            let message = escaped(&message);
+            let _ = write!(suites, "    <testcase classname=\"{class}\" name=\"{}\"", escape(&name));
+            let message = escape(&message);
             let _ = match said {
                 Said::Passed if message.is_empty() => writeln!(suites, "/>"),
                 Said::Passed => {
@@ -105,24 +106,4 @@ fn requirement(v: &Verdict) -> (String, Said, String) {
         _ => Said::Failure("inconclusive"),
     };
     (v.name.clone(), said, message)
-}
-
-/// Text for an attribute or an element. What XML 1.0 cannot hold (control characters, U+FFFE, U+FFFF) becomes `?`.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&apos;"),
-            '\n' => out.push_str("&#10;"),
-            '\r' => out.push_str("&#13;"),
-            '\t' => out.push_str("&#9;"),
-            '\u{0}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => out.push('?'),
-            c => out.push(c),
-        }
-    }
-    out
 }

@@ -1,5 +1,6 @@
 //! The picture as one HTML file.
 
+use crate::ui::xml::escape;
 use std::fmt::Write;
 
 use super::Plot;
@@ -13,7 +14,7 @@ const SCRIPT: &str = include_str!("page.js");
 /// A standalone page: the SVG as it is, and a script that makes it live.
 pub(super) fn document(plot: &Plot) -> String {
     let (tops, height) = svg::layout(plot);
-    let title = svg::escape(&plot.caption.title);
+    let title = escape(&plot.caption.title);
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = write!(
@@ -28,7 +29,7 @@ pub(super) fn document(plot: &Plot) -> String {
         w = svg::WIDTH,
     );
     if !plot.left_out.is_empty() {
-        let names: Vec<String> = plot.left_out.iter().take(20).map(|n| svg::escape(n)).collect();
+        let names: Vec<String> = plot.left_out.iter().take(20).map(|n| escape(n)).collect();
         let more = if plot.left_out.len() > 20 { ", …" } else { "" };
         let _ = writeln!(out, "<p class=\"hint\">Not drawn: {}{more}</p>", names.join(", "));
     }

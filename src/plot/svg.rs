@@ -1,5 +1,6 @@
 //! The picture as SVG text.
 
+use crate::ui::xml::escape;
 use std::fmt::Write;
 
 use super::Plot;
@@ -258,23 +259,6 @@ fn path(series: &Series, x: &impl Fn(f64) -> f64, y: &impl Fn(f64) -> f64) -> St
             }
         }
         pen = Some((px, py));
-    }
-    out
-}
-
-/// Text for XML.
-pub(super) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            // Control characters are not allowed in XML.
-            c if c.is_control() => out.push(' '),
-            c => out.push(c),
-        }
     }
     out
 }

@@ -7,6 +7,7 @@ mod diagnostics;
 pub mod json;
 pub mod numbers;
 mod progress;
+pub mod xml;
 
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
