@@ -1,6 +1,10 @@
 //! The robustness of a thousand random formulas over signals known in closed form, simulated by the binary.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "../runtime/engine/tests/support/random.rs"]
+mod random;
+
+use random::Random;
 use std::fmt::Write as _;
 use std::process::Command;
 
@@ -8,21 +12,6 @@ use serde_json::Value;
 use twinml_engine::monitor::signal::Signal;
 use twinml_engine::monitor::{Verdict, judge};
 use twinml_model::requirement::Formula;
-
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        (self.next() >> 11) % n
-    }
-}
 
 const END: f64 = 10.0;
 const NAMES: [&str; 5] = ["x", "y", "p", "q", "r"];

@@ -2,31 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "support/random.rs"]
+mod random;
+
+use random::Random;
 use twinml_engine::monitor::follow::{Follower, Item, inner};
 use twinml_engine::monitor::signal::Signal;
 use twinml_engine::monitor::trace::Trace;
 use twinml_engine::monitor::{Verdict, judge};
 use twinml_model::requirement::Formula;
-
-/// A fixed stream of numbers.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        (self.next() >> 11) % n
-    }
-
-    fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-}
 
 fn formula(r: &mut Random, depth: u32) -> Formula {
     if depth == 0 {

@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "support/random.rs"]
+mod random;
+
+use random::Random;
 use twinml_engine::monitor::aggregate::{Number, Truth};
 use twinml_engine::monitor::follow::{Follower, Item, inner};
 use twinml_engine::monitor::judge;
@@ -9,25 +13,6 @@ use twinml_engine::monitor::online::Online;
 use twinml_engine::monitor::signal::Signal;
 use twinml_engine::monitor::trace::Trace;
 use twinml_model::requirement::{Atom, AtomKind, Formula, Measure};
-
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        (self.next() >> 11) % n
-    }
-
-    fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
-}
 
 const ATOM: Atom =
     Atom { slot: 0, len: 1, kind: AtomKind::Margin { strict: false }, scale: 1.0, late: false };

@@ -4,24 +4,12 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "support/random.rs"]
+mod random;
+
+use random::Random;
 use twinml_engine::monitor::{Verdict, sampled};
 use twinml_model::requirement::Formula;
-
-/// xorshift64*, as in the script.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        (self.next() >> 11) % n
-    }
-}
 
 fn samples(case: u64, n: usize) -> [Vec<f64>; 2] {
     let mut r = Random(0x9E37_79B9_7F4A_7C15 ^ (case + 1));
