@@ -87,7 +87,10 @@ impl<'a> Flattener<'a> {
             (B::Sqrt, ..) => un(UnOp::Sqrt, a),
             (B::Abs, ..) => un(UnOp::Abs, a),
             (B::Sign, ..) => un(UnOp::Sign, a),
-            (B::Pow, Some(b), _) => bin(BinOp::Pow, a, b),
+            (B::Pow, Some(b), _) => {
+                let known = self.exponent(&args[1], scope, self.fit(&args[1], idx))?;
+                bin(BinOp::Pow, a, known.map_or(b, Expr::Num))
+            }
             (B::Min | B::Max, Some(b), c) => {
                 let op = if f == B::Min { BinOp::Min } else { BinOp::Max };
                 c.into_iter().chain(x).fold(bin(op, a, b), |m, y| bin(op, m, y))
@@ -467,24 +470,9 @@ impl<'a> Flattener<'a> {
         };
         let si_unit = dimension.as_ref().map(|d| d.customary()).unwrap_or_default();
         let unit = DisplayUnit { symbol: si_unit.clone(), ..DisplayUnit::default() };
-        let var = self.push_family(flat::Var {
-            path,
-            len: 0,
-            role,
-            declared: Declared::Variable,
-            kind: Kind::Real,
-            value: Vec::new(),
-            guess: Vec::new(),
-            fixed: false,
-            unit,
-            si_unit,
-            dimension,
-            quantity: None,
-            description: None,
-            range: None,
-            structural: false,
-            span: e.span,
-        })?;
+        let plain = flat::Var::plain(path, 0, role, Kind::Real, e.span);
+        let declared = Declared::Variable;
+        let var = self.push_family(flat::Var { declared, unit, si_unit, dimension, ..plain })?;
         self.homes.push(None);
         Ok((var, element))
     }

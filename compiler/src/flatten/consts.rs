@@ -8,6 +8,8 @@ use crate::flat::{Affine, CmpOp};
 use crate::hir::{self, Builtin, ExprKind, Section};
 use crate::source::Span;
 use std::rc::Rc;
+use twinml_model::math::eval;
+use twinml_model::math::power::{Power, by_squaring, power};
 
 /// Deepest chain of parameters that depend on parameters.
 const MAX_CHAIN: u32 = 150;
@@ -326,7 +328,12 @@ impl<'a> Flattener<'a> {
                     B::Sub => Const::Real(x - y),
                     B::Mul => Const::Real(x * y),
                     B::Div => Const::Real(x / y),
-                    B::Pow if y.fract() == 0.0 && y.abs() <= 64.0 => Const::Real(whole_power(x, y as i32)),
+                    B::Pow => match power(y) {
+                        Power::Whole(n) => Const::Real(whole(n, x)),
+                        Power::Inverse(n) => Const::Real(1.0 / whole(n, x)),
+                        Power::Root => Const::Real(x.sqrt()),
+                        Power::Function => Const::Real(eval::pow(x, y)),
+                    },
                     B::Cmp(op) => match x.partial_cmp(&y) {
                         Some(o) => Const::Bool(compares(op, o)),
                         None => Const::Bool(op == CmpOp::Ne),
@@ -334,6 +341,15 @@ impl<'a> Flattener<'a> {
                     _ => return no(),
                 })
             }
+        }
+    }
+
+    /// The exponent of a power where it is known now: equations and handlers then raise to it in the same way.
+    pub(super) fn exponent(&mut self, e: &'a hir::Expr, scope: &Scope<'a>, idx: &[Affine]) -> R<Option<f64>> {
+        match self.constant_of(e, scope, idx, Mode::Indices) {
+            Ok(c) => Ok(c.number()),
+            Err(Stop::NotConst { .. }) => Ok(None),
+            Err(e) => Err(e),
         }
     }
 
@@ -516,10 +532,6 @@ pub(super) fn compares(op: CmpOp, o: std::cmp::Ordering) -> bool {
 }
 
 /// `x^n` by repeated products.
-fn whole_power(x: f64, n: i32) -> f64 {
-    let mut out = 1.0;
-    for _ in 0..n.unsigned_abs() {
-        out *= x;
-    }
-    if n < 0 { 1.0 / out } else { out }
+fn whole(n: u32, x: f64) -> f64 {
+    by_squaring(n, x, |a, b| a * b).unwrap_or(1.0)
 }

@@ -243,6 +243,11 @@ impl<'a> Flattener<'a> {
             return Ok(Expr::Bool(x));
         }
         let x = self.element(a, scope, self.fit(a, idx))?;
+        if op == B::Pow
+            && let Some(n) = self.exponent(b, scope, self.fit(b, idx))?
+        {
+            return Ok(bin(BinOp::Pow, x, Expr::Num(n)));
+        }
         let y = self.element(b, scope, self.fit(b, idx))?;
         let truth = matches!(a.ty, hir::Type::Bool);
         Ok(match op {

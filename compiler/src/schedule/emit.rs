@@ -10,6 +10,7 @@ use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use std::hash::BuildHasher;
 use twinml_model::ids::{BlockId, Index, OriginId, Value, VarId};
 use twinml_model::ir::{self, Carry, CmpOp, For, If, Kernel, MathFn, Op, Place, Region, Space, Stmt, Ty};
+use twinml_model::math::power::{Power, by_squaring, power};
 use twinml_model::schema::Kind;
 
 /// A reduction over at most this many points is written out.
@@ -366,31 +367,15 @@ impl<'a> Emitter<'a> {
             },
             _ => None,
         };
-        match exponent {
-            Some(n) if n.fract() == 0.0 && n.abs() <= 32.0 => {
-                let mut rest = n.abs() as u32;
-                let (mut square, mut result) = (base, None);
-                while rest > 0 {
-                    if rest & 1 == 1 {
-                        result = Some(match result {
-                            Some(r) => self.bin(ir::BinOp::Mul, r, square),
-                            None => square,
-                        });
-                    }
-                    rest >>= 1;
-                    if rest > 0 {
-                        square = self.bin(ir::BinOp::Mul, square, square);
-                    }
-                }
-                let one = self.num(1.0);
-                match result {
-                    Some(r) if n < 0.0 => self.bin(ir::BinOp::Div, one, r),
-                    Some(r) => r,
-                    None => one,
-                }
+        let one = self.num(1.0);
+        match exponent.map_or(Power::Function, power) {
+            Power::Whole(n) => by_squaring(n, base, |a, b| self.bin(ir::BinOp::Mul, a, b)).unwrap_or(one),
+            Power::Inverse(n) => {
+                let x = by_squaring(n, base, |a, b| self.bin(ir::BinOp::Mul, a, b)).unwrap_or(one);
+                self.bin(ir::BinOp::Div, one, x)
             }
-            Some(0.5) => self.f(Op::Un(ir::UnOp::Sqrt, base)),
-            _ => {
+            Power::Root => self.f(Op::Un(ir::UnOp::Sqrt, base)),
+            Power::Function => {
                 let b = self.number(b);
                 self.f(Op::Math(MathFn::Pow, vec![base, b]))
             }

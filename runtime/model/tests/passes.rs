@@ -109,7 +109,7 @@ fn contraction_fuses_single_products() {
           v8 = mul v4, v7
           v9 = add v8, v8
           v10 = mul v9, v9
-          v11 = mul v10, v9
+          v11 = mul v9, v10
           v12 = sqrt v11
           der[0] = v12 @0
         }

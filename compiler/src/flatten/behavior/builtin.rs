@@ -106,6 +106,17 @@ impl<'a> Flattener<'a> {
             }
             _ => {}
         }
+        if let (B::Pow, [x, n]) = (f, args)
+            && x.shape.is_empty()
+            && n.shape.is_empty()
+        {
+            let x = self.value(b, x)?;
+            if let Some(r) = self.known_power(b, x, n)? {
+                return Ok(r);
+            }
+            let n = self.value(b, n)?;
+            return Ok(b.op(Op2::Pow, x, n));
+        }
         let regs = self.values(b, args)?;
         let depths: Vec<usize> = args.iter().map(|a| a.shape.len()).collect();
         let first = args.first().map(|a| a.ty.clone());
@@ -182,7 +193,8 @@ impl<'a> Flattener<'a> {
                 let half = b.num(0.5);
                 let away = b.cmp(CmpOp::Ge, rest, half);
                 let sign = b.un(UnOp::Sign, a);
-                b.choose(away, |b| b.op(Op2::Add, trunc, sign), |_| trunc)
+                let by = b.choose(away, |_| sign, |b| b.num(0.0));
+                b.op(Op2::Add, trunc, by)
             }
             (B::Mod, [a, n, ..]) => {
                 let q = b.op(Op2::Div, *a, *n);

@@ -4,6 +4,7 @@ use super::super::Flattener;
 use super::super::consts::{Const as Known, Mode};
 use super::super::scope::{R, Stop};
 use super::body::Body;
+use super::formula::may_be_known;
 use super::place::{Goal, Loc};
 use crate::diag::{Diagnostic, codes};
 use crate::hir::behavior::{Each, Op, TextPart};
@@ -12,6 +13,7 @@ use crate::source::Span;
 use std::sync::Arc;
 use twinml_model::behavior::{Const, Format, Instr, Method, Op2, Reg, Shown, Which};
 use twinml_model::ir::{CmpOp, UnOp};
+use twinml_model::math::power::{Power, by_squaring, power};
 use twinml_model::schema::DisplayUnit;
 
 /// The method of a name.
@@ -235,6 +237,12 @@ impl<'a> Flattener<'a> {
             _ => None,
         };
         let left = self.value(b, x)?;
+        if op == BinOp::Pow
+            && scalar
+            && let Some(r) = self.known_power(b, left, y)?
+        {
+            return Ok(r);
+        }
         if let Some(known) = short {
             // The right side is looked at only where it matters.
             let out = b.reg();
@@ -263,6 +271,29 @@ impl<'a> Flattener<'a> {
             }
         };
         Ok(b.op(op, left, right))
+    }
+
+    /// `left^y` where `y` is known now, computed as in an equation.
+    pub(super) fn known_power(&mut self, b: &mut Body, left: Reg, y: &'a hir::Expr) -> R<Option<Reg>> {
+        if !may_be_known(y) {
+            return Ok(None);
+        }
+        let scope = self.scope_in(b.inst);
+        let Some(n) = self.exponent(y, &scope, &[])? else { return Ok(None) };
+        let products =
+            |b: &mut Body, n| by_squaring(n, left, |x, y| b.op(Op2::Mul, x, y)).unwrap_or_else(|| b.num(1.0));
+        Ok(Some(match power(n) {
+            Power::Whole(n) => products(b, n),
+            Power::Inverse(n) => {
+                let (one, x) = (b.num(1.0), products(b, n));
+                b.op(Op2::Div, one, x)
+            }
+            Power::Root => b.un(UnOp::Sqrt, left),
+            Power::Function => {
+                let n = b.num(n);
+                b.op(Op2::Pow, left, n)
+            }
+        }))
     }
 
     fn slice(

@@ -30,6 +30,11 @@ pub(super) fn has_locals(e: &hir::Expr) -> bool {
     found
 }
 
+/// Whether an expression can have a value that is known when a model is compiled.
+pub(super) fn may_be_known(e: &hir::Expr) -> bool {
+    !has_locals(e) && !matches!(e.kind, ExprKind::Behavior(_) | ExprKind::BehaviorOnly)
+}
+
 impl<'a> Flattener<'a> {
     /// What behaviour keeps, in a formula.
     pub(in super::super) fn kept(&mut self, op: &'a Op, scope: &Scope<'a>, e: &'a hir::Expr) -> R<Expr> {

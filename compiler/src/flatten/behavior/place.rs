@@ -4,7 +4,7 @@ use super::super::Flattener;
 use super::super::consts::{Const, Mode};
 use super::super::scope::{InstId, R, Slot};
 use super::body::Body;
-use super::formula::has_locals;
+use super::formula::may_be_known;
 use crate::diag::{Diagnostic, codes};
 use crate::hir::{self, Subscript};
 use crate::source::Span;
@@ -215,7 +215,7 @@ impl<'a> Flattener<'a> {
 
     /// A subscript that is known now.
     fn known_index(&mut self, b: &Body, e: &'a hir::Expr) -> R<Option<i64>> {
-        if has_locals(e) || matches!(e.kind, hir::ExprKind::Behavior(_) | hir::ExprKind::BehaviorOnly) {
+        if !may_be_known(e) {
             return Ok(None);
         }
         let scope = self.scope_in(b.inst);

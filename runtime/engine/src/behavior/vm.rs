@@ -7,7 +7,8 @@ use twinml_model::behavior::{
     WatchId, Which,
 };
 use twinml_model::ids::{OriginId, TableId};
-use twinml_model::ir::{CmpOp, Trap, UnOp};
+use twinml_model::interp::scalar;
+use twinml_model::ir::{BinOp, CmpOp, Trap, UnOp};
 use twinml_model::math;
 
 use super::fault::{Fault, FaultKind};
@@ -664,19 +665,7 @@ fn unary(op: UnOp, v: &Value) -> R<Value> {
     if let Value::List(items) = v {
         return items.iter().map(|v| unary(op, v)).collect::<R<Vec<_>>>().map(Value::list);
     }
-    let x = number(v)?;
-    Ok(Value::Num(match op {
-        UnOp::Neg => -x,
-        UnOp::Abs => x.abs(),
-        UnOp::Sqrt => x.sqrt(),
-        UnOp::Floor => x.floor(),
-        UnOp::Ceil => x.ceil(),
-        UnOp::Trunc => x.trunc(),
-        UnOp::Rint => x.round_ties_even(),
-        UnOp::Sign if x > 0.0 => 1.0,
-        UnOp::Sign if x < 0.0 => -1.0,
-        UnOp::Sign => x.abs(),
-    }))
+    Ok(Value::Num(scalar::un(op, number(v)?)))
 }
 
 /// Two values; lists element by element.
@@ -705,49 +694,25 @@ fn binary(op: Op2, a: &Value, b: &Value) -> R<Value> {
         (Value::Str(x), Value::Str(y)) if op == Op2::Add => return Ok(Value::text(&format!("{x}{y}"))),
         _ => {}
     }
-    match op {
+    let arithmetic = match op {
         Op2::And => return Ok(Value::Bool(truth(a)? && truth(b)?)),
         Op2::Or => return Ok(Value::Bool(truth(a)? || truth(b)?)),
         Op2::Xor => return Ok(Value::Bool(truth(a)? != truth(b)?)),
-        _ => {}
-    }
-    let (x, y) = (number(a)?, number(b)?);
-    Ok(Value::Num(match op {
-        Op2::Add => x + y,
-        Op2::Sub => x - y,
-        Op2::Mul => x * y,
-        Op2::Div => x / y,
-        Op2::Pow => math::eval::pow(x, y),
-        // As everywhere: NaN where either is one.
-        Op2::Min if x.is_nan() || y.is_nan() => f64::NAN,
-        Op2::Max if x.is_nan() || y.is_nan() => f64::NAN,
-        Op2::Min => {
-            if y < x {
-                y
-            } else {
-                x
-            }
-        }
-        _ => {
-            if y > x {
-                y
-            } else {
-                x
-            }
-        }
-    }))
+        Op2::Cmp(c) => return compare(c, a, b).map(Value::Bool),
+        Op2::Pow => return Ok(Value::Num(math::eval::pow(number(a)?, number(b)?))),
+        Op2::Add => BinOp::Add,
+        Op2::Sub => BinOp::Sub,
+        Op2::Mul => BinOp::Mul,
+        Op2::Div => BinOp::Div,
+        Op2::Min => BinOp::Min,
+        Op2::Max => BinOp::Max,
+    };
+    Ok(Value::Num(scalar::bin(arithmetic, number(a)?, number(b)?)))
 }
 
 fn compare(op: CmpOp, a: &Value, b: &Value) -> R<bool> {
     if let (Ok(x), Ok(y)) = (number(a), number(b)) {
-        return Ok(match op {
-            CmpOp::Eq => x == y,
-            CmpOp::Ne => x != y,
-            CmpOp::Lt => x < y,
-            CmpOp::Le => x <= y,
-            CmpOp::Gt => x > y,
-            CmpOp::Ge => x >= y,
-        });
+        return Ok(scalar::cmp(op, x, y));
     }
     let order = a.cmp(b);
     Ok(match (op, a, b) {

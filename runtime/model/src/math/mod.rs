@@ -18,6 +18,7 @@ mod inverse;
 mod log;
 mod poly;
 mod pow;
+pub mod power;
 mod psi;
 mod root;
 mod trig;
@@ -317,25 +318,16 @@ pub fn apply<A: Arith>(a: &mut A, f: MathFn, x: A::F, y: A::F) -> A::F {
     }
 }
 
-/// `x` to a constant integer power by repeated multiplication: the binary digits of |n| from the top,
-/// squaring at each and multiplying by `x` at each one; for n < 0 the reciprocal of that. `x⁰` is 1.
+/// `x` to a constant integer power by repeated multiplication, see [`power::by_squaring`]; for n < 0 the reciprocal
+/// of that. `x⁰` is 1.
 ///
-/// Each multiplication adds half an ulp: use it for |n| ≤ 8 and `pow` beyond.
+/// Each multiplication adds half an ulp.
 pub fn powi<A: Arith>(a: &mut A, x: A::F, n: i32) -> A::F {
-    let m = n.unsigned_abs();
-    if m == 0 {
-        return a.f(1.0);
+    let found = power::by_squaring(n.unsigned_abs(), x, |x, y| a.mul(x, y));
+    let one = a.f(1.0);
+    match found {
+        Some(r) if n < 0 => a.div(one, r),
+        Some(r) => r,
+        None => one,
     }
-    let mut r = x;
-    for bit in (0..m.ilog2()).rev() {
-        r = a.mul(r, r);
-        if m >> bit & 1 == 1 {
-            r = a.mul(r, x);
-        }
-    }
-    if n < 0 {
-        let one = a.f(1.0);
-        r = a.div(one, r);
-    }
-    r
 }

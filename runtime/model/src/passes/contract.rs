@@ -2,8 +2,8 @@
 //! at every optimisation level, before anything else looks at the code; afterwards nothing contracts,
 //! splits or reassociates.
 //!
-//! 1. `pow(x, n)` with a constant integer |n| ≤ 8 becomes multiplications in the order of
-//!    [`crate::math::powi`], `pow(x, ½)` a square root.
+//! 1. `pow(x, n)` with a constant exponent becomes what [`mod@crate::math::power`] says of it: products, or a
+//!    square root.
 //! 2. A product used once, by a sum, is fused with it: `a·b + c`, `c + a·b`, `a·b − c`, `c − a·b`. Of a sum of
 //!    two products the left one is fused; a difference of two products is left alone, so that equal
 //!    products still cancel exactly.
@@ -13,6 +13,7 @@ use super::emit::Emit;
 use super::walk::Copier;
 use crate::ids::Value;
 use crate::ir::{BinOp, Function, Kernel, MathFn, Op, Region, Stmt, UnOp};
+use crate::math::power::{self as powers, Power};
 use crate::program::Program;
 
 /// Contracts every kernel and function of a program. Running it again changes nothing.
@@ -130,29 +131,19 @@ fn power(e: &mut Emit, k: &Kernel, v: Value, map: &[Option<Value>], _: &[u32]) -
     let Op::Math(MathFn::Pow, args) = &k.values[v.index()].op else { return None };
     let Op::ConstF(bits) = k.values[args[1].index()].op else { return None };
     let x = map[args[0].index()]?;
-    let n = f64::from_bits(bits);
-    if n == 0.5 {
-        return Some(e.un(UnOp::Sqrt, x));
-    }
-    if n.fract() != 0.0 || n.abs() > 8.0 {
-        return None;
-    }
-    let m = n.abs() as u32;
-    if m == 0 {
-        return Some(e.constant(1.0));
-    }
-    let mut r = x;
-    for bit in (0..m.ilog2()).rev() {
-        r = e.bin(BinOp::Mul, r, r);
-        if m >> bit & 1 == 1 {
-            r = e.bin(BinOp::Mul, r, x);
+    Some(match powers::power(f64::from_bits(bits)) {
+        Power::Whole(n) => products(e, n, x),
+        Power::Inverse(n) => {
+            let (one, r) = (e.constant(1.0), products(e, n, x));
+            e.bin(BinOp::Div, one, r)
         }
-    }
-    if n < 0.0 {
-        let one = e.constant(1.0);
-        r = e.bin(BinOp::Div, one, r);
-    }
-    Some(r)
+        Power::Root => e.un(UnOp::Sqrt, x),
+        Power::Function => return None,
+    })
+}
+
+fn products(e: &mut Emit, n: u32, x: Value) -> Value {
+    powers::by_squaring(n, x, |a, b| e.bin(BinOp::Mul, a, b)).unwrap_or_else(|| e.constant(1.0))
 }
 
 fn fuse(e: &mut Emit, k: &Kernel, v: Value, map: &[Option<Value>], uses: &[u32]) -> Option<Value> {
