@@ -12,6 +12,7 @@ pub mod host;
 pub mod ids;
 pub mod interp;
 pub mod ir;
+pub mod lanes;
 pub mod math;
 pub mod passes;
 pub mod program;

@@ -4,6 +4,7 @@
 //! thread. Arithmetic is the machine's own binary64 ([`scalar`] says what each operation does); elementary
 //! functions are those of [`crate::math::eval`]. The sign and payload of a NaN are not part of the meaning.
 
+pub mod block;
 mod decode;
 pub mod scalar;
 

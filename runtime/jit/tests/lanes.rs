@@ -1,0 +1,117 @@
+//! Kernels on lanes: the block interpreter and the machine code of every vector width give each lane the bits that
+//! the scalar interpreter gives it alone.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+#[path = "support/compare.rs"]
+mod compare;
+#[path = "support/generate.rs"]
+mod generate;
+#[path = "support/host.rs"]
+mod host;
+#[path = "support/lanes.rs"]
+mod lanes;
+#[path = "support/reduce.rs"]
+mod reduce;
+
+use std::path::Path;
+use std::sync::Arc;
+use twinml_model::ir::Kernel;
+use twinml_model::passes::{Level, prepare};
+use twinml_model::program::Program;
+use twinml_model::text::{kernel_text, program_text, read_program};
+use twinml_model::verify::{Role, verify, verify_kernel};
+
+/// Numbers of lanes and of repetitions that make all kinds of tails.
+const SHAPES: [(usize, u64); 4] = [(1, 1), (13, 2), (37, 1), (300, 1)];
+
+fn check(seed: u64) -> usize {
+    let (program, kernel) = generate::program(seed);
+    let kernel = lanes::for_lanes(&kernel);
+    let program = Arc::new(program);
+    verify_kernel(&program, &kernel, Role::Extra).unwrap();
+    let (lanes, times) = SHAPES[seed as usize % SHAPES.len()];
+    match lanes::compare_lanes(&program, &kernel, (seed, lanes, times)) {
+        Ok(n) => n,
+        Err(difference) => {
+            let fails = |k: &Kernel| {
+                verify_kernel(&program, k, Role::Extra).is_ok()
+                    && lanes::compare_lanes(&program, k, (seed, lanes, times)).is_err()
+            };
+            let text = kernel_text(&reduce::reduce(&kernel, &fails));
+            let lines: Vec<&str> = text.lines().filter(|l| !l.trim_start().starts_with("dead ")).collect();
+            panic!("seed {seed}: {difference}\n{}\n{}", program_text(&program), lines.join("\n"));
+        }
+    }
+}
+
+#[test]
+fn random_kernels() {
+    let ways: usize = (0..150).map(check).sum();
+    println!("{ways} kernels");
+    assert!(ways >= 150);
+}
+
+/// Runs for `TWINML_FUZZ_SECONDS` (60) from seed `TWINML_FUZZ_SEED` (10,000) on.
+#[test]
+#[ignore = "long"]
+fn random_kernels_for_long() {
+    let number = |name: &str, or| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(or);
+    let (seconds, first) = (number("TWINML_FUZZ_SECONDS", 60), number("TWINML_FUZZ_SEED", 10_000));
+    let start = std::time::Instant::now();
+    let (mut seed, mut ways) = (first, 0);
+    while start.elapsed().as_secs() < seconds {
+        ways += check(seed);
+        seed += 1;
+    }
+    println!("{} kernels, {ways} ways", seed - first);
+}
+
+/// Every kernel of every program of `tests/filetests/ir` at the project's root, as it stands and after the passes.
+#[test]
+fn filetests() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/filetests/ir");
+    let mut files: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|f| f.unwrap().path()).collect();
+    files.sort();
+    let mut compared = 0;
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let input = text.split_once("\n----\n").map_or(text.as_str(), |t| t.0);
+        // Cases of what the reader or the verifier refuses have nothing to run.
+        let Ok(program) = read_program(input) else { continue };
+        if verify(&program).is_err() {
+            continue;
+        }
+        let mut prepared = program.clone();
+        prepare(&mut prepared, Level::O2, true);
+        for program in [program, prepared] {
+            let program = Arc::new(program);
+            for kernel in kernels(&program) {
+                let kernel = lanes::for_lanes(kernel);
+                if verify_kernel(&program, &kernel, Role::Extra).is_err() {
+                    continue;
+                }
+                for (lanes, times) in SHAPES {
+                    match lanes::compare_lanes(&program, &kernel, (1, lanes, times)) {
+                        Ok(n) => compared += n,
+                        Err(difference) => panic!("{}: {difference}", file.display()),
+                    }
+                }
+            }
+        }
+    }
+    println!("{compared} comparisons");
+    assert!(compared > 80, "{compared} kernels");
+}
+
+fn kernels(p: &Program) -> Vec<&Kernel> {
+    let mut all =
+        vec![&p.params, &p.initial, &p.rhs, &p.outputs, &p.roots, &p.update, &p.history, &p.projection];
+    all.extend(&p.jvp);
+    all.extend(p.jacobian.iter().map(|j| &j.kernel));
+    for b in &p.blocks {
+        all.push(&b.residual);
+        all.extend(b.jacobian.iter().map(|j| &j.kernel));
+        all.extend(&b.tangent);
+        all.extend(&b.inner_tangent);
+    }
+    all
+}

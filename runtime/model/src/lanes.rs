@@ -1,0 +1,214 @@
+//! Many runs side by side: the memories of a batch of runs as a structure of arrays, and what runs a kernel on
+//! all of them.
+//!
+//! A *lane* is one run. Slot `s` of lane `l` stands at `s·width + l`, so that one vector instruction works on the
+//! same slot of neighbouring lanes. Every way to run a lane kernel (the block interpreter, machine code of any
+//! vector width) gives each lane the bits that the scalar interpreter gives it alone.
+
+use crate::host::{Host, Memory};
+use crate::ids::BlockId;
+use crate::ir::{Op, Region, Space, Stmt, Trap};
+use crate::program::Sizes;
+
+/// Lanes come in multiples of this, so that every vector width divides them; those beyond the last run are
+/// computed and never looked at.
+pub const GRAIN: usize = 8;
+/// A row of a slot begins at a multiple of this, in bytes.
+pub const ALIGN: usize = 64;
+
+/// The values of all spaces of a batch of runs. Its sizes never change.
+#[derive(Debug)]
+pub struct LaneMemory {
+    sizes: Sizes,
+    lanes: usize,
+    width: usize,
+    /// Where the first slot begins in `data`: on a border of [`ALIGN`] bytes.
+    start: usize,
+    data: Vec<f64>,
+    /// Why a lane's kernel ended early; such lanes rest until [`LaneMemory::clear_trap`].
+    traps: Vec<Option<Trap>>,
+}
+
+impl LaneMemory {
+    /// All slots zero. `lanes` may be any number from 1 on.
+    #[must_use]
+    pub fn zeroed(sizes: Sizes, lanes: usize) -> Self {
+        let width = lanes.max(1).next_multiple_of(GRAIN);
+        let data = vec![0.0; sizes.total() * width + ALIGN / 8];
+        // A vector of doubles begins at a multiple of 8 bytes: the border is at most 7 elements away.
+        let start = data.as_ptr().align_offset(ALIGN).min(ALIGN / 8);
+        Self { sizes, lanes, width, start, data, traps: vec![None; width] }
+    }
+
+    /// Every lane a copy of `memory`.
+    #[must_use]
+    pub fn of(memory: &Memory, lanes: usize) -> Self {
+        let mut out = Self::zeroed(*memory.sizes(), lanes);
+        for lane in 0..out.width {
+            out.set(lane, memory);
+        }
+        out
+    }
+
+    /// Its sizes.
+    #[must_use]
+    pub fn sizes(&self) -> &Sizes {
+        &self.sizes
+    }
+
+    /// The number of runs.
+    #[must_use]
+    pub fn lanes(&self) -> usize {
+        self.lanes
+    }
+
+    /// Lanes that are computed: at least [`LaneMemory::lanes`], a multiple of [`GRAIN`]; also the distance of two
+    /// slots.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// All slots, one row of [`LaneMemory::width`] values after another.
+    #[must_use]
+    pub fn data(&self) -> &[f64] {
+        &self.data[self.start..][..self.sizes.total() * self.width]
+    }
+
+    /// All slots, to write.
+    pub fn data_mut(&mut self) -> &mut [f64] {
+        &mut self.data[self.start..][..self.sizes.total() * self.width]
+    }
+
+    /// One slot (numbered over all spaces, as [`Sizes::offset`] says) of all lanes.
+    #[must_use]
+    pub fn row(&self, slot: usize) -> &[f64] {
+        &self.data()[slot * self.width..][..self.width]
+    }
+
+    /// One slot of all lanes, to write.
+    pub fn row_mut(&mut self, slot: usize) -> &mut [f64] {
+        let width = self.width;
+        &mut self.data_mut()[slot * width..][..width]
+    }
+
+    /// Slot `k` of a space, of all lanes.
+    #[must_use]
+    pub fn slot(&self, space: Space, k: usize) -> &[f64] {
+        self.row(self.sizes.offset(space) + k)
+    }
+
+    /// Slot `k` of a space, of all lanes, to write.
+    pub fn slot_mut(&mut self, space: Space, k: usize) -> &mut [f64] {
+        self.row_mut(self.sizes.offset(space) + k)
+    }
+
+    /// Puts a run into a lane. Both memories must have the same sizes, but for `Jac` (which is left alone where they
+    /// differ).
+    pub fn set(&mut self, lane: usize, memory: &Memory) {
+        let slots = self.sizes.total().min(memory.data().len());
+        let width = self.width;
+        for (row, &x) in self.data_mut().chunks_exact_mut(width).zip(&memory.data()[..slots]) {
+            row[lane] = x;
+        }
+        self.traps[lane] = None;
+    }
+
+    /// Takes a run out of a lane.
+    pub fn get(&self, lane: usize, memory: &mut Memory) {
+        for (x, row) in memory.data_mut().iter_mut().zip(self.data().chunks_exact(self.width)) {
+            *x = row[lane];
+        }
+    }
+
+    /// Why a lane rests, if it does.
+    #[must_use]
+    pub fn trap(&self, lane: usize) -> Option<Trap> {
+        self.traps[lane]
+    }
+
+    /// Makes a lane rest.
+    pub(crate) fn set_trap(&mut self, lane: usize, trap: Trap) {
+        self.traps[lane] = Some(trap);
+    }
+
+    /// Lets a lane run again.
+    pub fn clear_trap(&mut self, lane: usize) {
+        self.traps[lane] = None;
+    }
+}
+
+impl Clone for LaneMemory {
+    fn clone(&self) -> Self {
+        let mut out = Self::zeroed(self.sizes, self.lanes);
+        out.data_mut().copy_from_slice(self.data());
+        out.traps.copy_from_slice(&self.traps);
+        out
+    }
+}
+
+/// Why a kernel does not run on lanes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NotLanes {
+    /// It solves an algebraic block: each run takes its own number of iterations.
+    Block(BlockId),
+    /// It looks back in time: each run has a history of its own.
+    Delay,
+    /// Written out it has more operations than this.
+    TooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// It reads an array at an index that is known only while it runs.
+    DynamicIndex,
+    /// It looks up a table.
+    Table,
+    /// It is no kernel that `verify` lets pass.
+    Invalid,
+    /// Fixed steps cannot be fused into one kernel (see [`crate::passes::rk4`]).
+    NoStep,
+}
+
+impl std::fmt::Display for NotLanes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            NotLanes::Block(b) => write!(f, "it solves an algebraic loop ({b}) anew for each run"),
+            NotLanes::Delay => write!(f, "it looks back in time"),
+            NotLanes::TooLarge { limit } => write!(f, "it has more than {limit} operations"),
+            NotLanes::DynamicIndex => write!(f, "it reads an array at an index known only while it runs"),
+            NotLanes::Table => write!(f, "it looks up a table"),
+            NotLanes::Invalid => write!(f, "it is not a valid kernel"),
+            NotLanes::NoStep => write!(f, "its steps cannot be fused"),
+        }
+    }
+}
+
+impl std::error::Error for NotLanes {}
+
+/// Whether a region holds what no lane kernel may.
+pub(crate) fn refuse(kernel: &crate::ir::Kernel) -> Option<NotLanes> {
+    fn region(k: &crate::ir::Kernel, r: &Region) -> Option<NotLanes> {
+        r.iter().find_map(|s| match s {
+            Stmt::Solve(b) | Stmt::SolveTangent(b) => Some(NotLanes::Block(*b)),
+            Stmt::Eval(v) => matches!(k.values[v.index()].op, Op::Delay { .. }).then_some(NotLanes::Delay),
+            Stmt::Store { .. } => None,
+            Stmt::For(l) => region(k, &l.body),
+            Stmt::If(i) => region(k, &i.then).or_else(|| region(k, &i.otherwise)),
+        })
+    }
+    region(kernel, &kernel.body)
+}
+
+/// A kernel made ready to run on lanes.
+pub trait LaneKernel: Send + Sync + std::fmt::Debug {
+    /// Runs the kernel `times` times on every lane that does not rest; each run sees what the one before left.
+    /// A lane that traps rests from then on ([`LaneMemory::trap`]), and its slots hold a mixture of old and new
+    /// values. Of the host only [`Host::table`] is asked.
+    ///
+    /// `memory` must have the sizes of the program that the kernel is from; anything else is a caller's bug and
+    /// panics.
+    fn run(&self, memory: &mut LaneMemory, times: u64, host: &mut dyn Host);
+
+    /// How it runs: `block`, `avx2`, `avx512`.
+    fn level(&self) -> &'static str;
+}
