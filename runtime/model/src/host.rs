@@ -92,6 +92,8 @@ impl Sizes {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Memory {
     sizes: Sizes,
+    /// Where each space begins, by its discriminant.
+    starts: [usize; Space::ALL.len()],
     data: Vec<f64>,
 }
 
@@ -99,7 +101,11 @@ impl Memory {
     /// All slots zero.
     #[must_use]
     pub fn zeroed(sizes: Sizes) -> Self {
-        Self { sizes, data: vec![0.0; sizes.total()] }
+        let mut starts = [0; Space::ALL.len()];
+        for space in Space::ALL {
+            starts[space as usize] = sizes.offset(space);
+        }
+        Self { sizes, starts, data: vec![0.0; sizes.total()] }
     }
 
     /// The program's defaults in their slots, everything else zero.
@@ -135,13 +141,13 @@ impl Memory {
     /// The slots of a space.
     #[must_use]
     pub fn space(&self, space: Space) -> &[f64] {
-        let at = self.sizes.offset(space);
+        let at = self.starts[space as usize];
         &self.data[at..at + self.sizes.of(space) as usize]
     }
 
     /// The slots of a space, to write.
     pub fn space_mut(&mut self, space: Space) -> &mut [f64] {
-        let at = self.sizes.offset(space);
+        let at = self.starts[space as usize];
         &mut self.data[at..at + self.sizes.of(space) as usize]
     }
 

@@ -15,6 +15,31 @@ pub(super) struct Group {
     pub handlers: Vec<u32>,
 }
 
+/// Handlers that are set off together: mostly one.
+#[derive(Clone, Debug)]
+pub(super) enum Few {
+    One(u32),
+    Many(Vec<u32>),
+}
+
+impl Few {
+    /// `None` where there are none.
+    pub(super) fn of(mut handlers: impl Iterator<Item = u32>) -> Option<Few> {
+        let first = handlers.next()?;
+        Some(match handlers.next() {
+            None => Few::One(first),
+            Some(second) => Few::Many([first, second].into_iter().chain(handlers).collect()),
+        })
+    }
+
+    pub(super) fn list(&self) -> &[u32] {
+        match self {
+            Few::One(h) => std::slice::from_ref(h),
+            Few::Many(list) => list,
+        }
+    }
+}
+
 /// Lists by what sets handlers off.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
@@ -99,13 +124,21 @@ impl Index {
 
     /// Watches and instances of a slot of `Disc`.
     pub(super) fn watch(&self, slot: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.watched(slot).filter_map(move |k| self.watcher(k, slot))
+    }
+
+    /// Where the watches of a slot stand in the list, among others.
+    pub(super) fn watched(&self, slot: u32) -> std::ops::Range<usize> {
         let end = self.slots.partition_point(|(first, ..)| *first <= slot);
         let first = self.slots[..end].last().map_or(0, |(f, ..)| *f);
         let begin = self.slots[..end].partition_point(|(f, ..)| *f < first);
-        self.slots[begin..end]
-            .iter()
-            .filter(move |(f, len, _)| slot - f < *len)
-            .map(move |(f, _, w)| (*w, slot - f))
+        begin..end
+    }
+
+    /// The watch at a place of the list with its instance, if it is one of the slot's.
+    pub(super) fn watcher(&self, k: usize, slot: u32) -> Option<(u32, u32)> {
+        let (first, len, watch) = *self.slots.get(k)?;
+        (slot - first < len).then_some((watch, slot - first))
     }
 }
 
@@ -136,15 +169,9 @@ fn add(groups: &mut Vec<Group>, machine: Option<u32>, handler: u32) {
 }
 
 /// The states that are active with a leaf, innermost first.
-pub(super) fn chain(m: &Machine, leaf: u32) -> Vec<StateId> {
+pub(super) fn chain(m: &Machine, leaf: u32) -> impl Iterator<Item = StateId> + Clone + '_ {
     let found = (0u32..).zip(&m.states).find(|(_, s)| s.initial.is_none() && s.first_leaf == leaf);
-    let mut out = Vec::new();
-    let mut at = found.map(|(k, _)| k);
-    while let Some(s) = at {
-        out.push(s);
-        at = m.states[s as usize].parent;
-    }
-    out
+    std::iter::successors(found.map(|(k, _)| k), |s| m.states[*s as usize].parent)
 }
 
 /// The leaf that is entered with a state.

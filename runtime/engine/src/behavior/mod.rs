@@ -17,6 +17,7 @@ mod store;
 mod streams;
 #[cfg(test)]
 mod tests;
+mod thread;
 mod timers;
 mod value;
 mod vm;

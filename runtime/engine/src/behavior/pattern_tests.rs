@@ -28,8 +28,8 @@ impl Slots for Small {
 }
 
 impl World for Small {
-    fn settle(&mut self) -> Result<Vec<Changed>, Trap> {
-        Ok(Vec::new())
+    fn settle(&mut self, _: &mut Vec<Changed>) -> Result<(), Trap> {
+        Ok(())
     }
 }
 

@@ -1,8 +1,10 @@
 //! The order of things at an instant: what conditions set off, then timers, then events, in micro-steps until quiet.
 
+mod act;
 mod event;
 mod machine;
 mod name;
+mod wake;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -11,7 +13,7 @@ use twinml_model::behavior::{Behavior, EventId, Heard, Pattern, Period, StateId,
 use twinml_model::ir::Trap;
 
 use super::fault::{Fault, FaultKind};
-use super::index::{Group, Index};
+use super::index::{Few, Group, Index};
 use super::pattern::{Causes, Matcher};
 use super::streams::{self, NOBODY};
 use super::timers::{Due, Timers, nanoseconds, tick};
@@ -41,12 +43,12 @@ pub struct Changed {
 
 /// The engine's memory, which settles after handlers have written.
 pub trait World: Slots {
-    /// Solves everything anew; the slots of `Disc` that changed by it.
+    /// Solves everything anew; appends the slots of `Disc` that changed by it.
     ///
     /// # Errors
     ///
     /// The trap of a kernel.
-    fn settle(&mut self) -> Result<Vec<Changed>, Trap>;
+    fn settle(&mut self, changed: &mut Vec<Changed>) -> Result<(), Trap>;
     /// Says whose code runs from here on: a handler, or code outside of handlers (`entry`, `after d { … }`).
     fn acts(&mut self, handler: Option<u32>, code: Option<u32>, instance: u32) {
         let _ = (handler, code, instance);
@@ -69,7 +71,7 @@ pub struct Verdict {
 #[derive(Debug)]
 enum What {
     Plain { handler: u32, args: Args },
-    Machine { machine: u32, handlers: Vec<u32>, leaf: u32, args: Args },
+    Machine { machine: u32, handlers: Few, leaf: u32, args: Args },
     Resume { slot: usize },
     Code { code: u32, args: Vec<Value>, purpose: u32 },
 }
@@ -78,6 +80,8 @@ enum What {
 pub(super) struct Activation {
     /// Place in the order: of the instance, of the handler.
     order: (u32, u32),
+    /// Place among those of equal order, given by [`in_order`].
+    nth: u32,
     instance: u32,
     what: What,
     /// What it stems from.
@@ -133,6 +137,12 @@ pub struct Scheduler<'a> {
     /// What the activity at hand stems from.
     stems: Stems,
     whens: Vec<(u32, u32)>,
+    /// Room for the activations of a step and of the one before, for what code did, for what changed: kept from instant
+    /// to instant, and empty between them.
+    batch: Vec<Activation>,
+    work: Vec<Activation>,
+    effects: Effects,
+    changed: Vec<Changed>,
     periods: BTreeMap<(u32, u32), (i128, i128)>,
     now: i128,
     stop: Option<Option<String>>,
@@ -192,6 +202,10 @@ impl<'a> Scheduler<'a> {
             silent: Vec::new(),
             stems: None,
             whens: Vec::new(),
+            batch: Vec::new(),
+            work: Vec::new(),
+            effects: Effects::default(),
+            changed: Vec::new(),
             periods: BTreeMap::new(),
             now: 0,
             stop: None,
@@ -315,7 +329,8 @@ impl<'a> Scheduler<'a> {
     ///
     /// The fault of a handler, or [`FaultKind::Zeno`].
     pub fn instant(&mut self, world: &mut dyn World, now: i128, changed: &[Changed]) -> R<Verdict> {
-        let first = self.rising(world, changed)?;
+        let mut first = std::mem::take(&mut self.batch);
+        self.rising(world, changed, &mut first)?;
         self.steps(world, first, now)
     }
 
@@ -336,7 +351,7 @@ impl<'a> Scheduler<'a> {
                 batch.extend((0..self.count(h.owner)).map(|i| self.plain(k, i, Args::new())));
             }
         }
-        batch.sort_by_key(|a| a.order);
+        in_order(&mut batch);
         batch.into_iter().try_for_each(|a| self.perform(world, a))
     }
 
@@ -344,27 +359,30 @@ impl<'a> Scheduler<'a> {
         self.now = now;
         let mut verdict = Verdict::default();
         let mut batch = first;
+        let mut work = std::mem::take(&mut self.work);
         let mut involved: BTreeSet<(u32, u32)> = BTreeSet::new();
         for step in 0.. {
             if !self.births.is_empty() {
                 self.begin_lives(world, &mut batch)?;
-                let changed = world.settle().map_err(|t| self.trap(t))?;
-                batch.extend(self.rising(world, &changed)?);
+                self.settle(world, &mut batch)?;
             }
             if step == 0 && !self.fresh.is_empty() {
-                let changed = world.settle().map_err(|t| self.trap(t))?;
-                batch.extend(self.rising(world, &changed)?);
+                self.settle(world, &mut batch)?;
             }
-            for (w, i, slot, generation) in std::mem::take(&mut self.fresh) {
+            for k in 0..self.fresh.len() {
+                let (w, i, slot, generation) = self.fresh[k];
                 if self.watch(world, w, i)? != 0.0 {
                     batch.extend(self.wake(slot, generation));
                 } else {
                     self.until.entry((w, i)).or_default().push((slot, generation));
                 }
             }
-            for (m, i) in std::mem::take(&mut self.whens) {
+            self.fresh.clear();
+            for k in 0..self.whens.len() {
+                let (m, i) = self.whens[k];
                 batch.extend(self.held_whens(world, m, i)?);
             }
+            self.whens.clear();
             if batch.is_empty() {
                 while let Some(due) = self.timers.pop(now) {
                     batch.extend(self.due(world, due)?);
@@ -380,12 +398,14 @@ impl<'a> Scheduler<'a> {
                 }
                 // Events keep the order in which they were sent.
             } else {
-                batch.sort_by_key(|a| a.order);
+                in_order(&mut batch);
             }
             if batch.is_empty() {
                 if self.timers.next().is_some_and(|t| t <= now) {
                     continue;
                 }
+                self.batch = batch;
+                self.work = work;
                 return Ok(verdict);
             }
             if step + INVOLVED > MICRO {
@@ -395,17 +415,27 @@ impl<'a> Scheduler<'a> {
                 return Err(self.zeno(&involved));
             }
             verdict.ran = true;
-            for a in std::mem::take(&mut batch) {
+            std::mem::swap(&mut batch, &mut work);
+            for a in work.drain(..) {
                 self.perform(world, a)?;
                 if self.stop.is_some() {
                     verdict.stop = self.stop.take();
                     return Ok(verdict);
                 }
             }
-            let changed = world.settle().map_err(|t| self.trap(t))?;
-            batch = self.rising(world, &changed)?;
+            self.settle(world, &mut batch)?;
         }
         Ok(verdict)
+    }
+
+    /// Everything follows from what was written; what that sets off is added to `batch`.
+    fn settle(&mut self, world: &mut dyn World, batch: &mut Vec<Activation>) -> R<()> {
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.clear();
+        world.settle(&mut changed).map_err(|t| self.trap(t))?;
+        self.rising(world, &changed, batch)?;
+        self.changed = changed;
+        Ok(())
     }
 
     fn count(&self, owner: u32) -> u32 {
@@ -420,6 +450,7 @@ impl<'a> Scheduler<'a> {
         let owner = self.b.handlers[handler as usize].owner;
         Activation {
             order: (self.order(owner, i), handler),
+            nth: 0,
             instance: i,
             what: What::Plain { handler, args },
             stems: None,
@@ -502,383 +533,14 @@ impl<'a> Scheduler<'a> {
         }
         Ok(())
     }
+}
 
-    /// What changed conditions set off.
-    fn rising(&mut self, world: &mut dyn World, changed: &[Changed]) -> R<Vec<Activation>> {
-        let mut out = Vec::new();
-        for c in changed {
-            let watched: Vec<(u32, u32)> = self.index.watch(c.slot).collect();
-            for (w, i) in watched {
-                let fits = |h: u32| match self.b.handlers[h as usize].trigger {
-                    Trigger::Rising(_) | Trigger::When(_) => c.old == 0.0 && c.new != 0.0,
-                    Trigger::Falling(_) => c.old != 0.0 && c.new == 0.0,
-                    _ => true,
-                };
-                if !self.births.is_empty() && self.newborn(self.b.watches[w as usize].owner, i) {
-                    continue;
-                }
-                for g in &self.index.by_watch[w as usize] {
-                    out.extend(self.react(world, g, i, fits, &Args::new())?);
-                }
-                if c.new != 0.0
-                    && let Some(list) = self.until.remove(&(w, i))
-                {
-                    out.extend(list.into_iter().filter_map(|(slot, generation)| self.wake(slot, generation)));
-                }
-            }
-        }
-        Ok(out)
+/// Sorts by order; those of equal order stay as they are. Allocates nothing.
+fn in_order(list: &mut [Activation]) {
+    for (k, a) in (0u32..).zip(list.iter_mut()) {
+        a.nth = k;
     }
-
-    fn react(
-        &self,
-        world: &mut dyn World,
-        g: &Group,
-        i: u32,
-        fits: impl Fn(u32) -> bool,
-        args: &Args,
-    ) -> R<Option<Activation>> {
-        let Some(machine) = g.machine else {
-            let h = g.handlers[0];
-            return Ok(fits(h).then(|| self.plain(h, i, args.clone())));
-        };
-        let leaf = self.leaf(world, machine, i)?;
-        let handlers: Vec<u32> =
-            g.handlers.iter().copied().filter(|&h| fits(h) && self.active(h, leaf)).collect();
-        let Some(&first) = handlers.first() else { return Ok(None) };
-        let order = (self.order(self.b.machines[machine as usize].owner, i), first);
-        let what = What::Machine { machine, handlers, leaf, args: args.clone() };
-        Ok(Some(Activation { order, instance: i, what, stems: None }))
-    }
-
-    /// `when` transitions whose condition holds after a state was entered.
-    fn held_whens(&self, world: &mut dyn World, m: u32, i: u32) -> R<Option<Activation>> {
-        let mut handlers = Vec::new();
-        for &h in &self.index.whens[m as usize] {
-            if let Trigger::When(w) = self.b.handlers[h as usize].trigger
-                && self.watch(world, w, i)? != 0.0
-            {
-                handlers.push(h);
-            }
-        }
-        self.react(
-            world,
-            &Group { machine: Some(m), handlers: handlers.clone() },
-            i,
-            |_| !handlers.is_empty(),
-            &Args::new(),
-        )
-    }
-
-    fn wake(&self, slot: usize, generation: u32) -> Option<Activation> {
-        let s = self.slots.get(slot).filter(|s| s.generation == generation)?;
-        let w = s.waiting.as_ref()?;
-        let owner = streams::owner(self.b, w.thread.purpose).unwrap_or_default();
-        let order = (self.order(owner, w.thread.instance), w.handler);
-        let stems = w.stems.clone();
-        Some(Activation { order, instance: w.thread.instance, what: What::Resume { slot }, stems })
-    }
-
-    fn due(&mut self, world: &mut dyn World, due: Due) -> R<Option<Activation>> {
-        let one = |s: &Self, world: &mut dyn World, h: u32, i: u32| {
-            let machine = s.b.handlers[h as usize].scope.map(|(m, _)| m);
-            s.react(world, &Group { machine, handlers: vec![h] }, i, |_| true, &Args::new())
-        };
-        match due {
-            Due::Tick { handler, instance, k } => {
-                let (o, p) = self.periods.get(&(handler, instance)).copied().unwrap_or((0, 1));
-                if let Some(ns) = tick(o, p, k + 1) {
-                    self.timers.arm(ns, Due::Tick { handler, instance, k: k + 1 });
-                }
-                one(self, world, handler, instance)
-            }
-            Due::At { handler, instance } => one(self, world, handler, instance),
-            Due::After { handler, instance, generation, stems } => {
-                if self.alive(handler, instance, generation) {
-                    Ok(one(self, world, handler, instance)?.map(|a| Activation { stems, ..a }))
-                } else {
-                    Ok(None)
-                }
-            }
-            Due::Code { code, instance, args, purpose, stems, life } => {
-                let owner = streams::owner(self.b, purpose).unwrap_or_default();
-                if life != self.life(owner, instance) {
-                    self.store.give(bytes_armed(&args));
-                    return Ok(None);
-                }
-                let order = (self.order(owner, instance), NOBODY);
-                Ok(Some(Activation { order, instance, what: What::Code { code, args, purpose }, stems }))
-            }
-            Due::Silence { handler, instance } => {
-                self.silence_due(handler, instance);
-                Ok(None)
-            }
-            Due::Wake { slot, generation } => Ok(self.wake(slot, generation)),
-        }
-    }
-
-    fn alive(&self, handler: u32, i: u32, generation: u32) -> bool {
-        let Some((m, s)) = self.b.handlers[handler as usize].scope else { return true };
-        let states = self.b.machines[m as usize].states.len();
-        match s {
-            Some(s) => self.generations[m as usize][i as usize * states + s as usize] == generation,
-            None => generation == self.outermost(m, i),
-        }
-    }
-
-    /// How often any outermost state was left.
-    fn outermost(&self, m: u32, i: u32) -> u32 {
-        let states = &self.b.machines[m as usize].states;
-        let left = &self.generations[m as usize][i as usize * states.len()..][..states.len()];
-        states.iter().zip(left).filter(|(s, _)| s.parent.is_none()).fold(0, |n, (_, g)| n.wrapping_add(*g))
-    }
-
-    /// Arguments in the order of a handler's parameters: by name, those without one by place.
-    fn bind(&self, handler: u32, args: &Args) -> Vec<Value> {
-        let params = self.b.handlers[handler as usize].params.iter().enumerate();
-        let find = |(k, name): (usize, &String)| {
-            let by_name = args.iter().find(|(n, _)| **n == **name);
-            let by_place = || args.get(k).filter(|(n, _)| n.is_empty());
-            by_name.or_else(by_place).map_or(Value::None, |(_, v)| v.clone())
-        };
-        params.map(find).collect()
-    }
-
-    fn guard(&mut self, world: &mut dyn World, handler: u32, i: u32, args: &Args) -> R<bool> {
-        let Some(code) = self.b.handlers[handler as usize].guard else { return Ok(true) };
-        let values = self.bind(handler, args);
-        let v = self.eval(world, code, i, values, (handler, i))?;
-        truth(&v).map_err(|kind| fault(self.b, code, 0, kind))
-    }
-
-    fn life(&self, owner: u32, i: u32) -> u32 {
-        self.lives.get(&(owner, i)).copied().unwrap_or_default()
-    }
-
-    fn perform(&mut self, world: &mut dyn World, a: Activation) -> R<()> {
-        let i = a.instance;
-        let purpose = match &a.what {
-            What::Plain { handler, .. } => *handler,
-            What::Machine { handlers, .. } => handlers.first().copied().unwrap_or(NOBODY),
-            What::Resume { slot } => self.slots[*slot].waiting.as_ref().map_or(NOBODY, |w| w.thread.purpose),
-            What::Code { purpose, .. } => *purpose,
-        };
-        if !self.here_for(world, purpose, i)? {
-            if let What::Code { args, .. } = &a.what {
-                self.store.give(bytes_armed(args));
-            }
-            return Ok(());
-        }
-        self.announce(world, &a);
-        self.stems = a.stems;
-        match a.what {
-            What::Plain { handler, args } => {
-                if self.guard(world, handler, i, &args)? {
-                    world.acts(Some(handler), None, i);
-                    self.body(world, handler, i, args)?;
-                }
-                Ok(())
-            }
-            What::Machine { machine, handlers, leaf, args } => {
-                let m = &self.b.machines[machine as usize];
-                let now = self.leaf(world, machine, i)?;
-                let mut levels: Vec<Option<StateId>> =
-                    super::index::chain(m, now).into_iter().map(Some).collect();
-                levels.push(None);
-                for level in levels {
-                    let mut heard = false;
-                    for &h in &handlers {
-                        let at = self.b.handlers[h as usize].scope.and_then(|(_, s)| s);
-                        if at != level || !self.active(h, leaf) || !self.guard(world, h, i, &args)? {
-                            continue;
-                        }
-                        heard = true;
-                        world.acts(Some(h), None, i);
-                        match self.b.handlers[h as usize].target {
-                            Some(target) => return self.transition(world, h, i, target, args),
-                            None => self.body(world, h, i, args.clone())?,
-                        }
-                    }
-                    if heard {
-                        return Ok(());
-                    }
-                }
-                Ok(())
-            }
-            What::Resume { slot } => {
-                let Some(w) = self.slots[slot].waiting.take() else { return Ok(()) };
-                self.release(slot, w.bytes);
-                self.go(world, w.thread, w.handler)
-            }
-            What::Code { code, args, purpose } => {
-                self.store.give(bytes_armed(&args));
-                self.go(world, Thread::new(self.b, code, i, args, purpose), NOBODY)
-            }
-        }
-    }
-
-    /// Says who runs. Handlers of a machine say so themselves, where it is clear which of them does.
-    fn announce(&self, world: &mut dyn World, a: &Activation) {
-        match &a.what {
-            What::Plain { .. } | What::Machine { .. } => {}
-            What::Resume { slot } => {
-                let handler = self.slots[*slot].waiting.as_ref().map(|w| w.handler);
-                world.acts(handler.filter(|h| *h != u32::MAX), None, a.instance);
-            }
-            What::Code { code, .. } => world.acts(None, Some(*code), a.instance),
-        }
-    }
-
-    pub(super) fn release(&mut self, slot: usize, bytes: usize) {
-        self.slots[slot].generation = self.slots[slot].generation.wrapping_add(1);
-        self.store.give(bytes);
-        self.free.push(slot);
-    }
-
-    fn body(&mut self, world: &mut dyn World, handler: u32, i: u32, args: Args) -> R<()> {
-        let h = &self.b.handlers[handler as usize];
-        let Some(code) = h.body else { return Ok(()) };
-        if !self.here(world, h.owner, i)? {
-            return Ok(());
-        }
-        if h.queued {
-            if let Some(queue) = self.queues.get_mut(&(handler, i)) {
-                let bytes = bytes_of(&args);
-                queue.push_back((args, self.stems.clone()));
-                return self.store.take(bytes).map_err(|kind| self.named(handler, i, kind));
-            }
-            self.queues.insert((handler, i), VecDeque::new());
-        }
-        let values = self.bind(handler, &args);
-        self.go(world, Thread::new(self.b, code, i, values, handler), handler)
-    }
-
-    /// Runs a thread until it ends or waits.
-    fn go(&mut self, world: &mut dyn World, mut thread: Thread, handler: u32) -> R<()> {
-        let i = thread.instance;
-        let mut effects = Effects::default();
-        let mut vm = Vm {
-            behavior: self.b,
-            slots: world_slots(world),
-            store: &mut self.store,
-            effects: &mut effects,
-            stream: (thread.purpose, i),
-        };
-        let outcome = vm.run(&mut thread).map_err(|mut f| {
-            if let Some(owner) = streams::owner(self.b, thread.purpose) {
-                f.twin = path(self.b, owner, i);
-            }
-            f
-        })?;
-        let born = self.here_for(world, thread.purpose, i)?;
-        let life = streams::owner(self.b, thread.purpose).map(|o| (o, self.life(o, i)));
-        self.apply(world, effects, thread.purpose)?;
-        // A twin that retired itself does not go on.
-        if !born || life.is_some_and(|(o, l)| l != self.life(o, i)) {
-            return Ok(());
-        }
-        match outcome {
-            Outcome::Done(_) => {}
-            Outcome::Stop(reason) => {
-                self.stop = Some(reason);
-            }
-            Outcome::Wait(d) => {
-                let ns = self.now + nanoseconds(d).map_err(|k| self.named(handler, i, k))?;
-                let (slot, generation) = self.suspend(thread, handler)?;
-                self.timers.arm(ns, Due::Wake { slot, generation });
-                return Ok(());
-            }
-            Outcome::Until(w) => {
-                // Judged when what this step wrote has settled.
-                let (slot, generation) = self.suspend(thread, handler)?;
-                self.fresh.push((w, i, slot, generation));
-                return Ok(());
-            }
-            Outcome::For(h) => {
-                let (slot, generation) = self.suspend(thread, handler)?;
-                let key = (h.event, h.per.max(1), i);
-                self.hearing.entry(key).or_default().push((slot, generation, h.only));
-                return Ok(());
-            }
-        }
-        if self.queues.contains_key(&(handler, i)) {
-            match self.queues.get_mut(&(handler, i)).and_then(VecDeque::pop_front) {
-                Some((args, stems)) => {
-                    self.store.give(bytes_of(&args));
-                    self.stems = stems;
-                    let values = self.bind(handler, &args);
-                    if let Some(code) = self.b.handlers[handler as usize].body {
-                        // The next one in turn runs as a timer of this instant, so that turns do not nest.
-                        let (slot, generation) =
-                            self.suspend(Thread::new(self.b, code, i, values, handler), handler)?;
-                        self.timers.arm(self.now, Due::Wake { slot, generation });
-                    }
-                }
-                None => {
-                    self.queues.remove(&(handler, i));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn suspend(&mut self, thread: Thread, handler: u32) -> R<(usize, u32)> {
-        let i = thread.instance;
-        let bytes = thread.bytes(self.store.memory);
-        self.store.take(bytes).map_err(|kind| self.named(handler, i, kind))?;
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot::default());
-            self.slots.len() - 1
-        });
-        self.slots[slot].waiting = Some(Waiting { thread, handler, bytes, stems: self.stems.clone() });
-        let generation = self.slots[slot].generation;
-        let scope = match self.b.handlers.get(handler as usize) {
-            Some(h) => h.scope,
-            // What waits in `entry` goes with the state, too.
-            None => streams::state(self.b, handler).filter(|(.., exit)| !exit).map(|(m, s, _)| (m, Some(s))),
-        };
-        if let Some((m, Some(s))) = scope {
-            let slots = &self.slots;
-            let held = self.held.entry((m, i)).or_default();
-            held.retain(|(_, slot, generation)| slots[*slot].generation == *generation);
-            held.push((s, slot, generation));
-        }
-        Ok((slot, generation))
-    }
-
-    fn apply(&mut self, world: &mut dyn World, effects: Effects, purpose: u32) -> R<()> {
-        for (event, instance, _) in &effects.emits {
-            world.emitted(*event, *instance);
-        }
-        for (event, i, args) in effects.emits {
-            self.events.push_back((event, i, args, self.stems.clone()));
-        }
-        for (d, code, instance, args, purpose) in effects.arms {
-            let ns = self.now + nanoseconds(d).map_err(|k| fault(self.b, code, 0, k))?;
-            let stems = self.stems.clone();
-            let life = streams::owner(self.b, purpose).map_or(0, |o| self.life(o, instance));
-            self.timers.arm(ns, Due::Code { code, instance, args, purpose, stems, life });
-        }
-        let time = world.time();
-        for (population, element, taken) in effects.places {
-            self.place(population, element, taken);
-        }
-        if !effects.logs.is_empty() {
-            let owner = self.owner_of(purpose);
-            for (i, text) in effects.logs {
-                self.store.give(bytes_said(&text));
-                self.said += 1;
-                self.said_bytes += text.len();
-                if self.logs.len() < MOST_SAID.0 && self.said_bytes < MOST_SAID.1 {
-                    self.logs.push(Said { time, twin: path(self.b, owner, i), text });
-                }
-            }
-        }
-        for (owner, i) in effects.cells {
-            self.mirror(world, owner, i)?;
-        }
-        Ok(())
-    }
+    list.sort_unstable_by_key(|a| (a.order, a.nth));
 }
 
 fn world_slots(world: &mut dyn World) -> &mut dyn Slots {

@@ -33,8 +33,7 @@ impl Slots for Small {
 }
 
 impl World for Small {
-    fn settle(&mut self) -> Result<Vec<Changed>, Trap> {
-        let mut out = Vec::new();
+    fn settle(&mut self, out: &mut Vec<Changed>) -> Result<(), Trap> {
         for &(watch, source) in &self.watches {
             let (old, new) = (self.flat.slots[watch], self.flat.slots[source]);
             if old != new {
@@ -42,7 +41,7 @@ impl World for Small {
                 out.push(Changed { slot: watch as u32, old, new });
             }
         }
-        Ok(out)
+        Ok(())
     }
 }
 

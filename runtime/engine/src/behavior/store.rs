@@ -6,6 +6,7 @@ use std::sync::Arc;
 use twinml_model::behavior::{Behavior, Empty, Method};
 
 use super::fault::FaultKind;
+use super::thread::Pool;
 use super::value::Value;
 use super::vm::{Args, FUEL, MEMORY, Vm};
 
@@ -34,6 +35,8 @@ pub struct Store {
     pub work: u64,
     /// What begins anew in the places of each population: the values of each family from the start of the run.
     pub anew: Vec<Vec<Vec<f64>>>,
+    /// Room for code to run in.
+    pub(super) pool: Pool,
 }
 
 impl Store {
@@ -61,6 +64,7 @@ impl Store {
             made: 0,
             work: 0,
             anew: Vec::new(),
+            pool: Pool::default(),
         }
     }
 

@@ -60,7 +60,7 @@ fn run(b: &Behavior, args: Vec<Value>) -> (Result<Outcome, Box<Fault>>, Flat, St
     let mut flat = Flat { time: 2.5, slots: vec![0.0; 4] };
     let mut store = Store::new(b, 1);
     let mut effects = Effects::default();
-    let mut thread = Thread::new(b, 0, 0, args, 0);
+    let mut thread = Thread::new(b, &mut store, 0, 0, args, 0);
     let mut vm =
         Vm { behavior: b, slots: &mut flat, store: &mut store, effects: &mut effects, stream: (0, 0) };
     let outcome = vm.run(&mut thread);
@@ -150,9 +150,10 @@ fn memory_has_a_limit() {
     store.memory = 1 << 20;
     let mut flat = Flat::default();
     let mut effects = Effects::default();
+    let mut thread = Thread::new(&b, &mut store, 0, 0, Vec::new(), 0);
     let mut vm =
         Vm { behavior: &b, slots: &mut flat, store: &mut store, effects: &mut effects, stream: (0, 0) };
-    if let Err(f) = vm.run(&mut Thread::new(&b, 0, 0, Vec::new(), 0)) {
+    if let Err(f) = vm.run(&mut thread) {
         fault = Some(f);
     }
     assert_eq!(fault.unwrap().kind, FaultKind::Memory { limit: 1 << 20 });
@@ -215,7 +216,7 @@ fn waiting_keeps_registers() {
         vec![num(0, 3.0), Instr::Wait(0), Instr::Time(1), Instr::Return(Some(0))],
     )]);
     let (mut flat, mut store, mut effects) = (Flat::default(), Store::new(&b, 1), Effects::default());
-    let mut thread = Thread::new(&b, 0, 0, Vec::new(), 0);
+    let mut thread = Thread::new(&b, &mut store, 0, 0, Vec::new(), 0);
     let mut vm =
         Vm { behavior: &b, slots: &mut flat, store: &mut store, effects: &mut effects, stream: (0, 0) };
     assert!(matches!(vm.run(&mut thread).unwrap(), Outcome::Wait(3.0)));

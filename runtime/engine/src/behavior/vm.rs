@@ -14,6 +14,8 @@ use twinml_model::math;
 use super::fault::{Fault, FaultKind};
 pub use super::store::Store;
 pub(super) use super::store::{bytes_armed, bytes_of, bytes_said};
+use super::thread::Frame;
+pub use super::thread::Thread;
 use super::value::Value;
 
 /// Instructions between two waits, unless said otherwise.
@@ -63,47 +65,6 @@ pub struct Effects {
     pub cells: Vec<(OwnerId, u32)>,
     /// Places of populations that were taken (`true`) or freed, in order.
     pub places: Vec<(PopulationId, u32, bool)>,
-}
-
-/// A code at work.
-#[derive(Clone, Debug)]
-struct Frame {
-    code: CodeId,
-    pc: usize,
-    regs: Vec<Value>,
-    /// Register of the caller that takes the result.
-    out: Reg,
-}
-
-/// A handler at work, or waiting.
-#[derive(Clone, Debug)]
-pub struct Thread {
-    frames: Vec<Frame>,
-    /// The instance.
-    pub instance: u32,
-    /// What it draws for (see [`super::streams`]).
-    pub purpose: u32,
-}
-
-impl Thread {
-    /// The code with its first registers.
-    #[must_use]
-    pub fn new(behavior: &Behavior, code: CodeId, instance: u32, args: Vec<Value>, purpose: u32) -> Thread {
-        Thread { frames: vec![frame(behavior, code, args, 0)], instance, purpose }
-    }
-
-    /// Bytes that it holds.
-    #[must_use]
-    pub fn bytes(&self, limit: usize) -> usize {
-        let values = self.frames.iter().flat_map(|f| &f.regs).map(|v| v.bytes(limit)).sum::<usize>();
-        values + size_of::<Thread>() + self.frames.len() * size_of::<Frame>()
-    }
-}
-
-fn frame(behavior: &Behavior, code: CodeId, mut args: Vec<Value>, out: Reg) -> Frame {
-    let registers = behavior.codes.get(code as usize).map_or(0, |c| c.registers as usize);
-    args.resize(registers, Value::None);
-    Frame { code, pc: 0, regs: args, out }
 }
 
 /// How code came to a halt.
@@ -242,9 +203,12 @@ impl<'a> Vm<'a, '_> {
         fuel: &mut u64,
         depth: usize,
     ) -> Result<Value, Box<Fault>> {
-        let mut thread = Thread::new(self.behavior, code, instance, args, self.stream.0);
+        let mut thread = Thread::new(self.behavior, self.store, code, instance, args, self.stream.0);
         match self.exec(&mut thread, fuel, depth)? {
-            Outcome::Done(v) => Ok(v),
+            Outcome::Done(v) => {
+                thread.end(self.store);
+                Ok(v)
+            }
             _ => Err(fault(self.behavior, code, 0, FaultKind::Waits)),
         }
     }
@@ -284,16 +248,19 @@ impl<'a> Vm<'a, '_> {
                     }
                 }
                 Instr::Call(out, callee, args) => {
-                    let args = args.iter().map(|r| reg(&at.regs, *r).clone()).collect();
+                    let mut regs = self.store.pool.registers();
+                    regs.extend(args.iter().map(|r| reg(&at.regs, *r).clone()));
                     if thread.frames.len() + depth >= DEPTH {
                         return Err(fault(behavior, id, pc, FaultKind::Depth { limit: DEPTH }));
                     }
-                    thread.frames.push(frame(behavior, *callee, args, *out));
+                    thread.frames.push(Frame::new(behavior, &mut self.store.pool, *callee, regs, *out));
                 }
                 Instr::Return(value) => {
                     let value = value.map_or(Value::None, |r| reg(&at.regs, r).clone());
                     let out = at.out;
-                    thread.frames.pop();
+                    if let Some(ended) = thread.frames.pop() {
+                        self.store.pool.keep(ended.regs);
+                    }
                     match thread.frames.last_mut() {
                         Some(caller) => set(&mut caller.regs, out, value),
                         None => return Ok(Outcome::Done(value)),

@@ -115,9 +115,9 @@ impl World for At<'_, '_> {
         }
     }
 
-    fn settle(&mut self) -> Result<Vec<Changed>, Trap> {
+    fn settle(&mut self, changed: &mut Vec<Changed>) -> Result<(), Trap> {
         if !std::mem::take(&mut self.wrote) {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let outer = std::mem::replace(&mut self.run.journal, std::mem::take(&mut self.scratch));
         // Relations that what was written has put on their edge take the side that the state is heading to: a ball that
@@ -131,18 +131,16 @@ impl World for At<'_, '_> {
             return Err(Trap::Block(BlockId(0)));
         }
         let disc = self.run.system.memory.space(Space::Disc);
-        let changes = self.scratch.changes.iter();
-        let changed: Vec<Changed> =
-            changes.map(|&(slot, old)| Changed { slot: slot as u32, old, new: disc[slot] }).collect();
-        for c in &changed {
-            self.run.journal.note(c.slot as usize, c.old);
+        for &(slot, old) in &self.scratch.changes {
+            self.run.journal.note(slot, old);
+            let new = disc[slot];
+            if old != new {
+                changed.push(Changed { slot: slot as u32, old, new });
+                (self.outputs, self.rates) = (false, false);
+            }
         }
-        let changed: Vec<Changed> = changed.into_iter().filter(|c| c.old != c.new).collect();
         self.scratch.clear();
-        if !changed.is_empty() {
-            (self.outputs, self.rates) = (false, false);
-        }
-        Ok(changed)
+        Ok(())
     }
 }
 
@@ -192,11 +190,16 @@ impl<'a> Run<'a> {
         }
         let disc = self.system.memory.space(Space::Disc);
         let changes = self.journal.changes.iter();
-        let changed: Vec<Changed> = changes
-            .map(|&(slot, old)| Changed { slot: slot as u32, old, new: disc[slot] })
-            .filter(|c| c.old != c.new)
-            .collect();
-        self.with_behavior(t, |s, at| s.instant(at, nanosecond(t), &changed).map(|v| v.stop))
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.clear();
+        changed.extend(
+            changes
+                .map(|&(slot, old)| Changed { slot: slot as u32, old, new: disc[slot] })
+                .filter(|c| c.old != c.new),
+        );
+        let touched = self.with_behavior(t, |s, at| s.instant(at, nanosecond(t), &changed).map(|v| v.stop));
+        self.changed = changed;
+        touched
     }
 
     fn with_behavior(

@@ -47,7 +47,7 @@ use twinml_solvers::integrator::{self, Integrator, Method, Options, Tolerances};
 use twinml_solvers::roots::RootFinder;
 use twinml_solvers::system::{EvalError, System};
 
-use crate::behavior::Scheduler;
+use crate::behavior::{Changed, Scheduler};
 use crate::record::{RecordError, Recorder};
 use instant::{Cause, Effect};
 use system::{Fused, KernelSystem, origin_of};
@@ -360,6 +360,8 @@ struct Run<'a> {
     journal: instant::Journal,
     log: Option<log::Log<'a>>,
     scratch_journal: instant::Journal,
+    /// Scratch: what behaviour is told of an instant.
+    changed: Vec<Changed>,
     /// Discrete slots that integration depends on, and those that root functions do.
     rhs_reads: instant::Reads,
     root_reads: instant::Reads,
@@ -405,6 +407,7 @@ impl<'a> Run<'a> {
             journal: instant::Journal::new(discs),
             log: None,
             scratch_journal: instant::Journal::new(discs),
+            changed: Vec::new(),
             rhs_reads: instant::Reads::of(integrated(), Space::Disc, discs),
             root_reads: instant::Reads::of(watched(), Space::Disc, discs),
             rhs_inputs: instant::Reads::of(integrated(), Space::Input, inputs),

@@ -60,13 +60,8 @@ impl Scheduler<'_> {
                         }
                         _ => false,
                     };
-                    out.extend(self.react(
-                        world,
-                        &self.index.by_event[event as usize][k],
-                        i / per,
-                        fits,
-                        args,
-                    )?);
+                    let group = &self.index.by_event[event as usize][k];
+                    out.extend(self.react(world, group.machine, &group.handlers, i / per, fits, args)?);
                 }
             }
             self.patterns_hear(world, event, i, &stems, out)?;
@@ -92,7 +87,7 @@ impl Scheduler<'_> {
                 a.stems = Some(all);
             }
         }
-        out[start..].sort_by_key(|a| a.order);
+        in_order(&mut out[start..]);
         Ok(())
     }
 
@@ -149,7 +144,7 @@ impl Scheduler<'_> {
     /// A pattern's handler is set off.
     fn fire(&self, world: &mut dyn World, handler: u32, i: u32) -> R<Option<Activation>> {
         let machine = self.b.handlers[handler as usize].scope.map(|(m, _)| m);
-        self.react(world, &Group { machine, handlers: vec![handler] }, i, |_| true, &Args::new())
+        self.react(world, machine, &[handler], i, |_| true, &Args::new())
     }
 
     /// Hands an event, as these members of a pattern, to its matcher; true if the pattern is complete.
@@ -258,7 +253,7 @@ impl Scheduler<'_> {
                 out.extend(self.fire(world, handler, i)?);
             }
         }
-        out.sort_by_key(|a| a.order);
+        in_order(out);
         Ok(())
     }
 }

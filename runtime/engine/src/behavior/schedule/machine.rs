@@ -14,7 +14,8 @@ impl Scheduler<'_> {
     ) -> R<()> {
         let h = &self.b.handlers[handler as usize];
         let Some((m, source)) = h.scope else { return Ok(()) };
-        let machine = &self.b.machines[m as usize];
+        let b = self.b;
+        let machine = &b.machines[m as usize];
         let states = &machine.states;
         let now = self.leaf(world, m, i)?;
         // The innermost state around both the source and the target stays.
@@ -77,7 +78,8 @@ impl Scheduler<'_> {
         match state.exit {
             Some(code) => {
                 let purpose = streams::of_state(self.b, m, s, true);
-                self.go(world, Thread::new(self.b, code, i, Vec::new(), purpose), purpose)
+                let thread = Thread::new(self.b, &mut self.store, code, i, Vec::new(), purpose);
+                self.go(world, thread, purpose)
             }
             None => Ok(()),
         }
@@ -92,16 +94,16 @@ impl Scheduler<'_> {
         domain: Option<StateId>,
         target: StateId,
     ) -> R<()> {
-        let machine = &self.b.machines[m as usize];
+        let b = self.b;
+        let machine = &b.machines[m as usize];
         let leaf = super::super::index::leaf(machine, target);
-        let mut entered = super::super::index::chain(machine, leaf);
-        if let Some(end) = domain.and_then(|d| entered.iter().position(|s| *s == d)) {
-            entered.truncate(end);
-        }
-        for s in entered.into_iter().rev() {
+        let entered = super::super::index::chain(machine, leaf).take_while(|s| Some(*s) != domain);
+        for k in (0..entered.clone().count()).rev() {
+            let Some(s) = entered.clone().nth(k) else { continue };
             if let Some(code) = machine.states[s as usize].entry {
                 let purpose = streams::of_state(self.b, m, s, false);
-                self.go(world, Thread::new(self.b, code, i, Vec::new(), purpose), purpose)?;
+                let thread = Thread::new(self.b, &mut self.store, code, i, Vec::new(), purpose);
+                self.go(world, thread, purpose)?;
                 if !self.here(world, machine.owner, i)? {
                     return Ok(());
                 }

@@ -12,7 +12,7 @@ impl<'a> Scheduler<'a> {
     pub(super) fn handler(&self, a: &Activation) -> u32 {
         match &a.what {
             What::Plain { handler, .. } => *handler,
-            What::Machine { handlers, .. } => handlers.first().copied().unwrap_or(NOBODY),
+            What::Machine { handlers, .. } => handlers.list()[0],
             What::Resume { slot } => self.slots[*slot].waiting.as_ref().map_or(NOBODY, |w| w.thread.purpose),
             What::Code { purpose, .. } => *purpose,
         }
