@@ -132,7 +132,10 @@ scenario main for Relay { duration: 2 s; record all every 1 s }",
         assert!((failure.time - 0.5).abs() < 1e-9, "{solver}: {failure}");
         let text = failure.to_string();
         assert!(text.contains("on falling(x > 0)") || text.contains("on rising(x > 0)"), "{solver}: {text}");
-        assert!(ran.log.len() < 1000, "{solver}: {} rows", ran.log.len());
+        // A thousand firings of one comparison or, where they all fall on one instant, a thousand micro-steps.
+        let thousand = [" set off 1000 times ", " is not quiet after 1000 steps"];
+        assert!(thousand.iter().any(|t| text.contains(t)), "{solver}: {text}");
+        assert!((1000..=4100).contains(&ran.log.len()), "{solver}: {} rows", ran.log.len());
     }
 }
 

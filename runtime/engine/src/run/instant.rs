@@ -256,74 +256,6 @@ impl Run<'_> {
         }
         any
     }
-
-    /// Counts firings that come without time going on.
-    pub(super) fn zeno(&mut self, t: f64) -> Result<(), Stop> {
-        let scale = 1e-9 * t.abs().max(1e-9 * self.end.abs().min(1e9));
-        for crossing in self.roots.crossings().iter().filter(|c| !self.ranges.has(c.index)) {
-            let firing = &mut self.firing[crossing.index];
-            let stands = t - firing.last <= STANDS * f64::EPSILON * t.abs();
-            firing.stuck = if stands { firing.stuck + 1 } else { 1 };
-            let gap = t - firing.last;
-            let shorter = gap <= SHRINKS * firing.gap || gap <= SHORT * f64::EPSILON * t.abs();
-            firing.shrinks = if shorter { firing.shrinks + 1 } else { 0 };
-            (firing.last, firing.gap) = (t, gap);
-            if t - firing.since > scale {
-                (firing.since, firing.count) = (t, 0);
-            }
-            firing.count += 1;
-            let (way, other) = (usize::from(crossing.rising), usize::from(!crossing.rising));
-            // What a handler takes back is its own affair; here the motion itself undoes what it did.
-            let undone = firing.ways[other].last >= firing.ways[way].last;
-            let closing = firing.ways[way].closes(t) && undone;
-            let firings = firing.count.max(firing.stuck);
-            if firing.count >= ZENO || firing.stuck >= STUCK || closing {
-                return Err(self.endless(t, crossing.index, firings));
-            }
-        }
-        Ok(())
-    }
-
-    /// The Zeno error of a root function, which names the handlers that its last firing set off.
-    fn endless(&self, t: f64, root: usize, firings: u32) -> Stop {
-        let slots: Vec<usize> = self.journal.changes.iter().map(|(slot, _)| *slot).collect();
-        let kind = FailureKind::Zeno { firings, handlers: self.listening(&slots) };
-        self.failure(t, kind, self.relations_of(&[self.system.frozen(root)]))
-    }
-
-    /// The heads of the handlers that listen to slots of `Disc`, at most five.
-    fn listening(&self, slots: &[usize]) -> Vec<String> {
-        let mut handlers: Vec<String> = Vec::new();
-        if let Some(scheduler) = &self.behavior {
-            let slots = slots.iter().map(|slot| *slot as u32);
-            let b = &self.system.program.behavior;
-            let name = |(h, i): (u32, u32)| {
-                let owner = b.handlers.get(h as usize).map_or(0, |h| h.owner);
-                let twin = crate::behavior::path(b, owner, i);
-                let of = if twin.is_empty() { String::new() } else { format!(" of `{twin}`") };
-                format!("`{}`{of}", heading(self.system.program, h))
-            };
-            handlers = slots.flat_map(|slot| scheduler.listeners(slot)).map(name).collect();
-            handlers.sort();
-            handlers.dedup();
-            handlers.truncate(5);
-        }
-        handlers
-    }
-
-    /// What a solver's failure is to be called: where events came ever faster until no step was short enough, it is
-    /// these that have no end.
-    pub(super) fn step_failure(&self, error: SolveError) -> Stop {
-        let SolveError::StepTooSmall { t, .. } = error else { return self.solver_failure(error) };
-        let short = SHORT * f64::EPSILON * t.abs();
-        let ever_faster = |f: &Firing| {
-            (f.shrinks >= MANY && t - f.last <= f.gap.max(short)) || (f.stuck > 1 && t - f.last <= short)
-        };
-        match self.firing.iter().position(ever_faster) {
-            Some(root) => self.endless(t, root, self.firing[root].shrinks),
-            None => self.solver_failure(error),
-        }
-    }
 }
 
 /// A handler's head as the model writes it: `on falling(h > 0 m)`.
@@ -336,73 +268,7 @@ pub(super) fn heading(program: &Program, handler: u32) -> String {
     }
 }
 
-/// An interval between firings that is this part of the one before is shorter, not just rounded.
-const SHRINKS: f64 = 0.9999;
-/// So many roundings of time are too short to tell.
-const SHORT: f64 = 256.0;
-/// So many intervals, each shorter than the one before, are events that come ever faster.
-const MANY: u32 = 20;
-
-/// So many intervals, each shorter than the one before and the last a few roundings, end in a point of accumulation.
-const CLOSING: u32 = 4;
-
 /// Whether a discrete value changed; the two zeros are one.
 fn differ(new: f64, old: f64) -> bool {
     new.to_bits() != old.to_bits() && !(new == 0.0 && old == 0.0)
-}
-
-/// How often one root function fired without time going on.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Firing {
-    /// The first of the firings that are close together.
-    since: f64,
-    /// How many they are.
-    count: u32,
-    /// The last firing.
-    last: f64,
-    /// Firings within roundings of one another.
-    stuck: u32,
-    /// Time between the last two.
-    gap: f64,
-    /// How many intervals in a row were shorter than the one before.
-    shrinks: u32,
-    /// The same for each direction alone: a ball that sinks into its floor by a rounding is back above it at once.
-    ways: [Way; 2],
-}
-
-/// Firings of one root function in one direction.
-#[derive(Clone, Copy, Debug)]
-struct Way {
-    last: f64,
-    gap: f64,
-    shrinks: u32,
-}
-
-impl Way {
-    const NONE: Way = Way { last: f64::NEG_INFINITY, gap: f64::INFINITY, shrinks: 0 };
-
-    /// Counts a firing; true where intervals that became shorter and shorter end in roundings of time: behind that
-    /// point the next event may drown in them, and the ball would fall through its floor.
-    fn closes(&mut self, t: f64) -> bool {
-        let gap = t - self.last;
-        let short = SHORT * f64::EPSILON * t.abs();
-        if self.gap > short {
-            self.shrinks = if gap <= SHRINKS * self.gap { self.shrinks + 1 } else { 0 };
-        }
-        (self.last, self.gap) = (t, gap);
-        gap <= short && self.shrinks >= CLOSING
-    }
-}
-
-impl Firing {
-    /// Not fired yet.
-    pub(super) const NONE: Firing = Firing {
-        since: f64::NEG_INFINITY,
-        count: 0,
-        last: f64::NEG_INFINITY,
-        stuck: 0,
-        gap: f64::INFINITY,
-        shrinks: 0,
-        ways: [Way::NONE; 2],
-    };
 }

@@ -30,6 +30,7 @@ mod stops;
 mod system;
 mod table;
 mod work;
+mod zeno;
 
 pub use block::BlockFailure;
 pub use log::OpenLog;
@@ -54,12 +55,6 @@ use system::{Fused, KernelSystem, origin_of};
 
 /// Rounds in which relations may settle.
 const ROUNDS: u32 = 20;
-/// Firings of one relation within 1e-9 of the time reached that are a Zeno error.
-const ZENO: u32 = 1000;
-/// Firings of one relation while time stands still that are one.
-const STUCK: u32 = 100;
-/// Roundings of time that count as standing still.
-const STANDS: f64 = 8.0;
 /// Relative distance of an instant and a point of a solver's grid that are the same but for roundings.
 const ROUNDING: f64 = 4.0 * f64::EPSILON;
 /// How often a crossing whose comparison has not changed is looked at a little later, each time twice as far.
@@ -355,7 +350,7 @@ struct Run<'a> {
     /// Time and micro-step of the last event.
     micro: (f64, u64),
     /// Firings of each root function without time going on.
-    firing: Vec<instant::Firing>,
+    firing: Vec<zeno::Firing>,
     /// What the instant at hand has changed.
     journal: instant::Journal,
     log: Option<log::Log<'a>>,
@@ -418,7 +413,7 @@ impl<'a> Run<'a> {
             roots: RootFinder::new(system.dim(), system.n_roots()),
             ranges: ranges::Ranges::new(program, system.n_roots()),
             clamps: clamps::Clamps::new(program),
-            firing: vec![instant::Firing::NONE; system.n_roots()],
+            firing: vec![zeno::Firing::NONE; system.n_roots()],
             x: vec![0.0; system.dim()],
             sinks: outlets.into_iter().map(sink).collect(),
             tables_of_time: tables.filter(|(_, t)| t.of_time).map(|(k, _)| k).collect(),
