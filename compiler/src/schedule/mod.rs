@@ -31,9 +31,10 @@ use origins::Origins;
 use relations::Relation;
 use rustc_hash::FxHashSet;
 use std::collections::BTreeSet;
+use twinml_model::defaults::{Defaults, Fill, Fills};
 use twinml_model::ids::VarId;
 use twinml_model::ir::{Place, Space};
-use twinml_model::program::{self, Defaults, Program};
+use twinml_model::program::{self, Program};
 use twinml_model::schema::Kind;
 
 /// What `check --explain` tells about the structure.
@@ -435,49 +436,36 @@ fn literal(e: &Expr) -> Option<f64> {
     }
 }
 
-/// Writes a literal to every element of a piece.
-fn fill(slots: &mut [f64], base: u32, piece: &Piece, x: f64) {
-    if let Some(sets) = sets::image(&piece.element, &piece.loops, 1 << 24) {
-        for set in &sets {
-            let first = usize::try_from(set.lo + i64::from(base)).ok();
-            let row = (set.step == 1).then_some(first).flatten();
-            let row = row.and_then(|k| slots.get_mut(k..k.checked_add(usize::try_from(set.count).ok()?)?));
-            if let Some(row) = row {
-                row.fill(x);
-                continue;
-            }
-            for at in set.iter() {
-                if let Some(slot) = usize::try_from(at + i64::from(base)).ok().and_then(|k| slots.get_mut(k))
-                {
-                    *slot = x;
-                }
-            }
+/// A literal for every element of a piece.
+fn fill(fills: &mut Fills, base: u32, piece: &Piece, value: f64) {
+    for set in sets::image(&piece.element, &piece.loops, 1 << 24).into_iter().flatten() {
+        let first = u32::try_from(set.lo + i64::from(base));
+        let (count, step) = (u32::try_from(set.count), u32::try_from(set.step));
+        if let (Ok(first), Ok(count @ 1..), Ok(step)) = (first, count, step) {
+            fills.push(Fill { first, count, step: if count == 1 { 1 } else { step }, value });
         }
     }
 }
 
 fn defaults(system: &System, layout: &Layout) -> Defaults {
-    let zeros = |n: u32| vec![0.0; n as usize];
-    let s = &layout.sizes;
-    let mut d = Defaults {
-        param: zeros(s.param),
-        input: zeros(s.input),
-        disc: zeros(s.disc),
-        var: zeros(s.var),
-        state: zeros(s.state),
-    };
+    let mut d = Defaults::default();
     for (k, v) in system.vars.iter().enumerate() {
         let (_, base) = layout.home(VarId::new(k));
-        let slots = match v.role {
+        let fills = match v.role {
             Role::Parameter => &mut d.param,
             Role::Input => &mut d.input,
             Role::Discrete => &mut d.disc,
             Role::State => &mut d.state,
             Role::Unknown => &mut d.var,
         };
+        let mut fresh = true;
         for piece in v.guess.iter().chain(&v.value) {
-            if let Some(x) = literal(&piece.expr) {
-                fill(slots, base, piece, x);
+            if let Some(x) = literal(&piece.expr)
+                // Zero is what slots hold where nothing else was said before.
+                && !(fresh && x.to_bits() == 0)
+            {
+                fill(fills, base, piece, x);
+                fresh = false;
             }
         }
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use support::Code;
 use twinml_jit::{Compiled, OptLevel, Tier};
+use twinml_model::defaults::Fills;
 use twinml_model::host::{KernelId, Machine, Memory, NoHost};
 use twinml_model::ir::{MathFn, Space};
 use twinml_model::program::{Program, Sizes};
@@ -47,8 +48,8 @@ fn model(n: i64) -> Program {
     let mut program = Program { name: format!("{n} equations"), rhs: k.kernel, ..Program::default() };
     let n = n as u32;
     program.sizes = Sizes { state: n, param: n, var: n, ..Sizes::default() };
-    program.defaults.state = vec![0.5; n as usize];
-    program.defaults.param = vec![1.5; n as usize];
+    program.defaults.state = Fills::dense(&vec![0.5; n as usize]);
+    program.defaults.param = Fills::dense(&vec![1.5; n as usize]);
     program
 }
 

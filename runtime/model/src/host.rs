@@ -112,16 +112,8 @@ impl Memory {
     #[must_use]
     pub fn new(program: &Program) -> Self {
         let mut memory = Self::zeroed(program.sizes);
-        for (space, values) in [
-            (Space::Param, &program.defaults.param),
-            (Space::Input, &program.defaults.input),
-            (Space::Disc, &program.defaults.disc),
-            (Space::Var, &program.defaults.var),
-            (Space::State, &program.defaults.state),
-        ] {
-            for (slot, &value) in memory.space_mut(space).iter_mut().zip(values) {
-                *slot = value;
-            }
+        for (space, fills) in program.defaults.spaces() {
+            fills.apply(memory.space_mut(space));
         }
         memory
     }

@@ -1,5 +1,6 @@
 //! A compiled twin: everything a host needs to run it, as plain data.
 
+use crate::defaults::Defaults;
 use crate::ids::{BlockId, OriginId, TableId, VarId};
 use crate::ir::{Affine, CmpOp, Function, Kernel, Space};
 use crate::schema::Schema;
@@ -13,8 +14,7 @@ pub struct Program {
     pub schema: Schema,
     /// Slots per space.
     pub sizes: Sizes,
-    /// The content of `Param`, `Input` and `Disc` before any kernel runs (nominal values); the lengths
-    /// are those of `sizes`.
+    /// The content of spaces before any kernel runs (nominal values).
     pub defaults: Defaults,
     /// Formulas of parameters: reads `Param`, writes `Param`. Run after overrides and draws.
     pub params: Kernel,
@@ -109,21 +109,6 @@ impl Sizes {
             Space::Hist => self.hist,
         }
     }
-}
-
-/// Values before the first kernel runs.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Defaults {
-    /// Parameters that are plain numbers (formulas are overwritten by `params`).
-    pub param: Vec<f64>,
-    /// Inputs.
-    pub input: Vec<f64>,
-    /// Discrete values.
-    pub disc: Vec<f64>,
-    /// First guesses for `Var` (unknowns of algebraic blocks: from `guess`, or a type's nominal).
-    pub var: Vec<f64>,
-    /// First guesses for `State` (states found by initial equations).
-    pub state: Vec<f64>,
 }
 
 /// An algebraic loop: `n` residuals in `n` unknowns, torn where that helps.

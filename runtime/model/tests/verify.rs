@@ -200,7 +200,14 @@ fn nesting_is_bounded() {
 
 #[test]
 fn data_fit_the_spaces() {
-    problem!(text("default param [1.0, 2.0]", "default param [1.0]"), Problem::Defaults { given: 1, .. });
+    problem!(
+        text("default param [1.0, 2.0]", "default param [1.0, 2.0, 3.0]"),
+        Problem::Defaults { size: 2, .. }
+    );
+    problem!(
+        text("default param [1.0, 2.0]", "default param [1.0 x 2 by 2]"),
+        Problem::Defaults { size: 2, .. }
+    );
     problem!(text("origin 0 0..9", "origin 1 0..9"), Problem::Origin);
     problem!(text("origin 0 0..9", "origin 0 9..0"), Problem::Origin);
     problem!(text("disc 0 root 0 len 1", "disc 1 root 0 len 1"), Problem::Slots { space: Space::Disc, .. });

@@ -10,7 +10,7 @@ impl Run<'_> {
         self.kernel(KernelId::Params, true)?;
         // A parameter that the model itself gives as NaN may be one as long as nothing follows from it.
         let given = &self.system.program.defaults.param;
-        let bad = |(k, v): (usize, &f64)| v.is_nan() && !given.get(k).is_some_and(|g| g.is_nan());
+        let bad = |(k, v): (usize, &f64)| v.is_nan() && !given.value(k as u32).is_nan();
         let values = self.system.memory.space(Space::Param);
         if let Some(slot) = values.iter().enumerate().position(bad) {
             return Err(self.not_finite(Space::Param, slot));

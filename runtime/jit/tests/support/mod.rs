@@ -1,6 +1,7 @@
 //! The three models of the speed comparison, written as IR by hand.
 #![allow(dead_code, reason = "each user takes what it needs")]
 
+use twinml_model::defaults::Fills;
 use twinml_model::ids::{OriginId, Value};
 use twinml_model::ir::{Affine, BinOp, Kernel, MathFn, Op, Place, Space, Stmt, Ty, UnOp};
 use twinml_model::program::{Program, Sizes};
@@ -59,8 +60,8 @@ impl Code {
 fn program(rhs: Kernel, x0: &[f64], p: &[f64]) -> Program {
     let mut program = Program { name: rhs.name.clone(), rhs, ..Program::default() };
     program.sizes = Sizes { state: x0.len() as u32, param: p.len() as u32, ..Sizes::default() };
-    program.defaults.state = x0.to_vec();
-    program.defaults.param = p.to_vec();
+    program.defaults.state = Fills::dense(x0);
+    program.defaults.param = Fills::dense(p);
     program
 }
 

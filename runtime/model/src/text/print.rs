@@ -1,6 +1,7 @@
 //! The printer.
 
 use super::names::{BIN, BOOL, CMP, INT, METHODS, OUTSIDE, ROLES, TYPES, UN, word};
+use crate::defaults::Fills;
 use crate::ids::Value;
 use crate::ir::{Affine, Kernel, Op, Place, Region, Stmt, Ty};
 use crate::program::{Block, Jacobian, Program, RangeElse, RelationKind, Watch};
@@ -78,6 +79,26 @@ impl Printer {
         self.out.push(']');
     }
 
+    /// Each with its slot where that does not follow from the one before.
+    fn fills(&mut self, fills: &Fills) {
+        self.out.push('[');
+        let mut next = Some(0);
+        for (k, f) in fills.0.iter().enumerate() {
+            put!(self, "{}{}", if k > 0 { ", " } else { "" }, number(f.value.to_bits()));
+            if next != Some(f.first) {
+                put!(self, " at {}", f.first);
+            }
+            if f.count != 1 {
+                put!(self, " x {}", f.count);
+            }
+            if f.step != 1 {
+                put!(self, " by {}", f.step);
+            }
+            next = f.end();
+        }
+        self.out.push_str("]\n");
+    }
+
     fn program(&mut self, p: &Program) {
         put!(self, "program {}\n", quoted(&p.name));
         let s = &p.sizes;
@@ -94,18 +115,10 @@ impl Printer {
             s.jac,
             s.hist
         );
-        let d = &p.defaults;
-        for (name, values) in [
-            ("param", &d.param),
-            ("input", &d.input),
-            ("disc", &d.disc),
-            ("var", &d.var),
-            ("state", &d.state),
-        ] {
-            if !values.is_empty() {
-                put!(self, "default {name} ");
-                self.numbers(values);
-                self.out.push('\n');
+        for (space, fills) in p.defaults.spaces() {
+            if !fills.0.is_empty() {
+                put!(self, "default {} ", space.name());
+                self.fills(fills);
             }
         }
         for f in &p.files {

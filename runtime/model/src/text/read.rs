@@ -2,6 +2,7 @@
 //! well-formed text, not yet a verified program.
 
 use super::lexer::{Placed, Token, lex};
+use crate::defaults::{Fill, Fills};
 use crate::ids::{BlockId, FuncId, Index, OriginId, TableId, Value};
 use crate::ir::{Affine, Kernel, Place, Space};
 use crate::program::Program;
@@ -226,6 +227,27 @@ impl Reader {
             out.push(self.number()?);
         }
         Ok(out)
+    }
+
+    /// Values for slots, see [`crate::defaults`].
+    pub fn fills(&mut self) -> Result<Fills, ReadError> {
+        let mut out = Vec::new();
+        let mut next = Some(0);
+        self.mark('[', "[")?;
+        while !self.is_mark(']') {
+            if !out.is_empty() {
+                self.mark(',', ", or ]")?;
+            }
+            let value = self.number()?;
+            let first =
+                if self.is_word("at") { self.u32()? } else { next.ok_or_else(|| self.expected("at"))? };
+            let count = if self.is_word("x") { self.u32()? } else { 1 };
+            let step = if self.is_word("by") { self.u32()? } else { 1 };
+            let fill = Fill { first, count, step, value };
+            next = fill.end();
+            out.push(fill);
+        }
+        Ok(Fills(out))
     }
 
     /// `prefix` followed by digits, as one word.

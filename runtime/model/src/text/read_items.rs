@@ -4,6 +4,7 @@ use super::lexer::Token;
 use super::names::{CMP, METHODS, OUTSIDE, ROLES, TYPES, Words, thing};
 use super::read::{ReadError, Reader};
 use crate::ids::{EnumId, VarId};
+use crate::ir::Space;
 use crate::ir::{Function, Kernel};
 use crate::program::{
     Block, Clamp, EntryFamily, Jacobian, Origin, Program, Projection, Range, RangeElse, Relation,
@@ -22,16 +23,9 @@ impl Reader {
                 "default" => {
                     let at = self.expected("param, input, disc, var or state");
                     let name = self.any_word("param, input, disc, var or state")?;
-                    let d = &mut p.defaults;
-                    let list = match name.as_str() {
-                        "param" => &mut d.param,
-                        "input" => &mut d.input,
-                        "disc" => &mut d.disc,
-                        "var" => &mut d.var,
-                        "state" => &mut d.state,
-                        _ => return Err(at),
-                    };
-                    *list = self.numbers()?;
+                    let space = Space::ALL.into_iter().find(|s| s.name() == name);
+                    let Some(fills) = space.and_then(|s| p.defaults.of_mut(s)) else { return Err(at) };
+                    *fills = self.fills()?;
                 }
                 "file" => p.files.push(self.text()?),
                 "behavior" => p.behavior = self.behavior()?,

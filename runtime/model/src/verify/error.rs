@@ -71,7 +71,6 @@ pub enum Problem {
     Order(u8),
     Defaults {
         space: Space,
-        given: usize,
         size: u32,
     },
     Origin,
@@ -150,8 +149,8 @@ impl fmt::Display for Problem {
             Problem::CallOrder(n) => write!(f, "a function may call only those before it, not {n}"),
             Problem::TooDeep => write!(f, "regions nest more than {} deep", super::MAX_DEPTH),
             Problem::Order(n) => write!(f, "a table has no derivative of order {n}"),
-            Problem::Defaults { space, given, size } => {
-                write!(f, "{given} default values for {size} slots of {}", space.name())
+            Problem::Defaults { space, size } => {
+                write!(f, "default values outside of the {size} slots of {}", space.name())
             }
             Problem::Origin => write!(f, "an origin names no file or ends before it begins"),
             Problem::Slots { space, base, len, size } => {

@@ -15,7 +15,7 @@
 //! 7. Regions nest at most [`MAX_DEPTH`] deep; elementary functions get as many arguments as they have.
 //!
 //! Programs:
-//! 8. Defaults are as long as their spaces, or empty (all zero); blocks' unknowns number `n` and lie in their spaces; origins of
+//! 8. Defaults lie in their spaces; blocks' unknowns number `n` and lie in their spaces; origins of
 //!    residuals rise; a block solves itself neither directly nor through others.
 //! 9. Entry families of a Jacobian stay inside its rows, columns and entries; `Sizes` has room for it.
 //! 10. Relations, variables and slot runs lie inside their spaces; a variable's length is the product of its
@@ -44,15 +44,10 @@ pub const MAX_DEPTH: usize = 200;
 /// Checks all invariants; the first that is broken is the error.
 pub fn verify(program: &Program) -> Result<(), VerifyError> {
     let at = |problem| Err(VerifyError::new("program", problem));
-    for (space, n) in [
-        (Space::Param, program.defaults.param.len()),
-        (Space::Input, program.defaults.input.len()),
-        (Space::Disc, program.defaults.disc.len()),
-        (Space::Var, program.defaults.var.len()),
-        (Space::State, program.defaults.state.len()),
-    ] {
-        if n != 0 && n != program.sizes.of(space) as usize {
-            return at(Problem::Defaults { space, given: n, size: program.sizes.of(space) });
+    for (space, fills) in program.defaults.spaces() {
+        let size = program.sizes.of(space);
+        if fills.0.iter().any(|f| f.step == 0 || f.end().is_none_or(|end| end > size)) {
+            return at(Problem::Defaults { space, size });
         }
     }
     for origin in &program.origins {

@@ -1,6 +1,7 @@
 //! Random programs for tests: straight code, loops with carries and shifted addresses, branches, blocks.
 #![allow(dead_code, reason = "each test uses a part")]
 
+use twinml_model::defaults::Fills;
 use twinml_model::ids::{OriginId, Value};
 use twinml_model::ir::{
     Affine, BinOp, Carry, CmpOp, For, Function, If, Kernel, MathFn, Op, Place, Space, Stmt, Ty, UnOp,
@@ -203,7 +204,7 @@ pub fn program(seed: u64) -> Program {
         origins: vec![origin()],
         ..Program::default()
     };
-    program.defaults.param = vec![0.7, -0.4];
+    program.defaults.param = Fills::dense(&[0.7, -0.4]);
     for k in 0..rng.below(3) {
         let f = function(&mut rng, &format!("f{k}"), k);
         program.functions.push(f);
