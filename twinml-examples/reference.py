@@ -338,7 +338,20 @@ def sampled_controller():
     write("sampled_controller", rows)
 
 
+def optical_trap():
+    kT, gamma = 1.380649e-23 * 300, 6 * np.pi * 0.001 * 1e-6
+    rows = []
+    for i, k in enumerate((1e-6, 1e-6, 0.2e-6)):
+        tau, end, h = gamma / k, 100, 0.2e-3
+        # The stationary variance of Euler-Maruyama is kT/k over 1 - h/(2 tau); the mean of x^2 over a time T deviates
+        # from its expectation by sqrt(2 tau/T) of it (one standard deviation), and starts at 0.
+        mean = (1 - tau / (2 * end)) / (1 - h / (2 * tau))
+        rows.append(("watch", end, f"share[{i}]", mean, 4 * np.sqrt(2 * tau / end)))
+        rows.append(("watch", end, f"x[{i}]", 0, 4e9 * np.sqrt(kT / k)))
+    write("optical_trap", rows)
+
+
 for make in (tank_farm, room_weather, battery_cell, stirred_reactor, dc_motor, orbit, heat_rod, stiff_chemistry, thermostat,
-             buck_converter, bouncing_ball, stick_slip, sampled_controller):
+             buck_converter, bouncing_ball, stick_slip, sampled_controller, optical_trap):
     make()
     print(make.__name__)

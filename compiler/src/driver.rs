@@ -13,6 +13,7 @@ use crate::resolve::{self, Loader, Modules};
 use crate::schedule::{self, Structure};
 use crate::source::{FileId, SourceMap, Span};
 use crate::typeck::{self, Checked};
+use twinml_model::ids::VarId;
 use twinml_model::program::{self, Program};
 
 /// A file and what it uses, parsed and checked.
@@ -118,6 +119,17 @@ impl Session {
         let beginnings = system.branches.clone();
         let scheduled = schedule::schedule(system, &self.sources, &mut self.diags)?;
         let (program, actions) = (scheduled.program, scheduled.actions);
+        for r in &experiment.records {
+            let shown = |v: &VarId| scheduled.shown.get(v.index()).copied().flatten().is_some();
+            if !r.vars.iter().any(|(v, _)| shown(v)) && r.vars.iter().any(|(v, _)| scheduled.noisy.contains(v)) {
+                self.diags.push(
+                    Diagnostic::new(codes::NOISE_PLACE, r.span, "white noise cannot be recorded")
+                        .note("it has no value at an instant: it only drives derivatives")
+                        .help("record the states that it drives"),
+                );
+                return None;
+            }
+        }
         let records = experiment
             .records
             .iter()

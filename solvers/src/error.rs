@@ -93,6 +93,15 @@ pub enum SolveError {
         /// What was given; NaN if nothing was.
         h: f64,
     },
+    /// Two noises do not commute, which `milstein` needs.
+    NotCommuting {
+        /// Time.
+        t: f64,
+        /// One path, as the system numbers them.
+        first: usize,
+        /// The other.
+        second: usize,
+    },
     /// `step` was called before `start`.
     NotStarted,
     /// This build has no such method.
@@ -153,6 +162,9 @@ impl fmt::Display for SolveError {
                 write!(f, "the stop time {stop} s is not after t = {t} s")
             }
             SolveError::StepSize { h } => write!(f, "the step size {h} s is not a positive number"),
+            SolveError::NotCommuting { t, first, second } => {
+                write!(f, "the noises {first} and {second} do not commute at t = {t} s")
+            }
             SolveError::NotStarted => write!(f, "the integrator was not started"),
             SolveError::Unavailable { method } => {
                 write!(f, "the solver {} is not in this build", method.name())

@@ -8,6 +8,7 @@ use crate::error::SolveError;
 use crate::implicit_euler::ImplicitEuler;
 use crate::rk;
 use crate::rosenbrock::Rosenbrock;
+use crate::sde::Stochastic;
 use crate::stats::Stats;
 use crate::system::System;
 
@@ -36,13 +37,15 @@ pub enum Method {
     Trbdf2,
     /// diffsol's BDF: the oracle beside ours.
     DiffsolBdf,
+    /// Milstein's method for stochastic equations, fixed step.
+    Milstein,
     /// Detects stiffness and chooses among the others.
     Auto,
 }
 
 impl Method {
     /// All methods, in the order of the documentation.
-    pub const ALL: [Method; 12] = [
+    pub const ALL: [Method; 13] = [
         Method::Euler,
         Method::Rk4,
         Method::Tsit5,
@@ -54,6 +57,7 @@ impl Method {
         Method::Esdirk,
         Method::Trbdf2,
         Method::DiffsolBdf,
+        Method::Milstein,
         Method::Auto,
     ];
 
@@ -71,6 +75,7 @@ impl Method {
             Method::Esdirk => "esdirk",
             Method::Trbdf2 => "trbdf2",
             Method::DiffsolBdf => "diffsol_bdf",
+            Method::Milstein => "milstein",
             Method::Auto => "auto",
         }
     }
@@ -83,12 +88,18 @@ impl Method {
     /// True if the step size must be given by the user: there is no error estimate. (`implicit_euler` takes
     /// a fixed step if one is given and is adaptive without.)
     pub const fn fixed_step(self) -> bool {
-        matches!(self, Method::Euler | Method::Rk4)
+        matches!(self, Method::Euler | Method::Rk4 | Method::Milstein)
     }
 
     /// True if the method uses the Jacobian.
     pub const fn implicit(self) -> bool {
-        !matches!(self, Method::Euler | Method::Rk4 | Method::Tsit5 | Method::Dopri5 | Method::Adams)
+        use Method::{Adams, Dopri5, Euler, Milstein, Rk4, Tsit5};
+        !matches!(self, Euler | Rk4 | Tsit5 | Dopri5 | Adams | Milstein)
+    }
+
+    /// True if the method solves stochastic equations.
+    pub const fn stochastic(self) -> bool {
+        matches!(self, Method::Euler | Method::Milstein)
     }
 }
 
@@ -247,7 +258,17 @@ pub fn make(method: Method, options: &Options) -> Result<Box<dyn Integrator>, So
         Method::Auto => Box::new(Auto::new(options)),
         Method::Adams => Box::new(Adams::new(options)),
         Method::Bdf => Box::new(Bdf::new(options)),
+        Method::Milstein => Box::new(Stochastic::new(method, options)),
     })
+}
+
+/// An integrator for a system with noise, not started yet. Only `euler` and `milstein` are there.
+pub fn make_stochastic(method: Method, options: &Options) -> Result<Box<dyn Integrator>, SolveError> {
+    options.check(method)?;
+    if !method.stochastic() {
+        return Err(SolveError::Unavailable { method });
+    }
+    Ok(Box::new(Stochastic::new(method, options)))
 }
 
 /// The method at work, and why.

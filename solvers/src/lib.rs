@@ -22,6 +22,7 @@ pub mod linalg;
 pub mod rk;
 pub mod roots;
 pub mod rosenbrock;
+pub mod sde;
 pub mod stats;
 pub mod system;
 mod vector;

@@ -188,6 +188,36 @@ pub trait System {
         None
     }
 
+    /// The number of independent Brownian paths that drive the system; [`System::rhs`] is its drift.
+    fn n_noise(&self) -> usize {
+        0
+    }
+
+    /// The paths at time `t`, in s^(1/2): functions of `t` alone, 0 at time 0.
+    fn brownian(&mut self, t: f64, w: &mut [f64]) {
+        let _ = t;
+        w.fill(0.0);
+    }
+
+    /// `dx = a(t, x) + B(t, x)·noise`, with one element of `noise` for each path.
+    fn rhs_driven(&mut self, t: f64, x: &[f64], noise: &[f64], dx: &mut [f64]) -> Result<(), EvalError> {
+        let _ = noise;
+        self.rhs(t, x, dx)
+    }
+
+    /// `out = ∂(a + B·noise)/∂x · v`.
+    fn jvp_driven(
+        &mut self,
+        t: f64,
+        x: &[f64],
+        noise: &[f64],
+        v: &[f64],
+        out: &mut [f64],
+    ) -> Result<(), EvalError> {
+        let _ = noise;
+        self.jvp(t, x, v, out)
+    }
+
     /// The number of root functions.
     fn n_roots(&self) -> usize {
         0

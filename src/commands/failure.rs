@@ -7,6 +7,7 @@ use twinml_engine::run::{Broken, Failure, FailureKind};
 use twinml_model::ids::OriginId;
 use twinml_model::program::Program;
 use twinml_solvers::error::SolveError;
+use twinml_solvers::integrator::Method;
 
 use crate::ui::numbers::{duration, short};
 
@@ -63,6 +64,10 @@ pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
             FaultKind::Time { .. } => (codes::HANDLER_FAILED, Some("give a time of 0 s or more")),
             _ => (codes::HANDLER_FAILED, None),
         },
+        FailureKind::NotCommuting { .. } => (
+            codes::NOISE_COMMUTE,
+            Some("take `solver: euler(step: …)`, or write noises that drive states of their own"),
+        ),
         FailureKind::Zeno { handlers, .. } if !handlers.is_empty() => (
             codes::ZENO,
             Some(
@@ -89,6 +94,7 @@ pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
             _ => ("here", ""),
         }),
         FailureKind::Zeno { .. } => Some(("this changes again and again", "and this")),
+        FailureKind::NotCommuting { .. } => Some(("one of the noises", "the other one")),
         _ => None,
     };
     if let Some((here, _)) = words {
@@ -160,4 +166,17 @@ fn place(program: &Program, origin: OriginId) -> Option<(Span, String)> {
     let owner = origin.text.split_once(": ").map_or("this equation", |(owner, _)| owner);
     let owner = if owner.contains([' ', '=']) { "this equation" } else { owner };
     Some((Span::new(FileId(origin.file), origin.lo, origin.hi), owner.to_owned()))
+}
+
+/// What is wrong with the solver of a stochastic model.
+pub fn unfit(method: Method, program: &Program) -> Diagnostic {
+    let at = program.noise.first().and_then(|n| place(program, n.origin));
+    let span = at.map_or(Span::new(FileId(u32::MAX), 0, 0), |(span, _)| span);
+    Diagnostic::new(
+        codes::NOISE_SOLVER,
+        span,
+        format!("`{}` cannot solve a model with white noise", method.name()),
+    )
+    .here("this makes the model stochastic")
+    .help("take `euler(step: …)` or `milstein(step: …)`")
 }

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use twinml_compiler::driver::{Branch, Choice, Compiled, Session};
 use twinml_compiler::flat::System;
 use twinml_compiler::schedule::Structure;
-use twinml_engine::run::{self, Ended, Flow, MachineKind, OpenLog, Outlet, Report, RunError};
+use twinml_engine::run::{self, Ended, FailureKind, Flow, MachineKind, OpenLog, Outlet, Report, RunError};
 use twinml_model::host::Machine;
 use twinml_model::passes::{self, Level, later};
 use twinml_model::program::{Experiment, Program, SolverSpec};
 use twinml_solvers::integrator::{Method, Options};
 
-use super::{compile, summary};
+use super::{compile, failure, summary};
 use crate::args::{Compile, Engine, Simulation};
 use crate::exit::Exit;
 use crate::model::{self, Data};
@@ -98,7 +98,12 @@ pub fn load(
         return Err(Exit::Usage);
     }
     let (method, options) = run::solver(&program, &experiment).map_err(|e| {
-        ui.error(&e.to_string(), None);
+        match e {
+            RunError::Stochastic { method } => {
+                ui.diagnostics([&failure::unfit(method, &program)], &session.sources);
+            }
+            e => ui.error(&e.to_string(), None),
+        }
         Exit::Usage
     })?;
     let level = match flags.machine {
@@ -146,7 +151,7 @@ pub fn simulate(
         ui.error(&e.to_string(), None);
         match e {
             RunError::Record(_) => Exit::Outside,
-            RunError::Method { .. } | RunError::Options(_) => Exit::Usage,
+            RunError::Method { .. } | RunError::Stochastic { .. } | RunError::Options(_) => Exit::Usage,
         }
     })?;
     watcher.ended = matches!(report.ended, Ended::Stopped);
@@ -161,6 +166,8 @@ pub fn outcome(report: &Report, over_time: bool) -> Exit {
         Ended::Complete | Ended::Range | Ended::Halted(_) => Exit::Ok,
         Ended::Stopped if over_time => Exit::Simulation,
         Ended::Stopped => Exit::Interrupted,
+        // The scenario's choice of a solver is wrong.
+        Ended::Failed(f) if matches!(f.kind, FailureKind::NotCommuting { .. }) => Exit::Usage,
         Ended::Failed(_) => Exit::Simulation,
     }
 }

@@ -315,8 +315,10 @@ pub const LATER_BEHAVIOR: Code = Code("E0750");
 pub const LATER_MACHINE: Code = Code("E0751");
 /// An acausal connection: checked, not run by this version.
 pub const LATER_ACAUSAL: Code = Code("E0752");
-/// White noise: checked, not run by this version.
-pub const LATER_NOISE: Code = Code("E0753");
+/// White noise where only a value can stand.
+pub const NOISE_PLACE: Code = Code("E0753");
+/// A derivative that is not affine in the white noise of its equations.
+pub const NOISE_NOT_AFFINE: Code = Code("E0736");
 /// A population of a form that this version does not run.
 pub const LATER_POPULATION: Code = Code("E0754");
 /// A level of detail: checked, not run by this version.
@@ -356,3 +358,7 @@ pub const RANGE_LEFT: Code = Code("W0801");
 pub const STEP_LIMIT: Code = Code("E0808");
 /// A handler failed or did not end.
 pub const HANDLER_FAILED: Code = Code("E0810");
+/// Noises whose order matters, under a solver that takes them to commute.
+pub const NOISE_COMMUTE: Code = Code("E0811");
+/// A stochastic model with a solver for ordinary differential equations.
+pub const NOISE_SOLVER: Code = Code("E0812");

@@ -26,6 +26,9 @@ pub const HIDDEN: char = '$';
 /// Names of the hidden families that hold what requirements speak of begin with this.
 pub const MARGIN: &str = "$margin#";
 
+/// The first segment of the paths of families that hold white noise.
+pub const NOISE: &str = "$noise";
+
 /// A flat system.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct System {
@@ -45,6 +48,8 @@ pub struct System {
     pub ranges: Vec<Range>,
     /// Quantities that are held at their limits (`else clamp`).
     pub clamps: Vec<Clamp>,
+    /// Families that hold white noise, one Brownian path for each element.
+    pub noises: Vec<Noise>,
     /// Why something was expanded instead of kept as a loop: (place, reason).
     pub expanded: Vec<(Span, String)>,
     /// Scenario actions, in time order.
@@ -208,6 +213,17 @@ pub struct Clamp {
     /// Of a continuous state: discrete families that say whether it is held there.
     pub held: [Option<VarId>; 2],
     /// The condition in the source.
+    pub span: Span,
+}
+
+/// A family of `white_noise()`: an input that only a solver for stochastic equations sets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Noise {
+    /// The family. Behind the segment [`NOISE`] its path is that of the occurrence.
+    pub var: VarId,
+    /// By axis of the path: the subscript of the first element.
+    pub first: Vec<u32>,
+    /// The occurrence.
     pub span: Span,
 }
 

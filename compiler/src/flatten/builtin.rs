@@ -61,7 +61,7 @@ impl<'a> Flattener<'a> {
             B::Integral | B::Filter => return self.added_state(f, args, scope, idx, e),
             B::HourOfDay | B::Weekday => return self.calendar_call(f, args, scope, e.span),
             B::Now => return Err(self.refuse(codes::LATER_TYPE, e.span, "`now()` in an equation")),
-            B::WhiteNoise => return Err(self.refuse(codes::LATER_NOISE, e.span, "`white_noise`")),
+            B::WhiteNoise => return self.white_noise(e),
             B::Inflow => return Err(self.refuse(codes::LATER_ACAUSAL, e.span, "`inflow`")),
             B::Re | B::Im | B::Conj | B::Arg => {
                 return Err(self.refuse(codes::LATER_TYPE, e.span, "a complex number"));

@@ -3,7 +3,8 @@
 //! A continuous state whose range has limits becomes a saturating one. With `r` for the derivative that its equations
 //! ask for, `low` is true from the moment when `x` goes below its lower limit while `r < 0`, and until `r` is no
 //! longer negative; `high` likewise; and `der(x) = if low or high then 0 else r`. Both are events; the engine puts
-//! the state exactly on its limit there. Discrete states and inputs are moved to the limit whenever something assigns
+//! the state exactly on its limit there. In a model with white noise a state is put back on its limit after each step
+//! that leaves it beyond. Discrete states and inputs are moved to the limit whenever something assigns
 //! them a value beyond it. What a connection, a definition or an equation gives goes through `min` and `max`. Nothing is
 //! added to a model without `else clamp`.
 
@@ -236,6 +237,11 @@ impl<'a> Flattener<'a> {
             self.covered(limit, c.span)?;
         }
         if base.role != Role::State {
+            return Ok(());
+        }
+        // Noise has no sign that could hold a state at its limit: the engine puts it back after each step.
+        if !self.system.noises.is_empty() {
+            self.system.clamps[k].held = [None, None];
             return Ok(());
         }
         let has = |e: &Expr| {

@@ -174,7 +174,8 @@ impl<'a> Flattener<'a> {
         for l in &class.later {
             let (code, what) = match l.what {
                 LaterKind::Acausal => (codes::LATER_ACAUSAL, "an acausal connection `--`"),
-                LaterKind::WhiteNoise => (codes::LATER_NOISE, "`white_noise`"),
+                // What is wrong with a place is said there.
+                LaterKind::WhiteNoise => continue,
                 LaterKind::Population => (codes::LATER_POPULATION, "a population of twins"),
                 // Handlers and machines are lowered; what of them is not has a message of its own.
                 LaterKind::Behavior | LaterKind::Machine => continue,

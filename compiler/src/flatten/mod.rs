@@ -28,6 +28,7 @@ mod expr;
 mod force;
 mod func;
 mod instance;
+mod noise;
 mod ranges;
 mod rates;
 mod requirement;
@@ -166,6 +167,7 @@ struct Mark {
     pieces: usize,
     writes: usize,
     watched: usize,
+    noises: usize,
 }
 
 impl<'a> Flattener<'a> {
@@ -251,6 +253,7 @@ impl<'a> Flattener<'a> {
             pieces: self.pieces.len(),
             writes: self.writes.len(),
             watched: self.system.ranges.len(),
+            noises: self.system.noises.len(),
         }
     }
 
@@ -266,6 +269,7 @@ impl<'a> Flattener<'a> {
         self.writes.truncate(m.writes);
         self.rollback_behavior(m.vars);
         self.system.ranges.truncate(m.watched);
+        self.system.noises.truncate(m.noises);
         self.slots = m.slots;
         self.added = m.added;
     }

@@ -11,6 +11,7 @@ mod index;
 mod kernels;
 mod layout;
 pub mod names;
+mod noise;
 mod origins;
 mod ranges;
 mod relations;
@@ -95,6 +96,8 @@ pub struct Scheduled {
     pub shown: Vec<Option<VarId>>,
     /// By family of the system: its first slot, in the space of its role.
     pub bases: Vec<u32>,
+    /// Families whose values are white noise.
+    pub noisy: FxHashSet<VarId>,
 }
 
 /// Schedules a system. `None` where the diagnostics say why not.
@@ -122,6 +125,18 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
     }
     let (solved, kept) = solve(&mut system, diags)?;
     let system = system;
+    let before = diags.error_count();
+    let around = noise::Around {
+        solved: &solved,
+        relations: &found,
+        ranges: &watched,
+        delayed: &delayed,
+        kept: &kept,
+    };
+    let noisy = noise::check(&system, &around, diags);
+    if diags.error_count() > before {
+        return None;
+    }
     let layout = Layout::new(&system, &with_start(&system, &solved.problem, &found, &watched));
     let mut origins = Origins::new(sources);
     let mut hist = 0;
@@ -247,7 +262,7 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
         })
         .collect();
     let shown;
-    (program.schema, shown) = schema::schema(&system, &layout, &mut origins);
+    (program.schema, shown) = schema::schema(&system, &layout, &noisy, &mut origins);
     program.behavior = behavior::behavior(&system, &layout, &mut origins);
     for r in &watched {
         let watch = match r.param {
@@ -282,13 +297,24 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
             origin: origins.add(c.span, ""),
         });
     }
+    for n in &system.noises {
+        let family = &system.vars[n.var.index()];
+        program.noise.push(program::Noise {
+            input: layout.home(n.var).1,
+            len: family.len,
+            path: family.path.get(1..).unwrap_or_default().to_vec(),
+            first: n.first.clone(),
+            origin: origins.add(n.span, ""),
+        });
+    }
     program.origins = origins.finish();
     let mut structure = structure(&system, &solved, &program);
     structure.invariants = kept.invariants.len() as u32;
     structure.projected = kept.projected;
     structure.differentiated = kept.differentiated;
     let bases = (0..system.vars.len()).map(|k| layout.home(VarId::new(k)).1).collect();
-    Some(Scheduled { program, structure, actions, branches, requirements, shown, bases })
+    let noisy = noisy.into_iter().filter(|(_, der)| !der).map(|(v, _)| v).collect();
+    Some(Scheduled { program, structure, actions, branches, requirements, shown, bases, noisy })
 }
 
 /// Finds what determines what; a system of higher index is reduced first.

@@ -40,6 +40,7 @@ pub fn continuous(system: &System) -> Vec<bool> {
         .map(|v| match v.role {
             Role::State => true,
             Role::Unknown => v.kind == Kind::Real,
+            Role::Input => v.path.first().is_some_and(|s| s.name == crate::flat::NOISE),
             _ => false,
         })
         .collect();

@@ -2,17 +2,25 @@
 
 use super::layout::Layout;
 use super::origins::Origins;
+use super::noise::Noisy;
 use super::relations::HIDDEN;
 use crate::flat::System;
 use twinml_model::ids::VarId;
 use twinml_model::schema::{Role, Schema, Variable};
 
-/// The schema of a system, and the number that each family has in it; hidden families are left out.
-pub fn schema(system: &System, layout: &Layout, origins: &mut Origins) -> (Schema, Vec<Option<VarId>>) {
+/// The schema of a system, and the number that each family has in it; hidden families are left out, and those that
+/// hold white noise, which have no value.
+pub fn schema(
+    system: &System,
+    layout: &Layout,
+    noisy: &Noisy,
+    origins: &mut Origins,
+) -> (Schema, Vec<Option<VarId>>) {
     let mut out = Schema { vars: Vec::new(), enums: system.enums.clone() };
     let mut shown = vec![None; system.vars.len()];
     for (k, v) in system.vars.iter().enumerate() {
-        if v.path.first().is_some_and(|s| s.name.starts_with(HIDDEN)) {
+        let hidden = v.path.first().is_some_and(|s| s.name.starts_with(HIDDEN));
+        if hidden || noisy.contains(&(VarId::new(k), false)) {
             continue;
         }
         shown[k] = Some(VarId::new(out.vars.len()));

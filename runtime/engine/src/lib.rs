@@ -10,5 +10,6 @@
 pub mod behavior;
 pub mod data;
 pub mod monitor;
+pub mod noise;
 pub mod record;
 pub mod run;

@@ -48,6 +48,8 @@ pub struct Program {
     pub ranges: Vec<Range>,
     /// Quantities that are held at their limits.
     pub clamps: Vec<Clamp>,
+    /// White noise that drives the right-hand side.
+    pub noise: Vec<Noise>,
     /// Functions called by kernels.
     pub functions: Vec<Function>,
     /// Functions given by samples.
@@ -249,6 +251,52 @@ pub struct Clamp {
     pub high: Option<u32>,
     /// The condition in the source.
     pub origin: OriginId,
+}
+
+/// A family of white noise: `Input[input + j]` is the noise of path `j`, which only solvers for stochastic equations
+/// set (elsewhere it is 0). `Der` is affine in it, and nothing else that is read depends on it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Noise {
+    /// First slot of `Input`.
+    pub input: u32,
+    /// Number of Brownian paths: the product of all axes of `path`.
+    pub len: u32,
+    /// Whose noise it is, with the lengths of the axes.
+    pub path: Vec<crate::schema::Segment>,
+    /// By axis: the subscript of the first element.
+    pub first: Vec<u32>,
+    /// The occurrence of `white_noise()`.
+    pub origin: OriginId,
+}
+
+impl Noise {
+    /// The name of path `j`, the same whatever else is in the model: `regions[3].noise#1`.
+    #[must_use]
+    pub fn element_path(&self, j: u32) -> String {
+        let axes: Vec<u32> = self.path.iter().flat_map(|s| s.axes.iter().copied()).collect();
+        let mut at = vec![0u32; axes.len()];
+        let mut rest = j;
+        for (slot, &len) in at.iter_mut().zip(&axes).rev() {
+            *slot = rest % len.max(1);
+            rest /= len.max(1);
+        }
+        let firsts = self.first.iter().copied().chain(std::iter::repeat(0));
+        let mut next = at.iter().zip(firsts).map(|(a, f)| a.saturating_add(f).to_string());
+        let mut out = String::new();
+        for (n, s) in self.path.iter().enumerate() {
+            if n > 0 {
+                out.push('.');
+            }
+            out.push_str(&s.name);
+            let shown: Vec<String> = next.by_ref().take(s.axes.len()).collect();
+            if !shown.is_empty() {
+                out.push('[');
+                out.push_str(&shown.join(","));
+                out.push(']');
+            }
+        }
+        out
+    }
 }
 
 /// Where a watched condition is found.

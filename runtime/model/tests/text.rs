@@ -10,7 +10,7 @@ use twinml_model::ids::{EnumId, OriginId};
 use twinml_model::ir::{CmpOp, MathFn, Space};
 use twinml_model::math::expand;
 use twinml_model::passes::derive::complete;
-use twinml_model::program::{Outside, Program, Relation, RelationKind, Table, TableMethod};
+use twinml_model::program::{Noise, Outside, Program, Relation, RelationKind, Table, TableMethod};
 use twinml_model::schema::{DisplayUnit, EnumType, Kind, Role, Segment, Variable};
 use twinml_model::text::{kernel_text, program_text, read_kernel, read_program};
 
@@ -74,7 +74,35 @@ fn rich() -> Program {
         of_time: true,
     }];
     p.functions.extend(MathFn::ALL.map(expand));
+    p.noise = vec![
+        Noise {
+            input: 0,
+            len: 6,
+            path: vec![
+                Segment { name: "regions".into(), axes: vec![3] },
+                Segment { name: "noise#1".into(), axes: vec![2] },
+            ],
+            first: vec![1, 0],
+            origin: OriginId(0),
+        },
+        Noise {
+            input: 6,
+            len: 1,
+            path: vec![Segment { name: "noise#2".into(), axes: vec![] }],
+            first: vec![],
+            origin: OriginId(0),
+        },
+    ];
     p
+}
+
+#[test]
+fn paths_of_noise_have_absolute_subscripts() {
+    let p = rich();
+    let names: Vec<String> = (0..6).map(|k| p.noise[0].element_path(k)).collect();
+    assert_eq!(names[0], "regions[1].noise#1[0]");
+    assert_eq!(names[5], "regions[3].noise#1[1]");
+    assert_eq!(p.noise[1].element_path(0), "noise#2");
 }
 
 #[test]

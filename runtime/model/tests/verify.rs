@@ -276,3 +276,28 @@ fn jacobians_fit() {
     problem!(family(&|f| f.loops[0] = (5, 2)), Problem::Loop);
     problem!(family(&|f| f.loops.clear()), Problem::IndexOutside(_));
 }
+
+#[test]
+fn noise_has_its_paths() {
+    use twinml_model::program::Noise;
+    let noise = |input, len, axes: Vec<u32>, first: Vec<u32>| Noise {
+        input,
+        len,
+        path: vec![Segment { name: "w".into(), axes }],
+        first,
+        origin: OriginId(0),
+    };
+    let mut good = base();
+    good.noise = vec![noise(0, 1, vec![1], vec![4])];
+    verify(&good).unwrap();
+    problem!(after(|p| p.noise = vec![noise(1, 1, vec![], vec![])]), Problem::Slots { .. });
+    problem!(after(|p| p.noise = vec![noise(0, 1, vec![2], vec![0])]), Problem::NoisePaths { len: 1 });
+    problem!(after(|p| p.noise = vec![noise(0, 1, vec![1], vec![])]), Problem::NoisePaths { .. });
+    problem!(after(|p| p.noise = vec![noise(0, 0, vec![0], vec![0])]), Problem::NoisePaths { .. });
+    let twice = vec![noise(0, 1, vec![], vec![]), noise(0, 1, vec![], vec![])];
+    problem!(after(|p| p.noise = twice), Problem::NoisePaths { .. });
+    problem!(
+        after(|p| p.noise = vec![Noise { origin: OriginId(8), ..noise(0, 1, vec![], vec![]) }]),
+        Problem::NoSuchOrigin(_)
+    );
+}

@@ -9,7 +9,7 @@ mod pattern;
 #[cfg(test)]
 mod pattern_tests;
 mod population;
-mod random;
+pub(crate) mod random;
 mod schedule;
 #[cfg(test)]
 mod schedule_tests;

@@ -2,13 +2,13 @@
 //!
 //! That a state stays at its limit is in the equations: its derivative is 0 while it is held, from one event to
 //! another. Here it is put exactly on the limit where it was found a rounding beyond, and where something assigned a
-//! value outside; discrete values and inputs are put there too. Each time counts as a range that was left.
+//! value outside; in a model with white noise, wherever a step left it beyond; discrete values and inputs are put there too. Each time counts as a range that was left.
 
 use twinml_model::ids::VarId;
 use twinml_model::ir::Space;
 use twinml_model::program::Program;
 
-use super::Run;
+use super::{Run, Stop};
 use super::report::{Broken, MOST_BROKEN};
 
 /// Slots of one quantity.
@@ -111,6 +111,40 @@ impl Run<'_> {
     /// Puts states between their limits.
     pub(super) fn clamp_states(&mut self, t: f64) -> bool {
         !self.clamps.is_empty() && self.clamp_in(t, true)
+    }
+
+    /// In a stochastic model: puts the states that the last step left beyond a limit back on it.
+    pub(super) fn hold_within(&mut self) -> Result<(), Stop> {
+        if self.clamps.is_empty() || self.system.program.noise.is_empty() {
+            return Ok(());
+        }
+        let t = self.integrator.t();
+        let mut moved = false;
+        for k in 0..self.clamps.families.len() {
+            let f = self.clamps.families[k];
+            if f.space != Space::State {
+                continue;
+            }
+            for j in 0..f.len {
+                let Some(&value) = self.integrator.x().get(f.base + j) else { continue };
+                let within = self.bounded(k, j, value);
+                if within == value || value.is_nan() {
+                    continue;
+                }
+                if !moved {
+                    self.x.copy_from_slice(self.integrator.x());
+                    moved = true;
+                }
+                self.x[f.base + j] = within;
+                self.tell_clamped(t, k, j, within);
+            }
+        }
+        if !moved {
+            return Ok(());
+        }
+        let stop = self.next_stop();
+        let done = self.integrator.nudge(&mut self.system, &self.x, stop.max(t));
+        done.map_err(|e| self.solver_failure(e))
     }
 
     /// Puts inputs and discrete values that were assigned between their limits.

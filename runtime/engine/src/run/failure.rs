@@ -103,9 +103,20 @@ impl Run<'_> {
             | SolveError::Singular { t, .. }
             | SolveError::TooManySteps { t, .. }
             | SolveError::StopTime { t, .. }
+            | SolveError::NotCommuting { t, .. }
             | SolveError::Library { t, .. } => t,
             _ => self.time,
         };
+        if let SolveError::NotCommuting { first, second, .. } = error {
+            let all = self.system.program.noise.iter();
+            let paths: Vec<_> = all.flat_map(|n| (0..n.len).map(move |j| (n, j))).collect();
+            let name = |k: usize| paths.get(k).map_or_else(String::new, |(n, j)| n.element_path(*j));
+            let mut origins: Vec<OriginId> =
+                [first, second].iter().filter_map(|k| paths.get(*k)).map(|(n, _)| n.origin).collect();
+            origins.dedup();
+            let kind = FailureKind::NotCommuting { pair: [name(first), name(second)] };
+            return self.failure(time, kind, origins);
+        }
         let state = match error {
             SolveError::NotFinite { state, .. }
             | SolveError::Newton { state, .. }

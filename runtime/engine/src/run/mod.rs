@@ -90,7 +90,7 @@ fn events_matter(program: &Program) -> bool {
 /// a state, show in it. The parts are measured on `tests/hybrid`: with them an event's time keeps the relative tolerance.
 fn sharpness(method: Method, rtol: f64) -> f64 {
     let part: f64 = match method {
-        Method::Euler | Method::Rk4 | Method::ImplicitEuler | Method::Trbdf2 => 1.0,
+        Method::Euler | Method::Rk4 | Method::ImplicitEuler | Method::Trbdf2 | Method::Milstein => 1.0,
         Method::Tsit5 | Method::Dopri5 | Method::Adams | Method::Auto => 0.1,
         Method::Rosenbrock | Method::Bdf | Method::DiffsolBdf => 0.02,
         Method::Esdirk => 1e-3,
@@ -136,6 +136,11 @@ pub enum RunError {
         /// The name.
         name: String,
     },
+    /// The model is stochastic and the solver is for ordinary differential equations.
+    Stochastic {
+        /// The solver.
+        method: Method,
+    },
     /// The solver refuses its options.
     Options(SolveError),
     /// A recorder failed.
@@ -148,6 +153,9 @@ impl std::fmt::Display for RunError {
             RunError::Method { name } => {
                 let names: Vec<&str> = Method::ALL.iter().map(|m| m.name()).collect();
                 write!(f, "there is no solver `{name}`; there are {}", names.join(", "))
+            }
+            RunError::Stochastic { method } => {
+                write!(f, "`{}` cannot solve a model with white noise", method.name())
             }
             RunError::Options(error) => write!(f, "{error}"),
             RunError::Record(error) => write!(f, "{error}"),
@@ -163,17 +171,22 @@ impl From<RecordError> for RunError {
     }
 }
 
-/// The solver and options of an experiment.
+/// The solver and options of an experiment. For a model with white noise `auto` is `euler`.
 ///
 /// # Errors
 ///
-/// [`RunError::Method`], [`RunError::Options`].
+/// [`RunError::Method`], [`RunError::Stochastic`], [`RunError::Options`].
 pub fn solver(program: &Program, experiment: &Experiment) -> Result<(Method, Options), RunError> {
     let spec = &experiment.solver;
     let name = if spec.method.is_empty() { "auto" } else { &spec.method };
     let Some(method) = Method::from_name(name) else {
         return Err(RunError::Method { name: name.to_owned() });
     };
+    let stochastic = !program.noise.is_empty();
+    let method = if stochastic && method == Method::Auto { Method::Euler } else { method };
+    if stochastic && !method.stochastic() {
+        return Err(RunError::Stochastic { method });
+    }
     let rtol = spec.rtol.unwrap_or(RTOL);
     let atol = match spec.atol {
         Some(atol) => vec![atol],
@@ -244,8 +257,10 @@ pub fn simulate_logged(
         let sampled = program.sizes.root > 0;
         let longest = if sampled { experiment.duration / STILL_STEPS } else { f64::INFINITY };
         Box::new(still::Still::new(longest.min(options.h_max)))
-    } else {
+    } else if program.noise.is_empty() {
         integrator::make(method, &options).map_err(RunError::Options)?
+    } else {
+        integrator::make_stochastic(method, &options).map_err(RunError::Options)?
     };
     let actions: Vec<(f64, KernelId)> = experiment
         .actions
@@ -261,6 +276,9 @@ pub fn simulate_logged(
     let manifold = manifold::Manifold::new(program, machine, &options);
     let mut run = Run::new(program, &*machine, experiment, integrator, actions, outlets);
     run.manifold = manifold;
+    if !program.noise.is_empty() {
+        run.system.drive(experiment.seed, 0);
+    }
     run.ranges.tolerances = options.tolerances.clone();
     if program.behavior != Behavior::default() {
         let mut scheduler = Scheduler::new(&program.behavior, experiment.seed);
@@ -461,6 +479,7 @@ impl<'a> Run<'a> {
             if let Err(error) = self.integrator.step(&mut self.system) {
                 return Err(self.step_failure(error));
             }
+            self.hold_within()?;
             self.after_step()?;
             if self.time >= self.end || self.halted.is_some() {
                 self.end_behavior()?;

@@ -145,6 +145,11 @@ pub enum FailureKind {
     },
     /// A handler failed, or did not end.
     Behavior(Box<crate::behavior::Fault>),
+    /// Two noises do not commute, and the solver needs that.
+    NotCommuting {
+        /// The paths' names.
+        pair: [String; 2],
+    },
     /// One relation changed again and again without time going on.
     Zeno {
         /// How often.
@@ -210,6 +215,9 @@ impl fmt::Display for Failure {
             }
             FailureKind::Unsettled { rounds } => {
                 write!(f, "the comparisons at t = {t} s still change after {rounds} rounds")
+            }
+            FailureKind::NotCommuting { pair: [first, second] } => {
+                write!(f, "`milstein` needs noises that commute, which `{first}` and `{second}` do not")
             }
             FailureKind::Zeno { firings, handlers } if handlers.is_empty() => {
                 write!(f, "{firings} events of one comparison at t = {t} s without time going on (Zeno)")

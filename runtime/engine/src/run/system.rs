@@ -1,5 +1,6 @@
 //! A program as the system that integrators see.
 
+use crate::noise::Brownian;
 use std::cell::OnceCell;
 
 use twinml_model::host::{KernelId, Machine, Memory};
@@ -105,6 +106,9 @@ pub(super) struct KernelSystem<'a> {
     work: f64,
     /// Kernels of several Runge–Kutta steps, the longest first, with the grid they are made for.
     pub(super) fused: Option<Fused>,
+    /// The Brownian paths of the program's noise, and where the noise stands in memory.
+    brownian: Option<Brownian>,
+    noise_at: Vec<usize>,
     /// Scratch for differences where a program has no derivatives.
     scratch: Vec<f64>,
 }
@@ -142,6 +146,8 @@ impl<'a> KernelSystem<'a> {
             autonomous: is_autonomous(program),
             roots_of_time: reads_no_states(&program.roots),
             fused: None,
+            brownian: None,
+            noise_at: Vec::new(),
             scratch: Vec::new(),
             trap: None,
             program,
@@ -150,6 +156,30 @@ impl<'a> KernelSystem<'a> {
             host,
             matrix: OnceCell::new(),
             roots,
+        }
+    }
+
+    /// Gives the program's noise its paths.
+    pub(super) fn drive(&mut self, seed: u64, run: u32) {
+        let all = || self.program.noise.iter().flat_map(|n| (0..n.len).map(move |j| (n, j)));
+        let first = self.program.sizes.offset(Space::Input);
+        self.noise_at = all().map(|(n, j)| first + (n.input + j) as usize).collect();
+        self.brownian = Some(Brownian::new(seed, run, all().map(|(n, j)| n.element_path(j))));
+    }
+
+    /// Puts noise into memory.
+    fn set_noise(&mut self, noise: &[f64]) {
+        let data = self.memory.data_mut();
+        for (at, n) in self.noise_at.iter().zip(noise) {
+            data[*at] = *n;
+        }
+    }
+
+    /// Takes it away: what is not integrated reads none.
+    fn calm(&mut self) {
+        let data = self.memory.data_mut();
+        for at in &self.noise_at {
+            data[*at] = 0.0;
         }
     }
 
@@ -321,6 +351,38 @@ impl System for KernelSystem<'_> {
         }
         x.copy_from_slice(&self.memory.data()[states]);
         Some(Ok(()))
+    }
+
+    fn n_noise(&self) -> usize {
+        self.noise_at.len()
+    }
+
+    fn brownian(&mut self, t: f64, w: &mut [f64]) {
+        match &mut self.brownian {
+            Some(paths) => paths.at(t, w),
+            None => w.fill(0.0),
+        }
+    }
+
+    fn rhs_driven(&mut self, t: f64, x: &[f64], noise: &[f64], dx: &mut [f64]) -> Result<(), EvalError> {
+        self.set_noise(noise);
+        let outcome = self.rhs(t, x, dx);
+        self.calm();
+        outcome
+    }
+
+    fn jvp_driven(
+        &mut self,
+        t: f64,
+        x: &[f64],
+        noise: &[f64],
+        v: &[f64],
+        out: &mut [f64],
+    ) -> Result<(), EvalError> {
+        self.set_noise(noise);
+        let outcome = self.jvp(t, x, v, out);
+        self.calm();
+        outcome
     }
 
     fn n_roots(&self) -> usize {

@@ -5,7 +5,7 @@ use crate::defaults::Fills;
 use crate::ids::Value;
 use crate::ir::{Affine, Kernel, Op, Place, Region, Stmt, Ty};
 use crate::program::{Block, Jacobian, Program, RangeElse, RelationKind, Watch};
-use crate::schema::{Kind, Variable};
+use crate::schema::{Kind, Segment, Variable};
 use std::fmt::Write;
 
 /// A program as text.
@@ -206,6 +206,15 @@ impl Printer {
             }
             put!(self, " @{}\n", c.origin.0);
         }
+        for n in &p.noise {
+            put!(self, "noise {} path", n.input);
+            self.path(&n.path);
+            put!(self, " first");
+            for k in &n.first {
+                put!(self, " {k}");
+            }
+            put!(self, " @{}\n", n.origin.0);
+        }
         if let Some(k) = &p.jvp {
             self.kernel("kernel jvp", k);
         }
@@ -218,6 +227,15 @@ impl Printer {
         self.out.push_str(&super::behavior::behavior_text(&p.behavior));
     }
 
+    fn path(&mut self, path: &[Segment]) {
+        for s in path {
+            put!(self, " {}", quoted(&s.name));
+            for a in &s.axes {
+                put!(self, "[{a}]");
+            }
+        }
+    }
+
     fn variable(&mut self, v: &Variable) {
         put!(self, "var {} ", word(ROLES, &v.role));
         match v.kind {
@@ -227,12 +245,7 @@ impl Printer {
             Kind::Enum(e) => put!(self, "enum {}", e.0),
         }
         put!(self, " {} {} len {} path", v.space.name(), v.base, v.len);
-        for s in &v.path {
-            put!(self, " {}", quoted(&s.name));
-            for a in &s.axes {
-                put!(self, "[{a}]");
-            }
-        }
+        self.path(&v.path);
         let u = &v.unit;
         put!(
             self,

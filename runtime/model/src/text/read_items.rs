@@ -7,7 +7,7 @@ use crate::ids::{EnumId, VarId};
 use crate::ir::Space;
 use crate::ir::{Function, Kernel};
 use crate::program::{
-    Block, Clamp, EntryFamily, Jacobian, Origin, Program, Projection, Range, RangeElse, Relation,
+    Block, Clamp, EntryFamily, Jacobian, Noise, Origin, Program, Projection, Range, RangeElse, Relation,
     RelationKind, Sizes, SlotRun, Table, Watch,
 };
 use crate::schema::{DisplayUnit, EnumType, Kind, Segment, Variable};
@@ -68,6 +68,7 @@ impl Reader {
                 }
                 "range" => p.ranges.push(self.range()?),
                 "clamp" => p.clamps.push(self.clamp()?),
+                "noise" => p.noise.push(self.noise()?),
                 "kept" => p.kept = Some(self.kept()?),
                 "kernel" => self.named_kernel(&mut p)?,
                 "jacobian" => p.jacobian = Some(self.jacobian()?),
@@ -166,6 +167,35 @@ impl Reader {
         thing(list, &word).ok_or(at)
     }
 
+    fn path(&mut self) -> Result<Vec<Segment>, ReadError> {
+        let mut path = Vec::new();
+        while matches!(self.peek(), Token::Text(_)) {
+            let name = self.text()?;
+            let mut axes = Vec::new();
+            while self.is_mark('[') {
+                axes.push(self.u32()?);
+                self.mark(']', "]")?;
+            }
+            path.push(Segment { name, axes });
+        }
+        Ok(path)
+    }
+
+    /// `INPUT path SEGMENT… first NUMBER… @ORIGIN`
+    fn noise(&mut self) -> Result<Noise, ReadError> {
+        let input = self.u32()?;
+        self.word("path")?;
+        let path = self.path()?;
+        let axes = path.iter().flat_map(|s| s.axes.iter());
+        let len = axes.fold(1u32, |n, a| n.saturating_mul(*a));
+        self.word("first")?;
+        let mut first = Vec::new();
+        while matches!(self.peek(), Token::Number(_)) {
+            first.push(self.u32()?);
+        }
+        Ok(Noise { input, len, path, first, origin: self.origin()? })
+    }
+
     fn variable(&mut self) -> Result<Variable, ReadError> {
         let role = self.one_of(ROLES, "a role")?;
         let at = self.expected("real, int, bool or enum");
@@ -181,16 +211,7 @@ impl Reader {
         self.word("len")?;
         let len = self.u32()?;
         self.word("path")?;
-        let mut path = Vec::new();
-        while matches!(self.peek(), Token::Text(_)) {
-            let name = self.text()?;
-            let mut axes = Vec::new();
-            while self.is_mark('[') {
-                axes.push(self.u32()?);
-                self.mark(']', "]")?;
-            }
-            path.push(Segment { name, axes });
-        }
+        let path = self.path()?;
         self.word("unit")?;
         let symbol = self.text()?;
         let unit = DisplayUnit { symbol, scale: self.number()?, offset: self.number()? };

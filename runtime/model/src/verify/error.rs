@@ -37,6 +37,10 @@ pub enum Problem {
         var: VarId,
         len: u32,
     },
+    /// A family of white noise whose axes do not say how many paths it has, or that lies over another one.
+    NoisePaths {
+        len: u32,
+    },
     /// `Eval` of a carry or result, or a carry or result that is none.
     NotComputed(Value),
     DefinedTwice(Value),
@@ -124,6 +128,9 @@ impl fmt::Display for Problem {
             Problem::NoSuchTable(t) => write!(f, "there is no {t}"),
             Problem::RangeElements { var, len } => {
                 write!(f, "it watches elements that the quantity {} does not have ({len} elements)", var.0)
+            }
+            Problem::NoisePaths { len } => {
+                write!(f, "the axes of its path do not make {len} paths, or it lies over other noise")
             }
             Problem::Behavior(what) => write!(f, "{what}"),
             Problem::NoSuchOrigin(o) => write!(f, "there is no {o}"),

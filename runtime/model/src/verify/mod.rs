@@ -22,6 +22,7 @@
 //!     axes; enumerations exist.
 //! 11. Tables have at least one sample, finite and strictly rising arguments, as many values.
 //! 12. Behaviour leads to nothing that is not there: see `verify/behavior.rs`.
+//! 13. Families of white noise lie in `Input`, apart, with as many paths as their axes say.
 //!
 //! The cost is linear in the program's text, not in the number of rounds of its loops (defaults and tables
 //! are walked once).
@@ -122,6 +123,7 @@ pub fn verify(program: &Program) -> Result<(), VerifyError> {
         }
         origin(program, c.origin).map_err(at)?;
     }
+    noise(program)?;
     if let Some(jvp) = &program.jvp {
         verify_kernel(program, jvp, Role::Jvp)?;
     }
@@ -250,6 +252,27 @@ pub fn extent(affine: &Affine, range: impl Fn(usize) -> Option<(i64, i64)>) -> O
         most = most.checked_add(a.max(b))?;
     }
     Some((least, most))
+}
+
+/// Families of white noise lie in `Input`, apart from one another, and their paths have as many elements.
+fn noise(program: &Program) -> Result<(), VerifyError> {
+    let mut taken: Vec<(u32, u32)> = Vec::with_capacity(program.noise.len());
+    for n in &program.noise {
+        let at = |p| VerifyError::new("noise".to_owned(), p);
+        slots(program, Space::Input, n.input, n.len).map_err(at)?;
+        let axes = n.path.iter().flat_map(|s| s.axes.iter());
+        let paths = axes.clone().try_fold(1u32, |all, a| all.checked_mul(*a));
+        if n.len == 0 || paths != Some(n.len) || n.first.len() != axes.count() {
+            return Err(at(Problem::NoisePaths { len: n.len }));
+        }
+        origin(program, n.origin).map_err(at)?;
+        taken.push((n.input, n.len));
+    }
+    taken.sort_unstable();
+    match taken.windows(2).find(|w| w[0].0 + w[0].1 > w[1].0) {
+        Some(w) => Err(VerifyError::new("noise".to_owned(), Problem::NoisePaths { len: w[1].1 })),
+        None => Ok(()),
+    }
 }
 
 /// No block may ask for its own solution.
