@@ -1,6 +1,6 @@
 //! Stochastic models by the binary: what is said of solvers and noises, exit codes, the same bits again, and the regions
 //! of a reference model without its agent.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,8 @@ fn without_a_solver_it_is_euler_and_this_is_said() {
     let (code, text) = run(&["--out", "a.csv"]);
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("with euler (step 10 ms)"), "{text}");
-    let (code, text) = run(&["--out", "b.csv", "--solver", "milstein", "--step", "10ms", "--engine", "interpreter"]);
+    let (code, text) =
+        run(&["--out", "b.csv", "--solver", "milstein", "--step", "10ms", "--engine", "interpreter"]);
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("with milstein (step 10 ms)"), "{text}");
     // An intensity without states leaves Milstein nothing to correct.
@@ -48,16 +49,17 @@ fn without_a_solver_it_is_euler_and_this_is_said() {
 #[test]
 fn noises_that_do_not_commute_are_named() {
     let place = tempfile::tempdir().unwrap();
-    let page = fs::read_to_string(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("compiler/src/diag/index/E0811.md"),
-    )
-    .unwrap();
+    let page =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("compiler/src/diag/index/E0811.md"))
+            .unwrap();
     let text = page.split("```twinml\n").nth(1).unwrap().split("```").next().unwrap();
     fs::write(place.path().join("m.twinml"), text).unwrap();
     let (code, said) = twinc(place.path(), &["run", "m.twinml", "--no-plot"]);
     assert_eq!(code, Some(2), "{said}");
     assert!(
-        said.contains("[E0811] Error: `milstein` needs noises that commute, which `noise#1` and `noise#2` do not"),
+        said.contains(
+            "[E0811] Error: `milstein` needs noises that commute, which `noise#1` and `noise#2` do not"
+        ),
         "{said}"
     );
     assert!(said.contains("u = white_noise()") && said.contains("v = white_noise()"), "{said}");

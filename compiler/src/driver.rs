@@ -121,7 +121,9 @@ impl Session {
         let (program, actions) = (scheduled.program, scheduled.actions);
         for r in &experiment.records {
             let shown = |v: &VarId| scheduled.shown.get(v.index()).copied().flatten().is_some();
-            if !r.vars.iter().any(|(v, _)| shown(v)) && r.vars.iter().any(|(v, _)| scheduled.noisy.contains(v)) {
+            if !r.vars.iter().any(|(v, _)| shown(v))
+                && r.vars.iter().any(|(v, _)| scheduled.noisy.contains(v))
+            {
                 self.diags.push(
                     Diagnostic::new(codes::NOISE_PLACE, r.span, "white noise cannot be recorded")
                         .note("it has no value at an instant: it only drives derivatives")

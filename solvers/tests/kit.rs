@@ -25,7 +25,7 @@ const ADAPTIVE: [Method; 10] = [
     Method::DiffsolBdf,
 ];
 /// Methods with a given step.
-const FIXED: [Method; 2] = [Method::Euler, Method::Rk4];
+const FIXED: [Method; 3] = [Method::Euler, Method::Rk4, Method::Milstein];
 
 fn all() -> impl Iterator<Item = Method> {
     FIXED.into_iter().chain(ADAPTIVE)
@@ -93,6 +93,7 @@ fn observed_orders() {
     // method, steps, order of the solution, order of the dense output
     for (method, n, order, dense) in [
         (Method::Euler, 2000, 1.0, 1.0),
+        (Method::Milstein, 2000, 1.0, 1.0),
         (Method::Rk4, 200, 4.0, 4.0),
         (Method::Tsit5, 80, 5.0, 5.0),
         (Method::Dopri5, 80, 5.0, 5.0),
@@ -180,7 +181,7 @@ fn a_copy_goes_on_with_the_same_bits() {
 fn restarts_and_stops_leave_the_solution() {
     for method in all() {
         let tolerance = match method {
-            Method::Euler => 0.3,
+            Method::Euler | Method::Milstein => 0.3,
             Method::ImplicitEuler => 0.01,
             _ => 2e-4,
         };

@@ -72,21 +72,27 @@ fn order(system: &System, solved: &Solved, noisy: &mut Noisy, diags: &mut Diagno
     let assign = |a: &Assignment, noisy: &mut Noisy, bad: &mut Vec<Span>| {
         let span = problem.equations[a.equation].span;
         match degree(&a.value, noisy) {
-            Free => false,
+            Free => {}
             d => {
                 if d == Other && !bad.contains(&span) {
                     bad.push(span);
                 }
-                noisy.insert((a.target.var, a.target.der))
+                noisy.insert((a.target.var, a.target.der));
             }
         }
     };
     for step in &solved.plan.steps {
         match step {
             // Rounds may read earlier rounds of what stands further down.
-            Step::Nest { body, .. } => {
-                while body.iter().fold(false, |any, a| assign(a, noisy, &mut bad) || any) {}
-            }
+            Step::Nest { body, .. } => loop {
+                let before = noisy.len();
+                for a in body {
+                    assign(a, noisy, &mut bad);
+                }
+                if noisy.len() == before {
+                    break;
+                }
+            },
             Step::Block(b) => {
                 let reads = |e: &Expr| degree(e, noisy) > Free;
                 if !b.inner.iter().any(|(_, a)| reads(&a.value))
@@ -104,7 +110,8 @@ fn order(system: &System, solved: &Solved, noisy: &mut Noisy, diags: &mut Diagno
                     assign(a, noisy, &mut bad);
                 }
                 for (_, e) in &b.residuals {
-                    if degree(&e.left, noisy).max(degree(&e.right, noisy)) == Other && !bad.contains(&e.span) {
+                    if degree(&e.left, noisy).max(degree(&e.right, noisy)) == Other && !bad.contains(&e.span)
+                    {
                         bad.push(e.span);
                     }
                 }
@@ -226,10 +233,11 @@ fn needed(solved: &Solved) -> Noisy {
                     }
                 }
                 Step::Block(b) => {
-                    let wanted = b.unknowns.iter().any(|(atom, _)| {
-                        let a = atoms[atom.0 as usize];
-                        live.contains(&(a.var, a.der))
-                    }) || b.inner.iter().any(|(_, a)| live.contains(&(a.target.var, a.target.der)));
+                    let wanted =
+                        b.unknowns.iter().any(|(atom, _)| {
+                            let a = atoms[atom.0 as usize];
+                            live.contains(&(a.var, a.der))
+                        }) || b.inner.iter().any(|(_, a)| live.contains(&(a.target.var, a.target.der)));
                     if wanted {
                         b.inner.iter().for_each(|(_, a)| add(&a.value, &mut live));
                         for (_, e) in &b.residuals {

@@ -1,8 +1,8 @@
 //! The schema: what people see of the slots.
 
 use super::layout::Layout;
-use super::origins::Origins;
 use super::noise::Noisy;
+use super::origins::Origins;
 use super::relations::HIDDEN;
 use crate::flat::System;
 use twinml_model::ids::VarId;

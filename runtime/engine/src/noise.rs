@@ -239,7 +239,8 @@ mod tests {
     /// The value at an instant does not depend on what was asked before.
     #[test]
     fn values_are_functions_of_time_alone() {
-        let times = [1e-6, 0.01, 0.1, 1.0 / 3.0, 0.5, 59.99, 60.0, 3600.0, 86_400.0, 86_401.5, 1e7, 1e9, 3e10];
+        let times =
+            [1e-6, 0.01, 0.1, 1.0 / 3.0, 0.5, 59.99, 60.0, 3600.0, 86_400.0, 86_401.5, 1e7, 1e9, 3e10];
         let mut forward = paths(3, 1, 2);
         let mut w = [0.0; 2];
         let values: Vec<[f64; 2]> = times

@@ -186,10 +186,8 @@ scenario run for Pair { duration: 1 s; solver: milstein(step: 1 ms) }";
             let mut w = [0.0; 2];
             m.paths(seed).at(1.0, &mut w);
             let x = m.end("milstein", 0.5f64.powi(k), seed);
-            let (ex, ey) = (
-                (-0.125 + 0.5 * w[0]).exp(),
-                (-0.5 * (0.09 + 0.16) + 0.3 * w[0] + 0.4 * w[1]).exp(),
-            );
+            let (ex, ey) =
+                ((-0.125 + 0.5 * w[0]).exp(), (-0.5 * (0.09 + 0.16) + 0.3 * w[0] + 0.4 * w[1]).exp());
             sum += (x[0] - ex).abs() + (x[1] - ey).abs();
         }
         sum / 200.0
@@ -393,10 +391,9 @@ scenario run for Masses { duration: 1 s; solver: euler(step: 1 ms) }";
     let mut m = model(text);
     let x = m.end("euler", 1e-3, 4);
     // The same, solved by hand.
-    let by_hand = text.replace("2*der(v) + der(u) = white_noise() - v", "der(v) = (3*(w - v) + u)/5").replace(
-        "der(v) + 3*der(u) = -u",
-        "der(u) = (-2*u - (w - v))/5\n w = white_noise()",
-    );
+    let by_hand = text
+        .replace("2*der(v) + der(u) = white_noise() - v", "der(v) = (3*(w - v) + u)/5")
+        .replace("der(v) + 3*der(u) = -u", "der(u) = (-2*u - (w - v))/5\n w = white_noise()");
     let by_hand = by_hand.replace("  equations", "  variables { w: Real }\n  equations");
     let y = model(&by_hand).end("euler", 1e-3, 4);
     assert!(x.iter().zip(&y).all(|(a, b)| (a - b).abs() < 1e-10), "{x:?} {y:?}");

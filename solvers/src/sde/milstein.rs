@@ -88,13 +88,7 @@ impl Correction {
         Ok(())
     }
 
-    fn drift(
-        &mut self,
-        sys: &mut dyn System,
-        t: f64,
-        x: &[f64],
-        stats: &mut Stats,
-    ) -> Result<(), EvalError> {
+    fn drift(&mut self, sys: &mut dyn System, t: f64, x: &[f64], stats: &mut Stats) -> Result<(), EvalError> {
         stats.rhs += 1;
         sys.rhs_driven(t, x, &self.zero, &mut self.f0)
     }

@@ -39,6 +39,10 @@ twin W {
   equations { der(x) = k*1 [s^-0.5] }
 }
 "#,
-        expect![[r#""#]],
+        expect![[r#"
+            E0753 test.twinml:3:34: white noise cannot stand here (no equation of a twin)
+              note: it has no value at an instant: it only drives derivatives
+              help: write it in an equation, or name it there: `w = white_noise()`
+        "#]],
     );
 }

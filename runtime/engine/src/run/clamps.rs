@@ -8,8 +8,8 @@ use twinml_model::ids::VarId;
 use twinml_model::ir::Space;
 use twinml_model::program::Program;
 
-use super::{Run, Stop};
 use super::report::{Broken, MOST_BROKEN};
+use super::{Run, Stop};
 
 /// Slots of one quantity.
 #[derive(Clone, Copy, Debug)]
