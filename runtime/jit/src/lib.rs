@@ -10,6 +10,7 @@
 //! given. A kernel that cannot be compiled runs in the interpreter instead.
 
 pub mod error;
+pub mod lanes;
 mod math;
 pub mod scalar;
 

@@ -5,6 +5,7 @@ use super::compare::{canonical, memory};
 use super::generate::Rng;
 use super::host::TestHost;
 use std::sync::Arc;
+use twinml_jit::lanes::{GROUPS, Isa, LaneCode, LaneError};
 use twinml_model::host::{Machine, Memory};
 use twinml_model::interp::Interpreter;
 use twinml_model::interp::block::BlockKernel;
@@ -41,9 +42,20 @@ pub fn for_lanes(kernel: &Kernel) -> Kernel {
 pub type Way = (String, Result<Box<dyn LaneKernel>, NotLanes>);
 
 /// The ways to run a kernel on lanes; with each its name.
-pub fn ways(program: &Arc<Program>, kernel: &Kernel) -> Vec<Way> {
+pub fn ways(program: &Arc<Program>, kernel: &Kernel, width: usize) -> Vec<Way> {
     let block = BlockKernel::new(program, kernel).map(|k| Box::new(k) as Box<dyn LaneKernel>);
-    vec![("block".into(), block)]
+    let mut all: Vec<Way> = vec![("block".into(), block)];
+    for isa in [Isa::Avx2, Isa::Avx512].into_iter().filter(|i| i.available()) {
+        for groups in 1..=GROUPS {
+            let name = format!("{} with {groups} groups", isa.name());
+            match LaneCode::new(program, kernel, isa, width, groups) {
+                Ok(code) => all.push((name, Ok(Box::new(code)))),
+                Err(LaneError::NotLanes(why)) => all.push((name, Err(why))),
+                Err(other) => panic!("{name}: {other}"),
+            }
+        }
+    }
+    all
 }
 
 /// Compares on `lanes` memories; says what differs. Gives how many ways could be run.
@@ -67,7 +79,7 @@ pub fn compare_lanes(
         expected.push((one, done.err()));
     }
     let mut ran = 0;
-    for (name, way) in ways(program, kernel) {
+    for (name, way) in ways(program, kernel, all.width()) {
         let Ok(way) = way else { continue };
         ran += 1;
         let mut got = all.clone();

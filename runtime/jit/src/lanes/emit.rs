@@ -1,0 +1,1006 @@
+//! From a plan to machine code: registers, spills, instructions.
+//!
+//! Code is one straight line (but for slow paths), so the next use of every value is known: a register is taken from
+//! the value whose next use is furthest away, and one that stands in memory anyway costs nothing. `groups` groups of
+//! lanes go through the line side by side, instruction by instruction, so that the processor never waits for a
+//! result. One operand of an instruction may stand in memory: constants (broadcast), slots, spilled values.
+
+use super::encode::{Code, Label, Map, Masked, Mem, Opcode, RAX, RCX, RDI, RDX, RSI, Rm, op};
+use super::graph::{Arith2, Bits2, Graph, Id, Mask2, Node, Shift, Target};
+use super::plan::{Plan, Segment, Step, condition};
+use rustc_hash::FxHashMap;
+use twinml_model::ir::CmpOp;
+
+/// Layout of the scratch space, in bytes. At its start: the slow paths and the function that runs them.
+pub(super) mod scratch {
+    /// Pointer to the slow paths.
+    pub const CONTEXT: i32 = 0;
+    /// Pointer to the function.
+    pub const FUNCTION: i32 = 8;
+    /// Vector registers kept over a call.
+    pub const VECTORS: i32 = 64;
+    /// Mask registers kept over a call.
+    pub const MASKS: i32 = VECTORS + 32 * 64;
+    /// A call's result, then its arguments.
+    pub const ROWS: i32 = MASKS + 64;
+    /// Bytes of a row.
+    pub const ROW: i32 = 64;
+}
+
+/// Constants of a kernel, each once.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    pub values: Vec<u64>,
+    place: FxHashMap<u64, u32>,
+}
+
+impl Pool {
+    fn at(&mut self, c: u64) -> u32 {
+        *self.place.entry(c).or_insert_with(|| {
+            self.values.push(c);
+            self.values.len() as u32 - 1
+        })
+    }
+}
+
+/// Where a group's value is.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    reg: u8,
+    /// Offset in the scratch space, or none.
+    spill: i32,
+    /// Its slot holds it (carried slots whose register was taken).
+    in_slot: bool,
+    /// Uses passed.
+    used: u32,
+}
+
+const NONE: u8 = u8::MAX;
+const NOWHERE: Place = Place { reg: NONE, spill: -1, in_slot: false, used: 0 };
+
+/// What to write code for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    /// Groups of lanes side by side.
+    pub groups: usize,
+    /// Bytes from a slot to the next.
+    pub stride: i32,
+}
+
+/// Code for a plan, appended; the offset of its entry and the scratch space that it needs, in bytes.
+pub(super) fn emit(code: &mut Code, pool: &mut Pool, g: &Graph, plan: &Plan, shape: Shape) -> (usize, usize) {
+    let wide = g.target == Target::Avx512;
+    let rows = scratch::ROWS + scratch::ROW * (plan.args as i32 + 1);
+    let mut e = Emitter {
+        code,
+        pool,
+        g,
+        plan,
+        shape,
+        wide,
+        vector: if wide { 64 } else { 32 },
+        places: vec![NOWHERE; g.nodes.len() * shape.groups],
+        vectors: [None; 32],
+        masks: [None; 8],
+        uses: Vec::new(),
+        first_use: Vec::new(),
+        in_body: false,
+        position: 0,
+        free_spills: Vec::new(),
+        late_spills: Vec::new(),
+        next_spill: (rows + 63) & !63,
+        stubs: Vec::new(),
+        home: FxHashMap::default(),
+        carried: FxHashMap::default(),
+    };
+    let entry = e.code.bytes.len();
+    e.all();
+    (entry, e.next_spill as usize)
+}
+
+/// A slow path to be written behind the line.
+struct Stub {
+    label: Label,
+    back: Label,
+    call: Call,
+}
+
+/// What a slow path needs to know of the registers.
+struct Call {
+    saved: Vec<(bool, u8)>,
+    /// What goes into the rows, and whether it is a mask register.
+    args: Vec<(Rm, bool)>,
+    /// Register with the usual values, which gets the result.
+    dst: u8,
+    usual: bool,
+    /// Register of the condition, and whether it is the negation; none: all lanes.
+    cond: Option<(u8, bool)>,
+    sub: u32,
+}
+
+struct Emitter<'a> {
+    code: &'a mut Code,
+    pool: &'a mut Pool,
+    g: &'a Graph,
+    plan: &'a Plan,
+    shape: Shape,
+    wide: bool,
+    /// Bytes of a vector.
+    vector: i32,
+    places: Vec<Place>,
+    vectors: [Option<u32>; 32],
+    masks: [Option<u32>; 8],
+    /// Positions of all uses, by node from `first_use` on.
+    uses: Vec<u32>,
+    first_use: Vec<u32>,
+    in_body: bool,
+    position: u32,
+    free_spills: Vec<i32>,
+    /// Free from the next entry on.
+    late_spills: Vec<i32>,
+    next_spill: i32,
+    stubs: Vec<Stub>,
+    /// The register where a value should end: of carried slots.
+    home: FxHashMap<u32, u8>,
+    /// Loads of carried slots.
+    carried: FxHashMap<Id, ()>,
+}
+
+const M0F: Map = Map::M0f;
+const M38: Map = Map::M0f38;
+const M3A: Map = Map::M0f3a;
+const NEVER: u32 = u32::MAX;
+
+impl Emitter<'_> {
+    // ---- values, places, uses
+
+    fn v(&self, id: Id, group: usize) -> u32 {
+        id * self.shape.groups as u32 + group as u32
+    }
+
+    fn id(&self, v: u32) -> Id {
+        v / self.shape.groups as u32
+    }
+
+    fn group(&self, v: u32) -> i32 {
+        (v % self.shape.groups as u32) as i32
+    }
+
+    fn is_mask(&self, id: Id) -> bool {
+        self.wide && self.g.nodes[id as usize].is_mask()
+    }
+
+    fn next_use(&self, v: u32) -> u32 {
+        let id = self.id(v) as usize;
+        let at = self.first_use[id] + self.places[v as usize].used;
+        if at < self.first_use[id + 1] { self.uses[at as usize] } else { NEVER }
+    }
+
+    /// Collects the uses of a segment: entry `p` uses at `2p`, the stores after it at `2p + 1`.
+    fn count(&mut self, s: &Segment) {
+        let n = self.g.nodes.len();
+        let mut pairs: Vec<(Id, u32)> = Vec::new();
+        let mut list = Vec::new();
+        for (p, &id) in s.order.iter().enumerate() {
+            self.plan.operands(self.g, id, &mut list);
+            pairs.extend(list.iter().map(|&a| (a, 2 * p as u32)));
+        }
+        pairs.extend(s.stores.iter().map(|&(p, _, id)| (id, 2 * p + 1)));
+        pairs.extend(s.out.iter().map(|&id| (id, 2 * s.order.len() as u32)));
+        pairs.sort_unstable();
+        pairs.dedup();
+        self.first_use = vec![0; n + 1];
+        for &(id, _) in &pairs {
+            self.first_use[id as usize + 1] += 1;
+        }
+        for k in 0..n {
+            self.first_use[k + 1] += self.first_use[k];
+        }
+        self.uses = pairs.into_iter().map(|(_, p)| p).collect();
+        for p in &mut self.places {
+            p.used = 0;
+        }
+    }
+
+    /// Where a value stands in memory, if it does.
+    fn mem(&mut self, v: u32) -> Option<Mem> {
+        let id = self.id(v);
+        let place = self.places[v as usize];
+        let at = self.group(v) * self.vector;
+        match self.g.nodes[id as usize] {
+            Node::Const(c) => {
+                let k = self.pool.at(c) as i32;
+                let scale = if self.wide { 8 } else { 32 };
+                return Some(Mem { base: RCX, disp: k * scale, broadcast: self.wide });
+            }
+            Node::Load(slot) if place.in_slot || !(self.in_body && self.carried.contains_key(&id)) => {
+                let disp = slot as i32 * self.shape.stride + at;
+                return Some(Mem { base: RDI, disp, broadcast: false });
+            }
+            _ => {}
+        }
+        (place.spill >= 0).then_some(Mem { base: RSI, disp: place.spill, broadcast: false })
+    }
+
+    fn spill_place(&mut self) -> i32 {
+        self.free_spills.pop().unwrap_or_else(|| {
+            self.next_spill += 64;
+            self.next_spill - 64
+        })
+    }
+
+    /// Puts a value that stands in a register into memory too.
+    fn keep(&mut self, v: u32) {
+        if self.mem(v).is_some() {
+            return;
+        }
+        let (id, reg) = (self.id(v), self.places[v as usize].reg);
+        if let Node::Load(slot) = self.g.nodes[id as usize] {
+            let disp = slot as i32 * self.shape.stride + self.group(v) * self.vector;
+            self.store(reg, Mem { base: RDI, disp, broadcast: false });
+            self.places[v as usize].in_slot = true;
+            return;
+        }
+        let disp = self.spill_place();
+        self.places[v as usize].spill = disp;
+        let mem = Mem { base: RSI, disp, broadcast: false };
+        if self.is_mask(id) { self.mask_store(reg, mem) } else { self.store(reg, mem) }
+    }
+
+    /// A free register; one is freed where there is none. Pinned ones are left alone.
+    fn free(&mut self, mask: bool, pins: u32, wish: Option<u8>) -> u8 {
+        let (lo, hi) = if mask { (1, 8) } else { (0, if self.wide { 32 } else { 16 }) };
+        let regs = |e: &Self, r: u8| if mask { e.masks[r as usize] } else { e.vectors[r as usize] };
+        if let Some(r) = wish
+            && regs(self, r).is_none()
+            && pins >> r & 1 == 0
+        {
+            return r;
+        }
+        let (mut best, mut far) = (NONE, 0u64);
+        for r in lo..hi {
+            if pins >> r & 1 == 1 {
+                continue;
+            }
+            let Some(v) = regs(self, r) else { return r };
+            let next = self.next_use(v);
+            // what need not be stored is a little cheaper to give up
+            let cheap = u64::from(self.mem(v).is_some()) * 24;
+            let score = u64::from(next - self.position.min(next)) + cheap + 1;
+            if score > far {
+                (best, far) = (r, score);
+            }
+        }
+        if let Some(v) = regs(self, best) {
+            if self.next_use(v) != NEVER {
+                self.keep(v);
+            }
+            self.release(v);
+        }
+        best
+    }
+
+    fn release(&mut self, v: u32) {
+        let reg = std::mem::replace(&mut self.places[v as usize].reg, NONE);
+        if reg != NONE {
+            if self.is_mask(self.id(v)) {
+                self.masks[reg as usize] = None;
+            } else {
+                self.vectors[reg as usize] = None;
+            }
+        }
+    }
+
+    fn put(&mut self, v: u32, reg: u8) {
+        self.places[v as usize].reg = reg;
+        if self.is_mask(self.id(v)) {
+            self.masks[reg as usize] = Some(v);
+        } else {
+            self.vectors[reg as usize] = Some(v);
+        }
+    }
+
+    /// The value in a register, which is pinned.
+    fn reg(&mut self, v: u32, pins: &mut u32) -> u8 {
+        let mut reg = self.places[v as usize].reg;
+        if reg == NONE {
+            let mask = self.is_mask(self.id(v));
+            reg = self.free(mask, *pins, None);
+            if let Some(mem) = self.mem(v) {
+                if mask { self.mask_load(reg, mem) } else { self.load(reg, mem) }
+            }
+            self.put(v, reg);
+        }
+        *pins |= 1 << reg;
+        reg
+    }
+
+    /// The value in a register that has it, or in memory.
+    fn rm(&mut self, v: u32, pins: &mut u32) -> Rm {
+        let reg = self.places[v as usize].reg;
+        if reg != NONE {
+            *pins |= 1 << reg;
+            return Rm::Reg(reg);
+        }
+        match self.mem(v) {
+            Some(mem) => Rm::Mem(mem),
+            None => Rm::Reg(self.reg(v, pins)),
+        }
+    }
+
+    /// A use of `v` at the current position is over: where it was the last one, the register is free.
+    fn used(&mut self, v: u32) {
+        let id = self.id(v) as usize;
+        let place = &mut self.places[v as usize];
+        let at = self.first_use[id] + place.used;
+        if at < self.first_use[id + 1] && self.uses[at as usize] == self.position {
+            place.used += 1;
+        }
+        if self.next_use(v) == NEVER {
+            self.release(v);
+            let spill = self.places[v as usize].spill;
+            if spill >= 0 && !self.plan.invariant[id] {
+                // the instruction at hand may still read it
+                self.late_spills.push(spill);
+                self.places[v as usize].spill = -1;
+            }
+        }
+    }
+
+    fn dies(&self, v: u32) -> bool {
+        let id = self.id(v) as usize;
+        let at = self.first_use[id] + self.places[v as usize].used + 1;
+        at >= self.first_use[id + 1]
+    }
+
+    // ---- instructions
+
+    fn vec(&mut self, o: Opcode, reg: u8, second: u8, rm: Rm) {
+        if self.wide {
+            let o = Opcode { w: true, ..o };
+            self.code.evex(o, reg, second, rm, Masked::default(), false);
+        } else {
+            self.code.vex(o, true, reg, second, rm);
+        }
+    }
+
+    fn load(&mut self, reg: u8, mem: Mem) {
+        if mem.broadcast {
+            let mem = Mem { broadcast: false, ..mem };
+            self.code.evex(op(M38, true, 0x19), reg, 0, Rm::Mem(mem), Masked::default(), true);
+        } else {
+            self.vec(op(M0F, false, 0x10), reg, 0, Rm::Mem(mem));
+        }
+    }
+
+    fn store(&mut self, reg: u8, mem: Mem) {
+        self.vec(op(M0F, false, 0x11), reg, 0, Rm::Mem(mem));
+    }
+
+    fn copy(&mut self, to: u8, from: Rm) {
+        match from {
+            Rm::Reg(from) if from == to => {}
+            Rm::Reg(_) => self.vec(op(M0F, false, 0x28), to, 0, from),
+            Rm::Mem(mem) => self.load(to, mem),
+        }
+    }
+
+    fn mask_load(&mut self, k: u8, mem: Mem) {
+        self.code.vex(op(M0F, false, 0x90), false, k, 0, Rm::Mem(mem));
+    }
+
+    fn mask_store(&mut self, k: u8, mem: Mem) {
+        self.code.vex(op(M0F, false, 0x91), false, k, 0, Rm::Mem(mem));
+    }
+
+    // ---- the whole
+
+    fn all(&mut self) {
+        let groups = self.shape.groups;
+        let plan = self.plan;
+        if !plan.before.order.is_empty() {
+            self.count(&plan.before);
+            for p in 0..plan.before.order.len() {
+                self.position = 2 * p as u32;
+                for group in 0..groups {
+                    let v = self.v(plan.before.order[p], group);
+                    self.entry(v);
+                    // what the repetitions read is read from memory
+                    self.keep(v);
+                    self.used_at_definition(v);
+                }
+            }
+            self.vectors = [None; 32];
+            self.masks = [None; 8];
+            for p in &mut self.places {
+                p.reg = NONE;
+            }
+        }
+        self.in_body = true;
+        self.free_spills.clear();
+        let mut homes = Vec::new();
+        for (k, &(slot, load, next)) in plan.carried.iter().enumerate() {
+            self.carried.insert(load, ());
+            for group in 0..groups {
+                let reg = (k * groups + group) as u8;
+                let v = self.v(load, group);
+                let disp = slot as i32 * self.shape.stride + group as i32 * self.vector;
+                let mem = Mem { base: RDI, disp, broadcast: false };
+                self.load(reg, mem);
+                self.put(v, reg);
+                homes.push((reg, self.v(next, group), mem));
+                let v = self.v(next, group);
+                self.home.insert(v, reg);
+            }
+        }
+        self.count(&plan.body);
+        let top = self.code.label();
+        self.code.place(top);
+        let mut store = 0;
+        for p in 0..plan.body.order.len() {
+            self.position = 2 * p as u32;
+            for group in 0..groups {
+                let v = self.v(plan.body.order[p], group);
+                self.entry(v);
+                self.used_at_definition(v);
+            }
+            store = self.stores(store, p as u32);
+        }
+        // a body without operations only moves slots
+        self.stores(store, NEVER);
+        self.position = 2 * plan.body.order.len() as u32;
+        self.hand_over(&homes);
+        self.code.dec_rdx();
+        self.code.jcc(5, top);
+        for &(reg, _, mem) in &homes {
+            self.store(reg, mem);
+        }
+        self.code.vzeroupper();
+        self.code.ret();
+        for stub in std::mem::take(&mut self.stubs) {
+            self.code.place(stub.label);
+            self.call(&stub.call);
+            self.code.jmp(stub.back);
+        }
+    }
+
+    /// A value that nobody uses needs no register (slow paths and stores count as uses).
+    fn used_at_definition(&mut self, v: u32) {
+        if self.next_use(v) == NEVER {
+            self.release(v);
+        }
+    }
+
+    /// The stores at a position; gives the next store.
+    fn stores(&mut self, from: usize, p: u32) -> usize {
+        let plan = self.plan;
+        let mut end = from;
+        while plan.body.stores.get(end).is_some_and(|s| s.0 <= p) {
+            end += 1;
+        }
+        for group in 0..self.shape.groups {
+            // all of a position are read before any is written, as far as they are leaves
+            for &(at, slot, id) in &plan.body.stores[from..end] {
+                self.position = 2 * at + 1;
+                let v = self.v(id, group);
+                let mut pins = 0;
+                let reg = self.reg(v, &mut pins);
+                let disp = slot as i32 * self.shape.stride + group as i32 * self.vector;
+                self.store(reg, Mem { base: RDI, disp, broadcast: false });
+            }
+            for k in from..end {
+                let v = self.v(plan.body.stores[k].2, group);
+                if (from..k).all(|j| plan.body.stores[j].2 != plan.body.stores[k].2) {
+                    self.used(v);
+                }
+            }
+        }
+        end
+    }
+
+    /// What is carried goes to the registers where the next repetition expects it, all at once.
+    fn hand_over(&mut self, homes: &[(u8, u32, Mem)]) {
+        let mut moves: Vec<(u8, Rm)> = Vec::new();
+        let mut loads: Vec<(u8, Mem)> = Vec::new();
+        for &(to, v, _) in homes {
+            let from = self.places[v as usize].reg;
+            if from == to {
+                continue;
+            }
+            if from != NONE {
+                moves.push((to, Rm::Reg(from)));
+            } else if let Some(mem) = self.mem(v) {
+                loads.push((to, mem));
+            }
+        }
+        while !moves.is_empty() {
+            let ready = moves.iter().position(|&(to, _)| moves.iter().all(|&(_, from)| from != Rm::Reg(to)));
+            if let Some(k) = ready {
+                let (to, from) = moves.swap_remove(k);
+                self.copy(to, from);
+                continue;
+            }
+            // a ring is opened through memory
+            let to = moves[0].0;
+            let mem = Mem { base: RSI, disp: self.spill_place(), broadcast: false };
+            self.store(to, mem);
+            for m in &mut moves {
+                if m.1 == Rm::Reg(to) {
+                    m.1 = Rm::Mem(mem);
+                }
+            }
+        }
+        for (to, mem) in loads {
+            self.load(to, mem);
+        }
+    }
+
+    /// The instructions of one entry for one group.
+    fn entry(&mut self, v: u32) {
+        self.free_spills.append(&mut self.late_spills);
+        let (id, group) = (self.id(v), self.group(v) as usize);
+        let of = |e: &Self, a: Id| e.v(a, group);
+        if let Step::Ternary { table, a, b, c } = self.plan.steps[id as usize] {
+            return self.ternary(v, table, [of(self, a), of(self, b), of(self, c)]);
+        }
+        match self.g.nodes[id as usize] {
+            Node::Const(_) | Node::ConstB(_) | Node::Load(_) | Node::Input(_) => {}
+            Node::Copy(a) => {
+                let a = of(self, a);
+                let mut pins = 0;
+                let from = self.rm(a, &mut pins);
+                self.used(a);
+                let reg = self.free(false, pins, None);
+                self.copy(reg, from);
+                self.put(v, reg);
+            }
+            Node::Arith(o, a, b) => {
+                let byte = match o {
+                    Arith2::Add => 0x58,
+                    Arith2::Sub => 0x5c,
+                    Arith2::Mul => 0x59,
+                    Arith2::Div => 0x5e,
+                    Arith2::Min => 0x5d,
+                };
+                let commutes = matches!(o, Arith2::Add | Arith2::Mul);
+                self.binary(v, op(M0F, false, byte), of(self, a), of(self, b), commutes);
+            }
+            Node::Bits(o, a, b) => {
+                let (o, commutes) = match o {
+                    Bits2::And => (op(M0F, false, 0xdb), true),
+                    Bits2::Or => (op(M0F, false, 0xeb), true),
+                    Bits2::Xor => (op(M0F, false, 0xef), true),
+                    Bits2::Add => (op(M0F, false, 0xd4), true),
+                    Bits2::Sub => (op(M0F, false, 0xfb), false),
+                    Bits2::Mul => (op(M38, true, 0x40), true),
+                    Bits2::MulLow => (op(M0F, false, 0xf4), true),
+                    Bits2::Shl => (op(M38, true, 0x47), false),
+                    Bits2::Shr => (op(M38, true, 0x45), false),
+                    Bits2::Sar => (op(M38, true, 0x46), false),
+                };
+                self.binary(v, o, of(self, a), of(self, b), commutes);
+            }
+            Node::Shift(o, a, n) => {
+                let (byte, digit) = match o {
+                    Shift::Left => (0x73, 6),
+                    Shift::Right => (0x73, 2),
+                    Shift::Signed => (0x72, 4),
+                };
+                let a = of(self, a);
+                let mut pins = 0;
+                let from = Rm::Reg(self.reg(a, &mut pins));
+                self.used(a);
+                let reg = self.free(false, pins, None);
+                // the destination stands where the second operand would
+                self.vec(op(M0F, false, byte), digit, reg, from);
+                self.code.byte(n);
+                self.put(v, reg);
+            }
+            Node::Sqrt(a) => self.unary(v, op(M0F, false, 0x51), of(self, a), None),
+            Node::Round(mode, a) => self.unary(v, op(M3A, false, 0x09), of(self, a), Some(mode | 8)),
+            Node::ToInt(a) => self.unary(v, op(M0F, true, 0x7a), of(self, a), None),
+            Node::ToFloat(a) => {
+                self.unary(v, Opcode { map: M0F, pp: 2, w: true, byte: 0xe6 }, of(self, a), None);
+            }
+            Node::Cmp(o, a, b) => {
+                let predicate = |o| match o {
+                    CmpOp::Eq => 0x00,
+                    CmpOp::Ne => 0x04,
+                    CmpOp::Lt => 0x11,
+                    CmpOp::Le => 0x12,
+                    CmpOp::Gt => 0x1e,
+                    CmpOp::Ge => 0x1d,
+                };
+                let (a, b) = (of(self, a), of(self, b));
+                let (a, b, o) = if self.leads(a, b) { (a, b, o) } else { (b, a, mirrored(o)) };
+                self.compare(v, op(M0F, false, 0xc2), a, b, Some(predicate(o)));
+            }
+            Node::CmpI(o, a, b) if self.wide => {
+                let predicate = |o| match o {
+                    CmpOp::Eq => 0,
+                    CmpOp::Lt => 1,
+                    CmpOp::Le => 2,
+                    CmpOp::Ne => 4,
+                    CmpOp::Ge => 5,
+                    CmpOp::Gt => 6,
+                };
+                let (a, b) = (of(self, a), of(self, b));
+                let (a, b, o) = if self.leads(a, b) { (a, b, o) } else { (b, a, mirrored(o)) };
+                self.compare(v, op(M3A, true, 0x1f), a, b, Some(predicate(o)));
+            }
+            Node::CmpI(o, a, b) => {
+                let byte = if o == CmpOp::Eq { 0x29 } else { 0x37 };
+                self.compare(v, op(M38, false, byte), of(self, a), of(self, b), None);
+            }
+            Node::Test(a, b) => self.compare(v, op(M38, true, 0x27), of(self, a), of(self, b), None),
+            Node::Mask(o, a, b) => {
+                let (narrow, byte) = match o {
+                    Mask2::And => (0x54, 0x41),
+                    Mask2::Or => (0x56, 0x45),
+                    Mask2::Xor => (0x57, 0x47),
+                };
+                let (a, b) = (of(self, a), of(self, b));
+                if !self.wide {
+                    return self.binary(v, op(M0F, false, narrow), a, b, true);
+                }
+                let mut pins = 0;
+                let (x, y) = (self.reg(a, &mut pins), self.reg(b, &mut pins));
+                self.used(a);
+                if a != b {
+                    self.used(b);
+                }
+                let k = self.free(true, pins, None);
+                self.code.vex(op(M0F, false, byte), true, k, x, Rm::Reg(y));
+                self.put(v, k);
+            }
+            Node::Not(a) => {
+                let a = of(self, a);
+                let mut pins = 0;
+                let x = self.reg(a, &mut pins);
+                self.used(a);
+                if self.wide {
+                    let k = self.free(true, pins, None);
+                    self.code.vex(op(M0F, false, 0x44), false, k, 0, Rm::Reg(x));
+                    self.put(v, k);
+                } else {
+                    let ones = self.pool.at(u64::MAX) as i32;
+                    let reg = self.free(false, pins, None);
+                    let mem = Mem { base: RCX, disp: ones * 32, broadcast: false };
+                    self.vec(op(M0F, false, 0x57), reg, x, Rm::Mem(mem));
+                    self.put(v, reg);
+                }
+            }
+            Node::Select(c, a, b) => {
+                let (c, a, b) = (of(self, c), of(self, a), of(self, b));
+                let (mut pins, mut mask_pins) = (0, 0);
+                let mask = if self.wide { self.reg(c, &mut mask_pins) } else { self.reg(c, &mut pins) };
+                let y = self.reg(b, &mut pins);
+                let x = self.rm(a, &mut pins);
+                for w in distinct([c, a, b]) {
+                    self.used(w);
+                }
+                let reg = self.free(false, pins, self.home.get(&v).copied());
+                if self.wide {
+                    let masked = Masked { k: mask, zero: false };
+                    self.code.evex(op(M38, true, 0x65), reg, y, x, masked, false);
+                } else {
+                    self.vec(op(M3A, false, 0x4b), reg, y, x);
+                    self.code.byte(mask << 4);
+                }
+                self.put(v, reg);
+            }
+            Node::Fma { a, b, c, minus_product, minus_c } => {
+                let kind = u8::from(minus_c) * 2 + u8::from(minus_product) * 4;
+                self.fma(v, kind, [of(self, a), of(self, b), of(self, c)]);
+            }
+            Node::Slow(k) => self.slow(v, k, group),
+        }
+    }
+
+    /// Whether the first of two operands should be the one in a register.
+    fn leads(&self, a: u32, b: u32) -> bool {
+        let (ra, rb) = (self.places[a as usize].reg != NONE, self.places[b as usize].reg != NONE);
+        ra || !rb
+    }
+
+    fn binary(&mut self, v: u32, o: Opcode, a: u32, b: u32, commutes: bool) {
+        let (a, b) = if commutes && !self.leads(a, b) { (b, a) } else { (a, b) };
+        let mut pins = 0;
+        let x = self.reg(a, &mut pins);
+        let y = self.rm(b, &mut pins);
+        self.used(a);
+        if a != b {
+            self.used(b);
+        }
+        let reg = self.free(false, pins, self.home.get(&v).copied());
+        self.vec(o, reg, x, y);
+        self.put(v, reg);
+    }
+
+    fn unary(&mut self, v: u32, o: Opcode, a: u32, immediate: Option<u8>) {
+        let mut pins = 0;
+        let x = self.rm(a, &mut pins);
+        self.used(a);
+        let reg = self.free(false, pins, self.home.get(&v).copied());
+        self.vec(o, reg, 0, x);
+        if let Some(i) = immediate {
+            self.code.byte(i);
+        }
+        self.put(v, reg);
+    }
+
+    fn compare(&mut self, v: u32, o: Opcode, a: u32, b: u32, immediate: Option<u8>) {
+        let mut pins = 0;
+        let x = self.reg(a, &mut pins);
+        let y = self.rm(b, &mut pins);
+        self.used(a);
+        if a != b {
+            self.used(b);
+        }
+        let reg = if self.wide { self.free(true, 0, None) } else { self.free(false, pins, None) };
+        self.vec(o, reg, x, y);
+        if let Some(i) = immediate {
+            self.code.byte(i);
+        }
+        self.put(v, reg);
+    }
+
+    /// Which of three operands gives its register to the result: one that is not needed any more, else a copy.
+    fn destructive(&mut self, values: [u32; 3], order: [usize; 3]) -> (usize, u8, u32) {
+        let mut pins = 0;
+        for v in values {
+            let reg = self.places[v as usize].reg;
+            if reg != NONE {
+                pins |= 1 << reg;
+            }
+        }
+        for k in order {
+            let reg = self.places[values[k] as usize].reg;
+            if reg != NONE && self.dies(values[k]) {
+                return (k, reg, pins);
+            }
+        }
+        // a load costs less than a copy, and one operand in memory is allowed besides
+        let in_memory = order.into_iter().find(|&k| self.places[values[k] as usize].reg == NONE);
+        let k = in_memory.unwrap_or(order[0]);
+        let from = self.rm(values[k], &mut pins);
+        let reg = self.free(false, pins, None);
+        self.copy(reg, from);
+        pins |= 1 << reg;
+        (k, reg, pins)
+    }
+
+    fn fma(&mut self, v: u32, kind: u8, values: [u32; 3]) {
+        let (k, dst, mut pins) = self.destructive(values, [2, 0, 1]);
+        let [a, b, c] = values;
+        // the register operand, the one that may be in memory, and the form
+        let (second, third, form) = match k {
+            2 if self.leads(a, b) => (a, b, 0xb8),
+            2 => (b, a, 0xb8),
+            _ => {
+                let other = if k == 0 { b } else { a };
+                // dst·other + c
+                if self.leads(other, c) { (other, c, 0xa8) } else { (c, other, 0x98) }
+            }
+        };
+        let x = self.operand(second, values[k], dst, &mut pins);
+        let y = match self.places[third as usize].reg {
+            NONE if third == values[k] => Rm::Reg(dst),
+            _ => self.rm(third, &mut pins),
+        };
+        for w in distinct(values) {
+            self.used(w);
+        }
+        self.vec(op(M38, true, form + kind), dst, x, y);
+        self.put(v, dst);
+    }
+
+    /// A register operand beside a destination that may hold the same value already.
+    fn operand(&mut self, v: u32, same: u32, dst: u8, pins: &mut u32) -> u8 {
+        if v == same && self.places[v as usize].reg == NONE { dst } else { self.reg(v, pins) }
+    }
+
+    fn ternary(&mut self, v: u32, table: u8, values: [u32; 3]) {
+        let (k, dst, mut pins) = self.destructive(values, [0, 1, 2]);
+        let (mut s, mut t) = match k {
+            0 => (1, 2),
+            1 => (0, 2),
+            _ => (0, 1),
+        };
+        if !self.leads(values[s], values[t]) {
+            std::mem::swap(&mut s, &mut t);
+        }
+        let x = self.operand(values[s], values[k], dst, &mut pins);
+        let y = match self.places[values[t] as usize].reg {
+            NONE if values[t] == values[k] => Rm::Reg(dst),
+            _ => self.rm(values[t], &mut pins),
+        };
+        for w in distinct(values) {
+            self.used(w);
+        }
+        // the table in the order of the operands as they stand
+        let mut permuted = 0u8;
+        for row in 0..8u8 {
+            let bit = |place: usize| {
+                let at = if place == k {
+                    2
+                } else if place == s {
+                    1
+                } else {
+                    0
+                };
+                row >> at & 1
+            };
+            let index = bit(0) << 2 | bit(1) << 1 | bit(2);
+            permuted |= (table >> index & 1) << row;
+        }
+        self.vec(op(M3A, true, 0x25), dst, x, y);
+        self.code.byte(permuted);
+        self.put(v, dst);
+    }
+
+    fn slow(&mut self, v: u32, k: u32, group: usize) {
+        let slow = &self.g.slow[k as usize];
+        let cond = slow.cond.map(|c| condition(self.g, c));
+        let (mut pins, mut mask_pins) = (0, 0);
+        let test = cond.map(|(c, inverted)| {
+            let c = self.v(c, group);
+            (if self.wide { self.reg(c, &mut mask_pins) } else { self.reg(c, &mut pins) }, inverted)
+        });
+        let usual = slow.usual.map(|u| self.v(u, group));
+        let mut dst = NONE;
+        if let Some(u) = usual {
+            let from = self.reg(u, &mut pins);
+            let argument = slow.args.iter().any(|&a| self.v(a, group) == u)
+                || (!self.wide && cond.is_some_and(|(c, _)| self.v(c, group) == u));
+            if self.dies(u) && !argument {
+                dst = from;
+            } else {
+                dst = self.free(false, pins, self.home.get(&v).copied());
+                self.copy(dst, Rm::Reg(from));
+            }
+        }
+        if dst == NONE {
+            dst = self.free(false, pins, None);
+        }
+        pins |= 1 << dst;
+        let mut args = Vec::with_capacity(slow.args.len());
+        for &a in &slow.args {
+            let a = self.v(a, group);
+            args.push(if self.is_mask(self.id(a)) {
+                (Rm::Reg(self.reg(a, &mut mask_pins)), true)
+            } else {
+                (self.rm(a, &mut pins), false)
+            });
+        }
+        let mut saved: Vec<(bool, u8)> = Vec::new();
+        for r in 0..32u8 {
+            if self.vectors[r as usize].is_some() && r != dst {
+                saved.push((false, r));
+            }
+        }
+        for r in 1..8u8 {
+            if self.masks[r as usize].is_some() {
+                saved.push((true, r));
+            }
+        }
+        let call = Call { saved, args, dst, usual: usual.is_some(), cond: test, sub: slow.sub };
+        if let Some((c, inverted)) = test {
+            let (label, back) = (self.code.label(), self.code.label());
+            if self.wide {
+                self.code.vex(op(M0F, false, 0x98), false, c, 0, Rm::Reg(c));
+                self.code.jcc(if inverted { 3 } else { 5 }, label);
+            } else {
+                self.code.vex(op(M0F, false, 0x50), true, RAX, 0, Rm::Reg(c));
+                if inverted {
+                    self.code.cmp_eax(15)
+                } else {
+                    self.code.test_eax()
+                }
+                self.code.jcc(5, label);
+            }
+            self.code.place(back);
+            self.stubs.push(Stub { label, back, call });
+        } else {
+            self.call(&call);
+        }
+        let mut all: Vec<u32> = slow.args.iter().map(|&a| self.v(a, group)).collect();
+        all.extend(usual);
+        all.extend(cond.map(|(c, _)| self.v(c, group)));
+        all.sort_unstable();
+        all.dedup();
+        for w in all {
+            self.used(w);
+        }
+        if self.vectors[dst as usize].is_some_and(|w| w != v) {
+            // the usual value's register became the result's
+            if let Some(w) = self.vectors[dst as usize] {
+                self.release(w);
+            }
+        }
+        self.put(v, dst);
+    }
+
+    /// Calls scalar code, with every register in use kept.
+    fn call(&mut self, call: &Call) {
+        let at = |disp| Mem { base: RSI, disp, broadcast: false };
+        for &(mask, r) in &call.saved {
+            if mask {
+                self.mask_store(r, at(scratch::MASKS + 8 * i32::from(r)));
+            } else {
+                self.store(r, at(scratch::VECTORS + 64 * i32::from(r)));
+            }
+        }
+        if call.usual {
+            self.store(call.dst, at(scratch::ROWS));
+        }
+        match call.cond {
+            Some((c, inverted)) => {
+                if self.wide {
+                    self.code.vex(op(M0F, false, 0x93), false, RAX, 0, Rm::Reg(c));
+                } else {
+                    self.code.vex(op(M0F, false, 0x50), true, RAX, 0, Rm::Reg(c));
+                }
+                if inverted {
+                    // beyond the lanes nobody looks
+                    self.code.xor_eax(0xff);
+                }
+            }
+            None => self.code.set32(RAX, 0xff),
+        }
+        for (k, &arg) in call.args.iter().enumerate() {
+            let row = at(scratch::ROWS + scratch::ROW * (k as i32 + 1));
+            match arg {
+                (Rm::Reg(k), true) => {
+                    let spread = Opcode { map: M38, pp: 2, w: true, byte: 0x38 };
+                    self.code.evex(spread, call.dst, 0, Rm::Reg(k), Masked::default(), false);
+                    self.store(call.dst, row);
+                }
+                (Rm::Reg(r), false) => self.store(r, row),
+                (Rm::Mem(mem), _) => {
+                    // the result's register is free until the result is there
+                    self.load(call.dst, mem);
+                    self.store(call.dst, row);
+                }
+            }
+        }
+        for r in [RDI, RSI, RDX, RCX] {
+            self.code.push64(r);
+        }
+        self.code.move_stack(true, 8);
+        self.code.edx_from_eax();
+        self.code.lea(RCX, RSI, scratch::ROWS);
+        self.code.load64(RDI, RSI, scratch::CONTEXT);
+        self.code.load64(RAX, RSI, scratch::FUNCTION);
+        self.code.set32(RSI, call.sub);
+        self.code.vzeroupper();
+        self.code.call_rax();
+        self.code.move_stack(false, 8);
+        for r in [RCX, RDX, RSI, RDI] {
+            self.code.pop64(r);
+        }
+        for &(mask, r) in &call.saved {
+            if mask {
+                self.mask_load(r, at(scratch::MASKS + 8 * i32::from(r)));
+            } else {
+                self.load(r, at(scratch::VECTORS + 64 * i32::from(r)));
+            }
+        }
+        self.load(call.dst, at(scratch::ROWS));
+    }
+}
+
+fn mirrored(o: CmpOp) -> CmpOp {
+    match o {
+        CmpOp::Lt => CmpOp::Gt,
+        CmpOp::Le => CmpOp::Ge,
+        CmpOp::Gt => CmpOp::Lt,
+        CmpOp::Ge => CmpOp::Le,
+        same => same,
+    }
+}
+
+fn distinct(values: [u32; 3]) -> impl Iterator<Item = u32> {
+    let [a, b, c] = values;
+    [Some(a), (b != a).then_some(b), (c != a && c != b).then_some(c)].into_iter().flatten()
+}

@@ -1,0 +1,638 @@
+//! A kernel as a graph of vector operations without control flow.
+//!
+//! Nodes are what one instruction (or a few) does to every lane; equal nodes are one node, operations on constants
+//! are done here. [`Graph::value`] says what a node means for one lane: folding, the slow paths and the tests use it.
+//! The sign and payload of a NaN are not part of the meaning.
+
+use rustc_hash::FxHashMap;
+use twinml_model::ir::CmpOp;
+
+/// A node of a graph, by number; operands have lower numbers.
+pub(super) type Id = u32;
+
+pub(super) const SIGN: u64 = 1 << 63;
+
+/// Arithmetic of two numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Arith2 {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    /// The lesser; the second operand where they are equal or unordered.
+    Min,
+}
+
+/// Operations on 64 bits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Bits2 {
+    And,
+    Or,
+    Xor,
+    Add,
+    Sub,
+    /// Low half of the product (AVX-512 only).
+    Mul,
+    /// Product of the low 32 bits of each.
+    MulLow,
+    /// Shifts by less than 64.
+    Shl,
+    Shr,
+    /// AVX-512 only.
+    Sar,
+}
+
+/// Shifts by a constant.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Shift {
+    Left,
+    Right,
+    /// With the sign (AVX-512 only).
+    Signed,
+}
+
+/// Operations on truth values.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Mask2 {
+    And,
+    Or,
+    Xor,
+}
+
+/// One operation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Node {
+    /// 64 bits, the same in all lanes.
+    Const(u64),
+    /// A truth value, the same in all lanes; no operand of any node.
+    ConstB(bool),
+    /// What a slot holds before the kernel runs.
+    Load(u32),
+    /// An argument of a slow path.
+    Input(u32),
+    /// A value again, in a place of its own.
+    Copy(Id),
+    Arith(Arith2, Id, Id),
+    /// `±a·b ± c`, rounded once: product and addend negated or not.
+    Fma {
+        a: Id,
+        b: Id,
+        c: Id,
+        minus_product: bool,
+        minus_c: bool,
+    },
+    Sqrt(Id),
+    /// To an integral value: 0 nearest even, 1 down, 2 up, 3 towards zero.
+    Round(u8, Id),
+    Bits(Bits2, Id, Id),
+    Shift(Shift, Id, u8),
+    /// Comparison of numbers.
+    Cmp(CmpOp, Id, Id),
+    /// Comparison of integers (AVX2: equality and "greater" only).
+    CmpI(CmpOp, Id, Id),
+    /// Whether two share a set bit (AVX-512 only).
+    Test(Id, Id),
+    Mask(Mask2, Id, Id),
+    Not(Id),
+    /// `if c then a else b`.
+    Select(Id, Id, Id),
+    /// Number to integer, towards zero; −2⁶³ where there is none (AVX-512 only).
+    ToInt(Id),
+    /// Integer to number (AVX-512 only).
+    ToFloat(Id),
+    /// Entry of [`Graph::slow`].
+    Slow(u32),
+}
+
+/// Where lanes leave the straight line: a piece of scalar code.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Slow {
+    /// The lanes that do; none: all.
+    pub cond: Option<Id>,
+    /// The value of the others.
+    pub usual: Option<Id>,
+    /// The code, in [`Graph::subs`].
+    pub sub: u32,
+    /// What it reads.
+    pub args: Vec<Id>,
+}
+
+/// Scalar code: the last node is the result.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub(super) struct Sub {
+    pub nodes: Vec<Node>,
+}
+
+/// What the instruction set offers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Target {
+    Avx2,
+    Avx512,
+}
+
+/// Nodes under construction.
+#[derive(Debug)]
+pub(super) struct Graph {
+    pub target: Target,
+    pub nodes: Vec<Node>,
+    pub slow: Vec<Slow>,
+    pub subs: Vec<Sub>,
+    known: FxHashMap<Node, Id>,
+    known_subs: FxHashMap<Sub, u32>,
+    known_slow: FxHashMap<Slow, Id>,
+    /// Lanes in which what is being built matters; none: all.
+    pub path: Option<Id>,
+    /// First node of the slow path that is being built.
+    inside: Option<Id>,
+}
+
+impl Node {
+    /// Calls `f` with each operand but those of slow paths.
+    pub fn operands(&self, mut f: impl FnMut(Id)) {
+        match *self {
+            Node::Const(_) | Node::ConstB(_) | Node::Load(_) | Node::Input(_) | Node::Slow(_) => {}
+            Node::Copy(a)
+            | Node::Sqrt(a)
+            | Node::Round(_, a)
+            | Node::Shift(_, a, _)
+            | Node::Not(a)
+            | Node::ToInt(a)
+            | Node::ToFloat(a) => f(a),
+            Node::Arith(_, a, b)
+            | Node::Bits(_, a, b)
+            | Node::Cmp(_, a, b)
+            | Node::CmpI(_, a, b)
+            | Node::Test(a, b)
+            | Node::Mask(_, a, b) => {
+                f(a);
+                f(b);
+            }
+            Node::Fma { a, b, c, .. } | Node::Select(a, b, c) => {
+                f(a);
+                f(b);
+                f(c);
+            }
+        }
+    }
+
+    fn map(mut self, mut f: impl FnMut(Id) -> Id) -> Node {
+        match &mut self {
+            Node::Const(_) | Node::ConstB(_) | Node::Load(_) | Node::Input(_) | Node::Slow(_) => {}
+            Node::Copy(a)
+            | Node::Sqrt(a)
+            | Node::Round(_, a)
+            | Node::Shift(_, a, _)
+            | Node::Not(a)
+            | Node::ToInt(a)
+            | Node::ToFloat(a) => *a = f(*a),
+            Node::Arith(_, a, b)
+            | Node::Bits(_, a, b)
+            | Node::Cmp(_, a, b)
+            | Node::CmpI(_, a, b)
+            | Node::Test(a, b)
+            | Node::Mask(_, a, b) => {
+                *a = f(*a);
+                *b = f(*b);
+            }
+            Node::Fma { a, b, c, .. } | Node::Select(a, b, c) => {
+                *a = f(*a);
+                *b = f(*b);
+                *c = f(*c);
+            }
+        }
+        self
+    }
+
+    /// Whether it is a truth value.
+    pub fn is_mask(&self) -> bool {
+        matches!(
+            self,
+            Node::ConstB(_) | Node::Cmp(..) | Node::CmpI(..) | Node::Test(..) | Node::Mask(..) | Node::Not(_)
+        )
+    }
+}
+
+/// What a node gives for one lane, from what its operands give. Not for `Load`, `Input` and `Slow`.
+pub(super) fn value(node: &Node, of: impl Fn(Id) -> u64) -> u64 {
+    let f = |id| f64::from_bits(of(id));
+    let b = |id| of(id) != 0;
+    match *node {
+        Node::Const(c) => c,
+        Node::ConstB(c) => u64::from(c),
+        Node::Load(_) | Node::Input(_) | Node::Slow(_) => 0,
+        Node::Copy(a) => of(a),
+        Node::Arith(op, x, y) => {
+            let (x, y) = (f(x), f(y));
+            match op {
+                Arith2::Add => x + y,
+                Arith2::Sub => x - y,
+                Arith2::Mul => x * y,
+                Arith2::Div => x / y,
+                Arith2::Min => {
+                    if x < y {
+                        x
+                    } else {
+                        y
+                    }
+                }
+            }
+            .to_bits()
+        }
+        Node::Fma { a, b, c, minus_product, minus_c } => {
+            let a = if minus_product { -f(a) } else { f(a) };
+            let c = if minus_c { -f(c) } else { f(c) };
+            a.mul_add(f(b), c).to_bits()
+        }
+        Node::Sqrt(a) => f(a).sqrt().to_bits(),
+        Node::Round(mode, a) => match mode {
+            0 => f(a).round_ties_even(),
+            1 => f(a).floor(),
+            2 => f(a).ceil(),
+            _ => f(a).trunc(),
+        }
+        .to_bits(),
+        Node::Bits(op, x, y) => {
+            let (x, y) = (of(x), of(y));
+            match op {
+                Bits2::And => x & y,
+                Bits2::Or => x | y,
+                Bits2::Xor => x ^ y,
+                Bits2::Add => x.wrapping_add(y),
+                Bits2::Sub => x.wrapping_sub(y),
+                Bits2::Mul => x.wrapping_mul(y),
+                Bits2::MulLow => (x & 0xffff_ffff) * (y & 0xffff_ffff),
+                Bits2::Shl => x << (y & 63),
+                Bits2::Shr => x >> (y & 63),
+                Bits2::Sar => ((x as i64) >> (y & 63)) as u64,
+            }
+        }
+        Node::Shift(op, x, n) => match op {
+            Shift::Left => of(x) << n,
+            Shift::Right => of(x) >> n,
+            Shift::Signed => ((of(x) as i64) >> n) as u64,
+        },
+        Node::Cmp(op, x, y) => u64::from(twinml_model::interp::scalar::cmp(op, f(x), f(y))),
+        Node::CmpI(op, x, y) => {
+            u64::from(twinml_model::interp::scalar::cmp_i(op, of(x) as i64, of(y) as i64))
+        }
+        Node::Test(x, y) => u64::from(of(x) & of(y) != 0),
+        Node::Mask(op, x, y) => u64::from(match op {
+            Mask2::And => b(x) & b(y),
+            Mask2::Or => b(x) | b(y),
+            Mask2::Xor => b(x) ^ b(y),
+        }),
+        Node::Not(x) => u64::from(!b(x)),
+        Node::Select(c, x, y) => of(if b(c) { x } else { y }),
+        Node::ToInt(x) => {
+            let x = f(x);
+            if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&x) {
+                (x as i64) as u64
+            } else {
+                SIGN
+            }
+        }
+        Node::ToFloat(x) => (of(x) as i64 as f64).to_bits(),
+    }
+}
+
+impl Sub {
+    /// The result for one lane; `scratch` has room for all nodes.
+    pub fn run(&self, args: impl Fn(u32) -> u64, scratch: &mut Vec<u64>) -> u64 {
+        scratch.clear();
+        for node in &self.nodes {
+            let v = match node {
+                Node::Input(n) => args(*n),
+                node => value(node, |id| scratch[id as usize]),
+            };
+            scratch.push(v);
+        }
+        scratch.last().copied().unwrap_or(0)
+    }
+}
+
+impl Graph {
+    pub fn new(target: Target) -> Self {
+        Self {
+            target,
+            nodes: Vec::new(),
+            slow: Vec::new(),
+            subs: Vec::new(),
+            known: FxHashMap::default(),
+            known_subs: FxHashMap::default(),
+            known_slow: FxHashMap::default(),
+            path: None,
+            inside: None,
+        }
+    }
+
+    /// A node, as it stands.
+    fn raw(&mut self, node: Node) -> Id {
+        if self.inside.is_some() && matches!(node, Node::Const(_) | Node::ConstB(_)) {
+            // a slow path has its own, so that equal ones are equal wherever they stand
+            self.nodes.push(node);
+            return self.nodes.len() as Id - 1;
+        }
+        if let Some(&id) = self.known.get(&node) {
+            return id;
+        }
+        let id = self.nodes.len() as Id;
+        self.nodes.push(node);
+        self.known.insert(node, id);
+        id
+    }
+
+    /// A node, computed now if its operands are constants.
+    pub fn node(&mut self, node: Node) -> Id {
+        let mut constant = !matches!(
+            node,
+            Node::Load(_) | Node::Input(_) | Node::Slow(_) | Node::Const(_) | Node::ConstB(_)
+        );
+        node.operands(|a| {
+            constant &= matches!(self.nodes[a as usize], Node::Const(_) | Node::ConstB(_));
+        });
+        if constant {
+            let v = value(&node, |id| match self.nodes[id as usize] {
+                Node::Const(c) => c,
+                Node::ConstB(c) => u64::from(c),
+                _ => 0,
+            });
+            return if node.is_mask() { self.truth(v != 0) } else { self.bits(v) };
+        }
+        self.raw(node)
+    }
+
+    /// An entry of its own.
+    pub fn copy(&mut self, a: Id) -> Id {
+        self.raw(Node::Copy(a))
+    }
+
+    pub fn bits(&mut self, c: u64) -> Id {
+        self.raw(Node::Const(c))
+    }
+
+    pub fn number(&mut self, c: f64) -> Id {
+        self.bits(c.to_bits())
+    }
+
+    pub fn truth(&mut self, c: bool) -> Id {
+        self.raw(Node::ConstB(c))
+    }
+
+    pub fn constant(&self, id: Id) -> Option<u64> {
+        match self.nodes[id as usize] {
+            Node::Const(c) => Some(c),
+            _ => None,
+        }
+    }
+
+    fn truth_of(&self, id: Id) -> Option<bool> {
+        match self.nodes[id as usize] {
+            Node::ConstB(c) => Some(c),
+            _ => None,
+        }
+    }
+
+    /// `x` if the node is `−x`.
+    fn negated(&self, id: Id) -> Option<Id> {
+        match self.nodes[id as usize] {
+            Node::Bits(Bits2::Xor, a, s) if self.constant(s) == Some(SIGN) => Some(a),
+            _ => None,
+        }
+    }
+
+    pub fn neg(&mut self, a: Id) -> Id {
+        let s = self.bits(SIGN);
+        self.bits2(Bits2::Xor, a, s)
+    }
+
+    pub fn arith(&mut self, op: Arith2, a: Id, b: Id) -> Id {
+        let (na, nb) = (self.negated(a), self.negated(b));
+        match (op, na, nb) {
+            (Arith2::Add, _, Some(b)) => self.node(Node::Arith(Arith2::Sub, a, b)),
+            (Arith2::Add, Some(a), None) => self.node(Node::Arith(Arith2::Sub, b, a)),
+            (Arith2::Sub, _, Some(b)) => self.arith(Arith2::Add, a, b),
+            (Arith2::Mul | Arith2::Div, ..) if na.is_some() || nb.is_some() => {
+                let r = self.arith(op, na.unwrap_or(a), nb.unwrap_or(b));
+                if na.is_some() == nb.is_some() { r } else { self.neg(r) }
+            }
+            (Arith2::Add | Arith2::Mul, ..) if a > b => self.node(Node::Arith(op, b, a)),
+            _ => self.node(Node::Arith(op, a, b)),
+        }
+    }
+
+    pub fn fma(&mut self, a: Id, b: Id, c: Id) -> Id {
+        let (na, nb, nc) = (self.negated(a), self.negated(b), self.negated(c));
+        let minus_product = na.is_some() != nb.is_some();
+        let (a, b, c) = (na.unwrap_or(a), nb.unwrap_or(b), nc.unwrap_or(c));
+        self.node(Node::Fma { a: a.min(b), b: a.max(b), c, minus_product, minus_c: nc.is_some() })
+    }
+
+    pub fn bits2(&mut self, op: Bits2, a: Id, b: Id) -> Id {
+        let (mut a, mut b) = (a, b);
+        let commutes =
+            matches!(op, Bits2::And | Bits2::Or | Bits2::Xor | Bits2::Add | Bits2::Mul | Bits2::MulLow);
+        if commutes && self.constant(a).is_some() {
+            std::mem::swap(&mut a, &mut b);
+        }
+        match (op, self.constant(b)) {
+            (Bits2::Xor | Bits2::Or | Bits2::Add | Bits2::Sub, Some(0)) => return a,
+            (Bits2::And, Some(u64::MAX)) => return a,
+            (Bits2::Shl, Some(n)) => return self.shift(Shift::Left, a, n),
+            (Bits2::Shr, Some(n)) => return self.shift(Shift::Right, a, n),
+            (Bits2::Sar, Some(n)) if self.target == Target::Avx512 || self.inside.is_some() => {
+                return self.shift(Shift::Signed, a, n);
+            }
+            (Bits2::Xor, Some(c)) => {
+                if let Node::Bits(Bits2::Xor, x, d) = self.nodes[a as usize]
+                    && let Some(d) = self.constant(d)
+                {
+                    let c = self.bits(c ^ d);
+                    return self.bits2(Bits2::Xor, x, c);
+                }
+            }
+            (Bits2::Xor, None) => {
+                // (x & m) ^ (y & m) = (x ^ y) & m
+                if let (Node::Bits(Bits2::And, x, m), Node::Bits(Bits2::And, y, n)) =
+                    (self.nodes[a as usize], self.nodes[b as usize])
+                    && m == n
+                    && self.constant(m).is_some()
+                {
+                    let t = self.bits2(Bits2::Xor, x, y);
+                    return self.bits2(Bits2::And, t, m);
+                }
+            }
+            _ => {}
+        }
+        self.node(Node::Bits(op, a, b))
+    }
+
+    fn shift(&mut self, op: Shift, a: Id, n: u64) -> Id {
+        let n = (n & 63) as u8;
+        if n == 0 { a } else { self.node(Node::Shift(op, a, n)) }
+    }
+
+    pub fn not(&mut self, a: Id) -> Id {
+        match self.nodes[a as usize] {
+            Node::Not(x) => x,
+            Node::ConstB(b) => self.truth(!b),
+            _ => self.node(Node::Not(a)),
+        }
+    }
+
+    pub fn mask2(&mut self, op: Mask2, a: Id, b: Id) -> Id {
+        match (self.truth_of(a), self.truth_of(b)) {
+            (Some(c), _) => self.mask_with(op, b, c),
+            (_, Some(c)) => self.mask_with(op, a, c),
+            _ if a == b => {
+                if op == Mask2::Xor {
+                    self.truth(false)
+                } else {
+                    a
+                }
+            }
+            _ => self.node(Node::Mask(op, a.min(b), a.max(b))),
+        }
+    }
+
+    fn mask_with(&mut self, op: Mask2, a: Id, c: bool) -> Id {
+        match (op, c) {
+            (Mask2::And, true) | (Mask2::Or | Mask2::Xor, false) => a,
+            (Mask2::And, false) => self.truth(false),
+            (Mask2::Or, true) => self.truth(true),
+            (Mask2::Xor, true) => self.not(a),
+        }
+    }
+
+    /// Of numbers or integers; of truth values see [`Graph::select_mask`].
+    pub fn select(&mut self, c: Id, a: Id, b: Id) -> Id {
+        if a == b {
+            return a;
+        }
+        match self.nodes[c as usize] {
+            Node::ConstB(true) => a,
+            Node::ConstB(false) => b,
+            Node::Not(c) => self.select(c, b, a),
+            _ => self.node(Node::Select(c, a, b)),
+        }
+    }
+
+    pub fn select_mask(&mut self, c: Id, a: Id, b: Id) -> Id {
+        // (c & a) | (!c & b)
+        let x = self.mask2(Mask2::And, c, a);
+        let n = self.not(c);
+        let y = self.mask2(Mask2::And, n, b);
+        self.mask2(Mask2::Or, x, y)
+    }
+
+    pub fn cmp(&mut self, op: CmpOp, a: Id, b: Id) -> Id {
+        self.node(Node::Cmp(op, a, b))
+    }
+
+    pub fn cmp_i(&mut self, op: CmpOp, a: Id, b: Id) -> Id {
+        if self.target == Target::Avx512 {
+            // (x & bit) == bit
+            if op == CmpOp::Eq
+                && let Node::Bits(Bits2::And, x, m) = self.nodes[a as usize]
+                && m == b
+                && self.constant(m).is_some_and(u64::is_power_of_two)
+            {
+                return self.node(Node::Test(x, m));
+            }
+            return self.node(Node::CmpI(op, a, b));
+        }
+        let (op, a, b, not) = match op {
+            CmpOp::Eq => (CmpOp::Eq, a, b, false),
+            CmpOp::Ne => (CmpOp::Eq, a, b, true),
+            CmpOp::Gt => (CmpOp::Gt, a, b, false),
+            CmpOp::Le => (CmpOp::Gt, a, b, true),
+            CmpOp::Lt => (CmpOp::Gt, b, a, false),
+            CmpOp::Ge => (CmpOp::Gt, b, a, true),
+        };
+        let c = self.node(Node::CmpI(op, a, b));
+        if not { self.not(c) } else { c }
+    }
+
+    /// Scalar code for the lanes where `cond` holds; `build` makes it.
+    pub fn slow(&mut self, cond: Option<Id>, usual: Option<Id>, build: impl FnOnce(&mut Graph) -> Id) -> Id {
+        if self.inside.is_some() {
+            // scalar code in scalar code: both are computed
+            let slow = build(self);
+            return match (cond, usual) {
+                (Some(c), Some(u)) => self.select(c, slow, u),
+                _ => slow,
+            };
+        }
+        let cond = cond.map(|c| match self.path {
+            Some(path) => self.mask2(Mask2::And, c, path),
+            None => c,
+        });
+        let cond = match (cond.and_then(|c| self.truth_of(c)), usual) {
+            (Some(false), Some(u)) => return u,
+            (Some(true), _) => None,
+            _ => cond,
+        };
+        let usual = usual.filter(|_| cond.is_some());
+        let start = self.nodes.len() as Id;
+        self.inside = Some(start);
+        let result = build(self);
+        self.inside = None;
+        // what it reads from outside becomes its arguments
+        let mut args = Vec::new();
+        let mut sub = Sub::default();
+        let mut place: FxHashMap<Id, Id> = FxHashMap::default();
+        let outer =
+            |id: Id, nodes: &[Node], sub: &mut Sub, args: &mut Vec<Id>, place: &mut FxHashMap<Id, Id>| {
+                *place.entry(id).or_insert_with(|| {
+                    let at = sub.nodes.len() as Id;
+                    match nodes[id as usize] {
+                        c @ (Node::Const(_) | Node::ConstB(_)) => sub.nodes.push(c),
+                        _ => {
+                            sub.nodes.push(Node::Input(args.len() as u32));
+                            args.push(id);
+                        }
+                    }
+                    at
+                })
+            };
+        let nodes = std::mem::take(&mut self.nodes);
+        for id in start..nodes.len() as Id {
+            nodes[id as usize].operands(|a| {
+                if a < start {
+                    outer(a, &nodes, &mut sub, &mut args, &mut place);
+                }
+            });
+            let node = nodes[id as usize].map(|a| place[&a]);
+            place.insert(id, sub.nodes.len() as Id);
+            sub.nodes.push(node);
+        }
+        let last = if result < start {
+            outer(result, &nodes, &mut sub, &mut args, &mut place)
+        } else {
+            place[&result]
+        };
+        if last as usize + 1 != sub.nodes.len() {
+            sub.nodes.push(Node::Copy(last));
+        }
+        for node in &nodes[start as usize..] {
+            if self.known.get(node).is_some_and(|&id| id >= start) {
+                self.known.remove(node);
+            }
+        }
+        self.nodes = nodes;
+        self.nodes.truncate(start as usize);
+        let number = self.subs.len() as u32;
+        let number = *self.known_subs.entry(sub).or_insert_with_key(|sub| {
+            self.subs.push(sub.clone());
+            number
+        });
+        let entry = Slow { cond, usual, sub: number, args };
+        if let Some(&id) = self.known_slow.get(&entry) {
+            return id;
+        }
+        self.slow.push(entry.clone());
+        let id = self.nodes.len() as Id;
+        self.nodes.push(Node::Slow(self.slow.len() as u32 - 1));
+        self.known_slow.insert(entry, id);
+        id
+    }
+}

@@ -1,0 +1,333 @@
+//! Kernels on lanes as vector machine code: AVX-512 and AVX2.
+//!
+//! A kernel becomes a graph without control flow (`lower`), the graph a plan (`plan`), the plan code for some groups
+//! of lanes side by side (`emit`, `encode`). How many groups serve best is found by a timing ([`LaneCode::tuned`]);
+//! it changes no bit. What a straight line cannot do is refused ([`NotLanes`]) and left to the block interpreter
+//! ([`compile`] chooses).
+//!
+//! Lanes that leave the straight line (arguments beyond the usual range of an elementary function) are computed one by
+//! one by scalar code of ours that the machine code calls.
+
+mod emit;
+mod encode;
+mod graph;
+mod lower;
+mod pages;
+mod plan;
+mod slow;
+
+use graph::Target;
+use pages::Pages;
+use slow::{Slows, slow_lanes};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use twinml_model::host::Host;
+use twinml_model::interp::block::BlockKernel;
+use twinml_model::ir::Kernel;
+use twinml_model::lanes::{LaneKernel, LaneMemory, NotLanes};
+use twinml_model::program::{Program, Sizes};
+
+/// How lane kernels run, from the plainest to the widest. All give the same bits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Isa {
+    /// The block interpreter, on every processor.
+    Block,
+    /// Vectors of 4, with fused multiply-add.
+    Avx2,
+    /// Vectors of 8 (F, DQ).
+    Avx512,
+}
+
+impl Isa {
+    /// All, the plainest first.
+    pub const ALL: [Isa; 3] = [Isa::Block, Isa::Avx2, Isa::Avx512];
+
+    /// Its name, as in `TWINC_ISA`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Block => "block",
+            Isa::Avx2 => "avx2",
+            Isa::Avx512 => "avx512",
+        }
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Isa> {
+        Isa::ALL.into_iter().find(|i| i.name() == name)
+    }
+
+    /// Whether this processor has it.
+    #[must_use]
+    pub fn available(self) -> bool {
+        match self {
+            Isa::Block => true,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq"),
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => false,
+        }
+    }
+
+    /// The widest that this processor has.
+    #[must_use]
+    pub fn best() -> Isa {
+        Isa::ALL.into_iter().rev().find(|i| i.available()).unwrap_or(Isa::Block)
+    }
+
+    /// Lanes of one vector.
+    #[must_use]
+    pub fn lanes(self) -> usize {
+        match self {
+            Isa::Block => 1,
+            Isa::Avx2 => 4,
+            Isa::Avx512 => 8,
+        }
+    }
+}
+
+/// Most groups of lanes side by side.
+pub const GROUPS: usize = 4;
+
+/// Why there is no machine code.
+#[derive(Clone, PartialEq, Debug)]
+pub enum LaneError {
+    /// The processor lacks the instructions.
+    Unavailable(Isa),
+    /// The kernel is none for a straight line.
+    NotLanes(NotLanes),
+    /// The system gives no memory for code.
+    Memory,
+}
+
+impl std::fmt::Display for LaneError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            LaneError::Unavailable(isa) => write!(f, "this processor has no {}", isa.name()),
+            LaneError::NotLanes(why) => write!(f, "{why}"),
+            LaneError::Memory => write!(f, "no memory for machine code"),
+        }
+    }
+}
+
+impl std::error::Error for LaneError {}
+
+impl From<NotLanes> for LaneError {
+    fn from(why: NotLanes) -> Self {
+        LaneError::NotLanes(why)
+    }
+}
+
+/// A kernel made ready for lanes in the best way there is up to `isa`: machine code, or the block interpreter where the
+/// kernel is none for a straight line. `sample` is what it will run on: its width is the one that the code is for, its
+/// values serve for the timing and are left alone.
+pub fn compile(
+    program: &Arc<Program>,
+    kernel: &Kernel,
+    isa: Isa,
+    sample: &LaneMemory,
+) -> Result<Box<dyn LaneKernel>, NotLanes> {
+    if isa != Isa::Block
+        && let Ok(code) = LaneCode::tuned(program, kernel, isa, sample)
+    {
+        return Ok(Box::new(code));
+    }
+    Ok(Box::new(BlockKernel::new(program, kernel)?))
+}
+
+/// One way through the code.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    /// Where it begins.
+    entry: usize,
+    groups: usize,
+    /// Bytes of scratch space.
+    scratch: usize,
+}
+
+/// A kernel as vector code for lane memories of one width.
+#[derive(Debug)]
+pub struct LaneCode {
+    isa: Isa,
+    sizes: Sizes,
+    width: usize,
+    pages: Pages,
+    /// Many groups at once, and one for what is left.
+    ways: Vec<Way>,
+    chosen: usize,
+    /// Constants from `first_constant` on: a border of 64 bytes.
+    constants: Vec<u64>,
+    first_constant: usize,
+    slows: Box<Slows>,
+    operations: usize,
+}
+
+/// Bytes of vector registers that carry slots from one repetition to the next, of all.
+const CARRIED: usize = 12;
+
+impl LaneCode {
+    /// Code for `groups` groups side by side (1 to [`GROUPS`]), for memories of this width (a multiple of
+    /// [`twinml_model::lanes::GRAIN`]).
+    pub fn new(
+        program: &Program,
+        kernel: &Kernel,
+        isa: Isa,
+        width: usize,
+        groups: usize,
+    ) -> Result<Self, LaneError> {
+        Self::make(program, kernel, isa, width, &[groups.clamp(1, GROUPS)])
+    }
+
+    /// Code for the number of groups that is fastest on a copy of `sample`.
+    pub fn tuned(
+        program: &Program,
+        kernel: &Kernel,
+        isa: Isa,
+        sample: &LaneMemory,
+    ) -> Result<Self, LaneError> {
+        let most = (sample.width() / isa.lanes()).clamp(1, GROUPS);
+        let all: Vec<usize> = (1..=most).collect();
+        let mut code = Self::make(program, kernel, isa, sample.width(), &all)?;
+        let mut best = (Duration::MAX, 0);
+        let mut scratch = sample.clone();
+        for _ in 0..3 {
+            for way in 0..all.len() {
+                code.chosen = way;
+                scratch.data_mut().copy_from_slice(sample.data());
+                let start = Instant::now();
+                code.execute(&mut scratch, 4);
+                best = best.min((start.elapsed(), way));
+            }
+        }
+        code.chosen = best.1;
+        Ok(code)
+    }
+
+    fn make(
+        program: &Program,
+        kernel: &Kernel,
+        isa: Isa,
+        width: usize,
+        groups: &[usize],
+    ) -> Result<Self, LaneError> {
+        if !isa.available() {
+            return Err(LaneError::Unavailable(isa));
+        }
+        let target = match isa {
+            Isa::Block => return Err(LaneError::Unavailable(isa)),
+            Isa::Avx2 => Target::Avx2,
+            Isa::Avx512 => Target::Avx512,
+        };
+        // displacements have 32 bits
+        let bytes = program.sizes.total().saturating_mul(width).saturating_mul(8);
+        if i32::try_from(bytes).is_err() {
+            return Err(NotLanes::TooLarge { limit: i32::MAX as usize }.into());
+        }
+        let mut code = encode::Code::default();
+        let mut pool = emit::Pool::default();
+        let mut ways = Vec::new();
+        let (mut graph, slots) = lower::lower(program, kernel, target)?;
+        let operations = graph.nodes.len();
+        let mut list = groups.to_vec();
+        if !list.contains(&1) {
+            list.push(1);
+        }
+        for &groups in &list {
+            let registers = if target == Target::Avx512 { CARRIED } else { CARRIED / 3 };
+            let plan = plan::Plan::of(&mut graph, &slots, registers / groups);
+            let shape = emit::Shape { groups, stride: (width * 8) as i32 };
+            let (entry, scratch) = emit::emit(&mut code, &mut pool, &graph, &plan, shape);
+            ways.push(Way { entry, groups, scratch });
+        }
+        code.link();
+        let pages = Pages::new(&code.bytes).ok_or(LaneError::Memory)?;
+        let copies = if target == Target::Avx512 { 1 } else { 4 };
+        let mut constants = vec![0; pool.values.len() * copies + 8];
+        // A vector of 64-bit words begins at a multiple of 8 bytes: the border is at most 7 elements away.
+        let first_constant = constants.as_ptr().align_offset(64).min(8);
+        for (k, &c) in pool.values.iter().enumerate() {
+            constants[first_constant + k * copies..][..copies].fill(c);
+        }
+        let slows = Box::new(Slows { subs: graph.subs, lanes: isa.lanes() as u32 });
+        Ok(Self {
+            isa,
+            sizes: program.sizes,
+            width,
+            pages,
+            ways,
+            chosen: 0,
+            constants,
+            first_constant,
+            slows,
+            operations,
+        })
+    }
+
+    /// Groups of lanes side by side.
+    #[must_use]
+    pub fn groups(&self) -> usize {
+        self.ways[self.chosen].groups
+    }
+
+    /// Operations of the graph, constants and loads among them.
+    #[must_use]
+    pub fn operations(&self) -> usize {
+        self.operations
+    }
+
+    /// The machine code, for a disassembler.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        let from = self.ways[self.chosen].entry;
+        let next = self.ways.iter().map(|w| w.entry).filter(|&e| e > from).min();
+        &self.pages.bytes()[from..next.unwrap_or(self.pages.bytes().len())]
+    }
+
+    fn execute(&self, memory: &mut LaneMemory, times: u64) {
+        if times == 0 {
+            return;
+        }
+        let one = self.ways.iter().position(|w| w.groups == 1).unwrap_or(0);
+        let need = self.ways[self.chosen].scratch.max(self.ways[one].scratch);
+        slow::with_scratch(need, |scratch| {
+            let lanes = self.isa.lanes();
+            let mut first = 0;
+            for way in [self.ways[self.chosen], self.ways[one]] {
+                let step = lanes * way.groups;
+                while first + step <= self.width {
+                    scratch[0] = std::ptr::from_ref::<Slows>(&self.slows) as usize as u64;
+                    scratch[1] = slow_lanes as *const () as usize as u64;
+                    let constants = self.constants[self.first_constant..].as_ptr();
+                    let data = memory.data_mut()[first..].as_mut_ptr();
+                    // SAFETY: `entry` is the start of code that `emit` wrote for this processor (checked in `make`).
+                    // It touches slots of `step` lanes from `data` on: slot numbers are below `sizes.total()`
+                    // (`lower` checks each), the memory has these sizes and this width (checked in `run`, or it is a
+                    // copy of the sample in `tuned`), and `first + step` is at most the width. Constants are those
+                    // that it numbers, the scratch space has the size that came with it and begins on a border of
+                    // 64 bytes, as rows of the memory do. All of them outlive the call; nothing else refers to
+                    // `memory` or `scratch` meanwhile.
+                    #[expect(unsafe_code, reason = "enters machine code")]
+                    unsafe {
+                        self.pages.enter(way.entry, data, scratch.as_mut_ptr(), times, constants);
+                    }
+                    first += step;
+                }
+            }
+        });
+    }
+}
+
+impl LaneKernel for LaneCode {
+    fn run(&self, memory: &mut LaneMemory, times: u64, _: &mut dyn Host) {
+        assert!(self.sizes.fit(memory.sizes()), "the memory belongs to another program");
+        assert!(memory.width() == self.width, "the code is for another width");
+        self.execute(memory, times);
+    }
+
+    fn level(&self) -> &'static str {
+        self.isa.name()
+    }
+}

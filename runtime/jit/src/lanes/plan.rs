@@ -1,0 +1,209 @@
+//! What is computed when: which nodes live, which are computed once before the first repetition, which merge into one
+//! instruction, and when slots are written.
+
+use super::graph::{Bits2, Graph, Id, Node, Target};
+use std::collections::BTreeMap;
+
+/// What one entry of a schedule does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Step {
+    /// The node as it stands.
+    Node,
+    /// Three operands bit by bit, by a table of truth (AVX-512).
+    Ternary { table: u8, a: Id, b: Id, c: Id },
+}
+
+/// Entries in order, with the stores that follow each.
+#[derive(Debug, Default)]
+pub(super) struct Segment {
+    pub order: Vec<Id>,
+    /// `(position, slot, value)`, sorted by position.
+    pub stores: Vec<(u32, u32, Id)>,
+    /// Values that must outlive the segment: used at its end.
+    pub out: Vec<Id>,
+}
+
+/// The plan of a graph.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub before: Segment,
+    pub body: Segment,
+    pub steps: Vec<Step>,
+    /// Computed before the first repetition.
+    pub invariant: Vec<bool>,
+    /// Slots that one repetition hands to the next: `(slot, its node, what it becomes)`.
+    pub carried: Vec<(u32, Id, Id)>,
+    /// Most arguments of a slow path.
+    pub args: usize,
+}
+
+impl Plan {
+    /// The operands of an entry, each once.
+    pub fn operands(&self, g: &Graph, id: Id, out: &mut Vec<Id>) {
+        out.clear();
+        operands(g, self.steps[id as usize], id, &mut |a| {
+            if !out.contains(&a) {
+                out.push(a);
+            }
+        });
+    }
+
+    /// `carry`: how many slots may be carried in registers.
+    pub fn of(g: &mut Graph, slots: &BTreeMap<u32, Id>, carry: usize) -> Plan {
+        let mut slots = slots.clone();
+        // a slot that gets what another written slot held is read before that one is written
+        for (&slot, id) in &mut slots.clone() {
+            if let Node::Load(from) = g.nodes[*id as usize]
+                && from != slot
+                && slots.contains_key(&from)
+            {
+                let copy = g.copy(*id);
+                slots.insert(slot, copy);
+            }
+        }
+        let n = g.nodes.len();
+        let mut steps = vec![Step::Node; n];
+        let mut uses = vec![0u32; n];
+        for &id in slots.values() {
+            uses[id as usize] += 1;
+        }
+        for id in (0..n as Id).rev() {
+            if uses[id as usize] > 0 {
+                operands(g, Step::Node, id, &mut |a| uses[a as usize] += 1);
+            }
+        }
+        if g.target == Target::Avx512 {
+            ternaries(g, &mut uses, &mut steps);
+        }
+        let mut invariant = vec![false; n];
+        for id in 0..n as Id {
+            invariant[id as usize] = match g.nodes[id as usize] {
+                Node::Const(_) | Node::ConstB(_) => true,
+                Node::Load(slot) => !slots.contains_key(&slot),
+                _ => {
+                    let mut all = true;
+                    operands(g, steps[id as usize], id, &mut |a| all &= invariant[a as usize]);
+                    all
+                }
+            };
+        }
+        let mut plan = Plan {
+            before: Segment::default(),
+            body: Segment::default(),
+            steps,
+            invariant,
+            carried: Vec::new(),
+            args: g.slow.iter().map(|s| s.args.len()).max().unwrap_or(0),
+        };
+        for id in 0..n as Id {
+            if uses[id as usize] == 0 || leaf(&g.nodes[id as usize]) {
+                continue;
+            }
+            let segment = if plan.invariant[id as usize] { &mut plan.before } else { &mut plan.body };
+            segment.order.push(id);
+        }
+        // the last use of each slot's old value, and where values are made
+        let mut made = vec![0u32; n];
+        let mut last = vec![0u32; n];
+        let mut list = Vec::new();
+        for (p, &id) in plan.body.order.iter().enumerate() {
+            made[id as usize] = p as u32;
+            plan.operands(g, id, &mut list);
+            for &a in &list {
+                last[a as usize] = p as u32;
+            }
+        }
+        let loads: BTreeMap<u32, Id> = (0..n as Id)
+            .filter_map(|id| match g.nodes[id as usize] {
+                Node::Load(slot) if uses[id as usize] > 0 => Some((slot, id)),
+                _ => None,
+            })
+            .collect();
+        for (&slot, &id) in &slots {
+            let load = loads.get(&slot).copied();
+            if let Some(load) = load
+                && plan.carried.len() < carry
+            {
+                plan.carried.push((slot, load, id));
+                plan.body.out.push(id);
+                continue;
+            }
+            let mut p = made[id as usize];
+            if let Some(load) = load {
+                p = p.max(last[load as usize]);
+            }
+            plan.body.stores.push((p, slot, id));
+        }
+        plan.body.stores.sort_unstable();
+        plan
+    }
+}
+
+fn leaf(n: &Node) -> bool {
+    matches!(n, Node::Const(_) | Node::ConstB(_) | Node::Load(_) | Node::Input(_))
+}
+
+/// The lanes that take a slow path: a value, and whether those where it does *not* hold.
+pub(super) fn condition(g: &Graph, cond: Id) -> (Id, bool) {
+    match g.nodes[cond as usize] {
+        Node::Not(c) => (c, true),
+        _ => (cond, false),
+    }
+}
+
+fn operands(g: &Graph, step: Step, id: Id, f: &mut dyn FnMut(Id)) {
+    if let Step::Ternary { a, b, c, .. } = step {
+        f(a);
+        f(b);
+        f(c);
+        return;
+    }
+    match g.nodes[id as usize] {
+        Node::Slow(k) => {
+            let slow = &g.slow[k as usize];
+            if let Some(c) = slow.cond {
+                f(condition(g, c).0);
+            }
+            if let Some(u) = slow.usual {
+                f(u);
+            }
+            slow.args.iter().for_each(|&a| f(a));
+        }
+        node => node.operands(f),
+    }
+}
+
+fn bitwise(n: &Node) -> Option<(Bits2, Id, Id)> {
+    match *n {
+        Node::Bits(op @ (Bits2::And | Bits2::Or | Bits2::Xor), a, b) => Some((op, a, b)),
+        _ => None,
+    }
+}
+
+fn truth(op: Bits2, x: u8, y: u8) -> u8 {
+    match op {
+        Bits2::And => x & y,
+        Bits2::Or => x | y,
+        _ => x ^ y,
+    }
+}
+
+/// Two bitwise operations in one instruction, where the inner one has no other use.
+fn ternaries(g: &Graph, uses: &mut [u32], steps: &mut [Step]) {
+    for id in (0..g.nodes.len()).rev() {
+        if uses[id] == 0 {
+            continue;
+        }
+        let Some((op, x, y)) = bitwise(&g.nodes[id]) else { continue };
+        for (inner, other) in [(x, y), (y, x)] {
+            let Some((first, a, b)) = bitwise(&g.nodes[inner as usize]) else { continue };
+            if uses[inner as usize] != 1 || inner == other || a == other || b == other || a == b {
+                continue;
+            }
+            let table = truth(op, truth(first, 0xf0, 0xcc), 0xaa);
+            steps[id] = Step::Ternary { table, a, b, c: other };
+            uses[inner as usize] = 0;
+            break;
+        }
+    }
+}
