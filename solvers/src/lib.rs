@@ -18,6 +18,7 @@ pub mod diffsol;
 pub mod error;
 pub mod implicit_euler;
 pub mod integrator;
+pub mod lanes;
 pub mod linalg;
 pub mod rk;
 pub mod roots;

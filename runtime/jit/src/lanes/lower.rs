@@ -255,11 +255,11 @@ impl Lower<'_> {
             }
             Op::FToI(a) => {
                 let a = env.get(*a)?;
-                g.to_int(a)
+                g.integer(a)
             }
             Op::IToF(a) => {
                 let a = env.get(*a)?;
-                g.to_float(a)
+                g.number_of(a)
             }
             Op::BitsToF(a) | Op::FToBits(a) => env.get(*a)?,
             Op::Math(f, args) => {
@@ -407,7 +407,7 @@ impl Graph {
         }
     }
 
-    fn to_int(&mut self, a: Id) -> Id {
+    fn integer(&mut self, a: Id) -> Id {
         let x = if self.target == Target::Avx512 {
             self.node(Node::ToInt(a))
         } else {
@@ -422,7 +422,7 @@ impl Graph {
         self.select(number, x, zero)
     }
 
-    fn to_float(&mut self, a: Id) -> Id {
+    fn number_of(&mut self, a: Id) -> Id {
         if self.target == Target::Avx512 {
             self.node(Node::ToFloat(a))
         } else {

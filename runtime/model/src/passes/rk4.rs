@@ -32,45 +32,15 @@ pub fn fuse(program: &Program, t0: f64, h: f64, steps: u32) -> Option<Kernel> {
     }
     let mut out = Kernel::new(format!("rk4 of {}", program.rhs.name));
     let index = out.index();
-    let mut copy = Copy {
-        rhs: &program.rhs,
-        out,
-        before: Region::new(),
-        region: Region::new(),
-        constants: FxHashMap::default(),
-        loaded: FxHashMap::default(),
-        budget: 4 * VALUES,
-    };
+    let mut copy = Copy::of(program, out);
     let x0: Vec<Value> = (0..n).map(|k| copy.before_loop(load(Space::State, k))).collect();
     let done = copy.before_loop(load(Space::TTime, 0));
     let x: Vec<Value> = (0..n).map(|_| copy.out.value(Op::Carry, Ty::F64)).collect();
 
-    let [h_, half, sixth, two, t0_] = [h, 0.5 * h, h / 6.0, 2.0, t0].map(|c| copy.constant(c));
     let round = copy.push(Op::IndexF(Affine::constant(0).plus(index, 1)));
     let number = copy.push(Op::Bin(BinOp::Add, done, round));
-    let mut times = [number; 3];
-    for (k, time) in times.iter_mut().enumerate() {
-        let later = copy.constant(0.5 * k as f64);
-        let at = if k == 0 { number } else { copy.push(Op::Bin(BinOp::Add, number, later)) };
-        let since = copy.push(Op::Bin(BinOp::Mul, at, h_));
-        *time = copy.push(Op::Bin(BinOp::Add, t0_, since));
-    }
-    let k1 = copy.rhs(times[0], &x)?;
-    let mut sum = k1.clone();
-    let mut k = k1;
-    for stage in 1..4 {
-        let c = if stage < 3 { half } else { h_ };
-        let at: Vec<Value> = (0..n).map(|i| copy.push(Op::Fma(c, k[i], x[i]))).collect();
-        k = copy.rhs(times[if stage < 3 { 1 } else { 2 }], &at)?;
-        for i in 0..n {
-            sum[i] = if stage < 3 {
-                copy.push(Op::Fma(two, k[i], sum[i]))
-            } else {
-                copy.push(Op::Bin(BinOp::Add, sum[i], k[i]))
-            };
-        }
-    }
-    let next: Vec<Value> = (0..n).map(|i| copy.push(Op::Fma(sixth, sum[i], x[i]))).collect();
+    let next = copy.rk4(number, &x, t0, h)?;
+    let [h_, t0_] = [h, t0].map(|c| copy.constant(c));
 
     let Copy { mut out, before, region: body, .. } = copy;
     let results: Vec<Value> = (0..n).map(|_| out.value(Op::Result, Ty::F64)).collect();
@@ -101,6 +71,75 @@ pub fn fuse(program: &Program, t0: f64, h: f64, steps: u32) -> Option<Kernel> {
     Some(out)
 }
 
+/// A method whose step is a kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stepped {
+    /// Explicit Euler: `x + (t' − t)·f(t, x)` with one rounding each.
+    Euler,
+    /// The classic method, as in [`fuse`].
+    Rk4,
+}
+
+/// One step on the grid `t0 + n·h` as a kernel without a loop, to be run any number of times.
+///
+/// It reads and writes `State`. Where the right-hand side reads the time, and for Euler's method, it reads `n` from
+/// `TTime` and leaves `n + 1` there; otherwise it does not know the time. `Time`, `Var` and `Der` are left alone.
+/// `None` as for [`fuse`].
+#[must_use]
+pub fn step(program: &Program, method: Stepped, t0: f64, h: f64) -> Option<Kernel> {
+    let n = program.sizes.state as usize;
+    if n == 0 || n > STATES {
+        return None;
+    }
+    let mut copy = Copy::of(program, Kernel::new(format!("step of {}", program.rhs.name)));
+    let x: Vec<Value> = (0..n).map(|k| copy.before_loop(load(Space::State, k))).collect();
+    let number = copy.before_loop(load(Space::TTime, 0));
+    let one = copy.constant(1.0);
+    let after = copy.push(Op::Bin(BinOp::Add, number, one));
+    let next = match method {
+        Stepped::Rk4 => copy.rk4(number, &x, t0, h)?,
+        Stepped::Euler => {
+            let [h_, t0_] = [h, t0].map(|c| copy.constant(c));
+            let [t, t1] = [number, after].map(|k| {
+                let since = copy.push(Op::Bin(BinOp::Mul, k, h_));
+                copy.push(Op::Bin(BinOp::Add, t0_, since))
+            });
+            copy.euler(t, t1, &x)?
+        }
+    };
+    let timed = method == Stepped::Euler || reads_time(&program.rhs);
+    Some(copy.finish(&next, timed.then_some(after)))
+}
+
+/// One step from `Time` to the instant in `TTime`, which need be no point of a grid: how a run ends between two of
+/// them. The sums are those of the integrators' steps without fused code, not of [`fuse`]. It writes `State` only.
+/// `None` as for [`fuse`].
+#[must_use]
+pub fn cut(program: &Program, method: Stepped) -> Option<Kernel> {
+    let n = program.sizes.state as usize;
+    if n == 0 || n > STATES {
+        return None;
+    }
+    let mut copy = Copy::of(program, Kernel::new(format!("last step of {}", program.rhs.name)));
+    let x: Vec<Value> = (0..n).map(|k| copy.before_loop(load(Space::State, k))).collect();
+    let t = copy.before_loop(load(Space::Time, 0));
+    let t1 = copy.before_loop(load(Space::TTime, 0));
+    let next = match method {
+        Stepped::Euler => copy.euler(t, t1, &x)?,
+        Stepped::Rk4 => copy.plain_rk4(t, t1, &x)?,
+    };
+    Some(copy.finish(&next, None))
+}
+
+/// Whether a kernel reads the time, or something that may.
+fn reads_time(kernel: &Kernel) -> bool {
+    kernel.values.iter().any(|v| match &v.op {
+        Op::Load(place) | Op::LoadAt { place, .. } => place.space == Space::Time,
+        Op::Delay { .. } => true,
+        _ => false,
+    })
+}
+
 fn load(space: Space, slot: usize) -> Op {
     Op::Load(Place { space, at: Affine::constant(slot as i64) })
 }
@@ -129,7 +168,112 @@ struct Evaluation<'x> {
     at: Vec<Option<i64>>,
 }
 
-impl Copy<'_> {
+impl<'a> Copy<'a> {
+    fn of(program: &'a Program, out: Kernel) -> Self {
+        Copy {
+            rhs: &program.rhs,
+            out,
+            before: Region::new(),
+            region: Region::new(),
+            constants: FxHashMap::default(),
+            loaded: FxHashMap::default(),
+            budget: 4 * VALUES,
+        }
+    }
+
+    /// The kernel that leaves `next` in the states, and perhaps the number of the next step in `TTime`.
+    fn finish(self, next: &[Value], number: Option<Value>) -> Kernel {
+        let Copy { mut out, before, region, .. } = self;
+        out.body = before;
+        out.body.extend(region);
+        let origin = crate::ids::OriginId(0);
+        let store = |space, k: usize, value| {
+            let place = Place { space, at: Affine::constant(k as i64) };
+            Stmt::Store { place, value, origin }
+        };
+        out.body.extend(next.iter().enumerate().map(|(k, &v)| store(Space::State, k, v)));
+        out.body.extend(number.map(|v| store(Space::TTime, 0, v)));
+        out
+    }
+
+    fn euler(&mut self, t: Value, t1: Value, x: &[Value]) -> Option<Vec<Value>> {
+        let h = self.push(Op::Bin(BinOp::Sub, t1, t));
+        let k = self.rhs(t, x)?;
+        Some(
+            (0..x.len())
+                .map(|i| {
+                    let d = self.push(Op::Bin(BinOp::Mul, h, k[i]));
+                    self.push(Op::Bin(BinOp::Add, x[i], d))
+                })
+                .collect(),
+        )
+    }
+
+    /// A step from `t` to `t1`, each operation rounded.
+    fn plain_rk4(&mut self, t: Value, t1: Value, x: &[Value]) -> Option<Vec<Value>> {
+        let n = x.len();
+        let [half, six, two] = [0.5, 6.0, 2.0].map(|c| self.constant(c));
+        let h = self.push(Op::Bin(BinOp::Sub, t1, t));
+        let later = self.push(Op::Bin(BinOp::Mul, half, h));
+        let middle = self.push(Op::Bin(BinOp::Add, t, later));
+        let mut k = vec![self.rhs(t, x)?];
+        for (c, at) in [(Some(half), middle), (Some(half), middle), (None, t1)] {
+            let last = k.len() - 1;
+            let xs: Vec<Value> = (0..n)
+                .map(|i| {
+                    let s = match c {
+                        Some(c) => self.push(Op::Bin(BinOp::Mul, c, k[last][i])),
+                        None => k[last][i],
+                    };
+                    let d = self.push(Op::Bin(BinOp::Mul, h, s));
+                    self.push(Op::Bin(BinOp::Add, x[i], d))
+                })
+                .collect();
+            let more = self.rhs(at, &xs)?;
+            k.push(more);
+        }
+        let sixth = self.push(Op::Bin(BinOp::Div, h, six));
+        let next = (0..n).map(|i| {
+            let s = self.push(Op::Bin(BinOp::Add, k[1][i], k[2][i]));
+            let s = self.push(Op::Bin(BinOp::Mul, two, s));
+            let s = self.push(Op::Bin(BinOp::Add, k[0][i], s));
+            let s = self.push(Op::Bin(BinOp::Add, s, k[3][i]));
+            let d = self.push(Op::Bin(BinOp::Mul, sixth, s));
+            self.push(Op::Bin(BinOp::Add, x[i], d))
+        });
+        Some(next.collect())
+    }
+
+    /// A step from grid point `number` on, each product fused with its sum.
+    fn rk4(&mut self, number: Value, x: &[Value], t0: f64, h: f64) -> Option<Vec<Value>> {
+        let n = x.len();
+        let copy = self;
+        let [h_, half, sixth, two, t0_] = [h, 0.5 * h, h / 6.0, 2.0, t0].map(|c| copy.constant(c));
+        let mut times = [number; 3];
+        for (k, time) in times.iter_mut().enumerate() {
+            let later = copy.constant(0.5 * k as f64);
+            let at = if k == 0 { number } else { copy.push(Op::Bin(BinOp::Add, number, later)) };
+            let since = copy.push(Op::Bin(BinOp::Mul, at, h_));
+            *time = copy.push(Op::Bin(BinOp::Add, t0_, since));
+        }
+        let k1 = copy.rhs(times[0], x)?;
+        let mut sum = k1.clone();
+        let mut k = k1;
+        for stage in 1..4 {
+            let c = if stage < 3 { half } else { h_ };
+            let at: Vec<Value> = (0..n).map(|i| copy.push(Op::Fma(c, k[i], x[i]))).collect();
+            k = copy.rhs(times[if stage < 3 { 1 } else { 2 }], &at)?;
+            for i in 0..n {
+                sum[i] = if stage < 3 {
+                    copy.push(Op::Fma(two, k[i], sum[i]))
+                } else {
+                    copy.push(Op::Bin(BinOp::Add, sum[i], k[i]))
+                };
+            }
+        }
+        Some((0..n).map(|i| copy.push(Op::Fma(sixth, sum[i], x[i]))).collect())
+    }
+
     fn before_loop(&mut self, op: Op) -> Value {
         let v = self.out.value(op, Ty::F64);
         self.before.push(Stmt::Eval(v));

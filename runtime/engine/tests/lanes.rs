@@ -1,0 +1,173 @@
+//! Runs on lanes end with the bits that each has alone, at every level and with every number of runs.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+
+mod support;
+
+use support::{Case, case};
+use twinml_engine::lanes::{LaneMethod, LaneSolver};
+use twinml_jit::lanes::Isa;
+use twinml_model::host::{KernelId, Machine, Memory, NoHost};
+use twinml_model::interp::Interpreter;
+use twinml_model::ir::Space;
+use twinml_model::lanes::LaneMemory;
+use twinml_model::program::Program;
+use twinml_solvers::lanes::{LaneEnd, LaneStatus, Runs};
+
+/// A pendulum whose length and damping are parameters; the time is read.
+const PENDULUM: &str = "flat Pendulum
+ var g : param
+   value @[0] = 10.0
+ var d : param
+   value @[0] = 0.1
+ var a : state fixed
+   value @[0] = 1.0
+ var w : state fixed
+   value @[0] = 0.0
+ eq : der(a) = w
+ eq : der(w) = -g * sin(a) - d * w + 0.2 * cos(3.0 * time)";
+
+const LORENZ: &str = "flat Lorenz
+ var s : param
+   value @[0] = 10.0
+ var r : param
+   value @[0] = 28.0
+ var x : state fixed
+   value @[0] = 1.0
+ var y : state fixed
+   value @[0] = 1.0
+ var z : state fixed
+   value @[0] = 1.0
+ eq : der(x) = s * (y - x)
+ eq : der(y) = x * (r - z) - y
+ eq : der(z) = x * y - 2.5 * z";
+
+/// The second parameter of run `k`.
+fn parameter(k: usize) -> f64 {
+    0.1 + 0.37 * k as f64
+}
+
+/// Runs with different parameters, from number 0 on; keeps what comes back.
+struct Batch<'a> {
+    program: &'a Program,
+    start: Memory,
+    next: usize,
+    of: usize,
+    lanes: Vec<usize>,
+    ends: Vec<Option<(Vec<u64>, LaneEnd)>>,
+}
+
+impl<'a> Batch<'a> {
+    fn new(program: &'a Program, runs: usize) -> Self {
+        let start = Memory::new(program);
+        Batch { program, start, next: 0, of: runs, lanes: vec![0; 4096], ends: vec![None; runs] }
+    }
+}
+
+fn begin(program: &Program, memory: &mut Memory, k: usize) {
+    *memory = Memory::new(program);
+    memory.space_mut(Space::Param)[1] = parameter(k);
+    let machine = Interpreter::new(program);
+    machine.run(KernelId::Params, memory, &mut NoHost).unwrap();
+    machine.run(KernelId::Initial, memory, &mut NoHost).unwrap();
+}
+
+impl Runs for Batch<'_> {
+    fn fill(&mut self, memory: &mut LaneMemory, lane: usize) -> bool {
+        if self.next == self.of {
+            return false;
+        }
+        begin(self.program, &mut self.start, self.next);
+        memory.set(lane, &self.start);
+        self.lanes[lane] = self.next;
+        self.next += 1;
+        true
+    }
+
+    fn done(&mut self, memory: &LaneMemory, lane: usize, end: &LaneEnd) {
+        let states = memory.sizes().state as usize;
+        let bits = (0..states).map(|k| memory.slot(Space::State, k)[lane].to_bits()).collect();
+        assert!(self.ends[self.lanes[lane]].replace((bits, *end)).is_none());
+    }
+}
+
+/// A single run's last states and report.
+fn alone(text: &str, method: &str, h: Option<f64>, duration: f64, k: usize) -> (Vec<u64>, u64) {
+    let text = text.replace("value @[0] = 0.1\n", &format!("value @[0] = {:?}\n", parameter(k)));
+    let text = text.replace("value @[0] = 28.0\n", &format!("value @[0] = {:?}\n", parameter(k)));
+    let mut case: Case = case(&text, method, duration);
+    case.experiment.solver.step = h;
+    let ran = case.run_on(&mut Interpreter::new(&case.program));
+    let last = ran.rows[0].last().unwrap();
+    (
+        last[last.len() - case.program.sizes.state as usize..].iter().map(|x| x.to_bits()).collect(),
+        ran.report.stats.steps,
+    )
+}
+
+fn levels() -> Vec<Isa> {
+    Isa::ALL.into_iter().filter(|i| i.available()).collect()
+}
+
+fn check(text: &str, method: &str, lane_method: LaneMethod, h: f64, duration: f64, runs: usize) {
+    let program = case(text, method, duration).program;
+    let expected: Vec<_> = (0..runs.min(5)).map(|k| alone(text, method, Some(h), duration, k)).collect();
+    let mut first: Option<Vec<Vec<u64>>> = None;
+    for isa in levels() {
+        for lanes in [runs.min(3), 24, 96] {
+            let mut start = Memory::new(&program);
+            begin(&program, &mut start, 0);
+            let mut solver = LaneSolver::new(&program, lane_method, isa, &start, lanes).unwrap();
+            assert_eq!(solver.level(), isa.name());
+            let mut batch = Batch::new(&program, runs);
+            solver.run(duration, &mut batch, &mut NoHost);
+            let ends: Vec<_> = batch.ends.into_iter().map(Option::unwrap).collect();
+            for (k, (bits, steps)) in expected.iter().enumerate() {
+                assert_eq!(ends[k].0, *bits, "{method} {} run {k}", isa.name());
+                assert_eq!(ends[k].1.steps, *steps, "{method} {} run {k}", isa.name());
+                assert_eq!(ends[k].1.status, LaneStatus::Complete);
+            }
+            let all: Vec<Vec<u64>> = ends.into_iter().map(|e| e.0).collect();
+            assert_eq!(first.get_or_insert_with(|| all.clone()), &all, "{} with {lanes} lanes", isa.name());
+        }
+    }
+}
+
+#[test]
+fn rk4_on_lanes_is_rk4_alone() {
+    check(PENDULUM, "rk4", LaneMethod::Rk4(1e-2), 1e-2, 2.0, 29);
+    check(LORENZ, "rk4", LaneMethod::Rk4(1e-3), 1e-3, 0.5, 7);
+    // a last step that the stop time cuts
+    check(PENDULUM, "rk4", LaneMethod::Rk4(0.03), 0.03, 1.0, 9);
+}
+
+#[test]
+fn euler_on_lanes_is_euler_alone() {
+    check(PENDULUM, "euler", LaneMethod::Euler(1e-3), 1e-3, 1.0, 29);
+    check(LORENZ, "euler", LaneMethod::Euler(7e-4), 7e-4, 0.3, 5);
+}
+
+#[test]
+fn a_run_that_bursts_is_told() {
+    let text = "flat Burst
+ var p : param
+   value @[0] = 1.0
+ var q : param
+   value @[0] = 0.1
+ var x : state fixed
+   value @[0] = 1.0
+ eq : der(x) = q * x * x";
+    let program = case(text, "rk4", 4.0).program;
+    let mut start = Memory::new(&program);
+    begin(&program, &mut start, 0);
+    for isa in levels() {
+        let mut solver = LaneSolver::new(&program, LaneMethod::Rk4(1e-2), isa, &start, 16).unwrap();
+        let mut batch = Batch::new(&program, 12);
+        solver.run(4.0, &mut batch, &mut NoHost);
+        let failed: Vec<bool> =
+            batch.ends.iter().map(|e| e.as_ref().unwrap().1.status == LaneStatus::Failed).collect();
+        // x = 1/(1 - q t): no value from q = 1/4 on
+        for (k, f) in failed.iter().enumerate() {
+            assert_eq!(*f, parameter(k) > 0.25, "run {k}");
+        }
+    }
+}
