@@ -15,9 +15,9 @@ use twinml_solvers::lanes::{LaneEnd, LaneStatus, Runs};
 
 /// A pendulum whose length and damping are parameters; the time is read.
 const PENDULUM: &str = "flat Pendulum
- var g : param
+ var g : parameter
    value @[0] = 10.0
- var d : param
+ var d : parameter
    value @[0] = 0.1
  var a : state fixed
    value @[0] = 1.0
@@ -27,9 +27,9 @@ const PENDULUM: &str = "flat Pendulum
  eq : der(w) = -g * sin(a) - d * w + 0.2 * cos(3.0 * time)";
 
 const LORENZ: &str = "flat Lorenz
- var s : param
+ var s : parameter
    value @[0] = 10.0
- var r : param
+ var r : parameter
    value @[0] = 28.0
  var x : state fixed
    value @[0] = 1.0
@@ -149,9 +149,9 @@ fn euler_on_lanes_is_euler_alone() {
 #[test]
 fn a_run_that_bursts_is_told() {
     let text = "flat Burst
- var p : param
+ var p : parameter
    value @[0] = 1.0
- var q : param
+ var q : parameter
    value @[0] = 0.1
  var x : state fixed
    value @[0] = 1.0
