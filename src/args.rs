@@ -64,6 +64,8 @@ pub enum Command {
     Plot(Plot),
     /// Explain a diagnostic code
     Explain(Explain),
+    /// Show what was found on this machine, and what was chosen
+    Doctor,
     /// Print a completion script for a shell
     Completions(Completions),
     /// Commands that are not (yet) there; they get an answer of their own.

@@ -12,6 +12,16 @@ pub fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
 }
 
+/// How runs side by side are to be computed (`TWINC_ISA`), where the environment says; empty is as good as nothing.
+pub fn isa() -> Option<String> {
+    std::env::var_os("TWINC_ISA").filter(|v| !v.is_empty()).map(|v| v.to_string_lossy().into_owned())
+}
+
+/// Processors that this program may use.
+pub fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// Measures how long something takes.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);

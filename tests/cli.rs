@@ -457,3 +457,39 @@ fn the_example_of_a_range_that_is_left_says_so() {
     let ran = place.run(&["run", "example.twinml", "--out", "r.csv"]).expect(0);
     assert!(ran.err().contains("[W0801]"), "{}", ran.err());
 }
+
+/// `doctor` says what it found; `TWINC_ISA` chooses, and a wrong one is an error with a code.
+#[test]
+fn doctor_finds_instruction_sets() {
+    let place = Place::new();
+    let doctor = |isa: Option<&str>, json: bool| {
+        let mut command = place.command(if json { &["doctor", "--format", "json"] } else { &["doctor"] });
+        command.env_remove("TWINC_ISA");
+        if let Some(isa) = isa {
+            command.env("TWINC_ISA", isa);
+        }
+        command.output().unwrap()
+    };
+    let found = doctor(None, true);
+    assert_eq!(found.status.code(), Some(0));
+    let machine: Value = serde_json::from_slice(&found.stdout).unwrap();
+    assert_eq!(machine["type"], "machine");
+    assert_eq!(machine["isa_by"], "widest");
+    let levels: Vec<&str> =
+        machine["isa_found"].as_array().unwrap().iter().map(|v| v.as_str().unwrap()).collect();
+    assert_eq!(levels.last(), Some(&"block"));
+    assert_eq!(levels.first().copied(), machine["isa"].as_str());
+    let block = doctor(Some("block"), false);
+    let text = String::from_utf8(block.stdout).unwrap();
+    assert!(text.contains("taken block") && text.contains("as TWINC_ISA says"), "{text}");
+    for level in ["avx2", "avx512"] {
+        let asked = doctor(Some(level), false);
+        assert_eq!(asked.status.code(), Some(if levels.contains(&level) { 0 } else { 2 }));
+    }
+    let wrong = doctor(Some("neon9"), false);
+    assert_eq!(wrong.status.code(), Some(2));
+    let text = String::from_utf8(wrong.stderr).unwrap();
+    assert!(text.contains("E0792") && text.contains("write one of"), "{text}");
+    let wrong: Value = serde_json::from_slice(&doctor(Some("neon9"), true).stdout).unwrap();
+    assert_eq!(wrong["type"], "error");
+}

@@ -22,6 +22,7 @@ const WITHOUT_EXAMPLE: &[(&str, &str)] = &[
     ("E0727", "checked before; a guard of the later stage"),
     ("E0728", "checked before; a guard of the later stage"),
     ("E0790", "the name comes from the command line"),
+    ("E0792", "the name comes from the environment"),
     ("E0799", "a fault of the compiler"),
 ];
 

@@ -22,7 +22,6 @@ const LATER: &[(&str, &str)] = &[
     ("keys", "signing keys"),
     ("timeline", "timelines"),
     ("memory", "agents' memories"),
-    ("doctor", "looking at this machine"),
     ("fmt", "formatting models"),
     ("lsp", "the language server"),
     ("doc", "documentation of models"),
@@ -32,7 +31,7 @@ const LATER: &[(&str, &str)] = &[
 ];
 
 /// The commands that are there.
-const NOW: [&str; 8] = ["new", "check", "run", "test", "monitor", "plot", "explain", "completions"];
+const NOW: [&str; 9] = ["new", "check", "run", "test", "monitor", "plot", "explain", "doctor", "completions"];
 
 /// Says plainly that the command is not there (yet).
 pub fn run(words: &[String], ui: &Ui) -> Exit {

@@ -3,6 +3,7 @@
 mod check;
 mod compile;
 mod completions;
+mod doctor;
 mod explain;
 mod failure;
 mod job;
@@ -27,6 +28,7 @@ pub fn run(command: &Command, ui: &Ui) -> Exit {
     match command {
         Command::New(args) => new::run(args, ui),
         Command::Explain(args) => explain::run(args, ui),
+        Command::Doctor => doctor::run(ui),
         Command::Completions(args) => completions::run(args, ui),
         Command::Plot(args) => plot::run(args, ui),
         Command::Check(args) => check::run(args, ui),

@@ -317,6 +317,28 @@ pub struct Said<'a> {
     pub text: &'a str,
 }
 
+/// What was found on this machine.
+#[derive(Serialize, Debug)]
+pub struct Machine<'a> {
+    /// `machine`
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Schema version.
+    pub version: u32,
+    /// `x86_64`, `aarch64`, …
+    pub architecture: &'a str,
+    /// Processors that the program may use.
+    pub processors: usize,
+    /// Ways to compute runs side by side that work here.
+    pub isa_found: &'a [&'a str],
+    /// The one that is taken.
+    pub isa: &'a str,
+    /// Runs that one instruction computes.
+    pub isa_lanes: usize,
+    /// `widest`, or `TWINC_ISA`.
+    pub isa_by: &'a str,
+}
+
 /// An intermediate form.
 #[derive(Serialize, Debug)]
 pub struct Form<'a> {

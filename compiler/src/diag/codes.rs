@@ -334,6 +334,8 @@ pub const INTERNAL: Code = Code("E0799");
 pub const NO_SUCH_SCENARIO: Code = Code("E0790");
 /// A file without anything that can be run.
 pub const NOTHING_TO_RUN: Code = Code("E0791");
+/// `TWINC_ISA` names no instruction set, or one that this processor lacks.
+pub const NO_SUCH_ISA: Code = Code("E0792");
 
 // E08: during a run. The command line says these, with the places of the equations concerned.
 /// The solver cannot go on.
