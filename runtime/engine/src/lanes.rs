@@ -9,27 +9,36 @@ use std::sync::Arc;
 use twinml_jit::lanes::{Isa, compile};
 use twinml_model::host::{Host, Memory};
 use twinml_model::ir::Kernel;
-use twinml_model::lanes::{LaneKernel, LaneMemory, NotLanes};
+use twinml_model::lanes::{GRAIN, LaneKernel, LaneMemory, NotLanes};
 use twinml_model::passes::dead::Traps;
 use twinml_model::passes::rk4::{self, Stepped};
 use twinml_model::passes::{Level, simplified};
 use twinml_model::program::Program;
+use twinml_solvers::lanes::adaptive::{AdaptiveCode, AdaptiveLanes, Control};
 use twinml_solvers::lanes::fixed::FixedLanes;
 use twinml_solvers::lanes::{Occupancy, Runs};
 
 /// How lanes are integrated.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Debug)]
 pub enum LaneMethod {
     /// Explicit Euler with this step, in seconds.
     Euler(f64),
     /// The classic Runge–Kutta method with this step, in seconds.
     Rk4(f64),
+    /// Tsitouras 5(4), each run with its own steps.
+    Tsit5(Control),
+}
+
+#[derive(Debug)]
+enum Driver {
+    Fixed(FixedLanes),
+    Adaptive(Box<AdaptiveLanes>),
 }
 
 /// An integrator of many runs.
 #[derive(Debug)]
 pub struct LaneSolver {
-    driver: FixedLanes,
+    driver: Driver,
     memory: LaneMemory,
     level: &'static str,
 }
@@ -45,7 +54,7 @@ impl LaneSolver {
     /// Refused: programs with events, histories or invariants, and what [`rk4::step`] refuses.
     pub fn new(
         program: &Arc<Program>,
-        method: LaneMethod,
+        method: &LaneMethod,
         isa: Isa,
         start: &Memory,
         lanes: usize,
@@ -54,8 +63,9 @@ impl LaneSolver {
             return Err(NotLanes::NoStep);
         }
         let (stepped, h) = match method {
-            LaneMethod::Euler(h) => (Stepped::Euler, h),
-            LaneMethod::Rk4(h) => (Stepped::Rk4, h),
+            LaneMethod::Euler(h) => (Stepped::Euler, *h),
+            LaneMethod::Rk4(h) => (Stepped::Rk4, *h),
+            LaneMethod::Tsit5(control) => return Self::adaptive(program, control, isa, start, lanes),
         };
         let t0 = start.time();
         let memory = LaneMemory::of(start, lanes);
@@ -67,12 +77,42 @@ impl LaneSolver {
         let step = ready(rk4::step(program, stepped, t0, h))?;
         let cut = ready(rk4::cut(program, stepped))?;
         let level = step.level();
-        Ok(Self { driver: FixedLanes::new(stepped, (t0, h), step, cut), memory, level })
+        let driver = Driver::Fixed(FixedLanes::new(stepped, (t0, h), step, cut));
+        Ok(Self { driver, memory, level })
+    }
+
+    fn adaptive(
+        program: &Arc<Program>,
+        control: &Control,
+        isa: Isa,
+        start: &Memory,
+        lanes: usize,
+    ) -> Result<Self, NotLanes> {
+        let code = AdaptiveCode::new(program, control).ok_or(NotLanes::NoStep)?;
+        let program = Arc::new(code.program.clone());
+        let traps = Traps::of(&program);
+        let memory_of = |lanes| {
+            let mut memory = LaneMemory::zeroed(program.sizes, lanes);
+            (0..memory.width()).for_each(|lane| memory.set(lane, start));
+            memory
+        };
+        let ready = |kernel: &Kernel, memory: &LaneMemory| {
+            compile(&program, &simplified(kernel, Level::O2, &traps), isa, memory)
+        };
+        let memory = memory_of(lanes);
+        let first = ready(&code.start, &memory_of(GRAIN))?;
+        let trial = ready(&code.trial, &memory)?;
+        let level = trial.level();
+        let driver = Driver::Adaptive(Box::new(AdaptiveLanes::new(&code, lanes, first, trial)));
+        Ok(Self { driver, memory, level })
     }
 
     /// Runs all of `runs` to `stop`. Nothing is allocated on the way but by `runs`.
     pub fn run(&mut self, stop: f64, runs: &mut dyn Runs, host: &mut dyn Host) {
-        self.driver.run(&mut self.memory, stop, runs, host);
+        match &mut self.driver {
+            Driver::Fixed(d) => d.run(&mut self.memory, stop, runs, host),
+            Driver::Adaptive(d) => d.run(&mut self.memory, stop, runs, host),
+        }
     }
 
     /// How the step's kernel runs: `block`, `avx2`, `avx512`.
@@ -84,6 +124,9 @@ impl LaneSolver {
     /// How the lanes were used so far.
     #[must_use]
     pub fn occupancy(&self) -> Occupancy {
-        self.driver.occupancy()
+        match &self.driver {
+            Driver::Fixed(d) => d.occupancy(),
+            Driver::Adaptive(d) => d.occupancy(),
+        }
     }
 }

@@ -11,6 +11,7 @@ use twinml_model::interp::Interpreter;
 use twinml_model::ir::Space;
 use twinml_model::lanes::LaneMemory;
 use twinml_model::program::Program;
+use twinml_solvers::lanes::adaptive::Control;
 use twinml_solvers::lanes::{LaneEnd, LaneStatus, Runs};
 
 /// A pendulum whose length and damping are parameters; the time is read.
@@ -52,14 +53,13 @@ struct Batch<'a> {
     start: Memory,
     next: usize,
     of: usize,
-    lanes: Vec<usize>,
     ends: Vec<Option<(Vec<u64>, LaneEnd)>>,
 }
 
 impl<'a> Batch<'a> {
     fn new(program: &'a Program, runs: usize) -> Self {
         let start = Memory::new(program);
-        Batch { program, start, next: 0, of: runs, lanes: vec![0; 4096], ends: vec![None; runs] }
+        Batch { program, start, next: 0, of: runs, ends: vec![None; runs] }
     }
 }
 
@@ -72,21 +72,20 @@ fn begin(program: &Program, memory: &mut Memory, k: usize) {
 }
 
 impl Runs for Batch<'_> {
-    fn fill(&mut self, memory: &mut LaneMemory, lane: usize) -> bool {
+    fn fill(&mut self, memory: &mut LaneMemory, lane: usize) -> Option<u64> {
         if self.next == self.of {
-            return false;
+            return None;
         }
         begin(self.program, &mut self.start, self.next);
         memory.set(lane, &self.start);
-        self.lanes[lane] = self.next;
         self.next += 1;
-        true
+        Some(self.next as u64 - 1)
     }
 
-    fn done(&mut self, memory: &LaneMemory, lane: usize, end: &LaneEnd) {
+    fn done(&mut self, run: u64, memory: &LaneMemory, lane: usize, end: &LaneEnd) {
         let states = memory.sizes().state as usize;
         let bits = (0..states).map(|k| memory.slot(Space::State, k)[lane].to_bits()).collect();
-        assert!(self.ends[self.lanes[lane]].replace((bits, *end)).is_none());
+        assert!(self.ends[run as usize].replace((bits, *end)).is_none());
     }
 }
 
@@ -96,6 +95,9 @@ fn alone(text: &str, method: &str, h: Option<f64>, duration: f64, k: usize) -> (
     let text = text.replace("value @[0] = 28.0\n", &format!("value @[0] = {:?}\n", parameter(k)));
     let mut case: Case = case(&text, method, duration);
     case.experiment.solver.step = h;
+    if method == "tsit5" {
+        case = case.tolerances(1e-6, 1e-9);
+    }
     let ran = case.run_on(&mut Interpreter::new(&case.program));
     let last = ran.rows[0].last().unwrap();
     (
@@ -108,9 +110,9 @@ fn levels() -> Vec<Isa> {
     Isa::ALL.into_iter().filter(|i| i.available()).collect()
 }
 
-fn check(text: &str, method: &str, lane_method: LaneMethod, h: f64, duration: f64, runs: usize) {
+fn check(text: &str, method: &str, lane_method: &LaneMethod, h: Option<f64>, duration: f64, runs: usize) {
     let program = case(text, method, duration).program;
-    let expected: Vec<_> = (0..runs.min(5)).map(|k| alone(text, method, Some(h), duration, k)).collect();
+    let expected: Vec<_> = (0..runs.min(5)).map(|k| alone(text, method, h, duration, k)).collect();
     let mut first: Option<Vec<Vec<u64>>> = None;
     for isa in levels() {
         for lanes in [runs.min(3), 24, 96] {
@@ -134,16 +136,27 @@ fn check(text: &str, method: &str, lane_method: LaneMethod, h: f64, duration: f6
 
 #[test]
 fn rk4_on_lanes_is_rk4_alone() {
-    check(PENDULUM, "rk4", LaneMethod::Rk4(1e-2), 1e-2, 2.0, 29);
-    check(LORENZ, "rk4", LaneMethod::Rk4(1e-3), 1e-3, 0.5, 7);
+    check(PENDULUM, "rk4", &LaneMethod::Rk4(1e-2), Some(1e-2), 2.0, 29);
+    check(LORENZ, "rk4", &LaneMethod::Rk4(1e-3), Some(1e-3), 0.5, 7);
     // a last step that the stop time cuts
-    check(PENDULUM, "rk4", LaneMethod::Rk4(0.03), 0.03, 1.0, 9);
+    check(PENDULUM, "rk4", &LaneMethod::Rk4(0.03), Some(0.03), 1.0, 9);
 }
 
 #[test]
 fn euler_on_lanes_is_euler_alone() {
-    check(PENDULUM, "euler", LaneMethod::Euler(1e-3), 1e-3, 1.0, 29);
-    check(LORENZ, "euler", LaneMethod::Euler(7e-4), 7e-4, 0.3, 5);
+    check(PENDULUM, "euler", &LaneMethod::Euler(1e-3), Some(1e-3), 1.0, 29);
+    check(LORENZ, "euler", &LaneMethod::Euler(7e-4), Some(7e-4), 0.3, 5);
+}
+
+fn tsit5(states: usize) -> LaneMethod {
+    let atol = vec![1e-9; states];
+    LaneMethod::Tsit5(Control { rtol: 1e-6, atol, h: None, h_max: f64::INFINITY, max_steps: u64::MAX })
+}
+
+#[test]
+fn tsit5_on_lanes_is_tsit5_alone() {
+    check(PENDULUM, "tsit5", &tsit5(2), None, 5.0, 40);
+    check(LORENZ, "tsit5", &tsit5(3), None, 3.0, 9);
 }
 
 #[test]
@@ -160,7 +173,7 @@ fn a_run_that_bursts_is_told() {
     let mut start = Memory::new(&program);
     begin(&program, &mut start, 0);
     for isa in levels() {
-        let mut solver = LaneSolver::new(&program, LaneMethod::Rk4(1e-2), isa, &start, 16).unwrap();
+        let mut solver = LaneSolver::new(&program, &LaneMethod::Rk4(1e-2), isa, &start, 16).unwrap();
         let mut batch = Batch::new(&program, 12);
         solver.run(4.0, &mut batch, &mut NoHost);
         let failed: Vec<bool> =

@@ -114,6 +114,15 @@ impl LaneMemory {
         self.traps[lane] = None;
     }
 
+    /// Puts a lane of another memory of the same sizes into a lane of this one.
+    pub fn copy_lane(&mut self, lane: usize, from: &LaneMemory, other: usize) {
+        let (width, wide) = (self.width, from.width);
+        for (row, old) in self.data_mut().chunks_exact_mut(width).zip(from.data().chunks_exact(wide)) {
+            row[lane] = old[other];
+        }
+        self.traps[lane] = from.traps[other];
+    }
+
     /// Takes a run out of a lane.
     pub fn get(&self, lane: usize, memory: &mut Memory) {
         for (x, row) in memory.data_mut().iter_mut().zip(self.data().chunks_exact(self.width)) {

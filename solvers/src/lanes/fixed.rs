@@ -18,6 +18,8 @@ pub struct FixedLanes {
     h: f64,
     step: Box<dyn LaneKernel>,
     cut: Box<dyn LaneKernel>,
+    /// The run in each lane.
+    numbers: Vec<u64>,
     occupancy: Occupancy,
 }
 
@@ -31,7 +33,7 @@ impl FixedLanes {
         step: Box<dyn LaneKernel>,
         cut: Box<dyn LaneKernel>,
     ) -> Self {
-        Self { method, t0, h, step, cut, occupancy: Occupancy::default() }
+        Self { method, t0, h, step, cut, numbers: Vec::new(), occupancy: Occupancy::default() }
     }
 
     /// How the lanes were used so far.
@@ -83,13 +85,17 @@ impl FixedLanes {
 
     /// Runs all of `runs` from `t0` to `stop`, as many at a time as `memory` has lanes.
     pub fn run(&mut self, memory: &mut LaneMemory, stop: f64, runs: &mut dyn Runs, host: &mut dyn Host) {
+        self.numbers.resize(memory.lanes(), 0);
         let (n, cut) = self.steps(stop);
         let steps = n + u64::from(cut);
         let rhs = steps * if self.method == Stepped::Rk4 { 4 } else { 1 };
         loop {
             let mut filled = 0;
-            while filled < memory.lanes() && runs.fill(memory, filled) {
+            while filled < memory.lanes()
+                && let Some(run) = runs.fill(memory, filled)
+            {
                 memory.clear_trap(filled);
+                self.numbers[filled] = run;
                 filled += 1;
             }
             if filled == 0 {
@@ -106,7 +112,7 @@ impl FixedLanes {
                     LaneStatus::Failed
                 };
                 let end = LaneEnd { status, t: stop, steps, rejected: 0, rhs };
-                runs.done(memory, lane, &end);
+                runs.done(self.numbers[lane], memory, lane, &end);
             }
         }
     }

@@ -5,18 +5,21 @@
 //! step sizes and which run is in which lane; they allocate nothing within a step, read no clock, and never change
 //! the order of what is computed within a lane.
 
+pub mod adaptive;
 pub mod fixed;
+mod tsit5;
 
 use twinml_model::lanes::LaneMemory;
 
 /// Where runs come from and go to. Runs may end in any order.
 pub trait Runs {
     /// Puts the next run into a lane: parameters, inputs, discrete values and initial states in their slots, as
-    /// kernels of the program left them at the start. False where there is none left.
-    fn fill(&mut self, memory: &mut LaneMemory, lane: usize) -> bool;
+    /// kernels of the program left them at the start. Gives the run's number; `None` where there is none left.
+    fn fill(&mut self, memory: &mut LaneMemory, lane: usize) -> Option<u64>;
 
-    /// A lane's run is over: its states (and `Time`) stand in the lane until the next call of `fill` for it.
-    fn done(&mut self, memory: &LaneMemory, lane: usize, end: &LaneEnd);
+    /// Run number `run` is over: its states (and `Time`) stand in the lane `lane` of `memory`, which need not be the
+    /// one that it was filled into.
+    fn done(&mut self, run: u64, memory: &LaneMemory, lane: usize, end: &LaneEnd);
 }
 
 /// How a run in a lane ended.

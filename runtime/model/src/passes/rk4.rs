@@ -32,7 +32,7 @@ pub fn fuse(program: &Program, t0: f64, h: f64, steps: u32) -> Option<Kernel> {
     }
     let mut out = Kernel::new(format!("rk4 of {}", program.rhs.name));
     let index = out.index();
-    let mut copy = Copy::of(program, out);
+    let mut copy = Inline::begin(program, out);
     let x0: Vec<Value> = (0..n).map(|k| copy.before_loop(load(Space::State, k))).collect();
     let done = copy.before_loop(load(Space::TTime, 0));
     let x: Vec<Value> = (0..n).map(|_| copy.out.value(Op::Carry, Ty::F64)).collect();
@@ -42,7 +42,7 @@ pub fn fuse(program: &Program, t0: f64, h: f64, steps: u32) -> Option<Kernel> {
     let next = copy.rk4(number, &x, t0, h)?;
     let [h_, t0_] = [h, t0].map(|c| copy.constant(c));
 
-    let Copy { mut out, before, region: body, .. } = copy;
+    let Inline { mut out, before, region: body, .. } = copy;
     let results: Vec<Value> = (0..n).map(|_| out.value(Op::Result, Ty::F64)).collect();
     let carries =
         (0..n).map(|i| Carry { var: x[i], init: x0[i], next: next[i], result: results[i] }).collect();
@@ -91,7 +91,7 @@ pub fn step(program: &Program, method: Stepped, t0: f64, h: f64) -> Option<Kerne
     if n == 0 || n > STATES {
         return None;
     }
-    let mut copy = Copy::of(program, Kernel::new(format!("step of {}", program.rhs.name)));
+    let mut copy = Inline::begin(program, Kernel::new(format!("step of {}", program.rhs.name)));
     let x: Vec<Value> = (0..n).map(|k| copy.before_loop(load(Space::State, k))).collect();
     let number = copy.before_loop(load(Space::TTime, 0));
     let one = copy.constant(1.0);
@@ -120,7 +120,7 @@ pub fn cut(program: &Program, method: Stepped) -> Option<Kernel> {
     if n == 0 || n > STATES {
         return None;
     }
-    let mut copy = Copy::of(program, Kernel::new(format!("last step of {}", program.rhs.name)));
+    let mut copy = Inline::begin(program, Kernel::new(format!("last step of {}", program.rhs.name)));
     let x: Vec<Value> = (0..n).map(|k| copy.before_loop(load(Space::State, k))).collect();
     let t = copy.before_loop(load(Space::Time, 0));
     let t1 = copy.before_loop(load(Space::TTime, 0));
@@ -144,8 +144,9 @@ fn load(space: Space, slot: usize) -> Op {
     Op::Load(Place { space, at: Affine::constant(slot as i64) })
 }
 
-/// Copies the right-hand side into a kernel, with values in place of the slots it reads and writes.
-struct Copy<'a> {
+/// Copies the right-hand side into a kernel, any number of times, with values in place of the slots it reads and writes.
+#[derive(Debug)]
+pub struct Inline<'a> {
     rhs: &'a Kernel,
     out: Kernel,
     /// Code before the loop over steps.
@@ -168,9 +169,28 @@ struct Evaluation<'x> {
     at: Vec<Option<i64>>,
 }
 
-impl<'a> Copy<'a> {
-    fn of(program: &'a Program, out: Kernel) -> Self {
-        Copy {
+impl<'a> Inline<'a> {
+    /// An empty kernel of this name.
+    #[must_use]
+    pub fn of(program: &'a Program, name: String) -> Self {
+        let mut copy = Self::begin(program, Kernel::new(name));
+        copy.budget *= 2;
+        copy
+    }
+
+    /// Appends a statement.
+    pub fn statement(&mut self, stmt: Stmt) {
+        self.region.push(stmt);
+    }
+
+    /// The kernel.
+    #[must_use]
+    pub fn kernel(self) -> Kernel {
+        self.finish(&[], None)
+    }
+
+    fn begin(program: &'a Program, out: Kernel) -> Self {
+        Self {
             rhs: &program.rhs,
             out,
             before: Region::new(),
@@ -183,7 +203,7 @@ impl<'a> Copy<'a> {
 
     /// The kernel that leaves `next` in the states, and perhaps the number of the next step in `TTime`.
     fn finish(self, next: &[Value], number: Option<Value>) -> Kernel {
-        let Copy { mut out, before, region, .. } = self;
+        let Inline { mut out, before, region, .. } = self;
         out.body = before;
         out.body.extend(region);
         let origin = crate::ids::OriginId(0);
@@ -280,7 +300,8 @@ impl<'a> Copy<'a> {
         v
     }
 
-    fn constant(&mut self, c: f64) -> Value {
+    /// A constant.
+    pub fn constant(&mut self, c: f64) -> Value {
         if let Some(&v) = self.constants.get(&c.to_bits()) {
             return v;
         }
@@ -289,7 +310,8 @@ impl<'a> Copy<'a> {
         v
     }
 
-    fn push_as(&mut self, op: Op, ty: Ty) -> Value {
+    /// Appends a value.
+    pub fn push_as(&mut self, op: Op, ty: Ty) -> Value {
         let v = self.out.value(op, ty);
         self.region.push(Stmt::Eval(v));
         v
@@ -299,8 +321,8 @@ impl<'a> Copy<'a> {
         self.push_as(op, Ty::F64)
     }
 
-    /// `f(time, x)`.
-    fn rhs(&mut self, time: Value, x: &[Value]) -> Option<Vec<Value>> {
+    /// `f(time, x)`: the right-hand side with its loops written out. `None` as for [`fuse`].
+    pub fn rhs(&mut self, time: Value, x: &[Value]) -> Option<Vec<Value>> {
         let rhs = self.rhs;
         let mut e = Evaluation {
             time,

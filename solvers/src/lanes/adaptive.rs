@@ -1,0 +1,175 @@
+//! `tsit5` on lanes: each lane has its own step size, and gets the next run as soon as its run is over.
+//!
+//! The step control of a lane is computed with the step, in the same kernel ([`super::tsit5`]), with the decisions and
+//! bits of [`crate::rk::tsit5`]. Runs are started a few at a time beside the lanes, so that starting costs a run no more
+//! than two evaluations.
+
+pub use super::tsit5::Control;
+use super::tsit5::{SLOTS, Slot, start, status, trial};
+use super::{LaneEnd, LaneStatus, Occupancy, Runs};
+use twinml_model::host::Host;
+use twinml_model::ir::{Kernel, Space};
+use twinml_model::lanes::{GRAIN, LaneKernel, LaneMemory};
+use twinml_model::program::Program;
+
+/// The program with room for what kernels and driver tell each other, and its two kernels.
+#[derive(Clone, Debug)]
+pub struct AdaptiveCode {
+    /// As given, with a longer `Jac`.
+    pub program: Program,
+    /// How a run starts.
+    pub start: Kernel,
+    /// A trial step.
+    pub trial: Kernel,
+    /// Evaluations of a start.
+    pub evaluations: u64,
+}
+
+impl AdaptiveCode {
+    /// `None` where the right-hand side cannot be put into a step: see `twinml_model::passes::rk4::fuse`. The control's
+    /// `atol` has one value for each state.
+    #[must_use]
+    pub fn new(program: &Program, control: &Control) -> Option<Self> {
+        let n = program.sizes.state as usize;
+        if n == 0 || control.atol.len() != n {
+            return None;
+        }
+        let mut program = program.clone();
+        program.sizes.jac = program.sizes.jac.max(SLOTS);
+        let (start, trial) = (start(&program, control)?, trial(&program, control)?);
+        let evaluations = if control.h.is_some() { 1 } else { 2 };
+        Some(Self { program, start, trial, evaluations })
+    }
+}
+
+/// `tsit5` for one program.
+#[derive(Debug)]
+pub struct AdaptiveLanes {
+    start: Box<dyn LaneKernel>,
+    trial: Box<dyn LaneKernel>,
+    /// Evaluations of a start.
+    evaluations: u64,
+    /// Where runs are started.
+    nursery: LaneMemory,
+    /// Runs that wait there.
+    waiting: Vec<(usize, u64)>,
+    /// The run in each lane.
+    at_work: Vec<Option<u64>>,
+    occupancy: Occupancy,
+}
+
+/// Evaluations of a trial.
+const TRIAL: u64 = 6;
+
+impl AdaptiveLanes {
+    /// A driver: `start` was made ready for [`GRAIN`] lanes, `trial` for `lanes` lanes of [`AdaptiveCode::program`].
+    #[must_use]
+    pub fn new(
+        code: &AdaptiveCode,
+        lanes: usize,
+        start: Box<dyn LaneKernel>,
+        trial: Box<dyn LaneKernel>,
+    ) -> Self {
+        Self {
+            start,
+            trial,
+            evaluations: code.evaluations,
+            nursery: LaneMemory::zeroed(code.program.sizes, GRAIN),
+            waiting: Vec::with_capacity(GRAIN),
+            at_work: vec![None; lanes],
+            occupancy: Occupancy::default(),
+        }
+    }
+
+    /// How the lanes were used so far.
+    #[must_use]
+    pub fn occupancy(&self) -> Occupancy {
+        self.occupancy
+    }
+
+    /// The next run that is ready to go.
+    fn next(&mut self, stop: f64, runs: &mut dyn Runs, host: &mut dyn Host) -> Option<(usize, u64)> {
+        if self.waiting.is_empty() {
+            for lane in 0..GRAIN {
+                let Some(run) = runs.fill(&mut self.nursery, lane) else { break };
+                self.nursery.clear_trap(lane);
+                self.waiting.push((lane, run));
+            }
+            if self.waiting.is_empty() {
+                return None;
+            }
+            self.nursery.slot_mut(Space::Jac, Slot::Stop as usize).fill(stop);
+            self.start.run(&mut self.nursery, 1, host);
+            self.waiting.reverse();
+        }
+        self.waiting.pop()
+    }
+
+    /// Runs all of `runs`, each from the `Time` that it is filled in with, to `stop`.
+    pub fn run(&mut self, memory: &mut LaneMemory, stop: f64, runs: &mut dyn Runs, host: &mut dyn Host) {
+        let mut busy = 0;
+        let mut more = true;
+        for lane in 0..self.at_work.len() {
+            self.at_work[lane] = None;
+            more = more && self.refill(memory, lane, stop, runs, host);
+            busy += u64::from(self.at_work[lane].is_some());
+        }
+        while busy > 0 {
+            self.trial.run(memory, 1, host);
+            self.occupancy.computed += memory.width() as u64;
+            self.occupancy.useful += busy;
+            for lane in 0..self.at_work.len() {
+                let over = memory.slot(Space::Jac, Slot::Status as usize)[lane] != status::RUNNING
+                    || memory.trap(lane).is_some();
+                if !over {
+                    continue;
+                }
+                let Some(run) = self.at_work[lane].take() else { continue };
+                finish(memory, lane, run, self.evaluations, runs);
+                more = more && self.refill(memory, lane, stop, runs, host);
+                if self.at_work[lane].is_none() {
+                    busy -= 1;
+                }
+            }
+        }
+    }
+
+    /// Puts a run into a lane; runs that are over as they begin are handed back at once. False where there is none.
+    fn refill(
+        &mut self,
+        memory: &mut LaneMemory,
+        lane: usize,
+        stop: f64,
+        runs: &mut dyn Runs,
+        host: &mut dyn Host,
+    ) -> bool {
+        while let Some((from, run)) = self.next(stop, runs, host) {
+            let state = self.nursery.slot(Space::Jac, Slot::Status as usize)[from];
+            if state == status::RUNNING && self.nursery.trap(from).is_none() {
+                memory.copy_lane(lane, &self.nursery, from);
+                self.at_work[lane] = Some(run);
+                return true;
+            }
+            finish(&self.nursery, from, run, self.evaluations, runs);
+        }
+        false
+    }
+}
+
+fn finish(memory: &LaneMemory, lane: usize, run: u64, start: u64, runs: &mut dyn Runs) {
+    let slot = |s: Slot| memory.slot(Space::Jac, s as usize)[lane];
+    let state = slot(Slot::Status);
+    let status = if memory.trap(lane).is_some() || state == status::FAILED {
+        LaneStatus::Failed
+    } else if state == status::TOO_SMALL {
+        LaneStatus::StepTooSmall
+    } else if state == status::TOO_MANY {
+        LaneStatus::TooManySteps
+    } else {
+        LaneStatus::Complete
+    };
+    let (steps, rejected) = (slot(Slot::Steps) as u64, slot(Slot::Trials) as u64);
+    let rhs = TRIAL * (steps + rejected) + start;
+    let t = memory.slot(Space::Time, 0)[lane];
+    runs.done(run, memory, lane, &LaneEnd { status, t, steps, rejected, rhs });
+}
