@@ -51,7 +51,7 @@ impl LaneSolver {
     /// An integrator for `lanes` runs at a time from `start`'s time on. `start` is one run's memory at its start: the
     /// kernels are timed on it.
     ///
-    /// Refused: programs with events, histories or invariants, and what [`rk4::step`] refuses.
+    /// Refused: programs with events, histories, invariants or white noise, and what [`rk4::step`] refuses.
     pub fn new(
         program: &Arc<Program>,
         method: &LaneMethod,
@@ -59,7 +59,11 @@ impl LaneSolver {
         start: &Memory,
         lanes: usize,
     ) -> Result<Self, NotLanes> {
-        if program.sizes.root > 0 || program.sizes.hist > 0 || program.kept.is_some() {
+        if program.sizes.root > 0
+            || program.sizes.hist > 0
+            || program.kept.is_some()
+            || !program.noise.is_empty()
+        {
             return Err(NotLanes::NoStep);
         }
         let (stepped, h) = match method {
