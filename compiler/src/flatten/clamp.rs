@@ -1,7 +1,7 @@
 //! `else clamp`: quantities that are held at their limits.
 //!
 //! A continuous state whose range has limits becomes a saturating one. With `r` for the derivative that its equations
-//! ask for, `low` is true from the moment when `x` goes below its lower limit while `r < 0`, and until `r` is no
+//! ask for, `low` is true from the moment when `x` reaches its lower limit while `r < 0`, and until `r` is no
 //! longer negative; `high` likewise; and `der(x) = if low or high then 0 else r`. Both are events; the engine puts
 //! the state exactly on its limit there. In a model with white noise a state is put back on its limit after each step
 //! that leaves it beyond. Discrete states and inputs are moved to the limit whenever something assigns
@@ -282,7 +282,8 @@ impl<'a> Flattener<'a> {
             let (Some(limit), Some(flag)) = (c.limits[side], c.held[side]) else { continue };
             let out = if side == 0 { CmpOp::Lt } else { CmpOp::Gt };
             let outward = compare(out, value(rate), Expr::Num(0.0));
-            let beyond = compare(out, value(c.var), value(limit));
+            let reached = if side == 0 { CmpOp::Le } else { CmpOp::Ge };
+            let beyond = compare(reached, value(c.var), value(limit));
             let next = logic(BoolOp::And, outward, logic(BoolOp::Or, value(flag), beyond));
             self.system.nexts.push(equation(value(flag), next));
             held = Some(match held {

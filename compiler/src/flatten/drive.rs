@@ -55,6 +55,8 @@ pub(super) struct Taken {
     pub force: bool,
     /// Holds what assignments give, where the input itself is computed.
     pub held: Option<VarId>,
+    /// Nothing else drives it: behaviour may set what it holds.
+    pub open: bool,
     /// Whether it is forced, and to what.
     pub forced: Option<(VarId, VarId)>,
     /// Of a parameter with a formula: whether a branch has given it a value, and which.
@@ -256,7 +258,8 @@ impl<'a> Flattener<'a> {
             }
             self.taken.entry(var).or_default().forced = Some((flag, value));
         }
-        self.taken.entry(var).or_default().held = held;
+        let taken = self.taken.entry(var).or_default();
+        (taken.held, taken.open) = (held, !computed);
         Ok(())
     }
 

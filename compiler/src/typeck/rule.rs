@@ -456,7 +456,8 @@ impl<'a> Checker<'a, '_> {
             Rule::Delayed => {
                 let tau = vals.pop()?;
                 let ty = Ty::real(Dimension::TIME);
-                let tau = self.fits(tau, &ty, Target { name: "the time", span: None })?;
+                let tau =
+                    if off { tau } else { self.fits(tau, &ty, Target { name: "the time", span: None })? };
                 let v = vals[0].clone();
                 let mut out = done(vec![v.clone(), tau], v.e.ty.clone(), v.e.shape.clone());
                 (out.temp, out.nature, out.quantity) = (v.temp, v.nature, v.quantity);

@@ -342,6 +342,9 @@ impl<'a> Flattener<'a> {
             }
             Loc::One(spot) => match spot.goal {
                 Goal::Slots(var) => {
+                    // What a scenario forces holds what behaviour gives it until it is released.
+                    let held = self.taken.get(&var).filter(|t| t.open).and_then(|t| t.held);
+                    let var = held.unwrap_or(var);
                     self.behaving.stores.push((var, span));
                     let (slot, open) = self.slots(b, var, spot);
                     self.store_rows(b, slot, &open, value, depth, span)

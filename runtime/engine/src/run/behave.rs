@@ -70,7 +70,21 @@ impl Slots for At<'_, '_> {
         if before.to_bits() == value.to_bits() {
             return;
         }
-        (self.wrote, self.outputs, self.rates) = (true, false, false);
+        let [discs, inputs, states] = &self.run.outputs_read;
+        let shown = match home.space {
+            Space::Disc => discs.has(slot),
+            Space::Input => inputs.has(slot),
+            Space::State => states.has(slot),
+            _ => true,
+        };
+        let integrated = match home.space {
+            Space::Disc => self.run.rhs_reads.has(slot),
+            Space::Input => self.run.rhs_inputs.has(slot),
+            _ => true,
+        };
+        self.wrote = true;
+        self.outputs &= !shown;
+        self.rates &= !integrated;
         match home.space {
             Space::Disc => self.run.journal.note(slot, before),
             Space::Input => {

@@ -18,7 +18,6 @@
 //! of slots with their values from before the instant.
 
 use super::*;
-use twinml_model::ir::Op;
 
 /// Why an instant is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,49 +67,13 @@ impl Journal {
     }
 }
 
-/// Which slots of a space something reads.
-#[derive(Debug)]
-pub(super) struct Reads(Vec<bool>);
-
-impl Reads {
-    /// Slots of `space` that kernels read; an address that varies counts as all.
-    pub(super) fn of<'k>(
-        kernels: impl Iterator<Item = &'k twinml_model::ir::Kernel>,
-        space: Space,
-        slots: usize,
-    ) -> Reads {
-        let mut reads = vec![false; slots];
-        for kernel in kernels {
-            for value in &kernel.values {
-                match &value.op {
-                    Op::Load(place) if place.space == space => {
-                        match usize::try_from(place.at.base).ok().filter(|_| place.at.terms.is_empty()) {
-                            Some(slot) if slot < slots => reads[slot] = true,
-                            _ => reads.fill(true),
-                        }
-                    }
-                    Op::LoadAt { place, .. } if place.space == space => reads.fill(true),
-                    _ => {}
-                }
-            }
-        }
-        Reads(reads)
-    }
-
-    fn any(&self, journal: &Journal) -> bool {
-        journal.changes.iter().any(|(slot, _)| self.0[*slot])
-    }
-
-    pub(super) fn has(&self, slot: usize) -> bool {
-        self.0.get(slot).copied().unwrap_or(true)
-    }
-}
-
 impl Run<'_> {
     /// Everything that happens at `t`, where states are `self.x`.
     pub(super) fn instant(&mut self, t: f64, cause: Cause) -> Result<Effect, Stop> {
         self.time = t;
         self.system.set(t, &self.x);
+        // What was found a rounding beyond its limit is on it: beyond, equations may have no value.
+        self.system.hold(&mut self.x);
         self.journal.clear();
         let first = self.micro.0 != t;
         if cause == Cause::Crossing && !self.pending()? && !self.pending_ahead(t)? {

@@ -14,12 +14,14 @@ mod failure;
 mod history;
 mod host;
 mod instant;
+mod limits;
 mod log;
 mod machine;
 mod manifold;
 mod observe;
 mod plan;
 mod ranges;
+mod reads;
 mod report;
 mod sample;
 mod sides;
@@ -78,7 +80,7 @@ pub const ATOL: f64 = 1e-9;
 fn events_matter(program: &Program) -> bool {
     let blocks = program.blocks.iter().map(|b| &b.residual);
     let kernels = [&program.rhs, &program.history].into_iter().chain(blocks);
-    let reads = instant::Reads::of(kernels, Space::Disc, program.sizes.disc as usize);
+    let reads = reads::Reads::of(kernels, Space::Disc, program.sizes.disc as usize);
     let integrated =
         |r: &twinml_model::program::Relation| (r.disc..r.disc + r.len).any(|d| reads.has(d as usize));
     !program.relations.is_empty()
@@ -376,11 +378,13 @@ struct Run<'a> {
     /// Scratch: what behaviour is told of an instant.
     changed: Vec<Changed>,
     /// Discrete slots that integration depends on, and those that root functions do.
-    rhs_reads: instant::Reads,
-    root_reads: instant::Reads,
+    rhs_reads: reads::Reads,
+    root_reads: reads::Reads,
     /// The same for inputs.
-    rhs_inputs: instant::Reads,
-    root_inputs: instant::Reads,
+    rhs_inputs: reads::Reads,
+    root_inputs: reads::Reads,
+    /// What values that handlers read depend on: of discrete values, inputs and states.
+    outputs_read: [reads::Reads; 3],
     x: Vec<f64>,
     /// Scratch: a direction or a point ahead, root functions, signals for `delay`.
     heading: Vec<f64>,
@@ -415,16 +419,19 @@ impl<'a> Run<'a> {
         let (discs, inputs) = (program.sizes.disc as usize, program.sizes.input as usize);
         let integrated = [&program.rhs, &program.history, &program.projection].into_iter();
         let integrated = || integrated.clone().chain(blocks.clone());
+        let shown = || [&program.outputs].into_iter().chain(blocks.clone());
         let watched = || [&program.roots].into_iter().chain(blocks.clone());
         Run {
             journal: instant::Journal::new(discs),
             log: None,
             scratch_journal: instant::Journal::new(discs),
             changed: Vec::new(),
-            rhs_reads: instant::Reads::of(integrated(), Space::Disc, discs),
-            root_reads: instant::Reads::of(watched(), Space::Disc, discs),
-            rhs_inputs: instant::Reads::of(integrated(), Space::Input, inputs),
-            root_inputs: instant::Reads::of(watched(), Space::Input, inputs),
+            rhs_reads: reads::Reads::of(integrated(), Space::Disc, discs),
+            root_reads: reads::Reads::of(watched(), Space::Disc, discs),
+            rhs_inputs: reads::Reads::of(integrated(), Space::Input, inputs),
+            root_inputs: reads::Reads::of(watched(), Space::Input, inputs),
+            outputs_read: [(Space::Disc, discs), (Space::Input, inputs), (Space::State, system.dim())]
+                .map(|(space, slots)| reads::Reads::of(shown(), space, slots)),
             heading: vec![0.0; system.dim()],
             g: vec![0.0; system.n_roots()],
             signals: Vec::new(),

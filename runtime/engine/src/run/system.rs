@@ -14,6 +14,7 @@ use twinml_model::program::{Program, RelationKind, Watch};
 use twinml_solvers::system::{EvalError, Pattern, Rk4Grid, System};
 
 use super::host::EngineHost;
+use super::limits::Limits;
 use super::sparse::Assembly;
 
 /// A root function as a relation gives it.
@@ -104,6 +105,7 @@ pub(super) struct KernelSystem<'a> {
     /// Root functions read no states.
     roots_of_time: bool,
     work: f64,
+    limits: Limits,
     /// Kernels of several Runge–Kutta steps, the longest first, with the grid they are made for.
     pub(super) fused: Option<Fused>,
     /// The Brownian paths of the program's noise, and where the noise stands in memory.
@@ -143,6 +145,7 @@ impl<'a> KernelSystem<'a> {
             state_at: program.sizes.offset(Space::State),
             der_at: program.sizes.offset(Space::Der),
             work: super::work::of_rhs(program),
+            limits: Limits::of(program),
             autonomous: is_autonomous(program),
             roots_of_time: reads_no_states(&program.roots),
             fused: None,
@@ -227,6 +230,14 @@ impl<'a> KernelSystem<'a> {
         })
     }
 
+    /// Puts states that are beyond a limit at which they are held onto it, in memory and in `x`.
+    pub(super) fn hold(&mut self, x: &mut [f64]) {
+        if self.limits.any(&self.memory, x) {
+            self.limits.put(&mut self.memory, x);
+            x.copy_from_slice(self.memory.space(Space::State));
+        }
+    }
+
     /// Whether the root function of any relation is exactly zero as they were last evaluated.
     pub(super) fn on_edge(&self) -> bool {
         let relations = self.program.relations.iter();
@@ -250,6 +261,7 @@ impl System for KernelSystem<'_> {
         let data = self.memory.data_mut();
         data[0] = t;
         data[self.state_at..self.state_at + self.states].copy_from_slice(x);
+        self.limits.put(&mut self.memory, x);
         self.eval(KernelId::Rhs)?;
         dx.copy_from_slice(&self.memory.data()[self.der_at..self.der_at + self.states]);
         Ok(())
@@ -266,8 +278,17 @@ impl System for KernelSystem<'_> {
     fn jacobian(&mut self, t: f64, x: &[f64], values: &mut [f64]) -> Result<(), EvalError> {
         if self.matrix().assembly.has_kernel() {
             self.set(t, x);
+            self.limits.put(&mut self.memory, x);
             self.eval(KernelId::Jacobian)?;
             self.matrix().assembly.collect(self.memory.space(Space::Jac), values);
+            if self.limits.any(&self.memory, x) {
+                // Beyond a limit nothing depends on the state any more; on it the derivative may be infinite.
+                let pattern = self.matrix().assembly.pattern();
+                for state in self.limits.states(&self.memory, x) {
+                    let column = pattern.col_ptr()[state]..pattern.col_ptr()[state + 1];
+                    values[column].fill(0.0);
+                }
+            }
             return Ok(());
         }
         let n = self.states;
@@ -289,7 +310,7 @@ impl System for KernelSystem<'_> {
     }
 
     fn jvp(&mut self, t: f64, x: &[f64], v: &[f64], out: &mut [f64]) -> Result<(), EvalError> {
-        if self.derived().jvp.is_some() {
+        if self.derived().jvp.is_some() && !self.limits.any(&self.memory, x) {
             self.set(t, x);
             self.seed(0.0);
             self.memory.space_mut(Space::TState).copy_from_slice(v);
@@ -297,7 +318,7 @@ impl System for KernelSystem<'_> {
             out.copy_from_slice(self.memory.space(Space::TDer));
             return Ok(());
         }
-        // A hand-made program without derivatives: forward differences.
+        // A state at its limit, or a hand-made program without derivatives: forward differences.
         let size = v.iter().zip(x).fold(0.0, |most: f64, (v, x)| most.max(v.abs() / x.abs().max(1.0)));
         let e = f64::EPSILON.sqrt() / size.max(f64::MIN_POSITIVE);
         let mut scratch = std::mem::take(&mut self.scratch);
@@ -399,6 +420,16 @@ impl System for KernelSystem<'_> {
         let values = self.memory.space(Space::Root);
         for (g, root) in g.iter_mut().zip(&self.roots) {
             *g = root.sign * values[root.slot];
+        }
+        // Beyond a limit others may have no value; they are what they are on it.
+        if g.iter().any(|g| g.is_nan()) && self.limits.any(&self.memory, x) {
+            self.limits.put(&mut self.memory, x);
+            self.eval(KernelId::Roots)?;
+            let values = self.memory.space(Space::Root);
+            for (g, root) in g.iter_mut().zip(&self.roots).filter(|(g, _)| g.is_nan()) {
+                *g = root.sign * values[root.slot];
+            }
+            self.set(t, x);
         }
         Ok(())
     }
