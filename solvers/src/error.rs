@@ -109,6 +109,8 @@ pub enum SolveError {
         /// The method.
         method: Method,
     },
+    /// The system has no recurrences for its Taylor coefficients.
+    NoTaylor,
     /// The solver library behind this method refused, for a reason it does not put in numbers.
     Library {
         /// The method.
@@ -169,6 +171,7 @@ impl fmt::Display for SolveError {
             SolveError::Unavailable { method } => {
                 write!(f, "the solver {} is not in this build", method.name())
             }
+            SolveError::NoTaylor => f.write_str("the system has no recurrences for Taylor coefficients"),
             SolveError::Library { method, t } => {
                 write!(f, "the solver {} stopped at t = {t} s", method.name())
             }

@@ -23,6 +23,8 @@ pub enum Method {
     Tsit5,
     /// Dormand–Prince 5(4), adaptive.
     Dopri5,
+    /// Taylor series from the model's recurrences, adaptive, of an order that the tolerance asks for.
+    Taylor,
     /// Adams–Bashforth–Moulton, variable step and order.
     Adams,
     /// Implicit Euler, fixed step, order 1.
@@ -45,11 +47,12 @@ pub enum Method {
 
 impl Method {
     /// All methods, in the order of the documentation.
-    pub const ALL: [Method; 13] = [
+    pub const ALL: [Method; 14] = [
         Method::Euler,
         Method::Rk4,
         Method::Tsit5,
         Method::Dopri5,
+        Method::Taylor,
         Method::Adams,
         Method::ImplicitEuler,
         Method::Rosenbrock,
@@ -68,6 +71,7 @@ impl Method {
             Method::Rk4 => "rk4",
             Method::Tsit5 => "tsit5",
             Method::Dopri5 => "dopri5",
+            Method::Taylor => "taylor",
             Method::Adams => "adams",
             Method::ImplicitEuler => "implicit_euler",
             Method::Rosenbrock => "rosenbrock",
@@ -93,8 +97,8 @@ impl Method {
 
     /// True if the method uses the Jacobian.
     pub const fn implicit(self) -> bool {
-        use Method::{Adams, Dopri5, Euler, Milstein, Rk4, Tsit5};
-        !matches!(self, Euler | Rk4 | Tsit5 | Dopri5 | Adams | Milstein)
+        use Method::{Adams, Dopri5, Euler, Milstein, Rk4, Taylor, Tsit5};
+        !matches!(self, Euler | Rk4 | Tsit5 | Dopri5 | Taylor | Adams | Milstein)
     }
 
     /// True if the method solves stochastic equations.
@@ -256,6 +260,7 @@ pub fn make(method: Method, options: &Options) -> Result<Box<dyn Integrator>, So
         Method::ImplicitEuler => Box::new(ImplicitEuler::new(options)),
         Method::Rosenbrock => Box::new(Rosenbrock::new(options)),
         Method::Auto => Box::new(Auto::new(options)),
+        Method::Taylor => Box::new(crate::taylor::Taylor::new(options)),
         Method::Adams => Box::new(Adams::new(options)),
         Method::Bdf => Box::new(Bdf::new(options)),
         Method::Milstein => Box::new(Stochastic::new(method, options)),

@@ -26,4 +26,5 @@ pub mod rosenbrock;
 pub mod sde;
 pub mod stats;
 pub mod system;
+pub mod taylor;
 mod vector;

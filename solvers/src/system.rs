@@ -218,6 +218,14 @@ pub trait System {
         self.jvp(t, x, v, out)
     }
 
+    /// The Taylor coefficients of the solution through `(t, x)`: `c[(k − 1)·dim + i]` is the `k`-th derivative of
+    /// state `i` over `k!`, `k` from 1 to `order`. `None` where the system has no recurrences of this order, and then
+    /// always.
+    fn taylor(&mut self, t: f64, x: &[f64], order: u32, c: &mut [f64]) -> Option<Result<(), EvalError>> {
+        let _ = (t, x, order, c);
+        None
+    }
+
     /// The number of root functions.
     fn n_roots(&self) -> usize {
         0

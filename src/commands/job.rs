@@ -151,7 +151,10 @@ pub fn simulate(
         ui.error(&e.to_string(), None);
         match e {
             RunError::Record(_) => Exit::Outside,
-            RunError::Method { .. } | RunError::Stochastic { .. } | RunError::Options(_) => Exit::Usage,
+            RunError::Method { .. }
+            | RunError::Stochastic { .. }
+            | RunError::Options(_)
+            | RunError::Taylor(_) => Exit::Usage,
         }
     })?;
     watcher.ended = matches!(report.ended, Ended::Stopped);

@@ -44,6 +44,7 @@ use twinml_model::behavior::{Behavior, Trigger};
 use twinml_model::host::{KernelId, Machine, Memory};
 use twinml_model::ids::OriginId;
 use twinml_model::ir::{Space, Trap};
+use twinml_model::passes::taylor::Unfit;
 use twinml_model::program::{Experiment, Program};
 use twinml_solvers::error::SolveError;
 use twinml_solvers::integrator::{self, Integrator, Method, Options, Tolerances};
@@ -93,7 +94,7 @@ fn events_matter(program: &Program) -> bool {
 fn sharpness(method: Method, rtol: f64) -> f64 {
     let part: f64 = match method {
         Method::Euler | Method::Rk4 | Method::ImplicitEuler | Method::Trbdf2 | Method::Milstein => 1.0,
-        Method::Tsit5 | Method::Dopri5 | Method::Adams | Method::Auto => 0.1,
+        Method::Tsit5 | Method::Dopri5 | Method::Taylor | Method::Adams | Method::Auto => 0.1,
         Method::Rosenbrock | Method::Bdf | Method::DiffsolBdf => 0.02,
         Method::Esdirk => 1e-3,
     };
@@ -145,6 +146,8 @@ pub enum RunError {
     },
     /// The solver refuses its options.
     Options(SolveError),
+    /// The model has no Taylor series.
+    Taylor(Unfit),
     /// A recorder failed.
     Record(RecordError),
 }
@@ -160,6 +163,11 @@ impl std::fmt::Display for RunError {
                 write!(f, "`{}` cannot solve a model with white noise", method.name())
             }
             RunError::Options(error) => write!(f, "{error}"),
+            RunError::Taylor(why) => write!(
+                f,
+                "`taylor` needs a smooth right-hand side whose series can be written down, and {why}; `adams` and `tsit5` \
+                 take any"
+            ),
             RunError::Record(error) => write!(f, "{error}"),
         }
     }
@@ -275,6 +283,13 @@ pub fn simulate_logged(
         }
         _ => None,
     };
+    let taylor = match method {
+        Method::Taylor if program.sizes.state > 0 => {
+            let order = twinml_solvers::taylor::order(options.tolerances.rtol);
+            Some(system::Taylor::new(program, machine, order).map_err(RunError::Taylor)?)
+        }
+        _ => None,
+    };
     let manifold = manifold::Manifold::new(program, machine, &options);
     let mut run = Run::new(program, &*machine, experiment, integrator, actions, outlets);
     run.manifold = manifold;
@@ -298,6 +313,7 @@ pub fn simulate_logged(
     run.log = log.map(|open| log::Log::new(program, experiment, open));
     run.observer = observe::Observer::new(program, experiment, options.tolerances.rtol);
     run.system.fused = fused;
+    run.system.taylor = taylor;
     let ended = match run.whole(watch) {
         Ok(ended) => ended,
         Err(Stop::Failed(failure)) => Ended::Failed(failure),

@@ -10,6 +10,7 @@ use twinml_model::passes::coloring::Coloring;
 use twinml_model::passes::pattern::structural_pattern;
 use twinml_model::passes::rk4;
 use twinml_model::passes::sparsity::Csc;
+use twinml_model::passes::taylor::{self, Unfit};
 use twinml_model::program::{Program, RelationKind, Watch};
 use twinml_solvers::system::{EvalError, Pattern, Rk4Grid, System};
 
@@ -55,6 +56,23 @@ impl Fused {
             entry.1 = machine.add(kernel);
         }
         Some(Fused { t0, h, kernels })
+    }
+}
+
+/// Taylor coefficients by a kernel of their own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taylor {
+    order: u32,
+    /// Slots of `Jac` that the kernel writes.
+    room: u32,
+    kernel: KernelId,
+}
+
+impl Taylor {
+    /// Adds the kernel of this order to the machine.
+    pub(super) fn new(program: &Program, machine: &mut dyn Machine, order: u32) -> Result<Taylor, Unfit> {
+        let room = taylor::room(program, order).ok_or(Unfit::Large)?;
+        Ok(Taylor { order, room, kernel: machine.add(taylor::coefficients(program, order)?) })
     }
 }
 
@@ -111,6 +129,8 @@ pub(super) struct KernelSystem<'a> {
     /// The Brownian paths of the program's noise, and where the noise stands in memory.
     brownian: Option<Brownian>,
     noise_at: Vec<usize>,
+    /// The kernel of Taylor coefficients.
+    pub(super) taylor: Option<Taylor>,
     /// Scratch for differences where a program has no derivatives.
     scratch: Vec<f64>,
 }
@@ -151,6 +171,7 @@ impl<'a> KernelSystem<'a> {
             fused: None,
             brownian: None,
             noise_at: Vec::new(),
+            taylor: None,
             scratch: Vec::new(),
             trap: None,
             program,
@@ -404,6 +425,19 @@ impl System for KernelSystem<'_> {
         let outcome = self.jvp(t, x, v, out);
         self.calm();
         outcome
+    }
+
+    fn taylor(&mut self, t: f64, x: &[f64], order: u32, c: &mut [f64]) -> Option<Result<(), EvalError>> {
+        let Taylor { room, kernel, .. } = self.taylor.filter(|t| t.order == order)?;
+        if self.memory.sizes().jac < room {
+            self.memory.make_room(room);
+        }
+        self.set(t, x);
+        Some(self.eval(kernel).map(|()| {
+            for (c, &v) in c.iter_mut().zip(self.memory.space(Space::Jac)) {
+                *c = v;
+            }
+        }))
     }
 
     fn n_roots(&self) -> usize {

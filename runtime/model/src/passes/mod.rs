@@ -12,6 +12,7 @@ pub mod rk4;
 pub mod simplify;
 pub mod sparsity;
 pub mod stores;
+pub mod taylor;
 pub mod unroll;
 mod walk;
 

@@ -1,0 +1,67 @@
+//! The Taylor coefficients of the solution of `dx/dt = f(t, x)`, as a kernel.
+//!
+//! With `x[k]` the `k`-th derivative of `x` over `k!`, every operation of `f` has a recurrence for its own coefficients
+//! from those of its arguments (Moore, *Interval Analysis*, 1966, ch. 11; Jorba and Zou, "A software package for the
+//! numerical integration of ODEs by means of high-order Taylor methods", Experimental Mathematics 14, 2005), and
+//! `x[k+1] = f[k]/(k+1)`. The kernel goes from order to order. A sum of products is one product and fused
+//! multiply-adds, its terms in the order of the first factor's rising order.
+//!
+//! Comparisons are decided at the point of expansion; the coefficients are then those of that side.
+//!
+//! The kernel reads what the right-hand side reads, and leaves `x[k]` of state `i` in `Jac[(k−1)·n + i]`, `k` from 1
+//! to the order: [`room`] tells how long that is. Its work grows with the square of the order.
+
+mod graph;
+mod series;
+
+use crate::ir::Kernel;
+use crate::program::Program;
+use std::fmt;
+
+/// Why a right-hand side has no such kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unfit {
+    /// An algebraic loop has to be solved.
+    Block,
+    /// A table is looked up.
+    Table,
+    /// A delayed value is used.
+    Delay,
+    /// An array is indexed by something that is computed.
+    Index,
+    /// A function has no recurrence.
+    Function(&'static str),
+    /// With its loops written out it is too large.
+    Large,
+    /// Code of a form that recurrences are not made for.
+    Form,
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unfit::Block => f.write_str("an algebraic loop is solved in it"),
+            Unfit::Table => f.write_str("a table is looked up in it"),
+            Unfit::Delay => f.write_str("it looks back with `delay`"),
+            Unfit::Index => f.write_str("an array is indexed by a computed number"),
+            Unfit::Function(name) => write!(f, "`{name}` has no recurrence"),
+            Unfit::Large => f.write_str("it has too many operations, arrays of twins written out"),
+            Unfit::Form => f.write_str("a quantity keeps its value from one evaluation to the next"),
+        }
+    }
+}
+
+/// The coefficients of orders 1 to `order` as a kernel.
+///
+/// # Errors
+///
+/// Why there is none.
+pub fn coefficients(program: &Program, order: u32) -> Result<Kernel, Unfit> {
+    series::kernel(graph::Graph::of(program)?, order)
+}
+
+/// The length of `Jac` that the kernel needs; `None` where numbers of slots do not reach as far.
+#[must_use]
+pub fn room(program: &Program, order: u32) -> Option<u32> {
+    program.sizes.state.checked_mul(order)
+}
