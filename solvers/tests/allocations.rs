@@ -4,6 +4,7 @@
 
 mod problems;
 
+use problems::recurrences::{Model, Two};
 use problems::{classic, stiff};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System as Heap;
@@ -46,4 +47,18 @@ fn steps_allocate_nothing() {
             assert_eq!(change.allocations + change.reallocations, 0, "{} by {}", p.name, method.name());
         }
     }
+
+    let mut sys = Two::new(Model::Oscillator);
+    let options = Options { tolerances: Tolerances::uniform(1e-10, 1e-10), ..Options::default() };
+    let mut i = make(Method::Taylor, &options).unwrap();
+    i.start(&mut sys, 0.0, &[1.0, 0.0], 50.0).unwrap();
+    let mut out = [0.0; 2];
+    let region = Region::new(HEAP);
+    while i.t() < 50.0 {
+        i.step(&mut sys).unwrap();
+        i.interpolate(0.5 * (i.t_prev() + i.t()), &mut out);
+    }
+    i.restart(&mut sys, 50.0, &out, f64::INFINITY).unwrap();
+    let change = region.change();
+    assert_eq!(change.allocations + change.reallocations, 0, "taylor");
 }

@@ -14,7 +14,7 @@ use twinml_model::passes::{self, Level};
 use twinml_model::program::{Experiment, Program};
 
 /// The adaptive solvers of order three and more.
-pub const ADAPTIVE: [&str; 7] = ["tsit5", "dopri5", "adams", "rosenbrock", "bdf", "esdirk", "auto"];
+pub const ADAPTIVE: [&str; 8] = ["tsit5", "dopri5", "taylor", "adams", "rosenbrock", "bdf", "esdirk", "auto"];
 
 /// A compiled model with its scenario.
 pub struct Model {

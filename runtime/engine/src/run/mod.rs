@@ -165,8 +165,8 @@ impl std::fmt::Display for RunError {
             RunError::Options(error) => write!(f, "{error}"),
             RunError::Taylor(why) => write!(
                 f,
-                "`taylor` needs a smooth right-hand side whose series can be written down, and {why}; `adams` and `tsit5` \
-                 take any"
+                "`taylor` needs equations whose Taylor series can be written down: of these, {why}; `tsit5` and `adams` take \
+                 any"
             ),
             RunError::Record(error) => write!(f, "{error}"),
         }

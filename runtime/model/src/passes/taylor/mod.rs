@@ -40,12 +40,12 @@ pub enum Unfit {
 impl fmt::Display for Unfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Unfit::Block => f.write_str("an algebraic loop is solved in it"),
-            Unfit::Table => f.write_str("a table is looked up in it"),
-            Unfit::Delay => f.write_str("it looks back with `delay`"),
+            Unfit::Block => f.write_str("an algebraic loop is solved in them"),
+            Unfit::Table => f.write_str("a table is looked up in them"),
+            Unfit::Delay => f.write_str("they look back with `delay`"),
             Unfit::Index => f.write_str("an array is indexed by a computed number"),
             Unfit::Function(name) => write!(f, "`{name}` has no recurrence"),
-            Unfit::Large => f.write_str("it has too many operations, arrays of twins written out"),
+            Unfit::Large => f.write_str("there are too many, arrays of twins written out"),
             Unfit::Form => f.write_str("a quantity keeps its value from one evaluation to the next"),
         }
     }

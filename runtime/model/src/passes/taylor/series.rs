@@ -365,7 +365,7 @@ impl Series {
                 sum = self.fma(p, q, sum);
             }
             let twice = self.e.add(sum, sum);
-            if k % 2 == 1 {
+            if !k.is_multiple_of(2) {
                 return twice;
             }
             let middle = self.at(a, k / 2);
@@ -540,7 +540,7 @@ impl Series {
                     sum = self.fma(p, q, sum);
                 }
                 let mut twice = self.e.add(sum, sum);
-                if k % 2 == 0 {
+                if k.is_multiple_of(2) {
                     let middle = self.at(id, k / 2);
                     twice = self.fma(middle, middle, twice);
                 }
