@@ -169,6 +169,7 @@ impl Session {
             duration: experiment.duration.unwrap_or(DEFAULT_DURATION),
             solver: experiment.solver,
             seed: experiment.seed,
+            samples: experiment.samples,
             actions,
             records,
             stops: stops(&beginnings, i128::MAX),

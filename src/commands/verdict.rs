@@ -144,7 +144,7 @@ pub fn of(experiment: &Experiment, report: &Report) -> Vec<Verdict> {
             expected: r.expected,
             verdict: found.map_or("not evaluated", |j| j.verdict.as_str()),
             refuted: judged.is_some_and(|j| j.refuted),
-            nominal: judged.is_some_and(|j| j.claim),
+            nominal: judged.is_some_and(|j| j.claim.is_some()),
             robustness: found.map(|j| j.robustness).filter(|r| r.is_finite()),
             unit: judged.map_or_else(String::new, |j| j.unit.0.clone()),
             closest: found.and_then(|j| j.closest),

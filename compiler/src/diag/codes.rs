@@ -183,6 +183,10 @@ pub const BAD_TABLE: Code = Code("E0433");
 pub const BAD_SYNC: Code = Code("E0434");
 /// A definition that does not end.
 pub const TOO_LARGE: Code = Code("E0435");
+/// A drawn parameter that chooses structure.
+pub const DRAWN_STRUCTURE: Code = Code("E0436");
+/// Correlations that no random numbers can have.
+pub const BAD_CORRELATION: Code = Code("E0437");
 /// `=` on a member drops its absolute distribution.
 pub const DISTRIBUTION_DROPPED: Code = Code("N0401");
 

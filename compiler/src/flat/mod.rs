@@ -50,6 +50,10 @@ pub struct System {
     pub clamps: Vec<Clamp>,
     /// Families that hold white noise, one Brownian path for each element.
     pub noises: Vec<Noise>,
+    /// What a Monte Carlo job draws.
+    pub draws: Vec<Draw>,
+    /// What is not independent of what it draws.
+    pub correlations: Vec<Correlation>,
     /// Why something was expanded instead of kept as a loop: (place, reason).
     pub expanded: Vec<(Span, String)>,
     /// Scenario actions, in time order.
@@ -227,6 +231,39 @@ pub struct Noise {
     pub span: Span,
 }
 
+/// A family of draws: for every point of the loops.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draw {
+    /// The loops, outermost first.
+    pub loops: Vec<Loop>,
+    /// What is drawn, as people see it.
+    pub var: VarId,
+    /// Its element.
+    pub element: Affine,
+    /// The hidden parameter (and its element) that holds the value drawn, the nominal one in a run that draws nothing;
+    /// none: the quantity itself.
+    pub into: Option<(VarId, Affine)>,
+    /// The distribution; its arguments may use the loops' indices.
+    pub law: twinml_model::draws::Law<Expr>,
+    /// The distribution in the source.
+    pub span: Span,
+}
+
+/// For every point of the loops two elements whose draws are correlated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Correlation {
+    /// The loops, outermost first.
+    pub loops: Vec<Loop>,
+    /// One element.
+    pub a: (VarId, Affine),
+    /// The other one.
+    pub b: (VarId, Affine),
+    /// The correlation.
+    pub value: f64,
+    /// Where it stands.
+    pub span: Span,
+}
+
 /// Assignments at an instant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Action {
@@ -400,6 +437,8 @@ pub struct Experiment {
     pub solver: twinml_model::program::SolverSpec,
     /// Seed of all random streams.
     pub seed: u64,
+    /// How many samples a Monte Carlo job takes.
+    pub samples: Option<u64>,
     /// What to record; empty: outputs and states at 1,000 instants.
     pub records: Vec<Record>,
     /// Requirements that can be judged: number in [`System::requirements`], and the formula, the slots of whose

@@ -16,6 +16,7 @@
 //! eq owner "tanks[*]" for i0 in 0..3 : tanks.q_out[i0] = tanks.k[i0] * sqrt(tanks.h[i0])
 //! initial : total = sum(tanks.h[i1] for i1 in 0..3)
 //! range stop owner "tanks[*]" for i0 in 0..3 : tanks.h[i0] = tanks.h[i0] >= 0.0
+//! draw for i0 in 0..3 tanks.area @[i0] = normal(2.0, 0.05)
 //! action 1800000000000 ns
 //!   set q for i0 in 0..3 @[i0] = 0.0
 //! branch "no_repair" 2700000000000 ns
@@ -36,6 +37,8 @@
 //! - A name that is no plain word, or a word of this form, stands in backquotes (a backquote doubled).
 //! - `~file:lo..hi` behind an operator, a function's name, `at` or an entry is a place in the source.
 //! - `// …` is a comment. Line breaks mean nothing.
+
+mod draws;
 
 use super::{
     Action, Affine, BinOp, BoolOp, CmpOp, Equation, Expr, Fold, Loop, MathFn, Piece, Role, StepFn, System,
@@ -124,6 +127,9 @@ pub(super) const WORDS: &[&str] = &[
     "quantity",
     "doc",
     "range",
+    "draw",
+    "correlate",
+    "into",
     "fixed",
     "structural",
     "declared",
@@ -393,6 +399,12 @@ impl Printer {
         }
         for r in &s.ranges {
             self.equation(if r.otherwise == RangeElse::Stop { "range stop" } else { "range" }, &r.is);
+        }
+        for d in &s.draws {
+            self.draw(d);
+        }
+        for c in &s.correlations {
+            self.correlation(c);
         }
         self.actions(&s.actions);
         for b in &s.branches {

@@ -1,6 +1,8 @@
 //! Reads the text form of a flat system (see [`mod@super::print`]). Total: any text gives a system or an
 //! error with its place; nesting is bounded.
 
+mod draws;
+
 use super::lex::{Token, lex};
 use super::print::{COMPARISONS, FOLDS, Level, MATH, METHODS, OUTSIDES, STEPS, declared_name, role_name};
 use super::{
@@ -271,6 +273,12 @@ impl Reader {
                 let stop = self.take_word("stop");
                 let otherwise = if stop { RangeElse::Stop } else { RangeElse::Report };
                 s.ranges.push(Range { is: self.equation()?, otherwise });
+            } else if self.take_word("draw") {
+                let d = self.draw()?;
+                s.draws.push(d);
+            } else if self.take_word("correlate") {
+                let c = self.correlation()?;
+                s.correlations.push(c);
             } else if self.take_word("action") {
                 let time_ns = self.int()?;
                 self.word("ns")?;
@@ -303,7 +311,7 @@ impl Reader {
                 let expected = self.take_word("expected");
                 s.requirements.push((self.string()?, span, expected));
             } else {
-                return self.wanted("an entry: var, eq, initial, enum, table, range, action, branch");
+                return self.wanted("an entry: var, eq, initial, enum, table, range, draw, action, branch");
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::Flattener;
 use super::consts::Mode;
-use super::scope::{Binding, InstId, Local, Locals, R, Scope, Select, Slot, Stop, VarSlot, sub};
+use super::scope::{Binding, DrawBinding, InstId, Local, Locals, R, Scope, Select, Slot, Stop, VarSlot, sub};
 use crate::diag::{Diagnostic, codes, did_you_mean};
 use crate::flat::{Affine, CmpOp};
 use crate::hir::{self, Name};
@@ -22,7 +22,10 @@ pub(super) struct Pending<'a> {
     pub steps: Rc<[PathStep<'a>]>,
     /// The next step.
     pub at: usize,
-    pub expr: &'a hir::Expr,
+    /// The value; none where only a distribution is given.
+    pub expr: Option<&'a hir::Expr>,
+    /// `~`
+    pub law: Option<&'a hir::Distribution>,
     pub locals: &'a [hir::LocalId],
     pub scope: InstId,
     pub select: Vec<Select>,
@@ -34,21 +37,22 @@ pub(super) struct Pending<'a> {
 }
 
 impl<'a> Pending<'a> {
-    /// An override entry as written in `scope`; `None` where it gives a distribution only.
-    pub fn new(o: &'a hir::Override, scope: InstId) -> Option<Pending<'a>> {
+    /// An override entry as written in `scope`.
+    pub fn new(o: &'a hir::Override, scope: InstId) -> Pending<'a> {
         let steps =
             o.path.iter().map(|s| PathStep { name: s.name.clone(), subscripts: &s.subscripts }).collect();
-        Some(Pending {
+        Pending {
             steps,
             at: 0,
-            expr: o.value.as_ref()?,
+            expr: o.value.as_ref(),
+            law: o.distribution.as_ref(),
             locals: &o.indices,
             scope,
             select: Vec::new(),
             span: o.span,
             guess: o.guess,
             used: Rc::default(),
-        })
+        }
     }
 
     /// A value argument `n: 12` of a class.
@@ -56,7 +60,8 @@ impl<'a> Pending<'a> {
         Pending {
             steps: Rc::new([PathStep { name: name.clone(), subscripts: &[] }]),
             at: 0,
-            expr,
+            expr: Some(expr),
+            law: None,
             locals: &[],
             scope,
             select: Vec::new(),
@@ -168,19 +173,50 @@ impl<'a> Flattener<'a> {
                         .label(declared, "declared final here"),
                 );
             }
-            // Subscripts on the member's own axes need its shape only to be checked: see `own_selection`.
-            let mut select = p.select.clone();
-            let own = p.steps[p.at].subscripts;
-            select.extend(vec![Select::All; decl.shape.len()]);
-            if !own.is_empty() {
-                match self.own_selection(inst, name, decl, p) {
-                    Ok(s) => select = s,
-                    Err(_) => continue,
-                }
-            }
-            out.push(Binding { expr: p.expr, scope: p.scope, locals: p.locals, select, span: p.span });
+            let (Some(expr), Some(select)) = (p.expr, self.selected(inst, name, decl, p)) else { continue };
+            out.push(Binding { expr, scope: p.scope, locals: p.locals, select, span: p.span });
         }
         out
+    }
+
+    /// What says how a member is drawn, weakest first: its own distribution, then the overrides that name it.
+    pub(super) fn laws(
+        &mut self,
+        inst: InstId,
+        name: &str,
+        decl: &'a hir::VarDecl,
+        pendings: &[Pending<'a>],
+    ) -> Vec<DrawBinding<'a>> {
+        let mut out = Vec::new();
+        if let Some(law) = &decl.distribution {
+            let select = vec![Select::All; decl.shape.len()];
+            out.push(DrawBinding { law: Some(law), scope: inst, locals: &[], select });
+        }
+        for p in pendings {
+            if &**p.name() != name || !p.is_last() || p.guess || (out.is_empty() && p.law.is_none()) {
+                continue;
+            }
+            let Some(select) = self.selected(inst, name, decl, p) else { continue };
+            out.push(DrawBinding { law: p.law, scope: p.scope, locals: p.locals, select });
+        }
+        out
+    }
+
+    /// The elements of a member that an override speaks about; `None` after saying why not.
+    fn selected(
+        &mut self,
+        inst: InstId,
+        name: &str,
+        decl: &'a hir::VarDecl,
+        p: &Pending<'a>,
+    ) -> Option<Vec<Select>> {
+        // Subscripts on the member's own axes need its shape only to be checked: see `own_selection`.
+        if !p.steps[p.at].subscripts.is_empty() {
+            return self.own_selection(inst, name, decl, p).ok();
+        }
+        let mut select = p.select.clone();
+        select.extend(vec![Select::All; decl.shape.len()]);
+        Some(select)
     }
 
     fn own_selection(
@@ -218,17 +254,17 @@ impl<'a> Flattener<'a> {
         span: Span,
     ) -> R<Option<(&'a hir::Expr, Scope<'a>, Vec<Affine>)>> {
         for b in list.iter().rev() {
-            if self.selects(b, at, span)? {
+            if self.selects(b.scope, &b.select, at, span)? {
                 return self.bound(b, slot, at).map(Some);
             }
         }
         Ok(None)
     }
 
-    /// Whether a binding speaks about this element.
-    fn selects(&self, b: &Binding<'a>, at: &[Affine], span: Span) -> R<bool> {
-        let prefix = self.inst(b.scope).axes.len();
-        for (s, a) in b.select.iter().zip(&at[prefix.min(at.len())..]) {
+    /// Whether a binding that stands in `scope` speaks about this element.
+    pub(super) fn selects(&self, scope: InstId, select: &[Select], at: &[Affine], span: Span) -> R<bool> {
+        let prefix = self.inst(scope).axes.len();
+        for (s, a) in select.iter().zip(&at[prefix.min(at.len())..]) {
             let inside = match *s {
                 Select::All => true,
                 Select::At(k) => match self.sign(&sub(a, &Affine::constant(k)).unwrap_or_default(), span)? {

@@ -183,6 +183,7 @@ impl<'a> Flattener<'a> {
         let shape = slot.shape.get().cloned().unwrap_or_default();
         let section = slot.decl.section;
         let mut missing = false;
+        let draws = self.system.draws.len();
         self.pieces.clear();
         self.may_add = false;
         self.unit(id, &mut |s, scope| {
@@ -197,6 +198,7 @@ impl<'a> Flattener<'a> {
                 };
                 let element = s.slot_element(slot, var, at)?;
                 let value = s.element(e, &inner, &idx)?;
+                s.draw_element(slot, var, at, &element, &value)?;
                 if section == Section::Inputs && !std::ptr::eq(e, slot.decl.value.as_ref().unwrap_or(e)) {
                     s.override_of_input(var, element, value, e.span);
                     return Ok(());
@@ -205,7 +207,8 @@ impl<'a> Flattener<'a> {
                 Ok(())
             })
         });
-        let pieces = std::mem::take(&mut self.pieces);
+        let mut pieces = std::mem::take(&mut self.pieces);
+        self.hide_drawn(var, &mut pieces, draws);
         if section == Section::States {
             if missing && !pieces.is_empty() {
                 // Some elements have a start and some have none: those that have get an equation.

@@ -34,9 +34,9 @@ impl<'a> Flattener<'a> {
         };
         let mut outside = Vec::new();
         if let Some(s) = self.scenario() {
-            outside.extend(s.parameters.iter().chain(&s.starts).filter_map(|o| Pending::new(o, root)));
+            outside.extend(s.parameters.iter().chain(&s.starts).map(|o| Pending::new(o, root)));
         }
-        outside.extend(self.request.settings.iter().filter_map(|o| Pending::new(o, root)));
+        outside.extend(self.request.settings.iter().map(|o| Pending::new(o, root)));
         pendings.extend(outside.iter().cloned());
         self.system.name = self.model.classes[class.0 as usize].name.to_string();
         let done = self.instantiate(class, types, None, &Name::from(""), &[], None, pendings, 0);
@@ -159,8 +159,7 @@ impl<'a> Flattener<'a> {
         let members = IndexMap::with_capacity(class.members.len());
         self.insts.push(Inst { class, parent, path, axes, types, members });
 
-        let mut all: Vec<Pending<'a>> =
-            class.own_overrides.iter().filter_map(|o| Pending::new(o, id)).collect();
+        let mut all: Vec<Pending<'a>> = class.own_overrides.iter().map(|o| Pending::new(o, id)).collect();
         let own = all.len();
         all.extend(pendings);
         self.declare_quantities(id, class, &all)?;
@@ -194,6 +193,7 @@ impl<'a> Flattener<'a> {
             } else {
                 let bindings = self.bindings(id, name, decl, member.span, pendings, false);
                 let guesses = self.bindings(id, name, decl, member.span, pendings, true);
+                let laws = self.laws(id, name, decl, pendings);
                 Slot::Var(Rc::new(VarSlot {
                     inst: id,
                     decl,
@@ -203,6 +203,7 @@ impl<'a> Flattener<'a> {
                     var: OnceCell::new(),
                     bindings,
                     guesses,
+                    laws,
                 }))
             };
             self.insts[id.0 as usize].members.insert(name.clone(), slot);
@@ -323,7 +324,7 @@ impl<'a> Flattener<'a> {
             p.select = vec![super::scope::Select::All; here - have];
         }
         let all_axes = shape.len();
-        let mine: Vec<Pending<'a>> = t.overrides.iter().filter_map(|o| Pending::new(o, id)).collect();
+        let mine: Vec<Pending<'a>> = t.overrides.iter().map(|o| Pending::new(o, id)).collect();
         for p in &mine {
             let mut p = p.clone();
             p.select = vec![super::scope::Select::All; all_axes];

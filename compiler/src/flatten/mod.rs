@@ -22,6 +22,7 @@ mod calendar;
 mod clamp;
 mod consts;
 mod data;
+mod draws;
 mod drive;
 mod equation;
 mod expr;
@@ -168,6 +169,8 @@ struct Mark {
     writes: usize,
     watched: usize,
     noises: usize,
+    draws: usize,
+    correlations: usize,
 }
 
 impl<'a> Flattener<'a> {
@@ -219,6 +222,7 @@ impl<'a> Flattener<'a> {
         }
         self.declare_behavior()?;
         self.formulas();
+        self.correlations();
         self.all_equations();
         self.connections();
         self.event_connections();
@@ -237,6 +241,7 @@ impl<'a> Flattener<'a> {
         self.saturate();
         self.read_experiment();
         self.finish();
+        self.judge_draws();
         if self.diags.has_errors() { Err(Stop::Fail) } else { Ok(()) }
     }
 
@@ -254,6 +259,8 @@ impl<'a> Flattener<'a> {
             writes: self.writes.len(),
             watched: self.system.ranges.len(),
             noises: self.system.noises.len(),
+            draws: self.system.draws.len(),
+            correlations: self.system.correlations.len(),
         }
     }
 
@@ -270,6 +277,8 @@ impl<'a> Flattener<'a> {
         self.rollback_behavior(m.vars);
         self.system.ranges.truncate(m.watched);
         self.system.noises.truncate(m.noises);
+        self.system.draws.truncate(m.draws);
+        self.system.correlations.truncate(m.correlations);
         self.slots = m.slots;
         self.added = m.added;
     }

@@ -10,7 +10,7 @@ use crate::flat::{self, Affine, BinOp, Expr};
 use crate::hir::{self, CmpOp, ExprKind, MemberKind, TemporalOp, Type};
 use crate::source::Span;
 use twinml_model::dimension::Dimension;
-use twinml_model::requirement::{Atom, AtomKind, Formula, Judged};
+use twinml_model::requirement::{Atom, AtomKind, CONFIDENCE, Claim, Formula, Judged};
 use twinml_model::schema::{DisplayUnit, Kind, Segment};
 
 /// The unit of a margin.
@@ -98,7 +98,18 @@ impl<'a> Flattener<'a> {
             let mut draft = Draft { units: r.units.clone(), ..Draft::new(inst) };
             let formula = s.stl(&r.formula, &mut draft)?;
             let scale = r.scale.as_ref().and_then(|e| s.setting_of(inst, e));
-            finish(formula, draft, scale, r.claim)
+            let claim = match &r.claim {
+                None => None,
+                Some(c) => Some(Claim {
+                    at_least: c.at_least,
+                    probability: s.setting_of(inst, &c.probability)?,
+                    confidence: match &c.confidence {
+                        Some(e) => s.setting_of(inst, e)?,
+                        None => CONFIDENCE,
+                    },
+                }),
+            };
+            finish(formula, draft, scale, claim)
         })
     }
 
@@ -350,7 +361,7 @@ pub(super) fn opaque(e: &hir::Expr) -> bool {
 }
 
 /// Units and elements. None where units are mixed and nothing says how they compare.
-fn finish(formula: Formula, draft: Draft, scale: Option<f64>, claim: bool) -> Option<Judged> {
+fn finish(formula: Formula, draft: Draft, scale: Option<f64>, claim: Option<Claim>) -> Option<Judged> {
     let Draft { mut atoms, measures, .. } = draft;
     let elements = atoms.iter().map(|a| a.len).max().unwrap_or(1);
     if atoms.iter().any(|a| elements % a.len != 0) {

@@ -88,6 +88,7 @@ impl<'a> Flattener<'a> {
         let Some(s) = self.scenario() else { return };
         self.experiment.name = s.name.to_string();
         self.experiment.seed = s.seed.unwrap_or(0);
+        self.experiment.samples = s.samples;
         if let Some(e) = &s.duration
             && let Some(d) = self.setting(e)
         {

@@ -107,6 +107,8 @@ pub(super) struct VarSlot<'a> {
     pub bindings: Vec<Binding<'a>>,
     /// What gives the first guess, weakest first.
     pub guesses: Vec<Binding<'a>>,
+    /// What says how it is drawn, weakest first.
+    pub laws: Vec<DrawBinding<'a>>,
 }
 
 /// What gives (some elements of) a member its value.
@@ -120,6 +122,19 @@ pub(super) struct Binding<'a> {
     /// Which elements: one entry an axis of the member beyond the scope's own axes.
     pub select: Vec<Select>,
     pub span: Span,
+}
+
+/// What says how (some elements of) a member are drawn.
+#[derive(Clone)]
+pub(super) struct DrawBinding<'a> {
+    /// `~ …`; none: a plain `=`, which moves what is given relative to the nominal and drops the rest.
+    pub law: Option<&'a hir::Distribution>,
+    /// The scope that it stands in.
+    pub scope: InstId,
+    /// Locals of `for i`.
+    pub locals: &'a [hir::LocalId],
+    /// Which elements.
+    pub select: Vec<Select>,
 }
 
 /// Which part of an axis an override speaks about.

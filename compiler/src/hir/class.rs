@@ -60,6 +60,8 @@ pub struct Class {
     pub formulas: Vec<Requirement>,
     /// Figures that a run is reported with, inherited first.
     pub kpis: Vec<Kpi>,
+    /// Correlations of drawn parameters, inherited first.
+    pub correlations: Vec<Correlation>,
     /// The declaration's name.
     pub span: Span,
     /// The class and its ancestors, nearest first (for type-parameter bounds).
@@ -394,6 +396,30 @@ pub struct Kpi {
     pub goal: Option<twinml_model::requirement::Goal>,
 }
 
+/// `with probability >= 0.99 confidence 0.95`
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// `>=` or `>`; else `<=` or `<`.
+    pub at_least: bool,
+    /// The probability.
+    pub probability: Expr,
+    /// The confidence.
+    pub confidence: Option<Expr>,
+}
+
+/// `correlate(a, b: 0.7)` in `parameters`.
+#[derive(Clone, Debug)]
+pub struct Correlation {
+    /// A parameter of the class.
+    pub a: Name,
+    /// Another one.
+    pub b: Name,
+    /// The correlation.
+    pub value: Expr,
+    /// Where it stands.
+    pub span: Span,
+}
+
 /// `no_overflow: always(h <= h_max) with probability >= 0.95`
 #[derive(Clone, Debug)]
 pub struct Requirement {
@@ -401,8 +427,8 @@ pub struct Requirement {
     pub name: Name,
     /// A truth value, with [`ExprKind::Temporal`](super::ExprKind::Temporal) in it.
     pub formula: Expr,
-    /// Whether it is a claim about many runs.
-    pub claim: bool,
+    /// `with probability >= 0.99 confidence 0.95`: a claim about many runs.
+    pub claim: Option<Claim>,
     /// `scale:`
     pub scale: Option<Expr>,
     /// The units in which its numbers are written, by place.

@@ -6,6 +6,7 @@
 
 mod behavior;
 mod delays;
+mod draws;
 mod emit;
 mod index;
 mod kernels;
@@ -18,6 +19,8 @@ mod relations;
 mod report;
 mod schema;
 mod start;
+
+pub use ranges::numbered;
 
 use crate::diag::Diagnostics;
 use crate::flat::{Affine, Equation, Expr, Piece, Role, System};
@@ -104,6 +107,7 @@ pub struct Scheduled {
 pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics) -> Option<Scheduled> {
     let written = system.vars.len();
     start::fix_late_parameters(&mut system);
+    let drawn = draws::extract(&mut system, diags)?;
     let watched = ranges::extract(&mut system);
     let delayed = delays::extract(&mut system);
     let varies = relations::continuous(&system);
@@ -161,7 +165,13 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
     program.sizes.root =
         of_relations + watched.iter().filter(|r| r.param.is_none()).map(|r| r.len).sum::<u32>();
     program.defaults = defaults(&system, &layout);
-    program.params = start::params(&system, &layout, &mut origins, diags)?;
+    let none = FxHashSet::default();
+    program.params = start::params(&system, &layout, &none, &mut origins, diags)?;
+    let nominal = draws::nominals(&drawn);
+    let params_drawn = match nominal.is_empty() {
+        true => None,
+        false => Some(start::params(&system, &layout, &nominal, &mut origins, diags)?),
+    };
 
     let mut blocks = Blocks::new(&system, &layout);
     let (plan, problem) = (&solved.plan, &solved.problem);
@@ -263,6 +273,11 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
         .collect();
     let shown;
     (program.schema, shown) = schema::schema(&system, &layout, &noisy, &mut origins);
+    program.draws = draws::finish(&drawn, &system.correlations, &shown, &layout, &mut origins, diags);
+    program.draws.params = params_drawn;
+    if diags.error_count() > before {
+        return None;
+    }
     program.behavior = behavior::behavior(&system, &layout, &mut origins);
     for r in &watched {
         let watch = match r.param {

@@ -124,7 +124,7 @@ fn strict(a: &Expr, b: &Expr, span: crate::source::Span) -> Expr {
 }
 
 /// The number of a point of a nest, row-major from 0.
-fn numbered(loops: &[Loop]) -> Affine {
+pub fn numbered(loops: &[Loop]) -> Affine {
     let mut stride = 1;
     let mut at = Affine::constant(0);
     for l in loops.iter().rev() {

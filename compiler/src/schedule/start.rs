@@ -10,6 +10,7 @@ use crate::flat::{Affine, Equation, Expr, Loop, Piece, Role, System};
 use crate::structural::order::Divisor;
 use crate::structural::problem::{Atom, Problem};
 use crate::structural::{self, expr, reduce};
+use rustc_hash::FxHashSet;
 use twinml_model::ids::{Index, VarId};
 use twinml_model::ir::{Kernel, Place, Space};
 
@@ -24,20 +25,21 @@ fn definition(var: VarId, piece: &Piece) -> Equation {
     }
 }
 
-/// Formulas of parameters, in the order of their dependencies.
+/// Formulas of parameters, in the order of their dependencies; those of some families are left out.
 pub fn params(
     system: &System,
     layout: &Layout,
+    without: &FxHashSet<VarId>,
     origins: &mut Origins,
     diags: &mut Diagnostics,
 ) -> Option<Kernel> {
     let mut equations = Vec::new();
     let mut atoms = Vec::new();
     for (k, v) in system.vars.iter().enumerate() {
-        if v.role != Role::Parameter {
+        let var = VarId::new(k);
+        if v.role != Role::Parameter || without.contains(&var) {
             continue;
         }
-        let var = VarId::new(k);
         let formulas: Vec<&Piece> = v.value.iter().filter(|p| literal(&p.expr).is_none()).collect();
         if !formulas.is_empty() {
             atoms.push(Atom { var, der: false, len: v.len, guessed: !v.guess.is_empty() });

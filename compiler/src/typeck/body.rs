@@ -51,6 +51,7 @@ impl<'a> Checker<'a, '_> {
             later: Vec::new(),
             requirements: Vec::new(),
             formulas: Vec::new(),
+            correlations: Vec::new(),
             kpis: Vec::new(),
             span: twin.name.span,
             ancestors: vec![id],
@@ -99,6 +100,7 @@ impl<'a> Checker<'a, '_> {
         let (connections, later) = (from.connections.clone(), from.later.clone());
         let behavior = from.behavior.clone();
         let formulas = from.formulas.clone();
+        let correlations = from.correlations.clone();
         let own = from.own_overrides.clone();
         let metadata = from.metadata.clone();
         class.members.extend(members);
@@ -108,6 +110,7 @@ impl<'a> Checker<'a, '_> {
         class.later.extend(later);
         class.behavior.add(behavior);
         class.formulas.extend(formulas);
+        class.correlations.extend(correlations);
         class.kpis.extend(from.kpis.clone());
         class.own_overrides.extend(own);
         class.own_overrides.extend(overrides);
@@ -587,7 +590,7 @@ impl<'a> Checker<'a, '_> {
                 ast::Member::Meta(s) => self.metadata(id, class, s),
                 ast::Member::Equations(s) => self.equations(id, class, s),
                 ast::Member::Connections(list, _) => self.connections(id, class, list),
-                ast::Member::Decls(s) => self.correlations(id, s),
+                ast::Member::Decls(s) => self.correlations(id, s, class),
                 ast::Member::Behavior(items, span) => {
                     // Machines are listed by themselves.
                     if items.iter().any(|i| !matches!(i, ast::BehaviorItem::Machine(_))) {
@@ -646,28 +649,77 @@ impl<'a> Checker<'a, '_> {
         class.metadata.push((Rc::from(s.name.as_str()), texts.join(", ")));
     }
 
-    fn correlations(&mut self, id: ClassId, s: &'a ast::DeclSection) {
+    fn correlations(&mut self, id: ClassId, s: &'a ast::DeclSection, class: &mut hir::Class) {
         for e in &s.entries {
             if let ast::DeclEntry::Correlate(args, span) = e {
-                let mut cx = self.class_cx(id, Mode::Formula);
                 if s.kind != ast::SectionKind::Parameters {
                     self.misplaced(*span, "`correlate`", "it stands in `parameters`");
                     continue;
                 }
-                for a in args {
-                    if let Some(n) = &a.name
-                        && !self.class(id).members.contains_key(n.as_str())
-                    {
-                        let known = self.member_names(id);
-                        let message = format!("unknown parameter `{}`", n.as_str());
-                        let mut d = Diagnostic::new(codes::UNKNOWN_NAME, n.span, message);
-                        d.help = did_you_mean(n.as_str(), known.iter().map(String::as_str));
-                        self.say(d);
-                    }
-                    self.expr(&mut cx, &a.value);
-                }
+                self.correlation(id, args, *span, class);
             }
         }
+    }
+
+    /// `correlate(a, b: 0.7, c: 0.2)`: `a` with `b`, and `a` with `c`.
+    fn correlation(&mut self, id: ClassId, args: &'a [ast::Arg], span: Span, class: &mut hir::Class) {
+        const FORM: &str =
+            "as in `correlate(a, b: 0.7)`: two drawn parameters and the correlation between them";
+        let Some((first, others)) = args.split_first().filter(|(_, o)| !o.is_empty()) else {
+            self.say(
+                Diagnostic::new(codes::BAD_DISTRIBUTION, span, "`correlate` joins two parameters").help(FORM),
+            );
+            return;
+        };
+        let one = first.value.as_name().filter(|_| first.name.is_none());
+        let Some(a) = one else {
+            let d = Diagnostic::new(codes::BAD_DISTRIBUTION, first.span, "the first of them is named alone");
+            self.say(d.help(FORM));
+            return;
+        };
+        let a_known = self.drawn_parameter(id, class, a);
+        let mut cx = self.class_cx(id, Mode::Formula);
+        for other in others {
+            let Some(b) = &other.name else {
+                let d = Diagnostic::new(codes::BAD_DISTRIBUTION, other.span, "a correlation needs a number");
+                self.say(d.help(FORM));
+                continue;
+            };
+            let known = self.drawn_parameter(id, class, b) && a_known;
+            let t = Target { name: "a correlation", span: None };
+            let value =
+                self.value_for(&mut cx, &other.value, &Ty::real(twinml_model::dimension::Dimension::ONE), t);
+            let Some(value) = value.filter(|_| known) else { continue };
+            if a.as_str() == b.as_str() {
+                let message = format!("`{}` is correlated with itself", a.as_str());
+                self.say(Diagnostic::new(codes::BAD_DISTRIBUTION, other.span, message).help(FORM));
+                continue;
+            }
+            let (a, b) = (Name::from(a.as_str()), Name::from(b.as_str()));
+            class.correlations.push(hir::Correlation { a, b, value, span: other.span });
+        }
+    }
+
+    /// Whether a parameter of this name is drawn; says so if not.
+    fn drawn_parameter(&mut self, id: ClassId, class: &hir::Class, n: &ast::Name) -> bool {
+        if !self.class(id).members.contains_key(n.as_str()) {
+            let known = self.member_names(id);
+            let message = format!("unknown parameter `{}`", n.as_str());
+            let mut d = Diagnostic::new(codes::UNKNOWN_NAME, n.span, message);
+            d.help = did_you_mean(n.as_str(), known.iter().map(String::as_str));
+            self.say(d);
+            return false;
+        }
+        let drawn = match class.members.get(n.as_str()).map(|m| &m.kind) {
+            Some(MemberKind::Var(d)) => d.distribution.is_some(),
+            _ => false,
+        };
+        if !drawn {
+            let message = format!("`{}` has no distribution", n.as_str());
+            let d = Diagnostic::new(codes::BAD_DISTRIBUTION, n.span, message);
+            self.say(d.here("this is the same in every run").help("give it one: `… ~ normal(sd: 2 %)`"));
+        }
+        drawn
     }
 
     /// A state that nothing differentiates is discrete, and then it needs its start.

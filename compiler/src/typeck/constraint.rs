@@ -80,9 +80,22 @@ impl<'a> Checker<'a, '_> {
             };
             self.say(d.help(help));
         }
+        let mut claim = None;
         if let Some(c) = &r.claim {
-            for e in std::iter::once(&c.probability).chain(&c.confidence) {
-                self.probability(cx, e);
+            let probability = self.probability(cx, &c.probability);
+            let confidence = c.confidence.as_ref().map(|e| self.probability(cx, e));
+            let at_least = match c.op {
+                ast::CompareOp::Ge | ast::CompareOp::Gt => true,
+                ast::CompareOp::Le | ast::CompareOp::Lt => false,
+                ast::CompareOp::Eq | ast::CompareOp::Ne => {
+                    let message = "no number of runs shows that a probability is exactly this";
+                    let d = Diagnostic::new(codes::OUT_OF_RANGE, c.span, message);
+                    self.say(d.help("say `with probability >= 0.99` or `<= 0.01`"));
+                    true
+                }
+            };
+            if let (Some(probability), None | Some(Some(_))) = (probability, &confidence) {
+                claim = Some(hir::Claim { at_least, probability, confidence: confidence.flatten() });
             }
         }
         let mut scale = None;
@@ -94,19 +107,20 @@ impl<'a> Checker<'a, '_> {
         }
         let v = v.filter(|v| v.e.ty == Type::Bool)?;
         let name = Name::from(r.name.as_str());
-        Some(hir::Requirement { name, formula: v.e, claim: r.claim.is_some(), scale, units })
+        Some(hir::Requirement { name, formula: v.e, claim, scale, units })
     }
 
-    fn probability(&mut self, cx: &mut Cx<'a>, e: &'a ast::Expr) {
-        let Some(v) = self.expr(cx, e) else { return };
+    fn probability(&mut self, cx: &mut Cx<'a>, e: &'a ast::Expr) -> Option<hir::Expr> {
+        let v = self.expr(cx, e)?;
         let t = Target { name: "a probability", span: None };
-        let Some(v) = self.fits(v, &Ty::real(Dimension::ONE), t) else { return };
+        let v = self.fits(v, &Ty::real(Dimension::ONE), t)?;
         if let Some(x) = super::constant::number(&v.e)
             && !(0.0..=1.0).contains(&x)
         {
             let d = Diagnostic::new(codes::OUT_OF_RANGE, e.span, format!("{x} is no probability"));
             self.say(d.here("a probability is between 0 and 1"));
         }
+        Some(v.e)
     }
 
     fn kpi(&mut self, cx: &mut Cx<'a>, k: &'a ast::Kpi) -> Option<hir::Kpi> {

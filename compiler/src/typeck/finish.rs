@@ -59,6 +59,7 @@ fn empty_class(item: &super::class::ClassItem<'_>) -> hir::Class {
         later: Vec::new(),
         requirements: Vec::new(),
         formulas: Vec::new(),
+        correlations: Vec::new(),
         kpis: Vec::new(),
         span: item.ast.name.span,
         ancestors: Vec::new(),

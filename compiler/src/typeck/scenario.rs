@@ -721,7 +721,7 @@ fn check(
     e: &ast::Expectation,
 ) -> hir::Check {
     let name = Rc::from("");
-    let requirement = hir::Requirement { name, formula, claim: false, scale: None, units };
+    let requirement = hir::Requirement { name, formula, claim: None, scale: None, units };
     hir::Check { requirement, negated: e.negated, span: e.span }
 }
 

@@ -9,6 +9,7 @@
 pub mod behavior;
 pub mod defaults;
 pub mod dimension;
+pub mod draws;
 pub mod host;
 pub mod ids;
 pub mod interp;

@@ -56,6 +56,8 @@ pub struct Program {
     pub tables: Vec<Table>,
     /// Handlers, machines and their code: what happens between integration steps.
     pub behavior: crate::behavior::Behavior,
+    /// What a Monte Carlo job draws.
+    pub draws: crate::draws::Draws,
     /// Where things stem from.
     pub origins: Vec<Origin>,
     /// The sources' names, by file number of the origins.
@@ -387,6 +389,8 @@ pub struct Experiment {
     pub solver: SolverSpec,
     /// Seed of all random streams.
     pub seed: u64,
+    /// How many samples a Monte Carlo job takes, where the scenario says it.
+    pub samples: Option<u64>,
     /// Actions, in time order and, at one instant, in the source's order.
     pub actions: Vec<Action>,
     /// Instants, in nanoseconds since the start and in order, that no step passes though nothing happens there:

@@ -150,6 +150,20 @@ pub struct Kpi {
     pub goal: Option<Goal>,
 }
 
+/// `with probability >= 0.99 confidence 0.95`
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Claim {
+    /// `>=`; else `<=`.
+    pub at_least: bool,
+    /// The probability that a run satisfies the formula.
+    pub probability: f64,
+    /// The confidence asked for.
+    pub confidence: f64,
+}
+
+/// The confidence of a claim that names none.
+pub const CONFIDENCE: f64 = 0.95;
+
 /// A requirement that can be judged on one run.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Judged {
@@ -161,8 +175,8 @@ pub struct Judged {
     pub elements: u32,
     /// Unit of the robustness as people see it: symbol, and SI value of one; no symbol where it has none.
     pub unit: (String, f64),
-    /// Whether it is a claim about many runs, of which one is no proof.
-    pub claim: bool,
+    /// A claim about many runs, of which one is no proof.
+    pub claim: Option<Claim>,
     /// Whether the scenario expects it to be violated: `expect not safe`.
     pub refuted: bool,
 }

@@ -210,7 +210,7 @@ fn the_experiment() {
                             "",
                             1.0,
                         ),
-                        claim: false,
+                        claim: None,
                         refuted: false,
                     },
                 ),

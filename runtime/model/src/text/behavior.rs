@@ -36,7 +36,7 @@ type R<T> = Result<T, ReadError>;
 const NESTING: usize = 64;
 
 /// Something with a text form.
-trait Item: Sized {
+pub(super) trait Item: Sized {
     fn put(&self, out: &mut String);
     fn get(r: &mut Reader) -> R<Self>;
 }
@@ -148,6 +148,16 @@ impl Item for i128 {
     }
 }
 
+impl Item for i64 {
+    fn put(&self, out: &mut String) {
+        let _ = write!(out, "{self}");
+    }
+    fn get(r: &mut Reader) -> R<i64> {
+        let wide = r.error(Problem::Number);
+        i64::try_from(r.i128()?).map_err(|_| wide)
+    }
+}
+
 impl Item for f64 {
     fn put(&self, out: &mut String) {
         out.push_str(&number(self.to_bits()));
@@ -217,7 +227,7 @@ impl Item for Box<Dist> {
 }
 
 /// Reads something that may hold itself.
-fn deeper<T>(r: &mut Reader, get: impl FnOnce(&mut Reader) -> R<T>) -> R<T> {
+pub(super) fn deeper<T>(r: &mut Reader, get: impl FnOnce(&mut Reader) -> R<T>) -> R<T> {
     if r.depth >= NESTING {
         return Err(r.error(Problem::TooDeep));
     }
@@ -301,6 +311,7 @@ macro_rules! tuples {
         }
     )*};
 }
+pub(super) use {choices, structures};
 tuples! { (A a, B b) (A a, B b, C c) }
 
 macro_rules! ids {

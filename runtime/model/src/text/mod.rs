@@ -17,6 +17,7 @@
 //! A value without a type is `f64`; `v3:b` is a truth value, `v4:i` an integer. `@3` names an origin.
 
 mod behavior;
+mod draws;
 mod lexer;
 mod names;
 mod print;

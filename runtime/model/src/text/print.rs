@@ -224,6 +224,10 @@ impl Printer {
         for b in &p.blocks {
             self.block(b);
         }
+        self.out.push_str(&super::draws::draws_text(&p.draws));
+        if let Some(k) = &p.draws.params {
+            self.kernel("kernel drawn", k);
+        }
         self.out.push_str(&super::behavior::behavior_text(&p.behavior));
     }
 

@@ -29,6 +29,8 @@ impl Reader {
                 }
                 "file" => p.files.push(self.text()?),
                 "behavior" => p.behavior = self.behavior()?,
+                "draw" => p.draws.families.push(self.draw()?),
+                "correlate" => p.draws.correlations.push(self.correlate()?),
                 "origin" => {
                     let file = self.u32()?;
                     let lo = self.u32()?;
@@ -136,6 +138,7 @@ impl Reader {
             "history" => &mut p.history,
             "projection" => &mut p.projection,
             "jvp" => p.jvp.insert(Kernel::default()),
+            "drawn" => p.draws.params.insert(Kernel::default()),
             _ => return Err(unknown),
         };
         *slot = self.kernel()?;

@@ -32,6 +32,8 @@ pub enum Problem {
     NoSuchEnum(EnumId),
     /// What is wrong with behaviour.
     Behavior(&'static str),
+    /// What is wrong with a draw.
+    Draws(&'static str),
     /// A watched condition about elements that the quantity does not have.
     RangeElements {
         var: VarId,
@@ -132,7 +134,7 @@ impl fmt::Display for Problem {
             Problem::NoisePaths { len } => {
                 write!(f, "the axes of its path do not make {len} paths, or it lies over other noise")
             }
-            Problem::Behavior(what) => write!(f, "{what}"),
+            Problem::Behavior(what) | Problem::Draws(what) => write!(f, "{what}"),
             Problem::NoSuchOrigin(o) => write!(f, "there is no {o}"),
             Problem::NoSuchEnum(e) => write!(f, "there is no {e}"),
             Problem::NotComputed(v) => write!(f, "{v} is not defined by this kind of statement"),

@@ -23,11 +23,13 @@
 //! 11. Tables have at least one sample, finite and strictly rising arguments, as many values.
 //! 12. Behaviour leads to nothing that is not there: see `verify/behavior.rs`.
 //! 13. Families of white noise lie in `Input`, apart, with as many paths as their axes say.
+//! 14. Draws have slots, arguments and correlations that exist: see `verify/draws.rs`.
 //!
 //! The cost is linear in the program's text, not in the number of rounds of its loops (defaults and tables
 //! are walked once).
 
 mod behavior;
+mod draws;
 mod error;
 mod kernel;
 
@@ -137,6 +139,10 @@ pub fn verify(program: &Program) -> Result<(), VerifyError> {
         block(program, b, BlockId::new(k))?;
     }
     cycles(program)?;
+    if let Some(k) = &program.draws.params {
+        verify_kernel(program, k, Role::Params)?;
+    }
+    draws::draws(program)?;
     behavior::behavior(program)
 }
 
