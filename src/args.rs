@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 /// Compile, check, run and plot digital twins written in TwinML.
@@ -56,6 +58,10 @@ pub enum Command {
     Check(Check),
     /// Run one simulation or scenario
     Run(Run),
+    /// Run a Monte Carlo job: many samples of a scenario, with verdicts
+    Mc(Box<Mc>),
+    /// Run one sample of a Monte Carlo job alone, with its trace: `replay DIR#711`
+    Replay(Replay),
     /// Run every scenario and say what became of what it expects
     Test(Test),
     /// Judge a formula of temporal logic over recorded data
@@ -118,7 +124,7 @@ pub struct New {
 }
 
 /// What models are compiled with.
-#[derive(Args, Debug, Clone, Default)]
+#[derive(Args, Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Compile {
     /// Scenario to take
     #[arg(long, value_name = "NAME")]
@@ -131,6 +137,7 @@ pub struct Compile {
     pub deny: Vec<String>,
     /// Print an intermediate form instead of going on
     #[arg(long, value_enum, value_name = "STAGE")]
+    #[serde(skip)]
     pub emit: Option<Emit>,
 }
 
@@ -199,6 +206,106 @@ pub struct Run {
     pub jobs: Option<usize>,
 }
 
+/// `twinc mc`
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Mc {
+    /// What else can be done with a job.
+    #[command(subcommand)]
+    pub command: Option<McCommand>,
+    /// The model
+    pub file: Option<PathBuf>,
+    /// How it is compiled.
+    #[command(flatten)]
+    pub compile: Compile,
+    /// How it is simulated.
+    #[command(flatten)]
+    pub simulation: Simulation,
+    /// Samples; default: what the scenario says, or 1000
+    #[arg(short = 'n', long, value_name = "N")]
+    pub samples: Option<u64>,
+    /// How samples are spread
+    #[arg(long, value_enum, default_value_t = SamplerName::Random, value_name = "HOW")]
+    pub sampler: SamplerName,
+    /// Stop when the interval of every probability is this narrow
+    #[arg(long, value_name = "WIDTH")]
+    pub until_ci: Option<f64>,
+    /// Do one part of the job: the third of sixteen; also read from SLURM_ARRAY_TASK_ID and JOB_COMPLETION_INDEX
+    #[arg(long, value_name = "I/N")]
+    pub shard: Option<String>,
+    /// Go on with a job that was interrupted
+    #[arg(long)]
+    pub resume: bool,
+    /// Write a JUnit report
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Folder for the results
+    #[arg(short, long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Threads; the results do not depend on it [default: as many as there are processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+}
+
+impl Mc {
+    /// The arguments of a job that was run before.
+    pub fn again(compile: &Compile, simulation: &Simulation, sampler: &str, until_ci: Option<&str>) -> Mc {
+        Mc {
+            command: None,
+            file: None,
+            compile: compile.clone(),
+            simulation: simulation.clone(),
+            samples: None,
+            sampler: SamplerName::from_str(sampler, false).unwrap_or(SamplerName::Random),
+            until_ci: until_ci.and_then(|w| w.parse().ok()),
+            shard: None,
+            resume: false,
+            junit: None,
+            out: None,
+            jobs: None,
+        }
+    }
+}
+
+/// How samples are spread.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SamplerName {
+    /// Independent samples.
+    Random,
+    /// Latin hypercubes.
+    Lhs,
+    /// Scrambled Sobol sequences.
+    Sobol,
+}
+
+/// What else can be done with a job.
+#[derive(Subcommand, Debug)]
+pub enum McCommand {
+    /// Put the shards in a folder together
+    Merge(Merge),
+}
+
+/// `twinc mc merge`
+#[derive(Args, Debug)]
+pub struct Merge {
+    /// The folder with the shards
+    pub dir: PathBuf,
+    /// Write a JUnit report
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+}
+
+/// `twinc replay`
+#[derive(Args, Debug)]
+pub struct Replay {
+    /// A job's folder and the index of a sample: `out/tank_farm/cold_start/mc#711`
+    #[arg(value_name = "DIR#SAMPLE")]
+    pub target: String,
+    /// Folder for the trace
+    #[arg(short, long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
 /// `twinc test`
 #[derive(Args, Debug)]
 pub struct Test {
@@ -253,7 +360,7 @@ pub enum Interpolate {
 }
 
 /// How scenarios are simulated.
-#[derive(Args, Debug, Clone)]
+#[derive(Args, Debug, Clone, Serialize, Deserialize)]
 pub struct Simulation {
     /// Seed of the random streams
     #[arg(long, value_name = "N")]
@@ -297,7 +404,7 @@ pub struct Simulation {
 }
 
 /// What runs the kernels.
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Engine {
     /// Machine code.
     Jit,

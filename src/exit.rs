@@ -18,6 +18,8 @@ pub enum Exit {
     Inconclusive = 4,
     /// The outside failed: a file, say.
     Outside = 5,
+    /// A signature, hash or replay does not match.
+    Mismatch = 6,
     /// Interrupted, with what was finished written and readable.
     Interrupted = 130,
 }
@@ -32,7 +34,8 @@ impl Exit {
             Exit::Usage => 3,
             Exit::Simulation => 4,
             Exit::Outside => 5,
-            Exit::Interrupted => 6,
+            Exit::Mismatch => 6,
+            Exit::Interrupted => 7,
         }
     }
 

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use twinml_compiler::driver::{Branch, Choice, Compiled, Session};
 use twinml_compiler::flat::System;
 use twinml_compiler::schedule::Structure;
+use twinml_engine::ensemble::plan;
 use twinml_engine::run::{self, Ended, FailureKind, Flow, MachineKind, OpenLog, Outlet, Report, RunError};
 use twinml_model::host::Machine;
+use twinml_model::interp::Interpreter;
 use twinml_model::passes::{self, Level, later};
 use twinml_model::program::{Experiment, Program, SolverSpec};
 use twinml_solvers::integrator::{Method, Options};
@@ -62,8 +64,36 @@ pub fn load(
     file: &Path,
     args: &Compile,
     flags: &Flags,
+    session: Session,
+    heard: usize,
+    ui: &Ui,
+) -> Result<Option<Job>, Exit> {
+    load_as(file, args, flags, session, heard, false, ui)
+}
+
+/// As [`load`], for runs whose parameters are drawn.
+///
+/// # Errors
+///
+/// The exit code, after saying why.
+pub fn load_drawn(
+    file: &Path,
+    args: &Compile,
+    flags: &Flags,
+    session: Session,
+    heard: usize,
+    ui: &Ui,
+) -> Result<Option<Job>, Exit> {
+    load_as(file, args, flags, session, heard, true, ui)
+}
+
+fn load_as(
+    file: &Path,
+    args: &Compile,
+    flags: &Flags,
     mut session: Session,
     heard: usize,
+    drawn: bool,
     ui: &Ui,
 ) -> Result<Option<Job>, Exit> {
     let mut data = Data::of(&session);
@@ -110,6 +140,11 @@ pub fn load(
         MachineKind::Jit(n) => Level::from_number(n),
         MachineKind::Interpreter => Level::O2,
     };
+    // The nominal values are told as they are without draws.
+    let nominal = drawn.then(|| summary::parameters(&program, &Interpreter::new(&program)));
+    if drawn {
+        plan::keep_drawn(&mut program);
+    }
     let derivatives = later::begin(&mut program, level);
     let others = branches.iter_mut().flat_map(|b| &mut b.experiment.actions);
     for action in experiment.actions.iter_mut().chain(others) {
@@ -124,7 +159,7 @@ pub fn load(
     }
     let program = Arc::new(program);
     let machine = run::lazy_machine(&program, derivatives, flags.machine);
-    let parameters = summary::parameters(&program, &*machine);
+    let parameters = nominal.unwrap_or_else(|| summary::parameters(&program, &*machine));
     let hash = model::hash(&session, &data);
     let ready = Ready { session, program, experiment, method, options, hash, parameters };
     Ok(Some(Job { ready, branches, facts, machine, rest: (structure, system) }))

@@ -6,6 +6,7 @@
 use crate::ui::xml::escape;
 use std::fmt::Write as _;
 
+use super::mc::{Fold, Identity, Means};
 use super::test::{Case, Outcome};
 use super::verdict::Verdict;
 use crate::exit::Exit;
@@ -106,4 +107,52 @@ fn requirement(v: &Verdict) -> (String, Said, String) {
         _ => Said::Failure("inconclusive"),
     };
     (v.name.clone(), said, message)
+}
+
+/// The report of a Monte Carlo job: a case for each requirement, and one for the samples that failed.
+pub fn of_job(identity: &Identity, fold: &Fold, means: Means) -> String {
+    let class = escape(&identity.scenario);
+    let mut rows = String::new();
+    let mut sum = [0; 4];
+    for v in &fold.verdicts {
+        sum[0] += 1;
+        let word = v.verdict(means).map_or("not evaluated", |w| w.as_str());
+        let i = v.interval(means);
+        let mut message = format!("{word}, probability {} ({} to {})", v.share(), i.lo, i.hi);
+        if v.demand.refuted {
+            message.push_str(", expected not to hold");
+        }
+        let message = escape(&message);
+        let _ = write!(rows, "    <testcase classname=\"{class}\" name=\"{}\">", escape(&v.demand.name));
+        let _ = match (v.verdict(means), v.exit(means)) {
+            (None, _) => {
+                sum[3] += 1;
+                write!(rows, "<skipped message=\"{message}\"/>")
+            }
+            (_, Exit::Ok) => write!(rows, "<system-out>{message}</system-out>"),
+            (_, exit) => {
+                sum[1] += 1;
+                let kind = if exit == Exit::Inconclusive { "inconclusive" } else { "violated" };
+                write!(rows, "<failure type=\"{kind}\" message=\"{message}\"/>")
+            }
+        };
+        rows.push_str("</testcase>\n");
+    }
+    let failed: u64 = fold.codes.values().sum();
+    sum[0] += 1;
+    let codes: Vec<String> = fold.codes.iter().map(|(code, n)| format!("{n} {code}")).collect();
+    let message = escape(&format!("{failed} of {} samples failed {}", fold.runs, codes.join(", ")));
+    let all = failed == fold.runs && failed > 0;
+    sum[2] += usize::from(all);
+    let said = if all {
+        format!("<error type=\"failed\" message=\"{message}\"/>")
+    } else {
+        format!("<system-out>{message}</system-out>")
+    };
+    let _ = writeln!(rows, "    <testcase classname=\"{class}\" name=\"simulation\">{said}</testcase>");
+    let numbers = numbers(sum);
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"twinc mc\"{numbers}>\n  <testsuite \
+         name=\"{class}\"{numbers}>\n{rows}  </testsuite>\n</testsuites>\n"
+    )
 }

@@ -7,7 +7,6 @@ use crate::ui::Ui;
 
 /// Commands of the product that later versions bring, and what they will do.
 const LATER: &[(&str, &str)] = &[
-    ("mc", "Monte Carlo jobs"),
     ("sweep", "parameter sweeps"),
     ("sensitivity", "sensitivity analysis"),
     ("calibrate", "fitting parameters to data"),
@@ -15,7 +14,6 @@ const LATER: &[(&str, &str)] = &[
     ("serve", "serving many live twins"),
     ("snapshot", "snapshots"),
     ("verify", "checking snapshots"),
-    ("replay", "re-executing runs"),
     ("branch", "branches of a timeline"),
     ("diff", "comparing states"),
     ("debug", "stepping through events"),
@@ -31,7 +29,9 @@ const LATER: &[(&str, &str)] = &[
 ];
 
 /// The commands that are there.
-const NOW: [&str; 9] = ["new", "check", "run", "test", "monitor", "plot", "explain", "doctor", "completions"];
+const NOW: [&str; 11] = [
+    "new", "check", "run", "mc", "replay", "test", "monitor", "plot", "explain", "doctor", "completions",
+];
 
 /// Says plainly that the command is not there (yet).
 pub fn run(words: &[String], ui: &Ui) -> Exit {

@@ -9,6 +9,7 @@ mod failure;
 mod job;
 mod junit;
 mod later;
+mod mc;
 mod monitor;
 mod new;
 mod plot;
@@ -33,6 +34,8 @@ pub fn run(command: &Command, ui: &Ui) -> Exit {
         Command::Plot(args) => plot::run(args, ui),
         Command::Check(args) => check::run(args, ui),
         Command::Run(args) => run::run(args, ui),
+        Command::Mc(args) => mc::run(args, ui),
+        Command::Replay(args) => mc::replay(args, ui),
         Command::Test(args) => test::run(args, ui),
         Command::Monitor(args) => monitor::run(args, ui),
         Command::Other(words) => later::run(words, ui),

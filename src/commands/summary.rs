@@ -32,7 +32,8 @@ pub fn metadata(ready: &Ready, experiment: &Experiment) -> Metadata {
     facts.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-fn compiler() -> String {
+/// The compiler and its version.
+pub fn compiler() -> String {
     format!("twinc {}", env!("CARGO_PKG_VERSION"))
 }
 
@@ -50,7 +51,8 @@ fn solver_text(ready: &Ready) -> String {
     format!("{name}(rtol: {:e}{atol})", o.tolerances.rtol)
 }
 
-fn solver(ready: &Ready) -> Value {
+/// The solver with its options.
+pub fn solver(ready: &Ready) -> Value {
     let o = &ready.options;
     let mut solver = json!({ "method": ready.method.name() });
     if ready.method.fixed_step() {

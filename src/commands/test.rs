@@ -53,7 +53,7 @@ impl Outcome {
             Exit::Violated => Outcome::Violated,
             Exit::Inconclusive => Outcome::Inconclusive,
             Exit::Simulation => Outcome::Failed,
-            Exit::Usage | Exit::Outside => Outcome::Error,
+            Exit::Usage | Exit::Outside | Exit::Mismatch => Outcome::Error,
             Exit::Interrupted => Outcome::Interrupted,
         }
     }

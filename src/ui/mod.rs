@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::args::{Format, Output, When};
 
-pub use progress::Progress;
+pub use progress::{Counter, Progress};
 
 /// The printer of one command.
 #[derive(Debug)]
@@ -143,6 +143,11 @@ impl Ui {
     /// A bar over simulated time, shown only on a terminal.
     pub fn progress(&self, until: f64) -> Progress {
         Progress::new(self.bars, self.color_err, until)
+    }
+
+    /// A bar over a number of runs, shown only on a terminal.
+    pub fn counter(&self, runs: u64) -> Counter {
+        Counter::new(self.bars, self.color_err, runs)
     }
 
     /// Something was done on the way to a result: to standard error, with the time that it took.

@@ -51,3 +51,39 @@ impl Progress {
         }
     }
 }
+
+/// A bar over runs, with the time that is left.
+#[derive(Debug)]
+pub struct Counter(Option<ProgressBar>);
+
+impl Counter {
+    pub(super) fn new(show: bool, color: bool, runs: u64) -> Counter {
+        Counter(show.then(|| {
+            let bar = ProgressBar::with_draw_target(Some(runs), ProgressDrawTarget::stderr_with_hz(10));
+            let ink = if color { ".cyan" } else { "" };
+            // The template is a constant that indicatif accepts; without it the bar has its default look.
+            let look = format!("            [{{bar:30{ink}}}] {{pos}} of {{len}}, {{eta}} left{{msg}}");
+            if let Ok(style) = ProgressStyle::with_template(&look) {
+                bar.set_style(style.progress_chars("━╸ "));
+            }
+            bar
+        }))
+    }
+
+    /// Another run is over; so many have failed up to now.
+    pub fn at(&self, failed: u64) {
+        if let Some(bar) = &self.0 {
+            bar.inc(1);
+            if failed > 0 {
+                bar.set_message(format!(", {failed} failed"));
+            }
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn done(&self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}

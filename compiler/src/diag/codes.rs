@@ -362,6 +362,8 @@ pub const START_CONTRADICTS: Code = Code("E0809");
 pub const RANGE_LEFT: Code = Code("W0801");
 /// The limit on steps was reached.
 pub const STEP_LIMIT: Code = Code("E0808");
+/// Nothing could be drawn for a sample.
+pub const DRAW_FAILED: Code = Code("E0813");
 /// A handler failed or did not end.
 pub const HANDLER_FAILED: Code = Code("E0810");
 /// Noises whose order matters, under a solver that takes them to commute.

@@ -256,7 +256,7 @@ impl<'a> Flattener<'a> {
         }
         self.unit(id, &mut |s, scope| {
             let value = s.real(&c.value, scope)?;
-            if !(value.abs() < 1.0) {
+            if value.is_nan() || value.abs() >= 1.0 {
                 let d = Diagnostic::new(
                     codes::BAD_CORRELATION,
                     c.span,

@@ -217,7 +217,10 @@ impl<'a> Flattener<'a> {
             |e: &hir::Expr| self.unit_of(draft.inst, e).filter(|u| u.offset == 0.0).or_else(|| written(e));
         let unit = shown(b).or_else(|| shown(a));
         let unit = unit.map(|u| (u.symbol, u.scale)).unwrap_or_else(|| (customary(dimension.as_ref()), 1.0));
+        // A nominal value is a scale and chooses nothing: the parameters in it may still be drawn.
+        let structural = self.structural.clone();
         let nominal = self.setting_of(draft.inst, b).map(f64::abs);
+        self.structural = structural;
         let strict = matches!(op, CmpOp::Lt | CmpOp::Gt);
         let late = self.late(e, draft)?;
         let var = self.atom(e, draft, &mut |s, scope, idx| {

@@ -9,6 +9,7 @@
 
 pub mod behavior;
 pub mod data;
+pub mod ensemble;
 pub mod lanes;
 pub mod monitor;
 pub mod noise;

@@ -231,7 +231,7 @@ pub fn groups(correlations: &[Correlation]) -> Result<Vec<Group>, NotPositive> {
         for &k in &own {
             let c = correlations[k];
             let (a, b) = (at(c.a), at(c.b));
-            if a == b || !(c.value.abs() < 1.0) {
+            if a == b || c.value.is_nan() || c.value.abs() >= 1.0 {
                 return Err(NotPositive { correlation: k });
             }
             matrix[a * n + b] = c.value;
@@ -256,7 +256,7 @@ fn cholesky(matrix: &[f64], n: usize) -> Option<Vec<f64>> {
                 sum -= l[row(i) + k] * l[row(j) + k];
             }
             if i == j {
-                if !(sum > 1e-12) {
+                if sum.is_nan() || sum <= 1e-12 {
                     return None;
                 }
                 l.push(sum.sqrt());

@@ -117,6 +117,7 @@ fn the_experiment() {
                 max_steps: None,
             },
             seed: 7,
+            samples: None,
             records: [
                 Record {
                     vars: [

@@ -139,7 +139,8 @@ pub fn normal(p: f64) -> f64 {
 }
 
 /// `ln Γ(x)` for `x > 0`: Stirling's series after shifting the argument above 12.
-fn ln_gamma(x: f64) -> f64 {
+#[must_use]
+pub fn ln_gamma(x: f64) -> f64 {
     let (mut x, mut shift) = (x, 1.0);
     while x < 12.0 {
         shift *= x;
@@ -259,7 +260,7 @@ fn invert(mut lo: f64, mut hi: f64, less: impl Fn(f64) -> bool) -> f64 {
 }
 
 /// The value that a distribution without spread always gives.
-pub(super) fn only(name: &str, args: &[f64]) -> Option<f64> {
+pub(crate) fn only(name: &str, args: &[f64]) -> Option<f64> {
     match (name, args) {
         ("normal" | "lognormal", &[mean, 0.0]) => Some(mean),
         ("uniform", &[lo, hi]) if lo == hi => Some(lo),

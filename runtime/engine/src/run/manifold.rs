@@ -22,10 +22,9 @@ pub(super) struct Manifold<'a> {
 }
 
 impl<'a> Manifold<'a> {
-    /// The program's manifold, if it has one; adds the kernel to the machine.
-    pub(super) fn new(program: &'a Program, machine: &mut dyn Machine, options: &Options) -> Option<Self> {
+    /// The program's manifold, if it has one; `kernel` is its projection as the machine knows it.
+    pub(super) fn with(program: &'a Program, kernel: KernelId, options: &Options) -> Option<Self> {
         let kept = program.kept.as_ref()?;
-        let kernel = machine.add(program.projection.clone());
         let tolerances = &options.tolerances;
         Some(Manifold { kernel, kept, rtol: tolerances.rtol, atol: tolerances.atol.clone() })
     }

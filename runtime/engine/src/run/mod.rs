@@ -20,6 +20,7 @@ mod machine;
 mod manifold;
 mod observe;
 mod plan;
+mod prepared;
 mod ranges;
 mod reads;
 mod report;
@@ -38,6 +39,7 @@ pub use block::BlockFailure;
 pub use log::OpenLog;
 pub use machine::{MachineKind, lazy_machine, machine, machine_text, parameters};
 pub use plan::{DEFAULT_PERIODS, Plan, Rate, plans, usual};
+pub use prepared::{Prepared, Sample};
 pub use report::{Broken, Ended, Failure, FailureKind, MOST_BROKEN, Report};
 
 use twinml_model::behavior::{Behavior, Trigger};
@@ -255,88 +257,8 @@ pub fn simulate_logged(
     log: Option<OpenLog<'_>>,
     watch: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Report, RunError> {
-    let (method, mut options) = solver(program, experiment)?;
-    if events_matter(program) {
-        let asked = &mut options.tolerances;
-        let sharp = sharpness(method, asked.rtol);
-        asked.rtol *= sharp;
-        asked.atol.iter_mut().for_each(|a| *a *= sharp);
-    }
-    // Without states there is nothing to integrate: time goes from instant to instant.
-    let integrator: Box<dyn Integrator> = if program.sizes.state == 0 && !method.fixed_step() {
-        let sampled = program.sizes.root > 0;
-        let longest = if sampled { experiment.duration / STILL_STEPS } else { f64::INFINITY };
-        Box::new(still::Still::new(longest.min(options.h_max)))
-    } else if program.noise.is_empty() {
-        integrator::make(method, &options).map_err(RunError::Options)?
-    } else {
-        integrator::make_stochastic(method, &options).map_err(RunError::Options)?
-    };
-    let actions: Vec<(f64, KernelId)> = experiment
-        .actions
-        .iter()
-        .map(|action| (plan::seconds(action.time_ns), machine.add(action.kernel.clone())))
-        .collect();
-    let fused = match (method, options.h) {
-        (Method::Rk4, Some(h)) if program.kept.is_none() => {
-            Fused::new(program, machine, 0.0, h.min(options.h_max))
-        }
-        _ => None,
-    };
-    let taylor = match method {
-        Method::Taylor if program.sizes.state > 0 => {
-            let order = twinml_solvers::taylor::order(options.tolerances.rtol);
-            Some(system::Taylor::new(program, machine, order).map_err(RunError::Taylor)?)
-        }
-        _ => None,
-    };
-    let manifold = manifold::Manifold::new(program, machine, &options);
-    let mut run = Run::new(program, &*machine, experiment, integrator, actions, outlets);
-    run.manifold = manifold;
-    if !program.noise.is_empty() {
-        run.system.drive(experiment.seed, 0);
-    }
-    run.ranges.tolerances = options.tolerances.clone();
-    if program.behavior != Behavior::default() {
-        let mut scheduler = Scheduler::new(&program.behavior, experiment.seed);
-        let handlers = 0..program.behavior.handlers.len() as u32;
-        // Those that wait for a condition are told apart by it.
-        let title = |h: u32| match program.behavior.handlers[h as usize].trigger {
-            Trigger::Rising(_) | Trigger::Falling(_) | Trigger::Change(_) | Trigger::When(_) => {
-                instant::heading(program, h)
-            }
-            _ => String::new(),
-        };
-        scheduler.titles = handlers.map(title).collect();
-        run.behavior = Some(scheduler);
-    }
-    run.log = log.map(|open| log::Log::new(program, experiment, open));
-    run.observer = observe::Observer::new(program, experiment, options.tolerances.rtol);
-    run.system.fused = fused;
-    run.system.taylor = taylor;
-    let ended = match run.whole(watch) {
-        Ok(ended) => ended,
-        Err(Stop::Failed(failure)) => Ended::Failed(failure),
-        Err(Stop::Range) => {
-            let at = run.time;
-            let x = run.x.clone();
-            let back = run.observe_back(at);
-            run.system.set(at, &x);
-            match back.and_then(|()| run.row_everywhere(at, run.step_now())) {
-                Ok(()) => Ended::Range,
-                Err(Stop::Record(error)) => return Err(RunError::Record(error)),
-                Err(Stop::Failed(failure)) => Ended::Failed(failure),
-                Err(Stop::Range) => Ended::Range,
-            }
-        }
-        Err(Stop::Record(error)) => return Err(RunError::Record(error)),
-    };
-    let ended = match run.halted.take() {
-        Some(reason) if matches!(ended, Ended::Complete) => Ended::Halted(reason),
-        _ => ended,
-    };
-    let ended = if run.rest() && matches!(ended, Ended::Complete) { Ended::Range } else { ended };
-    run.finish(method, ended)
+    let prepared = Prepared::new(program, machine, experiment)?;
+    prepared.run(program, &*machine, experiment, None, outlets, log, watch)
 }
 
 /// Why the loop was left.

@@ -1,0 +1,149 @@
+//! An experiment made ready once, for any number of runs of it.
+
+use super::*;
+
+/// What all runs of an experiment share: solver, options, kernels that were added to the machine.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    method: Method,
+    options: Options,
+    actions: Vec<(f64, KernelId)>,
+    fused: Option<Fused>,
+    projection: Option<KernelId>,
+    /// Heads of handlers that wait for a condition.
+    titles: Vec<String>,
+}
+
+/// One of many runs: its index in all random streams, and values of parameters.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample<'a> {
+    /// The run's index.
+    pub run: u32,
+    /// All of `Param` before formulas are computed.
+    pub param: &'a [f64],
+}
+
+impl Prepared {
+    /// Adds what an experiment needs to a machine of the same program.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Method`], [`RunError::Options`].
+    pub fn new(
+        program: &Program,
+        machine: &mut dyn Machine,
+        experiment: &Experiment,
+    ) -> Result<Prepared, RunError> {
+        let (method, mut options) = solver(program, experiment)?;
+        if events_matter(program) {
+            let asked = &mut options.tolerances;
+            let sharp = sharpness(method, asked.rtol);
+            asked.rtol *= sharp;
+            asked.atol.iter_mut().for_each(|a| *a *= sharp);
+        }
+        let actions: Vec<(f64, KernelId)> = experiment
+            .actions
+            .iter()
+            .map(|action| (plan::seconds(action.time_ns), machine.add(action.kernel.clone())))
+            .collect();
+        let fused = match (method, options.h) {
+            (Method::Rk4, Some(h)) if program.kept.is_none() => {
+                Fused::new(program, machine, 0.0, h.min(options.h_max))
+            }
+            _ => None,
+        };
+        let projection = program.kept.as_ref().map(|_| machine.add(program.projection.clone()));
+        let handlers = 0..program.behavior.handlers.len() as u32;
+        // Those that wait for a condition are told apart by it.
+        let title = |h: u32| match program.behavior.handlers[h as usize].trigger {
+            Trigger::Rising(_) | Trigger::Falling(_) | Trigger::Change(_) | Trigger::When(_) => {
+                instant::heading(program, h)
+            }
+            _ => String::new(),
+        };
+        let titles = handlers.map(title).collect();
+        Ok(Prepared { method, options, actions, fused, projection, titles })
+    }
+
+    /// The integrator of a run.
+    fn integrator(
+        &self,
+        program: &Program,
+        experiment: &Experiment,
+    ) -> Result<Box<dyn Integrator>, RunError> {
+        let (method, options) = (self.method, &self.options);
+        // Without states there is nothing to integrate: time goes from instant to instant.
+        if program.sizes.state == 0 && !method.fixed_step() {
+            let sampled = program.sizes.root > 0;
+            let longest = if sampled { experiment.duration / STILL_STEPS } else { f64::INFINITY };
+            return Ok(Box::new(still::Still::new(longest.min(options.h_max))));
+        }
+        let made = match program.noise.is_empty() {
+            true => integrator::make(method, options),
+            false => integrator::make_stochastic(method, options),
+        };
+        made.map_err(RunError::Options)
+    }
+
+    /// Runs the experiment to its end, recording into `outlets`; `sample` tells which of many runs it is, none: the
+    /// nominal one.
+    ///
+    /// # Errors
+    ///
+    /// As [`simulate_logged`].
+    #[expect(clippy::too_many_arguments, reason = "what is run, on what, which of many, and who watches")]
+    pub fn run(
+        &self,
+        program: &Program,
+        machine: &dyn Machine,
+        experiment: &Experiment,
+        sample: Option<Sample<'_>>,
+        outlets: Vec<Outlet>,
+        log: Option<OpenLog<'_>>,
+        watch: &mut dyn FnMut(Progress) -> Flow,
+    ) -> Result<Report, RunError> {
+        let integrator = self.integrator(program, experiment)?;
+        let options = &self.options;
+        let mut run = Run::new(program, machine, experiment, integrator, self.actions.clone(), outlets);
+        run.manifold = self.projection.and_then(|k| manifold::Manifold::with(program, k, options));
+        if !program.noise.is_empty() {
+            run.system.drive(experiment.seed, sample.map_or(0, |s| s.run));
+        }
+        run.ranges.tolerances = options.tolerances.clone();
+        if program.behavior != Behavior::default() {
+            let mut scheduler = Scheduler::new(&program.behavior, experiment.seed);
+            scheduler.store.run = sample.map_or(0, |s| s.run);
+            scheduler.titles.clone_from(&self.titles);
+            run.behavior = Some(scheduler);
+        }
+        if let Some(s) = sample {
+            run.system.memory.space_mut(Space::Param).copy_from_slice(s.param);
+        }
+        run.log = log.map(|open| log::Log::new(program, experiment, open));
+        run.observer = observe::Observer::new(program, experiment, options.tolerances.rtol);
+        run.system.fused = self.fused;
+        let ended = match run.whole(watch) {
+            Ok(ended) => ended,
+            Err(Stop::Failed(failure)) => Ended::Failed(failure),
+            Err(Stop::Range) => {
+                let at = run.time;
+                let x = run.x.clone();
+                let back = run.observe_back(at);
+                run.system.set(at, &x);
+                match back.and_then(|()| run.row_everywhere(at, run.step_now())) {
+                    Ok(()) => Ended::Range,
+                    Err(Stop::Record(error)) => return Err(RunError::Record(error)),
+                    Err(Stop::Failed(failure)) => Ended::Failed(failure),
+                    Err(Stop::Range) => Ended::Range,
+                }
+            }
+            Err(Stop::Record(error)) => return Err(RunError::Record(error)),
+        };
+        let ended = match run.halted.take() {
+            Some(reason) if matches!(ended, Ended::Complete) => Ended::Halted(reason),
+            _ => ended,
+        };
+        let ended = if run.rest() && matches!(ended, Ended::Complete) { Ended::Range } else { ended };
+        run.finish(self.method, ended)
+    }
+}

@@ -1,0 +1,119 @@
+//! From outcomes to results: `runs.parquet`, `summary.json`, `report.html`.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+use twinml_engine::ensemble::outcome::Outcome;
+use twinml_engine::record::{self, RecordError, Recorder};
+
+use super::fold::{Fold, Means};
+use super::job::Identity;
+use super::report;
+use crate::ui::json::VERSION;
+
+/// Writes results as outcomes come, in the order of their indices.
+pub struct Writer<'a> {
+    identity: &'a Identity,
+    folder: PathBuf,
+    recorder: Box<dyn Recorder>,
+    row: Vec<f64>,
+    /// All of them together.
+    pub fold: Fold,
+}
+
+/// The files of a finished job.
+pub struct Written {
+    /// The table of runs.
+    pub runs: PathBuf,
+    /// Its rows.
+    pub rows: u64,
+    /// The summary.
+    pub summary: PathBuf,
+    /// The report.
+    pub report: PathBuf,
+}
+
+impl<'a> Writer<'a> {
+    /// Begins the files of a job in a folder.
+    ///
+    /// # Errors
+    ///
+    /// Where the table cannot be made.
+    pub fn open(identity: &'a Identity, folder: &Path) -> Result<Writer<'a>, RecordError> {
+        let columns = identity.layout.columns()?;
+        let settings = identity.settings.join("; ");
+        let metadata = [
+            ("twinml.model_hash", identity.model_hash.clone()),
+            ("twin", identity.twin.clone()),
+            ("scenario", identity.scenario.clone()),
+            ("seed", identity.seed.to_string()),
+            ("samples", identity.samples.to_string()),
+            ("sampler", identity.sampler.clone()),
+            ("solver", identity.solver.to_string()),
+            ("settings", settings),
+            ("compiler", identity.compiler.clone()),
+            ("parameters", identity.parameters.to_string()),
+        ];
+        let metadata = metadata.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+        let recorder = record::open(&folder.join("runs.parquet"), columns, &metadata)?;
+        let fold = Fold::new(&identity.layout, identity.sampler());
+        Ok(Writer { identity, folder: folder.to_owned(), recorder, row: Vec::new(), fold })
+    }
+
+    /// Takes the next outcome.
+    ///
+    /// # Errors
+    ///
+    /// Where the table cannot be written.
+    pub fn take(&mut self, o: &Outcome) -> Result<(), RecordError> {
+        self.identity.layout.row(o, &mut self.row);
+        self.recorder.row(&self.row)?;
+        self.fold.take(o);
+        Ok(())
+    }
+
+    /// Completes the files.
+    ///
+    /// # Errors
+    ///
+    /// Where one cannot be written.
+    pub fn finish(self, complete: bool) -> Result<(Fold, Written), RecordError> {
+        let rows = self.recorder.finish()?.rows;
+        let means = self.fold.means(self.identity.until_ci.is_some());
+        let summary = self.folder.join("summary.json");
+        let facts = document(self.identity, &self.fold, means, complete);
+        // A tree of strings and numbers always serialises.
+        let text = serde_json::to_string_pretty(&facts).unwrap_or_default() + "\n";
+        record::file::write_atomic(&summary, text.as_bytes())?;
+        let html = self.folder.join("report.html");
+        record::file::write_atomic(&html, report::page(self.identity, &self.fold, means).as_bytes())?;
+        let runs = self.folder.join("runs.parquet");
+        Ok((self.fold, Written { runs, rows, summary, report: html }))
+    }
+}
+
+/// `summary.json`: no wall-clock value, path or number of threads is in it, so that equal jobs have equal summaries.
+fn document(identity: &Identity, fold: &Fold, means: Means, complete: bool) -> Value {
+    let mut out = Map::new();
+    out.insert("type".into(), json!("mc_summary"));
+    out.insert("version".into(), json!(VERSION));
+    for (name, value) in [
+        ("twin", json!(identity.twin)),
+        ("scenario", json!(identity.scenario)),
+        ("model_hash", json!(identity.model_hash)),
+        ("compiler", json!(identity.compiler)),
+        ("seed", json!(identity.seed)),
+        ("samples", json!(identity.samples)),
+        ("sampler", json!(identity.sampler)),
+        ("until_ci", json!(identity.until_ci.as_ref().and_then(|w| w.parse::<f64>().ok()))),
+        ("solver", identity.solver.clone()),
+        ("until", json!(identity.until.parse::<f64>().ok())),
+        ("settings", json!(identity.settings)),
+        ("parameters", identity.parameters.clone()),
+        ("complete", json!(complete)),
+    ] {
+        out.insert(name.into(), value);
+    }
+    fold.facts(means, &mut out);
+    Value::Object(out)
+}

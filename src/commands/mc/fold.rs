@@ -1,0 +1,540 @@
+//! Outcomes taken together: figures with their intervals, verdicts with their confidence.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+use twinml_engine::ensemble::RANDOMISATIONS;
+use twinml_engine::ensemble::exact::Moments;
+use twinml_engine::ensemble::interval::{self, Interval};
+use twinml_engine::ensemble::outcome::{Outcome, Status};
+use twinml_engine::ensemble::sampler::Sampler;
+use twinml_engine::ensemble::sketch::Sketch;
+use twinml_engine::monitor::Verdict;
+
+use super::layout::{Cell, Column, Demand, Layout};
+use crate::exit::Exit;
+
+/// Quantiles that are told.
+pub const QUANTILES: [f64; 7] = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99];
+/// The confidence of intervals of means and quantiles.
+pub const CONFIDENCE: f64 = 0.95;
+/// Failed runs that a summary names.
+const MOST_FAILED: usize = 100;
+/// Quantities whose link to each draw is told.
+const MOST_TARGETS: usize = 24;
+/// Draws whose link is told.
+const MOST_DRAWS: usize = 400;
+
+/// Numbers of one column.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    /// The column.
+    pub column: Column,
+    /// All of them.
+    pub moments: Moments,
+    /// Their quantiles.
+    pub sketch: Sketch,
+    /// Of each randomisation.
+    sets: Vec<(Moments, Sketch)>,
+    /// The least and the greatest.
+    pub ends: (f64, f64),
+    started: bool,
+}
+
+impl Tally {
+    fn new(column: &Column, sampler: Sampler) -> Tally {
+        let sets = if sampler == Sampler::Random { 0 } else { RANDOMISATIONS as usize };
+        Tally {
+            column: column.clone(),
+            moments: Moments::default(),
+            sketch: Sketch::default(),
+            sets: vec![(Moments::default(), Sketch::with_cells(SET_CELLS)); sets],
+            ends: (f64::INFINITY, f64::NEG_INFINITY),
+            started: false,
+        }
+    }
+
+    fn take(&mut self, run: u32, x: f64) {
+        let x = self.column.cell.shown(x);
+        self.sketch.add(x);
+        if x.is_nan() {
+            return;
+        }
+        // Outcomes come in the order of their indices, so the first is the same for any number of shards.
+        if !std::mem::replace(&mut self.started, true) {
+            self.moments = Moments::around(x);
+            self.sets.iter_mut().for_each(|s| s.0 = Moments::around(x));
+        }
+        self.moments.add(x);
+        self.ends = (self.ends.0.min(x), self.ends.1.max(x));
+        let n = self.sets.len();
+        if n > 0 {
+            let set = &mut self.sets[run as usize % n];
+            set.0.add(x);
+            set.1.add(x);
+        }
+    }
+
+    /// The mean with its interval.
+    pub fn mean(&self) -> (f64, Interval) {
+        let mean = self.moments.mean();
+        let used: Vec<f64> = self.sets.iter().filter(|s| s.0.count() > 0).map(|s| s.0.mean()).collect();
+        let interval = if used.is_empty() {
+            interval::of_moments(mean, self.moments.sd(), self.moments.count(), CONFIDENCE)
+        } else {
+            interval::of_mean(&used, CONFIDENCE)
+        };
+        (mean, interval)
+    }
+
+    /// A quantile with its interval; infinite ends where there are too few values.
+    pub fn quantile(&self, q: f64) -> Option<(f64, Interval)> {
+        let value = self.sketch.quantile(q)?;
+        let open = Interval { lo: f64::NEG_INFINITY, hi: f64::INFINITY };
+        let used: Vec<f64> = self.sets.iter().filter_map(|s| s.1.quantile(q)).collect();
+        let interval = if self.sets.is_empty() {
+            let ranks = interval::ranks(q, self.sketch.count(), CONFIDENCE);
+            let ends = ranks.and_then(|(l, u)| Some((self.sketch.at(l)?.0, self.sketch.at(u)?.1)));
+            ends.map_or(open, |(lo, hi)| Interval { lo, hi })
+        } else {
+            // The middle of the randomisations' quantiles is not quite the quantile of all: both lie inside.
+            let i = interval::of_mean(&used, CONFIDENCE);
+            Interval { lo: i.lo.min(value), hi: i.hi.max(value) }
+        };
+        Some((value, interval))
+    }
+
+    fn facts(&self) -> Value {
+        let mut out = Map::new();
+        out.insert("name".into(), json!(self.column.name));
+        out.insert("unit".into(), json!(self.column.unit));
+        out.insert("runs".into(), json!(self.sketch.count()));
+        out.insert("missing".into(), json!(self.sketch.missing()));
+        if self.sketch.count() == 0 {
+            return Value::Object(out);
+        }
+        let (mean, i) = self.mean();
+        out.insert("mean".into(), with_interval(mean, i));
+        out.insert("sd".into(), number(self.moments.sd()));
+        out.insert("min".into(), number(self.ends.0));
+        out.insert("max".into(), number(self.ends.1));
+        let one = |q: &f64| {
+            let (value, i) = self.quantile(*q)?;
+            let mut v = with_interval(value, i);
+            v["q"] = json!(q);
+            Some(v)
+        };
+        out.insert("quantiles".into(), QUANTILES.iter().filter_map(one).collect());
+        Value::Object(out)
+    }
+}
+
+/// Cells of the sketch of one randomisation.
+const SET_CELLS: usize = 512;
+
+fn number(x: f64) -> Value {
+    if x.is_finite() { json!(x) } else { Value::Null }
+}
+
+fn with_interval(value: f64, i: Interval) -> Value {
+    json!({ "value": number(value), "lo": number(i.lo), "hi": number(i.hi) })
+}
+
+/// Counts of one requirement.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Counts {
+    /// Runs in which it holds.
+    pub holds: u64,
+    /// In which it is violated.
+    pub violated: u64,
+    /// That ended inside a window that decides.
+    pub inconclusive: u64,
+    /// That failed before it was decided.
+    pub failed: u64,
+}
+
+impl Counts {
+    fn runs(self) -> u64 {
+        self.holds + self.violated + self.inconclusive + self.failed
+    }
+}
+
+/// A requirement over all runs.
+#[derive(Clone, Debug)]
+pub struct Verdicts {
+    /// The requirement.
+    pub demand: Demand,
+    /// All runs.
+    pub counts: Counts,
+    sets: Vec<Counts>,
+    /// Robustness.
+    pub robustness: Tally,
+    /// The run with the least robustness.
+    pub worst: Option<(u32, f64)>,
+}
+
+/// How the interval of a probability was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// Clopper and Pearson.
+    Exact,
+    /// From randomisations.
+    Randomisations,
+    /// Valid while runs are still coming.
+    AlwaysValid,
+}
+
+impl Means {
+    /// Its name in a summary.
+    pub fn name(self) -> &'static str {
+        match self {
+            Means::Exact => "clopper_pearson",
+            Means::Randomisations => "randomisations",
+            Means::AlwaysValid => "always_valid",
+        }
+    }
+}
+
+impl Verdicts {
+    fn new(demand: &Demand, sampler: Sampler) -> Verdicts {
+        let sets = if sampler == Sampler::Random { 0 } else { RANDOMISATIONS as usize };
+        let column = Column {
+            name: demand.name.clone(),
+            unit: demand.unit.clone(),
+            quantity: None,
+            description: None,
+            cell: Cell::Real { scale: 1.0, offset: 0.0 },
+            list: None,
+        };
+        Verdicts {
+            demand: demand.clone(),
+            counts: Counts::default(),
+            sets: vec![Counts::default(); sets],
+            robustness: Tally::new(&column, sampler),
+            worst: None,
+        }
+    }
+
+    fn take(&mut self, o: &Outcome, k: usize) {
+        let Some(j) = o.judged.get(k) else { return };
+        let n = self.sets.len();
+        let mut each = vec![&mut self.counts];
+        if n > 0 {
+            each.push(&mut self.sets[o.run as usize % n]);
+        }
+        for c in each {
+            *match (j.verdict, o.status) {
+                (Some(Verdict::Holds), _) => &mut c.holds,
+                (Some(Verdict::Violated), _) => &mut c.violated,
+                (_, Status::Failed) => &mut c.failed,
+                _ => &mut c.inconclusive,
+            } += 1;
+        }
+        self.robustness.take(o.run, j.robustness);
+        if !j.robustness.is_nan() && self.worst.is_none_or(|(_, r)| j.robustness < r) {
+            self.worst = Some((o.run, j.robustness));
+        }
+    }
+
+    /// How many runs satisfy it at least and at most: a failed run counts against it, one whose window stayed open may
+    /// have gone either way.
+    fn hits(&self, c: Counts) -> (u64, u64) {
+        let least = if self.against_is_hit() { c.holds + c.failed } else { c.holds };
+        (least, least + c.inconclusive)
+    }
+
+    /// Whether satisfying it is what the claim limits.
+    fn against_is_hit(&self) -> bool {
+        self.demand.claim.is_some_and(|c| !c.at_least)
+    }
+
+    /// The share of runs that satisfy it.
+    pub fn share(&self) -> f64 {
+        self.hits(self.counts).0 as f64 / self.counts.runs() as f64
+    }
+
+    /// The confidence of its interval.
+    pub fn confidence(&self) -> f64 {
+        self.demand.claim.map_or(CONFIDENCE, |c| c.confidence)
+    }
+
+    /// The interval of the probability that a run satisfies it.
+    pub fn interval(&self, means: Means) -> Interval {
+        let confidence = self.confidence();
+        let n = self.counts.runs();
+        let (least, most) = self.hits(self.counts);
+        let of = |hits: u64, side: fn((u64, u64)) -> u64| match means {
+            Means::Exact => interval::clopper_pearson(hits, n, confidence),
+            Means::AlwaysValid => interval::always_valid(hits, n, confidence),
+            Means::Randomisations => {
+                let sets: Vec<(u64, u64)> =
+                    self.sets.iter().map(|c| (side(self.hits(*c)), c.runs())).collect();
+                interval::of_randomisations(&sets, confidence)
+            }
+        };
+        Interval { lo: of(least, |h| h.0).lo, hi: of(most, |h| h.1).hi }
+    }
+
+    /// What all runs together say; none: it is not judged.
+    pub fn verdict(&self, means: Means) -> Option<Verdict> {
+        if !self.demand.judged {
+            return None;
+        }
+        let c = self.counts;
+        let Some(claim) = self.demand.claim else {
+            // Asked of every run; of one that is expected to be violated, that it is in every run.
+            let (broken, wanted) =
+                if self.demand.refuted { (c.holds, c.violated) } else { (c.violated, c.holds) };
+            let bad = if self.demand.refuted { Verdict::Holds } else { Verdict::Violated };
+            let good = if self.demand.refuted { Verdict::Violated } else { Verdict::Holds };
+            return Some(match () {
+                () if broken + c.failed > 0 => bad,
+                () if c.inconclusive > 0 || wanted == 0 => Verdict::Inconclusive,
+                () => good,
+            });
+        };
+        let i = self.interval(means);
+        let p = claim.probability;
+        Some(match claim.at_least {
+            true if i.lo >= p => Verdict::Holds,
+            true if i.hi < p => Verdict::Violated,
+            false if i.hi <= p => Verdict::Holds,
+            false if i.lo > p => Verdict::Violated,
+            _ => Verdict::Inconclusive,
+        })
+    }
+
+    /// What the command ends with because of it.
+    pub fn exit(&self, means: Means) -> Exit {
+        match (self.verdict(means), self.demand.refuted) {
+            (None, _) => Exit::Ok,
+            (Some(Verdict::Holds), false) | (Some(Verdict::Violated), true) => Exit::Ok,
+            (Some(Verdict::Inconclusive), _) => Exit::Inconclusive,
+            (Some(Verdict::Violated), false) | (Some(Verdict::Holds), true) => Exit::Violated,
+        }
+    }
+
+    /// As it stands in a summary.
+    pub fn facts(&self, means: Means) -> Value {
+        let d = &self.demand;
+        let i = self.interval(means);
+        let c = self.counts;
+        json!({
+            "name": d.name,
+            "expected": d.expected,
+            "refuted": d.refuted,
+            "verdict": self.verdict(means).map_or("not evaluated", Verdict::as_str),
+            "claim": d.claim.map(|c| json!({
+                "op": if c.at_least { ">=" } else { "<=" }, "probability": c.probability, "confidence": c.confidence,
+            })),
+            "runs": c.runs(),
+            "holds": c.holds,
+            "violated": c.violated,
+            "inconclusive": c.inconclusive,
+            "failed": c.failed,
+            "probability": with_interval(self.share(), i),
+            "confidence": self.confidence(),
+            "interval": means.name(),
+            "robustness": self.robustness.facts(),
+            "worst": self.worst.map(|(run, r)| json!({ "run": run, "robustness": number(r) })),
+        })
+    }
+}
+
+/// Sums that tell how a target follows a draw.
+#[derive(Clone, Copy, Debug, Default)]
+struct Link {
+    n: f64,
+    x: f64,
+    y: f64,
+    xx: f64,
+    yy: f64,
+    xy: f64,
+}
+
+impl Link {
+    fn take(&mut self, x: f64, y: f64) {
+        if !(x.is_finite() && y.is_finite()) {
+            return;
+        }
+        // Welford's recurrences: outcomes come in one order, so these are the same bits for any number of shards.
+        self.n += 1.0;
+        let (dx, dy) = (x - self.x, y - self.y);
+        self.x += dx / self.n;
+        self.y += dy / self.n;
+        self.xx += dx * (x - self.x);
+        self.yy += dy * (y - self.y);
+        self.xy += dx * (y - self.y);
+    }
+
+    fn correlation(&self) -> f64 {
+        let size = (self.xx * self.yy).sqrt();
+        if size > 0.0 { (self.xy / size).clamp(-1.0, 1.0) } else { 0.0 }
+    }
+}
+
+/// A job's outcomes taken together, in the order of their indices.
+#[derive(Clone, Debug)]
+pub struct Fold {
+    sampler: Sampler,
+    /// How many runs.
+    pub runs: u64,
+    /// By status.
+    pub statuses: [u64; 4],
+    /// Failures by code.
+    pub codes: BTreeMap<String, u64>,
+    /// The first failed runs: index, code, message.
+    pub failed: Vec<(u32, String, String)>,
+    repeated: u64,
+    /// What was drawn.
+    pub draws: Vec<Tally>,
+    /// Last values and figures; the number tells which cell of [`Outcome::last`] or [`Outcome::kpis`].
+    pub values: Vec<(usize, Tally)>,
+    kpis: usize,
+    /// Requirements.
+    pub verdicts: Vec<Verdicts>,
+    links: Vec<Link>,
+}
+
+impl Fold {
+    /// Of nothing yet.
+    pub fn new(layout: &Layout, sampler: Sampler) -> Fold {
+        let mut values = Vec::new();
+        let mut kpis = 0;
+        for (k, list) in [&layout.kpis, &layout.last].into_iter().enumerate() {
+            let mut cell = 0;
+            for c in list {
+                // Lists are too many to be told one by one.
+                if c.list.is_none() && !matches!(c.cell, Cell::Text(_)) {
+                    values.push((cell, Tally::new(c, sampler)));
+                    kpis += usize::from(k == 0);
+                }
+                cell += c.list.unwrap_or(1);
+            }
+        }
+        let verdicts: Vec<Verdicts> = layout.demands.iter().map(|d| Verdicts::new(d, sampler)).collect();
+        let draws: Vec<Tally> = layout.draws.iter().map(|c| Tally::new(c, sampler)).collect();
+        let targets = (verdicts.len() + values.len()).min(MOST_TARGETS);
+        let links = vec![Link::default(); draws.len().min(MOST_DRAWS) * targets];
+        Fold {
+            sampler,
+            runs: 0,
+            statuses: [0; 4],
+            codes: BTreeMap::new(),
+            failed: Vec::new(),
+            repeated: 0,
+            draws,
+            values,
+            kpis,
+            verdicts,
+            links,
+        }
+    }
+
+    /// Takes in the next outcome.
+    pub fn take(&mut self, o: &Outcome) {
+        self.runs += 1;
+        self.statuses[o.status as usize] += 1;
+        self.repeated += u64::from(o.repeated);
+        if o.status == Status::Failed {
+            *self.codes.entry(o.code.clone()).or_insert(0) += 1;
+            if self.failed.len() < MOST_FAILED {
+                self.failed.push((o.run, o.code.clone(), o.message.clone()));
+            }
+        }
+        for (t, x) in self.draws.iter_mut().zip(&o.drawn) {
+            t.take(o.run, *x);
+        }
+        for (k, (cell, t)) in self.values.iter_mut().enumerate() {
+            let list = if k < self.kpis { &o.kpis } else { &o.last };
+            t.take(o.run, list.get(*cell).copied().unwrap_or(f64::NAN));
+        }
+        for (k, v) in self.verdicts.iter_mut().enumerate() {
+            v.take(o, k);
+        }
+        let targets = self.targets();
+        if targets > 0 && !o.drawn.is_empty() {
+            let ys: Vec<f64> = (0..targets).map(|t| self.target(o, t)).collect();
+            for (d, x) in o.drawn.iter().take(MOST_DRAWS).enumerate() {
+                for (t, y) in ys.iter().enumerate() {
+                    self.links[d * targets + t].take(*x, *y);
+                }
+            }
+        }
+    }
+
+    fn targets(&self) -> usize {
+        (self.verdicts.len() + self.values.len()).min(MOST_TARGETS)
+    }
+
+    fn target(&self, o: &Outcome, t: usize) -> f64 {
+        match t.checked_sub(self.verdicts.len()) {
+            None => o.judged.get(t).map_or(f64::NAN, |j| j.robustness),
+            Some(k) => {
+                let list = if k < self.kpis { &o.kpis } else { &o.last };
+                list.get(self.values[k].0).copied().unwrap_or(f64::NAN)
+            }
+        }
+    }
+
+    /// How targets follow draws: the name of each target with the draws that it follows most, by their correlation.
+    pub fn tornado(&self, most: usize) -> Vec<(String, Vec<(String, f64)>)> {
+        let targets = self.targets();
+        let one = |t: usize| {
+            let name = match t.checked_sub(self.verdicts.len()) {
+                None => self.verdicts[t].demand.name.clone(),
+                Some(k) => self.values[k].1.column.name.clone(),
+            };
+            let own = self.draws.iter().take(MOST_DRAWS).enumerate();
+            let mut bars: Vec<(String, f64)> = own
+                .map(|(d, draw)| (draw.column.name.clone(), self.links[d * targets + t].correlation()))
+                .collect();
+            // Equal bars keep the order of the program.
+            bars.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
+            bars.truncate(most);
+            (name, bars)
+        };
+        (0..targets).map(one).filter(|(_, bars)| bars.first().is_some_and(|b| b.1 != 0.0)).collect()
+    }
+
+    /// How intervals of probabilities are found.
+    pub fn means(&self, sequential: bool) -> Means {
+        match (sequential, self.sampler) {
+            (true, _) => Means::AlwaysValid,
+            (false, Sampler::Random) => Means::Exact,
+            (false, Sampler::Lhs | Sampler::Sobol) => Means::Randomisations,
+        }
+    }
+
+    /// What the command ends with.
+    pub fn exit(&self, means: Means) -> Exit {
+        if self.runs > 0 && self.statuses[Status::Failed as usize] == self.runs {
+            return Exit::Simulation;
+        }
+        let all = self.verdicts.iter().map(|v| v.exit(means));
+        all.max_by_key(|e| e.weight()).unwrap_or(Exit::Ok)
+    }
+
+    /// The facts of a summary.
+    pub fn facts(&self, means: Means, out: &mut Map<String, Value>) {
+        out.insert("runs".into(), json!(self.runs));
+        let statuses: Map<String, Value> =
+            Status::ALL.iter().map(|s| (s.name().to_owned(), json!(self.statuses[*s as usize]))).collect();
+        out.insert("status".into(), Value::Object(statuses));
+        out.insert("repeated_draws".into(), json!(self.repeated));
+        out.insert("errors".into(), json!(self.codes));
+        let failed = |(run, code, message): &(u32, String, String)| json!({ "run": run, "code": code, "message": message });
+        out.insert("failed".into(), self.failed.iter().map(failed).collect());
+        out.insert("requirements".into(), self.verdicts.iter().map(|v| v.facts(means)).collect());
+        let (kpis, last) = self.values.split_at(self.kpis);
+        out.insert("kpis".into(), kpis.iter().map(|v| v.1.facts()).collect());
+        out.insert("values".into(), last.iter().map(|v| v.1.facts()).collect());
+        out.insert("draws".into(), self.draws.iter().map(Tally::facts).collect());
+        let bars = |(target, bars): (String, Vec<(String, f64)>)| {
+            let bars: Vec<Value> =
+                bars.into_iter().map(|(draw, r)| json!({ "draw": draw, "correlation": r })).collect();
+            json!({ "target": target, "draws": bars })
+        };
+        out.insert("tornado".into(), self.tornado(10).into_iter().map(bars).collect());
+    }
+}

@@ -1,0 +1,292 @@
+//! A Monte Carlo job as it is asked for: what tells it from others, and how one run of it is made.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use twinml_engine::ensemble::execute::Evaluate;
+use twinml_engine::ensemble::outcome::{Judged, Outcome, Status};
+use twinml_engine::ensemble::plan::Plan;
+use twinml_engine::ensemble::sampler::{Sampler, Source};
+use twinml_engine::record::{Columns, RecordError, Recorded, Recorder};
+use twinml_engine::run::{self, Ended, Flow, Outlet, Prepared, Rate, RunError, Sample};
+use twinml_model::host::{Machine, Memory};
+use twinml_model::ir::Space;
+use twinml_model::program::{Experiment, Program};
+
+use super::layout::Layout;
+use crate::args::{Compile, Simulation};
+use crate::commands::failure;
+
+/// What a job is: the same file, scenario, settings and numbers are the same job.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+pub struct Identity {
+    /// Version of these files.
+    pub version: u32,
+    /// The compiler.
+    pub compiler: String,
+    /// The twin.
+    pub twin: String,
+    /// The scenario.
+    pub scenario: String,
+    /// Hash of the model and its data.
+    pub model_hash: String,
+    /// `--set`
+    pub settings: Vec<String>,
+    /// Seed of all streams.
+    pub seed: u64,
+    /// Samples of the whole job.
+    pub samples: u32,
+    /// `random`, `lhs`, `sobol`
+    pub sampler: String,
+    /// `--until-ci`, as written.
+    pub until_ci: Option<String>,
+    /// The solver.
+    pub solver: Value,
+    /// End of each run in seconds, as text, so that it reads back to the same bits.
+    pub until: String,
+    /// Nominal values of parameters.
+    pub parameters: Value,
+    /// What a row holds.
+    pub layout: Layout,
+}
+
+impl Identity {
+    /// What tells it from other jobs.
+    pub fn text(&self) -> String {
+        // Strings, numbers and lists always serialise.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The sampler.
+    pub fn sampler(&self) -> Sampler {
+        Sampler::from_name(&self.sampler).unwrap_or(Sampler::Random)
+    }
+}
+
+/// A part of a job that a process of its own does.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// From 1.
+    pub index: u32,
+    /// How many there are.
+    pub of: u32,
+}
+
+impl Shard {
+    /// Its runs.
+    pub fn runs(self, samples: u32) -> Range<u32> {
+        let at = |k: u32| (u64::from(samples) * u64::from(k) / u64::from(self.of)) as u32;
+        at(self.index - 1)..at(self.index)
+    }
+
+    /// Its folder in that of the job.
+    pub fn folder(self) -> String {
+        format!("shard-{:05}-of-{:05}", self.index, self.of)
+    }
+}
+
+/// `job.json`: what is needed to go on with a job, to put its shards together, and to run one of its samples alone.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub struct File {
+    /// The job.
+    pub identity: Identity,
+    /// The part of it that lies here.
+    pub shard: Option<Shard>,
+    /// The model, as an absolute path.
+    pub model: PathBuf,
+    /// How it is compiled.
+    pub compile: Compile,
+    /// How it is simulated.
+    pub simulation: Simulation,
+}
+
+/// Where the job's facts lie.
+pub fn path(folder: &Path) -> PathBuf {
+    folder.join("job.json")
+}
+
+/// Takes rows and keeps none: what is wanted of a sample is its last row.
+struct Nowhere(Columns);
+
+impl Recorder for Nowhere {
+    fn columns(&self) -> &Columns {
+        &self.0
+    }
+
+    fn row(&mut self, _: &[f64]) -> Result<(), RecordError> {
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<Recorded, RecordError> {
+        Ok(Recorded { rows: 0, bytes: 0 })
+    }
+}
+
+/// All that samples share.
+pub struct Samples<'a> {
+    /// The program.
+    pub program: &'a Program,
+    /// Runs the kernels.
+    pub machine: &'a dyn Machine,
+    /// The scenario.
+    pub experiment: &'a Experiment,
+    /// Solver and kernels.
+    pub prepared: Prepared,
+    /// What is drawn.
+    pub plan: Plan,
+    /// What is recorded.
+    pub plans: Vec<run::Plan>,
+    /// Cells of last values and of figures.
+    pub cells: (usize, usize),
+}
+
+/// The plan of draws; `None` for correlations that cannot be, which the compiler refuses.
+pub fn draws(program: &Program, sampler: Sampler, seed: u64, samples: u32) -> Option<Plan> {
+    Plan::new(program, Source { sampler, seed, runs: u64::from(samples) }).ok()
+}
+
+/// What is recorded of each sample: its last row.
+///
+/// # Errors
+///
+/// As [`run::plans`].
+pub fn last_rows(program: &Program, experiment: &Experiment) -> Result<Vec<run::Plan>, RecordError> {
+    let mut plans = run::plans(program, experiment, false)?;
+    plans.iter_mut().for_each(|p| p.rate = Rate::Parts(1));
+    Ok(plans)
+}
+
+/// Parameters of one sample, and what was drawn.
+pub struct Drawn {
+    /// All of `Param`.
+    pub param: Vec<f64>,
+    /// The values drawn.
+    pub values: Vec<f64>,
+    /// Draws that were repeated.
+    pub repeated: u32,
+}
+
+impl Samples<'_> {
+    /// Draws sample `k`; `memory` is scratch.
+    ///
+    /// # Errors
+    ///
+    /// The outcome of a sample for which nothing can be drawn.
+    pub fn draw(&self, memory: &mut Memory, k: u32) -> Result<Drawn, Box<Outcome>> {
+        let defaults = &self.program.defaults.param;
+        let param = memory.space_mut(Space::Param);
+        if defaults.len() == param.len() {
+            param.copy_from_slice(defaults);
+        } else {
+            param.fill(0.0);
+        }
+        match self.plan.draw(self.machine, memory, k) {
+            Ok(v) => Ok(Drawn {
+                param: memory.space(Space::Param).to_vec(),
+                values: v.drawn,
+                repeated: v.repeated,
+            }),
+            Err(fault) => {
+                let code = twinml_compiler::diag::codes::DRAW_FAILED.0;
+                Err(Box::new(self.failed(k, code, &fault.to_string(), 0.0)))
+            }
+        }
+    }
+
+    fn failed(&self, run: u32, code: &str, message: &str, time: f64) -> Outcome {
+        let judged = |_: &twinml_model::program::Requirement| Judged { verdict: None, robustness: f64::NAN };
+        Outcome {
+            run,
+            status: Status::Failed,
+            code: code.to_owned(),
+            message: message.to_owned(),
+            time,
+            repeated: 0,
+            drawn: vec![f64::NAN; self.plan.draws().len()],
+            last: vec![f64::NAN; self.cells.0],
+            kpis: vec![f64::NAN; self.cells.1],
+            judged: self.experiment.requirements.iter().map(judged).collect(),
+        }
+    }
+
+    /// Runs sample `k`. `None`: `watch` stopped it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Prepared::run`].
+    pub fn one(
+        &self,
+        memory: &mut Memory,
+        k: u32,
+        watch: &mut dyn FnMut(run::Progress) -> Flow,
+    ) -> Result<Option<Outcome>, RunError> {
+        let drawn = match self.draw(memory, k) {
+            Ok(d) => d,
+            Err(outcome) => return Ok(Some(*outcome)),
+        };
+        let outlet = |plan: &run::Plan| Outlet {
+            plan: plan.clone(),
+            recorder: Box::new(Nowhere(plan.columns().clone())),
+        };
+        let outlets = self.plans.iter().map(outlet).collect();
+        let sample = Some(Sample { run: k, param: &drawn.param });
+        let report =
+            self.prepared.run(self.program, self.machine, self.experiment, sample, outlets, None, watch)?;
+        let status = match &report.ended {
+            Ended::Complete => Status::Complete,
+            Ended::Halted(_) => Status::Stopped,
+            Ended::Range => Status::Range,
+            Ended::Failed(_) => Status::Failed,
+            Ended::Stopped => return Ok(None),
+        };
+        let mut out = self.failed(k, "", "", report.time);
+        out.status = status;
+        if let Ended::Failed(f) = &report.ended {
+            out.code = failure::diagnostic(f, self.program).code.0.to_owned();
+            out.message = f.to_string();
+        }
+        out.drawn = drawn.values;
+        out.repeated = drawn.repeated;
+        if status != Status::Failed {
+            let rows = report.last.iter().flat_map(|row| row.iter().skip(2).copied());
+            out.last.iter_mut().zip(rows).for_each(|(to, x)| *to = x);
+            let kpis = self.experiment.kpis.iter().zip(&report.kpis).flat_map(|(k, values)| {
+                let value = move |e: usize| values.as_ref().and_then(|v| v.get(e)).copied();
+                (0..k.len as usize).map(move |e| value(e).unwrap_or(f64::NAN))
+            });
+            out.kpis.iter_mut().zip(kpis).for_each(|(to, x)| *to = x);
+        }
+        for (to, j) in out.judged.iter_mut().zip(&report.verdicts) {
+            if let Some(j) = j {
+                *to = Judged { verdict: Some(j.verdict), robustness: j.robustness };
+            }
+        }
+        Ok(Some(out))
+    }
+
+    /// A worker for a thread of its own. What a recorder or an option refuses ends the job; `say` gets it.
+    pub fn worker<'e>(
+        &'e self,
+        watch: Box<dyn FnMut(run::Progress) -> Flow + Send + 'e>,
+        say: &'e (dyn Fn(RunError) + Sync),
+    ) -> Evaluate<'e> {
+        let mut watch = watch;
+        let mut memory = Memory::new(self.program);
+        Box::new(move |range: Range<u32>| {
+            let mut out = Vec::with_capacity(range.len());
+            for k in range {
+                match self.one(&mut memory, k, &mut watch) {
+                    Ok(Some(o)) => out.push(o),
+                    Ok(None) => break,
+                    Err(e) => {
+                        say(e);
+                        break;
+                    }
+                }
+            }
+            out
+        })
+    }
+}

@@ -1,0 +1,603 @@
+//! `twinc mc FILE`: many runs of a scenario, each with its own draws, and what they say together; `twinc mc merge DIR`.
+
+mod finish;
+mod fold;
+mod job;
+mod layout;
+mod merge;
+mod replay;
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+use twinml_engine::ensemble::execute::{self, Flow as Go};
+use twinml_engine::ensemble::outcome::{Outcome, Status};
+use twinml_engine::ensemble::sampler::Sampler;
+use twinml_engine::ensemble::store::{PART, Parts};
+use twinml_engine::record::{RecordError, file::write_atomic};
+use twinml_engine::run::{self, Prepared, RunError};
+
+use self::finish::{Writer, Written};
+pub use self::fold::{Fold, Means};
+pub use self::job::Identity;
+use self::job::{Samples, Shard};
+use self::layout::Layout;
+use super::job::{Flags, Job, Ready};
+use super::{compile, junit, summary};
+use crate::args::{Mc, McCommand, SamplerName};
+use crate::exit::Exit;
+use crate::ui::Ui;
+use crate::ui::json::{self, VERSION};
+use crate::ui::numbers::{count, counted, duration, short};
+use crate::world::{self, Interrupt, Stopwatch};
+
+pub use replay::run as replay;
+
+/// Samples of a job that says nothing of their number.
+const SAMPLES: u32 = 1000;
+/// The most samples of a job that ends when its intervals are narrow.
+const MOST_SEQUENTIAL: u32 = 1_000_000;
+/// Runs between two looks at the intervals.
+const LOOK: u64 = 1000;
+/// Seconds after which finished runs are put on disk.
+const FLUSH: f64 = 5.0;
+
+/// Does what the command line asks.
+pub fn run(args: &Mc, ui: &Ui) -> Exit {
+    let done = match &args.command {
+        Some(McCommand::Merge(m)) => merge::run(m, ui),
+        None => whole(args, ui),
+    };
+    match done {
+        Ok(exit) | Err(exit) => exit,
+    }
+}
+
+impl From<SamplerName> for Sampler {
+    fn from(name: SamplerName) -> Sampler {
+        match name {
+            SamplerName::Random => Sampler::Random,
+            SamplerName::Lhs => Sampler::Lhs,
+            SamplerName::Sobol => Sampler::Sobol,
+        }
+    }
+}
+
+/// A usage error.
+fn refuse(ui: &Ui, message: &str, help: Option<&str>) -> Exit {
+    ui.error(message, help);
+    Exit::Usage
+}
+
+/// A failure of the outside.
+fn outside(ui: &Ui, e: &dyn std::fmt::Display) -> Exit {
+    ui.error(&e.to_string(), None);
+    Exit::Outside
+}
+
+/// The part of the job that this process does: as the flag says, else as the scheduler of a cluster says.
+fn shard(args: &Mc, ui: &Ui) -> Result<Option<Shard>, Exit> {
+    const FORM: &str = "as in `--shard 3/16`: the third of sixteen";
+    if let Some(text) = &args.shard {
+        let parts =
+            text.split_once('/').and_then(|(a, b)| Some((a.trim().parse().ok()?, b.trim().parse().ok()?)));
+        return match parts {
+            Some((index, of)) if (1..=of).contains(&index) => Ok(Some(Shard { index, of })),
+            _ => Err(refuse(ui, &format!("`{text}` is no shard"), Some(FORM))),
+        };
+    }
+    let number = |name: &str| world::variable(name).and_then(|v| v.trim().parse::<u32>().ok());
+    if let (Some(id), Some(of)) = (number("SLURM_ARRAY_TASK_ID"), number("SLURM_ARRAY_TASK_COUNT")) {
+        let first = number("SLURM_ARRAY_TASK_MIN").unwrap_or(0);
+        return match id.checked_sub(first).map(|k| k + 1) {
+            Some(index) if index <= of => Ok(Some(Shard { index, of })),
+            _ => Err(refuse(
+                ui,
+                &format!("SLURM_ARRAY_TASK_ID is {id}, of {of} tasks from {first} on"),
+                Some("number the tasks without gaps, as in `--array=0-15`, or give `--shard`"),
+            )),
+        };
+    }
+    if let Some(index) = number("JOB_COMPLETION_INDEX") {
+        return match number("JOB_COMPLETIONS") {
+            Some(of) if index < of => Ok(Some(Shard { index: index + 1, of })),
+            _ => Err(refuse(
+                ui,
+                "JOB_COMPLETION_INDEX says which shard this is, and nothing says of how many",
+                Some("set JOB_COMPLETIONS to the Job's `completions`, or give `--shard`"),
+            )),
+        };
+    }
+    Ok(None)
+}
+
+/// How many samples, and by which sampler.
+fn size(args: &Mc, ready: &Ready, ui: &Ui) -> Result<u32, Exit> {
+    let asked = args.samples.or(ready.experiment.samples);
+    let most = if args.until_ci.is_some() { MOST_SEQUENTIAL } else { SAMPLES };
+    let n = match (args.until_ci.is_some(), args.samples) {
+        // The scenario's number is no limit for a job that ends by its intervals.
+        (true, given) => given.unwrap_or(u64::from(most)),
+        (false, _) => asked.unwrap_or(u64::from(most)),
+    };
+    match u32::try_from(n) {
+        Ok(n) if n > 0 && n < u32::MAX => Ok(n),
+        _ => Err(refuse(ui, &format!("{n} is no number of samples"), Some("1 to 4294967294"))),
+    }
+}
+
+/// Everything that is ready to run samples.
+struct Set {
+    job: Job,
+    identity: Identity,
+}
+
+fn whole(args: &Mc, ui: &Ui) -> Result<Exit, Exit> {
+    let interrupt = Interrupt::listen();
+    let Some(file) = &args.file else {
+        return Err(refuse(ui, "which model?", Some("`twinc mc FILE`, or `twinc mc merge DIR`")));
+    };
+    let shard = shard(args, ui)?;
+    let sampler = Sampler::from(args.sampler);
+    if let Some(w) = args.until_ci {
+        if !(w > 0.0 && w < 1.0) {
+            return Err(refuse(ui, &format!("{w} is no width of an interval of a probability"), None));
+        }
+        if shard.is_some() {
+            return Err(refuse(
+                ui,
+                "`--until-ci` looks at all runs in their order, and a shard has only some of them",
+                Some("leave `--shard` away, or give a fixed number of samples"),
+            ));
+        }
+        if sampler != Sampler::Random {
+            return Err(refuse(
+                ui,
+                "an interval that is valid at every look needs independent runs",
+                Some("use `--sampler random` with `--until-ci`"),
+            ));
+        }
+    }
+    let Some(set) = prepare(args, file, ui)? else { return Ok(Exit::Ok) };
+    let folder = folder(args, file, &set.identity);
+    let own = match shard {
+        Some(s) => folder.join(s.folder()),
+        None => folder.clone(),
+    };
+    job_file(args, file, &set, shard, &own, ui)?;
+    execute(args, set, shard, &own, interrupt, ui)
+}
+
+/// Where the results go.
+fn folder(args: &Mc, file: &Path, identity: &Identity) -> PathBuf {
+    args.out.clone().unwrap_or_else(|| world::default_out(file).join(&identity.scenario).join("mc"))
+}
+
+/// Compiles, and says what the job is.
+fn prepare(args: &Mc, file: &Path, ui: &Ui) -> Result<Option<Set>, Exit> {
+    let watch = Stopwatch::start();
+    let flags = Flags::read(&args.simulation, ui)?;
+    let session = compile::open(file, ui)?;
+    let early = matches!(args.compile.emit, Some(crate::args::Emit::Tokens | crate::args::Emit::Ast));
+    if (early || !session.diags.has_errors()) && compile::emit_early(&session, &args.compile, ui) {
+        let said = ui.diagnostics(session.diags.iter(), &session.sources);
+        return if said.errors > 0 { Err(Exit::Usage) } else { Ok(None) };
+    }
+    let Some(job) = super::job::load_drawn(file, &args.compile, &flags, session, 0, ui)? else {
+        return Ok(None);
+    };
+    ui.step("Compiled", &job.facts.text(), Some(watch.elapsed()));
+    ui.object(&job.facts);
+    if !job.branches.is_empty() {
+        ui.warn("a Monte Carlo job runs the trunk of a scenario; its branches are left out");
+    }
+    let samples = size(args, &job.ready, ui)?;
+    let identity = identity(args, &job.ready, samples, ui)?;
+    if identity.layout.draws.is_empty()
+        && job.ready.program.behavior == twinml_model::behavior::Behavior::default()
+    {
+        ui.warn("nothing is drawn in this model: every run is the nominal one");
+    }
+    Ok(Some(Set { job, identity }))
+}
+
+/// What tells the job from others.
+fn identity(args: &Mc, ready: &Ready, samples: u32, ui: &Ui) -> Result<Identity, Exit> {
+    let sampler: Sampler = args.sampler.into();
+    let plans =
+        job::last_rows(&ready.program, &ready.experiment).map_err(|e| refuse(ui, &e.to_string(), None))?;
+    let Some(plan) = job::draws(&ready.program, sampler, ready.experiment.seed, samples) else {
+        return Err(refuse(ui, "no random numbers are correlated like this", None));
+    };
+    Ok(Identity {
+        version: VERSION,
+        compiler: summary::compiler(),
+        twin: ready.program.name.clone(),
+        scenario: ready.experiment.name.clone(),
+        model_hash: ready.hash.clone(),
+        settings: args.compile.sets.clone(),
+        seed: ready.experiment.seed,
+        samples,
+        sampler: sampler.name().to_owned(),
+        until_ci: args.until_ci.map(|w| format!("{w}")),
+        solver: summary::solver(ready),
+        until: format!("{}", ready.experiment.duration),
+        parameters: ready.parameters.clone(),
+        layout: Layout::of(&ready.experiment, &ready.program.schema, &plans, &plan),
+    })
+}
+
+/// Writes `job.json`, or, where a job is to go on, sees that it is this one.
+fn job_file(
+    args: &Mc,
+    file: &Path,
+    set: &Set,
+    shard: Option<Shard>,
+    folder: &Path,
+    ui: &Ui,
+) -> Result<(), Exit> {
+    let path = job::path(folder);
+    let own = job::File {
+        identity: set.identity.clone(),
+        shard,
+        model: world::absolute(file),
+        compile: args.compile.clone(),
+        simulation: args.simulation.clone(),
+    };
+    if args.resume
+        && let Ok(bytes) = world::read(&path)
+    {
+        let old: Option<job::File> = serde_json::from_slice(&bytes).ok();
+        if old.is_none_or(|old| old.identity != own.identity || old.shard != shard) {
+            return Err(refuse(
+                ui,
+                &format!("`{}` is of another job", world::shown(&path)),
+                Some("the model, the scenario or a flag has changed; without `--resume` the job begins anew"),
+            ));
+        }
+        return Ok(());
+    }
+    let parts = parts(folder, &set.identity);
+    parts.remove().map_err(|e| outside(ui, &e))?;
+    // Strings and numbers always serialise.
+    let text = serde_json::to_string_pretty(&own).unwrap_or_default() + "\n";
+    write_atomic(&path, text.as_bytes()).map_err(|e| outside(ui, &e))
+}
+
+fn parts(folder: &Path, identity: &Identity) -> Parts {
+    Parts::new(folder.join("parts"), &identity.text())
+}
+
+/// What the collecting side does with outcomes.
+struct Collector<'a> {
+    parts: &'a Parts,
+    /// Results, where this process has the whole job.
+    writer: Option<Writer<'a>>,
+    /// Those that are not on disk yet.
+    open: Vec<Outcome>,
+    flushed: f64,
+    clock: Stopwatch,
+    /// Failed so far.
+    failed: u64,
+    until_ci: Option<f64>,
+    /// Whether all intervals are narrow.
+    narrow: bool,
+    error: Option<RecordError>,
+}
+
+impl Collector<'_> {
+    fn flush(&mut self) -> Result<(), RecordError> {
+        self.parts.write(&self.open)?;
+        self.open.clear();
+        self.flushed = self.clock.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    fn seen(&mut self, o: &Outcome) -> Result<(), RecordError> {
+        self.failed += u64::from(o.status == Status::Failed);
+        if let Some(w) = &mut self.writer {
+            w.take(o)?;
+            if let Some(width) = self.until_ci
+                && w.fold.runs.is_multiple_of(LOOK)
+            {
+                self.narrow = w
+                    .fold
+                    .verdicts
+                    .iter()
+                    .all(|v| v.demand.claim.is_none() || v.interval(Means::AlwaysValid).width() <= width);
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, o: Outcome) -> Result<(), RecordError> {
+        self.seen(&o)?;
+        self.open.push(o);
+        let due =
+            self.open.len() >= PART as usize || self.clock.elapsed().as_secs_f64() - self.flushed > FLUSH;
+        if due { self.flush() } else { Ok(()) }
+    }
+}
+
+fn execute(
+    args: &Mc,
+    set: Set,
+    shard: Option<Shard>,
+    folder: &Path,
+    interrupt: Interrupt,
+    ui: &Ui,
+) -> Result<Exit, Exit> {
+    let Set { job, identity } = set;
+    let Job { ready, mut machine, rest, .. } = job;
+    let n = identity.samples;
+    let runs = shard.map_or(0..n, |s| s.runs(n));
+    let (program, experiment) = (&*ready.program, &ready.experiment);
+    let prepared =
+        Prepared::new(program, &mut *machine, experiment).map_err(|e| refuse(ui, &e.to_string(), None))?;
+    let plans = job::last_rows(program, experiment).map_err(|e| outside(ui, &e))?;
+    let Some(plan) = job::draws(program, identity.sampler(), identity.seed, n) else {
+        return Err(refuse(ui, "no random numbers are correlated like this", None));
+    };
+    let cells = |list: &[layout::Column]| list.iter().map(|c| c.list.unwrap_or(1)).sum::<usize>();
+    let samples = Samples {
+        program,
+        machine: &*machine,
+        experiment,
+        prepared,
+        plan,
+        plans,
+        cells: (cells(&identity.layout.last), cells(&identity.layout.kpis)),
+    };
+    let jobs = usize::from(args.jobs.unwrap_or_else(world::processors)).clamp(1, runs.len().max(1));
+    let of = match shard {
+        Some(s) => format!(" (shard {} of {})", s.index, s.of),
+        None => String::new(),
+    };
+    ui.doing(
+        "Running",
+        &format!(
+            "{}: {}{of} ({}) to {} with {}, {}",
+            identity.scenario,
+            counted(runs.len() as u64, "sample"),
+            identity.sampler,
+            duration(experiment.duration),
+            ready.method.name(),
+            counted(jobs as u64, "thread"),
+        ),
+    );
+    ui.object(&Running {
+        kind: "mc_running",
+        version: VERSION,
+        scenario: &identity.scenario,
+        samples: n,
+        first: runs.start,
+        end: runs.end,
+        sampler: &identity.sampler,
+        seed: identity.seed,
+    });
+
+    let clock = Stopwatch::start();
+    let parts = parts(folder, &identity);
+    let writer = match shard {
+        Some(_) => None,
+        None => Some(Writer::open(&identity, folder).map_err(|e| outside(ui, &e))?),
+    };
+    let mut c = Collector {
+        parts: &parts,
+        writer,
+        open: Vec::new(),
+        flushed: 0.0,
+        clock,
+        failed: 0,
+        until_ci: args.until_ci,
+        narrow: false,
+        error: None,
+    };
+    // What was done before the job was interrupted.
+    let mut start = runs.start;
+    if args.resume {
+        start = parts.replay(runs.clone(), &mut |part| {
+            for o in &part {
+                if c.error.is_none() && !c.narrow {
+                    c.error = c.seen(o).err();
+                }
+            }
+        });
+        if start > runs.start {
+            ui.step("Resumed", &format!("{} are done", counted(u64::from(start - runs.start), "run")), None);
+        }
+    }
+    let bar = ui.counter(runs.len() as u64);
+    let limit = Flags::read(&args.simulation, ui)?.time_limit;
+    let over = AtomicBool::new(false);
+    let complaint: Mutex<Option<RunError>> = Mutex::new(None);
+    let say = |e: RunError| *complaint.lock().unwrap_or_else(PoisonError::into_inner) = Some(e);
+    let watcher = || {
+        let (interrupt, over) = (interrupt.clone(), &over);
+        let mut calls = 0u32;
+        Box::new(move |_: run::Progress| {
+            calls = calls.wrapping_add(1);
+            if interrupt.requested() || over.load(Ordering::Relaxed) {
+                return run::Flow::Stop;
+            }
+            if calls.is_multiple_of(64) && limit.is_some_and(|l| clock.elapsed().as_secs_f64() > l) {
+                over.store(true, Ordering::Relaxed);
+                return run::Flow::Stop;
+            }
+            run::Flow::Continue
+        })
+    };
+    // Small enough to share a short job out, large enough that taking one costs nothing.
+    let batch = (runs.len() as u32 / (8 * jobs as u32)).clamp(1, 64);
+    let mut reached = start;
+    if c.error.is_none() && !c.narrow {
+        let workers = (0..jobs).map(|_| samples.worker(watcher(), &say)).collect();
+        reached = execute::execute(start..runs.end, batch, workers, &mut |o| {
+            let done = c.take(o);
+            bar.at(c.failed);
+            match done {
+                Ok(()) if !c.narrow && !interrupt.requested() => Go::Continue,
+                Ok(()) => Go::Stop,
+                Err(e) => {
+                    c.error = Some(e);
+                    Go::Stop
+                }
+            }
+        });
+    }
+    bar.done();
+    if c.error.is_none() {
+        c.error = c.flush().err();
+    }
+    if let Some(e) = c.error.take() {
+        return Err(outside(ui, &e));
+    }
+    if let Some(e) = complaint.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(refuse(ui, &e.to_string(), None));
+    }
+    let complete = reached == runs.end || c.narrow;
+    let took = clock.elapsed();
+    let done = u64::from(reached - runs.start);
+    let verb = if complete { "Finished" } else { "Stopped" };
+    let line = format!("{} of {}, {} failed", count(done), count(runs.len() as u64), count(c.failed));
+    ui.result(verb, &line, Some(took));
+    // The process ends soon: to take a large model's trees apart, node by node, would only delay that.
+    std::mem::forget(rest);
+    let exit = match c.writer.take() {
+        Some(w) => {
+            let (fold, written) = w.finish(complete).map_err(|e| outside(ui, &e))?;
+            let exit = tell(&identity, &fold, &written, args.junit.as_deref(), folder, complete, ui)?;
+            if complete {
+                parts.remove().map_err(|e| outside(ui, &e))?;
+            }
+            exit
+        }
+        None => {
+            ui.object(&json::Written::file(folder, "shard"));
+            ui.result("Written", &format!("{} (merge with `twinc mc merge`)", world::shown(folder)), None);
+            Exit::Ok
+        }
+    };
+    if !complete {
+        let why =
+            if over.load(Ordering::Relaxed) { "the wall-time limit ended the job" } else { "interrupted" };
+        ui.error(why, Some("what was finished is written; `--resume` goes on from there"));
+        return Ok(if over.load(Ordering::Relaxed) { Exit::Simulation } else { Exit::Interrupted });
+    }
+    Ok(exit)
+}
+
+/// What was found, for people and as objects.
+fn tell(
+    identity: &Identity,
+    fold: &Fold,
+    written: &Written,
+    junit: Option<&Path>,
+    folder: &Path,
+    complete: bool,
+    ui: &Ui,
+) -> Result<Exit, Exit> {
+    let means = fold.means(identity.until_ci.is_some());
+    let width = fold.verdicts.iter().map(|v| v.demand.name.chars().count()).max().unwrap_or(0);
+    for (k, v) in fold.verdicts.iter().enumerate() {
+        let word = v.verdict(means).map_or("not evaluated", |w| w.as_str());
+        let line = format!("{:width$}  {word:12}  {}", v.demand.name, said(v, means));
+        ui.result(if k == 0 { "Verdict" } else { "" }, line.trim_end(), None);
+        let mut facts = v.facts(means);
+        facts["type"] = serde_json::json!("mc_verdict");
+        facts["version"] = serde_json::json!(VERSION);
+        ui.object(&facts);
+    }
+    let failed = fold.statuses[Status::Failed as usize];
+    if failed > 0 {
+        let codes: Vec<String> = fold.codes.iter().map(|(c, n)| format!("{} {c}", count(*n))).collect();
+        ui.result("Failed", &format!("{}: {}", counted(failed, "run"), codes.join(", ")), None);
+        if let Some((run, _, message)) = fold.failed.first() {
+            ui.result("", &format!("`twinc replay {}#{run}`: {message}", world::shown(folder)), None);
+        }
+    }
+    let exit = fold.exit(means);
+    ui.object(&Finished {
+        kind: "mc_finished",
+        version: VERSION,
+        runs: fold.runs,
+        failed,
+        complete,
+        exit: exit.code(),
+    });
+    let names = ["runs.parquet", "summary.json", "report.html"].join(", ");
+    ui.result("Written", &format!("{}: {names}", world::shown(folder)), None);
+    ui.object(&json::Written { rows: Some(written.rows), ..json::Written::file(&written.runs, "result") });
+    ui.object(&json::Written::file(&written.summary, "summary"));
+    ui.object(&json::Written::file(&written.report, "report"));
+    if let Some(path) = junit {
+        let text = junit::of_job(identity, fold, means);
+        write_atomic(path, text.as_bytes()).map_err(|e| outside(ui, &e))?;
+        ui.object(&json::Written::file(path, "junit"));
+    }
+    Ok(exit)
+}
+
+/// `probability 0.9991 (0.998 to 0.9997 with 95 %), wanted >= 0.99`
+fn said(v: &fold::Verdicts, means: Means) -> String {
+    let d = &v.demand;
+    if !d.judged {
+        return String::new();
+    }
+    let mut text = match d.claim {
+        Some(c) => {
+            let i = v.interval(means);
+            format!(
+                "probability {} ({} to {} with {} %), wanted {} {}",
+                short(v.share(), 5),
+                short(i.lo, 4),
+                short(i.hi, 4),
+                short(c.confidence * 100.0, 4),
+                if c.at_least { ">=" } else { "<=" },
+                short(c.probability, 6),
+            )
+        }
+        None => {
+            let c = v.counts;
+            let all = c.holds + c.violated + c.inconclusive + c.failed;
+            format!("in {} of {}", count(c.holds), counted(all, "run"))
+        }
+    };
+    if d.refuted {
+        text.push_str(", expected not to hold");
+    }
+    if let Some((run, r)) = v.worst.filter(|w| w.1.is_finite()) {
+        let unit = if d.unit.is_empty() { String::new() } else { format!(" {}", d.unit) };
+        text.push_str(&format!("; worst {}{unit} in run {run}", short(r, 3)));
+    }
+    text
+}
+
+/// A job begins.
+#[derive(Serialize, Debug)]
+struct Running<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    version: u32,
+    scenario: &'a str,
+    samples: u32,
+    first: u32,
+    end: u32,
+    sampler: &'a str,
+    seed: u64,
+}
+
+/// A job has ended.
+#[derive(Serialize, Debug)]
+struct Finished {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    version: u32,
+    runs: u64,
+    failed: u64,
+    complete: bool,
+    exit: u8,
+}
