@@ -199,7 +199,7 @@ fn errors_have_their_exit_codes_and_places() {
     place.run(&["run", "tank.twinml", "--out", "file/r.csv"]).expect(5);
     place.run(&["plot", "none.parquet"]).expect(5);
     place.run(&["plot", "none.parquet", "-o", "p.gif"]).expect(2);
-    let ran = place.run(&["mc", "tank.twinml", "-n", "100"]).expect(2);
+    let ran = place.run(&["sweep", "tank.twinml", "-n", "100"]).expect(2);
     assert!(ran.err().contains("not in this version yet"), "{}", ran.err());
 }
 
@@ -336,6 +336,10 @@ fn json_lines_are_as_documented() {
     let place = Place::new();
     place.write("warn.twinml", "twin W { states { x: Real = 1 } equations { der(x) = y } }\n");
     place.write("says.twinml", "twin S { behavior { on start { log \"here\" } } }\n");
+    let drawn = "twin D { parameters { k: Real[1/s] = 1 ~ uniform(1, 2) }; states { x: Real = 1 }\n\
+                 equations { der(x) = -k*x }; constraints { ok: always(x > 0.1) with probability >= 0.5 } }\n\
+                 scenario s for D { duration: 1 s }\n";
+    place.write("drawn.twinml", drawn);
     let mut objects = Vec::new();
     for args in [
         vec!["run", "tank.twinml"],
@@ -350,6 +354,9 @@ fn json_lines_are_as_documented() {
         vec!["explain"],
         vec!["explain", "E9999"],
         vec!["mc"],
+        vec!["mc", "tank.twinml", "-n", "20"],
+        vec!["mc", "drawn.twinml", "-n", "20", "--out", "mc"],
+        vec!["replay", "mc#3"],
     ] {
         let ran = place.run(&[vec!["--format", "json"], args].concat());
         assert_eq!(ran.err(), "", "everything is on standard output");
@@ -373,6 +380,10 @@ fn json_lines_are_as_documented() {
         "finished",
         "log",
         "verdict",
+        "mc_running",
+        "mc_verdict",
+        "mc_finished",
+        "mc_draw",
         "written",
         "form",
         "error",
@@ -439,10 +450,10 @@ fn examples_of_run_time_codes_fail_with_their_codes() {
             place.write(example.file.unwrap_or("example.twinml"), example.text);
         }
         seen += 1;
-        if code == "E0811" {
+        if code == "E0813" {
             // Of a sample: the job goes on.
             let ran = place.run(&["mc", "example.twinml", "--out", "mc"]);
-            assert!(ran.out().contains(" E0811"), "{}{}", ran.out(), ran.err());
+            assert!(ran.out().contains(" E0813"), "{}{}", ran.out(), ran.err());
             continue;
         }
         let ran = place.run(&["run", "example.twinml", "--out", "r.csv"]);
@@ -450,7 +461,7 @@ fn examples_of_run_time_codes_fail_with_their_codes() {
         assert!(ran.code() == 3 && said.contains(&format!("[{code}]")), "{code}: {said}");
         assert!(place.path("r.csv").exists(), "{code}: what was recorded is written");
     }
-    assert_eq!(seen, 11);
+    assert_eq!(seen, 13);
 }
 
 #[test]

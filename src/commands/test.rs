@@ -17,7 +17,7 @@ use twinml_model::program::Experiment;
 
 use super::job::{self, Flags, Job, Watcher};
 use super::verdict::{self, Figure, Verdict};
-use super::{compile, failure, junit, plot};
+use super::{compile, failure, junit, mc, plot};
 use crate::args::{Compile, Test};
 use crate::exit::Exit;
 use crate::ui::json::{self, VERSION};
@@ -245,12 +245,14 @@ fn whole(args: &Test, ui: &Ui) -> Result<Exit, Exit> {
     );
     broken.iter().for_each(|c| c.tell(ui));
     let mut cases = broken;
+    // Threads that scenarios leave over are for the samples of each.
+    let threads = (jobs / found.len().max(1)).max(1);
     side_by_side(
         jobs,
         &found,
         |(file, name)| {
             let own = ui.keeping();
-            let cases = scenario(file, name, args, &flags, &interrupt, &own);
+            let cases = scenario(file, name, args, &flags, &interrupt, threads, &own);
             (own.kept(), cases)
         },
         |_, (kept, new)| {
@@ -299,7 +301,7 @@ fn sum_up(cases: &[Case], exit: Exit, ui: &Ui) {
     ui.result("Tested", &format!("{}: {}", counted(cases.len() as u64, "case"), parts.join(", ")), None);
     ui.object(&tested);
     if cases.iter().any(|c| c.verdicts.iter().any(|v| v.asked && v.nominal)) {
-        ui.warn("`nominal`: a claim about many runs, judged on one; this version runs no Monte Carlo for it");
+        ui.warn("`nominal`: a claim about many runs, judged on one; give the scenario `samples: 1_000`");
     }
 }
 
@@ -362,6 +364,7 @@ fn scenario(
     args: &Test,
     flags: &Flags,
     interrupt: &Interrupt,
+    threads: usize,
     ui: &Ui,
 ) -> Vec<Case> {
     let fail = |exit, message: &str| vec![Case::failed(file, Some(name), exit, message.to_owned())];
@@ -408,6 +411,9 @@ fn scenario(
         match job::simulate(ready, experiment, &mut **machine, Vec::new(), None, &mut watcher, ui) {
             Ok((report, over_time)) => {
                 judge(&mut case, experiment, &report, over_time);
+                if case.branch.is_none() && experiment.samples.is_some() {
+                    sampled(&mut case, file, &asks, flags, threads, interrupt, ui);
+                }
                 if let twinml_engine::run::Ended::Failed(failed) = &report.ended {
                     ui.diagnostics([&failure::diagnostic(failed, &ready.program)], &ready.session.sources);
                 }
@@ -430,6 +436,45 @@ fn scenario(
         }
     }
     cases
+}
+
+/// Runs the samples of a scenario for what it claims about many runs.
+fn sampled(
+    case: &mut Case,
+    file: &Path,
+    asks: &Compile,
+    flags: &Flags,
+    threads: usize,
+    interrupt: &Interrupt,
+    ui: &Ui,
+) {
+    if !case.verdicts.iter().any(|v| v.asked && v.nominal) || case.exit == Exit::Simulation {
+        return;
+    }
+    // What compiling says was said already.
+    let found = mc::sampled(file, asks, flags, threads, interrupt, &ui.keeping());
+    match found {
+        Ok(Some(list)) => {
+            for (v, found) in case.verdicts.iter_mut().zip(list) {
+                if let Some((verdict, worst, samples)) = found {
+                    v.decided_by(verdict, worst, samples);
+                }
+            }
+            let open =
+                |v: &Verdict| v.exit().unwrap_or(if v.nominal { Exit::Ok } else { Exit::Inconclusive });
+            let said = case.verdicts.iter().filter(|v| v.asked).map(open);
+            case.exit = said.chain([case.exit]).max_by_key(|e| e.weight()).unwrap_or(case.exit);
+        }
+        Ok(None) => {
+            case.exit = Exit::Interrupted;
+            case.message = Some("its samples were not run to their end".to_owned());
+        }
+        Err(exit) => {
+            case.exit = exit;
+            case.message = Some("its samples could not be run".to_owned());
+        }
+    }
+    case.outcome = Outcome::of(case.exit);
 }
 
 /// What a run means for what its scenario expects.

@@ -9,7 +9,7 @@ use twinml_model::requirement::Goal;
 
 use crate::exit::Exit;
 use crate::ui::json::VERSION;
-use crate::ui::numbers::{duration, short};
+use crate::ui::numbers::{counted, duration, short};
 
 /// A requirement's verdict.
 #[derive(Serialize, Debug)]
@@ -37,11 +37,34 @@ pub struct Verdict {
     pub closest: Option<f64>,
     /// The worst element, where it is said of several.
     pub element: Option<u32>,
+    /// What many runs say of a claim, where they were asked.
+    pub samples: Option<Sampled>,
     /// Whether the outcome of `twinc test` hangs on it.
     #[serde(skip)]
     pub asked: bool,
     #[serde(skip)]
     judgement: Option<Judgement>,
+}
+
+/// What many runs say of a claim.
+#[derive(Serialize, Debug, Clone)]
+pub struct Sampled {
+    /// How many.
+    pub runs: u64,
+    /// The share that satisfies it.
+    pub probability: f64,
+    /// Its interval.
+    pub lo: f64,
+    /// The upper end.
+    pub hi: f64,
+    /// Confidence of the interval.
+    pub confidence: f64,
+    /// `>=`, `<=`
+    pub op: &'static str,
+    /// The probability that is claimed.
+    pub wanted: f64,
+    /// Samples that failed.
+    pub failed: u64,
 }
 
 /// A figure of a run.
@@ -149,6 +172,7 @@ pub fn of(experiment: &Experiment, report: &Report) -> Vec<Verdict> {
             unit: judged.map_or_else(String::new, |j| j.unit.0.clone()),
             closest: found.and_then(|j| j.closest),
             element: found.filter(|_| judged.is_some_and(|j| j.elements > 1)).map(|j| j.element),
+            samples: None,
             asked: r.expected || none_expected,
             judgement: found,
         }
@@ -163,7 +187,20 @@ impl Verdict {
             "name": self.name, "expected": self.expected, "verdict": self.verdict, "refuted": self.refuted,
             "nominal": self.nominal,
             "robustness": self.robustness, "unit": self.unit, "closest": self.closest, "element": self.element,
+            "samples": self.samples,
         })
+    }
+
+    /// Many runs decide it, not this one.
+    pub fn decided_by(&mut self, verdict: monitor::Verdict, robustness: Option<f64>, samples: Sampled) {
+        self.verdict = verdict.as_str();
+        self.nominal = false;
+        self.robustness = robustness;
+        self.closest = None;
+        self.element = None;
+        let robustness = robustness.unwrap_or(f64::NAN);
+        self.judgement = Some(Judgement { verdict, robustness, closest: None, element: 0 });
+        self.samples = Some(samples);
     }
 }
 
@@ -171,6 +208,17 @@ impl Verdict {
     /// `robustness 0.41 m  (closest at 43 min 12 s)`; empty where there is none.
     pub fn margin(&self) -> String {
         let mut text = String::new();
+        if let Some(s) = &self.samples {
+            let (lo, hi) = (short(s.lo, 4), short(s.hi, 4));
+            let (p, c) = (short(s.probability, 5), short(s.confidence * 100.0, 4));
+            text =
+                format!("probability {p} ({lo} to {hi} with {c} %), wanted {} {}", s.op, short(s.wanted, 6));
+            text.push_str(&format!(", {}", counted(s.runs, "run")));
+            if s.failed > 0 {
+                text.push_str(&format!(", {} failed", s.failed));
+            }
+            return text;
+        }
         if let Some(r) = self.robustness {
             text.push_str(&format!("robustness {}", short(r, 3)));
             if !self.unit.is_empty() {

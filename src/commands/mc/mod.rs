@@ -17,6 +17,7 @@ use twinml_engine::ensemble::execute::{self, Flow as Go};
 use twinml_engine::ensemble::outcome::{Outcome, Status};
 use twinml_engine::ensemble::sampler::Sampler;
 use twinml_engine::ensemble::store::{PART, Parts};
+use twinml_engine::monitor::Verdict;
 use twinml_engine::record::{RecordError, file::write_atomic};
 use twinml_engine::run::{self, Prepared, RunError};
 
@@ -26,8 +27,9 @@ pub use self::job::Identity;
 use self::job::{Samples, Shard};
 use self::layout::Layout;
 use super::job::{Flags, Job, Ready};
+use super::verdict::Sampled;
 use super::{compile, junit, summary};
-use crate::args::{Mc, McCommand, SamplerName};
+use crate::args::{Compile, Mc, McCommand, SamplerName};
 use crate::exit::Exit;
 use crate::ui::Ui;
 use crate::ui::json::{self, VERSION};
@@ -269,6 +271,78 @@ fn job_file(
 
 fn parts(folder: &Path, identity: &Identity) -> Parts {
     Parts::new(folder.join("parts"), &identity.text())
+}
+
+/// Of each requirement that is a claim: what many runs say of it, the least robustness, and in numbers.
+type Claims = Vec<Option<(Verdict, Option<f64>, Sampled)>>;
+
+/// Runs the samples that a scenario names for its claims, without any files. `None`: the user, or the clock, ended it.
+///
+/// # Errors
+///
+/// The exit code.
+pub fn sampled(
+    file: &Path,
+    asks: &Compile,
+    flags: &Flags,
+    threads: usize,
+    interrupt: &Interrupt,
+    ui: &Ui,
+) -> Result<Option<Claims>, Exit> {
+    let session = compile::open(file, ui)?;
+    let Some(job) = super::job::load_drawn(file, asks, flags, session, usize::MAX, ui)? else {
+        return Ok(None);
+    };
+    let Job { ready, mut machine, .. } = job;
+    let (program, experiment) = (&*ready.program, &ready.experiment);
+    let n = experiment.samples.and_then(|n| u32::try_from(n).ok()).unwrap_or(SAMPLES).min(u32::MAX - 1);
+    let prepared =
+        Prepared::new(program, &mut *machine, experiment).map_err(|e| refuse(ui, &e.to_string(), None))?;
+    let Some(plan) = job::draws(program, Sampler::Random, experiment.seed, n) else {
+        return Err(Exit::Usage);
+    };
+    let layout = Layout::of(experiment, &program.schema, &[], &plan);
+    let cells = (0, layout.kpis.iter().map(|c| c.list.unwrap_or(1)).sum());
+    let samples =
+        Samples { program, machine: &*machine, experiment, prepared, plan, plans: Vec::new(), cells };
+    let mut fold = Fold::new(&layout, Sampler::Random);
+    let complaint: Mutex<Option<RunError>> = Mutex::new(None);
+    let say = |e: RunError| *complaint.lock().unwrap_or_else(PoisonError::into_inner) = Some(e);
+    let clock = Stopwatch::start();
+    let watch = || {
+        let interrupt = interrupt.clone();
+        Box::new(move |_: run::Progress| {
+            let late = flags.time_limit.is_some_and(|l| clock.elapsed().as_secs_f64() > l);
+            if interrupt.requested() || late { run::Flow::Stop } else { run::Flow::Continue }
+        })
+    };
+    let workers = (0..threads.max(1)).map(|_| samples.worker(watch(), &say)).collect();
+    let reached = execute::execute(0..n, 8, workers, &mut |o| {
+        fold.take(&o);
+        Go::Continue
+    });
+    if let Some(e) = complaint.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        return Err(refuse(ui, &e.to_string(), None));
+    }
+    if reached < n {
+        return Ok(None);
+    }
+    let one = |v: &fold::Verdicts| {
+        let c = v.demand.claim?;
+        let i = v.interval(Means::Exact);
+        let samples = Sampled {
+            runs: fold.runs,
+            probability: v.share(),
+            lo: i.lo,
+            hi: i.hi,
+            confidence: c.confidence,
+            op: if c.at_least { ">=" } else { "<=" },
+            wanted: c.probability,
+            failed: v.counts.failed,
+        };
+        Some((v.verdict(Means::Exact)?, v.worst.map(|w| w.1).filter(|r| r.is_finite()), samples))
+    };
+    Ok(Some(fold.verdicts.iter().map(one).collect()))
 }
 
 /// What the collecting side does with outcomes.

@@ -1,0 +1,388 @@
+//! `twinc mc`, end to end: the same bits for any number of threads and shards and after a kill, verdicts and exit codes,
+//! merging, replay.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Decay with a drawn rate, a machine that draws, a requirement that holds in four of five runs.
+const DECAY: &str = "
+twin Decay {
+  parameters {
+    k: Real[1/s] = 0.5 ~ lognormal(0.5, 0.1)
+    a: Real = 2 ~ normal(sd: 10 %)
+    b: Real = 1 ~ uniform(0, 1)
+    correlate(a, b: 0.6)
+  }
+  states { x: Real = 1 ~ uniform(0.9, 1.1); hits: Int = 0 }
+  outputs { y: Real = a * x }
+  equations { der(x) = -k * x }
+  behavior { every 1 s { if draw(bernoulli(0.3)) { hits = hits + 1 } } }
+  constraints {
+    small:  always(b < 0.8) with probability >= 0.7
+    sure:   always(x > 0)
+    never:  always(b < 0.1) with probability >= 0.5
+    open:   always(b < 0.8) with probability >= 0.8
+    kpi area: integral(x over run)
+  }
+}
+scenario short for Decay { duration: 2 s; samples: 400; expect small, sure }
+scenario all for Decay { duration: 2 s; samples: 400 }
+";
+
+struct Place(tempfile::TempDir);
+
+struct Ran {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Place {
+    fn new(model: &str) -> Place {
+        let place = Place(tempfile::tempdir().unwrap());
+        fs::write(place.path("m.twinml"), model).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut c = Command::new(env!("CARGO_BIN_EXE_twinc"));
+        c.args(args).current_dir(self.0.path());
+        for name in ["SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN"] {
+            c.env_remove(name);
+        }
+        for name in ["JOB_COMPLETION_INDEX", "JOB_COMPLETIONS"] {
+            c.env_remove(name);
+        }
+        c
+    }
+
+    fn run(&self, args: &[&str]) -> Ran {
+        ran(self.command(args))
+    }
+
+    fn mc(&self, args: &[&str]) -> Ran {
+        self.run(&[&["mc", "m.twinml"], args].concat())
+    }
+
+    /// The bytes of a job's results.
+    fn bits(&self, folder: &str) -> (Vec<u8>, Vec<u8>) {
+        let read = |name: &str| fs::read(self.path(folder).join(name)).unwrap();
+        (read("runs.parquet"), read("summary.json"))
+    }
+
+    fn summary(&self, folder: &str) -> Value {
+        serde_json::from_slice(&fs::read(self.path(folder).join("summary.json")).unwrap()).unwrap()
+    }
+}
+
+fn ran(mut c: Command) -> Ran {
+    let o = c.output().unwrap();
+    let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+    Ran { code: o.status.code(), out: text(&o.stdout), err: text(&o.stderr) }
+}
+
+impl Ran {
+    #[track_caller]
+    fn expect(self, code: i32) -> Ran {
+        assert_eq!(self.code, Some(code), "{}{}", self.out, self.err);
+        self
+    }
+}
+
+fn requirement<'v>(summary: &'v Value, name: &str) -> &'v Value {
+    let all = summary["requirements"].as_array().unwrap();
+    all.iter().find(|r| r["name"] == name).unwrap()
+}
+
+#[test]
+fn threads_and_shards_change_no_bit() {
+    let place = Place::new(DECAY);
+    for sampler in ["random", "lhs", "sobol"] {
+        let flags = ["--scenario", "short", "--sampler", sampler];
+        let one = format!("{sampler}-1");
+        place.mc(&[&flags[..], &["--jobs", "1", "--out", &one]].concat()).expect(0);
+        let want = place.bits(&one);
+        for jobs in ["2", "7"] {
+            let out = format!("{sampler}-{jobs}");
+            place.mc(&[&flags[..], &["--jobs", jobs, "--out", &out]].concat()).expect(0);
+            assert!(place.bits(&out) == want, "{sampler}: {jobs} threads");
+        }
+        for shards in [3, 16] {
+            let out = format!("{sampler}-s{shards}");
+            for k in 1..=shards {
+                let shard = format!("{k}/{shards}");
+                place.mc(&[&flags[..], &["--shard", &shard, "--out", &out]].concat()).expect(0);
+            }
+            place.run(&["mc", "merge", &out]).expect(0);
+            assert!(place.bits(&out) == want, "{sampler}: {shards} shards");
+        }
+    }
+    // Samplers and seeds draw differently.
+    assert!(place.bits("random-1") != place.bits("lhs-1"));
+    place.mc(&["--scenario", "short", "--seed", "1", "--out", "seed"]).expect(0);
+    assert!(place.bits("random-1") != place.bits("seed"));
+}
+
+#[test]
+fn a_killed_job_goes_on_where_it_was() {
+    // Runs of some milliseconds each, so that a kill falls in their midst.
+    let model = DECAY.replace("every 1 s", "every 1 ms").replace("duration: 2 s", "duration: 0.4 s");
+    let place = Place::new(&model);
+    let flags = ["--scenario", "short", "-n", "2400", "--jobs", "2"];
+    place.mc(&[&flags[..], &["--out", "whole"]].concat()).expect(0);
+    let want = place.bits("whole");
+    let parts = place.path("killed/parts");
+    let count = |folder: &Path| fs::read_dir(folder).map_or(0, |d| d.flatten().filter(is_part).count());
+    for attempt in 0..2 {
+        let resume: &[&str] = if attempt == 0 { &[] } else { &["--resume"] };
+        let args = [&["mc", "m.twinml"][..], &flags, &["--out", "killed"], resume].concat();
+        let before = count(&parts);
+        let mut child = place.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let begun = Instant::now();
+        while count(&parts) <= before && begun.elapsed() < Duration::from_secs(120) {
+            if child.try_wait().unwrap().is_some() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        // SIGKILL: nothing can be tidied up.
+        let _ = child.kill();
+        child.wait().unwrap();
+        assert!(!place.path("killed/runs.parquet").exists(), "the job was killed too late to test anything");
+        assert!(count(&parts) > before, "nothing was kept");
+    }
+    // What a kill in the midst of a write leaves behind.
+    fs::write(parts.join(".0000002000.part.1-1.part"), b"torn").unwrap();
+    let done = place.mc(&[&flags[..], &["--out", "killed", "--resume"]].concat()).expect(0);
+    assert!(done.err.contains("Resumed"), "{}", done.err);
+    assert!(place.bits("killed") == want);
+    assert!(!parts.exists(), "parts of a finished job are gone");
+}
+
+fn is_part(e: &fs::DirEntry) -> bool {
+    let name = e.file_name();
+    let name = name.to_string_lossy();
+    name.ends_with(".part") && !name.starts_with('.')
+}
+
+#[test]
+fn another_job_is_not_gone_on_with() {
+    let place = Place::new(DECAY);
+    place.mc(&["--scenario", "short", "--shard", "1/2", "--out", "o"]).expect(0);
+    let flags = ["--scenario", "short", "--shard", "1/2", "--out", "o", "--resume", "--seed", "9"];
+    let r = place.mc(&flags).expect(2);
+    assert!(r.err.contains("another job"), "{}", r.err);
+    // A shard that is missing is named; one of another job too.
+    let r = place.run(&["mc", "merge", "o"]).expect(2);
+    assert!(r.err.contains("runs 200 to 399"), "{}", r.err);
+    place.mc(&["--scenario", "short", "--shard", "2/2", "--out", "o", "--seed", "9"]).expect(0);
+    let r = place.run(&["mc", "merge", "o"]).expect(2);
+    assert!(r.err.contains("another job"), "{}", r.err);
+    let r = place.run(&["mc", "merge", "nowhere"]).expect(5);
+    assert!(r.err.contains("nowhere"), "{}", r.err);
+}
+
+#[test]
+fn schedulers_of_clusters_say_which_shard_this_is() {
+    let place = Place::new(DECAY);
+    place.mc(&["--scenario", "short", "--out", "whole"]).expect(0);
+    for k in 0..2 {
+        let mut c = place.command(&["mc", "m.twinml", "--scenario", "short", "--out", "slurm"]);
+        c.env("SLURM_ARRAY_TASK_ID", format!("{}", 5 + k)).env("SLURM_ARRAY_TASK_COUNT", "2");
+        ran({
+            c.env("SLURM_ARRAY_TASK_MIN", "5");
+            c
+        })
+        .expect(0);
+        let mut c = place.command(&["mc", "m.twinml", "--scenario", "short", "--out", "k8s"]);
+        c.env("JOB_COMPLETION_INDEX", format!("{k}")).env("JOB_COMPLETIONS", "2");
+        ran(c).expect(0);
+    }
+    for out in ["slurm", "k8s"] {
+        place.run(&["mc", "merge", out]).expect(0);
+        assert!(place.bits(out) == place.bits("whole"), "{out}");
+    }
+    let mut c = place.command(&["mc", "m.twinml"]);
+    c.env("JOB_COMPLETION_INDEX", "3");
+    assert!(ran(c).expect(2).err.contains("JOB_COMPLETIONS"));
+    assert!(place.mc(&["--shard", "4/3"]).expect(2).err.contains("4/3"));
+}
+
+#[test]
+fn verdicts_have_confidence_and_decide_the_exit_code() {
+    let place = Place::new(DECAY);
+    let r = place.mc(&["--scenario", "all", "--out", "o", "--junit", "o.xml"]).expect(1);
+    assert!(r.out.contains("never") && r.out.contains("violated"), "{}", r.out);
+    let s = place.summary("o");
+    assert_eq!(
+        (&s["runs"], &s["complete"], &s["status"]["complete"]),
+        (&400.into(), &true.into(), &400.into())
+    );
+    let verdict = |name: &str| requirement(&s, name)["verdict"].as_str().unwrap().to_owned();
+    assert_eq!(
+        ["small", "sure", "never", "open"].map(verdict),
+        ["holds", "holds", "violated", "inconclusive"]
+    );
+    let small = requirement(&s, "small");
+    let (lo, hi) =
+        (small["probability"]["lo"].as_f64().unwrap(), small["probability"]["hi"].as_f64().unwrap());
+    assert!(lo < 0.8 && 0.8 < hi && small["interval"] == "clopper_pearson", "{small}");
+    // What is said of a drawn number: b is uniform, its robustness against 0.8 too.
+    let r = &small["robustness"];
+    assert!((r["mean"]["value"].as_f64().unwrap() - 0.3).abs() < 0.06, "{r}");
+    let junit = fs::read_to_string(place.path("o.xml")).unwrap();
+    assert!(junit.contains("name=\"never\"><failure type=\"violated\""), "{junit}");
+    let html = fs::read_to_string(place.path("o/report.html")).unwrap();
+    assert!(html.contains("<h2>Requirements</h2>") && !html.contains("http"), "self-contained");
+    // The scenario that expects only what holds ends well, whatever else is declared.
+    let r = place.mc(&["--scenario", "short", "--out", "o2"]);
+    assert_eq!(r.code, Some(1), "requirements that nobody expects count as in `run`: {}", r.out);
+}
+
+#[test]
+fn a_job_ends_when_its_intervals_are_narrow() {
+    let place = Place::new(DECAY);
+    place.mc(&["--scenario", "all", "--until-ci", "0.12", "--out", "a", "--jobs", "2"]).expect(1);
+    let s = place.summary("a");
+    let n = s["runs"].as_u64().unwrap();
+    assert!(n >= 1000 && n.is_multiple_of(1000) && n < 10_000, "{n}");
+    for r in s["requirements"].as_array().unwrap().iter().filter(|r| !r["claim"].is_null()) {
+        let p = &r["probability"];
+        assert!(p["hi"].as_f64().unwrap() - p["lo"].as_f64().unwrap() <= 0.12, "{r}");
+        assert_eq!(r["interval"], "always_valid");
+    }
+    place.mc(&["--scenario", "all", "--until-ci", "0.12", "--out", "b", "--jobs", "7"]).expect(1);
+    assert!(place.bits("a") == place.bits("b"));
+    let r = place.mc(&["--until-ci", "0.1", "--shard", "1/2"]).expect(2);
+    assert!(r.err.contains("--shard"), "{}", r.err);
+    place.mc(&["--until-ci", "0.1", "--sampler", "sobol"]).expect(2);
+}
+
+/// One in ten divides by zero.
+const FRAGILE: &str = "
+twin Fragile {
+  parameters { p: Real = 1 ~ discrete([0, 1], weights: [0.1, 0.9]) }
+  states { x: Real = 0 }
+  equations { der(x) = (if time > 0.5 s and p < 0.5 then 1/(p*x) else 1) / 1 s }
+  constraints {
+    low:  always(x < 5)
+    most: always(x < 5) with probability >= 0.8
+    rare: always(x > 5) with probability <= 0.05
+    done: eventually[0, 1 s](x > 0.9)
+  }
+}
+scenario go for Fragile { duration: 1 s; samples: 200; expect most }
+";
+
+#[test]
+fn failed_samples_are_put_aside_and_count_against() {
+    let place = Place::new(FRAGILE);
+    let r = place.mc(&["--out", "o"]).expect(1);
+    assert!(r.out.contains("twinc replay o#"), "{}", r.out);
+    let s = place.summary("o");
+    let failed = s["status"]["failed"].as_u64().unwrap();
+    assert!((8..35).contains(&failed), "{failed}");
+    assert_eq!(s["failed"].as_array().unwrap().len() as u64, failed);
+    let most = requirement(&s, "most");
+    assert_eq!((most["failed"].as_u64(), &most["verdict"]), (Some(failed), &"holds".into()));
+    assert_eq!(requirement(&s, "low")["verdict"], "violated");
+    // Against a claim that limits, too: a failed run may have been one of the rare ones.
+    let rare = requirement(&s, "rare");
+    assert!((rare["probability"]["value"].as_f64().unwrap() - failed as f64 / 200.0).abs() < 1e-12, "{rare}");
+    let run = s["failed"][0]["run"].as_u64().unwrap();
+    let r = place.run(&["replay", &format!("o#{run}")]).expect(3);
+    assert!(r.out.contains("p = 0") && r.err.contains("[E0801]"), "{}{}", r.out, r.err);
+    assert!(place.path(&format!("o/replay-{run}/trace.parquet")).exists());
+}
+
+#[test]
+fn a_replayed_sample_is_the_one_of_the_job() {
+    let place = Place::new(DECAY);
+    place.mc(&["--scenario", "short", "--out", "o"]);
+    let csv = |folder: &str, name: &str| {
+        let path = place.path(folder).join(name);
+        let frame = twinml_engine::data::Frame::from_bytes("t.parquet", fs::read(path).unwrap()).unwrap();
+        move |column: &str| {
+            let mut all = Vec::new();
+            frame.scan(column, |_, _, x| all.push(x)).unwrap();
+            all
+        }
+    };
+    let runs = csv("o", "runs.parquet");
+    for k in [0usize, 7, 399] {
+        place.run(&["replay", &format!("o#{k}"), "--out", "r"]);
+        let trace = csv("r", "trace.parquet");
+        for column in ["x", "y", "hits"] {
+            assert_eq!(trace(column).last().unwrap().to_bits(), runs(column)[k].to_bits(), "{column} of {k}");
+        }
+        assert_eq!(trace("x")[0].to_bits(), runs("x.start")[k].to_bits());
+    }
+    assert!(runs("hits").iter().any(|h| *h != runs("hits")[0]), "behaviour draws apart in each run");
+    place.run(&["replay", "o#400"]).expect(2);
+    place.run(&["replay", "o"]).expect(2);
+    fs::write(place.path("m.twinml"), DECAY.replace("0.5 ~ lognormal(0.5", "0.4 ~ lognormal(0.4")).unwrap();
+    let r = place.run(&["replay", "o#7"]).expect(6);
+    assert!(r.err.contains("is not the one"), "{}", r.err);
+}
+
+#[test]
+fn a_draw_that_is_added_changes_no_other() {
+    let place = Place::new(DECAY);
+    place.mc(&["--scenario", "short", "--out", "a"]);
+    let more = DECAY.replace("    k: Real", "    new: Real = 1 ~ normal(1, 1)\n    k: Real");
+    fs::write(place.path("m.twinml"), more).unwrap();
+    place.mc(&["--scenario", "short", "--out", "b"]);
+    let column = |folder: &str, name: &str| {
+        let bytes = fs::read(place.path(folder).join("runs.parquet")).unwrap();
+        let frame = twinml_engine::data::Frame::from_bytes("t.parquet", bytes).unwrap();
+        let mut all = Vec::new();
+        frame.scan(name, |_, _, x| all.push(x.to_bits())).unwrap();
+        all
+    };
+    for name in ["k", "a", "b", "x.start", "x", "hits"] {
+        assert!(column("a", name) == column("b", name), "{name}");
+    }
+    assert_eq!(column("b", "new").len(), 400);
+}
+
+#[test]
+fn ranges_and_formulas_hold_for_what_is_drawn() {
+    let model = "
+twin T {
+  parameters {
+    n: Real = 2 ~ normal(2, 1) where self > 1
+    m: Real = 3 * n ~ uniform(n, 3 * n)
+    c: Real = m + 1
+    i: Int = 2 ~ normal(2, 2)
+  }
+  states { x: Real = c }
+  equations { der(x) = 0 / 1 s }
+}
+scenario s for T { duration: 1 s; samples: 300 }";
+    let place = Place::new(model);
+    place.mc(&["--out", "o"]).expect(0);
+    let bytes = fs::read(place.path("o/runs.parquet")).unwrap();
+    let frame = twinml_engine::data::Frame::from_bytes("t.parquet", bytes).unwrap();
+    let column = |name: &str| {
+        let mut all = Vec::new();
+        frame.scan(name, |_, _, x| all.push(x)).unwrap();
+        all
+    };
+    let (n, m, x, i) = (column("n"), column("m"), column("x"), column("i"));
+    for k in 0..300 {
+        assert!(n[k] > 1.0 && m[k] >= n[k] && m[k] <= 3.0 * n[k] && x[k] == m[k] + 1.0, "{k}");
+        assert_eq!(i[k], i[k].round());
+    }
+    // About 16 % of a normal number lie a deviation below the mean, and are drawn again.
+    let repeated: f64 = column("repeated").iter().sum();
+    assert!((30.0..90.0).contains(&repeated), "{repeated}");
+}
