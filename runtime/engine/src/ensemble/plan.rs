@@ -190,26 +190,8 @@ impl Plan {
     ) -> Result<Values, DrawFault> {
         let mut attempts = vec![0u32; self.draws.len()];
         let mut out = Values { drawn: vec![0.0; self.draws.len()], repeated: 0 };
-        loop {
-            let places = self.places(run, &attempts, choose);
-            for level in &self.levels {
-                let mut formulas = level.iter().map(|&k| &self.families[self.draws[k].family]);
-                if formulas.any(|f| has_parameters(&f.law)) {
-                    machine.run(KernelId::Params, memory, &mut NoHost).map_err(|_| DrawFault::Formula)?;
-                }
-                for &k in level {
-                    out.drawn[k] = self.value(k, places[k], memory)?;
-                }
-                let param = memory.space_mut(Space::Param);
-                for &k in level {
-                    param[self.draws[k].slot as usize] = out.drawn[k];
-                }
-            }
-            machine.run(KernelId::Params, memory, &mut NoHost).map_err(|_| DrawFault::Formula)?;
-            let outside = self.outside(&out.drawn, memory.space(Space::Param));
-            if outside.is_empty() {
-                return Ok(out);
-            }
+        // A value that is refused is drawn again before anything is drawn from it.
+        while let Err(outside) = self.once(machine, memory, run, &attempts, choose, &mut out.drawn)? {
             for k in outside {
                 // Correlated draws are drawn again together.
                 let one = [k as u32];
@@ -226,6 +208,50 @@ impl Plan {
                 }
             }
         }
+        Ok(out)
+    }
+
+    /// Draws everything once, or tells the draws of the lowest level that are outside of their ranges.
+    fn once(
+        &self,
+        machine: &dyn Machine,
+        memory: &mut Memory,
+        run: u32,
+        attempts: &[u32],
+        choose: &mut dyn FnMut(usize, f64) -> f64,
+        drawn: &mut [f64],
+    ) -> Result<Result<(), Vec<usize>>, DrawFault> {
+        let formulas = |memory: &mut Memory| {
+            machine.run(KernelId::Params, memory, &mut NoHost).map_err(|_| DrawFault::Formula)
+        };
+        let places = self.places(run, attempts, choose);
+        // Whether formulas are up to date.
+        let mut known = false;
+        for level in &self.levels {
+            let mut laws = level.iter().map(|&k| &self.families[self.draws[k].family].law);
+            if !known && laws.any(has_parameters) {
+                formulas(memory)?;
+            }
+            for &k in level {
+                drawn[k] = self.value(k, places[k], memory)?;
+            }
+            let param = memory.space_mut(Space::Param);
+            for &k in level {
+                param[self.draws[k].slot as usize] = drawn[k];
+            }
+            known = level.iter().any(|&k| !self.draws[k].watched.is_empty());
+            if known {
+                formulas(memory)?;
+            }
+            let outside = self.outside(level, drawn, memory.space(Space::Param));
+            if !outside.is_empty() {
+                return Ok(Err(outside));
+            }
+        }
+        if !known {
+            formulas(memory)?;
+        }
+        Ok(Ok(()))
     }
 
     /// Where each draw stands, with correlations.
@@ -277,13 +303,14 @@ impl Plan {
         Ok(if d.kind == Kind::Int { x.round_ties_even() } else { x })
     }
 
-    /// The draws that are outside of their ranges.
-    fn outside(&self, drawn: &[f64], param: &[f64]) -> Vec<usize> {
-        let bad = |(k, d): (usize, &Draw)| {
-            let limits = d.range.is_some_and(|(lo, hi)| !(lo <= drawn[k] && drawn[k] <= hi));
-            (limits || d.watched.iter().any(|s| param[*s as usize] == 0.0)).then_some(k)
+    /// The draws of a level that are outside of their ranges.
+    fn outside(&self, level: &[usize], drawn: &[f64], param: &[f64]) -> Vec<usize> {
+        let bad = |k: &usize| {
+            let d = &self.draws[*k];
+            let limits = d.range.is_some_and(|(lo, hi)| !(lo..=hi).contains(&drawn[*k]));
+            limits || d.watched.iter().any(|s| param[*s as usize] == 0.0)
         };
-        self.draws.iter().enumerate().filter_map(bad).collect()
+        level.iter().copied().filter(|k| bad(k)).collect()
     }
 }
 
