@@ -175,13 +175,9 @@ impl Samples<'_> {
     ///
     /// The outcome of a sample for which nothing can be drawn.
     pub fn draw(&self, memory: &mut Memory, k: u32) -> Result<Drawn, Box<Outcome>> {
-        let defaults = &self.program.defaults.param;
         let param = memory.space_mut(Space::Param);
-        if defaults.len() == param.len() {
-            param.copy_from_slice(defaults);
-        } else {
-            param.fill(0.0);
-        }
+        param.fill(0.0);
+        self.program.defaults.param.apply(param);
         match self.plan.draw(self.machine, memory, k) {
             Ok(v) => Ok(Drawn {
                 param: memory.space(Space::Param).to_vec(),
