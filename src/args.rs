@@ -236,6 +236,9 @@ pub struct Mc {
     /// Go on with a job that was interrupted
     #[arg(long)]
     pub resume: bool,
+    /// Trace these quantities of every sample over time: `tanks.h,pump.power` (`*` stands for anything)
+    #[arg(long, value_name = "PATHS", value_delimiter = ',')]
+    pub record: Vec<String>,
     /// Write a JUnit report
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
@@ -249,7 +252,13 @@ pub struct Mc {
 
 impl Mc {
     /// The arguments of a job that was run before.
-    pub fn again(compile: &Compile, simulation: &Simulation, sampler: &str, until_ci: Option<&str>) -> Mc {
+    pub fn again(
+        compile: &Compile,
+        simulation: &Simulation,
+        sampler: &str,
+        until_ci: Option<&str>,
+        record: &[String],
+    ) -> Mc {
         Mc {
             command: None,
             file: None,
@@ -260,6 +269,7 @@ impl Mc {
             until_ci: until_ci.and_then(|w| w.parse().ok()),
             shard: None,
             resume: false,
+            record: record.to_vec(),
             junit: None,
             out: None,
             jobs: None,

@@ -458,8 +458,10 @@ fn examples_of_run_time_codes_fail_with_their_codes() {
         }
         let ran = place.run(&["run", "example.twinml", "--out", "r.csv"]);
         let said = format!("{}{}", ran.out(), ran.err());
-        assert!(ran.code() == 3 && said.contains(&format!("[{code}]")), "{code}: {said}");
-        assert!(place.path("r.csv").exists(), "{code}: what was recorded is written");
+        // A solver that cannot be used for the model is a matter of what was asked for.
+        let wanted = if matches!(code, "E0811" | "E0812") { 2 } else { 3 };
+        assert!(ran.code() == wanted && said.contains(&format!("[{code}]")), "{code}: {said}");
+        assert!(wanted == 2 || place.path("r.csv").exists(), "{code}: what was recorded is written");
     }
     assert_eq!(seen, 13);
 }

@@ -351,7 +351,18 @@ def optical_trap():
     write("optical_trap", rows)
 
 
+def theophylline():
+    """Bateman's function for each dose, added up (doses at an instant count behind it)."""
+    ka, CL, ke, dose, gap, rows = 1.571, 0.0402, 0.0878, 4.0, 8.0, []
+    for t in (0.5, 2, 7.5, 9, 24, 50, 72, 95.5):
+        since = [t - k * gap for k in range(13) if k * gap < t]
+        c = sum(dose * ka * ke / (CL * (ka - ke)) * (np.exp(-ke * s) - np.exp(-ka * s)) for s in since)
+        rows.append(("three_a_day", t * 3600, "c", c, 1e-7))
+    write("theophylline", rows)
+
+
 for make in (tank_farm, room_weather, battery_cell, stirred_reactor, dc_motor, orbit, heat_rod, stiff_chemistry, thermostat,
-             buck_converter, bouncing_ball, stick_slip, sampled_controller, optical_trap):
+             buck_converter, bouncing_ball, stick_slip, sampled_controller, optical_trap,
+             theophylline):
     make()
     print(make.__name__)

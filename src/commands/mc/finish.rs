@@ -11,11 +11,16 @@ use super::job::Identity;
 use super::report;
 use crate::ui::json::VERSION;
 
+/// The traces of all samples.
+const TRACES: &str = "traces/traces-00000.parquet";
+
 /// Writes results as outcomes come, in the order of their indices.
 pub struct Writer<'a> {
     identity: &'a Identity,
     folder: PathBuf,
     recorder: Box<dyn Recorder>,
+    /// Where traces go, and the cells of a row.
+    traces: Option<(Box<dyn Recorder>, usize)>,
     row: Vec<f64>,
     /// All of them together.
     pub fold: Fold,
@@ -56,8 +61,16 @@ impl<'a> Writer<'a> {
         ];
         let metadata = metadata.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
         let recorder = record::open(&folder.join("runs.parquet"), columns, &metadata)?;
-        let fold = Fold::new(&identity.layout, identity.sampler());
-        Ok(Writer { identity, folder: folder.to_owned(), recorder, row: Vec::new(), fold })
+        let layout = &identity.layout;
+        let traces = match layout.trace.is_empty() {
+            true => None,
+            false => {
+                let recorder = record::open(&folder.join(TRACES), layout.trace_columns()?, &metadata)?;
+                Some((recorder, layout.trace_width()))
+            }
+        };
+        let fold = Fold::new(&identity.layout, identity.sampler(), identity.until.parse().unwrap_or(1.0));
+        Ok(Writer { identity, folder: folder.to_owned(), recorder, traces, row: Vec::new(), fold })
     }
 
     /// Takes the next outcome.
@@ -68,6 +81,14 @@ impl<'a> Writer<'a> {
     pub fn take(&mut self, o: &Outcome) -> Result<(), RecordError> {
         self.identity.layout.row(o, &mut self.row);
         self.recorder.row(&self.row)?;
+        if let Some((recorder, width)) = &mut self.traces {
+            for row in o.trace.chunks_exact(*width) {
+                self.row.clear();
+                self.row.push(f64::from(o.run));
+                self.row.extend(row);
+                recorder.row(&self.row)?;
+            }
+        }
         self.fold.take(o);
         Ok(())
     }
@@ -79,6 +100,9 @@ impl<'a> Writer<'a> {
     /// Where one cannot be written.
     pub fn finish(self, complete: bool) -> Result<(Fold, Written), RecordError> {
         let rows = self.recorder.finish()?.rows;
+        if let Some((recorder, _)) = self.traces {
+            recorder.finish()?;
+        }
         let means = self.fold.means(self.identity.until_ci.is_some());
         let summary = self.folder.join("summary.json");
         let facts = document(self.identity, &self.fold, means, complete);

@@ -11,6 +11,7 @@ use twinml_engine::ensemble::sampler::Sampler;
 use twinml_engine::ensemble::sketch::Sketch;
 use twinml_engine::monitor::Verdict;
 
+use super::job::PERIODS;
 use super::layout::{Cell, Column, Demand, Layout};
 use crate::exit::Exit;
 
@@ -394,11 +395,40 @@ pub struct Fold {
     /// Requirements.
     pub verdicts: Vec<Verdicts>,
     links: Vec<Link>,
+    /// What is traced over time.
+    pub fans: Vec<Fan>,
+    width: usize,
+    until: f64,
 }
+
+/// A quantity over time, over all runs.
+#[derive(Clone, Debug)]
+pub struct Fan {
+    /// The quantity.
+    pub column: Column,
+    /// Its cell in a row.
+    cell: usize,
+    /// At each of the equal periods.
+    pub at: Vec<Sketch>,
+}
+
+/// Cells of the sketch of one instant.
+const FAN_CELLS: usize = 256;
+/// Quantities that fans are drawn of.
+const MOST_FANS: usize = 16;
 
 impl Fold {
     /// Of nothing yet.
-    pub fn new(layout: &Layout, sampler: Sampler) -> Fold {
+    pub fn new(layout: &Layout, sampler: Sampler, until: f64) -> Fold {
+        let mut fans = Vec::new();
+        let mut cell = 2;
+        for c in &layout.trace {
+            if c.list.is_none() && !matches!(c.cell, Cell::Text(_)) && fans.len() < MOST_FANS {
+                let at = vec![Sketch::with_cells(FAN_CELLS); PERIODS as usize + 1];
+                fans.push(Fan { column: c.clone(), cell, at });
+            }
+            cell += c.list.unwrap_or(1);
+        }
         let mut values = Vec::new();
         let mut kpis = 0;
         for (k, list) in [&layout.kpis, &layout.last].into_iter().enumerate() {
@@ -428,6 +458,9 @@ impl Fold {
             kpis,
             verdicts,
             links,
+            fans,
+            width: layout.trace_width(),
+            until,
         }
     }
 
@@ -452,12 +485,31 @@ impl Fold {
         for (k, v) in self.verdicts.iter_mut().enumerate() {
             v.take(o, k);
         }
+        self.trace(o);
         let targets = self.targets();
         if targets > 0 && !o.drawn.is_empty() {
             let ys: Vec<f64> = (0..targets).map(|t| self.target(o, t)).collect();
             for (d, x) in o.drawn.iter().take(MOST_DRAWS).enumerate() {
                 for (t, y) in ys.iter().enumerate() {
                     self.links[d * targets + t].take(*x, *y);
+                }
+            }
+        }
+    }
+
+    fn trace(&mut self, o: &Outcome) {
+        if self.fans.is_empty() {
+            return;
+        }
+        let rows: Vec<&[f64]> = o.trace.chunks_exact(self.width).collect();
+        for (k, row) in rows.iter().enumerate() {
+            // Rows of events stand between those of the periods; of several at one instant the last counts.
+            let part = row[0] / self.until * PERIODS as f64;
+            let at = part.round();
+            let last = rows.get(k + 1).is_none_or(|next| next[0] != row[0]);
+            if last && (part - at).abs() < 1e-9 * PERIODS as f64 && (0.0..=PERIODS as f64).contains(&at) {
+                for f in &mut self.fans {
+                    f.at[at as usize].add(f.column.cell.shown(row[f.cell]));
                 }
             }
         }

@@ -9,15 +9,16 @@ use twinml_engine::ensemble::execute::Evaluate;
 use twinml_engine::ensemble::outcome::{Judged, Outcome, Status};
 use twinml_engine::ensemble::plan::Plan;
 use twinml_engine::ensemble::sampler::{Sampler, Source};
-use twinml_engine::record::{Columns, RecordError, Recorded, Recorder};
+use twinml_engine::record::{Columns, MemoryRecorder, RecordError, Recorded, Recorder};
 use twinml_engine::run::{self, Ended, Flow, Outlet, Prepared, Rate, RunError, Sample};
 use twinml_model::host::{Machine, Memory};
+use twinml_model::ids::VarId;
 use twinml_model::ir::Space;
-use twinml_model::program::{Experiment, Program};
+use twinml_model::program::{Experiment, Program, Record};
 
 use super::layout::Layout;
 use crate::args::{Compile, Simulation};
-use crate::commands::failure;
+use crate::commands::{failure, plot};
 
 /// What a job is: the same file, scenario, settings and numbers are the same job.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -44,6 +45,8 @@ pub struct Identity {
     pub until_ci: Option<String>,
     /// The solver.
     pub solver: Value,
+    /// `--record`
+    pub record: Vec<String>,
     /// End of each run in seconds, as text, so that it reads back to the same bits.
     pub until: String,
     /// Nominal values of parameters.
@@ -138,6 +141,8 @@ pub struct Samples<'a> {
     pub plan: Plan,
     /// What is recorded.
     pub plans: Vec<run::Plan>,
+    /// What is traced over time.
+    pub traced: Option<run::Plan>,
     /// Cells of last values and of figures.
     pub cells: (usize, usize),
 }
@@ -156,6 +161,51 @@ pub fn last_rows(program: &Program, experiment: &Experiment) -> Result<Vec<run::
     let mut plans = run::plans(program, experiment, false)?;
     plans.iter_mut().for_each(|p| p.rate = Rate::Parts(1));
     Ok(plans)
+}
+
+/// Equal periods of what is traced.
+pub const PERIODS: u64 = 200;
+
+/// What `--record` asks for, at equal periods. `Err` holds a path that names nothing.
+///
+/// # Errors
+///
+/// The path that there is not.
+pub fn traced(
+    program: &Program,
+    experiment: &Experiment,
+    paths: &[String],
+) -> Result<Option<run::Plan>, String> {
+    if paths.is_empty() {
+        return Ok(None);
+    }
+    let mut vars = Vec::new();
+    for path in paths {
+        let before = vars.len();
+        for (k, v) in program.schema.vars.iter().enumerate() {
+            let id = VarId(k as u32);
+            let plain: Vec<&str> = v.path.iter().map(|s| s.name.as_str()).collect();
+            if plain.join(".") == *path || v.template() == *path {
+                vars.push((id, Vec::new()));
+                continue;
+            }
+            let own: Vec<u32> = (0..v.len).filter(|e| plot::matches(path, &v.element_path(*e))).collect();
+            if !own.is_empty() {
+                vars.push((id, own));
+            }
+        }
+        if vars.len() == before {
+            return Err(path.clone());
+        }
+    }
+    let only = Experiment {
+        records: vec![Record { vars, every_as: None }],
+        duration: experiment.duration,
+        ..Experiment::default()
+    };
+    let mut plans = run::plans(program, &only, false).map_err(|e| e.to_string())?;
+    plans.iter_mut().for_each(|p| p.rate = Rate::Parts(PERIODS));
+    Ok(plans.pop())
 }
 
 /// Parameters of one sample, and what was drawn.
@@ -204,6 +254,7 @@ impl Samples<'_> {
             last: vec![f64::NAN; self.cells.0],
             kpis: vec![f64::NAN; self.cells.1],
             judged: self.experiment.requirements.iter().map(judged).collect(),
+            trace: Vec::new(),
         }
     }
 
@@ -226,7 +277,13 @@ impl Samples<'_> {
             plan: plan.clone(),
             recorder: Box::new(Nowhere(plan.columns().clone())),
         };
-        let outlets = self.plans.iter().map(outlet).collect();
+        let mut outlets: Vec<Outlet> = self.plans.iter().map(outlet).collect();
+        let mut rows = None;
+        if let Some(plan) = &self.traced {
+            let (recorder, kept) = MemoryRecorder::new(plan.columns().clone());
+            outlets.push(Outlet { plan: plan.clone(), recorder: Box::new(recorder) });
+            rows = Some(kept);
+        }
         let sample = Some(Sample { run: k, param: &drawn.param });
         let report =
             self.prepared.run(self.program, self.machine, self.experiment, sample, outlets, None, watch)?;
@@ -243,10 +300,11 @@ impl Samples<'_> {
             out.code = failure::diagnostic(f, self.program).code.0.to_owned();
             out.message = f.to_string();
         }
+        out.trace = rows.map_or_else(Vec::new, |r| r.rows().concat());
         out.drawn = drawn.values;
         out.repeated = drawn.repeated;
         if status != Status::Failed {
-            let rows = report.last.iter().flat_map(|row| row.iter().skip(2).copied());
+            let rows = report.last.iter().take(self.plans.len()).flat_map(|row| row.iter().skip(2).copied());
             out.last.iter_mut().zip(rows).for_each(|(to, x)| *to = x);
             let kpis = self.experiment.kpis.iter().zip(&report.kpis).flat_map(|(k, values)| {
                 let value = move |e: usize| values.as_ref().and_then(|v| v.get(e)).copied();

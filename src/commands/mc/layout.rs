@@ -169,6 +169,8 @@ pub struct Layout {
     pub last: Vec<Column>,
     /// KPIs, element by element.
     pub kpis: Vec<Column>,
+    /// What is traced over time, behind time and step.
+    pub trace: Vec<Column>,
     /// Requirements.
     pub demands: Vec<Demand>,
 }
@@ -198,7 +200,13 @@ fn element_path(path: &str, k: u32, len: u32) -> String {
 
 impl Layout {
     /// Of an experiment with its recordings and draws.
-    pub fn of(experiment: &Experiment, schema: &Schema, plans: &[run::Plan], drawn: &Plan) -> Layout {
+    pub fn of(
+        experiment: &Experiment,
+        schema: &Schema,
+        plans: &[run::Plan],
+        traced: Option<&run::Plan>,
+        drawn: &Plan,
+    ) -> Layout {
         let mut names = Names::default();
         for own in ["index", "status", "error", "repeated"] {
             names.one(own, "twinml");
@@ -212,22 +220,26 @@ impl Layout {
             list: None,
         };
         let draws: Vec<Column> = drawn.draws().iter().map(|d| draw(&mut names, d)).collect();
+        let recorded = |name: String, spec: &ColumnSpec| Column {
+            name,
+            unit: spec.unit.clone().unwrap_or_default(),
+            quantity: spec.quantity.clone(),
+            description: spec.description.clone(),
+            cell: match &spec.element {
+                Element::Real { scale, offset } => Cell::Real { scale: *scale, offset: *offset },
+                Element::Int => Cell::Int,
+                Element::Bool => Cell::Bool,
+                Element::Text(words) => Cell::Text(words.to_vec()),
+            },
+            list: spec.list,
+        };
         let mut last = Vec::new();
         for spec in plans.iter().flat_map(|p| p.columns().specs().iter().skip(2)) {
-            last.push(Column {
-                name: names.one(&spec.name, "end"),
-                unit: spec.unit.clone().unwrap_or_default(),
-                quantity: spec.quantity.clone(),
-                description: spec.description.clone(),
-                cell: match &spec.element {
-                    Element::Real { scale, offset } => Cell::Real { scale: *scale, offset: *offset },
-                    Element::Int => Cell::Int,
-                    Element::Bool => Cell::Bool,
-                    Element::Text(words) => Cell::Text(words.to_vec()),
-                },
-                list: spec.list,
-            });
+            let name = names.one(&spec.name, "end");
+            last.push(recorded(name, spec));
         }
+        let specs = traced.iter().flat_map(|p| p.columns().specs().iter().skip(2));
+        let trace = specs.map(|s| recorded(s.name.clone(), s)).collect();
         let mut kpis = Vec::new();
         for k in &experiment.kpis {
             for e in 0..k.len {
@@ -262,7 +274,7 @@ impl Layout {
             }
         };
         let demands = experiment.requirements.iter().map(demand).collect();
-        Layout { draws, last, kpis, demands }
+        Layout { draws, last, kpis, trace, demands }
     }
 
     /// The columns of the result.
@@ -291,6 +303,26 @@ impl Layout {
             specs.push(if d.unit.is_empty() { robustness } else { robustness.in_unit(&d.unit) });
         }
         Columns::new(specs)
+    }
+
+    /// The columns of the traces.
+    ///
+    /// # Errors
+    ///
+    /// Where two have one name.
+    pub fn trace_columns(&self) -> Result<Columns, RecordError> {
+        let mut specs = vec![
+            ColumnSpec::of("index", Element::Int),
+            ColumnSpec::real("time").in_unit("s"),
+            ColumnSpec::of("step", Element::Int),
+        ];
+        specs.extend(self.trace.iter().map(|c| ColumnSpec { nullable: false, ..c.spec() }));
+        Columns::new(specs)
+    }
+
+    /// Cells of a row of a trace: time, step, and what is traced.
+    pub fn trace_width(&self) -> usize {
+        2 + self.trace.iter().map(|c| c.list.unwrap_or(1)).sum::<usize>()
     }
 
     /// A row's cells.

@@ -20,6 +20,7 @@ use twinml_engine::ensemble::store::{PART, Parts};
 use twinml_engine::monitor::Verdict;
 use twinml_engine::record::{RecordError, file::write_atomic};
 use twinml_engine::run::{self, Prepared, RunError};
+use twinml_model::program::{Experiment, Program};
 
 use self::finish::{Writer, Written};
 pub use self::fold::{Fold, Means};
@@ -206,6 +207,14 @@ fn prepare(args: &Mc, file: &Path, ui: &Ui) -> Result<Option<Set>, Exit> {
     Ok(Some(Set { job, identity }))
 }
 
+/// What is traced over time.
+fn traced(args: &Mc, program: &Program, experiment: &Experiment, ui: &Ui) -> Result<Option<run::Plan>, Exit> {
+    job::traced(program, experiment, &args.record).map_err(|path| {
+        let help = "a path as it stands in results, as in `--record tanks.h,pump.power`";
+        refuse(ui, &format!("`--record`: there is nothing called `{path}`"), Some(help))
+    })
+}
+
 /// What tells the job from others.
 fn identity(args: &Mc, ready: &Ready, samples: u32, ui: &Ui) -> Result<Identity, Exit> {
     let sampler: Sampler = args.sampler.into();
@@ -214,6 +223,7 @@ fn identity(args: &Mc, ready: &Ready, samples: u32, ui: &Ui) -> Result<Identity,
     let Some(plan) = job::draws(&ready.program, sampler, ready.experiment.seed, samples) else {
         return Err(refuse(ui, "no random numbers are correlated like this", None));
     };
+    let traced = traced(args, &ready.program, &ready.experiment, ui)?;
     Ok(Identity {
         version: VERSION,
         compiler: summary::compiler(),
@@ -228,7 +238,8 @@ fn identity(args: &Mc, ready: &Ready, samples: u32, ui: &Ui) -> Result<Identity,
         solver: summary::solver(ready),
         until: format!("{}", ready.experiment.duration),
         parameters: ready.parameters.clone(),
-        layout: Layout::of(&ready.experiment, &ready.program.schema, &plans, &plan),
+        record: args.record.clone(),
+        layout: Layout::of(&ready.experiment, &ready.program.schema, &plans, traced.as_ref(), &plan),
     })
 }
 
@@ -301,11 +312,19 @@ pub fn sampled(
     let Some(plan) = job::draws(program, Sampler::Random, experiment.seed, n) else {
         return Err(Exit::Usage);
     };
-    let layout = Layout::of(experiment, &program.schema, &[], &plan);
+    let layout = Layout::of(experiment, &program.schema, &[], None, &plan);
     let cells = (0, layout.kpis.iter().map(|c| c.list.unwrap_or(1)).sum());
-    let samples =
-        Samples { program, machine: &*machine, experiment, prepared, plan, plans: Vec::new(), cells };
-    let mut fold = Fold::new(&layout, Sampler::Random);
+    let samples = Samples {
+        program,
+        machine: &*machine,
+        experiment,
+        prepared,
+        plan,
+        plans: Vec::new(),
+        traced: None,
+        cells,
+    };
+    let mut fold = Fold::new(&layout, Sampler::Random, experiment.duration);
     let complaint: Mutex<Option<RunError>> = Mutex::new(None);
     let say = |e: RunError| *complaint.lock().unwrap_or_else(PoisonError::into_inner) = Some(e);
     let clock = Stopwatch::start();
@@ -415,6 +434,7 @@ fn execute(
     let Some(plan) = job::draws(program, identity.sampler(), identity.seed, n) else {
         return Err(refuse(ui, "no random numbers are correlated like this", None));
     };
+    let traced = traced(args, program, experiment, ui)?;
     let cells = |list: &[layout::Column]| list.iter().map(|c| c.list.unwrap_or(1)).sum::<usize>();
     let samples = Samples {
         program,
@@ -423,6 +443,7 @@ fn execute(
         prepared,
         plan,
         plans,
+        traced,
         cells: (cells(&identity.layout.last), cells(&identity.layout.kpis)),
     };
     let jobs = usize::from(args.jobs.unwrap_or_else(world::processors)).clamp(1, runs.len().max(1));
@@ -602,7 +623,10 @@ fn tell(
         complete,
         exit: exit.code(),
     });
-    let names = ["runs.parquet", "summary.json", "report.html"].join(", ");
+    let mut names = "runs.parquet, summary.json, report.html".to_owned();
+    if !identity.record.is_empty() {
+        names.push_str(", traces");
+    }
     ui.result("Written", &format!("{}: {names}", world::shown(folder)), None);
     ui.object(&json::Written { rows: Some(written.rows), ..json::Written::file(&written.runs, "result") });
     ui.object(&json::Written::file(&written.summary, "summary"));

@@ -48,6 +48,7 @@ pub fn page(identity: &Identity, fold: &Fold, means: Means) -> String {
     }
     requirements(&mut out, fold, means);
     failed(&mut out, fold);
+    fans(&mut out, fold, identity);
     quantiles(&mut out, fold);
     histograms(&mut out, fold);
     tornado(&mut out, fold);
@@ -225,6 +226,59 @@ fn histograms(out: &mut String, fold: &Fold) {
             short(lo, 4),
             short(hi, 4),
             escape(&t.column.name),
+            escape(&unit)
+        );
+    }
+    out.push_str("</div>\n");
+}
+
+/// Bands of quantiles over time.
+fn fans(out: &mut String, fold: &Fold, identity: &Identity) {
+    if fold.fans.is_empty() {
+        return;
+    }
+    out.push_str(
+        "<h2>Over time</h2>\n<p>Median, and bands that hold half and nine tenths of the runs.</p>\n",
+    );
+    out.push_str("<div class=\"grid\">\n");
+    for f in &fold.fans {
+        let band = |q: f64| -> Vec<f64> { f.at.iter().map(|s| s.quantile(q).unwrap_or(f64::NAN)).collect() };
+        let lines: Vec<Vec<f64>> = [0.05, 0.25, 0.5, 0.75, 0.95].map(band).into();
+        let finite = || lines.iter().flatten().copied().filter(|x| x.is_finite());
+        let (lo, hi) = finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(x), b.max(x)));
+        if lo > hi {
+            continue;
+        }
+        let size = if hi > lo { hi - lo } else { 1.0 };
+        let last = f.at.len().max(2) - 1;
+        let point = |k: usize, x: f64| {
+            let at = 480.0 * k as f64 / last as f64;
+            format!("{at:.1},{:.1}", 150.0 - 140.0 * (x - lo) / size)
+        };
+        let run = |line: &[f64]| -> Vec<String> {
+            line.iter().enumerate().filter(|(_, x)| x.is_finite()).map(|(k, x)| point(k, *x)).collect()
+        };
+        let area = |a: &[f64], b: &[f64]| {
+            let back: Vec<String> = run(b).into_iter().rev().collect();
+            [run(a), back].concat().join(" ")
+        };
+        let unit = if f.column.unit.is_empty() { String::new() } else { format!(" [{}]", f.column.unit) };
+        let _ = writeln!(
+            out,
+            "<figure><svg width=\"480\" height=\"180\" viewBox=\"0 0 480 180\" role=\"img\"><polygon points=\"{}\" \
+             fill=\"#3b7dd8\" opacity=\"0.25\"/><polygon points=\"{}\" fill=\"#3b7dd8\" opacity=\"0.4\"/><polyline \
+             points=\"{}\" fill=\"none\" stroke=\"#d1495b\" stroke-width=\"1.5\"/><text x=\"2\" y=\"172\" \
+             font-size=\"11\" fill=\"currentColor\">0</text><text x=\"478\" y=\"172\" font-size=\"11\" \
+             text-anchor=\"end\" fill=\"currentColor\">{} s</text><text x=\"2\" y=\"12\" font-size=\"11\" \
+             fill=\"currentColor\">{}</text><text x=\"2\" y=\"150\" font-size=\"11\" \
+             fill=\"currentColor\">{}</text></svg><figcaption>{}{}</figcaption></figure>",
+            area(&lines[0], &lines[4]),
+            area(&lines[1], &lines[3]),
+            run(&lines[2]).join(" "),
+            escape(&identity.until),
+            short(hi, 4),
+            short(lo, 4),
+            escape(&f.column.name),
             escape(&unit)
         );
     }

@@ -151,6 +151,7 @@ mod tests {
             last: vec![],
             kpis: vec![],
             judged: vec![],
+            trace: vec![],
         }
     }
 

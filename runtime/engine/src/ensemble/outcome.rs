@@ -63,6 +63,8 @@ pub struct Outcome {
     pub kpis: Vec<f64>,
     /// Of each requirement.
     pub judged: Vec<Judged>,
+    /// Rows of what is traced over time, in SI, one after the other; empty where nothing is.
+    pub trace: Vec<f64>,
 }
 
 impl Outcome {
@@ -76,7 +78,7 @@ impl Outcome {
         }
         out.extend(self.time.to_bits().to_le_bytes());
         out.extend(self.repeated.to_le_bytes());
-        for list in [&self.drawn, &self.last, &self.kpis] {
+        for list in [&self.drawn, &self.last, &self.kpis, &self.trace] {
             out.extend((list.len() as u32).to_le_bytes());
             list.iter().for_each(|x| out.extend(x.to_bits().to_le_bytes()));
         }
@@ -113,7 +115,7 @@ impl Outcome {
             }
             (0..n).map(|_| real(bytes)).collect()
         };
-        let (drawn, last, kpis) = (list()?, list()?, list()?);
+        let (drawn, last, kpis, trace) = (list()?, list()?, list()?, list()?);
         let n = number(bytes)? as usize;
         if bytes.len() < n.checked_mul(9)? {
             return None;
@@ -129,7 +131,7 @@ impl Outcome {
             };
             judged.push(Judged { verdict, robustness: real(bytes)? });
         }
-        Some(Outcome { run, status, code, message, time, repeated, drawn, last, kpis, judged })
+        Some(Outcome { run, status, code, message, time, repeated, drawn, last, kpis, judged, trace })
     }
 }
 
@@ -167,6 +169,7 @@ mod tests {
                 Judged { verdict: Some(Verdict::Holds), robustness: 0.25 },
                 Judged { verdict: None, robustness: 1.0 },
             ],
+            trace: vec![0.0, 1.0],
         };
         let mut bytes = Vec::new();
         o.put(&mut bytes);

@@ -136,6 +136,7 @@ mod tests {
             last: vec![],
             kpis: vec![],
             judged: vec![],
+            trace: vec![],
         }
     }
 
