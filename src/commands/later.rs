@@ -29,9 +29,8 @@ const LATER: &[(&str, &str)] = &[
 ];
 
 /// The commands that are there.
-const NOW: [&str; 11] = [
-    "new", "check", "run", "mc", "replay", "test", "monitor", "plot", "explain", "doctor", "completions",
-];
+const NOW: [&str; 11] =
+    ["new", "check", "run", "mc", "replay", "test", "monitor", "plot", "explain", "doctor", "completions"];
 
 /// Says plainly that the command is not there (yet).
 pub fn run(words: &[String], ui: &Ui) -> Exit {

@@ -446,7 +446,7 @@ fn execute(
         traced,
         cells: (cells(&identity.layout.last), cells(&identity.layout.kpis)),
     };
-    let jobs = usize::from(args.jobs.unwrap_or_else(world::processors)).clamp(1, runs.len().max(1));
+    let jobs = args.jobs.map_or_else(world::processors, usize::from).clamp(1, runs.len().max(1));
     let of = match shard {
         Some(s) => format!(" (shard {} of {})", s.index, s.of),
         None => String::new(),
