@@ -9,6 +9,7 @@ pub struct Prepared {
     options: Options,
     actions: Vec<(f64, KernelId)>,
     fused: Option<Fused>,
+    taylor: Option<system::Taylor>,
     projection: Option<KernelId>,
     /// Heads of handlers that wait for a condition.
     titles: Vec<String>,
@@ -52,6 +53,13 @@ impl Prepared {
             }
             _ => None,
         };
+        let taylor = match method {
+            Method::Taylor if program.sizes.state > 0 => {
+                let order = twinml_solvers::taylor::order(options.tolerances.rtol);
+                Some(system::Taylor::new(program, machine, order).map_err(RunError::Taylor)?)
+            }
+            _ => None,
+        };
         let projection = program.kept.as_ref().map(|_| machine.add(program.projection.clone()));
         let handlers = 0..program.behavior.handlers.len() as u32;
         // Those that wait for a condition are told apart by it.
@@ -62,7 +70,7 @@ impl Prepared {
             _ => String::new(),
         };
         let titles = handlers.map(title).collect();
-        Ok(Prepared { method, options, actions, fused, projection, titles })
+        Ok(Prepared { method, options, actions, fused, taylor, projection, titles })
     }
 
     /// The integrator of a run.
@@ -122,6 +130,7 @@ impl Prepared {
         run.log = log.map(|open| log::Log::new(program, experiment, open));
         run.observer = observe::Observer::new(program, experiment, options.tolerances.rtol);
         run.system.fused = self.fused;
+        run.system.taylor = self.taylor;
         let ended = match run.whole(watch) {
             Ok(ended) => ended,
             Err(Stop::Failed(failure)) => Ended::Failed(failure),
