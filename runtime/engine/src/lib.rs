@@ -15,3 +15,4 @@ pub mod monitor;
 pub mod noise;
 pub mod record;
 pub mod run;
+pub mod study;

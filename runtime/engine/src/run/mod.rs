@@ -11,6 +11,7 @@ mod behave;
 mod block;
 mod clamps;
 mod failure;
+mod forward;
 mod history;
 mod host;
 mod instant;
@@ -36,6 +37,7 @@ mod work;
 mod zeno;
 
 pub use block::BlockFailure;
+pub use forward::{Forward, ForwardError, NotSmooth, Observed, Traced};
 pub use log::OpenLog;
 pub use machine::{MachineKind, lazy_machine, machine, machine_text, parameters};
 pub use plan::{DEFAULT_PERIODS, Plan, Rate, plans, usual};

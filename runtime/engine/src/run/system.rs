@@ -233,7 +233,7 @@ impl<'a> KernelSystem<'a> {
     }
 
     /// Runs a kernel for an integrator.
-    fn eval(&mut self, kernel: KernelId) -> Result<(), EvalError> {
+    pub(super) fn eval(&mut self, kernel: KernelId) -> Result<(), EvalError> {
         self.host.thorough = false;
         let outcome = self.run(kernel);
         self.host.thorough = true;

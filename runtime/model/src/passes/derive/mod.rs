@@ -100,6 +100,51 @@ pub fn complete_rhs(program: &mut Program) {
     program.sizes.jac = program.sizes.jac.max(room);
 }
 
+/// Spaces whose tangents kernels read where parameters change too.
+const WITH_PARAMETERS: [Space; 6] =
+    [Space::Time, Space::State, Space::Var, Space::Der, Space::Param, Space::Input];
+
+/// What forward sensitivities need: directional derivatives along states and parameters.
+#[derive(Clone, Debug)]
+pub struct Along {
+    /// Of the right-hand side: reads `TState`, `TParam` and `TTime`, writes `TDer` and `TVar`.
+    pub rhs: Kernel,
+    /// Of the outputs: reads the same, writes `TVar`.
+    pub outputs: Kernel,
+}
+
+/// Makes a raw program (verified, nothing decided or derived) ready for forward sensitivities: as
+/// [`super::prepare`] does, but the tangents of algebraic blocks follow parameters as well.
+pub fn along_parameters(program: &mut Program, level: super::Level) -> Along {
+    super::contract::contract(program);
+    let first = program.functions.len();
+    let mut list = std::mem::take(&mut program.functions);
+    let mut functions = Functions::new(&mut list);
+    let plan = jvp::Plan { seeds: &WITH_PARAMETERS, zeroed: &[], keep: &|_| true };
+    let rhs = jvp::jvp(&program.rhs, "jvp.parameters".into(), &plan, &mut functions);
+    let outputs = jvp::jvp(&program.outputs, "jvp.outputs".into(), &plan, &mut functions);
+    for block in program.blocks.iter_mut().filter(|b| !b.initial_only) {
+        let name = block.residual.name.clone();
+        let plan = jvp::Plan { zeroed: &block.unknowns, ..plan };
+        block.tangent = Some(jvp::jvp(&block.residual, format!("{name}.tangent"), &plan, &mut functions));
+        let inner = |s: Space| matches!(s, Space::Var | Space::Der);
+        if super::stores(&block.residual.body, &inner) {
+            let plan = jvp::Plan { seeds: &WITH_PARAMETERS, zeroed: &[], keep: &inner };
+            let inner = jvp::jvp(&block.residual, format!("{name}.inner"), &plan, &mut functions);
+            block.inner_tangent = Some(inner);
+        }
+    }
+    program.functions = list;
+    complete(program);
+    super::contract::contract_derived(program, first);
+    let along = Along {
+        rhs: super::contract::contract_kernel(&rhs),
+        outputs: super::contract::contract_kernel(&outputs),
+    };
+    super::optimize(program, level);
+    along
+}
+
 /// The directional derivative of a right-hand side: reads `TState` and `TTime`, writes `TDer` and `TVar`.
 fn directional(rhs: &Kernel, functions: &mut Functions<'_>) -> Kernel {
     let plan = jvp::Plan { seeds: &SEEDS, zeroed: &[], keep: &|_| true };
