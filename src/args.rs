@@ -1,5 +1,7 @@
 //! The command line: every command and flag, by name as PRODUCT.md fixes them.
 
+pub mod study;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -64,6 +66,12 @@ pub enum Command {
     Replay(Replay),
     /// Run every scenario and say what became of what it expects
     Test(Test),
+    /// Run a model over a grid or a list of values
+    Sweep(study::Sweep),
+    /// Say which parameters matter: local, elementary effects, Sobol indices
+    Sensitivity(study::Sensitivity),
+    /// Fit parameters to measured data
+    Calibrate(study::Calibrate),
     /// Judge a formula of temporal logic over recorded data
     Monitor(Monitor),
     /// Draw a result file as SVG, PNG or HTML

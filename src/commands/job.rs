@@ -283,8 +283,18 @@ impl Flags {
         })
     }
 
+    /// Whether they say when a run ends.
+    pub fn has_end(&self) -> bool {
+        self.until.is_some()
+    }
+
+    /// What runs the kernels.
+    pub fn machine(&self) -> MachineKind {
+        self.machine
+    }
+
     /// Flags win over the scenario.
-    fn apply(&self, program: &Program, experiment: &mut Experiment) {
+    pub fn apply(&self, program: &Program, experiment: &mut Experiment) {
         let (own, asked) = (&mut experiment.solver, &self.solver);
         if !asked.method.is_empty() && asked.method != own.method {
             // Another solver does not inherit the step of the one that the scenario names.

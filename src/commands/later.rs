@@ -7,9 +7,6 @@ use crate::ui::Ui;
 
 /// Commands of the product that later versions bring, and what they will do.
 const LATER: &[(&str, &str)] = &[
-    ("sweep", "parameter sweeps"),
-    ("sensitivity", "sensitivity analysis"),
-    ("calibrate", "fitting parameters to data"),
     ("live", "running in step with a plant"),
     ("serve", "serving many live twins"),
     ("snapshot", "snapshots"),
@@ -29,8 +26,22 @@ const LATER: &[(&str, &str)] = &[
 ];
 
 /// The commands that are there.
-const NOW: [&str; 11] =
-    ["new", "check", "run", "mc", "replay", "test", "monitor", "plot", "explain", "doctor", "completions"];
+const NOW: [&str; 14] = [
+    "new",
+    "check",
+    "run",
+    "mc",
+    "replay",
+    "sweep",
+    "sensitivity",
+    "calibrate",
+    "test",
+    "monitor",
+    "plot",
+    "explain",
+    "doctor",
+    "completions",
+];
 
 /// Says plainly that the command is not there (yet).
 pub fn run(words: &[String], ui: &Ui) -> Exit {

@@ -14,6 +14,7 @@ mod monitor;
 mod new;
 mod plot;
 mod run;
+mod study;
 mod summary;
 mod test;
 mod verdict;
@@ -36,6 +37,9 @@ pub fn run(command: &Command, ui: &Ui) -> Exit {
         Command::Run(args) => run::run(args, ui),
         Command::Mc(args) => mc::run(args, ui),
         Command::Replay(args) => mc::replay(args, ui),
+        Command::Sweep(args) => study::sweep::run(args, ui),
+        Command::Sensitivity(args) => study::sensitivity::run(args, ui),
+        Command::Calibrate(args) => study::calibrate::run(args, ui),
         Command::Test(args) => test::run(args, ui),
         Command::Monitor(args) => monitor::run(args, ui),
         Command::Other(words) => later::run(words, ui),

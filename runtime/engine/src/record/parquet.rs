@@ -303,7 +303,9 @@ impl ParquetEncoder {
             }
         }
         let o = &mut self.others;
-        for row in from..to {
+        // A file of real columns alone has nothing else to keep.
+        let rows = if o.cells.is_empty() { from..from } else { from..to };
+        for row in rows {
             let cells = block.row(row);
             o.row.clear();
             for &(first, n) in &o.cells {

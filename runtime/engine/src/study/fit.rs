@@ -8,6 +8,8 @@
 //! data say nothing about where its singular value is [`BLIND`] of the largest or less; the parameters with a
 //! notable part in such directions are unidentifiable.
 
+#![allow(clippy::needless_range_loop, reason = "one index runs over several vectors and a matrix")]
+
 use super::linear::eigen;
 use super::student;
 
@@ -136,7 +138,7 @@ pub fn fit(start: &[f64], bounds: &[(f64, f64)], limits: Limits, f: &mut Residua
         let free: Vec<usize> = (0..n)
             .filter(|&j| {
                 let (lo, hi) = bounds[j];
-                !(values[j] <= lo && gradient[j] > 0.0) && !(values[j] >= hi && gradient[j] < 0.0)
+                !(values[j] <= lo && gradient[j] > 0.0 || values[j] >= hi && gradient[j] < 0.0)
             })
             .collect();
         if free.is_empty() || free.iter().all(|&j| gradient[j] == 0.0) {
