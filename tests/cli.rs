@@ -350,6 +350,7 @@ fn json_lines_are_as_documented() {
         vec!["check", "tank.twinml", "warn.twinml"],
         vec!["check", "tank.twinml", "--emit", "flat"],
         vec!["plot", "out/tank/drain.parquet"],
+        vec!["sweep", "tank.twinml", "--set", "level.start=1 m,2 m"],
         vec!["new", "x"],
         vec!["explain"],
         vec!["explain", "E9999"],
@@ -391,6 +392,7 @@ fn json_lines_are_as_documented() {
         "listed",
         "tested",
         "monitored",
+        "point",
     ] {
         assert!(seen.contains(kind), "{kind} was not printed");
     }

@@ -19,7 +19,7 @@ use crate::commands::job::Flags;
 use crate::commands::plot;
 use crate::exit::Exit;
 use crate::ui::Ui;
-use crate::ui::json::VERSION;
+use crate::ui::json::{self, VERSION};
 use crate::ui::numbers::{counted, short};
 use crate::world::{self, Interrupt, Stopwatch};
 
@@ -223,9 +223,9 @@ fn data(args: &Calibrate, model: &Model, frame: &Frame, ui: &Ui) -> Result<(Vec<
 }
 
 fn si_symbol(model: &Model, path: &str) -> String {
-    let all = model.program.schema.vars.iter();
-    let of = all.filter(|v| (0..v.len).any(|k| v.element_path(k) == path)).map(|v| v.si_unit.clone());
-    of.last().unwrap_or_default()
+    let mut all = model.program.schema.vars.iter();
+    let of = all.find(|v| (0..v.len).any(|k| v.element_path(k) == path));
+    of.map(|v| v.si_unit.clone()).unwrap_or_default()
 }
 
 /// What a text means as a quantity, by the language itself.
@@ -439,8 +439,6 @@ fn tell(
     let text = serde_json::to_string_pretty(&document).unwrap_or_default() + "\n";
     write(&path, &text, ui)?;
     ui.result("Written", &world::shown(&path), None);
-    ui.object(
-        &json!({ "type": "written", "version": VERSION, "path": world::shown(&path), "what": "calibration" }),
-    );
+    ui.object(&json::Written::file(&path, "calibration"));
     Ok(())
 }

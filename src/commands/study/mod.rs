@@ -130,7 +130,11 @@ pub fn unknown(program: &Program, flag: &str, path: &str, parameters: bool, ui: 
     let all = program.schema.vars.iter().filter(|v| !parameters || v.space == Space::Param);
     let names: Vec<String> = all.flat_map(|v| (0..v.len.min(64)).map(|k| v.element_path(k))).collect();
     let what = if parameters { "parameter" } else { "quantity" };
-    let help = did_you_mean(path, names.iter().map(String::as_str));
+    let help = did_you_mean(path, names.iter().map(String::as_str)).or_else(|| {
+        let some: Vec<&str> = names.iter().take(12).map(String::as_str).collect();
+        let more = if names.len() > some.len() { ", …" } else { "" };
+        (!some.is_empty()).then(|| format!("there are {}{more}", some.join(", ")))
+    });
     usage(ui, &format!("`--{flag}`: there is no {what} `{path}`"), help.as_deref())
 }
 

@@ -13,7 +13,7 @@ use crate::args::study::{Look, Sensitivity};
 use crate::commands::job::Flags;
 use crate::exit::Exit;
 use crate::ui::Ui;
-use crate::ui::json::VERSION;
+use crate::ui::json::{self, VERSION};
 use crate::ui::numbers::{counted, duration, short};
 use crate::world::{self, Interrupt, Stopwatch};
 
@@ -167,7 +167,7 @@ fn local(
             elasticities: slopes.iter().zip(parameters).map(|(s, p)| s * p.nominal / value).collect(),
         })
         .collect();
-    tell(model, parameters, &rows, "forward", ui);
+    tell(parameters, &rows, "forward", ui);
     let files = vec![world::shown(&file)];
     finish(args, model, parameters, "local", &rows_json(parameters, &rows, "forward"), files, ui)
 }
@@ -189,7 +189,7 @@ fn per(unit: &str, of: &str) -> String {
     }
 }
 
-fn tell(model: &Model, parameters: &[Parameter], rows: &[Row], how: &str, ui: &Ui) {
+fn tell(parameters: &[Parameter], rows: &[Row], how: &str, ui: &Ui) {
     let wide = parameters.iter().map(|p| p.path.chars().count()).max().unwrap_or(0);
     for row in rows {
         ui.result("At end", &format!("{}  ({how})", row.name), None);
@@ -213,7 +213,6 @@ fn tell(model: &Model, parameters: &[Parameter], rows: &[Row], how: &str, ui: &U
             });
         }
     }
-    let _ = model;
 }
 
 fn rows_json(parameters: &[Parameter], rows: &[Row], how: &str) -> Value {
@@ -284,7 +283,7 @@ fn by_differences(
             }
         })
         .collect();
-    tell(model, parameters, &rows, "differences", ui);
+    tell(parameters, &rows, "differences", ui);
     finish(args, model, parameters, "local", &rows_json(parameters, &rows, "differences"), Vec::new(), ui)
 }
 
@@ -469,9 +468,7 @@ fn finish(
     write(&path, &text, ui)?;
     files.push(if files.is_empty() { world::shown(&path) } else { "sensitivity.json".to_owned() });
     ui.result("Written", &files.join(", "), None);
-    ui.object(
-        &json!({ "type": "written", "version": VERSION, "path": world::shown(&path), "what": "sensitivity" }),
-    );
+    ui.object(&json::Written::file(&path, "sensitivity"));
     let _ = Space::Param;
     Ok(Exit::Ok)
 }

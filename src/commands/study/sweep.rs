@@ -22,7 +22,7 @@ use crate::commands::{compile, verdict};
 use crate::exit::Exit;
 use crate::model::{self, Data};
 use crate::ui::Ui;
-use crate::ui::json::VERSION;
+use crate::ui::json::{self, VERSION};
 use crate::ui::numbers::{counted, short};
 use crate::world::{self, Interrupt, Stopwatch};
 
@@ -86,7 +86,6 @@ struct Told<'a> {
     point: usize,
     set: BTreeMap<&'a str, &'a str>,
     status: &'static str,
-    #[serde(skip_serializing_if = "str::is_empty")]
     message: &'a str,
     values: BTreeMap<&'a str, Option<f64>>,
     verdicts: BTreeMap<&'a str, &'static str>,
@@ -508,12 +507,19 @@ fn write_all(
     }
     recorder.finish().map_err(outside)?;
     let mut files = vec![world::shown(&file)];
-    ui.object(&json!({ "type": "written", "version": VERSION, "path": world::shown(&file), "what": "points", "rows": done.len() }));
+    ui.object(&json::Written {
+        kind: "written",
+        version: VERSION,
+        path: world::shown(&file),
+        what: "points",
+        rows: Some(done.len() as u64),
+    });
     if !is_file {
         let path = folder.join("summary.json");
         let text =
             serde_json::to_string_pretty(&summary(name, hash, axes, &values, done)).unwrap_or_default();
         write(&path, &(text + "\n"), ui)?;
+        ui.object(&json::Written::file(&path, "summary"));
         files.push("summary.json".to_owned());
     }
     Ok(files)

@@ -1,0 +1,317 @@
+//! `twinc sweep`, `sensitivity` and `calibrate` by the binary: what they find, say, write and refuse.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use serde_json::Value;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+const TANK: &str = "twin Tank {
+  parameters {
+    area: Area = 2 m^2; k: Real[m^2.5/s] = 0.012; h0: Length in cm = 100 cm; q: VolumeFlow = 0.01 m^3/s
+    twice: Area = 2*area; idle: Length = 1 m; n: Int = 2
+  }
+  states { h: Length in cm = h0; v: Real[1][n] = 0 }
+  outputs { q_out: VolumeFlow in L/s = k*sqrt(h) }
+  equations { der(h) = (q - q_out)/area; for i in 0..n { der(v[i]) = 1 [1/s] } }
+  constraints { kpi top in cm: max(h over run); low: always(h < 1.05 m) }
+}
+scenario fill for Tank { duration: 10 min }
+";
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Place {
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join("tank.twinml"), TANK).unwrap();
+        Place(place)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn run(&self, args: &[&str]) -> (Option<i32>, String) {
+        let out = Command::new(env!("CARGO_BIN_EXE_twinc")).current_dir(self.0.path()).args(args).output();
+        let out = out.unwrap();
+        (out.status.code(), String::from_utf8(out.stdout).unwrap() + &String::from_utf8(out.stderr).unwrap())
+    }
+
+    fn json(&self, name: &str) -> Value {
+        serde_json::from_str(&fs::read_to_string(self.path(name)).unwrap()).unwrap()
+    }
+
+    fn rows(&self, name: &str) -> Vec<Vec<String>> {
+        let text = fs::read_to_string(self.path(name)).unwrap();
+        text.lines().map(|l| l.split(',').map(str::to_owned).collect()).collect()
+    }
+}
+
+#[test]
+fn a_grid_has_the_bits_of_its_runs() {
+    let place = Place::new();
+    let args = ["sweep", "tank.twinml", "--set", "k=0.01..0.014:3", "--set", "h0=90 cm,110 cm", "--out"];
+    let (code, said) = place.run(&[&args[..], &["a.csv", "--jobs", "1"]].concat());
+    // A start of 110 cm breaks the requirement.
+    assert_eq!(code, Some(1), "{said}");
+    place.run(&[&args[..], &["b.csv", "--jobs", "3"]].concat());
+    let rows = place.rows("a.csv");
+    assert_eq!(rows, place.rows("b.csv"));
+    assert_eq!(rows.len(), 7);
+    assert_eq!(rows[0][..5], ["point", "k", "h0", "status", "h"].map(String::from));
+    let settings: Vec<(&str, &str)> = rows[1..].iter().map(|r| (r[1].as_str(), r[2].as_str())).collect();
+    assert_eq!(settings[..3], [("0.01", "90"), ("0.01", "110"), ("0.012", "90")]);
+    let column = |name: &str| rows[0].iter().position(|n| n == name).unwrap();
+    assert_eq!(rows[2][column("low.verdict")], "violated");
+    assert_eq!(rows[1][column("low.verdict")], "holds");
+    place.run(&[
+        "run",
+        "tank.twinml",
+        "--set",
+        "k=0.012",
+        "--set",
+        "h0=90 cm",
+        "--no-plot",
+        "--out",
+        "r.csv",
+    ]);
+    let run = place.rows("r.csv");
+    let h = run[0].iter().position(|n| n == "h").unwrap();
+    assert_eq!(run.last().unwrap()[h], rows[3][column("h")]);
+}
+
+#[test]
+fn lists_go_together_and_sizes_may_differ() {
+    let place = Place::new();
+    let (code, said) =
+        place.run(&["sweep", "tank.twinml", "--list", "--set", "n=1,3", "--set", "k=0.01,0.02"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("2 points of fill over n (2), k (2)"), "{said}");
+    let summary = place.json("out/tank/fill/sweep/summary.json");
+    assert_eq!(summary["points"], 2);
+    let names: Vec<&str> =
+        summary["quantities"].as_array().unwrap().iter().map(|q| q["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"v[2]") && names.contains(&"top"), "{names:?}");
+    for (args, what) in [
+        (vec!["--list", "--set", "n=1,3", "--set", "k=1,2,3"], "takes values together"),
+        (vec!["--set", "k=0.01"], "nothing to sweep over"),
+        (vec!["--set", "k=1..2:x"], "no number of points"),
+        (vec!["--set", "k=1 m,2 m"], "E0502"),
+    ] {
+        let (code, said) = place.run(&[vec!["sweep", "tank.twinml"], args].concat());
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(what), "{what}: {said}");
+    }
+}
+
+#[test]
+fn derivatives_at_the_end() {
+    let place = Place::new();
+    let (code, said) = place.run(&[
+        "sensitivity",
+        "tank.twinml",
+        "--vary",
+        "k",
+        "--vary",
+        "h0",
+        "--vary",
+        "area",
+        "--of",
+        "h",
+    ]);
+    assert_eq!(code, Some(0), "{said}");
+    let found = place.json("out/tank/fill/sensitivity.json");
+    let slopes = found["quantities"][0]["slopes"].as_array().unwrap();
+    let end = |set: &str| -> f64 {
+        place.run(&[
+            "run",
+            "tank.twinml",
+            "--set",
+            set,
+            "--no-plot",
+            "--out",
+            "r.csv",
+            "--solver",
+            "dopri5",
+            "--rtol",
+            "1e-12",
+        ]);
+        let rows = place.rows("r.csv");
+        let h = rows[0].iter().position(|n| n == "h").unwrap();
+        rows.last().unwrap()[h].parse().unwrap()
+    };
+    for (k, (low, high, width)) in [
+        ("k=0.011988", "k=0.012012", 2.4e-5),
+        ("h0=99.9 cm", "h0=100.1 cm", 0.2),
+        ("area=1.998 m^2", "area=2.002 m^2", 0.004),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let want = (end(high) - end(low)) / width;
+        let got = slopes[k]["slope"].as_f64().unwrap();
+        assert!((got - want).abs() < 1e-5 * want.abs(), "{low}: {got} against {want}");
+    }
+    assert!(place.path("out/tank/fill/sensitivity.parquet").exists());
+}
+
+#[test]
+fn what_sensitivity_refuses_and_falls_back_to() {
+    let place = Place::new();
+    for (args, what) in [
+        (vec!["--vary", "arae"], "did you mean"),
+        (vec!["--vary", "x"], "there are area, k"),
+        (vec!["--vary", "twice"], "by a formula"),
+        (vec!["--vary", "k", "--method", "sobol"], "needs a range"),
+        (vec!["--vary", "k=0.02..0.01", "--method", "sobol"], "lower end comes first"),
+        (vec!["--vary", "k=1 s..2 s", "--method", "sobol"], "E0502"),
+        (vec!["--vary", "k", "--of", "nothing"], "`--of` names"),
+    ] {
+        let (code, said) = place.run(&[vec!["sensitivity", "tank.twinml"], args].concat());
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(what), "{what}: {said}");
+    }
+    let ball = "twin B { units: off; parameters { g: Real = 9.81 } states { y: Real = 1; v: Real = 0 }
+  equations { der(y) = v; der(v) = -g } behavior { on falling(y > 0) { v = -0.5*v } } }
+scenario drop for B { duration: 0.6 s; solver: tsit5(rtol: 1e-10) }";
+    fs::write(place.path("ball.twinml"), ball).unwrap();
+    let (code, said) = place.run(&["sensitivity", "ball.twinml", "--vary", "g", "--of", "v"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("this model has behaviour") && said.contains("(differences)"), "{said}");
+    // v = v₁/2 − g(t − t₁) with t₁ = √(2/g) and v₁ = √(2g): dv/dg is known.
+    let g = 9.81f64;
+    let speed = |g: f64| 0.5 * (2.0 * g).sqrt() - g * (0.6 - (2.0 / g).sqrt());
+    let want = (speed(g + 1e-4) - speed(g - 1e-4)) / 2e-4;
+    let found = place.json("out/ball/drop/sensitivity.json");
+    let got = found["quantities"][0]["slopes"][0]["slope"].as_f64().unwrap();
+    assert!((got - want).abs() < 1e-4 * want.abs(), "{got} {want}");
+}
+
+#[test]
+fn indices_of_the_ishigami_function() {
+    let place = Place::new();
+    let text = "twin Ishigami { units: off; parameters { x1: Real = 0; x2: Real = 0; x3: Real = 0 }
+  outputs { y: Real = sin(x1) + 7*sin(x2)^2 + 0.1*x3^4*sin(x1) } }
+scenario once for Ishigami { duration: 1 s }";
+    fs::write(place.path("i.twinml"), text).unwrap();
+    let range = "-3.141592653589793..3.141592653589793";
+    let vary: Vec<String> = ["x1", "x2", "x3"].iter().map(|x| format!("{x}={range}")).collect();
+    let mut args = vec!["sensitivity", "i.twinml", "--method", "sobol", "-n", "2000"];
+    for v in &vary {
+        args.extend(["--vary", v]);
+    }
+    let (code, said) = place.run(&args);
+    assert_eq!(code, Some(0), "{said}");
+    let first = fs::read(place.path("out/i/once/sensitivity.json")).unwrap();
+    let found = place.json("out/i/once/sensitivity.json");
+    let indices = found["quantities"][0]["sobol"]["indices"].as_array().unwrap();
+    for (i, (first, total)) in [(0.3139, 0.5576), (0.4424, 0.4424), (0.0, 0.2437)].into_iter().enumerate() {
+        for (which, want) in [("first", first), ("total", total)] {
+            let of = |end: &str| indices[i][which][end].as_f64().unwrap();
+            assert!(of("low") <= want && want <= of("high"), "{which} of x{}: {said}", i + 1);
+        }
+    }
+    args.extend(["--jobs", "1"]);
+    place.run(&args);
+    assert_eq!(first, fs::read(place.path("out/i/once/sensitivity.json")).unwrap());
+    args[3] = "morris";
+    args[5] = "30";
+    let (code, said) = place.run(&args);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("Morris y"), "{said}");
+}
+
+/// Measurements of a tank with other parameters, with an even pattern of errors.
+fn measured(place: &Place) {
+    place.run(&[
+        "run",
+        "tank.twinml",
+        "--set",
+        "k=0.0115",
+        "--set",
+        "h0=95 cm",
+        "--every",
+        "20s",
+        "--no-plot",
+        "--out",
+        "true.csv",
+    ]);
+    let rows = place.rows("true.csv");
+    let at = |name: &str| rows[0].iter().position(|n| n == name).unwrap();
+    let (h, q) = (at("h"), at("q_out"));
+    let mut text = String::from("time [min],h [mm],flow [L/s]\n");
+    for (k, row) in rows[1..].iter().enumerate() {
+        let number = |i: usize| row[i].parse::<f64>().unwrap();
+        let error = [1.0, -1.0, 0.5, -0.5, 0.0][k % 5];
+        // One value is missing.
+        let level = if k == 3 { String::new() } else { format!("{}", 10.0 * number(h) + 3.0 * error) };
+        text += &format!("{},{level},{}\n", number(0) / 60.0, number(q) + 0.02 * error);
+    }
+    fs::write(place.path("data.csv"), text).unwrap();
+}
+
+#[test]
+fn a_fit_finds_the_truth_and_says_how_well() {
+    let place = Place::new();
+    measured(&place);
+    let (code, said) = place.run(&[
+        "calibrate",
+        "tank.twinml",
+        "--data",
+        "data.csv",
+        "--fit",
+        "k=0.005..0.03",
+        "--fit",
+        "h0",
+        "--column",
+        "q_out=flow",
+    ]);
+    assert_eq!(code, Some(0), "{said}");
+    let found = place.json("out/tank/fill/calibration.json");
+    for (k, want) in [0.0115, 95.0].into_iter().enumerate() {
+        let of = |end: &str| found["parameters"][k][end].as_f64().unwrap();
+        assert!(of("low") < want && want < of("high"), "{said}");
+        assert!((of("value") / want - 1.0).abs() < 0.005, "{said}");
+    }
+    assert_eq!(found["quantities"][0]["measurements"], 30);
+    assert!(said.contains("95 % intervals"), "{said}");
+}
+
+#[test]
+fn what_the_data_do_not_determine_is_named() {
+    let place = Place::new();
+    measured(&place);
+    let (code, said) = place.run(&[
+        "calibrate",
+        "tank.twinml",
+        "--data",
+        "data.csv",
+        "--fit",
+        "k",
+        "--fit",
+        "idle",
+        "--sd",
+        "h=2 mm",
+    ]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("the data do not determine this parameter: `idle`"), "{said}");
+    let found = place.json("out/tank/fill/calibration.json");
+    assert_eq!(found["parameters"][0]["identifiable"], true);
+    assert_eq!(found["parameters"][1]["standard_error"], Value::Null);
+    for (args, what, code) in [
+        (vec!["--data", "data.csv", "--fit", "k", "--starts", "3"], "has none", 2),
+        (vec!["--data", "none.csv", "--fit", "k"], "could not read", 5),
+        (vec!["--data", "data.csv", "--fit", "k", "--sd", "q_out=1"], "do not measure", 2),
+        (vec!["--data", "data.csv", "--fit", "k", "--column", "q_outt=flow"], "there is no", 2),
+        (vec!["--data", "data.csv", "--fit", "k", "--column", "q_out=flaw"], "there is no column `flaw`", 2),
+    ] {
+        let (got, said) = place.run(&[vec!["calibrate", "tank.twinml"], args].concat());
+        assert!(said.contains(what), "{what}: {said}");
+        assert_eq!(got, Some(code), "{said}");
+    }
+    fs::write(place.path("bad.csv"), "time,h [s]\n0,1\n60,2\n").unwrap();
+    let (code, said) = place.run(&["calibrate", "tank.twinml", "--data", "bad.csv", "--fit", "k"]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("no unit of a quantity in m"), "{said}");
+}
