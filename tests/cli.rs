@@ -199,7 +199,7 @@ fn errors_have_their_exit_codes_and_places() {
     place.run(&["run", "tank.twinml", "--out", "file/r.csv"]).expect(5);
     place.run(&["plot", "none.parquet"]).expect(5);
     place.run(&["plot", "none.parquet", "-o", "p.gif"]).expect(2);
-    let ran = place.run(&["sweep", "tank.twinml", "-n", "100"]).expect(2);
+    let ran = place.run(&["live", "tank.twinml", "-n", "100"]).expect(2);
     assert!(ran.err().contains("not in this version yet"), "{}", ran.err());
 }
 
