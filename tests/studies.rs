@@ -315,3 +315,30 @@ fn what_the_data_do_not_determine_is_named() {
     assert_eq!(code, Some(2));
     assert!(said.contains("no unit of a quantity in m"), "{said}");
 }
+
+/// Without ranges the model's own distributions say how parameters vary.
+#[test]
+fn distributions_of_the_model_are_taken() {
+    let place = Place::new();
+    let text = "twin Sum { units: off
+  parameters { a: Real = 1 ~ normal(1, 3); b: Real = 2 ~ uniform(0, 12); c: Real = 5 }
+  outputs { y: Real = a + b + c } }
+scenario once for Sum { duration: 1 s }";
+    fs::write(place.path("s.twinml"), text).unwrap();
+    let (code, said) = place.run(&["sensitivity", "s.twinml", "--method", "sobol", "-n", "2000"]);
+    assert_eq!(code, Some(0), "{said}");
+    let found = place.json("out/s/once/sensitivity.json");
+    let sobol = &found["quantities"][0]["sobol"];
+    // Variances 9 and 12.
+    assert!((sobol["variance"].as_f64().unwrap() / 21.0 - 1.0).abs() < 0.1, "{said}");
+    assert!((sobol["mean"].as_f64().unwrap() - 12.0).abs() < 0.5, "{said}");
+    for (k, want) in [9.0 / 21.0, 12.0 / 21.0].into_iter().enumerate() {
+        let of = |end: &str| sobol["indices"][k]["total"][end].as_f64().unwrap();
+        assert!(of("low") < want && want < of("high"), "{said}");
+    }
+    let (code, said) = place.run(&["sensitivity", "s.twinml", "--method", "morris"]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = place.run(&["sensitivity", "tank.twinml", "--method", "sobol"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("no parameter of this model has a distribution"), "{said}");
+}

@@ -46,8 +46,9 @@ pub struct Sensitivity {
     /// How to look: derivatives along the run, elementary effects, or parts of the variance
     #[arg(long, value_enum, default_value_t = Look::Local, value_name = "HOW")]
     pub method: Look,
-    /// A parameter to vary, with its range: `tank.k=0.01..0.02`; for `local` the range may be left out (repeatable)
-    #[arg(long, value_name = "PATH[=LO..HI]", required = true)]
+    /// A parameter to vary, with its range: `tank.k=0.01..0.02`; for `local` the range may be left out (repeatable) [default: what
+    /// has a distribution in the model, by its distribution]
+    #[arg(long, value_name = "PATH[=LO..HI]")]
     pub vary: Vec<String>,
     /// Quantities to look at (`*` stands for anything; repeatable) [default: KPIs, outputs and states]
     #[arg(long = "of", value_name = "PATTERN")]

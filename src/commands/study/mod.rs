@@ -12,10 +12,12 @@ use std::thread;
 
 use twinml_compiler::diag::did_you_mean;
 use twinml_compiler::driver::{Choice, Session};
+use twinml_engine::ensemble::plan;
+use twinml_engine::ensemble::sampler::{Sampler, Source};
 use twinml_engine::record::{ColumnSpec, Element, MemoryRecorder, file};
 use twinml_engine::run::{self, Ended, Flow, MachineKind, Outlet, Plan, Report};
 use twinml_model::defaults::Fill;
-use twinml_model::host::Machine;
+use twinml_model::host::{Machine, Memory};
 use twinml_model::ir::Space;
 use twinml_model::passes::{self, Level};
 use twinml_model::program::{Experiment, Program};
@@ -178,6 +180,44 @@ impl Model {
         Ok(out)
     }
 
+    /// Whether a path is a real parameter of its own.
+    pub fn is_plain(&self, path: &str) -> bool {
+        let Some((Space::Param, slot, _, Kind::Real)) = find(&self.program, path) else { return false };
+        let machine = run::machine(&self.program, MachineKind::Interpreter);
+        let mut moved = self.program.clone();
+        moved.defaults.param.0.push(Fill { first: slot, count: 1, step: 1, value: 1.25e-7 });
+        run::parameters(&moved, &*machine).space(Space::Param).get(slot as usize) == Some(&1.25e-7)
+    }
+
+    /// What has a distribution in the model, and the draws.
+    pub fn uncertain(&self, ui: &Ui) -> Result<(Vec<Parameter>, plan::Plan), Exit> {
+        let none =
+            |why: &str| usage(ui, why, Some("name parameters with their ranges: `--vary tank.k=0.01..0.02`"));
+        if !self.program.draws.correlations.is_empty() {
+            return Err(none(
+                "the distributions of this model are correlated, and these methods need independent ones",
+            ));
+        }
+        let source = Source { sampler: Sampler::Random, seed: self.experiment.seed, runs: 1 };
+        let Ok(plan) = plan::Plan::new(&self.program, source) else {
+            return Err(none("the correlations of this model cannot be"));
+        };
+        let machine = run::machine(&self.program, MachineKind::Interpreter);
+        let nominal = run::parameters(&self.program, &*machine);
+        let of = |d: &plan::Draw| Parameter {
+            path: d.name.clone(),
+            slot: d.slot,
+            unit: d.unit.clone(),
+            nominal: nominal.space(Space::Param).get(d.slot as usize).copied().unwrap_or(f64::NAN),
+            range: None,
+        };
+        let parameters: Vec<Parameter> = plan.draws().iter().map(of).collect();
+        if parameters.is_empty() {
+            return Err(none("nothing to vary: no parameter of this model has a distribution"));
+        }
+        Ok((parameters, plan))
+    }
+
     /// `LO..HI`, each as it would be given to `--set`.
     fn range(&mut self, flag: &str, path: &str, slot: u32, text: &str, ui: &Ui) -> Result<(f64, f64), Exit> {
         let Some((lo, hi)) = text.split_once("..") else {
@@ -267,9 +307,12 @@ pub struct Runner {
 }
 
 impl Recipe {
-    /// For runs of `model`.
-    pub fn new(model: &Model, ui: &Ui) -> Result<Recipe, Exit> {
+    /// For runs of `model`; `drawn` where parameters keep values drawn from their distributions.
+    pub fn new(model: &Model, drawn: bool, ui: &Ui) -> Result<Recipe, Exit> {
         let mut program = model.program.clone();
+        if drawn {
+            plan::keep_drawn(&mut program);
+        }
         let mut experiment = model.experiment.clone();
         if let Err(e) = run::solver(&program, &experiment) {
             match e {
@@ -328,6 +371,13 @@ impl Recipe {
 }
 
 impl Runner {
+    /// The values that the distributions have at a point of the unit cube; none where one has no value.
+    pub fn drawn(&self, plan: &plan::Plan, point: &[f64]) -> Option<Vec<f64>> {
+        let mut memory = Memory::new(&self.recipe.program);
+        let mut choose = |k: usize, u: f64| point.get(k).copied().unwrap_or(u);
+        plan.draw_with(&*self.machine, &mut memory, 0, &mut choose).ok().map(|v| v.drawn)
+    }
+
     /// One run.
     pub fn run(&mut self, parameters: &[Parameter], values: &[f64]) -> Result<Report, String> {
         let list = &mut self.recipe.program.defaults.param.0;

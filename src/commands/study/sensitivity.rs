@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use twinml_engine::ensemble::plan::Plan;
 use twinml_engine::record;
 use twinml_engine::run::{Forward, NotSmooth, Observed};
 use twinml_engine::study::global::{self, Effects, Estimate, Indices};
@@ -22,6 +23,8 @@ const INSTANTS: usize = 101;
 /// Points of `sobol` and trajectories of `morris` where nothing is said.
 const POINTS: u32 = 1000;
 const TRAJECTORIES: u32 = 20;
+/// The part of a distribution at each end that elementary effects leave out.
+const TAIL: f64 = 0.005;
 /// Relative step of differences.
 const STEP: f64 = 1e-4;
 
@@ -39,8 +42,23 @@ fn whole(args: &Sensitivity, ui: &Ui) -> Result<Exit, Exit> {
         return Err(usage(ui, "`--confidence` lies between 0 and 1", None));
     }
     let mut model = load(&args.file, &args.compile, &flags, ui)?;
-    let parameters = model.parameters("vary", &args.vary, ui)?;
+    let mut laws = None;
+    let parameters = if !args.vary.is_empty() {
+        model.parameters("vary", &args.vary, ui)?
+    } else if args.method == Look::Local {
+        let names: Vec<String> = model.uncertain(ui)?.0.into_iter().map(|p| p.path).collect();
+        let names: Vec<String> = names.into_iter().filter(|n| model.is_plain(n)).collect();
+        if names.is_empty() {
+            return Err(usage(ui, "nothing to vary: name parameters by `--vary`", None));
+        }
+        model.parameters("vary", &names, ui)?
+    } else {
+        let (parameters, plan) = model.uncertain(ui)?;
+        laws = Some(plan);
+        parameters
+    };
     if args.method != Look::Local
+        && laws.is_none()
         && let Some(p) = parameters.iter().find(|p| p.range.is_none())
     {
         return Err(usage(
@@ -51,7 +69,7 @@ fn whole(args: &Sensitivity, ui: &Ui) -> Result<Exit, Exit> {
     }
     match args.method {
         Look::Local => local(args, &model, &parameters, &interrupt, ui),
-        Look::Morris | Look::Sobol => by_runs(args, &model, &parameters, &interrupt, ui),
+        Look::Morris | Look::Sobol => by_runs(args, &model, &parameters, laws.as_ref(), &interrupt, ui),
     }
 }
 
@@ -241,7 +259,7 @@ fn by_differences(
         "this model has {}, through which no forward sensitivities lead: differences of runs at the end instead",
         why.what()
     ));
-    let recipe = Recipe::new(model, ui)?;
+    let recipe = Recipe::new(model, false, ui)?;
     let mut first = recipe.runner();
     let quantities: Vec<_> = recipe.quantities().into_iter().filter(|q| wanted(&q.name, &args.of)).collect();
     if quantities.is_empty() {
@@ -302,10 +320,11 @@ fn by_runs(
     args: &Sensitivity,
     model: &Model,
     parameters: &[Parameter],
+    laws: Option<&Plan>,
     interrupt: &Interrupt,
     ui: &Ui,
 ) -> Result<Exit, Exit> {
-    let recipe = Recipe::new(model, ui)?;
+    let recipe = Recipe::new(model, laws.is_some(), ui)?;
     let quantities: Vec<_> = recipe.quantities().into_iter().filter(|q| wanted(&q.name, &args.of)).collect();
     if quantities.is_empty() {
         return Err(usage(ui, "`--of` names nothing that a run of this model ends with", None));
@@ -338,7 +357,18 @@ fn by_runs(
             let (lo, hi) = p.range.unwrap_or((p.nominal, p.nominal));
             lo + u * (hi - lo)
         };
-        let values: Vec<f64> = points[k].iter().zip(parameters).map(place).collect();
+        let values: Vec<f64> = match laws {
+            None => points[k].iter().zip(parameters).map(place).collect(),
+            Some(plan) => {
+                // Elementary effects reach to the ends of the cube, where distributions may have none.
+                let inside = |u: &f64| if sobol { *u } else { TAIL + (1.0 - 2.0 * TAIL) * u };
+                let point: Vec<f64> = points[k].iter().map(inside).collect();
+                match runner.drawn(plan, &point) {
+                    Some(values) => values,
+                    None => return vec![f64::NAN; quantities.len()],
+                }
+            }
+        };
         match runner.run(parameters, &values) {
             Ok(report) => runner.values(&quantities, &report),
             Err(_) => vec![f64::NAN; quantities.len()],
