@@ -92,17 +92,35 @@ impl Tally {
     pub fn quantile(&self, q: f64) -> Option<(f64, Interval)> {
         let value = self.sketch.quantile(q)?;
         let open = Interval { lo: f64::NEG_INFINITY, hi: f64::INFINITY };
-        let used: Vec<f64> = self.sets.iter().filter_map(|s| s.1.quantile(q)).collect();
         let interval = if self.sets.is_empty() {
             let ranks = interval::ranks(q, self.sketch.count(), CONFIDENCE);
             let ends = ranks.and_then(|(l, u)| Some((self.sketch.at(l)?.0, self.sketch.at(u)?.1)));
             ends.map_or(open, |(lo, hi)| Interval { lo, hi })
         } else {
-            // The middle of the randomisations' quantiles is not quite the quantile of all: both lie inside.
-            let i = interval::of_mean(&used, CONFIDENCE);
-            Interval { lo: i.lo.min(value), hi: i.hi.max(value) }
+            self.from_randomisations(q)
         };
         Some((value, interval))
+    }
+
+    /// The interval of a quantile from randomisations. The quantile of a small randomisation is biased by up to one of
+    /// its runs; the share of its values below a threshold is not. So the quantile lies among the thresholds whose share
+    /// may be `q`.
+    fn from_randomisations(&self, q: f64) -> Interval {
+        let cells: Vec<(f64, f64)> = self.sketch.cells().map(|(lo, hi, _)| (lo, hi)).collect();
+        let share = |inside: &dyn Fn(f64, f64) -> bool| {
+            let one = |s: &(Moments, Sketch)| {
+                let hits = s.1.cells().filter(|(lo, hi, _)| inside(*lo, *hi)).map(|(.., n)| n).sum();
+                (hits, s.1.count())
+            };
+            interval::of_randomisations(&self.sets.iter().map(one).collect::<Vec<_>>(), CONFIDENCE)
+        };
+        // Fewer than `q` lie below `x`, so the quantile does not; at least `q` lie up to `x`, so the quantile does.
+        let beyond = cells.partition_point(|(x, _)| share(&|lo, _| lo < *x).hi < q);
+        let within = cells.partition_point(|(_, x)| share(&|_, hi| hi <= *x).lo < q);
+        Interval {
+            lo: beyond.checked_sub(1).map_or(f64::NEG_INFINITY, |k| cells[k].0),
+            hi: cells.get(within).map_or(f64::INFINITY, |c| c.1),
+        }
     }
 
     fn facts(&self) -> Value {
