@@ -97,7 +97,7 @@ impl Tally {
             let ends = ranks.and_then(|(l, u)| Some((self.sketch.at(l)?.0, self.sketch.at(u)?.1)));
             ends.map_or(open, |(lo, hi)| Interval { lo, hi })
         } else {
-            self.from_randomisations(q)
+            self.spread_of_randomisations(q)
         };
         Some((value, interval))
     }
@@ -105,7 +105,7 @@ impl Tally {
     /// The interval of a quantile from randomisations. The quantile of a small randomisation is biased by up to one of
     /// its runs; the share of its values below a threshold is not. So the quantile lies among the thresholds whose share
     /// may be `q`.
-    fn from_randomisations(&self, q: f64) -> Interval {
+    fn spread_of_randomisations(&self, q: f64) -> Interval {
         let cells: Vec<(f64, f64)> = self.sketch.cells().map(|(lo, hi, _)| (lo, hi)).collect();
         let share = |inside: &dyn Fn(f64, f64) -> bool| {
             let one = |s: &(Moments, Sketch)| {
