@@ -168,7 +168,7 @@ fn coverage(p: &Problem<'_>, seeds: u64) -> Vec<u32> {
         let bounds = vec![(0.0, f64::INFINITY); truth.len()];
         let found = fit::fit(&p.start, &bounds, Limits::default(), &mut residuals).unwrap();
         assert!(found.converged, "seed {seed}");
-        let certain = fit::certainty(&found, 0.95, false);
+        let certain = fit::certainty(&found, &bounds, 0.95, false);
         assert!(certain.unidentifiable.iter().all(|u| !u), "seed {seed}: {certain:?}");
         for j in 0..truth.len() {
             hits[j] += u32::from((found.values[j] - truth[j]).abs() <= certain.half[j]);
@@ -272,8 +272,41 @@ scenario s for D { duration: 5 s; solver: dopri5 }";
     };
     let free = [(f64::NEG_INFINITY, f64::INFINITY); 4];
     let found = fit::fit(&[1.0, 0.8, 1.0, 3.0], &free, Limits::default(), &mut residuals).unwrap();
-    let certain = fit::certainty(&found, 0.95, false);
+    let certain = fit::certainty(&found, &free, 0.95, false);
     assert_eq!(certain.unidentifiable, [true, true, false, true]);
     assert!((found.values[0] * found.values[1] - 1.0).abs() < 0.05);
     assert!((found.values[2] - 2.0).abs() < certain.half[2] * 1.5 && certain.half[2] < 0.1, "{certain:?}");
+}
+
+/// A parameter that ends at a bound is held: the others' intervals are those of a fit without it.
+#[test]
+fn what_ends_at_a_bound_is_held() {
+    // y = a + b·t from points near 1 + 2·t, b at most 1.5.
+    let at = times(12, 0.5);
+    let data: Vec<f64> = at.iter().zip(noise(5, 12)).map(|(t, e)| 1.0 + 2.0 * t + 0.1 * e).collect();
+    let line = |v: &[f64]| -> Vec<f64> { at.iter().zip(&data).map(|(t, d)| v[0] + v[1] * t - d).collect() };
+    let mut both = |v: &[f64], _: bool| Some((line(v), at.iter().map(|t| vec![1.0, *t]).collect()));
+    let bounds = [(-10.0, 10.0), (0.0, 1.5)];
+    let found = fit::fit(&[0.0, 1.0], &bounds, Limits::default(), &mut both).unwrap();
+    let certain = fit::certainty(&found, &bounds, 0.95, false);
+    assert_eq!(found.values[1], 1.5);
+    assert_eq!((certain.held.as_slice(), certain.degrees), ([false, true].as_slice(), 11));
+    assert!(certain.half[1].is_nan() && certain.covariance[1] == [0.0, 0.0]);
+    let mut one = |v: &[f64], _: bool| Some((line(&[v[0], 1.5]), at.iter().map(|_| vec![1.0]).collect()));
+    let alone = fit::fit(&[0.0], &bounds[..1], Limits::default(), &mut one).unwrap();
+    let want = fit::certainty(&alone, &bounds[..1], 0.95, false);
+    assert!((found.values[0] - alone.values[0]).abs() < 1e-8);
+    assert!((certain.half[0] - want.half[0]).abs() < 1e-8 * want.half[0], "{certain:?} {want:?}");
+}
+
+/// Where no step can be evaluated, nothing has converged.
+#[test]
+fn a_fit_that_cannot_move_has_not_converged() {
+    let mut calls = 0;
+    let mut once = |v: &[f64], _: bool| {
+        calls += 1;
+        (calls == 1).then(|| (vec![v[0] - 3.0, v[0] - 4.0], vec![vec![1.0], vec![1.0]]))
+    };
+    let found = fit::fit(&[1.0], &[(0.0, 10.0)], Limits::default(), &mut once).unwrap();
+    assert!(!found.converged && found.values == [1.0], "{found:?}");
 }

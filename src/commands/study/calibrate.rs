@@ -112,8 +112,12 @@ fn whole(args: &Calibrate, ui: &Ui) -> Result<Exit, Exit> {
         );
         return Err(Exit::Simulation);
     };
+    if interrupt.requested() {
+        ui.error("interrupted; nothing was written", None);
+        return Ok(Exit::Interrupted);
+    }
     let known = measured.iter().all(|m| m.sd.is_some());
-    let certain = fit::certainty(&best, args.confidence, known);
+    let certain = fit::certainty(&best, &bounds(&parameters), args.confidence, known);
     let how = if best.converged { "converged" } else { "not converged" };
     let mut line = format!(
         "{how} after {}, {}",
@@ -168,7 +172,10 @@ fn data(args: &Calibrate, model: &Model, frame: &Frame, ui: &Ui) -> Result<(Vec<
         let path = renamed.iter().find(|(_, c)| **c == name || **c == info.name).map(|(p, _)| p.clone());
         let path = path.unwrap_or_else(|| name.clone());
         let Some((space, slot, shown, _)) = find(&model.program, &path) else {
-            left.push(name);
+            // Results of runs count their steps.
+            if name != "step" {
+                left.push(name);
+            }
             continue;
         };
         if !matches!(space, Space::State | Space::Var) {
@@ -265,6 +272,10 @@ fn size(text: &str, si: &str, shown: &DisplayUnit, ui: &Ui) -> Result<f64, Exit>
     }
 }
 
+fn bounds(parameters: &[Parameter]) -> Vec<(f64, f64)> {
+    parameters.iter().map(|p| p.range.unwrap_or((f64::NEG_INFINITY, f64::INFINITY))).collect()
+}
+
 type Found = (Fit, Vec<f64>, u32);
 
 /// The best fit of all starting points, the standard deviations that it was weighted with, and how many came to it.
@@ -279,8 +290,7 @@ fn fitted(
 ) -> Option<Found> {
     let slots: Vec<u32> = parameters.iter().map(|p| p.slot).collect();
     let observed: Vec<Observed> = measured.iter().map(|m| m.slot).collect();
-    let bounds: Vec<(f64, f64)> =
-        parameters.iter().map(|p| p.range.unwrap_or((f64::NEG_INFINITY, f64::INFINITY))).collect();
+    let bounds = bounds(parameters);
     // Each quantity weighs as much as it varies, until what is left over says better.
     let spread = |m: &Measured| {
         let v: Vec<f64> = m.values.iter().copied().filter(|v| v.is_finite()).collect();
@@ -368,22 +378,24 @@ fn tell(
         let (value, half) = (p.shown(best.values[k]), p.shown_difference(certain.half[k]));
         let unit = &p.unit.symbol;
         let at = match p.range {
-            Some((lo, _)) if best.values[k] <= lo => "  at its lower bound",
-            Some((_, hi)) if best.values[k] >= hi => "  at its upper bound",
+            Some((lo, _)) if best.values[k] <= lo => "at its lower bound, held there",
+            Some((_, hi)) if best.values[k] >= hi => "at its upper bound, held there",
             _ => "",
         };
-        let line = if certain.unidentifiable[k] {
+        let line = if certain.held[k] {
+            format!("{:wide$}  {} {unit}  {at}", p.path, short(value, 6))
+        } else if certain.unidentifiable[k] {
             format!("{:wide$}  {} {unit}  not determined by these data", p.path, short(value, 6))
         } else {
             let (lo, hi) = (short(value - half, 6), short(value + half, 6));
-            format!("{:wide$}  {} {unit}  ({lo} to {hi}){at}", p.path, short(value, 6))
+            format!("{:wide$}  {} {unit}  ({lo} to {hi})", p.path, short(value, 6))
         };
         ui.result("", line.replace("  (", " (").trim_end(), None);
         let object = json!({
             "type": "fitted", "version": VERSION, "path": p.path, "unit": unit, "value": finite(value),
             "standard_error": finite(p.shown_difference(certain.errors[k])),
             "low": finite(value - half), "high": finite(value + half), "confidence": args.confidence,
-            "identifiable": !certain.unidentifiable[k], "at_bound": !at.is_empty(),
+            "identifiable": !certain.unidentifiable[k], "at_bound": certain.held[k],
             "start": finite(p.shown(p.nominal)),
         });
         ui.object(&object);

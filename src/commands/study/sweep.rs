@@ -138,11 +138,16 @@ fn whole(args: &Sweep, ui: &Ui) -> Result<Exit, Exit> {
         line.push_str(&format!(", {bad} of them failed"));
     }
     ui.result("Finished", &line, Some(watch.elapsed()));
-    tell(&axes, &points, &done, ui);
     // Where no point compiles, the sweep itself is wrong.
-    if done.iter().all(|p| p.status == Status::Error) {
-        return Err(usage(ui, done.first().map_or("", |p| p.message.as_str()), None));
+    if let Some(first) = done.first().filter(|_| done.iter().all(|p| p.status == Status::Error)) {
+        let others = done.iter().any(|p| p.message != first.message);
+        return Err(usage(
+            ui,
+            &first.message,
+            others.then_some("that is the first point; none of them compiles"),
+        ));
     }
+    tell(&axes, &points, &done, ui);
     let files = write_all(args, &name, &hash, &axes, &points, &done, ui)?;
     ui.result("Written", &files.join(", "), None);
     Ok(done.iter().map(|p| p.exit).max_by_key(|e| e.weight()).unwrap_or(Exit::Ok))
@@ -217,7 +222,7 @@ fn range(text: &str) -> Option<Result<Vec<String>, String>> {
         return Some(Err("both ends of a range are in the same unit".to_owned()));
     }
     let Some(n) = count.parse::<usize>().ok().filter(|n| (2..=MOST).contains(n)) else {
-        return Some(Err(format!("`{count}` is no number of points (2 at least)")));
+        return Some(Err(format!("`{count}` is no number of points (from 2 to {MOST})")));
     };
     if log && !(lo > 0.0 && hi > 0.0) {
         return Some(Err("equal ratios need ends above zero".to_owned()));

@@ -6,7 +6,8 @@
 //! Parameters are scaled by their size, so that units do not matter. At the best point `C = s²(JᵀJ)⁻¹` with
 //! `s² = Σr²/(n − p)`, intervals by Student's t with n − p degrees of freedom. A direction of parameter space is one that the
 //! data say nothing about where its singular value is [`BLIND`] of the largest or less; the parameters with a
-//! notable part in such directions are unidentifiable.
+//! notable part in such directions are unidentifiable. A parameter that ends at a bound is held there: it has no interval, and those of
+//! the others hold for its value.
 
 #![allow(clippy::needless_range_loop, reason = "one index runs over several vectors and a matrix")]
 
@@ -58,7 +59,7 @@ pub struct Fit {
 /// What the data say about the parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Certainty {
-    /// Standard errors; infinite where unidentifiable.
+    /// Standard errors; infinite where unidentifiable, no number where held.
     pub errors: Vec<f64>,
     /// Half widths of the intervals.
     pub half: Vec<f64>,
@@ -72,6 +73,8 @@ pub struct Certainty {
     pub degrees: usize,
     /// Parameters that the data do not determine.
     pub unidentifiable: Vec<bool>,
+    /// Parameters that ended at a bound.
+    pub held: Vec<bool>,
     /// The ratio of the largest singular value and the smallest, of scaled parameters.
     pub condition: f64,
 }
@@ -128,7 +131,7 @@ pub fn fit(start: &[f64], bounds: &[(f64, f64)], limits: Limits, f: &mut Residua
     }
     let (mut evaluations, mut lambda, mut grow) = (1, 1e-3, 2.0);
     let (mut converged, mut iterations) = (false, 0);
-    while iterations < limits.iterations && !converged {
+    'descent: while iterations < limits.iterations && !converged {
         iterations += 1;
         let size: Vec<f64> = values.iter().map(|v| if *v == 0.0 { 1.0 } else { v.abs() }).collect();
         let gradient: Vec<f64> = (0..n)
@@ -154,7 +157,7 @@ pub fn fit(start: &[f64], bounds: &[(f64, f64)], limits: Limits, f: &mut Residua
             })
             .collect();
         let downhill: Vec<f64> = free.iter().map(|&j| -gradient[j]).collect();
-        let mut stuck = true;
+        let (mut stuck, mut tried, mut evaluable) = (true, false, false);
         for _ in 0..40 {
             let step = solve(&normal, lambda, &downhill);
             let Some(step) = step.filter(|s| s.iter().all(|x| x.is_finite())) else {
@@ -168,12 +171,15 @@ pub fn fit(start: &[f64], bounds: &[(f64, f64)], limits: Limits, f: &mut Residua
             }
             let small = trial.iter().zip(&values).zip(&size).all(|((a, b), s)| (a - b).abs() <= 1e-13 * s);
             if small {
-                converged = true;
-                stuck = false;
-                break;
+                // Steps that became small because none could be evaluated say nothing.
+                converged = evaluable || !tried;
+                break 'descent;
             }
             evaluations += 1;
-            let found = f(&trial, false).map(|(r, _)| square(&r)).filter(|c| c.is_finite() && *c < cost);
+            let found = f(&trial, false).map(|(r, _)| square(&r)).filter(|c| c.is_finite());
+            tried = true;
+            evaluable |= found.is_some();
+            let found = found.filter(|c| *c < cost);
             let Some(lower) = found else {
                 lambda *= grow;
                 grow *= 2.0;
@@ -200,18 +206,23 @@ pub fn fit(start: &[f64], bounds: &[(f64, f64)], limits: Limits, f: &mut Residua
             break;
         }
         if stuck {
-            // No direction goes down any more, as far as the residuals' own errors let one see.
-            converged = true;
+            // No direction goes down any more, as far as the residuals' own errors let one see; where none of them can be
+            // evaluated nothing is known.
+            converged = evaluable;
+            break;
         }
     }
     Some(Fit { values, cost, converged, iterations, evaluations, residuals, jacobian })
 }
 
-/// What a fit is worth. `known`: the residuals were divided by standard deviations that are known, not estimated.
+/// What a fit within `bounds` is worth. `known`: the residuals were divided by standard deviations that are known, not
+/// estimated.
 #[must_use]
-pub fn certainty(fit: &Fit, confidence: f64, known: bool) -> Certainty {
+pub fn certainty(fit: &Fit, bounds: &[(f64, f64)], confidence: f64, known: bool) -> Certainty {
     let (n, m) = (fit.values.len(), fit.residuals.len());
-    let degrees = m.saturating_sub(n);
+    let held: Vec<bool> = fit.values.iter().zip(bounds).map(|(v, (lo, hi))| v <= lo || v >= hi).collect();
+    let free: Vec<usize> = (0..n).filter(|&j| !held[j]).collect();
+    let degrees = m.saturating_sub(free.len());
     let variance = if known {
         1.0
     } else if degrees == 0 {
@@ -220,10 +231,11 @@ pub fn certainty(fit: &Fit, confidence: f64, known: bool) -> Certainty {
         fit.cost / degrees as f64
     };
     let size: Vec<f64> = fit.values.iter().map(|v| if *v == 0.0 { 1.0 } else { v.abs() }).collect();
-    let normal: Vec<Vec<f64>> = (0..n)
-        .map(|i| {
-            (0..n)
-                .map(|j| size[i] * size[j] * fit.jacobian.iter().map(|row| row[i] * row[j]).sum::<f64>())
+    let normal: Vec<Vec<f64>> = free
+        .iter()
+        .map(|&i| {
+            free.iter()
+                .map(|&j| size[i] * size[j] * fit.jacobian.iter().map(|row| row[i] * row[j]).sum::<f64>())
                 .collect()
         })
         .collect();
@@ -233,12 +245,12 @@ pub fn certainty(fit: &Fit, confidence: f64, known: bool) -> Certainty {
     let mut unidentifiable = vec![false; n];
     let mut covariance = vec![vec![0.0; n]; n];
     for (l, v) in values.iter().zip(&vectors) {
-        for i in 0..n {
+        for (vi, &i) in v.iter().zip(&free) {
             if seen(*l) {
-                for j in 0..n {
-                    covariance[i][j] += variance * size[i] * size[j] * v[i] * v[j] / l;
+                for (vj, &j) in v.iter().zip(&free) {
+                    covariance[i][j] += variance * size[i] * size[j] * vi * vj / l;
                 }
-            } else if v[i].abs() >= PART {
+            } else if vi.abs() >= PART {
                 unidentifiable[i] = true;
             }
         }
@@ -249,7 +261,11 @@ pub fn certainty(fit: &Fit, confidence: f64, known: bool) -> Certainty {
         student::quantile(confidence, degrees.max(1) as f64)
     };
     let errors: Vec<f64> = (0..n)
-        .map(|i| if unidentifiable[i] { f64::INFINITY } else { covariance[i][i].max(0.0).sqrt() })
+        .map(|i| match (held[i], unidentifiable[i]) {
+            (true, _) => f64::NAN,
+            (_, true) => f64::INFINITY,
+            _ => covariance[i][i].max(0.0).sqrt(),
+        })
         .collect();
     let correlation = (0..n)
         .map(|i| {
@@ -269,6 +285,7 @@ pub fn certainty(fit: &Fit, confidence: f64, known: bool) -> Certainty {
         variance,
         degrees,
         unidentifiable,
+        held,
         condition: match values.last() {
             Some(l) if *l > 0.0 => (largest / l).sqrt(),
             _ => f64::INFINITY,
