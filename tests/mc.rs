@@ -175,6 +175,45 @@ fn is_part(e: &fs::DirEntry) -> bool {
 }
 
 #[test]
+fn shards_that_are_missing_doubled_or_foreign_are_named() {
+    let place = Place::new(DECAY);
+    for i in 1..=4 {
+        let shard = format!("{i}/4");
+        assert_eq!(place.mc(&["-n", "40", "--shard", &shard, "--out", "o"]).code, Some(0));
+    }
+    let third = place.path("o/shard-00003-of-00004");
+    let part = fs::read_dir(third.join("parts")).unwrap().next().unwrap().unwrap().path();
+    let part = Path::new("parts").join(part.file_name().unwrap());
+    let copy = place.path("o/copy");
+    fs::create_dir_all(copy.join("parts")).unwrap();
+    for name in [Path::new("job.json"), &part] {
+        fs::copy(third.join(name), copy.join(name)).unwrap();
+    }
+    let ran = place.run(&["mc", "merge", "o"]);
+    assert!(
+        ran.code == Some(2) && ran.err.contains("has runs that another shard has too, from 20"),
+        "{}",
+        ran.err
+    );
+    fs::remove_dir_all(&copy).unwrap();
+    fs::remove_dir_all(&third).unwrap();
+    let ran = place.run(&["mc", "merge", "o"]);
+    assert!(ran.code == Some(2) && ran.err.contains("runs 20 to 29 are in no shard"), "{}", ran.err);
+    assert_eq!(place.mc(&["-n", "40", "--shard", "3/4", "--seed", "9", "--out", "o"]).code, Some(0));
+    let ran = place.run(&["mc", "merge", "o"]);
+    assert!(ran.code == Some(2) && ran.err.contains("of another job"), "{}", ran.err);
+    assert!(!place.path("o/summary.json").exists());
+}
+
+#[test]
+fn a_file_where_the_results_should_go_is_named() {
+    let place = Place::new(DECAY);
+    fs::write(place.path("taken"), "").unwrap();
+    let ran = place.mc(&["-n", "4", "--out", "taken"]);
+    assert!(ran.code == Some(5) && ran.err.contains("`taken"), "{}", ran.err);
+}
+
+#[test]
 fn another_job_is_not_gone_on_with() {
     let place = Place::new(DECAY);
     place.mc(&["--scenario", "short", "--shard", "1/2", "--out", "o"]).expect(0);

@@ -94,7 +94,6 @@ fn quantiles_of_decay_lie_in_their_intervals() {
             }
             claims += u32::from(holds(&named(&summary["requirements"], "half")["probability"], p));
         }
-        println!("{sampler}, {n} runs: the claim {claims}, quantiles {quantiles:?} of 100");
         assert!(claims >= 95, "{sampler}: {claims} of 100");
         assert!(quantiles.iter().all(|n| *n >= 95), "{sampler}: {quantiles:?}");
     }

@@ -54,8 +54,16 @@ pub fn run(args: &Merge, ui: &Ui) -> Result<Exit, Exit> {
                 Some("shards belong together where model, scenario and flags are the same"),
             ));
         }
-        if f.runs.start != at && !f.runs.is_empty() {
+        if f.runs.start > at && !f.runs.is_empty() {
             return Err(incomplete(ui, at, f.runs.start));
+        }
+        if f.runs.start < at && !f.runs.is_empty() {
+            let message = format!(
+                "`{}` has runs that another shard has too, from {}",
+                world::shown(&f.folder),
+                f.runs.start
+            );
+            return Err(refuse(ui, &message, Some("take one of the two folders away")));
         }
         at = at.max(f.runs.end);
     }

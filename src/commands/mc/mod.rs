@@ -274,7 +274,9 @@ fn job_file(
         return Ok(());
     }
     let parts = parts(folder, &set.identity);
-    parts.remove().map_err(|e| outside(ui, &e))?;
+    parts
+        .remove()
+        .map_err(|e| outside(ui, &format!("could not clear `{}`: {e}", world::shown(parts.folder()))))?;
     // Strings and numbers always serialise.
     let text = serde_json::to_string_pretty(&own).unwrap_or_default() + "\n";
     write_atomic(&path, text.as_bytes()).map_err(|e| outside(ui, &e))
