@@ -54,6 +54,18 @@ fn parameters_at_bounds_are_held() {
 }
 
 #[test]
+fn times_that_go_back_are_found() {
+    let place = tempfile::tempdir().unwrap();
+    fs::write(place.path().join("decay.twinml"), DECAY).unwrap();
+    for rows in ["0,100\n2,80\n1,90\n", "0,100\n1,90\n-2,80\n"] {
+        fs::write(place.path().join("data.csv"), format!("time [s],x [cm]\n{rows}")).unwrap();
+        let (code, said) = run(&place, &["calibrate", "decay.twinml", "--data", "data.csv", "--fit", "k"]);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("row 3: `time` goes back"), "{said}");
+    }
+}
+
+#[test]
 fn a_sweep_of_what_is_not_there_says_so_once() {
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join("decay.twinml"), DECAY).unwrap();

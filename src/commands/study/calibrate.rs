@@ -223,8 +223,17 @@ fn data(args: &Calibrate, model: &Model, frame: &Frame, ui: &Ui) -> Result<(Vec<
     if !left.is_empty() {
         ui.warn(&format!("columns that the model does not have are left out: {}", left.join(", ")));
     }
-    if times.iter().any(|t| !t.is_finite() || *t < 0.0) || times.windows(2).any(|w| w[0] > w[1]) {
-        return Err(usage(ui, &format!("{}: `time` rises from 0 on", frame.name()), None));
+    let mut before = 0.0;
+    for (k, t) in times.iter().enumerate() {
+        // A time that is no number is not later either.
+        if !t.is_finite() || *t < before {
+            return Err(usage(
+                ui,
+                &format!("{}: row {}: `time` goes back, or is no number", frame.name(), k + 1),
+                Some("it counts from the start of the run, 0 s, and rises"),
+            ));
+        }
+        before = *t;
     }
     Ok((times, measured))
 }

@@ -138,6 +138,7 @@ fn whole(args: &Sweep, ui: &Ui) -> Result<Exit, Exit> {
         line.push_str(&format!(", {bad} of them failed"));
     }
     ui.result("Finished", &line, Some(watch.elapsed()));
+    tell(&axes, &points, &done, ui);
     // Where no point compiles, the sweep itself is wrong.
     if let Some(first) = done.first().filter(|_| done.iter().all(|p| p.status == Status::Error)) {
         let others = done.iter().any(|p| p.message != first.message);
@@ -147,7 +148,6 @@ fn whole(args: &Sweep, ui: &Ui) -> Result<Exit, Exit> {
             others.then_some("that is the first point; none of them compiles"),
         ));
     }
-    tell(&axes, &points, &done, ui);
     let files = write_all(args, &name, &hash, &axes, &points, &done, ui)?;
     ui.result("Written", &files.join(", "), None);
     Ok(done.iter().map(|p| p.exit).max_by_key(|e| e.weight()).unwrap_or(Exit::Ok))
@@ -379,11 +379,13 @@ fn one(
     Point { status, message, set, values, verdicts, exit }
 }
 
+/// A line for each point; where none compiles, for readers of JSON only.
 fn tell(axes: &[Axis], points: &[Vec<usize>], done: &[Point], ui: &Ui) {
+    let shown = if done.iter().all(|p| p.status == Status::Error) { 0 } else { SHOWN };
     for (k, (p, at)) in done.iter().zip(points).enumerate() {
         let settings: Vec<String> =
             axes.iter().zip(at).map(|(a, k)| format!("{}={}", a.path, a.values[*k])).collect();
-        if k < SHOWN {
+        if k < shown {
             let what: Vec<String> = if p.message.is_empty() {
                 let values = p.values.iter().rev().take(3).rev();
                 values.map(|(n, u, v)| format!("{n} {} {u}", short(*v, 5)).trim_end().to_owned()).collect()
@@ -410,8 +412,8 @@ fn tell(axes: &[Axis], points: &[Vec<usize>], done: &[Point], ui: &Ui) {
             verdicts: p.verdicts.iter().map(|(n, v, ..)| (n.as_str(), *v)).collect(),
         });
     }
-    if done.len() > SHOWN {
-        ui.result("", &format!("and {}", counted((done.len() - SHOWN) as u64, "further point")), None);
+    if shown > 0 && done.len() > shown {
+        ui.result("", &format!("and {}", counted((done.len() - shown) as u64, "further point")), None);
     }
 }
 
