@@ -168,6 +168,26 @@ const FORMULAS: [&str; 12] = [
     "always[0, 20 s](T < 90 degC)",
 ];
 
+/// Messages show the formula and nothing of what it is put into.
+#[test]
+fn a_wrong_formula_is_shown_as_it_was_written() {
+    let place = Place::new(&[("t.csv", TRACE)]);
+    for (formula, at) in [
+        ("always(h < 3 kg)", "formula:1:8"),
+        ("always(h < 3 m and height > 2)", "formula:1:20"),
+        ("always(h < 3 m", "formula:1:7"),
+        ("eventually(q >)", "formula:1:15"),
+        ("", "formula:1:1"),
+    ] {
+        let (code, _, said) = place.twinc(&["monitor", formula, "--trace", "t.csv"]);
+        assert_eq!(code, 2, "{said}");
+        assert!(said.contains(at), "{formula}: {said}");
+        for word in ["twin", "constraints", "scenario", "inputs"] {
+            assert!(!said.contains(word), "{formula}: {said}");
+        }
+    }
+}
+
 #[test]
 fn the_verdict_is_that_of_the_run_that_made_the_trace() {
     let lines: Vec<String> = FORMULAS.iter().enumerate().map(|(k, f)| format!("    r{k}: {f}")).collect();

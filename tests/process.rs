@@ -311,3 +311,30 @@ fn measures_leave_the_warm_up_out() {
         ],
     );
 }
+
+/// Two senders see the same free place and both send, or nobody asked: nothing is kept where there is no room.
+#[test]
+fn a_part_without_room_ends_the_run() {
+    for (full, gap) in [("s.full -> a.next_full; s.full -> b.next_full; ", 10), ("", 3)] {
+        let text = format!(
+            "use std.process {{ Source, Server, Sink, Law }}
+twin Line {{
+  twins {{ a: Source {{ law = Law.constant; gap = 10 s }}; b: Source {{ law = Law.constant; gap = {gap} s }}
+           s: Server {{ law = Law.constant; mean = 4 s }}; out: Sink }}
+  connections {{ a.out -> s.arrive; b.out -> s.arrive; {full}s.out -> out.arrive }}
+}}
+scenario go for Line {{ duration: 100 s }}"
+        );
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("model.twinml");
+        fs::write(&file, text).unwrap();
+        let ran = Command::new(env!("CARGO_BIN_EXE_twinc"))
+            .args(["run", "--no-plot", "--out"])
+            .args([&dir.path().join("out.csv"), &file])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(3), "{said}");
+        assert!(said.contains("no room for this part") && said.contains("of `s`"), "{said}");
+    }
+}

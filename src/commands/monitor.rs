@@ -6,9 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use twinml_compiler::diag::Diagnostic;
 use twinml_compiler::driver::{Choice, Session};
 use twinml_compiler::lexer;
-use twinml_compiler::source::FileId;
+use twinml_compiler::source::{FileId, SourceMap, Span};
 use twinml_engine::data::{ColumnInfo, DataError, Frame, Place};
 use twinml_engine::monitor::Verdict;
 use twinml_engine::monitor::recorded::{Between, Column, judge_recorded};
@@ -93,7 +94,8 @@ fn whole(args: &Monitor, ui: &Ui) -> Result<Exit, Exit> {
     let mut session = Session::check("formula", &text, &NoFiles);
     let mut data = Data::of(&session);
     let compiled = session.compile(Choice::default(), &mut data);
-    let said = ui.diagnostics(session.diags.iter(), &session.sources);
+    let (diags, sources) = of_formula(&session, &args.formula);
+    let said = ui.diagnostics(&diags, &sources);
     let Some(compiled) = compiled.filter(|_| said.errors == 0) else {
         let bare: Vec<String> = wanted
             .iter()
@@ -351,6 +353,33 @@ struct Node {
     ty: Option<String>,
 }
 
+/// What stands before the formula in the twin that judges it.
+const BEFORE: &str = "twin `the data` { constraints { formula: ";
+
+/// The messages about a formula, at their places in the formula alone.
+fn of_formula(session: &Session, formula: &str) -> (Vec<Diagnostic>, SourceMap) {
+    let formula = formula.replace(['\n', '\r'], " ");
+    let (before, len) = (BEFORE.len() as u32, formula.len() as u32);
+    let mut sources = SourceMap::new();
+    let file = sources.add("formula", formula);
+    let place = |span: Span| {
+        let at = |x: u32| x.saturating_sub(before).min(len);
+        Span::new(file, at(span.lo), at(span.hi))
+    };
+    let inside = |span: Span| {
+        let first = session.sources.get(span.file).is_some_and(|f| &*f.name == "formula");
+        first && (before..=before + len).contains(&span.lo)
+    };
+    let moved = |d: &Diagnostic| {
+        let mut d = d.clone();
+        d.labels.retain(|l| inside(l.span));
+        d.labels.iter_mut().for_each(|l| l.span = place(l.span));
+        d.primary.span = place(d.primary.span);
+        d
+    };
+    (session.diags.iter().map(moved).collect(), sources)
+}
+
 /// The twin whose inputs are the columns and whose requirement is the formula, which stands in the first line.
 fn model(formula: &str, wanted: &[&Named], truths: &BTreeSet<&str>) -> String {
     let mut root = Node::default();
@@ -374,12 +403,12 @@ fn model(formula: &str, wanted: &[&Named], truths: &BTreeSet<&str>) -> String {
         at.ty = Some(ty);
     }
     let formula = formula.replace(['\n', '\r'], " ");
-    let mut out = format!("twin Trace {{ constraints {{ formula: {formula}\n}}\n");
+    let mut out = format!("{BEFORE}{formula}\n}}\n");
     let mut classes = String::new();
     let mut count = 0;
     members(&root, &mut out, &mut classes, &mut count);
     out.push_str("}\n");
-    out + &classes + "scenario data for Trace { duration: 1 s }\n"
+    out + &classes + "scenario data for `the data` { duration: 1 s }\n"
 }
 
 fn members(node: &Node, out: &mut String, classes: &mut String, count: &mut usize) {
