@@ -14,7 +14,8 @@ use twinml_model::passes::dead::Traps;
 use twinml_model::passes::rk4::{self, Stepped};
 use twinml_model::passes::{Level, simplified};
 use twinml_model::program::Program;
-use twinml_solvers::lanes::adaptive::{AdaptiveCode, AdaptiveLanes, Control};
+pub use twinml_solvers::lanes::adaptive::Control;
+use twinml_solvers::lanes::adaptive::{AdaptiveCode, AdaptiveLanes};
 use twinml_solvers::lanes::fixed::FixedLanes;
 use twinml_solvers::lanes::{Occupancy, Runs};
 

@@ -27,6 +27,7 @@ pub struct LaneMemory {
     data: Vec<f64>,
     /// Why a lane's kernel ended early; such lanes rest until [`LaneMemory::clear_trap`].
     traps: Vec<Option<Trap>>,
+    trapped: bool,
 }
 
 impl LaneMemory {
@@ -37,7 +38,7 @@ impl LaneMemory {
         let data = vec![0.0; sizes.total() * width + ALIGN / 8];
         // A vector of doubles begins at a multiple of 8 bytes: the border is at most 7 elements away.
         let start = data.as_ptr().align_offset(ALIGN).min(ALIGN / 8);
-        Self { sizes, lanes, width, start, data, traps: vec![None; width] }
+        Self { sizes, lanes, width, start, data, traps: vec![None; width], trapped: false }
     }
 
     /// Every lane a copy of `memory`.
@@ -121,6 +122,7 @@ impl LaneMemory {
             row[lane] = old[other];
         }
         self.traps[lane] = from.traps[other];
+        self.trapped |= from.trapped;
     }
 
     /// Takes a run out of a lane.
@@ -136,8 +138,15 @@ impl LaneMemory {
         self.traps[lane]
     }
 
+    /// Whether a lane has come to rest since the memory was made.
+    #[must_use]
+    pub fn trapped(&self) -> bool {
+        self.trapped
+    }
+
     /// Makes a lane rest.
     pub(crate) fn set_trap(&mut self, lane: usize, trap: Trap) {
+        self.trapped = true;
         self.traps[lane] = Some(trap);
     }
 
@@ -152,6 +161,7 @@ impl Clone for LaneMemory {
         let mut out = Self::zeroed(self.sizes, self.lanes);
         out.data_mut().copy_from_slice(self.data());
         out.traps.copy_from_slice(&self.traps);
+        out.trapped = self.trapped;
         out
     }
 }

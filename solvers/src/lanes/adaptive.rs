@@ -55,6 +55,8 @@ pub struct AdaptiveLanes {
     waiting: Vec<(usize, u64)>,
     /// The run in each lane.
     at_work: Vec<Option<u64>>,
+    /// Lanes whose run is over.
+    over: Vec<usize>,
     occupancy: Occupancy,
 }
 
@@ -77,6 +79,7 @@ impl AdaptiveLanes {
             nursery: LaneMemory::zeroed(code.program.sizes, GRAIN),
             waiting: Vec::with_capacity(GRAIN),
             at_work: vec![None; lanes],
+            over: Vec::with_capacity(lanes),
             occupancy: Occupancy::default(),
         }
     }
@@ -118,12 +121,14 @@ impl AdaptiveLanes {
             self.trial.run(memory, 1, host);
             self.occupancy.computed += memory.width() as u64;
             self.occupancy.useful += busy;
-            for lane in 0..self.at_work.len() {
-                let over = memory.slot(Space::Jac, Slot::Status as usize)[lane] != status::RUNNING
-                    || memory.trap(lane).is_some();
-                if !over {
-                    continue;
-                }
+            self.over.clear();
+            let states = &memory.slot(Space::Jac, Slot::Status as usize)[..self.at_work.len()];
+            if memory.trapped() || states.iter().any(|&s| s != status::RUNNING) {
+                let over = |&lane: &usize| states[lane] != status::RUNNING || memory.trap(lane).is_some();
+                self.over.extend((0..states.len()).filter(over));
+            }
+            for k in 0..self.over.len() {
+                let lane = self.over[k];
                 let Some(run) = self.at_work[lane].take() else { continue };
                 finish(memory, lane, run, self.evaluations, runs);
                 more = more && self.refill(memory, lane, stop, runs, host);

@@ -212,6 +212,15 @@ impl Node {
     }
 }
 
+/// 1.0, as bits.
+const ONE: u64 = 0x3ff0_0000_0000_0000;
+
+/// The reciprocal of a power of two: multiplying by it gives the quotient, to the bit.
+fn reciprocal(c: u64) -> Option<u64> {
+    let exponent = c >> 52 & 0x7ff;
+    (c << 12 == 0 && (2..=2044).contains(&exponent)).then(|| c & SIGN | (2046 - exponent) << 52)
+}
+
 /// What a node gives for one lane, from what its operands give. Not for `Load`, `Input` and `Slow`.
 pub(super) fn value(node: &Node, of: impl Fn(Id) -> u64) -> u64 {
     let f = |id| f64::from_bits(of(id));
@@ -415,6 +424,13 @@ impl Graph {
                 let r = self.arith(op, na.unwrap_or(a), nb.unwrap_or(b));
                 if na.is_some() == nb.is_some() { r } else { self.neg(r) }
             }
+            (Arith2::Mul, ..) if self.constant(a) == Some(ONE) => b,
+            (Arith2::Mul | Arith2::Div, ..) if self.constant(b) == Some(ONE) => a,
+            (Arith2::Div, ..) if self.constant(b).and_then(reciprocal).is_some() => {
+                let r = self.constant(b).and_then(reciprocal).unwrap_or(ONE);
+                let r = self.bits(r);
+                self.arith(Arith2::Mul, a, r)
+            }
             (Arith2::Add | Arith2::Mul, ..) if a > b => self.node(Node::Arith(op, b, a)),
             _ => self.node(Node::Arith(op, a, b)),
         }
@@ -424,6 +440,11 @@ impl Graph {
         let (na, nb, nc) = (self.negated(a), self.negated(b), self.negated(c));
         let minus_product = na.is_some() != nb.is_some();
         let (a, b, c) = (na.unwrap_or(a), nb.unwrap_or(b), nc.unwrap_or(c));
+        if let Some(x) = [(a, b), (b, a)].into_iter().find(|p| self.constant(p.0) == Some(ONE)).map(|p| p.1) {
+            // one rounding either way
+            let x = if minus_product { self.neg(x) } else { x };
+            return self.arith(if nc.is_some() { Arith2::Sub } else { Arith2::Add }, x, c);
+        }
         self.node(Node::Fma { a: a.min(b), b: a.max(b), c, minus_product, minus_c: nc.is_some() })
     }
 

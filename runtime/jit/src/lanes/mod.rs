@@ -230,7 +230,7 @@ impl LaneCode {
         let mut pool = emit::Pool::default();
         let mut ways = Vec::new();
         let (mut graph, slots) = lower::lower(program, kernel, target)?;
-        let operations = graph.nodes.len();
+        let mut operations = 0;
         let mut list = groups.to_vec();
         if !list.contains(&1) {
             list.push(1);
@@ -238,6 +238,7 @@ impl LaneCode {
         for &groups in &list {
             let registers = if target == Target::Avx512 { CARRIED } else { CARRIED / 3 };
             let plan = plan::Plan::of(&mut graph, &slots, registers / groups);
+            operations = plan.body.order.len();
             let shape = emit::Shape { groups, stride: (width * 8) as i32 };
             let (entry, scratch) = emit::emit(&mut code, &mut pool, &graph, &plan, shape);
             ways.push(Way { entry, groups, scratch });
@@ -272,7 +273,7 @@ impl LaneCode {
         self.ways[self.chosen].groups
     }
 
-    /// Operations of the graph, constants and loads among them.
+    /// Vector operations of one repetition for one group of lanes.
     #[must_use]
     pub fn operations(&self) -> usize {
         self.operations
