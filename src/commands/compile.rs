@@ -68,9 +68,10 @@ pub fn emit_late(compiled: &Compiled, args: &Compile, ui: &Ui) -> bool {
             twinml_model::text::program_text(&program)
         }
         Some(Emit::Clif | Emit::Asm) => {
+            let Ok(isa) = super::doctor::isa(ui) else { return true };
             let mut program = compiled.program.clone();
             passes::prepare(&mut program, Level::O2, true);
-            let text = twinml_engine::run::machine_text(program, 2, args.emit == Some(Emit::Clif));
+            let text = twinml_engine::run::machine_text(program, 2, args.emit == Some(Emit::Clif), isa);
             let Some(text) = text else {
                 ui.error(
                     "there is no code generator for this processor; kernels run in the interpreter",

@@ -14,6 +14,7 @@ mod reduce;
 
 use std::path::Path;
 use std::sync::Arc;
+use twinml_jit::lanes::{Isa, LaneCode};
 use twinml_model::ir::Kernel;
 use twinml_model::passes::{Level, prepare};
 use twinml_model::program::Program;
@@ -48,6 +49,28 @@ fn random_kernels() {
     let ways: usize = (0..150).map(check).sum();
     println!("{ways} kernels");
     assert!(ways >= 150);
+}
+
+/// A disassembler of others reads what we wrote, to the last byte.
+#[test]
+fn the_code_is_readable() {
+    let (mut read, mut lines) = (0, 0);
+    let mut kinds = std::collections::BTreeSet::new();
+    for seed in 0..150 {
+        let (program, kernel) = generate::program(seed);
+        let kernel = lanes::for_lanes(&kernel);
+        for isa in [Isa::Avx2, Isa::Avx512].into_iter().filter(|i| i.available()) {
+            let Ok(code) = LaneCode::new(&program, &kernel, isa, 32, 1 + seed as usize % 4) else { continue };
+            let text = code.assembly().unwrap_or_else(|e| panic!("seed {seed}, {}: {e}", isa.name()));
+            kinds.extend(text.lines().filter_map(|l| l.split_whitespace().nth(1)).map(str::to_owned));
+            lines += text.lines().count();
+            read += 1;
+        }
+    }
+    println!("{read} kernels, {lines} instructions of {} kinds: {kinds:?}", kinds.len());
+    if Isa::best() == Isa::Avx512 {
+        assert!(read > 100 && kinds.len() > 50, "{read} {}", kinds.len());
+    }
 }
 
 /// Runs for `TWINML_FUZZ_SECONDS` (60) from seed `TWINML_FUZZ_SEED` (10,000) on.

@@ -10,6 +10,9 @@ use twinml_model::ir::{Affine, BinOp, BoolOp, CmpOp, IntOp, Kernel, Op, Place, S
 use twinml_model::passes::rk4::Inline;
 use twinml_model::program::Program;
 
+/// 1.5·2⁵²: adding it leaves the nearest integer in the low bits.
+const MAGIC: f64 = 6_755_399_441_055_744.0;
+
 /// What the driver and the kernels tell each other: slots of `Jac`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -18,8 +21,8 @@ pub(super) enum Slot {
     H,
     /// Where the run ends, in seconds.
     Stop,
-    /// The error of the last accepted step.
-    ErrOld,
+    /// The binary logarithm of the error of the last accepted step, not below that of 1e-4.
+    LogOld,
     /// 1 where the last trial was rejected.
     Rejected,
     /// One of [`status`].
@@ -161,14 +164,22 @@ impl Writer<'_> {
     fn power(&mut self, x: Value, p: Value) -> Value {
         let (lo, hi) = (self.c(f64::MIN_POSITIVE), self.c(f64::MAX));
         let x = self.clamp(x, lo, hi);
+        let l = self.log2(x);
+        let y = self.mul(p, l);
+        let (lo, hi) = (self.c(-1000.0), self.c(1000.0));
+        let y = self.clamp(y, lo, hi);
+        self.exp2(y)
+    }
+
+    /// The first half of `power`: the binary logarithm of a positive, normal number.
+    fn log2(&mut self, x: Value) -> Value {
         let bits = self.bits(x);
         let c52 = self.ci(52);
+        // the sign is 0
         let e = self.int(IntOp::ShrU, bits, c52);
-        let c = self.ci(0x7ff);
-        let e = self.int(IntOp::And, e, c);
         // e − 1023 as a number, through the low bits of 1.5·2⁵²
         let magic_bits = self.ci(0x4338_0000_0000_0000 - 1023);
-        let magic = self.c(6_755_399_441_055_744.0);
+        let magic = self.c(MAGIC);
         let e = self.int(IntOp::Add, e, magic_bits);
         let e = self.float(e);
         let e = self.sub(e, magic);
@@ -198,14 +209,15 @@ impl Writer<'_> {
         let ln = self.mul(ln, t);
         let c = self.c(std::f64::consts::LOG2_E);
         let y = self.mul(ln, c);
-        let y = self.add(e, y);
-        let y = self.mul(p, y);
-        let (lo, hi) = (self.c(-1000.0), self.c(1000.0));
-        let y = self.clamp(y, lo, hi);
-        let zero = self.c(0.0);
-        let up = self.cmp(CmpOp::Ge, y, zero);
-        let (a, b) = (self.add(y, half), self.sub(y, half));
-        let i = self.select(up, a, b);
+        self.add(e, y)
+    }
+
+    /// The second half of `power`: 2ʸ for |y| ≤ 1000.
+    fn exp2(&mut self, y: Value) -> Value {
+        // to the nearest integer, halves away from 0 (for y = −0 another zero, which the sum below forgets)
+        let (half, magic) = (self.c(0.5), self.c(MAGIC));
+        let h = self.bin(BinOp::CopySign, half, y);
+        let i = self.add(y, h);
         let i = self.un(UnOp::Trunc, i);
         let r = self.sub(y, i);
         let c = self.c(std::f64::consts::LN_2);
@@ -220,6 +232,7 @@ impl Writer<'_> {
         let n = self.bits(n);
         let c = self.ci(1023);
         let n = self.int(IntOp::Add, n, c);
+        let c52 = self.ci(52);
         let n = self.int(IntOp::Shl, n, c52);
         let n = self.float(n);
         self.mul(t, n)
@@ -229,10 +242,12 @@ impl Writer<'_> {
     fn weight(&mut self, atol: f64, rtol: f64, a: Value, b: Value) -> Value {
         let (x, y) = (self.un(UnOp::Abs, a), self.un(UnOp::Abs, b));
         let m = if a == b { x } else { self.max(x, y) };
-        let (atol, rtol, least) = (self.c(atol), self.c(rtol), self.c(f64::MIN_POSITIVE));
+        let (limit, least) = (atol > f64::MIN_POSITIVE, self.c(f64::MIN_POSITIVE));
+        let (atol, rtol) = (self.c(atol), self.c(rtol));
         let d = self.mul(rtol, m);
         let w = self.add(atol, d);
-        self.max(w, least)
+        // a weight that is no number belongs to an error that is none either
+        if limit { w } else { self.max(w, least) }
     }
 
     /// [`crate::control::norm`] with one point on both sides.
@@ -363,7 +378,8 @@ pub(super) fn start(program: &Program, control: &Control) -> Option<Kernel> {
     w.put(Slot::H, h);
     w.put(Slot::Status, s);
     let c = w.c(1e-4);
-    w.put(Slot::ErrOld, c);
+    let c = w.log2(c);
+    w.put(Slot::LogOld, c);
     for s in [Slot::Rejected, Slot::Steps, Slot::Trials] {
         w.put(s, zero);
     }
@@ -378,7 +394,7 @@ pub(super) fn trial(program: &Program, control: &Control) -> Option<Kernel> {
     let k1: Vec<Value> = (0..n).map(|i| w.load(Space::Der, i)).collect();
     let t = w.load(Space::Time, 0);
     let (wanted_h, stop) = (w.slot(Slot::H), w.slot(Slot::Stop));
-    let (err_old, was_rejected) = (w.slot(Slot::ErrOld), w.slot(Slot::Rejected));
+    let (log_old, was_rejected) = (w.slot(Slot::LogOld), w.slot(Slot::Rejected));
     let (zero, one, half, two) = (w.c(0.0), w.c(1.0), w.c(0.5), w.c(2.0));
 
     // `Clock::trial`
@@ -443,11 +459,16 @@ pub(super) fn trial(program: &Program, control: &Control) -> Option<Kernel> {
     let base = w.max(err, least);
     let (p, q) = (w.c(-ALPHA), w.c(-RETRY));
     let p = w.select(accepted, p, q);
-    let f = w.power(base, p);
+    // `power` of it without its clamps: an error that counts is normal and finite, exponents are small. The past enters
+    // by its logarithm, so that there is one logarithm a step.
+    let log = w.log2(base);
+    let y = w.mul(p, log);
+    let f = w.exp2(y);
     let safety = w.c(SAFETY);
     let f = w.mul(safety, f);
     let beta = w.c(BETA);
-    let past = w.power(err_old, beta);
+    let y = w.mul(beta, log_old);
+    let past = w.exp2(y);
     let with_past = w.mul(f, past);
     let rejected_before = w.cmp(CmpOp::Ne, was_rejected, zero);
     let (lo, hi, retry) = (w.c(MIN_FACTOR), w.c(MAX_FACTOR), w.c(0.9));
@@ -463,8 +484,10 @@ pub(super) fn trial(program: &Program, control: &Control) -> Option<Kernel> {
     let next = w.select(keeps, longer, next);
 
     let c = w.c(1e-4);
-    let new_old = w.max(base, c);
-    let new_old = w.select(accepted, new_old, err_old);
+    let less = w.cmp(CmpOp::Lt, base, c);
+    let least_log = w.log2(c);
+    let new_old = w.select(less, least_log, log);
+    let new_old = w.select(accepted, new_old, log_old);
     let now = w.select(accepted, t1, t);
     let refused = w.select(accepted, zero, one);
     let taken = w.select(accepted, one, zero);
@@ -493,7 +516,7 @@ pub(super) fn trial(program: &Program, control: &Control) -> Option<Kernel> {
     }
     w.store(Space::Time, 0, now);
     w.put(Slot::H, next);
-    w.put(Slot::ErrOld, new_old);
+    w.put(Slot::LogOld, new_old);
     w.put(Slot::Rejected, refused);
     w.put(Slot::Status, s);
     w.put(Slot::Steps, steps);

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use twinml_jit::lanes::{Isa, LaneCode};
 use twinml_jit::{Compiled, OptLevel};
 use twinml_model::host::{Host, KernelId, Machine, Memory, NoHost};
 use twinml_model::interp::Interpreter;
@@ -9,6 +10,8 @@ use twinml_model::ir::{Kernel, Trap};
 use twinml_model::passes::later::{Derived, Later, Which};
 use twinml_model::passes::{self, Level};
 use twinml_model::program::Program;
+
+use crate::lanes::LANES;
 
 /// What is to run the kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,9 +101,9 @@ impl Machine for Lazy {
     }
 }
 
-/// The kernels of a program as text: Cranelift's form (`clif`) or machine code. `None` where there is no code
+/// The kernels of a program as text: Cranelift's form (`clif`) or machine code, then also the right-hand side on lanes. `None` where there is no code
 /// generator for this processor.
-pub fn machine_text(program: Program, opt: u8, clif: bool) -> Option<String> {
+pub fn machine_text(program: Program, opt: u8, clif: bool, isa: Isa) -> Option<String> {
     let compiled = Compiled::compile(Arc::new(program), level(opt)).ok()?;
     let mut kernels = vec![
         ("params", KernelId::Params),
@@ -125,6 +128,16 @@ pub fn machine_text(program: Program, opt: u8, clif: bool) -> Option<String> {
         match text {
             Ok(text) => out.push_str(&format!("; {name}\n{text}\n")),
             Err(e) => out.push_str(&format!("; {name}: runs in the interpreter ({e})\n")),
+        }
+    }
+    if !clif {
+        let program = compiled.program();
+        let code = LaneCode::new(program, &program.rhs, isa, LANES, 1);
+        match code.and_then(|code| Ok((code.operations(), code.assembly()?))) {
+            Ok((n, text)) => {
+                out.push_str(&format!("; rhs on lanes, {}: {n} vector operations\n{text}\n", isa.name()));
+            }
+            Err(e) => out.push_str(&format!("; rhs on lanes: no machine code ({e})\n")),
         }
     }
     Some(out)

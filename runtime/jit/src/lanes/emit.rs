@@ -561,6 +561,7 @@ impl Emitter<'_> {
                     Arith2::Mul => 0x59,
                     Arith2::Div => 0x5e,
                     Arith2::Min => 0x5d,
+                    Arith2::Max => 0x5f,
                 };
                 let commutes = matches!(o, Arith2::Add | Arith2::Mul);
                 self.binary(v, op(M0F, false, byte), of(self, a), of(self, b), commutes);

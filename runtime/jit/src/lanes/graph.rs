@@ -21,6 +21,8 @@ pub(super) enum Arith2 {
     Div,
     /// The lesser; the second operand where they are equal or unordered.
     Min,
+    /// The greater; the second operand where they are equal or unordered.
+    Max,
 }
 
 /// Operations on 64 bits.
@@ -239,6 +241,13 @@ pub(super) fn value(node: &Node, of: impl Fn(Id) -> u64) -> u64 {
                 Arith2::Div => x / y,
                 Arith2::Min => {
                     if x < y {
+                        x
+                    } else {
+                        y
+                    }
+                }
+                Arith2::Max => {
+                    if x > y {
                         x
                     } else {
                         y
@@ -533,6 +542,11 @@ impl Graph {
             Node::ConstB(true) => a,
             Node::ConstB(false) => b,
             Node::Not(c) => self.select(c, b, a),
+            // what the processor's minimum and maximum do, to the treatment of equal and unordered operands
+            Node::Cmp(CmpOp::Lt, x, y) if (x, y) == (a, b) => self.node(Node::Arith(Arith2::Min, a, b)),
+            Node::Cmp(CmpOp::Gt, x, y) if (x, y) == (a, b) => self.node(Node::Arith(Arith2::Max, a, b)),
+            Node::Cmp(CmpOp::Lt, x, y) if (x, y) == (b, a) => self.node(Node::Arith(Arith2::Max, a, b)),
+            Node::Cmp(CmpOp::Gt, x, y) if (x, y) == (b, a) => self.node(Node::Arith(Arith2::Min, a, b)),
             _ => self.node(Node::Select(c, a, b)),
         }
     }

@@ -101,6 +101,11 @@ pub enum LaneError {
     NotLanes(NotLanes),
     /// The system gives no memory for code.
     Memory,
+    /// The disassembler knows no such instruction.
+    Unreadable(
+        /// Where, in bytes from the start of the code.
+        usize,
+    ),
 }
 
 impl std::fmt::Display for LaneError {
@@ -108,6 +113,7 @@ impl std::fmt::Display for LaneError {
         match self {
             LaneError::Unavailable(isa) => write!(f, "this processor has no {}", isa.name()),
             LaneError::NotLanes(why) => write!(f, "{why}"),
+            LaneError::Unreadable(at) => write!(f, "no instruction at byte {at}"),
             LaneError::Memory => write!(f, "no memory for machine code"),
         }
     }
@@ -285,6 +291,23 @@ impl LaneCode {
         let from = self.ways[self.chosen].entry;
         let next = self.ways.iter().map(|w| w.entry).filter(|&e| e > from).min();
         &self.pages.bytes()[from..next.unwrap_or(self.pages.bytes().len())]
+    }
+
+    /// The machine code as text, an instruction a line (`--emit asm`).
+    pub fn assembly(&self) -> Result<String, LaneError> {
+        use capstone::prelude::*;
+        let reader = Capstone::new().x86().mode(arch::x86::ArchMode::Mode64).build();
+        let code = self.bytes();
+        let all =
+            reader.as_ref().ok().and_then(|r| r.disasm_all(code, 0).ok()).ok_or(LaneError::Unreadable(0))?;
+        let mut out = String::new();
+        let mut end = 0;
+        for i in all.iter() {
+            let (name, operands) = (i.mnemonic().unwrap_or("?"), i.op_str().unwrap_or(""));
+            out.push_str(&format!("{:6x}:  {name} {operands}\n", i.address()));
+            end = i.address() as usize + i.len();
+        }
+        if end == code.len() { Ok(out) } else { Err(LaneError::Unreadable(end)) }
     }
 
     fn execute(&self, memory: &mut LaneMemory, times: u64) {
