@@ -9,7 +9,13 @@
 mod harness;
 
 use harness::{ADAPTIVE, Model, Ran};
-use twinml_engine::run::Ended;
+use twinml_engine::run::{Ended, FailureKind};
+
+/// Problems in which the argument of a root reaches 0.
+const ROOTS: [&str; 2] = [
+    "a basin that runs dry, whose outflow has no value below its floor",
+    "dry, filled again, and dry for the second time",
+];
 
 /// A value at the end, and how far off it may be.
 struct Want {
@@ -51,6 +57,13 @@ fn every_problem_comes_to_its_answer_with_every_solver() {
         // Where nothing is integrated, or very much happens, one solver stands for all.
         let solvers = if text.contains("der(") { &ADAPTIVE[..] } else { &ADAPTIVE[..1] };
         for solver in solvers {
+            // Where a root vanishes a solution has no series, and a method that lives by it has to stop.
+            if *solver == "taylor" && ROOTS.contains(&name) {
+                let ran = model.with(solver, 1e-10, 1e-12);
+                let failure = ran.failure();
+                assert!(matches!(failure.kind, FailureKind::Solver(_)), "{name}: {failure}");
+                continue;
+            }
             let found = wrong(&model.with(solver, 1e-10, 1e-12), &wants);
             if !found.is_empty() {
                 failures.push(format!("{name}, {solver}: {}", found.join("; ")));

@@ -109,6 +109,13 @@ pub enum SolveError {
         /// The method.
         method: Method,
     },
+    /// At this point the solution has no Taylor series (where a root vanishes, say), though its derivative is finite.
+    NoSeries {
+        /// Time.
+        t: f64,
+        /// The first state whose coefficients are not finite.
+        state: usize,
+    },
     /// The system has no recurrences for its Taylor coefficients.
     NoTaylor,
     /// The solver library behind this method refused, for a reason it does not put in numbers.
@@ -171,6 +178,10 @@ impl fmt::Display for SolveError {
             SolveError::Unavailable { method } => {
                 write!(f, "the solver {} is not in this build", method.name())
             }
+            SolveError::NoSeries { t, state } => write!(
+                f,
+                "state {state} has no Taylor series at t = {t} s (where a root vanishes, say); `tsit5` and `adams` need none"
+            ),
             SolveError::NoTaylor => f.write_str("the system has no recurrences for Taylor coefficients"),
             SolveError::Library { method, t } => {
                 write!(f, "the solver {} stopped at t = {t} s", method.name())

@@ -20,6 +20,9 @@ const SAFETY: f64 = 0.9;
 /// No step is longer than so many times the one before: where the last terms vanish at a point they say nothing.
 const GROWTH: f64 = 8.0;
 
+/// No step is shorter than so many roundings of the time, unless the defect wants it.
+const RESOLUTION: f64 = 32.0;
+
 /// The order for a relative tolerance.
 #[must_use]
 pub fn order(rtol: f64) -> u32 {
@@ -117,7 +120,8 @@ impl Taylor {
         let done = sys.taylor(t, &self.x, self.order, &mut self.c).ok_or(SolveError::NoTaylor)?;
         done.map_err(|error| SolveError::Eval { t, h: 0.0, error })?;
         match not_finite(&self.c) {
-            Some(k) => Err(SolveError::NotFinite { t, state: k % self.x.len().max(1) }),
+            Some(state) if state < self.x.len() => Err(SolveError::NotFinite { t, state }),
+            Some(k) => Err(SolveError::NoSeries { t, state: k % self.x.len().max(1) }),
             None => Ok(()),
         }
     }
@@ -138,8 +142,10 @@ impl Taylor {
                 h = h.min(SAFETY * power(norm, -1.0 / f64::from(k)));
             }
         }
-        // Both terms may vanish; time moves on all the same.
-        h.min(f64::MAX / 4.0)
+        // Both terms may vanish; towards a point where the series ends (a root's zero) they ask for ever shorter steps:
+        // time moves on all the same, and the defect judges.
+        let least = RESOLUTION * f64::EPSILON * self.clock.t.abs();
+        h.min(f64::MAX / 4.0).max(least)
     }
 
     /// `x` and what the polynomial of the last step leaves over there, weighted.

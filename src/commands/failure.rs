@@ -21,6 +21,10 @@ pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
             codes::SOLVER_STOPPED,
             Some("look for a division by zero, a root or logarithm of a negative value in this equation"),
         ),
+        FailureKind::Solver(SolveError::NoSeries { .. }) => (
+            codes::SOLVER_STOPPED,
+            Some("a root or a power of something that has come to 0 has none; `tsit5` and `adams` need none"),
+        ),
         FailureKind::Solver(_) => {
             (codes::SOLVER_STOPPED, Some("try another `--solver`, or look for what grows without bound"))
         }

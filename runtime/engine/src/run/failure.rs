@@ -98,6 +98,7 @@ impl Run<'_> {
         let time = match error {
             SolveError::Eval { t, .. }
             | SolveError::NotFinite { t, .. }
+            | SolveError::NoSeries { t, .. }
             | SolveError::StepTooSmall { t, .. }
             | SolveError::Newton { t, .. }
             | SolveError::Singular { t, .. }
@@ -119,6 +120,7 @@ impl Run<'_> {
         }
         let state = match error {
             SolveError::NotFinite { state, .. }
+            | SolveError::NoSeries { state, .. }
             | SolveError::Newton { state, .. }
             | SolveError::StepTooSmall { state, .. } => Some(state),
             SolveError::Singular { column, .. } => Some(column),

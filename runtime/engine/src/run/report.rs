@@ -167,6 +167,9 @@ impl fmt::Display for Failure {
                 (SolveError::NotFinite { .. }, Some((path, ..))) => {
                     write!(f, "`{path}` or its derivative is not a number at t = {t} s")
                 }
+                (SolveError::NoSeries { .. }, Some((path, ..))) => {
+                    write!(f, "`{path}` has no Taylor series at t = {t} s")
+                }
                 (SolveError::StepTooSmall { h, .. }, Some((path, ..))) => write!(
                     f,
                     "the step size became too small at t = {t} s ({h:.3e} s); `{path}` has the largest error"
