@@ -206,6 +206,31 @@ fn shards_that_are_missing_doubled_or_foreign_are_named() {
 }
 
 #[test]
+fn every_run_of_a_job_has_its_own_noise() {
+    let place = Place::new(
+        "twin Walk {
+  states { x: Real = 0 }
+  equations { der(x) = 1 [s^-0.5]*white_noise() }
+}
+scenario s for Walk { duration: 1 s; solver: euler(step: 0.1 s) }
+",
+    );
+    let ran = place.mc(&["-n", "40", "--out", "o", "--jobs", "1"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(!ran.out.contains("nothing is drawn") && !ran.err.contains("nothing is drawn"), "{}", ran.err);
+    for i in 1..=3 {
+        assert_eq!(place.mc(&["-n", "40", "--out", "s", "--shard", &format!("{i}/3")]).code, Some(0));
+    }
+    assert_eq!(place.run(&["mc", "merge", "s"]).code, Some(0));
+    assert!(place.bits("o") == place.bits("s"));
+    let summary: Value = serde_json::from_slice(&place.bits("o").1).unwrap();
+    let x = summary["values"].as_array().unwrap().iter().find(|v| v["name"] == "x").unwrap();
+    // Brownian motion at 1 s: 40 numbers of deviation 1.
+    let sd = x["sd"].as_f64().unwrap();
+    assert!((0.6..1.5).contains(&sd), "{sd}");
+}
+
+#[test]
 fn a_file_where_the_results_should_go_is_named() {
     let place = Place::new(DECAY);
     fs::write(place.path("taken"), "").unwrap();

@@ -200,6 +200,7 @@ fn prepare(args: &Mc, file: &Path, ui: &Ui) -> Result<Option<Set>, Exit> {
     let samples = size(args, &job.ready, ui)?;
     let identity = identity(args, &job.ready, samples, ui)?;
     if identity.layout.draws.is_empty()
+        && job.ready.program.noise.is_empty()
         && job.ready.program.behavior == twinml_model::behavior::Behavior::default()
     {
         ui.warn("nothing is drawn in this model: every run is the nominal one");
