@@ -350,7 +350,12 @@ fn json_lines_are_as_documented() {
         vec!["check", "tank.twinml", "warn.twinml"],
         vec!["check", "tank.twinml", "--emit", "flat"],
         vec!["plot", "out/tank/drain.parquet"],
-        vec!["sweep", "tank.twinml", "--set", "level.start=1 m,2 m"],
+        vec!["sweep", "tank.twinml", "--set", "h=1 m,2 m"],
+        vec!["sensitivity", "drawn.twinml"],
+        vec!["sensitivity", "drawn.twinml", "--method", "sobol", "-n", "64"],
+        vec!["sensitivity", "drawn.twinml", "--vary", "k=1..2", "--method", "morris", "-n", "5"],
+        vec!["run", "drawn.twinml", "--out", "drawn.csv"],
+        vec!["calibrate", "drawn.twinml", "--data", "drawn.csv", "--fit", "k"],
         vec!["new", "x"],
         vec!["explain"],
         vec!["explain", "E9999"],
@@ -393,6 +398,10 @@ fn json_lines_are_as_documented() {
         "tested",
         "monitored",
         "point",
+        "slope",
+        "sobol",
+        "morris",
+        "fitted",
     ] {
         assert!(seen.contains(kind), "{kind} was not printed");
     }
