@@ -231,6 +231,18 @@ scenario s for Walk { duration: 1 s; solver: euler(step: 0.1 s) }
 }
 
 #[test]
+fn the_time_under_a_fan_chart_is_in_the_units_people_say_it_in() {
+    let place = Place::new(
+        "twin T { parameters { k: Real[1/s] = 1 ~ uniform(1, 2) } states { x: Real = 1 } equations { der(x) = -k*x } }
+scenario s for T { duration: 2 h; solver: tsit5() }
+",
+    );
+    assert_eq!(place.mc(&["-n", "20", "--record", "x", "--out", "o"]).code, Some(0));
+    let html = fs::read_to_string(place.path("o/report.html")).unwrap();
+    assert!(html.contains(">2 h</text>") && !html.contains("7200 s"));
+}
+
+#[test]
 fn a_file_where_the_results_should_go_is_named() {
     let place = Place::new(DECAY);
     fs::write(place.path("taken"), "").unwrap();

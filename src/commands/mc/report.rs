@@ -8,7 +8,7 @@ use twinml_engine::monitor::Verdict;
 
 use super::fold::{Fold, Means, QUANTILES, Tally, Verdicts};
 use super::job::Identity;
-use crate::ui::numbers::{count, short};
+use crate::ui::numbers::{count, duration, short};
 use crate::ui::xml::escape;
 
 /// Histograms that are drawn.
@@ -269,13 +269,14 @@ fn fans(out: &mut String, fold: &Fold, identity: &Identity) {
              fill=\"#3b7dd8\" opacity=\"0.25\"/><polygon points=\"{}\" fill=\"#3b7dd8\" opacity=\"0.4\"/><polyline \
              points=\"{}\" fill=\"none\" stroke=\"#d1495b\" stroke-width=\"1.5\"/><text x=\"2\" y=\"172\" \
              font-size=\"11\" fill=\"currentColor\">0</text><text x=\"478\" y=\"172\" font-size=\"11\" \
-             text-anchor=\"end\" fill=\"currentColor\">{} s</text><text x=\"2\" y=\"12\" font-size=\"11\" \
+             text-anchor=\"end\" fill=\"currentColor\">{}</text><text x=\"2\" y=\"12\" font-size=\"11\" \
              fill=\"currentColor\">{}</text><text x=\"2\" y=\"150\" font-size=\"11\" \
              fill=\"currentColor\">{}</text></svg><figcaption>{}{}</figcaption></figure>",
             area(&lines[0], &lines[4]),
             area(&lines[1], &lines[3]),
             run(&lines[2]).join(" "),
-            escape(&identity.until),
+            // A number of seconds, as `job.json` has it.
+            identity.until.parse().map_or_else(|_| escape(&identity.until), duration),
             short(hi, 4),
             short(lo, 4),
             escape(&f.column.name),
