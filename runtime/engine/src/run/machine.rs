@@ -6,7 +6,7 @@ use twinml_jit::lanes::{Isa, LaneCode};
 use twinml_jit::{Compiled, OptLevel};
 use twinml_model::host::{Host, KernelId, Machine, Memory, NoHost};
 use twinml_model::interp::Interpreter;
-use twinml_model::ir::{Kernel, Trap};
+use twinml_model::ir::{Kernel, Stmt, Trap};
 use twinml_model::passes::later::{Derived, Later, Which};
 use twinml_model::passes::{self, Level};
 use twinml_model::program::Program;
@@ -132,6 +132,13 @@ pub fn machine_text(program: Program, opt: u8, clif: bool, isa: Isa) -> Option<S
     }
     if !clif {
         let program = compiled.program();
+        let operations = written_out(&program.rhs.body);
+        if operations > LISTED {
+            out.push_str(&format!(
+                "; rhs on lanes: {operations} operations with its loops written out, listed up to {LISTED}\n"
+            ));
+            return Some(out);
+        }
         let code = LaneCode::new(program, &program.rhs, isa, LANES, 1);
         match code.and_then(|code| Ok((code.operations(), code.assembly()?))) {
             Ok((n, text)) => {
@@ -141,6 +148,22 @@ pub fn machine_text(program: Program, opt: u8, clif: bool, isa: Isa) -> Option<S
         }
     }
     Some(out)
+}
+
+/// Operations on lanes that are shown; more of them nobody reads, and making them takes time for each round of a loop.
+const LISTED: u64 = 20_000;
+
+/// The operations of a region with its loops written out.
+fn written_out(region: &[Stmt]) -> u64 {
+    let each = |stmt: &Stmt| match stmt {
+        Stmt::For(l) => {
+            let rounds = u64::try_from(l.hi.saturating_sub(l.lo)).unwrap_or(0);
+            rounds.saturating_mul(written_out(&l.body))
+        }
+        Stmt::If(i) => written_out(&i.then).saturating_add(written_out(&i.otherwise)),
+        _ => 1,
+    };
+    region.iter().map(each).fold(0, u64::saturating_add)
 }
 
 /// A memory in which parameters have their values for a nominal run.
