@@ -70,7 +70,9 @@ impl LaneSolver {
         let (stepped, h) = match method {
             LaneMethod::Euler(h) => (Stepped::Euler, *h),
             LaneMethod::Rk4(h) => (Stepped::Rk4, *h),
-            LaneMethod::Tsit5(control) => return Self::adaptive(program, control, isa, start, lanes),
+            LaneMethod::Tsit5(control) => {
+                return Self::adaptive(AdaptiveCode::tsit5(program, control), isa, start, lanes);
+            }
         };
         let t0 = start.time();
         let memory = LaneMemory::of(start, lanes);
@@ -87,13 +89,12 @@ impl LaneSolver {
     }
 
     fn adaptive(
-        program: &Arc<Program>,
-        control: &Control,
+        code: Option<AdaptiveCode>,
         isa: Isa,
         start: &Memory,
         lanes: usize,
     ) -> Result<Self, NotLanes> {
-        let code = AdaptiveCode::new(program, control).ok_or(NotLanes::NoStep)?;
+        let code = code.ok_or(NotLanes::NoStep)?;
         let program = Arc::new(code.program.clone());
         let traps = Traps::of(&program);
         let memory_of = |lanes| {

@@ -1,11 +1,12 @@
-//! `tsit5` on lanes: each lane has its own step size, and gets the next run as soon as its run is over.
+//! Adaptive methods on lanes: each lane has its own step size, and gets the next run as soon as its run is over.
 //!
 //! The step control of a lane is computed with the step, in the same kernel ([`super::tsit5`]), with the decisions and
-//! bits of [`crate::rk::tsit5`]. Runs are started a few at a time beside the lanes, so that starting costs a run no more
+//! bits of the method for a single run. Runs are started a few at a time beside the lanes, so that starting costs a run no more
 //! than two evaluations.
 
-pub use super::tsit5::Control;
-use super::tsit5::{SLOTS, Slot, start, status, trial};
+use super::tsit5;
+pub use super::writer::Control;
+use super::writer::{SLOTS, Slot, start, status};
 use super::{LaneEnd, LaneStatus, Occupancy, Runs};
 use twinml_model::host::Host;
 use twinml_model::ir::{Kernel, Space};
@@ -23,32 +24,34 @@ pub struct AdaptiveCode {
     pub trial: Kernel,
     /// Evaluations of a start.
     pub evaluations: u64,
+    /// Evaluations of a trial.
+    pub per_trial: u64,
 }
 
 impl AdaptiveCode {
-    /// `None` where the right-hand side cannot be put into a step: see `twinml_model::passes::rk4::fuse`. The control's
+    /// `tsit5`. `None` where the right-hand side cannot be put into a step: see `twinml_model::passes::rk4::fuse`. The control's
     /// `atol` has one value for each state.
     #[must_use]
-    pub fn new(program: &Program, control: &Control) -> Option<Self> {
+    pub fn tsit5(program: &Program, control: &Control) -> Option<Self> {
         let n = program.sizes.state as usize;
         if n == 0 || control.atol.len() != n {
             return None;
         }
         let mut program = program.clone();
         program.sizes.jac = program.sizes.jac.max(SLOTS);
-        let (start, trial) = (start(&program, control)?, trial(&program, control)?);
+        let (start, trial) = (start(&program, control, 5)?, tsit5::trial(&program, control)?);
         let evaluations = if control.h.is_some() { 1 } else { 2 };
-        Some(Self { program, start, trial, evaluations })
+        Some(Self { program, start, trial, evaluations, per_trial: 6 })
     }
 }
 
-/// `tsit5` for one program.
+/// A method with steps of its own for each lane, for one program.
 #[derive(Debug)]
 pub struct AdaptiveLanes {
     start: Box<dyn LaneKernel>,
     trial: Box<dyn LaneKernel>,
-    /// Evaluations of a start.
-    evaluations: u64,
+    /// Evaluations of a start and of a trial.
+    evaluations: (u64, u64),
     /// Where runs are started.
     nursery: LaneMemory,
     /// Runs that wait there.
@@ -59,9 +62,6 @@ pub struct AdaptiveLanes {
     over: Vec<usize>,
     occupancy: Occupancy,
 }
-
-/// Evaluations of a trial.
-const TRIAL: u64 = 6;
 
 impl AdaptiveLanes {
     /// A driver: `start` was made ready for [`GRAIN`] lanes, `trial` for `lanes` lanes of [`AdaptiveCode::program`].
@@ -75,7 +75,7 @@ impl AdaptiveLanes {
         Self {
             start,
             trial,
-            evaluations: code.evaluations,
+            evaluations: (code.evaluations, code.per_trial),
             nursery: LaneMemory::zeroed(code.program.sizes, GRAIN),
             waiting: Vec::with_capacity(GRAIN),
             at_work: vec![None; lanes],
@@ -161,11 +161,13 @@ impl AdaptiveLanes {
     }
 }
 
-fn finish(memory: &LaneMemory, lane: usize, run: u64, start: u64, runs: &mut dyn Runs) {
+fn finish(memory: &LaneMemory, lane: usize, run: u64, (start, trial): (u64, u64), runs: &mut dyn Runs) {
     let slot = |s: Slot| memory.slot(Space::Jac, s as usize)[lane];
     let state = slot(Slot::Status);
     let status = if memory.trap(lane).is_some() || state == status::FAILED {
         LaneStatus::Failed
+    } else if state == status::ALONE {
+        LaneStatus::Alone
     } else if state == status::TOO_SMALL {
         LaneStatus::StepTooSmall
     } else if state == status::TOO_MANY {
@@ -174,7 +176,7 @@ fn finish(memory: &LaneMemory, lane: usize, run: u64, start: u64, runs: &mut dyn
         LaneStatus::Complete
     };
     let (steps, rejected) = (slot(Slot::Steps) as u64, slot(Slot::Trials) as u64);
-    let rhs = TRIAL * (steps + rejected) + start;
+    let rhs = trial * (steps + rejected) + start;
     let t = memory.slot(Space::Time, 0)[lane];
     runs.done(run, memory, lane, &LaneEnd { status, t, steps, rejected, rhs });
 }

@@ -8,6 +8,7 @@
 pub mod adaptive;
 pub mod fixed;
 mod tsit5;
+mod writer;
 
 use twinml_model::lanes::LaneMemory;
 
@@ -33,6 +34,8 @@ pub enum LaneStatus {
     StepTooSmall,
     /// The limit on steps was reached.
     TooManySteps,
+    /// What this run needs, lanes do not do (the diagonal does not serve as pivots): the same run alone does it.
+    Alone,
 }
 
 /// The end of a run, and the work that it took.

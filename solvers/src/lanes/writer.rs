@@ -1,0 +1,503 @@
+//! What kernels of adaptive methods have in common: how a run starts, which step a trial tries, and what its error means.
+//!
+//! The same arithmetic, operation by operation, as [`crate::control`] does for a single run, with choices in place of
+//! branches: each lane tries its own step, judges it, and takes it or not.
+
+use twinml_model::ids::Value;
+use twinml_model::ir::{Affine, BinOp, BoolOp, CmpOp, IntOp, Kernel, Op, Place, Space, Stmt, Ty, UnOp};
+use twinml_model::passes::rk4::Inline;
+use twinml_model::program::Program;
+
+/// 1.5·2⁵²: adding it leaves the nearest integer in the low bits.
+const MAGIC: f64 = 6_755_399_441_055_744.0;
+
+/// What the driver and the kernels tell each other: slots of `Jac`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(super) enum Slot {
+    /// The step wanted next, in seconds.
+    H,
+    /// Where the run ends, in seconds.
+    Stop,
+    /// The binary logarithm of the error of the last accepted step, not below that of 1e-4.
+    LogOld,
+    /// 1 where the last trial was rejected.
+    Rejected,
+    /// One of [`status`].
+    Status,
+    /// Accepted steps.
+    Steps,
+    /// Rejected trials.
+    Trials,
+}
+
+/// Number of [`Slot`]s.
+pub(super) const SLOTS: u32 = 7;
+
+/// What a lane's run is at.
+pub(super) mod status {
+    pub const RUNNING: f64 = 0.0;
+    pub const COMPLETE: f64 = 1.0;
+    pub const TOO_SMALL: f64 = 2.0;
+    pub const TOO_MANY: f64 = 3.0;
+    pub const FAILED: f64 = 4.0;
+    pub const ALONE: f64 = 5.0;
+}
+
+/// How steps are chosen.
+#[derive(Clone, Debug)]
+pub struct Control {
+    /// Relative tolerance.
+    pub rtol: f64,
+    /// Absolute tolerance of each state.
+    pub atol: Vec<f64>,
+    /// First step in seconds; none: chosen.
+    pub h: Option<f64>,
+    /// Longest step in seconds.
+    pub h_max: f64,
+    /// Most accepted and rejected steps.
+    pub max_steps: u64,
+}
+
+/// [`crate::control::Controller`]'s constants.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Law {
+    /// Exponent of the error.
+    pub alpha: f64,
+    /// Exponent of the error before it; 0: the past does not count.
+    pub beta: f64,
+    /// Exponent of an error that is too large.
+    pub retry: f64,
+    pub safety: f64,
+    pub min_factor: f64,
+    pub max_factor: f64,
+}
+
+impl Law {
+    /// As [`crate::control::Controller::new`].
+    pub fn new(k: f64, alpha: f64, beta: f64, safety: f64, min_factor: f64, max_factor: f64) -> Self {
+        Law { alpha: alpha / k, beta: beta / k, retry: 1.0 / k, safety, min_factor, max_factor }
+    }
+}
+
+/// The step that a trial tries, and what the judgement needs of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trial {
+    /// Where it begins.
+    pub t: Value,
+    /// Its length.
+    pub h: Value,
+    /// Where it ends.
+    pub t1: Value,
+    wanted: Value,
+    stop: Value,
+    /// Whether the stop time made it shorter than wanted.
+    cut: Value,
+}
+
+/// What the judgement of a trial gives back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Verdict {
+    /// Whether the step is taken.
+    pub accepted: Value,
+    /// What the run is at: one of [`status`].
+    pub status: Value,
+}
+
+pub(super) struct Writer<'a> {
+    pub k: Inline<'a>,
+}
+
+impl Writer<'_> {
+    pub fn c(&mut self, x: f64) -> Value {
+        self.k.constant(x)
+    }
+    pub fn ci(&mut self, x: i64) -> Value {
+        self.k.push_as(Op::ConstI(x), Ty::I64)
+    }
+    pub fn bin(&mut self, op: BinOp, a: Value, b: Value) -> Value {
+        self.k.push_as(Op::Bin(op, a, b), Ty::F64)
+    }
+    pub fn add(&mut self, a: Value, b: Value) -> Value {
+        self.bin(BinOp::Add, a, b)
+    }
+    pub fn sub(&mut self, a: Value, b: Value) -> Value {
+        self.bin(BinOp::Sub, a, b)
+    }
+    pub fn mul(&mut self, a: Value, b: Value) -> Value {
+        self.bin(BinOp::Mul, a, b)
+    }
+    pub fn div(&mut self, a: Value, b: Value) -> Value {
+        self.bin(BinOp::Div, a, b)
+    }
+    pub fn un(&mut self, op: UnOp, a: Value) -> Value {
+        self.k.push_as(Op::Un(op, a), Ty::F64)
+    }
+    pub fn cmp(&mut self, op: CmpOp, a: Value, b: Value) -> Value {
+        self.k.push_as(Op::Cmp(op, a, b), Ty::Bool)
+    }
+    pub fn and(&mut self, a: Value, b: Value) -> Value {
+        self.k.push_as(Op::BoolBin(BoolOp::And, a, b), Ty::Bool)
+    }
+    pub fn or(&mut self, a: Value, b: Value) -> Value {
+        self.k.push_as(Op::BoolBin(BoolOp::Or, a, b), Ty::Bool)
+    }
+    pub fn select(&mut self, c: Value, a: Value, b: Value) -> Value {
+        self.k.push_as(Op::Select(c, a, b), Ty::F64)
+    }
+    pub fn int(&mut self, op: IntOp, a: Value, b: Value) -> Value {
+        self.k.push_as(Op::Int(op, a, b), Ty::I64)
+    }
+    pub fn bits(&mut self, a: Value) -> Value {
+        self.k.push_as(Op::FToBits(a), Ty::I64)
+    }
+    pub fn float(&mut self, a: Value) -> Value {
+        self.k.push_as(Op::BitsToF(a), Ty::F64)
+    }
+    pub fn load(&mut self, space: Space, slot: usize) -> Value {
+        self.k.push_as(Op::Load(Place { space, at: Affine::constant(slot as i64) }), Ty::F64)
+    }
+    pub fn slot(&mut self, s: Slot) -> Value {
+        self.load(Space::Jac, s as usize)
+    }
+    pub fn store(&mut self, space: Space, slot: usize, value: Value) {
+        let place = Place { space, at: Affine::constant(slot as i64) };
+        self.k.statement(Stmt::Store { place, value, origin: twinml_model::ids::OriginId(0) });
+    }
+    pub fn put(&mut self, s: Slot, value: Value) {
+        self.store(Space::Jac, s as usize, value);
+    }
+    /// The greater of two, neither a NaN that matters.
+    pub fn max(&mut self, a: Value, b: Value) -> Value {
+        let c = self.cmp(CmpOp::Gt, a, b);
+        self.select(c, a, b)
+    }
+    pub fn min(&mut self, a: Value, b: Value) -> Value {
+        let c = self.cmp(CmpOp::Lt, a, b);
+        self.select(c, a, b)
+    }
+    pub fn clamp(&mut self, x: Value, lo: Value, hi: Value) -> Value {
+        let c = self.cmp(CmpOp::Lt, x, lo);
+        let r = self.select(c, lo, x);
+        let c = self.cmp(CmpOp::Gt, x, hi);
+        self.select(c, hi, r)
+    }
+    pub fn finite(&mut self, x: Value) -> Value {
+        let m = self.un(UnOp::Abs, x);
+        let inf = self.c(f64::INFINITY);
+        self.cmp(CmpOp::Lt, m, inf)
+    }
+    pub fn all_finite(&mut self, xs: &[Value]) -> Value {
+        let mut all = self.k.push_as(Op::ConstB(true), Ty::Bool);
+        for &x in xs {
+            let f = self.finite(x);
+            all = self.and(all, f);
+        }
+        all
+    }
+
+    /// [`crate::control::power`].
+    pub fn power(&mut self, x: Value, p: Value) -> Value {
+        let (lo, hi) = (self.c(f64::MIN_POSITIVE), self.c(f64::MAX));
+        let x = self.clamp(x, lo, hi);
+        let l = self.log2(x);
+        let y = self.mul(p, l);
+        let (lo, hi) = (self.c(-1000.0), self.c(1000.0));
+        let y = self.clamp(y, lo, hi);
+        self.exp2(y)
+    }
+
+    /// The first half of `power`: the binary logarithm of a positive, normal number.
+    pub fn log2(&mut self, x: Value) -> Value {
+        let bits = self.bits(x);
+        let c52 = self.ci(52);
+        // the sign is 0
+        let e = self.int(IntOp::ShrU, bits, c52);
+        // e − 1023 as a number, through the low bits of 1.5·2⁵²
+        let magic_bits = self.ci(0x4338_0000_0000_0000 - 1023);
+        let magic = self.c(MAGIC);
+        let e = self.int(IntOp::Add, e, magic_bits);
+        let e = self.float(e);
+        let e = self.sub(e, magic);
+        let c = self.ci(0x000f_ffff_ffff_ffff);
+        let m = self.int(IntOp::And, bits, c);
+        let c = self.ci(0x3ff0_0000_0000_0000);
+        let m = self.int(IntOp::Or, m, c);
+        let m = self.float(m);
+        let (root, half, one, two) =
+            (self.c(std::f64::consts::SQRT_2), self.c(0.5), self.c(1.0), self.c(2.0));
+        let above = self.cmp(CmpOp::Gt, m, root);
+        let smaller = self.mul(m, half);
+        let m = self.select(above, smaller, m);
+        let next = self.add(e, one);
+        let e = self.select(above, next, e);
+        let (a, b) = (self.sub(m, one), self.add(m, one));
+        let s = self.div(a, b);
+        let q = self.mul(s, s);
+        let c = self.c(11.0);
+        let mut t = self.div(q, c);
+        for k in [1.0 / 9.0, 1.0 / 7.0, 0.2, 1.0 / 3.0, 1.0] {
+            let c = self.c(k);
+            let sum = self.add(c, t);
+            t = if k == 1.0 { sum } else { self.mul(q, sum) };
+        }
+        let ln = self.mul(two, s);
+        let ln = self.mul(ln, t);
+        let c = self.c(std::f64::consts::LOG2_E);
+        let y = self.mul(ln, c);
+        self.add(e, y)
+    }
+
+    /// The second half of `power`: 2ʸ for |y| ≤ 1000.
+    pub fn exp2(&mut self, y: Value) -> Value {
+        // to the nearest integer, halves away from 0 (for y = −0 another zero, which the sum below forgets)
+        let (half, magic) = (self.c(0.5), self.c(MAGIC));
+        let h = self.bin(BinOp::CopySign, half, y);
+        let i = self.add(y, h);
+        let i = self.un(UnOp::Trunc, i);
+        let r = self.sub(y, i);
+        let c = self.c(std::f64::consts::LN_2);
+        let r = self.mul(r, c);
+        let mut t = self.c(1.0 / 5040.0);
+        for k in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+            let d = self.mul(r, t);
+            let c = self.c(k);
+            t = self.add(c, d);
+        }
+        let n = self.add(i, magic);
+        let n = self.bits(n);
+        let c = self.ci(1023);
+        let n = self.int(IntOp::Add, n, c);
+        let c52 = self.ci(52);
+        let n = self.int(IntOp::Shl, n, c52);
+        let n = self.float(n);
+        self.mul(t, n)
+    }
+
+    /// [`crate::control::weight`].
+    pub fn weight(&mut self, atol: f64, rtol: f64, a: Value, b: Value) -> Value {
+        let (x, y) = (self.un(UnOp::Abs, a), self.un(UnOp::Abs, b));
+        let m = if a == b { x } else { self.max(x, y) };
+        let (limit, least) = (atol > f64::MIN_POSITIVE, self.c(f64::MIN_POSITIVE));
+        let (atol, rtol) = (self.c(atol), self.c(rtol));
+        let d = self.mul(rtol, m);
+        let w = self.add(atol, d);
+        // a weight that is no number belongs to an error that is none either
+        if limit { w } else { self.max(w, least) }
+    }
+
+    /// [`crate::control::norm`] with one point on both sides.
+    pub fn norm(&mut self, v: &[Value], x: &[Value], control: &Control) -> Value {
+        let mut sum = self.c(0.0);
+        for (i, (&v, &x)) in v.iter().zip(x).enumerate() {
+            let w = self.weight(control.atol[i], control.rtol, x, x);
+            let e = self.div(v, w);
+            let e = self.mul(e, e);
+            sum = self.add(sum, e);
+        }
+        self.mean_root(sum, x.len())
+    }
+
+    pub fn mean_root(&mut self, sum: Value, n: usize) -> Value {
+        let n = self.c(n.max(1) as f64);
+        let mean = self.div(sum, n);
+        self.un(UnOp::Sqrt, mean)
+    }
+
+    pub fn states(&mut self, n: usize) -> Vec<Value> {
+        (0..n).map(|i| self.load(Space::State, i)).collect()
+    }
+
+    /// The step that [`Clock::trial`](crate::control::Clock::trial) tries next.
+    pub fn trial(&mut self, control: &Control) -> Trial {
+        let w = self;
+        let t = w.load(Space::Time, 0);
+        let (wanted_h, stop) = (w.slot(Slot::H), w.slot(Slot::Stop));
+        let (half, two) = (w.c(0.5), w.c(2.0));
+        let rest = w.sub(stop, t);
+        let h_max = w.c(control.h_max);
+        let wanted = w.min(wanted_h, h_max);
+        let c = w.c(1.0 + 1e-9);
+        let a = w.mul(wanted, c);
+        let last = w.cmp(CmpOp::Ge, a, rest);
+        let a = w.mul(wanted, two);
+        let halves = w.cmp(CmpOp::Gt, a, rest);
+        let middle = w.mul(half, rest);
+        let h = w.select(halves, middle, wanted);
+        let h = w.select(last, rest, h);
+        let after = w.add(t, h);
+        let t1 = w.select(last, stop, after);
+        let beyond = w.cmp(CmpOp::Gt, wanted, rest);
+        let not_last = w.k.push_as(Op::Not(last), Ty::Bool);
+        let halved = w.and(not_last, halves);
+        let cut = w.and(last, beyond);
+        let cut = w.or(cut, halved);
+        Trial { t, h, t1, wanted: wanted_h, stop, cut }
+    }
+
+    /// What [`Controller`](crate::control::Controller) makes of the error of a trial: writes `Time` and all slots but
+    /// [`Slot::Stop`] and [`Slot::Status`].
+    pub fn judge(&mut self, trial: &Trial, err: Value, control: &Control, law: &Law) -> Verdict {
+        let w = self;
+        let Trial { t, h, t1, wanted: wanted_h, stop, cut } = *trial;
+        let (log_old, was_rejected) = (w.slot(Slot::LogOld), w.slot(Slot::Rejected));
+        let (zero, one) = (w.c(0.0), w.c(1.0));
+        // `Controller`: accepted, rejected, outside of the domain
+        let accepted = w.cmp(CmpOp::Le, err, one);
+        let number = w.finite(err);
+        let least = w.c(1e-10);
+        // above 1 this changes nothing
+        let base = w.max(err, least);
+        let (p, q) = (w.c(-law.alpha), w.c(-law.retry));
+        let p = w.select(accepted, p, q);
+        // `power` of it without its clamps: an error that counts is normal and finite, exponents are small. The past enters
+        // by its logarithm, so that there is one logarithm a step.
+        let log = w.log2(base);
+        let y = w.mul(p, log);
+        let f = w.exp2(y);
+        let safety = w.c(law.safety);
+        let f = w.mul(safety, f);
+        let with_past = if law.beta == 0.0 {
+            f
+        } else {
+            let beta = w.c(law.beta);
+            let y = w.mul(beta, log_old);
+            let past = w.exp2(y);
+            w.mul(f, past)
+        };
+        let rejected_before = w.cmp(CmpOp::Ne, was_rejected, zero);
+        let (lo, hi, retry) = (w.c(law.min_factor), w.c(law.max_factor), w.c(0.9));
+        let most = w.select(rejected_before, one, hi);
+        let most = w.select(accepted, most, retry);
+        let f = w.select(accepted, with_past, f);
+        let f = w.clamp(f, lo, most);
+        let quarter = w.c(0.25);
+        let f = w.select(number, f, quarter);
+        let next = w.mul(h, f);
+        let longer = w.max(next, wanted_h);
+        let keeps = w.and(accepted, cut);
+        let next = w.select(keeps, longer, next);
+
+        let c = w.c(1e-4);
+        let less = w.cmp(CmpOp::Lt, base, c);
+        let least_log = w.log2(c);
+        let new_old = w.select(less, least_log, log);
+        let new_old = w.select(accepted, new_old, log_old);
+        let now = w.select(accepted, t1, t);
+        let refused = w.select(accepted, zero, one);
+        let taken = w.select(accepted, one, zero);
+        let (steps, trials) = (w.slot(Slot::Steps), w.slot(Slot::Trials));
+        let (steps, trials) = (w.add(steps, taken), w.add(trials, refused));
+        // how it goes on
+        let arrived = w.cmp(CmpOp::Ge, now, stop);
+        let c = w.c(0.1);
+        let d = w.mul(c, next);
+        let d = w.add(t, d);
+        let moves = w.cmp(CmpOp::Gt, d, t);
+        let fine = w.or(accepted, moves);
+        let all = w.add(steps, trials);
+        let limit = w.c(control.max_steps as f64);
+        let many = w.cmp(CmpOp::Ge, all, limit);
+        let [running, complete, small, too_many] =
+            [status::RUNNING, status::COMPLETE, status::TOO_SMALL, status::TOO_MANY].map(|s| w.c(s));
+        let s = w.select(many, too_many, running);
+        let s = w.select(fine, s, small);
+        let s = w.select(arrived, complete, s);
+        w.store(Space::Time, 0, now);
+        w.put(Slot::H, next);
+        w.put(Slot::LogOld, new_old);
+        w.put(Slot::Rejected, refused);
+        w.put(Slot::Steps, steps);
+        w.put(Slot::Trials, trials);
+        Verdict { accepted, status: s }
+    }
+}
+
+/// The start of a run with a method of this order: reads `State`, `Time`, [`Slot::Stop`]; writes `Der` and all other slots.
+pub(super) fn start(program: &Program, control: &Control, order: u32) -> Option<Kernel> {
+    let n = program.sizes.state as usize;
+    let mut w = Writer { k: Inline::of(program, format!("start of {}", program.rhs.name)) };
+    let x = w.states(n);
+    let t = w.load(Space::Time, 0);
+    let stop = w.slot(Slot::Stop);
+    let f0 = w.k.rhs(t, &x)?;
+    let rest = w.sub(stop, t);
+    let h_max = w.c(control.h_max);
+    let limit = w.min(h_max, rest);
+    let mut good = w.all_finite(&x);
+    let good_slopes = w.all_finite(&f0);
+    good = w.and(good, good_slopes);
+    let h = match control.h {
+        Some(h) => w.c(h),
+        None => {
+            let d0 = w.norm(&x, &x, control);
+            let d1 = w.norm(&f0, &x, control);
+            let (m, c) = (w.un(UnOp::Abs, t), w.c(1e-290));
+            let m = w.max(m, c);
+            let c = w.c(1e3 * f64::EPSILON);
+            let tiny = w.mul(c, m);
+            let c = w.c(1e-5);
+            let (a, b) = (w.cmp(CmpOp::Lt, d0, c), w.cmp(CmpOp::Lt, d1, c));
+            let small = w.or(a, b);
+            let (c, d) = (w.c(0.01), w.div(d0, d1));
+            let guess = w.mul(c, d);
+            let c = w.c(1e-6);
+            let h0 = w.select(small, c, guess);
+            let h0 = w.max(h0, tiny);
+            let h0 = w.min(h0, limit);
+            let x1: Vec<Value> = (0..n)
+                .map(|i| {
+                    let d = w.mul(h0, f0[i]);
+                    w.add(x[i], d)
+                })
+                .collect();
+            let later = w.add(t, h0);
+            let f1 = w.k.rhs(later, &x1)?;
+            let change: Vec<Value> = (0..n).map(|i| w.sub(f1[i], f0[i])).collect();
+            let d2 = w.norm(&change, &x, control);
+            let d2 = w.div(d2, h0);
+            let inside = w.finite(d2);
+            good = w.and(good, inside);
+            let d = w.max(d1, d2);
+            let c = w.c(1e-15);
+            let flat = w.cmp(CmpOp::Le, d, c);
+            let (c, least) = (w.c(1e-3), w.c(1e-6));
+            let a = w.mul(h0, c);
+            let a = w.max(a, least);
+            let (c, p) = (w.c(0.01), w.c(1.0 / (f64::from(order) + 1.0)));
+            let b = w.div(c, d);
+            let b = w.power(b, p);
+            let h1 = w.select(flat, a, b);
+            let c = w.c(100.0);
+            let h = w.mul(c, h0);
+            let h = w.min(h, h1);
+            let h = w.max(h, tiny);
+            w.min(h, limit)
+        }
+    };
+    for (i, &f) in f0.iter().enumerate() {
+        w.store(Space::Der, i, f);
+    }
+    let (running, failed, complete, zero) =
+        (w.c(status::RUNNING), w.c(status::FAILED), w.c(status::COMPLETE), w.c(0.0));
+    let some = w.cmp(CmpOp::Gt, rest, zero);
+    let s = w.select(some, running, complete);
+    // with nothing to do, the size of a first step is no matter
+    let good = if control.h.is_none() {
+        let none = w.cmp(CmpOp::Le, rest, zero);
+        let ok = w.and(good_slopes, none);
+        w.or(good, ok)
+    } else {
+        good
+    };
+    let s = w.select(good, s, failed);
+    w.put(Slot::H, h);
+    w.put(Slot::Status, s);
+    let c = w.c(1e-4);
+    let c = w.log2(c);
+    w.put(Slot::LogOld, c);
+    for s in [Slot::Rejected, Slot::Steps, Slot::Trials] {
+        w.put(s, zero);
+    }
+    Some(w.k.kernel())
+}
