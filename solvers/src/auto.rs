@@ -24,11 +24,13 @@ use crate::bdf::Bdf;
 use crate::control::{power, weight};
 use crate::error::SolveError;
 use crate::integrator::{Choice, Integrator, Method, Options};
+use crate::lanes::seat::{Seat, Shape};
 use crate::linalg::IterationMatrix;
 use crate::rk::tsit5::Tsit5;
 use crate::rosenbrock::Rosenbrock;
 use crate::stats::Stats;
 use crate::system::System;
+use twinml_model::lanes::LaneMemory;
 
 /// `h·|λ|` at which explicit steps count as limited by stability, over the limit.
 const STIFF: f64 = 0.8;
@@ -626,6 +628,10 @@ impl Integrator for Auto {
         Box::new(self.clone())
     }
 
+    fn seat(&mut self) -> Option<&mut dyn Seat> {
+        (!self.explicit.is_multistep()).then_some(self)
+    }
+
     fn choice(&self) -> Choice {
         let stiffness = if self.at_stiff {
             self.rho * (self.stiff.t() - self.stiff.t_prev()) / LIMIT
@@ -634,5 +640,40 @@ impl Integrator for Auto {
         };
         let method = if self.at_stiff { self.stiff.method() } else { self.explicit.get().method() };
         Choice { method, t: self.since, switches: self.switches, stiffness }
+    }
+}
+
+/// While the explicit method is Tsit5, its steps may come from lanes; all decisions are made here.
+impl Seat for Auto {
+    fn shape(&self) -> Shape {
+        match &self.explicit {
+            Explicit::OneStep(e) => e.shape(),
+            // Not asked: there is no seat.
+            Explicit::Multistep(_) => Tsit5::new(&self.options).shape(),
+        }
+    }
+
+    /// Stiffness is judged after each.
+    fn each(&self) -> bool {
+        true
+    }
+
+    fn put(&mut self, memory: &mut LaneMemory, lane: usize) -> bool {
+        let room = self.stats.steps + self.stats.rejected < self.options.max_steps;
+        match &self.explicit {
+            Explicit::OneStep(e) if room && !self.at_stiff && !self.change => {
+                e.put_after(e.stats(), memory, lane)
+            }
+            _ => false,
+        }
+    }
+
+    fn take(&mut self, sys: &mut dyn System, memory: &LaneMemory, lane: usize, whole: bool) {
+        if let Explicit::OneStep(e) = &mut self.explicit {
+            let done = *e.stats();
+            e.take_after(&done, memory, lane, whole);
+        }
+        self.count();
+        self.judge(sys);
     }
 }

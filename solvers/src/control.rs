@@ -12,6 +12,19 @@ use crate::system::{EvalError, System};
 /// Zero gives a value near the smallest (or largest) it can return; NaN and infinity likewise stay
 /// within `[2^-1000, 2^1000]`.
 pub fn power(x: f64, p: f64) -> f64 {
+    let y = (p * binary_logarithm(x)).clamp(-1000.0, 1000.0);
+    let i = if y >= 0.0 { (y + 0.5) as i64 } else { (y - 0.5) as i64 };
+    let r = (y - i as f64) * std::f64::consts::LN_2;
+    let exp = 1.0
+        + r * (1.0
+            + r * (0.5
+                + r * (1.0 / 6.0
+                    + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0 + r * (1.0 / 5040.0)))))));
+    exp * f64::from_bits(((i + 1023) as u64) << 52)
+}
+
+/// The first half of [`power`]: the binary logarithm of a positive, normal number, nearly.
+pub fn binary_logarithm(x: f64) -> f64 {
     const SQRT_2: f64 = std::f64::consts::SQRT_2;
     let x = x.clamp(f64::MIN_POSITIVE, f64::MAX);
     let bits = x.to_bits();
@@ -24,15 +37,7 @@ pub fn power(x: f64, p: f64) -> f64 {
     let s = (m - 1.0) / (m + 1.0);
     let q = s * s;
     let ln = 2.0 * s * (1.0 + q * (1.0 / 3.0 + q * (0.2 + q * (1.0 / 7.0 + q * (1.0 / 9.0 + q / 11.0)))));
-    let y = (p * (e as f64 + ln * std::f64::consts::LOG2_E)).clamp(-1000.0, 1000.0);
-    let i = if y >= 0.0 { (y + 0.5) as i64 } else { (y - 0.5) as i64 };
-    let r = (y - i as f64) * std::f64::consts::LN_2;
-    let exp = 1.0
-        + r * (1.0
-            + r * (0.5
-                + r * (1.0 / 6.0
-                    + r * (1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0 + r * (1.0 / 5040.0)))))));
-    exp * f64::from_bits(((i + 1023) as u64) << 52)
+    e as f64 + ln * std::f64::consts::LOG2_E
 }
 
 /// The tolerance of one component: `atol + rtol·max(|a|, |b|)`, never zero.
@@ -106,6 +111,17 @@ impl Controller {
     /// Forgets the past, as at a start.
     pub fn reset(&mut self) {
         self.err_old = 1e-4;
+        self.rejected = false;
+    }
+
+    /// The error of the last accepted step, not below 1e-4, and whether a trial was rejected since.
+    pub fn past(&self) -> (f64, bool) {
+        (self.err_old, self.rejected)
+    }
+
+    /// As [`Controller::accept`] leaves it, where the factor was computed elsewhere.
+    pub fn accepted(&mut self, err: f64) {
+        self.err_old = err.max(1e-4);
         self.rejected = false;
     }
 

@@ -6,6 +6,7 @@ use crate::bdf::Bdf;
 use crate::diffsol::Diffsol;
 use crate::error::SolveError;
 use crate::implicit_euler::ImplicitEuler;
+use crate::lanes::seat::Seat;
 use crate::rk;
 use crate::rosenbrock::Rosenbrock;
 use crate::sde::Stochastic;
@@ -241,6 +242,11 @@ pub trait Integrator {
 
     /// A copy that goes on with the same bits.
     fn clone_box(&self) -> Box<dyn Integrator>;
+
+    /// The method as one whose steps can be computed on lanes; `None` for methods that go alone.
+    fn seat(&mut self) -> Option<&mut dyn Seat> {
+        None
+    }
 
     /// What `auto` chose so far; the method itself for the others.
     fn choice(&self) -> Choice {

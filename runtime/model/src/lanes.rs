@@ -186,6 +186,14 @@ pub enum NotLanes {
     Invalid,
     /// Fixed steps cannot be fused into one kernel (see [`crate::passes::rk4`]).
     NoStep,
+    /// Its solver's steps are not computed on lanes.
+    Method,
+    /// Equations without derivatives hold its states together, and each step is projected on them.
+    Invariant,
+    /// States are held at limits beyond which the right-hand side is another.
+    Clamp,
+    /// Noise drives it.
+    Noise,
 }
 
 impl std::fmt::Display for NotLanes {
@@ -198,6 +206,10 @@ impl std::fmt::Display for NotLanes {
             NotLanes::Table => write!(f, "it looks up a table"),
             NotLanes::Invalid => write!(f, "it is not a valid kernel"),
             NotLanes::NoStep => write!(f, "its steps cannot be fused"),
+            NotLanes::Method => write!(f, "its solver goes alone"),
+            NotLanes::Invariant => write!(f, "its states are projected on what they have to fulfil"),
+            NotLanes::Clamp => write!(f, "its states are held at limits"),
+            NotLanes::Noise => write!(f, "noise drives it"),
         }
     }
 }

@@ -7,8 +7,9 @@
 
 pub mod adaptive;
 pub mod fixed;
-mod tsit5;
-mod writer;
+pub mod seat;
+pub(crate) mod tsit5;
+pub(crate) mod writer;
 
 use twinml_model::lanes::LaneMemory;
 

@@ -3,10 +3,10 @@
 //! The same arithmetic, operation by operation, as [`crate::rk::embedded`] does for a single run.
 
 use super::writer::{Control, Law, Slot, Verdict, Writer};
-use crate::rk::embedded::Tableau;
+use crate::rk::embedded::{STABILITY, Tableau};
 use crate::rk::tsit5::Coefficients as T;
 use twinml_model::ids::Value;
-use twinml_model::ir::{Kernel, Space};
+use twinml_model::ir::{CmpOp, Kernel, Space, UnOp};
 use twinml_model::passes::rk4::Inline;
 use twinml_model::program::Program;
 
@@ -36,6 +36,42 @@ fn stage(w: &mut Writer<'_>, x: &[Value], h: Value, a: &[f64], k: &[Vec<Value>])
 
 /// A trial step: reads and writes `State`, `Time`, `Der` (the slope at the state) and the slots.
 pub(super) fn trial(program: &Program, control: &Control) -> Option<Kernel> {
+    trial_as(program, control, Kept::Nothing)
+}
+
+/// What a trial leaves in slots of `Jac` behind those of [`Slot`].
+pub(crate) mod dense {
+    use super::super::writer::SLOTS;
+
+    /// Where the step began, where it ended, its length, its error.
+    pub const FROM: u32 = SLOTS;
+    pub const TO: u32 = FROM + 1;
+    pub const LENGTH: u32 = FROM + 2;
+    pub const ERROR: u32 = FROM + 3;
+    /// `h·|λ|` over the limit of stability, as [`crate::rk::embedded`] estimates it; read and written.
+    pub const STIFFNESS: u32 = FROM + 4;
+    /// The states where it began; behind them the seven slopes, one after the other.
+    pub const STATES: u32 = FROM + 5;
+
+    /// Slots in all, for `n` states.
+    pub const fn slots(n: u32) -> u32 {
+        STATES + 8 * n
+    }
+}
+
+/// What of it a trial leaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kept {
+    Nothing,
+    /// The error: enough to go on alone.
+    Error,
+    /// All.
+    Step,
+}
+
+/// As [`trial`]; also leaves what is to be kept.
+pub(super) fn trial_as(program: &Program, control: &Control, kept: Kept) -> Option<Kernel> {
+    let whole = kept == Kept::Step;
     let n = program.sizes.state as usize;
     let mut w = Writer { k: Inline::of(program, format!("tsit5 of {}", program.rhs.name)) };
     let x = w.states(n);
@@ -47,8 +83,9 @@ pub(super) fn trial(program: &Program, control: &Control) -> Option<Kernel> {
     let mut k = vec![k1];
     let rows: [&[f64]; 6] = [&T::A2, &T::A3, &T::A4, &T::A5, &T::A6, &T::A7];
     let mut x1 = x.clone();
+    let mut before = x.clone();
     for (j, a) in rows.into_iter().enumerate() {
-        x1 = stage(&mut w, &x, h, a, &k);
+        before = std::mem::replace(&mut x1, stage(&mut w, &x, h, a, &k));
         let at = if j < 4 {
             let c = w.c(T::C[j + 1]);
             let d = w.mul(c, h);
@@ -60,6 +97,8 @@ pub(super) fn trial(program: &Program, control: &Control) -> Option<Kernel> {
         k.push(slope);
     }
     let mut sum = zero;
+    // changes of slopes and of states between the last two stages
+    let mut moved = [zero; 2];
     for i in 0..n {
         let mut e = None;
         for (&c, k) in T::E.iter().zip(&k) {
@@ -75,6 +114,14 @@ pub(super) fn trial(program: &Program, control: &Control) -> Option<Kernel> {
         let e = w.div(e, weight);
         let e = w.mul(e, e);
         sum = w.add(sum, e);
+        if whole {
+            for (total, (a, b)) in moved.iter_mut().zip([(k[6][i], k[5][i]), (x1[i], before[i])]) {
+                let d = w.sub(a, b);
+                let d = w.div(d, weight);
+                let d = w.mul(d, d);
+                *total = w.add(*total, d);
+            }
+        }
     }
     let err = w.mean_root(sum, n);
 
@@ -86,6 +133,75 @@ pub(super) fn trial(program: &Program, control: &Control) -> Option<Kernel> {
         let v = w.select(accepted, k[6][i], k[0][i]);
         w.store(Space::Der, i, v);
     }
+    if kept != Kept::Nothing {
+        w.store(Space::Jac, dense::ERROR as usize, err);
+    }
+    if whole {
+        let [df, dx] = moved;
+        let (some, infinite) = (w.cmp(CmpOp::Gt, dx, zero), w.c(f64::INFINITY));
+        let finite = w.cmp(CmpOp::Lt, df, infinite);
+        let known = w.and(some, finite);
+        let s = w.div(df, dx);
+        let s = w.un(UnOp::Sqrt, s);
+        let s = w.mul(h, s);
+        let limit = w.c(STABILITY);
+        let s = w.div(s, limit);
+        let old = w.load(Space::Jac, dense::STIFFNESS as usize);
+        let s = w.select(known, s, old);
+        w.store(Space::Jac, dense::STIFFNESS as usize, s);
+        w.store(Space::Jac, dense::FROM as usize, t);
+        w.store(Space::Jac, dense::TO as usize, t1);
+        w.store(Space::Jac, dense::LENGTH as usize, h);
+        let all = std::iter::once(&x).chain(&k).flatten();
+        for (slot, &v) in all.enumerate() {
+            w.store(Space::Jac, dense::STATES as usize + slot, v);
+        }
+    }
     w.put(Slot::Status, status);
+    Some(w.k.kernel())
+}
+
+/// Dense output: reads the slots of [`dense`], `TState` (the states at the end of the step) and `TTime`, the instant that
+/// is asked for; writes `State` and `Time`. The arithmetic of [`crate::rk::embedded`].
+pub(super) fn interpolant(program: &Program) -> Option<Kernel> {
+    let n = program.sizes.state as usize;
+    let mut w = Writer { k: Inline::of(program, format!("dense output of {}", program.rhs.name)) };
+    let t = w.load(Space::TTime, 0);
+    let (from, to) = (w.load(Space::Jac, dense::FROM as usize), w.load(Space::Jac, dense::TO as usize));
+    let h = w.load(Space::Jac, dense::LENGTH as usize);
+    let at_end = w.cmp(CmpOp::Eq, t, to);
+    let at_start = w.cmp(CmpOp::Eq, t, from);
+    let since = w.sub(t, from);
+    let theta = w.div(since, h);
+    let mut b = Vec::with_capacity(7);
+    for r in T::R {
+        let mut s = w.c(r[3]);
+        for &c in r[..3].iter().rev() {
+            let d = w.mul(theta, s);
+            let c = w.c(c);
+            s = w.add(c, d);
+        }
+        b.push(w.mul(theta, s));
+    }
+    let slot = |j: usize, i: usize| dense::STATES as usize + j * n + i;
+    for i in 0..n {
+        let mut sum = None;
+        for (j, &b) in b.iter().enumerate() {
+            let k = w.load(Space::Jac, slot(j + 1, i));
+            let d = w.mul(b, k);
+            sum = Some(match sum {
+                Some(s) => w.add(s, d),
+                None => d,
+            });
+        }
+        let x = w.load(Space::Jac, slot(0, i));
+        let d = w.mul(h, sum?);
+        let inside = w.add(x, d);
+        let last = w.load(Space::TState, i);
+        let v = w.select(at_start, x, inside);
+        let v = w.select(at_end, last, v);
+        w.store(Space::State, i, v);
+    }
+    w.store(Space::Time, 0, t);
     Some(w.k.kernel())
 }

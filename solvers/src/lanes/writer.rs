@@ -14,7 +14,7 @@ const MAGIC: f64 = 6_755_399_441_055_744.0;
 /// What the driver and the kernels tell each other: slots of `Jac`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub(super) enum Slot {
+pub(crate) enum Slot {
     /// The step wanted next, in seconds.
     H,
     /// Where the run ends, in seconds.
@@ -35,7 +35,7 @@ pub(super) enum Slot {
 pub(super) const SLOTS: u32 = 7;
 
 /// What a lane's run is at.
-pub(super) mod status {
+pub(crate) mod status {
     pub const RUNNING: f64 = 0.0;
     pub const COMPLETE: f64 = 1.0;
     pub const TOO_SMALL: f64 = 2.0;
@@ -45,7 +45,7 @@ pub(super) mod status {
 }
 
 /// How steps are chosen.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Control {
     /// Relative tolerance.
     pub rtol: f64,

@@ -5,11 +5,17 @@
 //! taken by `start`.
 
 use super::stage;
-use crate::control::{Clock, Controller, first_step, not_finite, weight, worst};
+use crate::control::{Clock, Controller, binary_logarithm, first_step, not_finite, weight, worst};
 use crate::error::SolveError;
 use crate::integrator::{Integrator, Method, Options};
+use crate::lanes::adaptive::Control;
+use crate::lanes::seat::{Place, Seat, Shape};
+use crate::lanes::tsit5::dense;
+use crate::lanes::writer::{Slot, status};
 use crate::stats::Stats;
 use crate::system::{EvalError, System};
+use twinml_model::ir::Space;
+use twinml_model::lanes::LaneMemory;
 
 /// The coefficients of a pair.
 pub trait Tableau: Clone + 'static {
@@ -36,7 +42,7 @@ pub trait Tableau: Clone + 'static {
 }
 
 /// `h·|λ|` on the negative real axis where these pairs become unstable.
-const STABILITY: f64 = 3.3;
+pub const STABILITY: f64 = 3.3;
 
 /// An embedded pair at work.
 #[derive(Clone, Debug)]
@@ -321,6 +327,100 @@ impl<T: Tableau> Integrator for Embedded<T> {
 
     fn clone_box(&self) -> Box<dyn Integrator> {
         Box::new(self.clone())
+    }
+
+    fn seat(&mut self) -> Option<&mut dyn Seat> {
+        (T::METHOD == Method::Tsit5).then_some(self)
+    }
+}
+
+impl<T: Tableau> Seat for Embedded<T> {
+    fn shape(&self) -> Shape {
+        Shape::Tsit5(Control {
+            rtol: self.options.tolerances.rtol,
+            atol: self.atol.clone(),
+            h: None,
+            h_max: self.options.h_max,
+            max_steps: self.options.max_steps,
+        })
+    }
+
+    fn put(&mut self, memory: &mut LaneMemory, lane: usize) -> bool {
+        let done = self.stats;
+        self.put_after(&done, memory, lane)
+    }
+
+    fn take(&mut self, _: &mut dyn System, memory: &LaneMemory, lane: usize, whole: bool) {
+        let done = self.stats;
+        self.take_after(&done, memory, lane, whole);
+    }
+}
+
+impl<T: Tableau> Embedded<T> {
+    /// [`Seat::put`], with the steps of a whole that this is a part of. False: the next step is none for lanes.
+    pub(crate) fn put_after(&self, done: &Stats, memory: &mut LaneMemory, lane: usize) -> bool {
+        let (t, stop) = (self.clock.t, self.clock.stop);
+        let room = done.steps + done.rejected < self.clock.max_steps();
+        if !(self.first_same_as_last && t < stop && room) {
+            return false;
+        }
+        let (error, rejected) = self.control.past();
+        let mut place = Place::new(memory, lane);
+        place.set(Space::Time, 0, t);
+        for (i, (x, k)) in self.x.iter().zip(&self.k[6]).enumerate() {
+            place.set(Space::State, i, *x);
+            place.set(Space::Der, i, *k);
+        }
+        let rejected = if rejected { 1.0 } else { 0.0 };
+        for (slot, value) in [
+            (Slot::H, self.h),
+            (Slot::Stop, stop),
+            (Slot::LogOld, binary_logarithm(error)),
+            (Slot::Rejected, rejected),
+            (Slot::Status, status::RUNNING),
+            (Slot::Steps, done.steps as f64),
+            (Slot::Trials, done.rejected as f64),
+        ] {
+            place.set(Space::Jac, slot as usize, value);
+        }
+        if place.slots(Space::Jac) > dense::STIFFNESS as usize {
+            place.set(Space::Jac, dense::STIFFNESS as usize, self.stiffness);
+        }
+        true
+    }
+
+    /// [`Seat::take`], as [`Embedded::put_after`].
+    pub(crate) fn take_after(&mut self, done: &Stats, memory: &LaneMemory, lane: usize, whole: bool) {
+        let at = |slot: usize| memory.slot(Space::Jac, slot)[lane];
+        let (steps, rejected) = (at(Slot::Steps as usize) as u64, at(Slot::Trials as usize) as u64);
+        self.stats.steps += steps - done.steps;
+        self.stats.rejected += rejected - done.rejected;
+        self.stats.error_test_failures += rejected - done.rejected;
+        self.stats.rhs += 6 * (steps + rejected - done.steps - done.rejected);
+        self.h = at(Slot::H as usize);
+        self.control.accepted(at(dense::ERROR as usize));
+        for (i, x) in self.x.iter_mut().enumerate() {
+            *x = memory.slot(Space::State, i)[lane];
+        }
+        let t = memory.slot(Space::Time, 0)[lane];
+        if whole {
+            self.stiffness = at(dense::STIFFNESS as usize);
+            self.h_done = at(dense::LENGTH as usize);
+            // Steps of which nobody heard may lie between.
+            (self.clock.t, self.clock.t_prev) = (t, at(dense::FROM as usize));
+            let kept = std::iter::once(&mut self.x_prev).chain(&mut self.k).flatten();
+            for (k, v) in kept.enumerate() {
+                *v = at(dense::STATES as usize + k);
+            }
+        } else {
+            // Nobody asks for anything within the step.
+            self.h_done = 0.0;
+            (self.clock.t, self.clock.t_prev) = (t, t);
+            self.x_prev.copy_from_slice(&self.x);
+            for (i, k) in self.k[6].iter_mut().enumerate() {
+                *k = memory.slot(Space::Der, i)[lane];
+            }
+        }
     }
 }
 

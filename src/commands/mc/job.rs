@@ -1,16 +1,19 @@
 //! A Monte Carlo job as it is asked for: what tells it from others, and how one run of it is made.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use twinml_engine::ensemble::execute::Evaluate;
+use twinml_engine::ensemble::execute::{Evaluate, Feed, Turn};
 use twinml_engine::ensemble::outcome::{Judged, Outcome, Status};
 use twinml_engine::ensemble::plan::Plan;
 use twinml_engine::ensemble::sampler::{Sampler, Source};
-use twinml_engine::record::{Columns, MemoryRecorder, RecordError, Recorded, Recorder};
-use twinml_engine::run::{self, Ended, Flow, Outlet, Prepared, Rate, RunError, Sample};
+use twinml_engine::record::{Columns, MemoryRecorder, MemoryRows, RecordError, Recorded, Recorder};
+use twinml_engine::run::{
+    self, Ended, Fleet, Flow, LaneShare, Next, Outlet, Port, Prepared, Rate, Report, RunError,
+};
 use twinml_model::host::{Machine, Memory};
 use twinml_model::ids::VarId;
 use twinml_model::ir::Space;
@@ -43,8 +46,6 @@ pub struct Identity {
     pub sampler: String,
     /// `--until-ci`, as written.
     pub until_ci: Option<String>,
-    /// `--sprt`, as written.
-    pub sprt: Option<String>,
     /// The solver.
     pub solver: Value,
     /// `--record`
@@ -62,16 +63,6 @@ impl Identity {
     pub fn text(&self) -> String {
         // Strings, numbers and lists always serialise.
         serde_json::to_string(self).unwrap_or_default()
-    }
-
-    /// The zone of the sequential test, where there is one.
-    pub fn zone(&self) -> Option<f64> {
-        self.sprt.as_ref().and_then(|z| z.parse().ok())
-    }
-
-    /// Whether the job ends by what it finds.
-    pub fn sequential(&self) -> bool {
-        self.until_ci.is_some() || self.sprt.is_some()
     }
 
     /// The sampler.
@@ -270,21 +261,17 @@ impl Samples<'_> {
         }
     }
 
-    /// Runs sample `k`. `None`: `watch` stopped it.
+    /// Makes sample `k` ready to run; `memory` is scratch.
     ///
     /// # Errors
     ///
-    /// As [`Prepared::run`].
-    pub fn one(
+    /// As [`Samples::draw`].
+    pub fn ready(
         &self,
         memory: &mut Memory,
         k: u32,
-        watch: &mut dyn FnMut(run::Progress) -> Flow,
-    ) -> Result<Option<Outcome>, RunError> {
-        let drawn = match self.draw(memory, k) {
-            Ok(d) => d,
-            Err(outcome) => return Ok(Some(*outcome)),
-        };
+    ) -> Result<(Vec<f64>, Vec<Outlet>, Aboard), Box<Outcome>> {
+        let drawn = self.draw(memory, k)?;
         let outlet = |plan: &run::Plan| Outlet {
             plan: plan.clone(),
             recorder: Box::new(Nowhere(plan.columns().clone())),
@@ -296,15 +283,17 @@ impl Samples<'_> {
             outlets.push(Outlet { plan: plan.clone(), recorder: Box::new(recorder) });
             rows = Some(kept);
         }
-        let sample = Some(Sample { run: k, param: &drawn.param });
-        let report =
-            self.prepared.run(self.program, self.machine, self.experiment, sample, outlets, None, watch)?;
+        Ok((drawn.param, outlets, Aboard { values: drawn.values, repeated: drawn.repeated, rows }))
+    }
+
+    /// What became of sample `k`. `None`: it was stopped from outside.
+    pub fn outcome(&self, k: u32, aboard: Aboard, report: &Report) -> Option<Outcome> {
         let status = match &report.ended {
             Ended::Complete => Status::Complete,
             Ended::Halted(_) => Status::Stopped,
             Ended::Range => Status::Range,
             Ended::Failed(_) => Status::Failed,
-            Ended::Stopped => return Ok(None),
+            Ended::Stopped => return None,
         };
         let mut out = self.failed(k, "", "", report.time);
         out.status = status;
@@ -312,9 +301,9 @@ impl Samples<'_> {
             out.code = failure::diagnostic(f, self.program).code.0.to_owned();
             out.message = f.to_string();
         }
-        out.trace = rows.map_or_else(Vec::new, |r| r.rows().concat());
-        out.drawn = drawn.values;
-        out.repeated = drawn.repeated;
+        out.trace = aboard.rows.map_or_else(Vec::new, |r| r.rows().concat());
+        out.drawn = aboard.values;
+        out.repeated = aboard.repeated;
         if status != Status::Failed {
             let rows = report.last.iter().take(self.plans.len()).flat_map(|row| row.iter().skip(2).copied());
             out.last.iter_mut().zip(rows).for_each(|(to, x)| *to = x);
@@ -329,30 +318,77 @@ impl Samples<'_> {
                 *to = Judged { verdict: Some(j.verdict), robustness: j.robustness };
             }
         }
-        Ok(Some(out))
+        Some(out)
     }
 
-    /// A worker for a thread of its own. What a recorder or an option refuses ends the job; `say` gets it.
+    /// A worker for a thread of its own, which computes the steps of many samples at once where that can be done. What a
+    /// recorder or an option refuses ends the job; `say` gets it.
     pub fn worker<'e>(
         &'e self,
+        share: &'e LaneShare,
         watch: Box<dyn FnMut(run::Progress) -> Flow + Send + 'e>,
         say: &'e (dyn Fn(RunError) + Sync),
     ) -> Evaluate<'e> {
         let mut watch = watch;
-        let mut memory = Memory::new(self.program);
-        Box::new(move |range: Range<u32>| {
-            let mut out = Vec::with_capacity(range.len());
-            for k in range {
-                match self.one(&mut memory, k, &mut watch) {
-                    Ok(Some(o)) => out.push(o),
-                    Ok(None) => break,
-                    Err(e) => {
-                        say(e);
-                        break;
+        Box::new(move |feed: &mut dyn Feed| {
+            let fleet = Fleet::new(self.program, self.machine, self.experiment, &self.prepared, share);
+            let memory = Memory::new(self.program);
+            let mut crew = Crew { samples: self, feed, memory, aboard: BTreeMap::new(), say, broken: false };
+            let _ = fleet.run(&mut crew, &mut watch);
+        })
+    }
+}
+
+/// What is kept of a sample while it runs.
+pub struct Aboard {
+    values: Vec<f64>,
+    repeated: u32,
+    rows: Option<MemoryRows>,
+}
+
+/// Samples between those who hand them out and the lanes.
+struct Crew<'e, 'f> {
+    samples: &'e Samples<'e>,
+    feed: &'f mut dyn Feed,
+    memory: Memory,
+    aboard: BTreeMap<u32, Aboard>,
+    say: &'e (dyn Fn(RunError) + Sync),
+    broken: bool,
+}
+
+impl Port for Crew<'_, '_> {
+    fn next(&mut self, idle: bool) -> Next {
+        loop {
+            if self.broken {
+                return Next::Stop;
+            }
+            match self.feed.next(idle) {
+                Turn::Later => return Next::Later,
+                Turn::Over => return Next::Over,
+                Turn::Stop => return Next::Stop,
+                Turn::Run(run) => match self.samples.ready(&mut self.memory, run) {
+                    Ok((param, outlets, aboard)) => {
+                        self.aboard.insert(run, aboard);
+                        return Next::Run { run, param, outlets };
                     }
+                    Err(outcome) => self.feed.done(*outcome),
+                },
+            }
+        }
+    }
+
+    fn done(&mut self, run: u32, report: Result<Report, RunError>) {
+        let Some(aboard) = self.aboard.remove(&run) else { return };
+        match report {
+            Ok(report) => {
+                if let Some(o) = self.samples.outcome(run, aboard, &report) {
+                    self.feed.done(o);
                 }
             }
-            out
-        })
+            Err(e) => {
+                (self.say)(e);
+                self.broken = true;
+            }
+        }
     }
 }

@@ -11,6 +11,7 @@ mod behave;
 mod block;
 mod clamps;
 mod failure;
+mod fleet;
 mod forward;
 mod history;
 mod host;
@@ -37,10 +38,11 @@ mod work;
 mod zeno;
 
 pub use block::BlockFailure;
+pub use fleet::{Fleet, LaneShare, Next, Port};
 pub use forward::{Forward, ForwardError, NotSmooth, Observed, Traced};
 pub use log::OpenLog;
 pub use machine::{MachineKind, lazy_machine, machine, machine_text, parameters};
-pub use plan::{DEFAULT_PERIODS, Plan, Rate, plans, slots, usual};
+pub use plan::{DEFAULT_PERIODS, Plan, Rate, plans, usual};
 pub use prepared::{Prepared, Sample};
 pub use report::{Broken, Ended, Failure, FailureKind, MOST_BROKEN, Report};
 
@@ -403,6 +405,15 @@ impl<'a> Run<'a> {
 
     /// From the start to the end.
     fn whole(&mut self, watch: &mut dyn FnMut(Progress) -> Flow) -> Result<Ended, Stop> {
+        let mut ended = self.begin()?;
+        while ended.is_none() {
+            ended = self.advance(watch)?;
+        }
+        Ok(ended.unwrap_or(Ended::Complete))
+    }
+
+    /// All before the first step; how the run ended, where that is all.
+    fn begin(&mut self) -> Result<Option<Ended>, Stop> {
         self.initialize()?;
         self.samples_up_to(0.0, 0.0)?;
         if self.observer.is_some() {
@@ -411,32 +422,43 @@ impl<'a> Run<'a> {
         }
         if self.time >= self.end || self.halted.is_some() {
             self.end_behavior()?;
-            return Ok(Ended::Complete);
+            return Ok(Some(Ended::Complete));
         }
         let stop = self.next_stop();
         let started = self.integrator.start(&mut self.system, 0.0, &self.x, stop);
         started.map_err(|e| self.solver_failure(e))?;
         self.started = true;
         self.arm(0.0)?;
-        loop {
-            let next = self.sinks.iter().map(|s| s.next_time).fold(f64::INFINITY, f64::min);
-            if self.manifold.is_none() && self.observer.is_none() {
-                self.integrator.skip_to(next);
-            }
-            if let Err(error) = self.integrator.step(&mut self.system) {
-                return Err(self.step_failure(error));
-            }
-            self.hold_within()?;
-            self.after_step()?;
-            if self.time >= self.end || self.halted.is_some() {
-                self.end_behavior()?;
-                return Ok(Ended::Complete);
-            }
-            let progress = Progress { time: self.time, steps: self.integrator.stats().steps };
-            if watch(progress) == Flow::Stop {
-                return Ok(Ended::Stopped);
-            }
+        Ok(None)
+    }
+
+    /// One step of the integrator and what follows from it; how the run ended, where it did.
+    fn advance(&mut self, watch: &mut dyn FnMut(Progress) -> Flow) -> Result<Option<Ended>, Stop> {
+        let next = self.next_sample();
+        if self.manifold.is_none() && self.observer.is_none() {
+            self.integrator.skip_to(next);
         }
+        if let Err(error) = self.integrator.step(&mut self.system) {
+            return Err(self.step_failure(error));
+        }
+        self.landed(watch)
+    }
+
+    /// What follows from the step that the integrator has done; how the run ended, where it did.
+    fn landed(&mut self, watch: &mut dyn FnMut(Progress) -> Flow) -> Result<Option<Ended>, Stop> {
+        self.hold_within()?;
+        self.after_step()?;
+        if self.time >= self.end || self.halted.is_some() {
+            self.end_behavior()?;
+            return Ok(Some(Ended::Complete));
+        }
+        let progress = Progress { time: self.time, steps: self.integrator.stats().steps };
+        Ok((watch(progress) == Flow::Stop).then_some(Ended::Stopped))
+    }
+
+    /// The next regular instant of any file.
+    fn next_sample(&self) -> f64 {
+        self.sinks.iter().map(|s| s.next_time).fold(f64::INFINITY, f64::min)
     }
 
     /// Everything that follows from the step that the integrator has just done.

@@ -110,6 +110,21 @@ impl Prepared {
         log: Option<OpenLog<'_>>,
         watch: &mut dyn FnMut(Progress) -> Flow,
     ) -> Result<Report, RunError> {
+        let mut run = self.launch(program, machine, experiment, sample, outlets, log)?;
+        let ended = run.whole(watch);
+        self.land(run, ended)
+    }
+
+    /// A run that has not begun.
+    pub(super) fn launch<'a>(
+        &self,
+        program: &'a Program,
+        machine: &'a dyn Machine,
+        experiment: &'a Experiment,
+        sample: Option<Sample<'_>>,
+        outlets: Vec<Outlet>,
+        log: Option<OpenLog<'a>>,
+    ) -> Result<Run<'a>, RunError> {
         let integrator = self.integrator(program, experiment)?;
         let options = &self.options;
         let mut run = Run::new(program, machine, experiment, integrator, self.actions.clone(), outlets);
@@ -131,7 +146,12 @@ impl Prepared {
         run.observer = observe::Observer::new(program, experiment, options.tolerances.rtol);
         run.system.fused = self.fused;
         run.system.taylor = self.taylor;
-        let ended = match run.whole(watch) {
+        Ok(run)
+    }
+
+    /// The report of a run that has ended.
+    pub(super) fn land(&self, mut run: Run<'_>, ended: Result<Ended, Stop>) -> Result<Report, RunError> {
+        let ended = match ended {
             Ok(ended) => ended,
             Err(Stop::Failed(failure)) => Ended::Failed(failure),
             Err(Stop::Range) => {

@@ -1,0 +1,140 @@
+//! The kernels of a job's lanes, made once for all threads.
+
+use std::sync::{Arc, OnceLock};
+
+use twinml_jit::lanes::compile;
+use twinml_model::host::{Host, NoHost};
+use twinml_model::ids::{BlockId, TableId};
+use twinml_model::ir::Kernel;
+use twinml_model::lanes::LaneKernel;
+use twinml_model::passes::dead::Traps;
+use twinml_model::passes::{Level, simplified};
+use twinml_solvers::lanes::seat::SeatCode;
+
+use super::super::table::TableFn;
+use super::*;
+
+/// Kernels and shape of a job's lanes.
+pub(super) struct Code {
+    pub(super) seat: SeatCode,
+    pub(super) program: Arc<Program>,
+    /// A trial step of every lane.
+    pub(super) step: Box<dyn LaneKernel>,
+    /// Dense output of steps is kept.
+    pub(super) whole: bool,
+}
+
+/// What all threads of a job share: how its runs are computed side by side.
+pub struct LaneShare {
+    isa: Isa,
+    lanes: usize,
+    refused: Option<NotLanes>,
+    code: OnceLock<Result<Code, NotLanes>>,
+}
+
+impl LaneShare {
+    /// For runs of this program, `lanes` at a time on each thread.
+    #[must_use]
+    pub fn new(program: &Program, isa: Isa, lanes: usize) -> LaneShare {
+        let of_time = program.tables.iter().any(|t| t.of_time);
+        let held = |c: &twinml_model::program::Clamp| {
+            program.schema.vars.get(c.var.index()).is_some_and(|v| v.space == Space::State)
+        };
+        let refused = if program.sizes.hist > 0 {
+            Some(NotLanes::Delay)
+        } else if program.kept.is_some() {
+            Some(NotLanes::Invariant)
+        } else if !program.noise.is_empty() {
+            Some(NotLanes::Noise)
+        } else if program.clamps.iter().any(held) {
+            Some(NotLanes::Clamp)
+        } else if of_time {
+            Some(NotLanes::Table)
+        } else {
+            None
+        };
+        LaneShare { isa, lanes: lanes.max(1), refused, code: OnceLock::new() }
+    }
+
+    /// Runs that go alone, one after the other.
+    #[must_use]
+    pub fn alone() -> LaneShare {
+        LaneShare { isa: Isa::Block, lanes: 1, refused: Some(NotLanes::Method), code: OnceLock::new() }
+    }
+
+    /// Runs at a time on each thread.
+    pub(super) fn lanes(&self) -> usize {
+        if self.why().is_some() { 1 } else { self.lanes }
+    }
+
+    /// How the steps are computed: `block`, `avx2`, `avx512`. `None`: each run goes alone, or none has begun.
+    #[must_use]
+    pub fn level(&self) -> Option<&'static str> {
+        self.code.get()?.as_ref().ok().map(|c| c.step.level())
+    }
+
+    /// Why runs go alone, where that is known.
+    #[must_use]
+    pub fn why(&self) -> Option<NotLanes> {
+        self.refused.or_else(|| self.code.get().and_then(|c| c.as_ref().err().copied()))
+    }
+
+    /// The code, made by whoever comes first. `None` where runs go alone.
+    pub(super) fn code(&self, run: &mut Run<'_>) -> Option<&Code> {
+        if self.refused.is_some() {
+            return None;
+        }
+        self.code.get_or_init(|| self.make(run)).as_ref().ok()
+    }
+
+    fn make(&self, run: &mut Run<'_>) -> Result<Code, NotLanes> {
+        let program = run.system.program;
+        let whole = run.looks_inside();
+        let seat = run.integrator.seat().ok_or(NotLanes::Method)?;
+        let whole = whole || seat.each();
+        let seat = SeatCode::new(program, &seat.shape(), whole).ok_or(NotLanes::NoStep)?;
+        let program = Arc::new(seat.program.clone());
+        let traps = Traps::of(&program);
+        let mut sample = LaneMemory::zeroed(program.sizes, self.lanes);
+        for lane in 0..sample.width() {
+            sample.set(lane, &run.system.memory);
+            if let Some(seat) = run.integrator.seat() {
+                seat.put(&mut sample, lane);
+            }
+        }
+        let ready =
+            |kernel: &Kernel| compile(&program, &simplified(kernel, Level::O2, &traps), self.isa, &sample);
+        let step = ready(&seat.step)?;
+        Ok(Code { step, seat, program, whole })
+    }
+}
+
+/// Tables of a program, for kernels on lanes.
+pub(super) struct Tables(Vec<TableFn>);
+
+impl Tables {
+    pub(super) fn of(program: &Program) -> Tables {
+        Tables(program.tables.iter().map(TableFn::new).collect())
+    }
+}
+
+impl Host for Tables {
+    fn solve(&mut self, block: BlockId, memory: &mut Memory) -> Result<(), Trap> {
+        NoHost.solve(block, memory)
+    }
+
+    fn solve_tangent(&mut self, block: BlockId, memory: &mut Memory) -> Result<(), Trap> {
+        NoHost.solve_tangent(block, memory)
+    }
+
+    fn table(&mut self, table: TableId, x: f64, order: u8) -> Result<f64, Trap> {
+        match self.0.get_mut(table.index()) {
+            Some(function) => function.eval(x, order).ok_or(Trap::TableRange { table, x }),
+            None => Err(Trap::TableRange { table, x }),
+        }
+    }
+
+    fn delay(&mut self, slot: u32, tau: f64, memory: &Memory) -> f64 {
+        NoHost.delay(slot, tau, memory)
+    }
+}

@@ -1,0 +1,265 @@
+//! Many runs of one experiment whose steps are computed side by side.
+//!
+//! Every run is what it is alone: a [`Run`] with its own memory, behaviour, observer and integrator. Only the trial steps
+//! of all of them are computed at once, by one kernel on lanes: what a run's next step begins with is put into its lane,
+//! an accepted step is taken back (`twinml_solvers::lanes::seat`), and what follows from it (rows, requirements, events,
+//! handlers) is the code of a single run. So a run ends with the bits that it has alone, whoever its neighbours are. A
+//! step that lanes cannot do is done alone, and the run is back in its lane for the next. A lane whose run is over gets
+//! the next run at once.
+//!
+//! Where nobody looks at the steps of a run, it stays in its lane up to the next instant of any interest.
+
+mod code;
+
+use twinml_jit::lanes::Isa;
+use twinml_model::lanes::{LaneMemory, NotLanes};
+use twinml_solvers::lanes::seat::Landing;
+
+use super::*;
+pub use code::LaneShare;
+use code::{Code, Tables};
+
+/// What a fleet is to do next.
+pub enum Next {
+    /// This run.
+    Run {
+        /// Its index.
+        run: u32,
+        /// All of `Param` before formulas are computed.
+        param: Vec<f64>,
+        /// Where its rows go.
+        outlets: Vec<Outlet>,
+    },
+    /// Go on with what is under way.
+    Later,
+    /// There is none left.
+    Over,
+    /// Come back at once: what is under way is lost.
+    Stop,
+}
+
+/// Where runs come from, and where they go to.
+pub trait Port {
+    /// The next run. `idle`: none is under way here, so the answer is not [`Next::Later`]; it may take its time.
+    fn next(&mut self, idle: bool) -> Next;
+
+    /// A run is over.
+    fn done(&mut self, run: u32, report: Result<Report, RunError>);
+}
+
+/// A run in its lane.
+struct Boat<'a> {
+    run: Run<'a>,
+    index: u32,
+    /// Its next step is computed in the lane.
+    flying: bool,
+    /// It goes alone from here on.
+    alone: bool,
+    /// Steps that end before this are of no interest.
+    quiet: f64,
+    /// Instants with events when its lane was last filled; `None`: its lane is not its own yet.
+    events: Option<u64>,
+}
+
+/// What runs the samples of one thread.
+pub struct Fleet<'a> {
+    program: &'a Program,
+    machine: &'a dyn Machine,
+    experiment: &'a Experiment,
+    prepared: &'a Prepared,
+    share: &'a LaneShare,
+}
+
+/// Why a fleet came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Back {
+    /// All runs are done.
+    Done,
+    /// The watcher stopped it: runs under way are lost.
+    Stopped,
+}
+
+impl<'a> Fleet<'a> {
+    /// For runs of an experiment that was made ready; `share` belongs to all threads of the job.
+    pub fn new(
+        program: &'a Program,
+        machine: &'a dyn Machine,
+        experiment: &'a Experiment,
+        prepared: &'a Prepared,
+        share: &'a LaneShare,
+    ) -> Fleet<'a> {
+        Fleet { program, machine, experiment, prepared, share }
+    }
+
+    /// Does all runs that `port` gives.
+    pub fn run(&self, port: &mut dyn Port, watch: &mut dyn FnMut(Progress) -> Flow) -> Back {
+        let mut boats: Vec<Option<Boat<'a>>> = (0..self.share.lanes()).map(|_| None).collect();
+        let mut lanes: Option<Lanes<'a>> = None;
+        let mut over = false;
+        loop {
+            let mut afloat = boats.iter().filter(|b| b.is_some()).count();
+            for (lane, place) in boats.iter_mut().enumerate() {
+                while !over && place.is_none() {
+                    match port.next(afloat == 0) {
+                        Next::Over => over = true,
+                        Next::Stop => return Back::Stopped,
+                        Next::Later => break,
+                        Next::Run { run, param, outlets } => {
+                            *place = self.embark(run, &param, outlets, port);
+                            if let Some(boat) = place {
+                                if lanes.is_none() {
+                                    lanes = Lanes::new(self.share, self.program, &mut boat.run);
+                                }
+                                ready(boat, lanes.as_mut(), lane);
+                                afloat += 1;
+                            }
+                        }
+                    }
+                }
+                if place.is_none() && !over {
+                    // Nothing to be had just now.
+                    break;
+                }
+            }
+            if afloat == 0 {
+                if over {
+                    return Back::Done;
+                }
+                continue;
+            }
+            if watch(Progress { time: 0.0, steps: 0 }) == Flow::Stop {
+                return Back::Stopped;
+            }
+            if let Some(l) = &mut lanes
+                && boats.iter().flatten().any(|b| b.flying)
+            {
+                l.code.step.run(&mut l.memory, 1, &mut l.host);
+            }
+            for (lane, place) in boats.iter_mut().enumerate() {
+                let Some(boat) = place else { continue };
+                let ended = match lanes.as_ref().filter(|_| boat.flying) {
+                    Some(l) => match l.code.seat.landing(&l.memory, lane) {
+                        Landing::Again => continue,
+                        Landing::Accepted if !boat.attends(&l.memory, lane) => continue,
+                        Landing::Accepted | Landing::Arrived => {
+                            if let Some(seat) = boat.run.integrator.seat() {
+                                seat.take(&mut boat.run.system, &l.memory, lane, l.code.whole);
+                            }
+                            boat.run.landed(watch)
+                        }
+                        Landing::Alone => {
+                            // Steps of which nobody heard are done again, and the one that is none for lanes among them.
+                            boat.alone |= !l.code.whole;
+                            boat.run.advance(watch)
+                        }
+                    },
+                    None => boat.run.advance(watch),
+                };
+                match ended {
+                    Ok(None) => ready(boat, lanes.as_mut(), lane),
+                    Ok(Some(Ended::Stopped)) => return Back::Stopped,
+                    ended => {
+                        if let Some(boat) = place.take() {
+                            // A run that has not ended is not here.
+                            let ended = ended.map(|e| e.unwrap_or(Ended::Complete));
+                            port.done(boat.index, self.prepared.land(boat.run, ended));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Begins a run; `None` where that was all of it.
+    fn embark(
+        &self,
+        index: u32,
+        param: &[f64],
+        outlets: Vec<Outlet>,
+        port: &mut dyn Port,
+    ) -> Option<Boat<'a>> {
+        let sample = Some(Sample { run: index, param });
+        let launched =
+            self.prepared.launch(self.program, self.machine, self.experiment, sample, outlets, None);
+        let mut run = match launched {
+            Ok(run) => run,
+            Err(error) => {
+                port.done(index, Err(error));
+                return None;
+            }
+        };
+        match run.begin() {
+            Ok(None) => {
+                Some(Boat { run, index, flying: false, alone: false, quiet: f64::NEG_INFINITY, events: None })
+            }
+            Ok(Some(ended)) => {
+                port.done(index, self.prepared.land(run, Ok(ended)));
+                None
+            }
+            Err(stop) => {
+                port.done(index, self.prepared.land(run, Err(stop)));
+                None
+            }
+        }
+    }
+}
+
+impl Boat<'_> {
+    /// Whether the run is to hear of the step that its lane has done.
+    fn attends(&self, memory: &LaneMemory, lane: usize) -> bool {
+        let t = memory.slot(Space::Time, 0)[lane];
+        t + ROUNDING * t.abs() >= self.quiet
+    }
+}
+
+/// Puts the state from which a run's next step begins into its lane, where that step is one for lanes.
+fn ready(boat: &mut Boat<'_>, lanes: Option<&mut Lanes<'_>>, lane: usize) {
+    boat.flying = false;
+    let Some(lanes) = lanes.filter(|_| !boat.alone) else { return };
+    let Some(seat) = boat.run.integrator.seat() else { return };
+    if boat.events != Some(boat.run.events) {
+        lanes.memory.set(lane, &boat.run.system.memory);
+        boat.events = Some(boat.run.events);
+    }
+    boat.flying = seat.put(&mut lanes.memory, lane);
+    lanes.memory.clear_trap(lane);
+    boat.quiet = boat.run.quiet();
+}
+
+/// The lanes of one thread.
+struct Lanes<'a> {
+    code: &'a Code,
+    memory: LaneMemory,
+    host: Tables,
+}
+
+impl<'a> Lanes<'a> {
+    /// `None` where there are none.
+    fn new(share: &'a LaneShare, program: &Program, run: &mut Run<'a>) -> Option<Self> {
+        let code = share.code(run)?;
+        let mut memory = LaneMemory::zeroed(code.program.sizes, share.lanes());
+        for lane in 0..memory.width() {
+            memory.set(lane, &run.system.memory);
+        }
+        Some(Lanes { code, memory, host: Tables::of(program) })
+    }
+}
+
+impl Run<'_> {
+    /// Steps that end before this are of no interest to anybody.
+    fn quiet(&mut self) -> f64 {
+        let each = self.integrator.seat().is_none_or(|s| s.each());
+        if each || self.looks_within() { f64::NEG_INFINITY } else { self.next_sample() }
+    }
+
+    /// Whether every step is looked at, or rows are asked for within steps.
+    fn looks_within(&self) -> bool {
+        self.observer.is_some() || !self.roots.sides().is_empty() || !self.system.host.history.is_empty()
+    }
+
+    /// Whether dense output is asked for.
+    fn looks_inside(&self) -> bool {
+        let ends = |s: &Sink| matches!(s.outlet.plan.rate, Rate::Parts(0 | 1));
+        self.looks_within() || !self.sinks.iter().all(ends)
+    }
+}
