@@ -40,6 +40,32 @@ pub fn binary_logarithm(x: f64) -> f64 {
     e as f64 + ln * std::f64::consts::LOG2_E
 }
 
+/// Polynomials of [`rough_log2`] (of the mantissa, from 1 to 2) and [`rough_exp2`] (of the rest, −½ to ½), lowest power
+/// first: interpolation at Chebyshev's points.
+pub(crate) const LOG2: [f64; 6] =
+    [-2.787_926_21, 5.047_857_41, -3.489_878_55, 1.589_474_29, -0.402_513_39, 0.043_004_96];
+/// See [`LOG2`].
+pub(crate) const EXP2: [f64; 5] = [1.0, 0.693_121_05, 0.240_223_49, 0.055_921_98, 0.009_666_37];
+/// 1.5·2⁵²: adding it leaves the nearest integer in the low bits.
+pub(crate) const MAGIC: f64 = 6_755_399_441_055_744.0;
+
+/// The binary logarithm of a positive number to 2e-5, enough for step sizes and cheap; below the normal numbers something
+/// below −1022, of infinity 1024.
+pub(crate) fn rough_log2(x: f64) -> f64 {
+    let bits = x.to_bits();
+    let e = f64::from_bits((bits >> 52).wrapping_add(MAGIC.to_bits() - 1023)) - MAGIC;
+    let m = f64::from_bits((bits & 0x000f_ffff_ffff_ffff) | 0x3ff0_0000_0000_0000);
+    LOG2[..5].iter().rev().fold(LOG2[5], |p, &c| p.mul_add(m, c)) + e
+}
+
+/// 2ʸ to a few millionths, for |y| ≤ 1000.
+pub(crate) fn rough_exp2(y: f64) -> f64 {
+    let i = y.round_ties_even();
+    let r = y - i;
+    let p = EXP2[..4].iter().rev().fold(EXP2[4], |p, &c| p.mul_add(r, c));
+    p * f64::from_bits((i + MAGIC).to_bits().wrapping_add(1023) << 52)
+}
+
 /// The tolerance of one component: `atol + rtol·max(|a|, |b|)`, never zero.
 #[inline(always)]
 pub fn weight(atol: f64, rtol: f64, a: f64, b: f64) -> f64 {
@@ -311,6 +337,20 @@ mod tests {
             x *= 1.37;
         }
         assert!(power(0.0, -0.2).is_finite() && power(f64::INFINITY, -0.2) > 0.0);
+    }
+
+    #[test]
+    fn rough_powers_are_close_enough_for_steps() {
+        let mut x = 3e-308;
+        while x < 1e308 {
+            let y = rough_log2(x);
+            assert!((y - x.log2()).abs() < 3e-5, "{x} {y}");
+            if y.abs() < 1000.0 {
+                assert!((rough_exp2(y) / x - 1.0).abs() < 3e-5, "{x}");
+            }
+            x *= 1.0137;
+        }
+        assert!(rough_log2(0.0) <= -1022.0 && rough_log2(1e-310) <= -1022.0);
     }
 
     #[test]

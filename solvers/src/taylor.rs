@@ -4,10 +4,12 @@
 //! ([`System::taylor`]). The order is `p = ⌈1 − ½·ln rtol⌉` (Jorba and Zou, "A software package for the numerical
 //! integration of ODEs by means of high-order Taylor methods", Experimental Mathematics 14, 2005, §3.1), the step such
 //! that the last two terms stay below the tolerance. What the polynomial leaves over in the equation at the end of the
-//! step judges it, as for every method here; it costs nothing, since the coefficients there are those of the next
+//! step judges it, as for every method here; it costs little, since the coefficients there are those of the next
 //! step. The polynomial is the dense output. All memory is taken by `start`.
+//!
+//! [`crate::lanes::taylor`] does the same operations on lanes.
 
-use crate::control::{Clock, not_finite, power, weight};
+use crate::control::{Clock, not_finite, rough_exp2, rough_log2, weight};
 use crate::error::SolveError;
 use crate::integrator::{Integrator, Method, Options};
 use crate::stats::Stats;
@@ -16,12 +18,22 @@ use crate::system::{EvalError, System};
 /// Lowest and highest order.
 const ORDERS: std::ops::RangeInclusive<u32> = 4..=24;
 /// A step is so much shorter than what the last terms allow.
-const SAFETY: f64 = 0.9;
+pub(crate) const SAFETY: f64 = 0.9;
 /// No step is longer than so many times the one before: where the last terms vanish at a point they say nothing.
-const GROWTH: f64 = 8.0;
-
+pub(crate) const GROWTH: f64 = 8.0;
 /// No step is shorter than so many roundings of the time, unless the defect wants it.
-const RESOLUTION: f64 = 32.0;
+pub(crate) const RESOLUTION: f64 = 32.0 * f64::EPSILON;
+/// By what a step that was refused is made shorter: of high order, the defect then is far smaller.
+pub(crate) const SHORTER: f64 = 0.5;
+/// The same where there was no defect.
+pub(crate) const OUTSIDE: f64 = 0.25;
+
+/// With the sum of squares `q` of the weighted terms of order `k` of `n` states, the step that they allow is 2 to the
+/// power of `a·log₂ q + b`: the root mean square is 1 at it, without the safety factor.
+pub(crate) fn allowed(n: usize, k: u32) -> (f64, f64) {
+    let a = -0.5 / f64::from(k);
+    (a, rough_log2(SAFETY) - a * rough_log2(n.max(1) as f64))
+}
 
 /// The order for a relative tolerance.
 #[must_use]
@@ -52,6 +64,11 @@ pub struct Taylor {
     c: Vec<f64>,
     /// Those at `x_prev`.
     c_prev: Vec<f64>,
+    /// Slopes of the polynomial at the end of a step.
+    slope: Vec<f64>,
+    /// One over the tolerance of each state at `x`, and at `x_prev`.
+    inverse: Vec<f64>,
+    inverse_prev: Vec<f64>,
     ready: bool,
 }
 
@@ -71,6 +88,9 @@ impl Taylor {
             x_prev: Vec::new(),
             c: Vec::new(),
             c_prev: Vec::new(),
+            slope: Vec::new(),
+            inverse: Vec::new(),
+            inverse_prev: Vec::new(),
             ready: false,
         }
     }
@@ -90,9 +110,15 @@ impl Taylor {
         if self.x.len() != n || self.atol.len() != n {
             self.atol = self.options.tolerances.expand(n)?;
             let all = n * self.order as usize;
-            for (v, len) in
-                [(&mut self.x, n), (&mut self.x_prev, n), (&mut self.c, all), (&mut self.c_prev, all)]
-            {
+            for (v, len) in [
+                (&mut self.x, n),
+                (&mut self.x_prev, n),
+                (&mut self.c, all),
+                (&mut self.c_prev, all),
+                (&mut self.slope, n),
+                (&mut self.inverse, n),
+                (&mut self.inverse_prev, n),
+            ] {
                 v.clear();
                 v.resize(len, 0.0);
             }
@@ -105,9 +131,10 @@ impl Taylor {
             return Err(SolveError::NotFinite { t, state });
         }
         self.expand(sys)?;
+        self.weigh();
         self.h = match h {
             Some(h) => h,
-            None => self.radius(f64::INFINITY),
+            None => self.radius(t, f64::INFINITY).0,
         };
         self.ready = true;
         Ok(())
@@ -126,56 +153,79 @@ impl Taylor {
         }
     }
 
-    /// The step that the last two terms allow, not beyond `most`.
-    fn radius(&self, most: f64) -> f64 {
+    /// What the errors of the states at `x` are measured by.
+    fn weigh(&mut self) {
+        for (i, w) in self.inverse.iter_mut().enumerate() {
+            *w = 1.0 / weight(self.atol[i], self.options.tolerances.rtol, self.x[i], self.x[i]);
+        }
+    }
+
+    /// The step from `t` that the last two terms allow, not beyond `most`, and whether they are finite.
+    fn radius(&self, t: f64, most: f64) -> (f64, bool) {
         let n = self.x.len();
-        let mut h = most;
+        let (mut y, mut finite) = (f64::INFINITY, true);
         for k in [self.order - 1, self.order] {
             let terms = &self.c[(k as usize - 1) * n..k as usize * n];
-            let mut sum = 0.0;
-            for i in 0..n {
-                let e = terms[i] / weight(self.atol[i], self.options.tolerances.rtol, self.x[i], self.x[i]);
-                sum += e * e;
-            }
-            let norm = (sum / n.max(1) as f64).sqrt();
-            if norm > 0.0 {
-                h = h.min(SAFETY * power(norm, -1.0 / f64::from(k)));
-            }
+            let sum = squares(n, |i| terms[i] * self.inverse[i]);
+            finite &= sum < f64::INFINITY;
+            let (a, b) = allowed(n, k);
+            let log = rough_log2(sum).mul_add(a, b);
+            y = if log < y { log } else { y };
         }
         // Both terms may vanish; towards a point where the series ends (a root's zero) they ask for ever shorter steps:
         // time moves on all the same, and the defect judges.
-        let least = RESOLUTION * f64::EPSILON * self.clock.t.abs();
-        h.min(f64::MAX / 4.0).max(least)
+        let h = rough_exp2(y);
+        let least = RESOLUTION * t.abs();
+        let h = if h < most { h } else { most };
+        (if h > least { h } else { least }, finite)
     }
 
-    /// `x` and what the polynomial of the last step leaves over there, weighted.
+    /// The mean square of what the polynomial of the last step leaves over at `x`, weighted.
     fn judge(&self, h: f64) -> f64 {
         let n = self.x.len();
-        let (mut sum, rtol) = (0.0, self.options.tolerances.rtol);
+        let sum = squares(n, |i| {
+            let (a, b) = (self.inverse[i], self.inverse_prev[i]);
+            (self.slope[i] - self.c[i]) * if a < b { a } else { b }
+        });
+        let scale = h * (1.0 / f64::from(self.order + 1));
+        sum * (scale * scale) * (1.0 / n.max(1) as f64)
+    }
+}
+
+/// The sum of squares, each fused with those before.
+fn squares(n: usize, of: impl Fn(usize) -> f64) -> f64 {
+    let mut sum = 0.0;
+    for i in 0..n {
+        let e = of(i);
+        sum = if i == 0 { e * e } else { f64::mul_add(e, e, sum) };
+    }
+    sum
+}
+
+/// `x + Σ c[k]·h^k`, and the slope there.
+fn horner(x: &[f64], c: &[f64], h: f64, out: &mut [f64], slope: &mut [f64]) {
+    let n = x.len();
+    let mut terms = c.chunks_exact(n.max(1)).rev();
+    let Some(last) = terms.next() else { return };
+    let Some(before) = terms.next() else { return };
+    for i in 0..n {
+        out[i] = last[i].mul_add(h, before[i]);
+        slope[i] = last[i];
+    }
+    for terms in terms.chain([x]) {
         for i in 0..n {
-            let mut slope = 0.0;
-            for k in (1..=self.order as usize).rev() {
-                slope = slope * h + k as f64 * self.c_prev[(k - 1) * n + i];
-            }
-            let e = h * (slope - self.c[i]) / f64::from(self.order + 1);
-            let e = e / weight(self.atol[i], rtol, self.x_prev[i], self.x[i]);
-            sum += e * e;
+            slope[i] = slope[i].mul_add(h, out[i]);
+            out[i] = out[i].mul_add(h, terms[i]);
         }
-        (sum / n.max(1) as f64).sqrt()
     }
 }
 
 /// `x + Σ c[k]·h^k`
-fn horner(x: &[f64], c: &[f64], h: f64, out: &mut [f64]) {
+fn value(x: &[f64], c: &[f64], h: f64, out: &mut [f64]) {
     let n = x.len();
-    out[..n].fill(0.0);
-    for terms in c.chunks_exact(n.max(1)).rev() {
-        for (o, &c) in out.iter_mut().zip(terms) {
-            *o = *o * h + c;
-        }
-    }
-    for (o, &x) in out.iter_mut().zip(x) {
-        *o = *o * h + x;
+    for i in 0..n {
+        let polynomial = c.chunks_exact(n.max(1)).rev().fold(0.0, |p: f64, terms| p.mul_add(h, terms[i]));
+        out[i] = polynomial.mul_add(h, x[i]);
     }
 }
 
@@ -209,12 +259,16 @@ impl Integrator for Taylor {
                 // only now is the last step's dense output given up
                 std::mem::swap(&mut self.x, &mut self.x_prev);
                 std::mem::swap(&mut self.c, &mut self.c_prev);
+                std::mem::swap(&mut self.inverse, &mut self.inverse_prev);
                 fresh = false;
             }
-            horner(&self.x_prev, &self.c_prev, trial.h, &mut self.x);
+            horner(&self.x_prev, &self.c_prev, trial.h, &mut self.x, &mut self.slope);
             self.stats.rhs += 1;
             let done = sys.taylor(trial.t, &self.x, self.order, &mut self.c).ok_or(SolveError::NoTaylor)?;
-            let finite = not_finite(&self.c).is_none() && not_finite(&self.x).is_none();
+            self.weigh();
+            // What was wanted before the stop time made the step shorter was allowed as well.
+            let wanted = if trial.cut { self.h.max(trial.h) } else { trial.h };
+            let (next, finite) = self.radius(trial.t, GROWTH * wanted);
             let error = match done {
                 Ok(()) if finite => self.judge(trial.h),
                 Ok(()) | Err(EvalError::Recoverable { .. }) => f64::NAN,
@@ -227,24 +281,25 @@ impl Integrator for Taylor {
                 self.h_done = trial.h;
                 self.clock.advance(trial.t);
                 self.stats.steps += 1;
-                // What was wanted before the stop time made the step shorter was allowed as well.
-                let wanted = if trial.cut { self.h.max(trial.h) } else { trial.h };
-                self.h = self.radius(GROWTH * wanted);
+                self.h = next;
                 return Ok(());
             }
             self.stats.rejected += 1;
             if error.is_finite() {
                 self.stats.error_test_failures += 1;
-                self.h = trial.h * (SAFETY * power(error, -1.0 / f64::from(self.order + 1))).clamp(0.1, 0.9);
+                self.h = SHORTER * trial.h;
             } else {
-                self.h = 0.25 * trial.h;
+                self.h = OUTSIDE * trial.h;
             }
             if self.clock.stuck(self.h) {
                 let failure = match done {
                     Err(error) => SolveError::Eval { t: start, h: trial.h, error },
-                    Ok(()) => {
-                        SolveError::StepTooSmall { t: start, h: trial.h, state: self.worst(trial.h), error }
-                    }
+                    Ok(()) => SolveError::StepTooSmall {
+                        t: start,
+                        h: trial.h,
+                        state: self.worst(trial.h),
+                        error: error.sqrt(),
+                    },
                 };
                 self.undo();
                 return Err(failure);
@@ -274,7 +329,7 @@ impl Integrator for Taylor {
         } else if t == self.clock.t_prev {
             out.copy_from_slice(&self.x_prev);
         } else {
-            horner(&self.x_prev, &self.c_prev, t - self.clock.t_prev, out);
+            value(&self.x_prev, &self.c_prev, t - self.clock.t_prev, out);
         }
     }
 
@@ -296,6 +351,7 @@ impl Taylor {
     fn undo(&mut self) {
         self.x.copy_from_slice(&self.x_prev);
         self.c.copy_from_slice(&self.c_prev);
+        self.inverse.copy_from_slice(&self.inverse_prev);
         self.clock.t_prev = self.clock.t;
         self.h_done = 0.0;
     }

@@ -28,6 +28,8 @@ pub enum LaneMethod {
     Rk4(f64),
     /// Tsitouras 5(4), each run with its own steps.
     Tsit5(Control),
+    /// Taylor series of an order for the tolerance, each run with its own steps.
+    Taylor(Control),
 }
 
 #[derive(Debug)]
@@ -72,6 +74,9 @@ impl LaneSolver {
             LaneMethod::Rk4(h) => (Stepped::Rk4, *h),
             LaneMethod::Tsit5(control) => {
                 return Self::adaptive(AdaptiveCode::tsit5(program, control), isa, start, lanes);
+            }
+            LaneMethod::Taylor(control) => {
+                return Self::adaptive(AdaptiveCode::taylor(program, control), isa, start, lanes);
             }
         };
         let t0 = start.time();

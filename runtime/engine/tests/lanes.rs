@@ -95,7 +95,7 @@ fn alone(text: &str, method: &str, h: Option<f64>, duration: f64, k: usize) -> (
     let text = text.replace("value @[0] = 28.0\n", &format!("value @[0] = {:?}\n", parameter(k)));
     let mut case: Case = case(&text, method, duration);
     case.experiment.solver.step = h;
-    if method == "tsit5" {
+    if method == "tsit5" || method == "taylor" {
         case = case.tolerances(1e-6, 1e-9);
     }
     let ran = case.run_on(&mut Interpreter::new(&case.program));
@@ -157,6 +157,31 @@ fn tsit5(states: usize) -> LaneMethod {
 fn tsit5_on_lanes_is_tsit5_alone() {
     check(PENDULUM, "tsit5", &tsit5(2), None, 5.0, 40);
     check(LORENZ, "tsit5", &tsit5(3), None, 3.0, 9);
+}
+
+fn taylor(states: usize) -> LaneMethod {
+    let LaneMethod::Tsit5(control) = tsit5(states) else { unreachable!() };
+    LaneMethod::Taylor(control)
+}
+
+/// Every rule of recurrences that has a value of its own at the start of a step, and a right-hand side that ends.
+const MANY: &str = "flat Many
+ var p : parameter
+   value @[0] = 1.0
+ var q : parameter
+   value @[0] = 0.1
+ var x : state fixed
+   value @[0] = 0.5
+ var y : state fixed
+   value @[0] = 0.3
+ eq : der(x) = exp(-x * y) / (1.5 + sin(x)) - 0.1 * q * sqrt(1.0 + x * x)
+ eq : der(y) = atan(x) - tanh(y) * log(2.0 + x * x) + 0.3 * cos(q * time)";
+
+#[test]
+fn taylor_on_lanes_is_taylor_alone() {
+    check(PENDULUM, "taylor", &taylor(2), None, 5.0, 40);
+    check(LORENZ, "taylor", &taylor(3), None, 3.0, 9);
+    check(MANY, "taylor", &taylor(2), None, 5.0, 20);
 }
 
 #[test]

@@ -4,10 +4,10 @@
 //! bits of the method for a single run. Runs are started a few at a time beside the lanes, so that starting costs a run no more
 //! than two evaluations.
 
-use super::tsit5;
 pub use super::writer::Control;
 use super::writer::{SLOTS, Slot, start, status};
 use super::{LaneEnd, LaneStatus, Occupancy, Runs};
+use super::{taylor, tsit5};
 use twinml_model::host::Host;
 use twinml_model::ir::{Kernel, Space};
 use twinml_model::lanes::{GRAIN, LaneKernel, LaneMemory};
@@ -22,10 +22,21 @@ pub struct AdaptiveCode {
     pub start: Kernel,
     /// A trial step.
     pub trial: Kernel,
-    /// Evaluations of a start.
-    pub evaluations: u64,
-    /// Evaluations of a trial.
-    pub per_trial: u64,
+    /// What they cost.
+    pub work: Work,
+    /// Slots of `Jac` with the states that are accepted and their time, where `State` and `Time` have what is to be judged.
+    pub accepted: Option<(usize, usize)>,
+}
+
+/// Evaluations of the right-hand side, or expansions of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Work {
+    /// Of a start.
+    pub start: u64,
+    /// Of an accepted step.
+    pub step: u64,
+    /// Of a rejected trial.
+    pub rejected: u64,
 }
 
 impl AdaptiveCode {
@@ -33,16 +44,33 @@ impl AdaptiveCode {
     /// `atol` has one value for each state.
     #[must_use]
     pub fn tsit5(program: &Program, control: &Control) -> Option<Self> {
-        let n = program.sizes.state as usize;
-        if n == 0 || control.atol.len() != n {
-            return None;
-        }
-        let mut program = program.clone();
-        program.sizes.jac = program.sizes.jac.max(SLOTS);
+        let program = roomy(program, control, SLOTS)?;
         let (start, trial) = (start(&program, control, 5)?, tsit5::trial(&program, control)?);
-        let evaluations = if control.h.is_some() { 1 } else { 2 };
-        Some(Self { program, start, trial, evaluations, per_trial: 6 })
+        let work = Work { start: if control.h.is_some() { 1 } else { 2 }, step: 6, rejected: 6 };
+        Some(Self { program, start, trial, work, accepted: None })
     }
+
+    /// `taylor`. `None` where the right-hand side has no recurrences: see `twinml_model::passes::taylor`. The control's
+    /// `atol` has one value for each state.
+    #[must_use]
+    pub fn taylor(program: &Program, control: &Control) -> Option<Self> {
+        let program = roomy(program, control, taylor::room(program.sizes.state)?)?;
+        let (start, trial) = (taylor::start(&program, control), taylor::trial(&program, control)?);
+        // A step that is refused is tried again from the expansion where it began, which is made again.
+        let work = Work { start: 1, step: 1, rejected: 2 };
+        Some(Self { program, start, trial, work, accepted: Some((taylor::BASE, taylor::BEFORE)) })
+    }
+}
+
+/// The program with room in `Jac`; `None` where there is nothing to integrate.
+fn roomy(program: &Program, control: &Control, jac: u32) -> Option<Program> {
+    let n = program.sizes.state as usize;
+    if n == 0 || control.atol.len() != n {
+        return None;
+    }
+    let mut program = program.clone();
+    program.sizes.jac = program.sizes.jac.max(jac);
+    Some(program)
 }
 
 /// A method with steps of its own for each lane, for one program.
@@ -50,8 +78,8 @@ impl AdaptiveCode {
 pub struct AdaptiveLanes {
     start: Box<dyn LaneKernel>,
     trial: Box<dyn LaneKernel>,
-    /// Evaluations of a start and of a trial.
-    evaluations: (u64, u64),
+    work: Work,
+    accepted: Option<(usize, usize)>,
     /// Where runs are started.
     nursery: LaneMemory,
     /// Runs that wait there.
@@ -75,7 +103,8 @@ impl AdaptiveLanes {
         Self {
             start,
             trial,
-            evaluations: (code.evaluations, code.per_trial),
+            work: code.work,
+            accepted: code.accepted,
             nursery: LaneMemory::zeroed(code.program.sizes, GRAIN),
             waiting: Vec::with_capacity(GRAIN),
             at_work: vec![None; lanes],
@@ -130,7 +159,7 @@ impl AdaptiveLanes {
             for k in 0..self.over.len() {
                 let lane = self.over[k];
                 let Some(run) = self.at_work[lane].take() else { continue };
-                finish(memory, lane, run, self.evaluations, runs);
+                finish(memory, lane, run, (self.work, self.accepted), runs);
                 more = more && self.refill(memory, lane, stop, runs, host);
                 if self.at_work[lane].is_none() {
                     busy -= 1;
@@ -155,13 +184,25 @@ impl AdaptiveLanes {
                 self.at_work[lane] = Some(run);
                 return true;
             }
-            finish(&self.nursery, from, run, self.evaluations, runs);
+            finish(&mut self.nursery, from, run, (self.work, self.accepted), runs);
         }
         false
     }
 }
 
-fn finish(memory: &LaneMemory, lane: usize, run: u64, (start, trial): (u64, u64), runs: &mut dyn Runs) {
+fn finish(
+    memory: &mut LaneMemory,
+    lane: usize,
+    run: u64,
+    (work, accepted): (Work, Option<(usize, usize)>),
+    runs: &mut dyn Runs,
+) {
+    if let Some((first, time)) = accepted {
+        for k in 0..memory.sizes().state as usize {
+            memory.slot_mut(Space::State, k)[lane] = memory.slot(Space::Jac, first + k)[lane];
+        }
+        memory.slot_mut(Space::Time, 0)[lane] = memory.slot(Space::Jac, time)[lane];
+    }
     let slot = |s: Slot| memory.slot(Space::Jac, s as usize)[lane];
     let state = slot(Slot::Status);
     let status = if memory.trap(lane).is_some() || state == status::FAILED {
@@ -176,7 +217,7 @@ fn finish(memory: &LaneMemory, lane: usize, run: u64, (start, trial): (u64, u64)
         LaneStatus::Complete
     };
     let (steps, rejected) = (slot(Slot::Steps) as u64, slot(Slot::Trials) as u64);
-    let rhs = trial * (steps + rejected) + start;
+    let rhs = work.start + work.step * steps + work.rejected * rejected;
     let t = memory.slot(Space::Time, 0)[lane];
     runs.done(run, memory, lane, &LaneEnd { status, t, steps, rejected, rhs });
 }

@@ -92,7 +92,7 @@ pub(super) struct Trial {
     wanted: Value,
     stop: Value,
     /// Whether the stop time made it shorter than wanted.
-    cut: Value,
+    pub cut: Value,
 }
 
 /// What the judgement of a trial gives back.
@@ -129,6 +129,9 @@ impl Writer<'_> {
     }
     pub fn div(&mut self, a: Value, b: Value) -> Value {
         self.bin(BinOp::Div, a, b)
+    }
+    pub fn fma(&mut self, a: Value, b: Value, c: Value) -> Value {
+        self.k.push_as(Op::Fma(a, b, c), Ty::F64)
     }
     pub fn un(&mut self, op: UnOp, a: Value) -> Value {
         self.k.push_as(Op::Un(op, a), Ty::F64)
@@ -310,9 +313,14 @@ impl Writer<'_> {
 
     /// The step that [`Clock::trial`](crate::control::Clock::trial) tries next.
     pub fn trial(&mut self, control: &Control) -> Trial {
+        let t = self.load(Space::Time, 0);
+        let (wanted, stop) = (self.slot(Slot::H), self.slot(Slot::Stop));
+        self.trial_of(t, wanted, stop, control)
+    }
+
+    /// The same for a step wanted from `t`.
+    pub fn trial_of(&mut self, t: Value, wanted_h: Value, stop: Value, control: &Control) -> Trial {
         let w = self;
-        let t = w.load(Space::Time, 0);
-        let (wanted_h, stop) = (w.slot(Slot::H), w.slot(Slot::Stop));
         let (half, two) = (w.c(0.5), w.c(2.0));
         let rest = w.sub(stop, t);
         let h_max = w.c(control.h_max);

@@ -178,6 +178,13 @@ impl<'a> Inline<'a> {
         copy
     }
 
+    /// What comes after the code of a kernel that is there.
+    #[must_use]
+    pub fn after(program: &'a Program, mut kernel: Kernel) -> Self {
+        let before = std::mem::take(&mut kernel.body);
+        Self { before, ..Self::begin(program, kernel) }
+    }
+
     /// Appends a statement.
     pub fn statement(&mut self, stmt: Stmt) {
         self.region.push(stmt);

@@ -4,7 +4,7 @@
 //! from those of its arguments (Moore, *Interval Analysis*, 1966, ch. 11; Jorba and Zou, "A software package for the
 //! numerical integration of ODEs by means of high-order Taylor methods", Experimental Mathematics 14, 2005), and
 //! `x[k+1] = f[k]/(k+1)`. The kernel goes from order to order. A sum of products is one product and fused
-//! multiply-adds, its terms in the order of the first factor's rising order.
+//! multiply-adds, the terms of low orders first.
 //!
 //! Comparisons are decided at the point of expansion; the coefficients are then those of that side.
 //!
@@ -14,6 +14,7 @@
 mod graph;
 mod series;
 
+use crate::ids::Value;
 use crate::ir::Kernel;
 use crate::program::Program;
 use std::fmt;
@@ -58,6 +59,24 @@ impl fmt::Display for Unfit {
 /// Why there is none.
 pub fn coefficients(program: &Program, order: u32) -> Result<Kernel, Unfit> {
     series::kernel(graph::Graph::of(program)?, order)
+}
+
+/// Recurrences to go on with.
+#[derive(Clone, Debug)]
+pub struct Expansion {
+    /// Code that stores nothing yet.
+    pub kernel: Kernel,
+    /// Coefficient `k + 1` of state `i` in `c[k][i]`.
+    pub c: Vec<Vec<Value>>,
+}
+
+/// The coefficients of orders 1 to `order` as values of a kernel, by the same operations as in [`coefficients`].
+///
+/// # Errors
+///
+/// Why there are none.
+pub fn expansion(program: &Program, order: u32) -> Result<Expansion, Unfit> {
+    series::expansion(graph::Graph::of(program)?, order)
 }
 
 /// The length of `Jac` that the kernel needs; `None` where numbers of slots do not reach as far.

@@ -1,7 +1,7 @@
 //! From the graph of a right-hand side to the code of its recurrences.
 
-use super::Unfit;
 use super::graph::{Graph, Id, Node};
+use super::{Expansion, Unfit};
 use crate::ids::{OriginId, Value};
 use crate::ir::{Affine, BinOp, CmpOp, Kernel, MathFn, Op, Place, Space, Stmt, Ty, UnOp};
 use crate::passes::dead::{Traps, remove_dead};
@@ -85,7 +85,19 @@ enum Power {
     Number(f64),
 }
 
-pub(super) fn kernel(mut graph: Graph, order: u32) -> Result<Kernel, Unfit> {
+pub(super) fn kernel(graph: Graph, order: u32) -> Result<Kernel, Unfit> {
+    let Expansion { mut kernel, c } = expansion(graph, order)?;
+    let n = c.first().map_or(0, Vec::len);
+    for (at, &value) in c.iter().flatten().enumerate() {
+        debug_assert!(at < n * order as usize);
+        let place = Place { space: Space::Jac, at: Affine::constant(at as i64) };
+        kernel.body.push(Stmt::Store { place, value, origin: OriginId(0) });
+    }
+    // No operation of the recurrences can trap.
+    Ok(remove_dead(&kernel, &[], &Traps::default()).0)
+}
+
+pub(super) fn expansion(mut graph: Graph, order: u32) -> Result<Expansion, Unfit> {
     let rules = rules(&mut graph)?;
     let sequence = sequence(&rules);
     let mut s = Series {
@@ -119,21 +131,13 @@ pub(super) fn kernel(mut graph: Graph, order: u32) -> Result<Kernel, Unfit> {
             }
         }
     }
-    for (state, x) in x.iter().enumerate() {
-        for (k, &c) in x.iter().enumerate() {
-            let value = s.value(c);
-            let at = Affine::constant((k * n + state) as i64);
-            s.e.region.push(Stmt::Store {
-                place: Place { space: Space::Jac, at },
-                value,
-                origin: OriginId(0),
-            });
-        }
+    let mut c = Vec::with_capacity(order as usize);
+    for k in 0..order as usize {
+        c.push(x.iter().map(|x| s.value(x[k])).collect());
     }
     let mut kernel = s.e.kernel;
     kernel.body = s.e.region;
-    // No operation of the recurrences can trap.
-    Ok(remove_dead(&kernel, &[], &Traps::default()).0)
+    Ok(Expansion { kernel, c })
 }
 
 /// The rule of every node; nodes that rules need besides are added.
@@ -274,6 +278,14 @@ enum Once {
     Above(Id),
 }
 
+/// `from..=to`, those near `k/2` first: the later of the coefficients `j` and `k − j` is the one that a sum has to wait
+/// for, and those that came last are to be waited for at the end.
+fn outwards(from: usize, to: usize, k: usize) -> impl Iterator<Item = usize> {
+    let mut all: Vec<usize> = (from..=to).collect();
+    all.sort_by_key(|&j| (j.max(k - j), j));
+    all.into_iter()
+}
+
 struct Series {
     e: Emit,
     graph: Graph,
@@ -323,8 +335,14 @@ impl Series {
         if let Some(Some(n)) = self.d[id as usize].get(k) {
             return *n;
         }
-        let x = self.at(id, k);
-        let n = self.times(x, k as f64);
+        let n = match self.rules[id as usize] {
+            // the derivative is there already
+            Rule::State(s) if k > 0 => self.at(self.graph.der[s as usize], k - 1),
+            _ => {
+                let x = self.at(id, k);
+                self.times(x, k as f64)
+            }
+        };
         let list = &mut self.d[id as usize];
         if list.len() <= k {
             list.resize(k + 1, None);
@@ -360,7 +378,7 @@ impl Series {
         if a == b {
             // Each product of two different ones counts twice.
             let mut sum = Num::ZERO;
-            for j in 0..k.div_ceil(2) {
+            for j in (0..k.div_ceil(2)).rev() {
                 let (p, q) = (self.at(a, j), self.at(a, k - j));
                 sum = self.fma(p, q, sum);
             }
@@ -372,7 +390,7 @@ impl Series {
             return self.fma(middle, middle, twice);
         }
         let mut sum = Num::ZERO;
-        for j in 0..=k {
+        for j in outwards(0, k, k) {
             let (p, q) = (self.at(a, j), self.at(b, k - j));
             sum = self.fma(p, q, sum);
         }
@@ -382,7 +400,7 @@ impl Series {
     /// `Σ j·a[j]·g[k−j]` over `from..=to`.
     fn slope(&mut self, a: Id, g: Id, k: usize, to: usize) -> Num {
         let mut sum = Num::ZERO;
-        for j in 1..=to {
+        for j in outwards(1, to, k) {
             let (p, q) = (self.d(a, j), self.at(g, k - j));
             sum = self.fma(p, q, sum);
         }
@@ -525,7 +543,7 @@ impl Series {
             // b·c = a
             Rule::Div(a, b) => {
                 let mut rest = self.at(a, k);
-                for j in 1..=k {
+                for j in outwards(1, k, k) {
                     let (p, q) = (self.at(b, j), self.at(id, k - j));
                     let p = self.e.neg(p);
                     rest = self.fma(p, q, rest);
@@ -535,7 +553,7 @@ impl Series {
             // c·c = a
             Rule::Root(a) => {
                 let mut sum = Num::ZERO;
-                for j in 1..k.div_ceil(2) {
+                for j in (1..k.div_ceil(2)).rev() {
                     let (p, q) = (self.at(id, j), self.at(id, k - j));
                     sum = self.fma(p, q, sum);
                 }
@@ -580,7 +598,7 @@ impl Series {
             Rule::Power(a, p) => {
                 let grown = self.slope(a, id, k, k);
                 let mut own = Num::ZERO;
-                for j in 1..k {
+                for j in outwards(1, k - 1, k) {
                     let (q, r) = (self.at(a, j), self.d(id, k - j));
                     own = self.fma(q, r, own);
                 }

@@ -1,0 +1,274 @@
+//! The kernels of `taylor` on lanes: how a run starts, and a whole step with its control.
+//!
+//! The same arithmetic, operation by operation, as [`crate::taylor`] does for a single run. A step is judged with the
+//! coefficients at its end, which are those of the next one: a run of the kernel expands at the point in `State`, judges the
+//! step that led there, and either goes a step on or back to where that step began, with a shorter one to try. What is
+//! accepted stands in the slots from [`BASE`] on, and its time in [`BEFORE`].
+
+use super::writer::{Control, SLOTS, Slot, Writer, status};
+use crate::control::{EXP2, LOG2, MAGIC};
+use crate::taylor::{GROWTH, OUTSIDE, RESOLUTION, SHORTER, allowed, order};
+use twinml_model::ids::Value;
+use twinml_model::ir::{CmpOp, IntOp, Kernel, Op, Space, Ty, UnOp};
+use twinml_model::passes::rk4::Inline;
+use twinml_model::passes::taylor::expansion;
+use twinml_model::program::Program;
+
+/// The slot of `Jac` with the time that is accepted: where the step began that is to be judged.
+pub(super) const BEFORE: usize = SLOTS as usize;
+/// That step's length, in seconds; 0 where there is none.
+const DONE: usize = BEFORE + 1;
+/// The first slot of a state that is accepted; behind all of them the polynomial's slopes at the end of the step, and one
+/// over the tolerances at its start.
+pub(super) const BASE: usize = DONE + 1;
+
+/// The length of `Jac` for so many states.
+pub(super) fn room(states: u32) -> Option<u32> {
+    states.checked_mul(3)?.checked_add(BASE as u32)
+}
+
+/// The start of a run: reads `State`, `Time`, [`Slot::Stop`]; writes all other slots.
+pub(super) fn start(program: &Program, control: &Control) -> Kernel {
+    let n = program.sizes.state as usize;
+    let mut w = Writer { k: Inline::of(program, format!("start of {}", program.rhs.name)) };
+    let x = w.states(n);
+    let t = w.load(Space::Time, 0);
+    let stop = w.slot(Slot::Stop);
+    let good = w.all_finite(&x);
+    let [running, failed, complete, zero, one] =
+        [status::RUNNING, status::FAILED, status::COMPLETE, 0.0, 1.0].map(|c| w.c(c));
+    let some = w.cmp(CmpOp::Gt, stop, t);
+    let s = w.select(some, running, complete);
+    let s = w.select(good, s, failed);
+    let h = w.c(control.h.unwrap_or(f64::INFINITY));
+    w.put(Slot::H, h);
+    w.put(Slot::Status, s);
+    w.put(Slot::Rejected, if control.h.is_some() { one } else { zero });
+    w.store(Space::Jac, BEFORE, t);
+    w.store(Space::Jac, DONE, zero);
+    for s in [Slot::LogOld, Slot::Steps, Slot::Trials] {
+        w.put(s, zero);
+    }
+    for (i, &x) in x.iter().enumerate() {
+        w.store(Space::Jac, BASE + i, x);
+        w.store(Space::Jac, BASE + n + i, zero);
+        w.store(Space::Jac, BASE + 2 * n + i, zero);
+    }
+    w.k.kernel()
+}
+
+/// A step. `None` where the right-hand side has no recurrences.
+pub(super) fn trial(program: &Program, control: &Control) -> Option<Kernel> {
+    let n = program.sizes.state as usize;
+    let p = order(control.rtol);
+    let expansion = expansion(program, p).ok()?;
+    let c = expansion.c;
+    let mut kernel = expansion.kernel;
+    kernel.name = format!("taylor of {}", program.rhs.name);
+    let mut w = Writer { k: Inline::after(program, kernel) };
+    let x = w.states(n);
+    let row = |w: &mut Writer<'_>, k: usize| -> Vec<Value> {
+        (0..n).map(|i| w.load(Space::Jac, BASE + k * n + i)).collect()
+    };
+    let (base, slope, inverse_prev) = (row(&mut w, 0), row(&mut w, 1), row(&mut w, 2));
+    let t = w.load(Space::Time, 0);
+    let [wanted_h, stop, refused_before, steps, trials] =
+        [Slot::H, Slot::Stop, Slot::Rejected, Slot::Steps, Slot::Trials].map(|s| w.slot(s));
+    let (before, done) = (w.load(Space::Jac, BEFORE), w.load(Space::Jac, DONE));
+    let (zero, one) = (w.c(0.0), w.c(1.0));
+
+    // `Taylor::weigh`
+    let inverse: Vec<Value> = (0..n)
+        .map(|i| {
+            let weight = w.weight(control.atol[i], control.rtol, x[i], x[i]);
+            w.div(one, weight)
+        })
+        .collect();
+
+    // `Taylor::radius`
+    let mut y = None;
+    let mut finite = w.k.push_as(Op::ConstB(true), Ty::Bool);
+    for k in [p - 1, p] {
+        let terms = &c[k as usize - 1];
+        let terms: Vec<Value> = (0..n).map(|i| w.mul(terms[i], inverse[i])).collect();
+        let sum = w.squares(&terms);
+        let f = {
+            let inf = w.c(f64::INFINITY);
+            w.cmp(CmpOp::Lt, sum, inf)
+        };
+        finite = w.and(finite, f);
+        let (a, b) = allowed(n, k);
+        let (a, b) = (w.c(a), w.c(b));
+        let log = w.rough_log2(sum);
+        let log = w.fma(log, a, b);
+        y = Some(match y {
+            None => log,
+            Some(y) => w.min(log, y),
+        });
+    }
+    let h = w.rough_exp2(y?);
+    let growth = w.c(GROWTH);
+    let most = w.mul(growth, wanted_h);
+    let h = w.min(h, most);
+    let (c_least, m) = (w.c(RESOLUTION), w.un(UnOp::Abs, t));
+    let least = w.mul(c_least, m);
+    let h = w.max(h, least);
+
+    // `Taylor::judge`
+    let errors: Vec<Value> = (0..n)
+        .map(|i| {
+            let d = w.sub(slope[i], c[0][i]);
+            let weight = w.min(inverse[i], inverse_prev[i]);
+            w.mul(d, weight)
+        })
+        .collect();
+    let sum = w.squares(&errors);
+    let f = w.c(1.0 / f64::from(p + 1));
+    let scale = w.mul(done, f);
+    let scale = w.mul(scale, scale);
+    let err = w.mul(sum, scale);
+    let f = w.c(1.0 / n.max(1) as f64);
+    let err = w.mul(err, f);
+    let none = w.cmp(CmpOp::Eq, done, zero);
+    let small = w.cmp(CmpOp::Le, err, one);
+    let accepted = w.or(small, none);
+    let accepted = w.and(accepted, finite);
+    let number = w.finite(err);
+    let number = w.and(number, finite);
+
+    // what comes next: a step from here
+    let again = w.cmp(CmpOp::Ne, refused_before, zero);
+    let h = w.select(again, wanted_h, h);
+    let wanted = h;
+    let trial = w.trial_of(t, wanted, stop, control);
+    let (h, t1, cut) = (trial.h, trial.t1, trial.cut);
+    let (x1, slope1) = w.horner(&x, &c, h);
+    // or back
+    let (shorter, outside) = (w.c(SHORTER), w.c(OUTSIDE));
+    let f = w.select(number, shorter, outside);
+    let less = w.mul(f, done);
+    let longer = w.max(wanted, h);
+    let next = w.select(cut, longer, h);
+    let next = w.select(accepted, next, less);
+
+    let taken = w.k.push_as(Op::Not(none), Ty::Bool);
+    let taken = w.and(taken, accepted);
+    let taken = w.select(taken, one, zero);
+    let refused = w.select(accepted, zero, one);
+    let (steps, trials) = (w.add(steps, taken), w.add(trials, refused));
+    let reached = w.select(accepted, t, before);
+    let arrived = w.cmp(CmpOp::Ge, reached, stop);
+    let c_tenth = w.c(0.1);
+    let d = w.mul(c_tenth, less);
+    let d = w.add(before, d);
+    let moves = w.cmp(CmpOp::Gt, d, before);
+    let fine = w.or(accepted, moves);
+    let all = w.add(steps, trials);
+    let limit = w.c(control.max_steps as f64);
+    let many = w.cmp(CmpOp::Ge, all, limit);
+    let [running, complete, small, too_many, failed] =
+        [status::RUNNING, status::COMPLETE, status::TOO_SMALL, status::TOO_MANY, status::FAILED]
+            .map(|s| w.c(s));
+    let s = w.select(many, too_many, running);
+    let s = w.select(fine, s, small);
+    let s = w.select(arrived, complete, s);
+    let bad = w.k.push_as(Op::Not(finite), Ty::Bool);
+    let bad = w.and(bad, none);
+    let s = w.select(bad, failed, s);
+    for i in 0..n {
+        let now = w.select(accepted, x[i], base[i]);
+        let v = w.select(accepted, x1[i], base[i]);
+        w.store(Space::State, i, v);
+        w.store(Space::Jac, BASE + i, now);
+        w.store(Space::Jac, BASE + n + i, slope1[i]);
+        w.store(Space::Jac, BASE + 2 * n + i, inverse[i]);
+    }
+    let v = w.select(accepted, t1, before);
+    w.store(Space::Time, 0, v);
+    w.store(Space::Jac, BEFORE, reached);
+    let v = w.select(accepted, h, zero);
+    w.store(Space::Jac, DONE, v);
+    w.put(Slot::H, next);
+    w.put(Slot::Rejected, refused);
+    w.put(Slot::Status, s);
+    w.put(Slot::Steps, steps);
+    w.put(Slot::Trials, trials);
+    Some(w.k.kernel())
+}
+
+impl Writer<'_> {
+    /// The sum of squares, each fused with those before.
+    fn squares(&mut self, of: &[Value]) -> Value {
+        let mut sum = None;
+        for &e in of {
+            sum = Some(match sum {
+                None => self.mul(e, e),
+                Some(sum) => self.fma(e, e, sum),
+            });
+        }
+        match sum {
+            Some(sum) => sum,
+            None => self.c(0.0),
+        }
+    }
+
+    /// `x + Σ c[k]·h^k`, and the slope there.
+    fn horner(&mut self, x: &[Value], c: &[Vec<Value>], h: Value) -> (Vec<Value>, Vec<Value>) {
+        // orders are 4 or more
+        let [low @ .., before, last] = c else { return (x.to_vec(), x.to_vec()) };
+        let mut slope = last.clone();
+        let mut out: Vec<Value> = (0..x.len()).map(|i| self.fma(last[i], h, before[i])).collect();
+        for terms in low.iter().rev().map(Vec::as_slice).chain([x]) {
+            for i in 0..x.len() {
+                slope[i] = self.fma(slope[i], h, out[i]);
+                out[i] = self.fma(out[i], h, terms[i]);
+            }
+        }
+        (out, slope)
+    }
+
+    /// [`crate::control::rough_log2`].
+    fn rough_log2(&mut self, x: Value) -> Value {
+        let bits = self.bits(x);
+        let c52 = self.ci(52);
+        let e = self.int(IntOp::ShrU, bits, c52);
+        let magic_bits = self.ci(0x4338_0000_0000_0000 - 1023);
+        let magic = self.c(MAGIC);
+        let e = self.int(IntOp::Add, e, magic_bits);
+        let e = self.float(e);
+        let e = self.sub(e, magic);
+        let c = self.ci(0x000f_ffff_ffff_ffff);
+        let m = self.int(IntOp::And, bits, c);
+        let c = self.ci(0x3ff0_0000_0000_0000);
+        let m = self.int(IntOp::Or, m, c);
+        let m = self.float(m);
+        let p = self.polynomial(m, &LOG2);
+        self.add(p, e)
+    }
+
+    /// [`crate::control::rough_exp2`].
+    fn rough_exp2(&mut self, y: Value) -> Value {
+        let i = self.un(UnOp::Rint, y);
+        let r = self.sub(y, i);
+        let p = self.polynomial(r, &EXP2);
+        let magic = self.c(MAGIC);
+        let n = self.add(i, magic);
+        let n = self.bits(n);
+        let c = self.ci(1023);
+        let n = self.int(IntOp::Add, n, c);
+        let c52 = self.ci(52);
+        let n = self.int(IntOp::Shl, n, c52);
+        let n = self.float(n);
+        self.mul(p, n)
+    }
+
+    /// `Σ c[k]·x^k`, fused.
+    fn polynomial(&mut self, x: Value, c: &[f64]) -> Value {
+        let mut p = self.c(c.last().copied().unwrap_or(0.0));
+        for &c in c.iter().rev().skip(1) {
+            let c = self.c(c);
+            p = self.fma(p, x, c);
+        }
+        p
+    }
+}
