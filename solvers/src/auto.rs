@@ -24,7 +24,7 @@ use crate::bdf::Bdf;
 use crate::control::{power, weight};
 use crate::error::SolveError;
 use crate::integrator::{Choice, Integrator, Method, Options};
-use crate::lanes::seat::{Seat, Shape};
+use crate::lanes::seat::{Seat, SeatCode, Shape};
 use crate::linalg::IterationMatrix;
 use crate::rk::tsit5::Tsit5;
 use crate::rosenbrock::Rosenbrock;
@@ -658,20 +658,27 @@ impl Seat for Auto {
         true
     }
 
-    fn put(&mut self, memory: &mut LaneMemory, lane: usize) -> bool {
+    fn put(
+        &mut self,
+        _: &mut dyn System,
+        _: &SeatCode,
+        memory: &mut LaneMemory,
+        lane: usize,
+        _: f64,
+    ) -> Option<u64> {
         let room = self.stats.steps + self.stats.rejected < self.options.max_steps;
         match &self.explicit {
             Explicit::OneStep(e) if room && !self.at_stiff && !self.change => {
-                e.put_after(e.stats(), memory, lane)
+                e.put_after(e.stats(), memory, lane).then_some(1)
             }
-            _ => false,
+            _ => None,
         }
     }
 
-    fn take(&mut self, sys: &mut dyn System, memory: &LaneMemory, lane: usize, whole: bool) {
+    fn take(&mut self, sys: &mut dyn System, code: &SeatCode, memory: &LaneMemory, lane: usize, _: u64) {
         if let Explicit::OneStep(e) = &mut self.explicit {
             let done = *e.stats();
-            e.take_after(&done, memory, lane, whole);
+            e.take_after(&done, memory, lane, code.whole);
         }
         self.count();
         self.judge(sys);

@@ -49,7 +49,6 @@ impl Model {
         self
     }
 
-    #[expect(dead_code, reason = "fixed steps come next")]
     fn step(mut self, method: &str, h: f64) -> Model {
         self.experiment.solver.method = method.to_owned();
         self.experiment.solver.step = Some(h);
@@ -96,7 +95,7 @@ impl Model {
         let prepared = Prepared::new(&self.program, &mut *machine, &self.experiment).unwrap();
         let want: Vec<String> = (0..runs).map(|k| self.alone(&*machine, &prepared, k)).collect();
         for isa in Isa::ALL.into_iter().filter(|i| i.available()) {
-            for lanes in [1, 5, 24] {
+            for lanes in if isa == Isa::Block { vec![5] } else { vec![1, 24] } {
                 let share = LaneShare::new(&self.program, isa, lanes);
                 let mut batch =
                     Batch { model: self, next: 0, of: runs, open: BTreeMap::new(), said: BTreeMap::new() };
@@ -180,26 +179,107 @@ const LORENZ: &str = "twin Lorenz {
 }
 scenario main for Lorenz { duration: 5 s; expect bounded }";
 
+const NOISE: &str = "twin Trap {
+  parameters { k: Real[1/s] = 2.5 [1/s]; d: Real[1/s^0.5] = 0.7 [1/s^0.5] }
+  states { x: Real = 0.3; y: Real[1][2] = 0.5; n: Int = 0 }
+  equations {
+    der(x) = -k * x + d * white_noise()
+    for i in 0..2 { der(y[i]) = (x - y[i])*1 [1/s] + 0.2 [1/s^0.5] * y[i] * white_noise() }
+  }
+  behavior { on rising(x > 0.9) { n = n + 1; x = 0.1 } }
+  constraints {
+    small: always(x < 1.5)
+    kpi top: max(x over run)
+  }
+}
+scenario main for Trap { duration: 3 s; record all every 100 ms; expect small }";
+
+const MODES: &str = "twin Tank {
+  parameters { k: Real[1/s] = 0.31 [1/s]; top: Real = 0.83; low: Real = 0.22 }
+  inputs { feed: Real[1/s] = 0.21 [1/s] }
+  states { h: Real = 0.4; starts: Int = 0; spilt: Real = 0 }
+  outputs { wet: Bool = h > 0.5 }
+  equations {
+    der(h) = feed + (if mode.on then 0.4 [1/s] else 0 [1/s]) - k*h
+    der(spilt) = max(h - top, 0)*1 [1/s]
+  }
+  behavior {
+    machine mode {
+      initial off
+      state off { when h < low -> on { starts = starts + 1 } }
+      state on { on rising(h > top) -> off }
+    }
+    every 700 ms { if draw(bernoulli(0.4)) { h = h + 0.03 } }
+    after 3 s { feed = 0.02 [1/s] }
+  }
+  constraints {
+    dry: always(h > 0.1)
+    full: eventually[0 s, 5 s](h > 0.8)
+    again: always[0 s, 6 s](h < 0.25 implies eventually[0 s, 3 s](h > 0.4))
+    kpi mean: mean(h over run)
+    kpi cycles: starts
+    kpi part: fraction(wet over run)
+  }
+}
+scenario main for Tank { duration: 12 s; record all every 250 ms; at 5 s { feed = 0 [1/s] } expect dry, full, again }";
+
 #[test]
 fn smooth_runs() {
-    Model::text("decay", DECAY, None).solver("tsit5", 1e-6, 1e-9).check(30, None);
-    Model::text("decay", DECAY, None).check(30, None);
-    let never = DECAY.replace(" record all every 500 ms ", "");
-    Model::text("decay, ends", &never, None).solver("tsit5", 1e-6, 1e-9).check(30, None);
+    let ends = DECAY.replace(" record all every 500 ms ", "");
+    for (name, text) in [("decay", DECAY), ("decay, ends", &ends)] {
+        Model::text(name, text, None).solver("tsit5", 1e-6, 1e-9).check(14, None);
+        Model::text(name, text, None).check(14, None);
+        for h in [0.05, 0.03] {
+            Model::text(name, text, None).step("rk4", h).check(14, None);
+            Model::text(name, text, None).step("euler", h).check(14, None);
+        }
+    }
 }
 
 #[test]
 fn requirements() {
-    Model::text("lorenz", LORENZ, None).solver("tsit5", 1e-6, 1e-9).check(12, None);
-    Model::text("lorenz", LORENZ, None).check(12, None);
+    let model = || Model::text("lorenz", LORENZ, None);
+    model().solver("tsit5", 1e-6, 1e-9).check(8, None);
+    model().check(8, None);
+    model().step("rk4", 0.011).check(8, None);
+    model().step("euler", 0.001).check(8, None);
+}
+
+#[test]
+fn noise() {
+    Model::text("noise", NOISE, None).step("euler", 0.01).check(6, None);
+    let calm = NOISE
+        .replace("on rising(x > 0.9) { n = n + 1; x = 0.1 }", "")
+        .replace("small: always(x < 1.5)", "")
+        .replace("kpi top: max(x over run)", "")
+        .replace("expect small", "");
+    Model::text("noise alone", &calm, None).step("euler", 0.013).check(6, None);
+    Model::text("noise", NOISE, None).step("milstein", 0.01).check(3, Some(NotLanes::Method));
+}
+
+#[test]
+fn modes_timers_actions_and_draws() {
+    let model = || Model::text("tank", MODES, None);
+    model().solver("tsit5", 1e-6, 1e-9).check(8, None);
+    model().solver("auto", 1e-6, 1e-9).check(8, None);
+    model().step("rk4", 0.05).check(8, None);
+    model().step("euler", 0.01).check(8, None);
+}
+
+#[test]
+fn multistep_methods_go_alone() {
+    // `auto` takes Adams where an evaluation is much work.
+    let model = || Model::file("tests/hybrid/rectifier.twinml", None);
+    model().solver("tsit5", 1e-6, 1e-9).check(3, None);
+    model().solver("auto", 1e-6, 1e-9).check(3, Some(NotLanes::Method));
 }
 
 #[test]
 fn events() {
-    for name in
-        ["ball", "bang_bang", "neuron", "rectifier", "sampled_pi", "stick_slip", "thermostat", "two_balls"]
-    {
+    for name in ["ball", "bang_bang", "neuron", "sampled_pi", "stick_slip", "thermostat", "two_balls"] {
         let path = format!("tests/hybrid/{name}.twinml");
         Model::file(&path, None).solver("tsit5", 1e-6, 1e-9).check(7, None);
+        Model::file(&path, None).solver("auto", 1e-6, 1e-9).check(7, None);
+        Model::file(&path, None).step("rk4", 1e-2).check(5, None);
     }
 }

@@ -8,6 +8,7 @@
 pub mod adaptive;
 pub mod fixed;
 pub mod seat;
+pub(crate) mod stepped;
 mod taylor;
 pub(crate) mod tsit5;
 pub(crate) mod writer;

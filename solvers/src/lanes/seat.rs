@@ -7,11 +7,12 @@
 //! integrator alone, from the same state.
 
 use super::adaptive::Control;
-use super::tsit5;
 use super::writer::{Slot, status};
+use super::{stepped, tsit5};
 use crate::system::System;
 use twinml_model::ir::{Kernel, Space};
 use twinml_model::lanes::LaneMemory;
+use twinml_model::passes::rk4::{self, Stepped};
 use twinml_model::program::Program;
 
 /// What computes the steps of a seat: seats of one shape share a kernel.
@@ -19,6 +20,17 @@ use twinml_model::program::Program;
 pub enum Shape {
     /// Trial steps of `tsit5`.
     Tsit5(Control),
+    /// Steps of Euler's method or of the classic Runge–Kutta method, from any instant to any other.
+    Fixed(Stepped),
+    /// Fused steps of the classic Runge–Kutta method on the grid `t0 + n·h`.
+    Grid {
+        /// Where the grid begins, in seconds.
+        t0: f64,
+        /// The step in seconds.
+        h: f64,
+    },
+    /// Steps of the Euler–Maruyama method.
+    Maruyama,
 }
 
 /// A method whose steps lanes can do.
@@ -31,13 +43,20 @@ pub trait Seat {
         false
     }
 
-    /// Puts what the next step begins with into a lane. False where the next step is none for lanes; the lane is then
-    /// as it was.
-    fn put(&mut self, memory: &mut LaneMemory, lane: usize) -> bool;
+    /// Puts what the next steps begin with into a lane; gives how many of them may be done in a row, where nobody is
+    /// interested in steps that end before `quiet`. `None` where the next step is none for lanes; the lane is then as it
+    /// was.
+    fn put(
+        &mut self,
+        sys: &mut dyn System,
+        code: &SeatCode,
+        memory: &mut LaneMemory,
+        lane: usize,
+        quiet: f64,
+    ) -> Option<u64>;
 
-    /// Takes the steps that were accepted since [`Seat::put`] out of the lane. `whole`: dense output of the last one is
-    /// wanted, and the kernel kept what it takes.
-    fn take(&mut self, sys: &mut dyn System, memory: &LaneMemory, lane: usize, whole: bool);
+    /// Takes the steps that were accepted since [`Seat::put`] out of the lane; `steps` is how often the kernel ran.
+    fn take(&mut self, sys: &mut dyn System, code: &SeatCode, memory: &LaneMemory, lane: usize, steps: u64);
 }
 
 /// What became of a step in a lane.
@@ -69,6 +88,13 @@ impl<'m> Place<'m> {
         self.memory.slot_mut(space, slot)[self.lane] = value;
     }
 
+    /// All slots of a space, from the first on.
+    pub(crate) fn set_all(&mut self, space: Space, values: &[f64]) {
+        for (slot, value) in values.iter().enumerate() {
+            self.set(space, slot, *value);
+        }
+    }
+
     pub(crate) fn slots(&self, space: Space) -> usize {
         self.memory.sizes().of(space) as usize
     }
@@ -83,6 +109,10 @@ pub struct SeatCode {
     pub step: Kernel,
     /// Dense output within the last step: see [`SeatCode::ready`].
     pub interpolant: Option<Kernel>,
+    /// Runs are looked at within their steps: dense output is kept.
+    pub whole: bool,
+    /// Slots of `Input` that noise stands in.
+    pub(crate) noise: Vec<usize>,
     shape: Shape,
 }
 
@@ -93,18 +123,37 @@ impl SeatCode {
     pub fn new(program: &Program, shape: &Shape, whole: bool) -> Option<Self> {
         let n = program.sizes.state;
         let mut program = program.clone();
-        match shape {
-            Shape::Tsit5(control) => {
-                if n == 0 || control.atol.len() != n as usize {
-                    return None;
-                }
-                program.sizes.jac = program.sizes.jac.max(tsit5::dense::slots(if whole { n } else { 0 }));
-                let kept = if whole { tsit5::Kept::Step } else { tsit5::Kept::Error };
-                let step = tsit5::trial_as(&program, control, kept)?;
-                let interpolant = if whole { Some(tsit5::interpolant(&program)?) } else { None };
-                Some(SeatCode { program, step, interpolant, shape: shape.clone() })
-            }
+        if n == 0 {
+            return None;
         }
+        let room = match shape {
+            Shape::Tsit5(control) if control.atol.len() != n as usize => return None,
+            Shape::Tsit5(_) => tsit5::dense::slots(if whole { n } else { 0 }),
+            Shape::Fixed(_) | Shape::Grid { .. } | Shape::Maruyama => stepped::slots(n),
+        };
+        program.sizes.jac = program.sizes.jac.max(room);
+        let (step, interpolant) = match shape {
+            Shape::Tsit5(control) => {
+                let kept = if whole { tsit5::Kept::Step } else { tsit5::Kept::Error };
+                (tsit5::trial_as(&program, control, kept)?, tsit5::interpolant(&program)?)
+            }
+            Shape::Fixed(method) => {
+                (stepped::step(&program, *method)?, stepped::interpolant(&program, shape))
+            }
+            Shape::Grid { t0, h } => {
+                let step = if whole {
+                    stepped::on_grid(&program, *t0, *h)?
+                } else {
+                    rk4::step(&program, Stepped::Rk4, *t0, *h)?
+                };
+                (step, stepped::interpolant(&program, shape))
+            }
+            Shape::Maruyama => (stepped::maruyama(&program)?, stepped::interpolant(&program, shape)),
+        };
+        let families = program.noise.iter();
+        let noise = families.flat_map(|f| (f.input..f.input + f.len).map(|k| k as usize)).collect();
+        let interpolant = Some(interpolant).filter(|_| whole);
+        Some(SeatCode { program, step, interpolant, whole, noise, shape: shape.clone() })
     }
 
     /// Whether a lane waits for nothing but the next run of the step.
@@ -124,7 +173,27 @@ impl SeatCode {
                     (false, false) => Landing::Arrived,
                 }
             }
+            Shape::Fixed(_) | Shape::Grid { .. } | Shape::Maruyama => {
+                let n = memory.sizes().state as usize;
+                let slopes =
+                    self.whole && self.shape != Shape::Maruyama || matches!(self.shape, Shape::Fixed(_));
+                let finite = |space| (0..n).all(|i| memory.slot(space, i)[lane].is_finite());
+                let fine = finite(Space::State) && (!slopes || finite(Space::Der));
+                if fine { Landing::Accepted } else { Landing::Alone }
+            }
         }
+    }
+
+    /// Whether the seat says how many steps are done in a row; else a lane is looked at after each.
+    #[must_use]
+    pub fn counted(&self) -> bool {
+        matches!(self.shape, Shape::Grid { .. })
+    }
+
+    /// Whether [`Seat::put`] is due after each run of the step.
+    #[must_use]
+    pub fn by_step(&self) -> bool {
+        matches!(self.shape, Shape::Fixed(_) | Shape::Maruyama)
     }
 
     /// Makes `to` ready for [`SeatCode::interpolant`] about the last steps in `from`.
@@ -135,6 +204,12 @@ impl SeatCode {
         }
         let rows = match self.shape {
             Shape::Tsit5(_) => tsit5::dense::FROM as usize..tsit5::dense::slots(n as u32) as usize,
+            _ => {
+                for i in 0..n {
+                    to.slot_mut(Space::TDer, i).copy_from_slice(from.slot(Space::Der, i));
+                }
+                0..stepped::slots(n as u32) as usize
+            }
         };
         for k in rows {
             to.slot_mut(Space::Jac, k).copy_from_slice(from.slot(Space::Jac, k));
@@ -144,11 +219,10 @@ impl SeatCode {
     /// Where the last step in a lane began, and where it ended.
     #[must_use]
     pub fn span(&self, memory: &LaneMemory, lane: usize) -> (f64, f64) {
+        let at = |k: u32| memory.slot(Space::Jac, k as usize)[lane];
         match self.shape {
-            Shape::Tsit5(_) => {
-                let at = |k: u32| memory.slot(Space::Jac, k as usize)[lane];
-                (at(tsit5::dense::FROM), at(tsit5::dense::TO))
-            }
+            Shape::Tsit5(_) => (at(tsit5::dense::FROM), at(tsit5::dense::TO)),
+            _ => (at(stepped::FROM), at(stepped::TO)),
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::control::{Clock, Controller, binary_logarithm, first_step, not_finite
 use crate::error::SolveError;
 use crate::integrator::{Integrator, Method, Options};
 use crate::lanes::adaptive::Control;
-use crate::lanes::seat::{Place, Seat, Shape};
+use crate::lanes::seat::{Place, Seat, SeatCode, Shape};
 use crate::lanes::tsit5::dense;
 use crate::lanes::writer::{Slot, status};
 use crate::stats::Stats;
@@ -345,14 +345,21 @@ impl<T: Tableau> Seat for Embedded<T> {
         })
     }
 
-    fn put(&mut self, memory: &mut LaneMemory, lane: usize) -> bool {
+    fn put(
+        &mut self,
+        _: &mut dyn System,
+        _: &SeatCode,
+        memory: &mut LaneMemory,
+        lane: usize,
+        _: f64,
+    ) -> Option<u64> {
         let done = self.stats;
-        self.put_after(&done, memory, lane)
+        self.put_after(&done, memory, lane).then_some(1)
     }
 
-    fn take(&mut self, _: &mut dyn System, memory: &LaneMemory, lane: usize, whole: bool) {
+    fn take(&mut self, _: &mut dyn System, code: &SeatCode, memory: &LaneMemory, lane: usize, _: u64) {
         let done = self.stats;
-        self.take_after(&done, memory, lane, whole);
+        self.take_after(&done, memory, lane, code.whole);
     }
 }
 

@@ -8,8 +8,13 @@ use super::stage;
 use crate::control::{Clock, not_finite};
 use crate::error::SolveError;
 use crate::integrator::{Integrator, Method, Options};
+use crate::lanes::seat::{Place, Seat, SeatCode, Shape};
+use crate::lanes::stepped;
 use crate::stats::Stats;
 use crate::system::{Rk4Grid, System};
+use twinml_model::ir::Space;
+use twinml_model::lanes::LaneMemory;
+use twinml_model::passes::rk4::Stepped;
 
 /// The grid of fixed-step methods.
 #[derive(Clone, Debug)]
@@ -50,6 +55,8 @@ pub struct Fixed<const ORDER: u32> {
     started: bool,
     /// Nobody wants a state before this.
     skip: f64,
+    /// The system has code of its own for steps on the grid.
+    own: bool,
     /// Whether `f1` is `f` at the end of the last step.
     f1_known: bool,
     x: Vec<f64>,
@@ -81,6 +88,7 @@ impl<const ORDER: u32> Fixed<ORDER> {
             stats: Stats::default(),
             started: false,
             skip: f64::NEG_INFINITY,
+            own: false,
             f1_known: false,
             x: Vec::new(),
             x_prev: Vec::new(),
@@ -136,22 +144,7 @@ impl<const ORDER: u32> Fixed<ORDER> {
     fn fused(&mut self, sys: &mut dyn System) -> Option<Result<(), SolveError>> {
         let (t, stop, Grid { t0, h, k }) = (self.clock.t, self.clock.stop, self.grid.clone());
         let at = |m: f64| t0 + (k + m) * h;
-        if t != at(0.0) {
-            return None;
-        }
-        // A grid point within rounding of the stop time, or of an instant that is asked for, counts as it.
-        let reached = |m: f64, limit: f64| {
-            at(m) <= limit || same(at(m), limit) || (limit == stop && at(m) - 1e-9 * h <= stop)
-        };
-        if !reached(1.0, stop) {
-            return None;
-        }
-        let limit = self.skip.min(stop);
-        let most = (self.clock.max_steps() - self.stats.steps) as f64;
-        let mut m = ((limit - t) / h).round().min(FUSED).min(most);
-        while m > 0.0 && !reached(m, limit) {
-            m -= 1.0;
-        }
+        let m = self.in_a_row(self.skip)?;
         let dense = m < 1.0;
         let steps = m.max(1.0);
         let grid = Rk4Grid { t0, h, n: k as u64 };
@@ -185,6 +178,29 @@ impl<const ORDER: u32> Fixed<ORDER> {
         }
         self.clock.advance(t1);
         Some(Ok(()))
+    }
+
+    /// How many fused steps reach neither the stop time nor beyond `skip`; 0: one, which does. `None`: the next step is cut.
+    fn in_a_row(&self, skip: f64) -> Option<f64> {
+        let (t, stop, Grid { t0, h, k }) = (self.clock.t, self.clock.stop, self.grid.clone());
+        let at = |m: f64| t0 + (k + m) * h;
+        if t != at(0.0) {
+            return None;
+        }
+        // A grid point within rounding of the stop time, or of an instant that is asked for, counts as it.
+        let reached = |m: f64, limit: f64| {
+            at(m) <= limit || same(at(m), limit) || (limit == stop && at(m) - 1e-9 * h <= stop)
+        };
+        if !reached(1.0, stop) {
+            return None;
+        }
+        let limit = skip.min(stop);
+        let most = (self.clock.max_steps() - self.stats.steps) as f64;
+        let mut m = ((limit - t) / h).round().min(FUSED).min(most);
+        while m > 0.0 && !reached(m, limit) {
+            m -= 1.0;
+        }
+        Some(m.max(0.0))
     }
 
     /// The first of `steps` steps that fails, one after the other.
@@ -226,7 +242,11 @@ impl<const ORDER: u32> Integrator for Fixed<ORDER> {
         self.stats = Stats::default();
         self.grid = Grid::new(t, h);
         self.skip = f64::NEG_INFINITY;
-        self.begin(sys, t, x, stop)
+        self.begin(sys, t, x, stop)?;
+        // To be asked for no steps changes nothing.
+        let grid = Rk4Grid { t0: t, h, n: 0 };
+        self.own = ORDER == 4 && sys.rk4(grid, 0, &mut self.x_stage).is_some();
+        Ok(())
     }
 
     fn restart(&mut self, sys: &mut dyn System, t: f64, x: &[f64], stop: f64) -> Result<(), SolveError> {
@@ -333,6 +353,83 @@ impl<const ORDER: u32> Integrator for Fixed<ORDER> {
 
     fn clone_box(&self) -> Box<dyn Integrator> {
         Box::new(self.clone())
+    }
+
+    fn seat(&mut self) -> Option<&mut dyn Seat> {
+        Some(self)
+    }
+}
+
+impl<const ORDER: u32> Seat for Fixed<ORDER> {
+    fn shape(&self) -> Shape {
+        match ORDER {
+            1 => Shape::Fixed(Stepped::Euler),
+            _ if self.own => Shape::Grid { t0: self.grid.t0, h: self.grid.h },
+            _ => Shape::Fixed(Stepped::Rk4),
+        }
+    }
+
+    fn put(
+        &mut self,
+        _: &mut dyn System,
+        _: &SeatCode,
+        memory: &mut LaneMemory,
+        lane: usize,
+        quiet: f64,
+    ) -> Option<u64> {
+        let (t, stop) = (self.clock.t, self.clock.stop);
+        if !self.started || t >= stop || self.stats.steps >= self.clock.max_steps() {
+            return None;
+        }
+        if self.own {
+            let m = self.in_a_row(quiet)?;
+            let mut place = Place::new(memory, lane);
+            place.set(Space::TTime, 0, self.grid.k);
+            place.set(Space::Time, 0, t);
+            place.set(Space::Jac, stepped::STOP as usize, stop);
+            place.set_all(Space::State, &self.x);
+            return Some(m.max(1.0) as u64);
+        }
+        if !self.f1_known {
+            return None;
+        }
+        let next = self.grid.next(t);
+        let t1 = if next + 1e-9 * self.grid.h >= stop { stop } else { next };
+        let mut place = Place::new(memory, lane);
+        place.set(Space::Time, 0, t);
+        place.set(Space::TTime, 0, t1);
+        place.set_all(Space::State, &self.x);
+        place.set_all(Space::Der, &self.f1);
+        Some(1)
+    }
+
+    fn take(&mut self, _: &mut dyn System, code: &SeatCode, memory: &LaneMemory, lane: usize, steps: u64) {
+        let row = |space: Space, k: usize| memory.slot(space, k)[lane];
+        self.x.iter_mut().enumerate().for_each(|(i, x)| *x = row(Space::State, i));
+        self.stats.steps += steps;
+        self.stats.rhs += u64::from(ORDER) * steps;
+        if self.own {
+            self.grid.k += steps as f64;
+            let Grid { t0, h, k } = self.grid;
+            let (stop, at) = (self.clock.stop, t0 + k * h);
+            let t1 = if stop - at <= 1e-9 * h { stop } else { at };
+            self.clock.t = t1;
+            self.clock.t_prev = t0 + (k - 1.0) * h;
+            self.f1_known = code.whole;
+        } else {
+            self.clock.advance(row(Space::Time, 0));
+        }
+        if !self.own || code.whole {
+            let n = self.x.len();
+            let first = stepped::STATES as usize;
+            self.f1.iter_mut().enumerate().for_each(|(i, f)| *f = row(Space::Der, i));
+            self.x_prev.iter_mut().enumerate().for_each(|(i, x)| *x = row(Space::Jac, first + i));
+            self.f0.iter_mut().enumerate().for_each(|(i, f)| *f = row(Space::Jac, first + n + i));
+        } else {
+            // Nobody asks for anything within the step.
+            self.clock.t_prev = self.clock.t;
+            self.x_prev.copy_from_slice(&self.x);
+        }
     }
 }
 

@@ -20,10 +20,13 @@ pub mod milstein;
 use crate::control::{Clock, not_finite};
 use crate::error::SolveError;
 use crate::integrator::{Integrator, Method, Options};
+use crate::lanes::seat::{Place, Seat, SeatCode, Shape};
 use crate::rk::fixed::Grid;
 use crate::stats::Stats;
 use crate::system::System;
 use milstein::Correction;
+use twinml_model::ir::Space;
+use twinml_model::lanes::LaneMemory;
 
 /// Euler–Maruyama or Milstein at work.
 #[derive(Clone, Debug)]
@@ -42,6 +45,8 @@ pub struct Stochastic {
     dw: Vec<f64>,
     /// `ΔW/h`.
     rate: Vec<f64>,
+    /// The paths at the end of a step that is computed elsewhere.
+    ahead: Vec<f64>,
     slope: Vec<f64>,
     correction: Option<Correction>,
 }
@@ -62,6 +67,7 @@ impl Stochastic {
             w_prev: Vec::new(),
             dw: Vec::new(),
             rate: Vec::new(),
+            ahead: Vec::new(),
             slope: Vec::new(),
             correction: (method == Method::Milstein).then(Correction::default),
         }
@@ -104,7 +110,7 @@ impl Integrator for Stochastic {
         self.stats = Stats::default();
         self.grid = Grid::new(t, h);
         self.h = h;
-        for v in [&mut self.w, &mut self.w_prev, &mut self.dw, &mut self.rate] {
+        for v in [&mut self.w, &mut self.w_prev, &mut self.dw, &mut self.rate, &mut self.ahead] {
             v.resize(sys.n_noise(), 0.0);
         }
         sys.brownian(t, &mut self.w);
@@ -207,5 +213,53 @@ impl Integrator for Stochastic {
 
     fn clone_box(&self) -> Box<dyn Integrator> {
         Box::new(self.clone())
+    }
+
+    fn seat(&mut self) -> Option<&mut dyn Seat> {
+        self.correction.is_none().then_some(self)
+    }
+}
+
+impl Seat for Stochastic {
+    fn shape(&self) -> Shape {
+        Shape::Maruyama
+    }
+
+    fn put(
+        &mut self,
+        sys: &mut dyn System,
+        code: &SeatCode,
+        memory: &mut LaneMemory,
+        lane: usize,
+        _: f64,
+    ) -> Option<u64> {
+        let (t, stop) = (self.clock.t, self.clock.stop);
+        if !self.started || t >= stop || self.stats.steps >= self.clock.max_steps() {
+            return None;
+        }
+        let next = self.grid.next(t);
+        let t1 = if next + 1e-9 * self.h >= stop { stop } else { next };
+        let h = t1 - t;
+        sys.brownian(t1, &mut self.ahead);
+        let mut place = Place::new(memory, lane);
+        for ((slot, ahead), w) in code.noise.iter().zip(&self.ahead).zip(&self.w) {
+            place.set(Space::Input, *slot, (ahead - w) / h);
+        }
+        place.set(Space::Time, 0, t);
+        place.set(Space::TTime, 0, t1);
+        place.set_all(Space::State, &self.x);
+        Some(1)
+    }
+
+    fn take(&mut self, _: &mut dyn System, _: &SeatCode, memory: &LaneMemory, lane: usize, _: u64) {
+        std::mem::swap(&mut self.x, &mut self.x_prev);
+        std::mem::swap(&mut self.w, &mut self.w_prev);
+        std::mem::swap(&mut self.w, &mut self.ahead);
+        for (i, x) in self.x.iter_mut().enumerate() {
+            *x = memory.slot(Space::State, i)[lane];
+        }
+        self.clock.advance(memory.slot(Space::Time, 0)[lane]);
+        self.stats.steps += 1;
+        self.stats.rhs += 1;
     }
 }

@@ -271,8 +271,8 @@ impl<'a> Inline<'a> {
         Some(next.collect())
     }
 
-    /// A step from grid point `number` on, each product fused with its sum.
-    fn rk4(&mut self, number: Value, x: &[Value], t0: f64, h: f64) -> Option<Vec<Value>> {
+    /// A step from grid point `number` on, each product fused with its sum. `None` as for [`fuse`].
+    pub fn rk4(&mut self, number: Value, x: &[Value], t0: f64, h: f64) -> Option<Vec<Value>> {
         let n = x.len();
         let copy = self;
         let [h_, half, sixth, two, t0_] = [h, 0.5 * h, h / 6.0, 2.0, t0].map(|c| copy.constant(c));

@@ -20,8 +20,6 @@ pub(super) struct Code {
     pub(super) program: Arc<Program>,
     /// A trial step of every lane.
     pub(super) step: Box<dyn LaneKernel>,
-    /// Dense output of steps is kept.
-    pub(super) whole: bool,
 }
 
 /// What all threads of a job share: how its runs are computed side by side.
@@ -44,8 +42,6 @@ impl LaneShare {
             Some(NotLanes::Delay)
         } else if program.kept.is_some() {
             Some(NotLanes::Invariant)
-        } else if !program.noise.is_empty() {
-            Some(NotLanes::Noise)
         } else if program.clamps.iter().any(held) {
             Some(NotLanes::Clamp)
         } else if of_time {
@@ -98,14 +94,14 @@ impl LaneShare {
         let mut sample = LaneMemory::zeroed(program.sizes, self.lanes);
         for lane in 0..sample.width() {
             sample.set(lane, &run.system.memory);
-            if let Some(seat) = run.integrator.seat() {
-                seat.put(&mut sample, lane);
+            if let Some(own) = run.integrator.seat() {
+                let _ = own.put(&mut run.system, &seat, &mut sample, lane, f64::NEG_INFINITY);
             }
         }
         let ready =
             |kernel: &Kernel| compile(&program, &simplified(kernel, Level::O2, &traps), self.isa, &sample);
         let step = ready(&seat.step)?;
-        Ok(Code { step, seat, program, whole })
+        Ok(Code { step, seat, program })
     }
 }
 

@@ -51,8 +51,10 @@ pub trait Port {
 struct Boat<'a> {
     run: Run<'a>,
     index: u32,
-    /// Its next step is computed in the lane.
-    flying: bool,
+    /// How often the step's kernel is to run in its lane before anybody looks; 0: its next step is computed alone.
+    left: u64,
+    /// How often it ran.
+    done: u64,
     /// It goes alone from here on.
     alone: bool,
     /// Steps that end before this are of no interest.
@@ -130,28 +132,19 @@ impl<'a> Fleet<'a> {
             if watch(Progress { time: 0.0, steps: 0 }) == Flow::Stop {
                 return Back::Stopped;
             }
-            if let Some(l) = &mut lanes
-                && boats.iter().flatten().any(|b| b.flying)
-            {
-                l.code.step.run(&mut l.memory, 1, &mut l.host);
+            // All that fly go on by as many steps as the first of them to be looked at.
+            let flying = boats.iter().flatten().filter(|b| b.left > 0);
+            let times = flying.map(|b| b.left - b.done).min().unwrap_or(0);
+            if let Some(l) = lanes.as_mut().filter(|_| times > 0) {
+                l.code.step.run(&mut l.memory, times, &mut l.host);
             }
             for (lane, place) in boats.iter_mut().enumerate() {
                 let Some(boat) = place else { continue };
-                let ended = match lanes.as_ref().filter(|_| boat.flying) {
-                    Some(l) => match l.code.seat.landing(&l.memory, lane) {
-                        Landing::Again => continue,
-                        Landing::Accepted if !boat.attends(&l.memory, lane) => continue,
-                        Landing::Accepted | Landing::Arrived => {
-                            if let Some(seat) = boat.run.integrator.seat() {
-                                seat.take(&mut boat.run.system, &l.memory, lane, l.code.whole);
-                            }
-                            boat.run.landed(watch)
-                        }
-                        Landing::Alone => {
-                            // Steps of which nobody heard are done again, and the one that is none for lanes among them.
-                            boat.alone |= !l.code.whole;
-                            boat.run.advance(watch)
-                        }
+                let ended = match lanes.as_mut().filter(|_| boat.left > 0) {
+                    Some(l) => match l.land(boat, lane, times) {
+                        Landed::Flying => continue,
+                        Landed::Taken => boat.run.landed(watch),
+                        Landed::Alone => boat.run.advance(watch),
                     },
                     None => boat.run.advance(watch),
                 };
@@ -190,7 +183,8 @@ impl<'a> Fleet<'a> {
         };
         match run.begin() {
             Ok(None) => {
-                Some(Boat { run, index, flying: false, alone: false, quiet: f64::NEG_INFINITY, events: None })
+                let quiet = f64::NEG_INFINITY;
+                Some(Boat { run, index, left: 0, done: 0, alone: false, quiet, events: None })
             }
             Ok(Some(ended)) => {
                 port.done(index, self.prepared.land(run, Ok(ended)));
@@ -214,16 +208,15 @@ impl Boat<'_> {
 
 /// Puts the state from which a run's next step begins into its lane, where that step is one for lanes.
 fn ready(boat: &mut Boat<'_>, lanes: Option<&mut Lanes<'_>>, lane: usize) {
-    boat.flying = false;
+    (boat.left, boat.done) = (0, 0);
     let Some(lanes) = lanes.filter(|_| !boat.alone) else { return };
-    let Some(seat) = boat.run.integrator.seat() else { return };
     if boat.events != Some(boat.run.events) {
         lanes.memory.set(lane, &boat.run.system.memory);
         boat.events = Some(boat.run.events);
     }
-    boat.flying = seat.put(&mut lanes.memory, lane);
-    lanes.memory.clear_trap(lane);
     boat.quiet = boat.run.quiet();
+    lanes.put(boat, lane);
+    lanes.memory.clear_trap(lane);
 }
 
 /// The lanes of one thread.
@@ -243,6 +236,57 @@ impl<'a> Lanes<'a> {
         }
         Some(Lanes { code, memory, host: Tables::of(program) })
     }
+
+    fn put(&mut self, boat: &mut Boat<'_>, lane: usize) {
+        let Run { integrator, system, .. } = &mut boat.run;
+        let Some(seat) = integrator.seat() else { return };
+        let left = seat.put(system, &self.code.seat, &mut self.memory, lane, boat.quiet);
+        (boat.left, boat.done) = (left.unwrap_or(0), 0);
+    }
+
+    /// What follows from `times` runs of the step for one lane.
+    fn land(&mut self, boat: &mut Boat<'_>, lane: usize, times: u64) -> Landed {
+        let seat = &self.code.seat;
+        boat.done += times;
+        let landing = seat.landing(&self.memory, lane);
+        match landing {
+            Landing::Again => {
+                boat.done = 0;
+                return Landed::Flying;
+            }
+            Landing::Alone => {
+                // Steps of which nobody heard are done again, and the one that is none for lanes among them.
+                boat.alone |= !seat.whole;
+                return Landed::Alone;
+            }
+            Landing::Accepted if boat.done < boat.left => return Landed::Flying,
+            Landing::Accepted | Landing::Arrived => {}
+        }
+        let attends = landing == Landing::Arrived || seat.counted() || boat.attends(&self.memory, lane);
+        if !attends && !seat.by_step() {
+            boat.done = 0;
+            return Landed::Flying;
+        }
+        let Run { integrator, system, .. } = &mut boat.run;
+        if let Some(own) = integrator.seat() {
+            own.take(system, seat, &self.memory, lane, boat.done);
+        }
+        if attends {
+            return Landed::Taken;
+        }
+        self.put(boat, lane);
+        Landed::Flying
+    }
+}
+
+/// What became of a lane.
+enum Landed {
+    /// It goes on by itself.
+    Flying,
+    /// The run's integrator has its steps.
+    Taken,
+    /// The run is to take its next step alone.
+    Alone,
 }
 
 impl Run<'_> {
