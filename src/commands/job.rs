@@ -1,5 +1,6 @@
 //! One scenario on its way from a file to a finished run: what `run` and `test` share.
 
+use std::cell::OnceCell;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,7 +10,6 @@ use twinml_compiler::schedule::Structure;
 use twinml_engine::ensemble::plan;
 use twinml_engine::run::{self, Ended, FailureKind, Flow, MachineKind, OpenLog, Outlet, Report, RunError};
 use twinml_model::host::Machine;
-use twinml_model::interp::Interpreter;
 use twinml_model::passes::{self, Level, later};
 use twinml_model::program::{Experiment, Program, SolverSpec};
 use twinml_solvers::integrator::{Method, Options};
@@ -36,8 +36,15 @@ pub struct Ready {
     pub options: Options,
     /// The model's hash.
     pub hash: String,
-    /// Parameter values as a JSON object.
-    pub parameters: serde_json::Value,
+    /// Parameter values as a JSON object, made when first asked for.
+    parameters: OnceCell<serde_json::Value>,
+}
+
+impl Ready {
+    /// Parameter values as a JSON object; those of a sample's parameters are what they are without draws.
+    pub fn parameters(&self) -> &serde_json::Value {
+        self.parameters.get_or_init(|| summary::parameters(&self.program))
+    }
 }
 
 /// A scenario that is compiled, with everything its runs need.
@@ -141,7 +148,7 @@ fn load_as(
         MachineKind::Interpreter => Level::O2,
     };
     // The nominal values are told as they are without draws.
-    let nominal = drawn.then(|| summary::parameters(&program, &Interpreter::new(&program)));
+    let nominal = if drawn { summary::parameters(&program).into() } else { OnceCell::new() };
     if drawn {
         plan::keep_drawn(&mut program);
     }
@@ -159,9 +166,8 @@ fn load_as(
     }
     let program = Arc::new(program);
     let machine = run::lazy_machine(&program, derivatives, flags.machine);
-    let parameters = nominal.unwrap_or_else(|| summary::parameters(&program, &*machine));
     let hash = model::hash(&session, &data);
-    let ready = Ready { session, program, experiment, method, options, hash, parameters };
+    let ready = Ready { session, program, experiment, method, options, hash, parameters: nominal };
     Ok(Some(Job { ready, branches, facts, machine, rest: (structure, system) }))
 }
 

@@ -71,8 +71,8 @@ fn whole(args: &Monitor, ui: &Ui) -> Result<Exit, Exit> {
         ui.error(&e, None);
         Exit::Outside
     })?;
-    let infos = frame.columns().map_err(|e| outside(&e))?;
-    let units = given_units(args, &infos, ui)?;
+    let infos = frame.columns();
+    let units = given_units(args, infos, ui)?;
     let columns: Vec<Named> = infos.iter().map(|i| named(i, &units)).collect();
     let Some(time) = columns.iter().find(|c| c.path.len() == 1 && c.path[0].0 == "time") else {
         return Err(usage(

@@ -3,7 +3,6 @@
 use serde_json::{Map, Value, json};
 use twinml_engine::record::{Element, Metadata};
 use twinml_engine::run::{Ended, Plan, Report};
-use twinml_model::host::Machine;
 use twinml_model::program::{Experiment, Program};
 use twinml_model::schema::{Kind, Role};
 
@@ -27,7 +26,7 @@ pub fn metadata(ready: &Ready, experiment: &Experiment) -> Metadata {
         ("seed", ready.experiment.seed.to_string()),
         ("solver", solver_text(ready)),
         ("compiler", compiler()),
-        ("parameters", ready.parameters.to_string()),
+        ("parameters", ready.parameters().to_string()),
     ];
     facts.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
@@ -70,8 +69,8 @@ pub fn solver(ready: &Ready) -> Value {
 }
 
 /// The parameters' values in the units that people see, by path.
-pub fn parameters(program: &Program, machine: &dyn Machine) -> Value {
-    let memory = twinml_engine::run::parameters(program, machine);
+pub fn parameters(program: &Program) -> Value {
+    let memory = twinml_engine::run::parameters(program);
     let mut all = Map::new();
     for v in program.schema.vars.iter().filter(|v| v.role == Role::Parameter) {
         let slots = memory.space(v.space);
@@ -113,7 +112,7 @@ pub fn document(ready: &Ready, runs: &[Ran<'_>], si: bool) -> String {
         "compiler": compiler(),
         "seed": ready.experiment.seed,
         "si": si,
-        "parameters": ready.parameters,
+        "parameters": ready.parameters(),
         "solver": solver(ready),
         "until": ready.experiment.duration,
     });

@@ -38,7 +38,7 @@ pub(super) struct Loaded {
 
 /// Reads the columns that `wanted` accepts.
 pub(super) fn load(frame: &Frame, wanted: impl Fn(&str) -> bool) -> Result<Loaded, DataError> {
-    let columns = frame.columns()?;
+    let columns = frame.columns();
     let own = ["twinml.time", "time"].into_iter().find(|name| columns.iter().any(|c| c.name == *name));
     let time_name = own.unwrap_or("time");
     let mut times = Vec::new();
@@ -50,7 +50,7 @@ pub(super) fn load(frame: &Frame, wanted: impl Fn(&str) -> bool) -> Result<Loade
         return Err(DataError::Empty { file: frame.name().to_owned() });
     }
     let mut loaded = Loaded { series: Vec::new(), from, to, left_out: Vec::new() };
-    for column in &columns {
+    for column in columns {
         let internal = [time_name, "step", "twinml.step"].contains(&column.name.as_str());
         if internal && (column.name != "step" || !columns.iter().any(|c| c.name == "twinml.step")) {
             continue;

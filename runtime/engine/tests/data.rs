@@ -89,7 +89,7 @@ fn reads_what_the_recorder_wrote() {
         frame.scan("m", |_, _, value| absent += usize::from(value.is_nan())).unwrap();
         assert_eq!(absent, 20_000);
         if name != "r.csv" {
-            assert_eq!(frame.columns().unwrap()[1].unit.as_deref(), Some("degC"));
+            assert_eq!(frame.columns()[1].unit.as_deref(), Some("degC"));
             assert!(frame.metadata().unwrap().contains(&("seed".to_owned(), "7".to_owned())));
             let mut sum = 0.0;
             frame.scan("q", |_, _, value| sum += value).unwrap();

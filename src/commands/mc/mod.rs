@@ -239,7 +239,7 @@ fn identity(args: &Mc, ready: &Ready, samples: u32, ui: &Ui) -> Result<Identity,
         until_ci: args.until_ci.map(|w| format!("{w}")),
         solver: summary::solver(ready),
         until: format!("{}", ready.experiment.duration),
-        parameters: ready.parameters.clone(),
+        parameters: ready.parameters().clone(),
         record: args.record.clone(),
         layout: Layout::of(&ready.experiment, &ready.program.schema, &plans, traced.as_ref(), &plan),
     })

@@ -7,7 +7,7 @@ use twinml_compiler::driver::{Choice, Session};
 use twinml_compiler::flatten::NoData;
 use twinml_compiler::resolve::MemoryLoader;
 use twinml_engine::data::{Frame, Unit};
-use twinml_engine::run::{self, Forward, MachineKind, Observed};
+use twinml_engine::run::{self, Forward, Observed};
 use twinml_engine::study::fit::{self, Certainty, Fit, Limits};
 use twinml_engine::study::global;
 use twinml_model::ir::Space;
@@ -142,7 +142,7 @@ fn data(args: &Calibrate, model: &Model, frame: &Frame, ui: &Ui) -> Result<(Vec<
         ui.error(&e.to_string(), None);
         Exit::Outside
     };
-    let infos = frame.columns().map_err(outside)?;
+    let infos = frame.columns();
     let pairs = |flag: &str, given: &[String]| -> Result<BTreeMap<String, String>, Exit> {
         let pair = |text: &String| match text.split_once('=') {
             Some((path, value)) => Ok((path.trim().to_owned(), value.trim().to_owned())),
@@ -252,9 +252,8 @@ fn meaning(text: &str, si: &str) -> Option<f64> {
     );
     let mut session = Session::check("unit", &source, &MemoryLoader::new());
     let compiled = session.compile(Choice::default(), &mut NoData)?;
-    let machine = run::machine(&compiled.program, MachineKind::Interpreter);
     let (_, slot, ..) = find(&compiled.program, "value")?;
-    run::parameters(&compiled.program, &*machine).space(Space::Param).get(slot as usize).copied()
+    run::parameters(&compiled.program).space(Space::Param).get(slot as usize).copied()
 }
 
 /// How a column's unit becomes SI.

@@ -143,8 +143,7 @@ pub fn unknown(program: &Program, flag: &str, path: &str, parameters: bool, ui: 
 impl Model {
     /// The parameters that `--FLAG PATH[=LO..HI]` name.
     pub fn parameters(&mut self, flag: &str, given: &[String], ui: &Ui) -> Result<Vec<Parameter>, Exit> {
-        let machine = run::machine(&self.program, MachineKind::Interpreter);
-        let nominal = run::parameters(&self.program, &*machine);
+        let nominal = run::parameters(&self.program);
         let mut out: Vec<Parameter> = Vec::new();
         for text in given {
             let (path, range) = match text.split_once('=') {
@@ -164,7 +163,7 @@ impl Model {
             // What a formula gives would be given again at the start of each run.
             let mut moved = self.program.clone();
             moved.defaults.param.0.push(Fill { first: slot, count: 1, step: 1, value: value + 1.0 });
-            if run::parameters(&moved, &*machine).space(Space::Param)[slot as usize] != value + 1.0 {
+            if run::parameters(&moved).space(Space::Param)[slot as usize] != value + 1.0 {
                 return Err(usage(
                     ui,
                     &format!("`--{flag}`: `{path}` follows from other parameters by a formula"),
@@ -183,10 +182,9 @@ impl Model {
     /// Whether a path is a real parameter of its own.
     pub fn is_plain(&self, path: &str) -> bool {
         let Some((Space::Param, slot, _, Kind::Real)) = find(&self.program, path) else { return false };
-        let machine = run::machine(&self.program, MachineKind::Interpreter);
         let mut moved = self.program.clone();
         moved.defaults.param.0.push(Fill { first: slot, count: 1, step: 1, value: 1.25e-7 });
-        run::parameters(&moved, &*machine).space(Space::Param).get(slot as usize) == Some(&1.25e-7)
+        run::parameters(&moved).space(Space::Param).get(slot as usize) == Some(&1.25e-7)
     }
 
     /// What has a distribution in the model, and the draws.
@@ -202,8 +200,7 @@ impl Model {
         let Ok(plan) = plan::Plan::new(&self.program, source) else {
             return Err(none("the correlations of this model cannot be"));
         };
-        let machine = run::machine(&self.program, MachineKind::Interpreter);
-        let nominal = run::parameters(&self.program, &*machine);
+        let nominal = run::parameters(&self.program);
         let of = |d: &plan::Draw| Parameter {
             path: d.name.clone(),
             slot: d.slot,
@@ -253,8 +250,7 @@ impl Model {
             ui.diagnostics(self.session.diags.iter().skip(heard), &self.session.sources);
             return Err(Exit::Usage);
         };
-        let machine = run::machine(&compiled.program, MachineKind::Interpreter);
-        let memory = run::parameters(&compiled.program, &*machine);
+        let memory = run::parameters(&compiled.program);
         Ok(memory.space(Space::Param).get(slot as usize).copied().unwrap_or(f64::NAN))
     }
 

@@ -320,7 +320,7 @@ fn one(
     experiment.records = vec![run::usual(&program, None)];
     let program = Arc::new(program);
     let mut machine = run::lazy_machine(&program, derivatives, flags.machine());
-    let memory = run::parameters(&program, &*machine);
+    let memory = run::parameters(&program);
     let number = |a: &Axis| {
         let (space, slot, unit, kind) = find(&program, &a.path)?;
         let of = matches!(kind, Kind::Real | Kind::Int) && matches!(space, Space::Param | Space::Input);

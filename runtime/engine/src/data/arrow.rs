@@ -13,15 +13,73 @@ use arrow_ipc::reader::FileReader;
 use arrow_schema::{DataType, Field, Schema};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
+use parquet::file::reader::ChunkReader;
 
 use super::{ColumnInfo, DataError};
+
+/// A Parquet file whose footer was read once.
+#[derive(Debug)]
+pub(super) struct ParquetFile {
+    bytes: Input,
+    footer: ArrowReaderMetadata,
+}
 
 /// Where a Parquet file's bytes are.
 #[derive(Debug)]
 pub(super) enum Input {
     Bytes(Bytes),
     File(File),
+}
+
+impl ParquetFile {
+    pub(super) fn new(name: &str, bytes: Input) -> Result<ParquetFile, DataError> {
+        let options = ArrowReaderOptions::default();
+        let footer = match &bytes {
+            Input::Bytes(b) => ArrowReaderMetadata::load(b, options),
+            Input::File(f) => ArrowReaderMetadata::load(f, options),
+        };
+        Ok(ParquetFile { footer: footer.map_err(|e| broken(name, e))?, bytes })
+    }
+
+    pub(super) fn columns(&self) -> Vec<ColumnInfo> {
+        infos(self.footer.schema())
+    }
+
+    /// The file's own metadata in the order of their keys.
+    pub(super) fn facts(&self) -> Vec<(String, String)> {
+        let facts = self.footer.metadata().file_metadata().key_value_metadata();
+        let mut facts: Vec<(String, String)> = facts
+            .into_iter()
+            .flatten()
+            .filter(|kv| kv.key != "ARROW:schema")
+            .filter_map(|kv| Some((kv.key.clone(), kv.value.clone()?)))
+            .collect();
+        facts.sort();
+        facts
+    }
+
+    /// Hands one column on, batch by batch.
+    pub(super) fn scan(&self, name: &str, index: usize, feed: &mut Feed<'_>) -> Result<(), DataError> {
+        let footer = self.footer.clone();
+        match &self.bytes {
+            Input::Bytes(bytes) => {
+                let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes.clone(), footer);
+                scan_parquet(name, builder, index, feed)
+            }
+            Input::File(file) => {
+                let file = file.try_clone().map_err(|e| broken(name, e))?;
+                scan_parquet(
+                    name,
+                    ParquetRecordBatchReaderBuilder::new_with_metadata(file, footer),
+                    index,
+                    feed,
+                )
+            }
+        }
+    }
 }
 
 fn broken(file: &str, cause: impl std::fmt::Display) -> DataError {
@@ -43,74 +101,38 @@ fn infos(schema: &Schema) -> Vec<ColumnInfo> {
     schema.fields().iter().map(|f| info(f)).collect()
 }
 
-/// Runs `$body` with a reader builder over either kind of input.
-macro_rules! with_builder {
-    ($name:expr, $input:expr, |$builder:ident| $body:expr) => {
-        match $input {
-            Input::Bytes(bytes) => {
-                let $builder =
-                    ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).map_err(|e| broken($name, e))?;
-                $body
-            }
-            Input::File(file) => {
-                let file = file.try_clone().map_err(|e| broken($name, e))?;
-                let $builder =
-                    ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| broken($name, e))?;
-                $body
-            }
-        }
-    };
-}
-
-pub(super) fn parquet_columns(name: &str, input: &Input) -> Result<Vec<ColumnInfo>, DataError> {
-    with_builder!(name, input, |builder| Ok(infos(builder.schema())))
-}
-
-pub(super) fn parquet_metadata(name: &str, input: &Input) -> Result<Vec<(String, String)>, DataError> {
-    with_builder!(name, input, |builder| {
-        let facts = builder.metadata().file_metadata().key_value_metadata();
-        let mut facts: Vec<(String, String)> = facts
-            .into_iter()
-            .flatten()
-            .filter(|kv| kv.key != "ARROW:schema")
-            .filter_map(|kv| Some((kv.key.clone(), kv.value.clone()?)))
-            .collect();
-        facts.sort();
-        Ok(facts)
-    })
-}
-
 /// Takes the place of one column in a batch, and the number of the batch's first row, which it moves on.
 pub(super) type Feed<'f> = dyn FnMut(&RecordBatch, usize, &mut u64) -> Result<(), DataError> + 'f;
 
-/// Hands one column of a Parquet file on, batch by batch.
-pub(super) fn scan_parquet(
+fn scan_parquet<T: ChunkReader + 'static>(
     name: &str,
-    input: &Input,
+    builder: ParquetRecordBatchReaderBuilder<T>,
     index: usize,
     feed: &mut Feed<'_>,
 ) -> Result<(), DataError> {
-    with_builder!(name, input, |builder| {
-        let mask = ProjectionMask::roots(builder.parquet_schema(), [index]);
-        let reader = builder.with_projection(mask).with_batch_size(16_384).build();
-        let mut row = 0;
-        for batch in reader.map_err(|e| broken(name, e))? {
-            feed(&batch.map_err(|e| broken(name, e))?, 0, &mut row)?;
-        }
-        Ok(())
-    })
+    let mask = ProjectionMask::roots(builder.parquet_schema(), [index]);
+    let reader = builder.with_projection(mask).with_batch_size(16_384).build();
+    let mut row = 0;
+    for batch in reader.map_err(|e| broken(name, e))? {
+        feed(&batch.map_err(|e| broken(name, e))?, 0, &mut row)?;
+    }
+    Ok(())
 }
 
-fn arrow_reader(name: &str, bytes: &Bytes) -> Result<FileReader<Cursor<Bytes>>, DataError> {
-    FileReader::try_new(Cursor::new(bytes.clone()), None).map_err(|e| broken(name, e))
+fn arrow_reader(
+    name: &str,
+    bytes: &Bytes,
+    columns: Option<Vec<usize>>,
+) -> Result<FileReader<Cursor<Bytes>>, DataError> {
+    FileReader::try_new(Cursor::new(bytes.clone()), columns).map_err(|e| broken(name, e))
 }
 
 pub(super) fn arrow_columns(name: &str, bytes: &Bytes) -> Result<Vec<ColumnInfo>, DataError> {
-    Ok(infos(&arrow_reader(name, bytes)?.schema()))
+    Ok(infos(&arrow_reader(name, bytes, None)?.schema()))
 }
 
 pub(super) fn arrow_metadata(name: &str, bytes: &Bytes) -> Result<Vec<(String, String)>, DataError> {
-    let schema = arrow_reader(name, bytes)?.schema();
+    let schema = arrow_reader(name, bytes, None)?.schema();
     let mut facts: Vec<(String, String)> =
         schema.metadata().iter().map(|(k, v)| (k.clone(), v.clone())).collect();
     facts.sort();
@@ -125,8 +147,8 @@ pub(super) fn scan_arrow(
     feed: &mut Feed<'_>,
 ) -> Result<(), DataError> {
     let mut row = 0;
-    for batch in arrow_reader(name, bytes)? {
-        feed(&batch.map_err(|e| broken(name, e))?, index, &mut row)?;
+    for batch in arrow_reader(name, bytes, Some(vec![index]))? {
+        feed(&batch.map_err(|e| broken(name, e))?, 0, &mut row)?;
     }
     Ok(())
 }

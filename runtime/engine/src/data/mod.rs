@@ -17,13 +17,14 @@ pub use error::{DataError, Place};
 #[derive(Debug)]
 pub struct Frame {
     name: String,
+    columns: Vec<ColumnInfo>,
     store: Store,
 }
 
 #[derive(Debug)]
 enum Store {
     Csv(csv::Csv),
-    Parquet(arrow::Input),
+    Parquet(arrow::ParquetFile),
     Arrow(Bytes),
 }
 
@@ -91,13 +92,13 @@ impl Frame {
     pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<Frame, DataError> {
         let extension = name.rsplit_once('.').map(|(_, e)| e.to_ascii_lowercase());
         let store = match extension.as_deref() {
-            Some("parquet" | "pq") => Store::Parquet(arrow::Input::Bytes(bytes.into())),
+            Some("parquet" | "pq") => {
+                Store::Parquet(arrow::ParquetFile::new(name, arrow::Input::Bytes(bytes.into()))?)
+            }
             Some("arrow" | "feather" | "ipc") => Store::Arrow(bytes.into()),
             _ => Store::Csv(csv::Csv::new(name, bytes)?),
         };
-        let frame = Frame { name: name.to_owned(), store };
-        frame.columns()?;
-        Ok(frame)
+        Frame::new(name, store)
     }
 
     /// A table from an open Parquet file, read piece by piece.
@@ -106,9 +107,19 @@ impl Frame {
     ///
     /// A broken footer.
     pub fn from_parquet_file(name: &str, file: File) -> Result<Frame, DataError> {
-        let frame = Frame { name: name.to_owned(), store: Store::Parquet(arrow::Input::File(file)) };
-        frame.columns()?;
-        Ok(frame)
+        Frame::new(name, Store::Parquet(arrow::ParquetFile::new(name, arrow::Input::File(file))?))
+    }
+
+    fn new(name: &str, store: Store) -> Result<Frame, DataError> {
+        let columns = match &store {
+            Store::Csv(csv) => {
+                let info = |name: &String| ColumnInfo { name: name.clone(), ..ColumnInfo::default() };
+                csv.header().iter().map(info).collect()
+            }
+            Store::Parquet(file) => file.columns(),
+            Store::Arrow(bytes) => arrow::arrow_columns(name, bytes)?,
+        };
+        Ok(Frame { name: name.to_owned(), columns, store })
     }
 
     /// The name that messages show.
@@ -117,20 +128,8 @@ impl Frame {
     }
 
     /// The columns in the order of the file.
-    ///
-    /// # Errors
-    ///
-    /// [`DataError::Broken`] when the file's footer cannot be read.
-    pub fn columns(&self) -> Result<Vec<ColumnInfo>, DataError> {
-        match &self.store {
-            Store::Csv(csv) => Ok(csv
-                .header()
-                .iter()
-                .map(|name| ColumnInfo { name: name.clone(), ..ColumnInfo::default() })
-                .collect()),
-            Store::Parquet(input) => arrow::parquet_columns(&self.name, input),
-            Store::Arrow(bytes) => arrow::arrow_columns(&self.name, bytes),
-        }
+    pub fn columns(&self) -> &[ColumnInfo] {
+        &self.columns
     }
 
     /// The file's own metadata (scenario, seed, …) in the order of their keys; CSV has none.
@@ -141,7 +140,7 @@ impl Frame {
     pub fn metadata(&self) -> Result<Vec<(String, String)>, DataError> {
         match &self.store {
             Store::Csv(_) => Ok(Vec::new()),
-            Store::Parquet(input) => arrow::parquet_metadata(&self.name, input),
+            Store::Parquet(file) => Ok(file.facts()),
             Store::Arrow(bytes) => arrow::arrow_metadata(&self.name, bytes),
         }
     }
@@ -184,7 +183,7 @@ impl Frame {
     fn batches(&self, index: usize, feed: &mut arrow::Feed<'_>) -> Result<(), DataError> {
         match &self.store {
             Store::Csv(_) => Ok(()),
-            Store::Parquet(input) => arrow::scan_parquet(&self.name, input, index, feed),
+            Store::Parquet(file) => file.scan(&self.name, index, feed),
             Store::Arrow(bytes) => arrow::scan_arrow(&self.name, bytes, index, feed),
         }
     }
@@ -251,11 +250,10 @@ impl Frame {
     }
 
     fn find(&self, column: &str) -> Result<usize, DataError> {
-        let columns = self.columns()?;
-        columns.iter().position(|c| c.name == column).ok_or_else(|| DataError::NoColumn {
+        self.columns.iter().position(|c| c.name == column).ok_or_else(|| DataError::NoColumn {
             file: self.name.clone(),
             column: column.to_owned(),
-            columns: columns.into_iter().map(|c| c.name).collect(),
+            columns: self.columns.iter().map(|c| c.name.clone()).collect(),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use twinml_jit::lanes::{Isa, LaneCode};
 use twinml_jit::{Compiled, OptLevel};
 use twinml_model::host::{Host, KernelId, Machine, Memory, NoHost};
-use twinml_model::interp::Interpreter;
+use twinml_model::interp::{Interpreter, Prepared};
 use twinml_model::ir::{Kernel, Stmt, Trap};
 use twinml_model::passes::later::{Derived, Later, Which};
 use twinml_model::passes::{self, Level};
@@ -167,9 +167,9 @@ fn written_out(region: &[Stmt]) -> u64 {
 }
 
 /// A memory in which parameters have their values for a nominal run.
-pub fn parameters(program: &Program, machine: &dyn Machine) -> Memory {
+pub fn parameters(program: &Program) -> Memory {
     let mut memory = Memory::new(program);
     // Formulas of parameters solve nothing and look nothing up but tables; where they do fail, the run says so.
-    let _ = machine.run(KernelId::Params, &mut memory, &mut NoHost);
+    let _ = Prepared::new(program, &program.params).run(&mut memory, &mut NoHost);
     memory
 }
