@@ -5,6 +5,8 @@
 use std::path::{Path, PathBuf};
 use twinml_compiler::diag::{Style, render_all};
 use twinml_compiler::driver::{Choice, Session};
+use twinml_compiler::flat::print::{Options, print};
+use twinml_compiler::flat::read::read;
 use twinml_compiler::flatten::{Column, DataError, DataLoader, DataRequest};
 use twinml_compiler::resolve::MemoryLoader;
 
@@ -42,7 +44,7 @@ fn outcomes(path: &Path) -> Vec<(String, Vec<String>)> {
         let mut data = Folder(path.parent().unwrap().to_owned());
         let start = std::time::Instant::now();
         let done = session
-            .compile(Choice { scenario: choice.as_deref(), settings: &[], keep_system: false }, &mut data);
+            .compile(Choice { scenario: choice.as_deref(), settings: &[], keep_system: true }, &mut data);
         let label = format!("{name} {}", choice.as_deref().unwrap_or("-"));
         eprintln!("{label}: {:?}", start.elapsed());
         let errors = session.diags.has_errors();
@@ -50,6 +52,11 @@ fn outcomes(path: &Path) -> Vec<(String, Vec<String>)> {
             eprintln!("{}", render_all(&session.diags, &session.sources, Style::default()));
         }
         assert_eq!(done.is_none(), errors, "{label}");
+        if let Some(system) = done.and_then(|d| d.system) {
+            let text = print(&system, Options { spans: true });
+            let again = read(&text).unwrap_or_else(|e| panic!("{label}: {e}"));
+            assert!(again == system, "{label} reads back as another system");
+        }
         let mut codes: Vec<String> = session.diags.iter().map(|d| d.code.to_string()).collect();
         codes.retain(|c| c.starts_with('E'));
         codes.dedup();

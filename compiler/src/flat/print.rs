@@ -17,6 +17,10 @@
 //! initial : total = sum(tanks.h[i1] for i1 in 0..3)
 //! range stop owner "tanks[*]" for i0 in 0..3 : tanks.h[i0] = tanks.h[i0] >= 0.0
 //! draw for i0 in 0..3 tanks.area @[i0] = normal(2.0, 0.05)
+//! next for i0 in 0..3 : tanks.full[i0] = num(tanks.h[i0] > 2.0)
+//! clamp tanks.h limits tanks.h_min - held tanks.h_low -
+//! noise torque first [1]
+//! change tanks.full
 //! action 1800000000000 ns
 //!   set q for i0 in 0..3 @[i0] = 0.0
 //! branch "no_repair" 2700000000000 ns
@@ -25,8 +29,14 @@
 //!   set running @[0] = false
 //! expanded "the loop's condition depends on the index"
 //! requirement expected "tanks[*].no_overflow"
+//! place "tanks[*]"
+//! behavior {
+//!   handler { … }
+//! }
 //! ```
 //!
+//! - `behavior` stands last and has the form that it has in programs, with families numbered as the `var`s are; a place
+//!   that it names (`@2`) is a number in the list of `place`s.
 //! - Actions behind a `branch` are that branch's.
 //! - `x[AFFINE]` is an element by its flat number, `x` alone is element 0; `AFFINE` is like `2*i0 - i1 + 3`.
 //! - Numbers have a point or an exponent and are exact; `inf`, `nan`; `#(AFFINE)` is an affine function of
@@ -39,6 +49,7 @@
 //! - `// …` is a comment. Line breaks mean nothing.
 
 mod draws;
+mod hybrid;
 
 use super::{
     Action, Affine, BinOp, BoolOp, CmpOp, Equation, Expr, Fold, Loop, MathFn, Piece, Role, StepFn, System,
@@ -400,6 +411,7 @@ impl Printer {
         for r in &s.ranges {
             self.equation(if r.otherwise == RangeElse::Stop { "range stop" } else { "range" }, &r.is);
         }
+        self.hybrid(s);
         for d in &s.draws {
             self.draw(d);
         }
@@ -427,6 +439,7 @@ impl Printer {
             self.span(*span);
             let _ = writeln!(self.out, "{} {}", if *expected { " expected" } else { "" }, string(path));
         }
+        self.behavior(s);
     }
 
     fn actions(&mut self, list: &[Action]) {

@@ -2,6 +2,7 @@
 //! error with its place; nesting is bounded.
 
 mod draws;
+mod hybrid;
 
 use super::lex::{Token, lex};
 use super::print::{COMPARISONS, FOLDS, Level, MATH, METHODS, OUTSIDES, STEPS, declared_name, role_name};
@@ -48,6 +49,8 @@ pub enum Problem {
     TooDeep,
     /// The axes' product or a number is too large.
     TooLarge,
+    /// The block of behaviour is not of its form.
+    Behavior(String),
 }
 
 impl fmt::Display for ReadError {
@@ -60,6 +63,7 @@ impl fmt::Display for ReadError {
             Problem::Twice(n) => write!(f, "{n:?} is declared twice"),
             Problem::TooDeep => f.write_str("nested too deeply"),
             Problem::TooLarge => f.write_str("a number is too large"),
+            Problem::Behavior(why) => write!(f, "in `behavior`: {why}"),
         }
     }
 }
@@ -72,11 +76,14 @@ impl std::error::Error for ReadError {}
 ///
 /// Names the line and what was wanted there.
 pub fn read(text: &str) -> Result<System, ReadError> {
+    let (text, behavior) = hybrid::behavior_of(text)?;
     let tokens = lex(text)?;
     let mut r = Reader { tokens, at: 0, names: FxHashMap::default(), depth: 0 };
     r.declare()?;
     r.at = 0;
-    r.system()
+    let mut system = r.system()?;
+    system.behavior.model = behavior;
+    Ok(system)
 }
 
 /// What may follow the role of a `var`.
@@ -310,7 +317,7 @@ impl Reader {
                 let span = self.span()?;
                 let expected = self.take_word("expected");
                 s.requirements.push((self.string()?, span, expected));
-            } else {
+            } else if !self.hybrid(&mut s)? {
                 return self.wanted("an entry: var, eq, initial, enum, table, range, draw, action, branch");
             }
         }

@@ -1,6 +1,6 @@
 //! What becomes of handlers, machines and events.
 
-use super::{Files, run};
+use super::{Files, reads_back, run};
 use expect_test::{Expect, expect};
 use std::fmt::Write as _;
 
@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 fn lowered(text: &str) -> String {
     let o = run(text, None, Files::default());
     let Some(s) = &o.flat.system else { panic!("{}", o.said()) };
+    reads_back(s);
     let b = &s.behavior.model;
     let mut out = String::new();
     for e in &s.equations {

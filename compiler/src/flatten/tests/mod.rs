@@ -50,15 +50,23 @@ pub(super) fn run(text: &str, scenario: Option<&str>, mut files: Files) -> Outco
     Outcome { flat, map }
 }
 
+/// A system is what its text says.
+#[track_caller]
+pub(super) fn reads_back(s: &flat::System) {
+    let text = print(s, Options { spans: true });
+    assert_eq!(flat::read(&text).unwrap_or_else(|e| panic!("{e}\n{text}")), *s, "{text}");
+}
+
 /// The system without units and documentation, as text.
 pub(super) fn essence(s: &flat::System) -> String {
-    let text = print(s, Options { spans: true });
+    reads_back(s);
     let mut s = s.clone();
-    // The text has no form for behaviour: it is held to what runs.
+    // Behaviour is held to what runs.
     s.behavior = flat::Behavior::default();
     s.nexts.clear();
     s.behavior_changes.clear();
-    assert_eq!(flat::read(&text).unwrap(), s, "{text}");
+    s.clamps.clear();
+    s.noises.clear();
     for v in &mut s.vars {
         v.unit = twinml_model::schema::DisplayUnit::default();
         v.si_unit = String::new();

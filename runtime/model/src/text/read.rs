@@ -36,8 +36,13 @@ pub enum Problem {
 
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: ", self.line, self.col)?;
-        match &self.problem {
+        write!(f, "{}:{}: {}", self.line, self.col, self.problem)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Problem::Character(c) => write!(f, "the character {c:?} has no meaning here"),
             Problem::Text => write!(f, "a string does not end, or has an unknown escape"),
             Problem::Expected(what) => write!(f, "expected {what}"),
