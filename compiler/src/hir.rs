@@ -15,10 +15,10 @@ mod class;
 mod expr;
 mod scenario;
 
+use crate::map::IndexMap;
 use crate::source::Span;
 pub use class::*;
 pub use expr::*;
-use indexmap::IndexMap;
 pub use scenario::*;
 use std::rc::Rc;
 use twinml_model::dimension::Dimension;

@@ -19,6 +19,7 @@ pub mod flat;
 pub mod flatten;
 pub mod hir;
 pub mod lexer;
+pub mod map;
 pub mod parser;
 pub mod resolve;
 pub mod schedule;

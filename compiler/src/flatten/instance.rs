@@ -7,8 +7,9 @@ use super::{Flattener, MAX_INSTANCES, MAX_SLOTS, Target};
 use crate::diag::{Diagnostic, codes, did_you_mean};
 use crate::flat::{self, Affine};
 use crate::hir::{self, LaterKind, MemberKind, Name, Section};
+use crate::map::IndexMap;
 use crate::source::Span;
-use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
 use std::cell::OnceCell;
 use std::rc::Rc;
 use twinml_model::ids::{EnumId, Index, VarId};
@@ -156,7 +157,7 @@ impl<'a> Flattener<'a> {
             });
         }
         self.enter(&axes);
-        let members = IndexMap::with_capacity(class.members.len());
+        let members = IndexMap::with_capacity_and_hasher(class.members.len(), FxBuildHasher);
         self.insts.push(Inst { class, parent, path, axes, types, members });
 
         let mut all: Vec<Pending<'a>> = class.own_overrides.iter().map(|o| Pending::new(o, id)).collect();

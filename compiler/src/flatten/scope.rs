@@ -3,8 +3,8 @@
 use super::{Flattener, Mark};
 use crate::flat::{Affine, CmpOp, Expr};
 use crate::hir::{self, Name};
+use crate::map::IndexMap;
 use crate::source::Span;
-use indexmap::IndexMap;
 use std::rc::Rc;
 use twinml_model::ids::{Index, VarId};
 use twinml_model::schema::Segment;

@@ -1,8 +1,8 @@
 //! Classes: members, their declarations, overrides, equations and connections.
 
 use super::{ClassId, ConnectorId, Expr, Extent, ForRange, LocalId, Name, Ref, Step, Type, behavior};
+use crate::map::IndexMap;
 use crate::source::Span;
-use indexmap::IndexMap;
 use std::rc::Rc;
 use twinml_model::schema::DisplayUnit;
 

@@ -12,7 +12,7 @@ pub use loader::{LoadError, Loaded, Loader, MemoryLoader, join};
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use indexmap::IndexMap;
+use crate::map::IndexMap;
 
 use crate::ast;
 use crate::diag::{Diagnostic, Diagnostics, codes, did_you_mean};
@@ -204,7 +204,7 @@ impl Load<'_> {
 pub fn scopes(modules: &Modules, diags: &mut Diagnostics) -> Vec<Scope> {
     let mut own: Vec<Scope> = Vec::new();
     for (m, module) in modules.list.iter().enumerate() {
-        let mut scope = Scope::new();
+        let mut scope = Scope::default();
         for (i, item) in module.ast.items.iter().enumerate() {
             // Scenarios and units live in name spaces of their own.
             let Some(name) =

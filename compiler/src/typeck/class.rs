@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use indexmap::IndexMap;
+use crate::map::IndexMap;
 
 use super::items::State;
 use super::ty::{Thing, Ty, shapes_fit};
@@ -80,10 +80,10 @@ impl<'a> ClassItem<'a> {
             type_params: Vec::new(),
             type_defaults: Vec::new(),
             bases: Vec::new(),
-            members: IndexMap::new(),
+            members: IndexMap::default(),
             events: BTreeSet::new(),
-            funcs: IndexMap::new(),
-            requirements: IndexMap::new(),
+            funcs: IndexMap::default(),
+            requirements: IndexMap::default(),
             header: State::New,
             body: State::New,
             hir: None,
@@ -173,7 +173,7 @@ impl<'a> Checker<'a, '_> {
                 self.extend(id, e);
             }
         }
-        let mut own: IndexMap<Name, Span> = IndexMap::new();
+        let mut own: IndexMap<Name, Span> = IndexMap::default();
         self.own_members(id, &twin.members, &mut own);
         self.class_mut(id).header = State::Done(());
         true

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use indexmap::IndexMap;
+use crate::map::IndexMap;
 use twinml_model::dimension::Dimension;
 
 use super::assign::Target;
@@ -46,7 +46,7 @@ pub(super) struct Result_<'a> {
 
 impl<'a> FuncItem<'a> {
     pub(super) fn new(ast: &'a ast::Func, module: ModuleId, class: Option<ClassId>) -> FuncItem<'a> {
-        FuncItem { ast, module, class, instances: IndexMap::new() }
+        FuncItem { ast, module, class, instances: IndexMap::default() }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use indexmap::IndexMap;
+use crate::map::IndexMap;
 use twinml_model::dimension::{Dimension, Ratio};
 
 use super::class::ClassItem;
@@ -132,15 +132,15 @@ impl<'a> Checker<'a, '_> {
             }
             Item::Record(r) => {
                 let name = Rc::from(r.name.as_str());
-                self.model.records.push(hir::Record { name, fields: IndexMap::new(), span: r.name.span });
-                self.record_fields.push(IndexMap::new());
+                self.model.records.push(hir::Record { name, fields: IndexMap::default(), span: r.name.span });
+                self.record_fields.push(IndexMap::default());
                 ItemId::Record(RecordId(next(self.model.records.len() - 1)))
             }
             Item::Connector(c) => {
                 let name = Rc::from(c.name.as_str());
                 let span = c.name.span;
-                self.model.connectors.push(hir::Connector { name, members: IndexMap::new(), span });
-                self.connector_fields.push(IndexMap::new());
+                self.model.connectors.push(hir::Connector { name, members: IndexMap::default(), span });
+                self.connector_fields.push(IndexMap::default());
                 ItemId::Connector(ConnectorId(next(self.model.connectors.len() - 1)))
             }
             Item::Dimension(_) => ItemId::Dimension,
@@ -415,7 +415,7 @@ impl<'a> Checker<'a, '_> {
     /// The fields of a record; gives those that hold records directly.
     fn record(&mut self, m: ModuleId, r: &'a ast::RecordDecl, id: RecordId) -> Vec<RecordPart> {
         let mut parts = Vec::new();
-        let mut fields = IndexMap::new();
+        let mut fields = IndexMap::default();
         let mut cx = Cx::new(m, None, Mode::Behavior);
         for f in &r.fields {
             let name: Rc<str> = Rc::from(f.name.as_str());
@@ -450,8 +450,8 @@ impl<'a> Checker<'a, '_> {
 
     fn connector(&mut self, m: ModuleId, c: &'a ast::ConnectorDecl, id: ConnectorId) {
         let mut cx = Cx::new(m, None, Mode::Formula);
-        let mut members: IndexMap<Rc<str>, hir::ConnectorMember> = IndexMap::new();
-        let mut types = IndexMap::new();
+        let mut members: IndexMap<Rc<str>, hir::ConnectorMember> = IndexMap::default();
+        let mut types = IndexMap::default();
         let (mut potentials, mut flows) = (0u32, 0u32);
         let mut broken = false;
         for f in &c.fields {

@@ -38,7 +38,7 @@ mod words;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use indexmap::IndexMap;
+use crate::map::IndexMap;
 
 use crate::ast;
 use crate::diag::{Code, Diagnostic, Diagnostics};
@@ -78,7 +78,7 @@ pub fn lower(modules: &Modules, diags: &mut Diagnostics) -> Checked {
         said: BTreeSet::new(),
         literal_units: Vec::new(),
         item_ids: Vec::new(),
-        dimensions: IndexMap::new(),
+        dimensions: IndexMap::default(),
         types: Vec::new(),
         classes: Vec::new(),
         funcs: Vec::new(),

@@ -88,7 +88,7 @@ pub enum Which {
 }
 
 impl Derived {
-    /// A program with one of the derivatives, its roundings decided, simplified if it is small.
+    /// A program with one of the derivatives, its roundings decided; a small matrix is simplified.
     #[must_use]
     pub fn finish(&self, which: Which) -> Program {
         let from = &self.program;
@@ -116,10 +116,10 @@ impl Derived {
         if self.level > Level::O0 {
             let traps = dead::Traps::of(&program);
             super::optimize_functions(&mut program, self.level, &traps);
-            let kernels = program.jvp.iter_mut().chain(program.jacobian.iter_mut().map(|j| &mut j.kernel));
-            for k in kernels.filter(|k| k.values.len() <= SMALL) {
-                *k = super::simplified(k, self.level, &traps);
-                super::trim(k, &traps);
+            // The direction may be wanted a few times only (`auto` looks at it once): whoever compiles it simplifies it.
+            if let Some(j) = program.jacobian.as_mut().filter(|j| j.kernel.values.len() <= SMALL) {
+                j.kernel = super::simplified(&j.kernel, self.level, &traps);
+                super::trim(&mut j.kernel, &traps);
             }
         }
         program
