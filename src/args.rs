@@ -238,6 +238,10 @@ pub struct Mc {
     /// Stop when the interval of every probability is this narrow
     #[arg(long, value_name = "WIDTH")]
     pub until_ci: Option<f64>,
+    /// Stop when Wald's sequential test has decided every claim; within this much of the claimed probability either
+    /// answer will do
+    #[arg(long, value_name = "ZONE", conflicts_with = "until_ci")]
+    pub sprt: Option<f64>,
     /// Do one part of the job: the third of sixteen; also read from SLURM_ARRAY_TASK_ID and JOB_COMPLETION_INDEX
     #[arg(long, value_name = "I/N")]
     pub shard: Option<String>,
@@ -265,6 +269,7 @@ impl Mc {
         simulation: &Simulation,
         sampler: &str,
         until_ci: Option<&str>,
+        sprt: Option<&str>,
         record: &[String],
     ) -> Mc {
         Mc {
@@ -275,6 +280,7 @@ impl Mc {
             samples: None,
             sampler: SamplerName::from_str(sampler, false).unwrap_or(SamplerName::Random),
             until_ci: until_ci.and_then(|w| w.parse().ok()),
+            sprt: sprt.and_then(|w| w.parse().ok()),
             shard: None,
             resume: false,
             record: record.to_vec(),

@@ -343,6 +343,85 @@ fn a_job_ends_when_its_intervals_are_narrow() {
     place.mc(&["--until-ci", "0.1", "--sampler", "sobol"]).expect(2);
 }
 
+#[test]
+fn a_sequential_test_ends_where_it_has_decided() {
+    let place = Place::new(DECAY);
+    let flags = ["--scenario", "all", "--sprt", "0.02"];
+    // P(b < 0.8) is 0.8: `open` may be called either, the others are far from what they claim.
+    place.mc(&[&flags[..], &["--out", "a", "--jobs", "2"]].concat()).expect(1);
+    let s = place.summary("a");
+    let n = s["runs"].as_u64().unwrap();
+    assert!(n >= 1000 && n.is_multiple_of(1000) && s["complete"] == true && s["sprt"] == 0.02, "{n}");
+    for (name, verdict) in [("small", "holds"), ("never", "violated")] {
+        let r = requirement(&s, name);
+        assert_eq!((&r["verdict"], &r["sprt"]["decided_after"]), (&verdict.into(), &1000.into()), "{r}");
+        assert_eq!(r["interval"], "always_valid");
+    }
+    assert_eq!(requirement(&s, "open")["sprt"]["decided_after"], n);
+    place.mc(&[&flags[..], &["--out", "b", "--jobs", "7"]].concat()).expect(1);
+    assert!(place.bits("a") == place.bits("b"));
+    // What the runs do not decide stays open.
+    place.mc(&["--scenario", "all", "--sprt", "0.001", "-n", "1000", "--out", "c"]).expect(1);
+    let s = place.summary("c");
+    assert_eq!(requirement(&s, "open")["verdict"], "inconclusive");
+    for (wrong, why) in [
+        (&["--sprt", "0.02", "--shard", "1/2"][..], "--shard"),
+        (&["--sprt", "0.02", "--sampler", "lhs"], "--sampler random"),
+        (&["--sprt", "0.02", "-n", "999"], "1000"),
+        (&["--sprt", "0.3"], "no room"),
+        (&["--sprt", "0"], "distance"),
+        (&["--sprt", "0.02", "--until-ci", "0.1"], "--until-ci"),
+    ] {
+        let r = place.mc(&[&["--scenario", "all"], wrong].concat()).expect(2);
+        assert!(r.err.contains(why), "{wrong:?}: {}", r.err);
+    }
+}
+
+#[test]
+fn the_report_shows_the_worst_run_with_its_limit() {
+    let model = "
+twin Tank {
+  parameters { q: VolumeFlow = 0.02 m^3/s ~ uniform(0.01, 0.03); h_max: Length = 3 m }
+  states { h: Length in cm = 1 m }
+  equations { der(h) = (q - 0.01 [m^2.5/s] * sqrt(h)) / 2 m^2 }
+  constraints { full: always(h <= h_max); end: h at end > 0 m }
+}
+scenario s for Tank { duration: 10 min; samples: 60 }
+";
+    let place = Place::new(model);
+    place.mc(&["--out", "o"]).expect(1);
+    let s = place.summary("o");
+    let worst = requirement(&s, "full")["worst"]["run"].as_u64().unwrap();
+    let page = |folder: &str| fs::read_to_string(place.path(folder).join("report.html")).unwrap();
+    let html = page("o");
+    let (_, section) = html.split_once("<h2>Worst runs</h2>").unwrap();
+    let figure = section.split("</figure>").next().unwrap();
+    assert!(
+        figure.contains(&format!("<b>full</b>: <code>h</code> [cm], run {worst}, decided at")),
+        "{figure}"
+    );
+    // The curve begins at 1 m and ends above the limit of 3 m, which is a level line.
+    let points = |n: usize| -> Vec<(f64, f64)> {
+        let text = figure.split("<polyline points=\"").nth(n).unwrap().split('"').next().unwrap();
+        let pair =
+            |p: &str| p.split_once(',').map(|(x, y)| (x.parse().unwrap(), y.parse().unwrap())).unwrap();
+        text.split(' ').map(pair).collect()
+    };
+    let (limit, curve) = (points(1), points(2));
+    assert_eq!(limit.len(), 401);
+    assert!(limit.iter().all(|p| p.1 == limit[0].1), "{limit:?}");
+    assert!(curve[0].1 > limit[0].1 && curve[400].1 < limit[0].1, "pixels count from the top");
+    // The same page from shards.
+    for k in ["1/3", "2/3", "3/3"] {
+        place.mc(&["--shard", k, "--out", "m"]).expect(0);
+    }
+    place.run(&["mc", "merge", "m"]).expect(1);
+    assert!(page("m") == html);
+    // And it is that run.
+    let r = place.run(&["replay", &format!("o#{worst}")]);
+    assert!(r.out.contains("full  violated"), "{}", r.out);
+}
+
 /// One in ten divides by zero.
 const FRAGILE: &str = "
 twin Fragile {

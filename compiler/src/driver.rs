@@ -15,6 +15,7 @@ use crate::source::{FileId, SourceMap, Span};
 use crate::typeck::{self, Checked};
 use twinml_model::ids::VarId;
 use twinml_model::program::{self, Program};
+use twinml_model::requirement::Side;
 
 /// A file and what it uses, parsed and checked.
 #[derive(Debug)]
@@ -150,6 +151,10 @@ impl Session {
         for (k, mut judged) in experiment.judged {
             for atom in &mut judged.atoms {
                 atom.slot = scheduled.bases.get(atom.slot as usize).copied().unwrap_or_default();
+                atom.side = atom.side.and_then(|side| {
+                    let var = scheduled.shown.get(side.var as usize).copied().flatten()?;
+                    Some(Side { var: var.0, ..side })
+                });
             }
             if let Some(r) = requirements.get_mut(k) {
                 r.judged = Some(judged);

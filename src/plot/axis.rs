@@ -2,7 +2,7 @@
 
 /// Ticks of an axis.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Axis {
+pub(crate) struct Axis {
     /// The range shown.
     pub lo: f64,
     /// Its end.
@@ -37,7 +37,7 @@ fn nice_step(span: f64, count: usize) -> f64 {
 }
 
 /// A value axis over `lo..hi` that need not end at ticks.
-pub(super) fn value_axis(lo: f64, hi: f64, count: usize) -> Axis {
+pub(crate) fn value_axis(lo: f64, hi: f64, count: usize) -> Axis {
     let (mut lo, mut hi) = (lo, hi);
     if !(lo.is_finite() && hi.is_finite()) {
         (lo, hi) = (0.0, 1.0);
@@ -120,7 +120,7 @@ fn number(x: f64, decimals: usize) -> String {
 
 /// A time axis in the unit that fits its span.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct TimeAxis {
+pub(crate) struct TimeAxis {
     /// First instant in seconds.
     pub from: f64,
     /// Last instant in seconds.
@@ -145,7 +145,7 @@ pub(super) const UNITS: [(&str, f64, f64, &[f64]); 7] = [
 ];
 
 impl TimeAxis {
-    pub(super) fn of(from: f64, to: f64) -> TimeAxis {
+    pub(crate) fn of(from: f64, to: f64) -> TimeAxis {
         let to = if to > from { to } else { from + 1.0 };
         let span = to - from;
         // The last unit serves every span.

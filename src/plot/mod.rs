@@ -4,7 +4,7 @@
 //! samples there are, each series keeps the first, lowest, highest and last of every slice of time, so no peak is
 //! lost and the picture stays small. Nothing is fetched from anywhere: styles and script are in the file.
 
-mod axis;
+pub(crate) mod axis;
 mod data;
 mod html;
 mod panel;

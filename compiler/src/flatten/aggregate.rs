@@ -110,7 +110,8 @@ impl<'a> Flattener<'a> {
             let (slot, len) = self.computed_family(inst, &a.arg, &mut |s, scope, idx| {
                 s.element(&a.arg, scope, s.fit(&a.arg, idx))
             })?;
-            let atom = Atom { slot, len, kind: AtomKind::Margin { strict: false }, scale: 1.0, late: false };
+            let kind = AtomKind::Margin { strict: false };
+            let atom = Atom { slot, len, kind, scale: 1.0, late: false, side: None };
             (None, vec![atom])
         };
         self.ranges.clear();

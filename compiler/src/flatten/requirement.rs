@@ -10,7 +10,7 @@ use crate::flat::{self, Affine, BinOp, Expr};
 use crate::hir::{self, CmpOp, ExprKind, MemberKind, TemporalOp, Type};
 use crate::source::Span;
 use twinml_model::dimension::Dimension;
-use twinml_model::requirement::{Atom, AtomKind, CONFIDENCE, Claim, Formula, Judged};
+use twinml_model::requirement::{Atom, AtomKind, CONFIDENCE, Claim, Formula, Judged, Side};
 use twinml_model::schema::{DisplayUnit, Kind, Segment};
 
 /// The unit of a margin.
@@ -223,12 +223,33 @@ impl<'a> Flattener<'a> {
         self.structural = structural;
         let strict = matches!(op, CmpOp::Lt | CmpOp::Gt);
         let late = self.late(e, draft)?;
+        let mut side = None;
         let var = self.atom(e, draft, &mut |s, scope, idx| {
             let x = s.element(large, scope, s.fit(large, idx))?;
             let y = s.element(small, scope, s.fit(small, idx))?;
+            side = side.or_else(|| s.side(&x, &y, op));
             Ok(bin(BinOp::Sub, x, y))
         })?;
-        self.keep(var, AtomKind::Margin { strict }, late, Some(Measure { dimension, unit, nominal }), draft)
+        self.keep(var, AtomKind::Margin { strict }, late, Some(Measure { dimension, unit, nominal }), draft)?;
+        if let Some(atom) = draft.atoms.last_mut() {
+            atom.side = side;
+        }
+        Some(Formula::Atom(draft.atoms.len() - 1))
+    }
+
+    /// The quantity that a comparison is about: what changes before what does not, the left side before the right one.
+    fn side(&self, large: &Expr, small: &Expr, op: CmpOp) -> Option<Side> {
+        let sides = [(large, true), (small, false)];
+        let first = usize::from(matches!(op, CmpOp::Lt | CmpOp::Le));
+        let variable = |(e, greater): (&Expr, bool)| match e {
+            Expr::Var(v, _) => {
+                let role = self.system.vars.get(v.index())?.role;
+                Some((role == flat::Role::Parameter, Side { var: v.0, greater }))
+            }
+            _ => None,
+        };
+        let found = [sides[first], sides[1 - first]].into_iter().filter_map(variable);
+        found.min_by_key(|(fixed, _)| *fixed).map(|(_, side)| side)
     }
 
     fn truth_atom(&mut self, e: &'a hir::Expr, draft: &mut Draft) -> Option<Formula> {
@@ -248,7 +269,7 @@ impl<'a> Flattener<'a> {
         measure: Option<Measure>,
         draft: &mut Draft,
     ) -> Option<Formula> {
-        draft.atoms.push(Atom { slot: var, len, kind, scale: 1.0, late });
+        draft.atoms.push(Atom { slot: var, len, kind, scale: 1.0, late, side: None });
         draft.measures.push(measure);
         Some(Formula::Atom(draft.atoms.len() - 1))
     }

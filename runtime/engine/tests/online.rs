@@ -15,7 +15,7 @@ use twinml_engine::monitor::trace::Trace;
 use twinml_model::requirement::{Atom, AtomKind, Formula, Measure};
 
 const ATOM: Atom =
-    Atom { slot: 0, len: 1, kind: AtomKind::Margin { strict: false }, scale: 1.0, late: false };
+    Atom { slot: 0, len: 1, kind: AtomKind::Margin { strict: false }, scale: 1.0, late: false, side: None };
 
 fn formula(r: &mut Random, depth: u32) -> Formula {
     if depth == 0 {

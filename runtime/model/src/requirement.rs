@@ -69,6 +69,18 @@ pub struct Atom {
     /// Whether it says something about the run as a whole: it is computed once, where the run has ended, and holds
     /// all the time.
     pub late: bool,
+    /// Of a comparison: the quantity that is compared, where one of its sides is one.
+    pub side: Option<Side>,
+}
+
+/// A side of a comparison that is a quantity of its own: with the margin it tells where the limit is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Side {
+    /// The variable's number in the schema.
+    pub var: u32,
+    /// Whether it is the side that must be the greater one, so that the limit is the quantity less the margin; else
+    /// the limit is the quantity and the margin together.
+    pub greater: bool,
 }
 
 impl Atom {

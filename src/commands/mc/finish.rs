@@ -9,6 +9,7 @@ use twinml_engine::record::{self, RecordError, Recorder};
 use super::fold::{Fold, Means};
 use super::job::Identity;
 use super::report;
+use super::worst::Worst;
 use crate::ui::json::VERSION;
 
 /// The traces of all samples.
@@ -69,7 +70,10 @@ impl<'a> Writer<'a> {
                 Some((recorder, layout.trace_width()))
             }
         };
-        let fold = Fold::new(&identity.layout, identity.sampler(), identity.until.parse().unwrap_or(1.0));
+        let mut fold = Fold::new(&identity.layout, identity.sampler(), identity.until.parse().unwrap_or(1.0));
+        if let Some(zone) = identity.zone() {
+            fold.test(zone);
+        }
         Ok(Writer { identity, folder: folder.to_owned(), recorder, traces, row: Vec::new(), fold })
     }
 
@@ -93,24 +97,24 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Completes the files.
+    /// Completes the files; `worst`: the worst run of each requirement over time, for the report.
     ///
     /// # Errors
     ///
     /// Where one cannot be written.
-    pub fn finish(self, complete: bool) -> Result<(Fold, Written), RecordError> {
+    pub fn finish(self, complete: bool, worst: &[Worst]) -> Result<(Fold, Written), RecordError> {
         let rows = self.recorder.finish()?.rows;
         if let Some((recorder, _)) = self.traces {
             recorder.finish()?;
         }
-        let means = self.fold.means(self.identity.until_ci.is_some());
+        let means = self.fold.means(self.identity.sequential());
         let summary = self.folder.join("summary.json");
         let facts = document(self.identity, &self.fold, means, complete);
         // A tree of strings and numbers always serialises.
         let text = serde_json::to_string_pretty(&facts).unwrap_or_default() + "\n";
         record::file::write_atomic(&summary, text.as_bytes())?;
         let html = self.folder.join("report.html");
-        record::file::write_atomic(&html, report::page(self.identity, &self.fold, means).as_bytes())?;
+        record::file::write_atomic(&html, report::page(self.identity, &self.fold, means, worst).as_bytes())?;
         let runs = self.folder.join("runs.parquet");
         Ok((self.fold, Written { runs, rows, summary, report: html }))
     }
@@ -130,6 +134,7 @@ fn document(identity: &Identity, fold: &Fold, means: Means, complete: bool) -> V
         ("samples", json!(identity.samples)),
         ("sampler", json!(identity.sampler)),
         ("until_ci", json!(identity.until_ci.as_ref().and_then(|w| w.parse::<f64>().ok()))),
+        ("sprt", json!(identity.zone())),
         ("solver", identity.solver.clone()),
         ("until", json!(identity.until.parse::<f64>().ok())),
         ("settings", json!(identity.settings)),

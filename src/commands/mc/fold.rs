@@ -8,6 +8,7 @@ use twinml_engine::ensemble::exact::Moments;
 use twinml_engine::ensemble::interval::{self, Interval};
 use twinml_engine::ensemble::outcome::{Outcome, Status};
 use twinml_engine::ensemble::sampler::Sampler;
+use twinml_engine::ensemble::sequential::{Answer, Test};
 use twinml_engine::ensemble::sketch::Sketch;
 use twinml_engine::monitor::Verdict;
 
@@ -19,6 +20,8 @@ use crate::exit::Exit;
 pub const QUANTILES: [f64; 7] = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99];
 /// The confidence of intervals of means and quantiles.
 pub const CONFIDENCE: f64 = 0.95;
+/// Runs between two looks of a job that ends by what it finds.
+pub const LOOK: u64 = 1000;
 /// Failed runs that a summary names.
 const MOST_FAILED: usize = 100;
 /// Quantities whose link to each draw is told.
@@ -190,6 +193,10 @@ pub struct Verdicts {
     pub robustness: Tally,
     /// The run with the least robustness.
     pub worst: Option<(u32, f64)>,
+    /// The sequential test of the claim, with its zone.
+    test: Option<(Test, f64)>,
+    /// What it has said, and after how many runs.
+    pub decided: Option<(Answer, u64)>,
 }
 
 /// How the interval of a probability was found.
@@ -231,6 +238,16 @@ impl Verdicts {
             sets: vec![Counts::default(); sets],
             robustness: Tally::new(&column, sampler),
             worst: None,
+            test: None,
+            decided: None,
+        }
+    }
+
+    /// Looks at the sequential test: what it has said once, it has said.
+    fn look(&mut self) {
+        if let (Some((test, _)), None) = (&self.test, self.decided) {
+            let (n, (least, most)) = (self.counts.runs(), self.hits(self.counts));
+            self.decided = test.answer(least, most, n).map(|a| (a, n));
         }
     }
 
@@ -312,6 +329,13 @@ impl Verdicts {
                 () => good,
             });
         };
+        if self.test.is_some() {
+            return Some(match (self.decided, claim.at_least) {
+                (None, _) => Verdict::Inconclusive,
+                (Some((Answer::Above, _)), true) | (Some((Answer::Below, _)), false) => Verdict::Holds,
+                (Some(_), _) => Verdict::Violated,
+            });
+        }
         let i = self.interval(means);
         let p = claim.probability;
         Some(match claim.at_least {
@@ -354,6 +378,9 @@ impl Verdicts {
             "probability": with_interval(self.share(), i),
             "confidence": self.confidence(),
             "interval": means.name(),
+            "sprt": self.test.as_ref().map(|(_, zone)| json!({
+                "zone": zone, "decided_after": self.decided.map(|d| d.1),
+            })),
             "robustness": self.robustness.facts(),
             "worst": self.worst.map(|(run, r)| json!({ "run": run, "robustness": number(r) })),
         })
@@ -482,6 +509,19 @@ impl Fold {
         }
     }
 
+    /// Decides claims by Wald's test.
+    pub fn test(&mut self, zone: f64) {
+        for v in &mut self.verdicts {
+            let claim = v.demand.claim.filter(|_| v.demand.judged);
+            v.test = claim.and_then(|c| Some((Test::new(c.probability, zone, c.confidence)?, zone)));
+        }
+    }
+
+    /// Whether the test has decided every claim.
+    pub fn decided(&self) -> bool {
+        self.verdicts.iter().all(|v| v.test.is_none() || v.decided.is_some())
+    }
+
     /// Takes in the next outcome.
     pub fn take(&mut self, o: &Outcome) {
         self.runs += 1;
@@ -502,6 +542,9 @@ impl Fold {
         }
         for (k, v) in self.verdicts.iter_mut().enumerate() {
             v.take(o, k);
+            if self.runs.is_multiple_of(LOOK) {
+                v.look();
+            }
         }
         self.trace(o);
         let targets = self.targets();

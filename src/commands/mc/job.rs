@@ -46,6 +46,8 @@ pub struct Identity {
     pub sampler: String,
     /// `--until-ci`, as written.
     pub until_ci: Option<String>,
+    /// `--sprt`, as written.
+    pub sprt: Option<String>,
     /// The solver.
     pub solver: Value,
     /// `--record`
@@ -63,6 +65,16 @@ impl Identity {
     pub fn text(&self) -> String {
         // Strings, numbers and lists always serialise.
         serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The zone of the sequential test, where there is one.
+    pub fn zone(&self) -> Option<f64> {
+        self.sprt.as_ref().and_then(|z| z.parse().ok())
+    }
+
+    /// Whether the job ends by what it finds.
+    pub fn sequential(&self) -> bool {
+        self.until_ci.is_some() || self.sprt.is_some()
     }
 
     /// The sampler.

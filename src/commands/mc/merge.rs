@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use super::finish::Writer;
-use super::{job, outside, parts, refuse, tell};
+use super::{job, outside, parts, refuse, tell, worst};
 use crate::args::Merge;
 use crate::exit::Exit;
 use crate::ui::Ui;
@@ -93,7 +93,9 @@ pub fn run(args: &Merge, ui: &Ui) -> Result<Exit, Exit> {
     let text = serde_json::to_string_pretty(&own).unwrap_or_default() + "\n";
     twinml_engine::record::file::write_atomic(&job::path(&args.dir), text.as_bytes())
         .map_err(|e| outside(ui, &e))?;
-    let (fold, written) = writer.finish(true).map_err(|e| outside(ui, &e))?;
+    let folders: Vec<PathBuf> = found.iter().map(|f| f.folder.clone()).collect();
+    let traces = worst::merged(&folders, &writer.fold.verdicts);
+    let (fold, written) = writer.finish(true, &traces).map_err(|e| outside(ui, &e))?;
     ui.result(
         "Merged",
         &format!("{} of {}", counted(found.len() as u64, "shard"), counted(fold.runs, "run")),

@@ -5,8 +5,10 @@ mod fold;
 mod job;
 mod layout;
 mod merge;
+mod picture;
 mod replay;
 mod report;
+mod worst;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +18,7 @@ use serde::Serialize;
 use twinml_engine::ensemble::execute::{self, Flow as Go};
 use twinml_engine::ensemble::outcome::{Outcome, Status};
 use twinml_engine::ensemble::sampler::Sampler;
+use twinml_engine::ensemble::sequential::Test;
 use twinml_engine::ensemble::store::{PART, Parts};
 use twinml_engine::lanes::LANES;
 use twinml_engine::monitor::Verdict;
@@ -24,6 +27,7 @@ use twinml_engine::run::{self, LaneShare, Prepared, RunError};
 use twinml_model::program::{Experiment, Program};
 
 use self::finish::{Writer, Written};
+use self::fold::LOOK;
 pub use self::fold::{Fold, Means};
 pub use self::job::Identity;
 use self::job::{Samples, Shard};
@@ -44,8 +48,6 @@ pub use replay::run as replay;
 const SAMPLES: u32 = 1000;
 /// The most samples of a job that ends when its intervals are narrow.
 const MOST_SEQUENTIAL: u32 = 1_000_000;
-/// Runs between two looks at the intervals.
-const LOOK: u64 = 1000;
 /// Seconds after which finished runs are put on disk.
 const FLUSH: f64 = 5.0;
 
@@ -121,8 +123,9 @@ fn shard(args: &Mc, ui: &Ui) -> Result<Option<Shard>, Exit> {
 /// How many samples, and by which sampler.
 fn size(args: &Mc, ready: &Ready, ui: &Ui) -> Result<u32, Exit> {
     let asked = args.samples.or(ready.experiment.samples);
-    let most = if args.until_ci.is_some() { MOST_SEQUENTIAL } else { SAMPLES };
-    let n = match (args.until_ci.is_some(), args.samples) {
+    let sequential = args.until_ci.is_some() || args.sprt.is_some();
+    let most = if sequential { MOST_SEQUENTIAL } else { SAMPLES };
+    let n = match (sequential, args.samples) {
         // The scenario's number is no limit for a job that ends by its intervals.
         (true, given) => given.unwrap_or(u64::from(most)),
         (false, _) => asked.unwrap_or(u64::from(most)),
@@ -146,22 +149,34 @@ fn whole(args: &Mc, ui: &Ui) -> Result<Exit, Exit> {
     };
     let shard = shard(args, ui)?;
     let sampler = Sampler::from(args.sampler);
-    if let Some(w) = args.until_ci {
-        if !(w > 0.0 && w < 1.0) {
-            return Err(refuse(ui, &format!("{w} is no width of an interval of a probability"), None));
-        }
+    if let Some(w) = args.until_ci
+        && !(w > 0.0 && w < 1.0)
+    {
+        return Err(refuse(
+            ui,
+            &format!("{w} is no width of an interval of a probability"),
+            Some("as in `--until-ci 0.01`"),
+        ));
+    }
+    if let Some(z) = args.sprt
+        && !(z > 0.0 && z < 0.5)
+    {
+        let help = "as in `--sprt 0.005`: a probability within 0.005 of the claimed one may be called either";
+        return Err(refuse(ui, &format!("{z} is no distance of probabilities"), Some(help)));
+    }
+    if let Some(flag) = args.until_ci.map(|_| "--until-ci").or(args.sprt.map(|_| "--sprt")) {
         if shard.is_some() {
             return Err(refuse(
                 ui,
-                "`--until-ci` looks at all runs in their order, and a shard has only some of them",
+                &format!("`{flag}` looks at all runs in their order, and a shard has only some of them"),
                 Some("leave `--shard` away, or give a fixed number of samples"),
             ));
         }
         if sampler != Sampler::Random {
             return Err(refuse(
                 ui,
-                "an interval that is valid at every look needs independent runs",
-                Some("use `--sampler random` with `--until-ci`"),
+                "what is decided while runs are still coming needs independent runs",
+                Some(&format!("use `--sampler random` with `{flag}`")),
             ));
         }
     }
@@ -200,6 +215,9 @@ fn prepare(args: &Mc, file: &Path, ui: &Ui) -> Result<Option<Set>, Exit> {
     }
     let samples = size(args, &job.ready, ui)?;
     let identity = identity(args, &job.ready, samples, ui)?;
+    if let Some(zone) = args.sprt {
+        testable(&identity, zone, ui)?;
+    }
     if identity.layout.draws.is_empty()
         && job.ready.program.noise.is_empty()
         && job.ready.program.behavior == twinml_model::behavior::Behavior::default()
@@ -207,6 +225,40 @@ fn prepare(args: &Mc, file: &Path, ui: &Ui) -> Result<Option<Set>, Exit> {
         ui.warn("nothing is drawn in this model: every run is the nominal one");
     }
     Ok(Some(Set { job, identity }))
+}
+
+/// Whether Wald's test can decide what is claimed.
+fn testable(identity: &Identity, zone: f64, ui: &Ui) -> Result<(), Exit> {
+    let claims = identity.layout.demands.iter().filter(|d| d.judged);
+    let claims: Vec<_> = claims.filter_map(|d| Some((d, d.claim?))).collect();
+    if claims.is_empty() {
+        let help = "`--sprt` decides requirements that say `with probability >= 0.99`";
+        return Err(refuse(ui, "nothing is claimed with a probability here", Some(help)));
+    }
+    for (d, c) in claims {
+        if Test::new(c.probability, zone, c.confidence).is_none() {
+            let room = c.probability.min(1.0 - c.probability);
+            let message = if c.confidence > 0.5 {
+                format!(
+                    "`{}` claims a probability of {}, which has no room for {zone} on both sides",
+                    d.name, c.probability
+                )
+            } else {
+                format!("`{}` asks for a confidence of {}, which no test needs", d.name, c.confidence)
+            };
+            return Err(refuse(
+                ui,
+                &message,
+                Some(&format!("a zone below {}, as in `--sprt {}`", short(room, 6), short(0.2 * room, 2))),
+            ));
+        }
+    }
+    if u64::from(identity.samples) < LOOK {
+        let message =
+            format!("a sequential test looks after every {LOOK} runs, and there are {}", identity.samples);
+        return Err(refuse(ui, &message, Some("`-n` is the most runs that the test may take")));
+    }
+    Ok(())
 }
 
 /// What is traced over time.
@@ -237,6 +289,7 @@ fn identity(args: &Mc, ready: &Ready, samples: u32, ui: &Ui) -> Result<Identity,
         samples,
         sampler: sampler.name().to_owned(),
         until_ci: args.until_ci.map(|w| format!("{w}")),
+        sprt: args.sprt.map(|z| format!("{z}")),
         solver: summary::solver(ready),
         until: format!("{}", ready.experiment.duration),
         parameters: ready.parameters().clone(),
@@ -389,8 +442,11 @@ struct Collector<'a> {
     /// Failed so far.
     failed: u64,
     until_ci: Option<f64>,
-    /// Whether all intervals are narrow.
+    sprt: bool,
+    /// Whether enough is known: all intervals are narrow, or all claims decided.
     narrow: bool,
+    /// The run with the least robustness of each requirement.
+    worst: Vec<Option<(u32, f64)>>,
     error: Option<RecordError>,
 }
 
@@ -404,16 +460,21 @@ impl Collector<'_> {
 
     fn seen(&mut self, o: &Outcome) -> Result<(), RecordError> {
         self.failed += u64::from(o.status == Status::Failed);
+        for (w, j) in self.worst.iter_mut().zip(&o.judged) {
+            if !j.robustness.is_nan() && w.is_none_or(|(_, r)| j.robustness < r) {
+                *w = Some((o.run, j.robustness));
+            }
+        }
         if let Some(w) = &mut self.writer {
             w.take(o)?;
-            if let Some(width) = self.until_ci
-                && w.fold.runs.is_multiple_of(LOOK)
-            {
-                self.narrow = w
-                    .fold
-                    .verdicts
-                    .iter()
-                    .all(|v| v.demand.claim.is_none() || v.interval(Means::AlwaysValid).width() <= width);
+            if w.fold.runs.is_multiple_of(LOOK) {
+                let narrow = |v: &fold::Verdicts, width: f64| {
+                    v.demand.claim.is_none() || v.interval(Means::AlwaysValid).width() <= width
+                };
+                self.narrow = match self.until_ci {
+                    Some(width) => w.fold.verdicts.iter().all(|v| narrow(v, width)),
+                    None => self.sprt && w.fold.decided(),
+                };
             }
         }
         Ok(())
@@ -501,7 +562,9 @@ fn execute(
         clock,
         failed: 0,
         until_ci: args.until_ci,
+        sprt: args.sprt.is_some(),
         narrow: false,
+        worst: vec![None; identity.layout.demands.len()],
         error: None,
     };
     // What was done before the job was interrupted.
@@ -573,11 +636,20 @@ fn execute(
     let verb = if complete { "Finished" } else { "Stopped" };
     let line = format!("{} of {}, {} failed", count(done), count(runs.len() as u64), count(c.failed));
     ui.result(verb, &line, Some(took));
+    // What the report shows of the worst runs. Who has stopped the job waits for nothing more.
+    let mut traces = Vec::new();
+    if complete {
+        let demands = identity.layout.demands.iter().zip(&c.worst).enumerate();
+        let worst: Vec<(usize, u32)> =
+            demands.filter(|(_, (d, _))| d.judged).filter_map(|(k, (_, w))| Some((k, (*w)?.0))).collect();
+        let again = worst::replay(&samples, &identity.layout, &worst, &mut watcher());
+        traces = again.map_err(|e| outside(ui, &e))?;
+    }
     // The process ends soon: to take a large model's trees apart, node by node, would only delay that.
     std::mem::forget(rest);
     let exit = match c.writer.take() {
         Some(w) => {
-            let (fold, written) = w.finish(complete).map_err(|e| outside(ui, &e))?;
+            let (fold, written) = w.finish(complete, &traces).map_err(|e| outside(ui, &e))?;
             let exit = tell(&identity, &fold, &written, args.junit.as_deref(), folder, complete, ui)?;
             if complete {
                 parts.remove().map_err(|e| outside(ui, &e))?;
@@ -585,6 +657,7 @@ fn execute(
             exit
         }
         None => {
+            worst::write(folder, &traces).map_err(|e| outside(ui, &e))?;
             ui.object(&json::Written::file(folder, "shard"));
             ui.result("Written", &format!("{} (merge with `twinc mc merge`)", world::shown(folder)), None);
             Exit::Ok
@@ -609,7 +682,7 @@ fn tell(
     complete: bool,
     ui: &Ui,
 ) -> Result<Exit, Exit> {
-    let means = fold.means(identity.until_ci.is_some());
+    let means = fold.means(identity.sequential());
     let width = fold.verdicts.iter().map(|v| v.demand.name.chars().count()).max().unwrap_or(0);
     for (k, v) in fold.verdicts.iter().enumerate() {
         let word = v.verdict(means).map_or("not evaluated", |w| w.as_str());
@@ -670,7 +743,9 @@ fn said(v: &fold::Verdicts, means: Means) -> String {
                 short(c.confidence * 100.0, 4),
                 if c.at_least { ">=" } else { "<=" },
                 short(c.probability, 6),
-            )
+            ) + &v
+                .decided
+                .map_or(String::new(), |(_, runs)| format!(", decided after {}", counted(runs, "run")))
         }
         None => {
             let c = v.counts;

@@ -42,7 +42,14 @@ fn whole(args: &Replay, ui: &Ui) -> Result<Exit, Exit> {
     let job = crate::commands::job::load_drawn(&file.model, &file.compile, &flags, session, 0, ui)?;
     let Some(mut job) = job else { return Ok(Exit::Ok) };
     let was = &file.identity;
-    let mc = Mc::again(&file.compile, &file.simulation, &was.sampler, was.until_ci.as_deref(), &was.record);
+    let mc = Mc::again(
+        &file.compile,
+        &file.simulation,
+        &was.sampler,
+        was.until_ci.as_deref(),
+        was.sprt.as_deref(),
+        &was.record,
+    );
     let now = identity(&mc, &job.ready, file.identity.samples, ui)?;
     if now != file.identity {
         let changed = if now.model_hash == file.identity.model_hash { "this compiler" } else { "the model" };

@@ -8,6 +8,8 @@ use twinml_engine::monitor::Verdict;
 
 use super::fold::{Fold, Means, QUANTILES, Tally, Verdicts};
 use super::job::Identity;
+use super::picture;
+use super::worst::Worst;
 use crate::ui::numbers::{count, duration, short};
 use crate::ui::xml::escape;
 
@@ -25,7 +27,7 @@ figure{margin:0}figcaption{font-size:.9em}svg{background:#fafafa}code{background
 code{background:#23262c}.holds{color:#7bd88f}.violated{color:#ff8a80}.inconclusive{color:#ffd479}}";
 
 /// The page. Nothing in it depends on paths, clocks or the number of threads.
-pub fn page(identity: &Identity, fold: &Fold, means: Means) -> String {
+pub fn page(identity: &Identity, fold: &Fold, means: Means, worst: &[Worst]) -> String {
     let mut out = String::new();
     let title = format!("{}: {}", identity.twin, identity.scenario);
     let _ = write!(
@@ -49,6 +51,7 @@ pub fn page(identity: &Identity, fold: &Fold, means: Means) -> String {
     requirements(&mut out, fold, means);
     failed(&mut out, fold);
     fans(&mut out, fold, identity);
+    picture::worst(&mut out, worst, identity.until.parse().unwrap_or(1.0));
     quantiles(&mut out, fold);
     histograms(&mut out, fold);
     tornado(&mut out, fold);

@@ -204,6 +204,12 @@ fn the_experiment() {
                                 },
                                 scale: 1.0,
                                 late: false,
+                                side: Some(
+                                    Side {
+                                        var: 5,
+                                        greater: true,
+                                    },
+                                ),
                             },
                         ],
                         elements: 1,

@@ -4,7 +4,7 @@
 //! [`sampler`]), so that threads, shards, the order of execution and a resumed job change nothing. [`execute`] turns
 //! indices into outcomes over threads and hands them on in the order of the indices, in bounded memory; whoever
 //! evaluates runs (one machine for each, or lanes) stands behind one function. [`exact`] and [`sketch`] hold figures
-//! that do not depend on the order in which outcomes come; [`interval`] says how sure they are.
+//! that do not depend on the order in which outcomes come; [`interval`] says how sure they are, [`sequential`] when enough is known.
 
 pub mod exact;
 pub mod execute;
@@ -13,6 +13,7 @@ pub mod law;
 pub mod outcome;
 pub mod plan;
 pub mod sampler;
+pub mod sequential;
 pub mod sketch;
 pub mod sobol;
 pub mod store;

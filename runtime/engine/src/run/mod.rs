@@ -42,7 +42,7 @@ pub use fleet::{Fleet, LaneShare, Next, Port};
 pub use forward::{Forward, ForwardError, NotSmooth, Observed, Traced};
 pub use log::OpenLog;
 pub use machine::{MachineKind, lazy_machine, machine, machine_text, parameters};
-pub use plan::{DEFAULT_PERIODS, Plan, Rate, plans, usual};
+pub use plan::{DEFAULT_PERIODS, Plan, Rate, plans, slots, usual};
 pub use prepared::{Prepared, Sample};
 pub use report::{Broken, Ended, Failure, FailureKind, MOST_BROKEN, Report};
 

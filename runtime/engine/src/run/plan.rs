@@ -119,6 +119,23 @@ pub fn plans(program: &Program, experiment: &Experiment, si: bool) -> Result<Vec
     groups.into_iter().map(|(rate, vars)| plan(program, rate, &vars, si)).collect()
 }
 
+/// A recording of slots in SI, whatever they are called: first slot of a space, and how many of it. Their columns have
+/// no names worth reading.
+///
+/// # Errors
+///
+/// None is known.
+pub fn slots(program: &Program, rate: Rate, of: &[(Space, u32)]) -> Result<Plan, RecordError> {
+    let mut specs = vec![ColumnSpec::real("time"), ColumnSpec::of("step", Element::Int)];
+    let mut copies = Vec::new();
+    for (k, (space, slot)) in of.iter().enumerate() {
+        specs.push(ColumnSpec::real(format!("slot{k}")));
+        copies.push((2 + k, program.sizes.offset(*space) + *slot as usize, 1));
+    }
+    let needs_outputs = of.iter().any(|(space, _)| *space == Space::Var);
+    Ok(Plan { rate, columns: Columns::new(specs)?, copies, needs_outputs })
+}
+
 /// A recording of what is recorded where nothing is said, at another rate.
 pub fn usual(program: &Program, every_as: Option<i128>) -> Record {
     Record { vars: defaults(program), every_as }
