@@ -264,7 +264,7 @@ pub fn make(method: Method, options: &Options) -> Result<Box<dyn Integrator>, So
         Method::Dopri5 => Box::new(rk::dopri5::Dopri5::new(options)),
         Method::Esdirk | Method::Trbdf2 | Method::DiffsolBdf => Box::new(Diffsol::new(method, options)),
         Method::ImplicitEuler => Box::new(ImplicitEuler::new(options)),
-        Method::Rosenbrock => Box::new(Rosenbrock::new(options)),
+        Method::Rosenbrock => Box::new(Rosenbrock::new(options).by_kernel()),
         Method::Auto => Box::new(Auto::new(options)),
         Method::Taylor => Box::new(crate::taylor::Taylor::new(options)),
         Method::Adams => Box::new(Adams::new(options)),

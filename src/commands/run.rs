@@ -136,6 +136,8 @@ fn one<'a>(
     );
     if ready.method == Method::Auto && report.stats.steps > 0 {
         line.push_str(&format!(" ({})", report.choice.method.name()));
+    } else if report.choice.switches > 0 {
+        line.push_str(&format!(" ({} from {} s on)", report.choice.method.name(), report.choice.t));
     }
     for l in &report.logs {
         let said = json::Said { kind: "log", version: VERSION, time: l.time, twin: &l.twin, text: &l.text };

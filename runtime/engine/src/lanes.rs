@@ -30,6 +30,8 @@ pub enum LaneMethod {
     Tsit5(Control),
     /// Taylor series of an order for the tolerance, each run with its own steps.
     Taylor(Control),
+    /// A Rosenbrock method of order 4 or 5, each run with its own steps.
+    Rosenbrock(Control),
 }
 
 #[derive(Debug)]
@@ -77,6 +79,9 @@ impl LaneSolver {
             }
             LaneMethod::Taylor(control) => {
                 return Self::adaptive(AdaptiveCode::taylor(program, control), isa, start, lanes);
+            }
+            LaneMethod::Rosenbrock(control) => {
+                return Self::adaptive(AdaptiveCode::rosenbrock(program, control), isa, start, lanes);
             }
         };
         let t0 = start.time();

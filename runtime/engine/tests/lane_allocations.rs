@@ -92,6 +92,7 @@ fn lanes_allocate_nothing_and_are_never_idle() {
             LaneMethod::Euler(1e-2),
             LaneMethod::Tsit5(control.clone()),
             LaneMethod::Taylor(control.clone()),
+            LaneMethod::Rosenbrock(control.clone()),
         ] {
             let mut solver = LaneSolver::new(&program, &method, isa, &start, 32).unwrap();
             let mut run = |of, stop| {
@@ -110,7 +111,11 @@ fn lanes_allocate_nothing_and_are_never_idle() {
     }
     // time scales of 1 to 1,000
     let (program, start) = begin(PLAIN);
-    for method in [LaneMethod::Tsit5(control.clone()), LaneMethod::Taylor(control)] {
+    for method in [
+        LaneMethod::Tsit5(control.clone()),
+        LaneMethod::Taylor(control.clone()),
+        LaneMethod::Rosenbrock(control),
+    ] {
         let mut solver = LaneSolver::new(&program, &method, Isa::best(), &start, 16).unwrap();
         let mut runs = Many { start: &start, next: 0, of: 8000, spread: 1000.0, steps: (u64::MAX, 0) };
         solver.run(5.0, &mut runs, &mut NoHost);

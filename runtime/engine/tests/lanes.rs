@@ -95,7 +95,7 @@ fn alone(text: &str, method: &str, h: Option<f64>, duration: f64, k: usize) -> (
     let text = text.replace("value @[0] = 28.0\n", &format!("value @[0] = {:?}\n", parameter(k)));
     let mut case: Case = case(&text, method, duration);
     case.experiment.solver.step = h;
-    if method == "tsit5" || method == "taylor" {
+    if matches!(method, "tsit5" | "taylor" | "rosenbrock") {
         case = case.tolerances(1e-6, 1e-9);
     }
     let ran = case.run_on(&mut Interpreter::new(&case.program));
@@ -182,6 +182,17 @@ fn taylor_on_lanes_is_taylor_alone() {
     check(PENDULUM, "taylor", &taylor(2), None, 5.0, 40);
     check(LORENZ, "taylor", &taylor(3), None, 3.0, 9);
     check(MANY, "taylor", &taylor(2), None, 5.0, 20);
+}
+
+fn rosenbrock(states: usize) -> LaneMethod {
+    let LaneMethod::Tsit5(control) = tsit5(states) else { unreachable!() };
+    LaneMethod::Rosenbrock(control)
+}
+
+#[test]
+fn rosenbrock_on_lanes_is_rosenbrock_alone() {
+    check(PENDULUM, "rosenbrock", &rosenbrock(2), None, 5.0, 40);
+    check(LORENZ, "rosenbrock", &rosenbrock(3), None, 3.0, 9);
 }
 
 #[test]

@@ -7,7 +7,7 @@
 pub use super::writer::Control;
 use super::writer::{SLOTS, Slot, start, status};
 use super::{LaneEnd, LaneStatus, Occupancy, Runs};
-use super::{taylor, tsit5};
+use super::{rosenbrock, taylor, tsit5};
 use twinml_model::host::Host;
 use twinml_model::ir::{Kernel, Space};
 use twinml_model::lanes::{GRAIN, LaneKernel, LaneMemory};
@@ -59,6 +59,19 @@ impl AdaptiveCode {
         // A step that is refused is tried again from the expansion where it began, which is made again.
         let work = Work { start: 1, step: 1, rejected: 2 };
         Some(Self { program, start, trial, work, accepted: Some((taylor::BASE, taylor::BEFORE)) })
+    }
+
+    /// `rosenbrock`: the method that [`crate::rosenbrock::Rosenbrock::new`] takes for these tolerances. `None` where the
+    /// step cannot be written out: see [`crate::rosenbrock::fused::Code::new`].
+    #[must_use]
+    pub fn rosenbrock(program: &Program, control: &Control) -> Option<Self> {
+        let tableau = crate::rosenbrock::tableau_for(control.rtol);
+        let program = roomy(program, control, SLOTS)?;
+        let trial = rosenbrock::trial(&program, tableau, control)?;
+        let start = start(&program, control, tableau.order)?;
+        let stages = tableau.stages as u64;
+        let work = Work { start: if control.h.is_some() { 1 } else { 2 }, step: stages, rejected: stages };
+        Some(Self { program, start, trial, work, accepted: None })
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub mod adaptive;
 pub mod fixed;
+pub(crate) mod rosenbrock;
 pub mod seat;
 pub(crate) mod stepped;
 mod taylor;

@@ -32,7 +32,7 @@ pub(crate) enum Slot {
 }
 
 /// Number of [`Slot`]s.
-pub(super) const SLOTS: u32 = 7;
+pub(crate) const SLOTS: u32 = 7;
 
 /// What a lane's run is at.
 pub(crate) mod status {
@@ -61,7 +61,7 @@ pub struct Control {
 
 /// [`crate::control::Controller`]'s constants.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Law {
+pub(crate) struct Law {
     /// Exponent of the error.
     pub alpha: f64,
     /// Exponent of the error before it; 0: the past does not count.
@@ -82,7 +82,7 @@ impl Law {
 
 /// The step that a trial tries, and what the judgement needs of it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Trial {
+pub(crate) struct Trial {
     /// Where it begins.
     pub t: Value,
     /// Its length.
@@ -97,14 +97,14 @@ pub(super) struct Trial {
 
 /// What the judgement of a trial gives back.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Verdict {
+pub(crate) struct Verdict {
     /// Whether the step is taken.
     pub accepted: Value,
     /// What the run is at: one of [`status`].
     pub status: Value,
 }
 
-pub(super) struct Writer<'a> {
+pub(crate) struct Writer<'a> {
     pub k: Inline<'a>,
 }
 
@@ -422,7 +422,7 @@ impl Writer<'_> {
 }
 
 /// The start of a run with a method of this order: reads `State`, `Time`, [`Slot::Stop`]; writes `Der` and all other slots.
-pub(super) fn start(program: &Program, control: &Control, order: u32) -> Option<Kernel> {
+pub(crate) fn start(program: &Program, control: &Control, order: u32) -> Option<Kernel> {
     let n = program.sizes.state as usize;
     let mut w = Writer { k: Inline::of(program, format!("start of {}", program.rhs.name)) };
     let x = w.states(n);

@@ -4,12 +4,18 @@
 //! root mean square of the embedded difference over `atol + rtol·max(|x₀|, |x₁|)`, times a factor that
 //! says how much better the solution carried on is than the embedded one ([`tableau::Tableau::estimate`]). A trial that cannot be evaluated, or whose matrix is singular, shrinks the step; fails when
 //! the step no longer moves time. All memory is taken by `start`.
+//!
+//! Where the system has code for a whole trial step ([`System::rosenbrock`]: small systems that are compiled), that does the
+//! arithmetic, with pivots from the diagonal in an order chosen once. Where these do not serve ([`fused::GROWTH`]) the
+//! rest of the run is left to BDF, which [`Integrator::choice`] tells.
 
+pub mod fused;
 pub mod tableau;
 
-use crate::control::{Clock, Controller, first_step, not_finite, weight};
+use crate::bdf::Bdf;
+use crate::control::{Clock, Controller, Trial, first_step, not_finite, weight};
 use crate::error::SolveError;
-use crate::integrator::{Integrator, Method, Options};
+use crate::integrator::{Choice, Integrator, Method, Options};
 use crate::linalg::IterationMatrix;
 use crate::stats::Stats;
 use crate::system::{EvalError, Pattern, System};
@@ -49,13 +55,31 @@ pub struct Rosenbrock {
     k: [Vec<f64>; MAX],
     jac: Vec<f64>,
     matrix: IterationMatrix,
+    /// Whether to ask the system for code of its own.
+    by_kernel: bool,
+    /// What that code gives: see [`fused`].
+    trial: Vec<f64>,
+    /// What goes on where the diagonal does not serve, since when, and the work before.
+    instead: Option<Box<Instead>>,
+}
+
+#[derive(Clone, Debug)]
+struct Instead {
+    bdf: Bdf,
+    since: f64,
+    before: Stats,
+}
+
+/// Rodas5P for relative tolerances of 1e-5 and below, Rodas4 above.
+#[must_use]
+pub fn tableau_for(rtol: f64) -> &'static Tableau {
+    if rtol > 1e-5 { &RODAS4 } else { &RODAS5P }
 }
 
 impl Rosenbrock {
-    /// Rodas5P for relative tolerances of 1e-5 and below, Rodas4 above.
+    /// With the method that [`tableau_for`] chooses.
     pub fn new(options: &Options) -> Self {
-        let tableau = if options.tolerances.rtol > 1e-5 { &RODAS4 } else { &RODAS5P };
-        Self::with_tableau(options, tableau)
+        Self::with_tableau(options, tableau_for(options.tolerances.rtol))
     }
 
     /// With a method of choice.
@@ -79,7 +103,17 @@ impl Rosenbrock {
             k: Default::default(),
             jac: Vec::new(),
             matrix: IterationMatrix::new(&Pattern::dense(0)),
+            by_kernel: false,
+            trial: Vec::new(),
+            instead: None,
         }
+    }
+
+    /// Uses the system's code for whole steps where it has some.
+    #[must_use]
+    pub fn by_kernel(mut self) -> Self {
+        self.by_kernel = true;
+        self
     }
 
     fn begin(
@@ -103,8 +137,11 @@ impl Rosenbrock {
                 v.clear();
                 v.resize(n, 0.0);
             }
-            self.jac = vec![0.0; sys.pattern().nnz()];
-            self.matrix = IterationMatrix::new(sys.pattern());
+            self.trial = vec![0.0; if self.by_kernel { (1 + self.tableau.stages) * n + 2 } else { 0 }];
+            self.jac.clear();
+            if !self.by_kernel {
+                self.make_matrix(sys);
+            }
         }
         self.clock.start(t, stop)?;
         self.control.reset();
@@ -139,6 +176,93 @@ impl Rosenbrock {
             }
         };
         Ok(())
+    }
+
+    fn make_matrix(&mut self, sys: &mut dyn System) {
+        self.jac = vec![0.0; sys.pattern().nnz()];
+        self.matrix = IterationMatrix::new(sys.pattern());
+    }
+
+    /// A step by the system's own code; `None` where it has none.
+    fn fused(&mut self, sys: &mut dyn System, mut trial: Trial) -> Option<Result<(), SolveError>> {
+        let (t, n) = (self.clock.t, self.x.len());
+        loop {
+            let stages = self.tableau.stages as u64;
+            let mut trouble = None;
+            match sys.rosenbrock((t, trial.h, trial.t), &self.x, &mut self.trial)? {
+                Ok(()) if !(self.trial[1] <= fused::GROWTH) => {
+                    self.count(stages);
+                    return Some(self.give_up(sys));
+                }
+                Ok(()) => {
+                    self.count(stages);
+                    let err = self.trial[0];
+                    if err <= 1.0 {
+                        let h = trial.h * self.control.accept(err);
+                        self.h = if trial.cut { h.max(self.h) } else { h };
+                        self.h_done = trial.h;
+                        self.clock.advance(trial.t);
+                        self.stats.steps += 1;
+                        self.x_prev.copy_from_slice(&self.x);
+                        self.f0_valid = false;
+                        let (x1, k) = self.trial[2..].split_at(n);
+                        self.x.copy_from_slice(x1);
+                        for (to, from) in self.k.iter_mut().zip(k.chunks_exact(n)) {
+                            to.copy_from_slice(from);
+                        }
+                        return Some(Ok(()));
+                    }
+                    self.h = trial.h
+                        * if err.is_finite() {
+                            self.stats.error_test_failures += 1;
+                            self.control.reject(err)
+                        } else {
+                            self.control.fail()
+                        };
+                }
+                Err(error @ EvalError::Fatal { .. }) => {
+                    return Some(Err(SolveError::Eval { t, h: trial.h, error }));
+                }
+                Err(error) => {
+                    self.count(stages);
+                    self.h = trial.h * self.control.fail();
+                    trouble = Some(error);
+                }
+            }
+            self.stats.rejected += 1;
+            if self.clock.stuck(self.h) {
+                let h = trial.h;
+                if let Some(error) = trouble {
+                    return Some(Err(SolveError::Eval { t, h, error }));
+                }
+                let (x1, k) = self.trial[2..].split_at(n);
+                let last = &k[(self.tableau.stages - 1) * n..];
+                let rtol = self.options.tolerances.rtol;
+                let (state, error) = crate::control::worst(last, &self.x, x1, &self.atol, rtol);
+                return Some(Err(SolveError::StepTooSmall { t, h, state, error }));
+            }
+            match self.clock.trial(self.h, &self.stats) {
+                Ok(next) => trial = next,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    /// The work of a trial by the system's own code.
+    fn count(&mut self, stages: u64) {
+        self.stats.rhs += stages;
+        self.stats.solves += stages;
+        self.stats.jac += 1;
+        self.stats.factorizations += 1;
+    }
+
+    /// Leaves the rest of the run to BDF.
+    fn give_up(&mut self, sys: &mut dyn System) -> Result<(), SolveError> {
+        let (t, stop) = (self.clock.t, self.clock.stop);
+        let mut bdf = Bdf::new(&Options { h: None, ..self.options.clone() });
+        bdf.start(sys, t, &self.x, stop)?;
+        self.instead = Some(Box::new(Instead { bdf, since: t, before: self.stats }));
+        self.step(sys)
     }
 
     /// `f` at the accepted state: here a value that is not finite is an error.
@@ -261,10 +385,14 @@ impl Integrator for Rosenbrock {
         self.options.check(Method::Rosenbrock)?;
         self.stats = Stats::default();
         self.atol.clear();
+        self.instead = None;
         self.begin(sys, t, x, stop, self.options.h)
     }
 
     fn restart(&mut self, sys: &mut dyn System, t: f64, x: &[f64], stop: f64) -> Result<(), SolveError> {
+        if let Some(i) = &mut self.instead {
+            return i.bdf.restart(sys, t, x, stop);
+        }
         self.stats.restarts += 1;
         self.begin(sys, t, x, stop, None)
     }
@@ -273,7 +401,20 @@ impl Integrator for Rosenbrock {
         if !self.started {
             return Err(SolveError::NotStarted);
         }
+        if let Some(i) = &mut self.instead {
+            let outcome = i.bdf.step(sys);
+            self.stats = i.before;
+            self.stats.add(i.bdf.stats());
+            return outcome;
+        }
         let mut trial = self.clock.trial(self.h, &self.stats)?;
+        if self.by_kernel {
+            if let Some(outcome) = self.fused(sys, trial) {
+                return outcome;
+            }
+            self.by_kernel = false;
+            self.make_matrix(sys);
+        }
         if !self.f0_valid {
             self.evaluate(sys)?;
         }
@@ -347,6 +488,9 @@ impl Integrator for Rosenbrock {
     }
 
     fn set_stop(&mut self, stop: f64) -> Result<(), SolveError> {
+        if let Some(i) = &mut self.instead {
+            return i.bdf.set_stop(stop);
+        }
         let was = self.clock.stop;
         self.clock.set_stop(stop)?;
         if self.h == 0.0 && stop > was {
@@ -356,25 +500,31 @@ impl Integrator for Rosenbrock {
         Ok(())
     }
 
-    fn nudge(&mut self, _: &mut dyn System, x: &[f64], stop: f64) -> Result<(), SolveError> {
+    fn nudge(&mut self, sys: &mut dyn System, x: &[f64], stop: f64) -> Result<(), SolveError> {
+        if let Some(i) = &mut self.instead {
+            return i.bdf.nudge(sys, x, stop);
+        }
         self.x.copy_from_slice(x);
         self.f0_valid = false;
         self.clock.set_stop(stop)
     }
 
     fn t(&self) -> f64 {
-        self.clock.t
+        self.instead.as_ref().map_or(self.clock.t, |i| i.bdf.t())
     }
 
     fn t_prev(&self) -> f64 {
-        self.clock.t_prev
+        self.instead.as_ref().map_or(self.clock.t_prev, |i| i.bdf.t_prev())
     }
 
     fn x(&self) -> &[f64] {
-        &self.x
+        self.instead.as_ref().map_or(&self.x, |i| i.bdf.x())
     }
 
     fn interpolate(&self, t: f64, out: &mut [f64]) {
+        if let Some(i) = &self.instead {
+            return i.bdf.interpolate(t, out);
+        }
         if t == self.clock.t || self.h_done == 0.0 {
             out.copy_from_slice(&self.x);
         } else if t == self.clock.t_prev {
@@ -405,15 +555,24 @@ impl Integrator for Rosenbrock {
     }
 
     fn h(&self) -> f64 {
-        self.h
+        self.instead.as_ref().map_or(self.h, |i| i.bdf.h())
     }
 
     fn suggest(&mut self, h: f64) {
-        self.h = h;
+        match &mut self.instead {
+            Some(i) => i.bdf.suggest(h),
+            None => self.h = h,
+        }
     }
 
     fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    fn choice(&self) -> Choice {
+        let (method, t) =
+            self.instead.as_ref().map_or((Method::Rosenbrock, self.t_prev()), |i| (Method::Bdf, i.since));
+        Choice { method, t, switches: u32::from(self.instead.is_some()), stiffness: f64::NAN }
     }
 
     fn clone_box(&self) -> Box<dyn Integrator> {

@@ -10,6 +10,7 @@ pub struct Prepared {
     actions: Vec<(f64, KernelId)>,
     fused: Option<Fused>,
     taylor: Option<system::Taylor>,
+    rosenbrock: Option<system::Rosenbrock>,
     projection: Option<KernelId>,
     /// Heads of handlers that wait for a condition.
     titles: Vec<String>,
@@ -60,6 +61,10 @@ impl Prepared {
             }
             _ => None,
         };
+        let rosenbrock = match method {
+            Method::Rosenbrock => system::Rosenbrock::new(program, machine, &options.tolerances),
+            _ => None,
+        };
         let projection = program.kept.as_ref().map(|_| machine.add(program.projection.clone()));
         let handlers = 0..program.behavior.handlers.len() as u32;
         // Those that wait for a condition are told apart by it.
@@ -70,7 +75,7 @@ impl Prepared {
             _ => String::new(),
         };
         let titles = handlers.map(title).collect();
-        Ok(Prepared { method, options, actions, fused, taylor, projection, titles })
+        Ok(Prepared { method, options, actions, fused, taylor, rosenbrock, projection, titles })
     }
 
     /// The integrator of a run.
@@ -146,6 +151,7 @@ impl Prepared {
         run.observer = observe::Observer::new(program, experiment, options.tolerances.rtol);
         run.system.fused = self.fused;
         run.system.taylor = self.taylor;
+        run.system.rosenbrock = self.rosenbrock;
         Ok(run)
     }
 

@@ -12,6 +12,8 @@ use twinml_model::passes::rk4;
 use twinml_model::passes::sparsity::Csc;
 use twinml_model::passes::taylor::{self, Unfit};
 use twinml_model::program::{Program, RelationKind, Watch};
+use twinml_solvers::integrator::Tolerances;
+use twinml_solvers::rosenbrock::{fused, tableau_for};
 use twinml_solvers::system::{EvalError, Pattern, Rk4Grid, System};
 
 use super::host::EngineHost;
@@ -76,6 +78,32 @@ impl Taylor {
     }
 }
 
+/// Whole trial steps of a Rosenbrock method by a kernel of their own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rosenbrock {
+    /// Slots of `Jac` that the kernel uses.
+    room: u32,
+    kernel: KernelId,
+}
+
+impl Rosenbrock {
+    /// Adds the kernel to the machine; `None` where there is none (`solvers::rosenbrock::fused`), or states are held at
+    /// limits.
+    pub(super) fn new(
+        program: &Program,
+        machine: &mut dyn Machine,
+        asked: &Tolerances,
+    ) -> Option<Rosenbrock> {
+        if !program.clamps.is_empty() {
+            return None;
+        }
+        let atol = asked.expand(program.sizes.state as usize).ok()?;
+        let code = fused::Code::new(program, tableau_for(asked.rtol), asked.rtol, &atol)?;
+        let room = u32::try_from(code.room()).ok()?;
+        Some(Rosenbrock { room, kernel: machine.add(code.kernel(program)?) })
+    }
+}
+
 /// Where the values of the Jacobian go, and where they come from.
 struct Matrix {
     assembly: Assembly,
@@ -131,6 +159,8 @@ pub(super) struct KernelSystem<'a> {
     noise_at: Vec<usize>,
     /// The kernel of Taylor coefficients.
     pub(super) taylor: Option<Taylor>,
+    /// The kernel of Rosenbrock steps.
+    pub(super) rosenbrock: Option<Rosenbrock>,
     /// Scratch for differences where a program has no derivatives.
     scratch: Vec<f64>,
 }
@@ -172,6 +202,7 @@ impl<'a> KernelSystem<'a> {
             brownian: None,
             noise_at: Vec::new(),
             taylor: None,
+            rosenbrock: None,
             scratch: Vec::new(),
             trap: None,
             program,
@@ -436,6 +467,28 @@ impl System for KernelSystem<'_> {
         Some(self.eval(kernel).map(|()| {
             for (c, &v) in c.iter_mut().zip(self.memory.space(Space::Jac)) {
                 *c = v;
+            }
+        }))
+    }
+
+    fn rosenbrock(
+        &mut self,
+        (t, h, t1): (f64, f64, f64),
+        x: &[f64],
+        out: &mut [f64],
+    ) -> Option<Result<(), EvalError>> {
+        let Rosenbrock { room, kernel } = self.rosenbrock?;
+        if self.memory.sizes().jac < room {
+            self.memory.make_room(room);
+        }
+        self.set(t, x);
+        let slots = self.memory.space_mut(Space::Jac);
+        slots[fused::Slot::H as usize] = h;
+        slots[fused::Slot::End as usize] = t1;
+        Some(self.eval(kernel).map(|()| {
+            let written = self.memory.space(Space::Jac).iter().skip(fused::Slot::Error as usize);
+            for (o, &v) in out.iter_mut().zip(written) {
+                *o = v;
             }
         }))
     }

@@ -7,6 +7,7 @@ pub mod derive;
 pub(crate) mod emit;
 pub mod expand;
 pub mod later;
+pub mod linearize;
 pub mod pattern;
 pub mod rk4;
 pub mod simplify;

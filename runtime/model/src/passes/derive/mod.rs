@@ -164,6 +164,15 @@ fn symbolic(
     })
 }
 
+/// The Jacobian of a right-hand side of `n` states that calls no functions; its last column is the derivative along time.
+pub(crate) fn with_time(rhs: &Kernel, n: u32) -> Option<Jacobian> {
+    let seeds =
+        [SlotRun { space: Space::State, base: 0, len: n }, SlotRun { space: Space::Time, base: 0, len: 1 }];
+    let frame = Frame { rows: Space::Der, n_rows: n, seeds: &seeds };
+    let mut none = Vec::new();
+    Some(symbolic(rhs, "jacobian", &frame, &mut Functions::new(&mut none))?.0)
+}
+
 /// Completes a block; gives the slots of `Jac` that it needs.
 fn complete_block(block: &mut Block, functions: &mut Functions<'_>) -> u32 {
     let name = block.residual.name.clone();

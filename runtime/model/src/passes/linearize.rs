@@ -1,0 +1,338 @@
+//! The right-hand side and its Jacobian as straight lines, to be put into kernels that do a whole implicit step.
+//!
+//! In: a program. Out: a [`Linearized`] with `f(t, x)` and, beside it, `∂f/∂x` and `∂f/∂t` entry by entry. Loops are
+//! written out, functions stand in place of their calls, of branches both sides are computed. Both straight lines are
+//! made of the simplified right-hand side, so that the level at which a program was optimised before changes no bit.
+//!
+//! Refused are algebraic blocks, delays, tables (whose slopes jump where they are asked most: at their ends), variables
+//! that keep a value from an earlier call, indices known only while it runs within a branch, and what is longer than
+//! [`VALUES`].
+
+use super::contract::contract_kernel;
+use super::dead::Traps;
+use super::derive::with_time;
+use super::rk4::Inline;
+use super::{Level, simplified};
+use crate::ids::{Index, OriginId, Value};
+use crate::ir::{Affine, For, Function, If, Kernel, Op, Place, Region, Space, Stmt, Ty};
+use crate::program::Program;
+use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
+
+/// Most states.
+pub const STATES: usize = 64;
+/// Most values of a right-hand side that is written out.
+pub const VALUES: usize = 2_000;
+/// Most values of a Jacobian that is written out.
+const JACOBIAN: usize = 8 * VALUES;
+
+/// `f`, `∂f/∂x` and `∂f/∂t` of a program as straight lines.
+#[derive(Clone, Debug)]
+pub struct Linearized {
+    states: usize,
+    rhs: Line,
+    derivatives: Line,
+    /// By slot of `Jac`: the row and the column that it adds to; time is the column after the last state.
+    entries: Vec<(u32, u32, i64)>,
+}
+
+/// `f` and its derivatives at one point, as values of a kernel.
+#[derive(Clone, Debug)]
+pub struct Point {
+    /// `f`, by state.
+    pub f: Vec<Value>,
+    /// `∂f/∂x` by (row, column); what is not there is zero.
+    pub jacobian: BTreeMap<(usize, usize), Value>,
+    /// `∂f/∂t` by row; what is not there is zero.
+    pub time: BTreeMap<usize, Value>,
+}
+
+impl Linearized {
+    /// `None` where that cannot be done: see the module.
+    #[must_use]
+    pub fn of(program: &Program) -> Option<Self> {
+        let n = program.sizes.state;
+        if n == 0 || n as usize > STATES {
+            return None;
+        }
+        let traps = Traps::of(program);
+        let flat = Line::of(&program.rhs, &program.functions, VALUES)?;
+        let rhs = simplified(&flat.kernel(&program.rhs.name, Space::Der), Level::O2, &traps);
+        let jacobian = with_time(&rhs, n)?;
+        let kernel = simplified(&contract_kernel(&jacobian.kernel), Level::O2, &traps);
+        let derivatives = Line::of(&kernel, &[], JACOBIAN)?;
+        let mut entries = Vec::new();
+        for family in &jacobian.families {
+            // the right-hand side has no loops
+            if !family.loops.is_empty() {
+                return None;
+            }
+            let (row, col) = (u32::try_from(family.row.base).ok()?, u32::try_from(family.col.base).ok()?);
+            entries.push((row, col, family.slot.base));
+        }
+        entries.sort_unstable();
+        Some(Self { states: n as usize, rhs: Line::of(&rhs, &[], VALUES)?, derivatives, entries })
+    }
+
+    /// Number of states.
+    #[must_use]
+    pub fn states(&self) -> usize {
+        self.states
+    }
+
+    /// The (row, column) pairs of `∂f/∂x` that are there, sorted.
+    #[must_use]
+    pub fn pattern(&self) -> Vec<(usize, usize)> {
+        let mut list: Vec<(usize, usize)> = self
+            .entries
+            .iter()
+            .map(|e| (e.0 as usize, e.1 as usize))
+            .filter(|&(_, col)| col < self.states)
+            .collect();
+        list.dedup();
+        list
+    }
+
+    /// Values of one evaluation of `f`.
+    #[must_use]
+    pub fn work(&self) -> usize {
+        self.rhs.values.len()
+    }
+
+    /// Appends `f(t, x)`.
+    pub fn rhs(&self, k: &mut Inline<'_>, t: Value, x: &[Value]) -> Option<Vec<Value>> {
+        let written = self.rhs.put(k, t, x)?;
+        (0..self.states).map(|s| written.get(&(Space::Der, s as i64)).copied()).collect()
+    }
+
+    /// Appends `f(t, x)` and its derivatives.
+    pub fn point(&self, k: &mut Inline<'_>, t: Value, x: &[Value]) -> Option<Point> {
+        let f = self.rhs(k, t, x)?;
+        let written = self.derivatives.put(k, t, x)?;
+        let mut point = Point { f, jacobian: BTreeMap::new(), time: BTreeMap::new() };
+        for &(row, col, slot) in &self.entries {
+            let value = *written.get(&(Space::Jac, slot))?;
+            let (row, col) = (row as usize, col as usize);
+            let place = match col == self.states {
+                true => point.time.get(&row).copied(),
+                false => point.jacobian.get(&(row, col)).copied(),
+            };
+            let value = match place {
+                Some(sum) => k.push_as(Op::Bin(crate::ir::BinOp::Add, sum, value), Ty::F64),
+                None => value,
+            };
+            match col == self.states {
+                true => point.time.insert(row, value),
+                false => point.jacobian.insert((row, col), value),
+            };
+        }
+        Some(point)
+    }
+}
+
+/// A kernel without control flow: its values in order, and what it leaves in which slots.
+#[derive(Clone, Debug, Default)]
+struct Line {
+    values: Vec<(Op, Ty)>,
+    stores: BTreeMap<(Space, i64), Value>,
+}
+
+impl Line {
+    fn of(kernel: &Kernel, functions: &[Function], budget: usize) -> Option<Self> {
+        let mut w =
+            Writer { line: Line::default(), functions, constants: FxHashMap::default(), budget, depth: 0 };
+        let mut e = Frame::of(kernel, Vec::new());
+        w.region(&kernel.body, &mut e)?;
+        Some(w.line)
+    }
+
+    /// As a kernel that writes one space only.
+    fn kernel(&self, name: &str, space: Space) -> Kernel {
+        let mut out = Kernel::new(name);
+        for (op, ty) in &self.values {
+            let v = out.value(op.clone(), *ty);
+            out.body.push(Stmt::Eval(v));
+        }
+        for (&(at, slot), &value) in self.stores.iter().filter(|s| s.0.0 == space) {
+            let place = Place { space: at, at: Affine::constant(slot) };
+            out.body.push(Stmt::Store { place, value, origin: OriginId(0) });
+        }
+        out
+    }
+
+    /// Appends it to a kernel; gives what its slots hold.
+    fn put(&self, k: &mut Inline<'_>, t: Value, x: &[Value]) -> Option<BTreeMap<(Space, i64), Value>> {
+        let mut map = Vec::with_capacity(self.values.len());
+        for (op, ty) in &self.values {
+            let new = match op {
+                Op::ConstF(bits) => k.constant(f64::from_bits(*bits)),
+                Op::Load(Place { space: Space::Time, .. }) => t,
+                Op::Load(Place { space: Space::State, at }) => *x.get(usize::try_from(at.base).ok()?)?,
+                op => {
+                    let mut op = op.clone();
+                    op.map_operands(|o| map.get(o.index()).copied().unwrap_or(o));
+                    k.push_as(op, *ty)
+                }
+            };
+            map.push(new);
+        }
+        self.stores.iter().map(|(&place, v)| Some((place, *map.get(v.index())?))).collect()
+    }
+}
+
+struct Writer<'a> {
+    line: Line,
+    functions: &'a [Function],
+    constants: FxHashMap<(u64, Ty), Value>,
+    budget: usize,
+    /// Branches that are open.
+    depth: u32,
+}
+
+/// A kernel or function that is written out.
+struct Frame<'a> {
+    kernel: &'a Kernel,
+    map: Vec<Option<Value>>,
+    at: Vec<i64>,
+    args: Vec<Value>,
+}
+
+impl<'a> Frame<'a> {
+    fn of(kernel: &'a Kernel, args: Vec<Value>) -> Self {
+        Frame { kernel, map: vec![None; kernel.values.len()], at: vec![0; kernel.indices as usize], args }
+    }
+
+    fn get(&self, v: Value) -> Option<Value> {
+        self.map.get(v.index()).copied().flatten()
+    }
+
+    fn slot(&self, a: &Affine) -> Option<i64> {
+        a.terms.iter().try_fold(a.base, |sum, &(i, stride): &(Index, i64)| {
+            sum.checked_add(stride.checked_mul(*self.at.get(i.index())?)?)
+        })
+    }
+}
+
+impl Writer<'_> {
+    fn push(&mut self, op: Op, ty: Ty) -> Option<Value> {
+        let constant = match &op {
+            Op::ConstF(bits) => Some((*bits, ty)),
+            Op::ConstI(i) => Some((*i as u64, ty)),
+            Op::ConstB(b) => Some((u64::from(*b), ty)),
+            _ => None,
+        };
+        if let Some(&known) = constant.and_then(|c| self.constants.get(&c)) {
+            return Some(known);
+        }
+        self.budget = self.budget.checked_sub(1)?;
+        let v = Value::new(self.line.values.len());
+        self.line.values.push((op, ty));
+        if let Some(c) = constant {
+            self.constants.insert(c, v);
+        }
+        Some(v)
+    }
+
+    fn region(&mut self, region: &Region, e: &mut Frame<'_>) -> Option<()> {
+        for stmt in region {
+            match stmt {
+                Stmt::Eval(v) => {
+                    let new = self.eval(*v, e)?;
+                    *e.map.get_mut(v.index())? = Some(new);
+                }
+                Stmt::Store { place, value, .. } => {
+                    if self.depth > 0 || !matches!(place.space, Space::Der | Space::Var | Space::Jac) {
+                        return None;
+                    }
+                    let mut value = e.get(*value)?;
+                    if self.line.values.get(value.index())?.1 == Ty::Bool {
+                        value = self.push(Op::BoolToF(value), Ty::F64)?;
+                    }
+                    let slot = e.slot(&place.at)?;
+                    self.line.stores.insert((place.space, slot), value);
+                }
+                Stmt::For(l) => self.rounds(l, e)?,
+                Stmt::If(i) => self.branch(i, e)?,
+                Stmt::Solve(_) | Stmt::SolveTangent(_) => return None,
+            }
+        }
+        Some(())
+    }
+
+    fn rounds(&mut self, l: &For, e: &mut Frame<'_>) -> Option<()> {
+        let mut carried = l.carries.iter().map(|c| e.get(c.init)).collect::<Option<Vec<_>>>()?;
+        for k in 0..l.hi.checked_sub(l.lo)? {
+            self.budget = self.budget.checked_sub(1)?;
+            *e.at.get_mut(l.index.index())? = if l.reverse { l.hi - 1 - k } else { l.lo + k };
+            for (c, &v) in l.carries.iter().zip(&carried) {
+                *e.map.get_mut(c.var.index())? = Some(v);
+            }
+            self.region(&l.body, e)?;
+            carried = l.carries.iter().map(|c| e.get(c.next)).collect::<Option<Vec<_>>>()?;
+        }
+        for (c, &v) in l.carries.iter().zip(&carried) {
+            *e.map.get_mut(c.result.index())? = Some(v);
+        }
+        Some(())
+    }
+
+    /// Both sides, and a choice.
+    fn branch(&mut self, i: &If, e: &mut Frame<'_>) -> Option<()> {
+        let cond = e.get(i.cond)?;
+        self.depth += 1;
+        self.region(&i.then, e)?;
+        self.region(&i.otherwise, e)?;
+        self.depth -= 1;
+        for &(result, a, b) in &i.results {
+            let ty = e.kernel.values.get(result.index())?.ty;
+            let chosen = self.push(Op::Select(cond, e.get(a)?, e.get(b)?), ty)?;
+            *e.map.get_mut(result.index())? = Some(chosen);
+        }
+        Some(())
+    }
+
+    fn eval(&mut self, v: Value, e: &mut Frame<'_>) -> Option<Value> {
+        let data = e.kernel.values.get(v.index())?;
+        let op = match &data.op {
+            Op::Load(place) => {
+                let slot = e.slot(&place.at)?;
+                if let Some(&known) = self.line.stores.get(&(place.space, slot)) {
+                    return Some(known);
+                }
+                use Space::{Disc, Input, Param, State, Time};
+                if !matches!(place.space, Time | State | Param | Input | Disc) {
+                    return None;
+                }
+                Op::Load(Place { space: place.space, at: Affine::constant(slot) })
+            }
+            Op::LoadAt { place, at, len, stride, origin } => {
+                if self.depth > 0 || !matches!(place.space, Space::Param | Space::Input | Space::Disc) {
+                    return None;
+                }
+                let place = Place { space: place.space, at: Affine::constant(e.slot(&place.at)?) };
+                Op::LoadAt { place, at: e.get(*at)?, len: *len, stride: *stride, origin: *origin }
+            }
+            Op::IndexI(at) => Op::ConstI(e.slot(at)?),
+            Op::IndexF(at) => Op::ConstF((e.slot(at)? as f64).to_bits()),
+            Op::Arg(k) => return e.args.get(*k as usize).copied(),
+            Op::Call(f, args) => {
+                // functions call only earlier ones, so this recursion ends
+                let function: &Function = self.functions.get(f.index())?;
+                let args = args.iter().map(|&a| e.get(a)).collect::<Option<Vec<_>>>()?;
+                let mut inner = Frame::of(&function.code, args);
+                self.region(&function.code.body, &mut inner)?;
+                return inner.get(function.result);
+            }
+            Op::Delay { .. } | Op::Table { .. } | Op::Carry | Op::Result => return None,
+            op => {
+                let mut op = op.clone();
+                if op.operands().any(|o| e.get(o).is_none()) {
+                    return None;
+                }
+                op.map_operands(|o| e.get(o).unwrap_or(o));
+                op
+            }
+        };
+        self.push(op, data.ty)
+    }
+}
