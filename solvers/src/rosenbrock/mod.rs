@@ -190,12 +190,13 @@ impl Rosenbrock {
             let stages = self.tableau.stages as u64;
             let mut trouble = None;
             match sys.rosenbrock((t, trial.h, trial.t), &self.x, &mut self.trial)? {
-                Ok(()) if !(self.trial[1] <= fused::GROWTH) => {
-                    self.count(stages);
-                    return Some(self.give_up(sys));
-                }
                 Ok(()) => {
                     self.count(stages);
+                    // no number serves as little as a large one
+                    let serves = self.trial[1] <= fused::GROWTH;
+                    if !serves {
+                        return Some(self.give_up(sys));
+                    }
                     let err = self.trial[0];
                     if err <= 1.0 {
                         let h = trial.h * self.control.accept(err);
