@@ -74,6 +74,13 @@ pub fn weight(atol: f64, rtol: f64, a: f64, b: f64) -> f64 {
     if w > f64::MIN_POSITIVE { w } else { f64::MIN_POSITIVE }
 }
 
+/// One over the tolerance of one component, `1/(atol + rtol·m)`, the sum fused; `m` is its size.
+#[inline(always)]
+pub fn inverse_weight(atol: f64, rtol: f64, m: f64) -> f64 {
+    let w = rtol.mul_add(m, atol);
+    1.0 / if w > f64::MIN_POSITIVE { w } else { f64::MIN_POSITIVE }
+}
+
 /// Root mean square of `v[i] / (atol[i] + rtol·max(|a[i]|, |b[i]|))`; NaN if anything is.
 pub fn norm(v: &[f64], a: &[f64], b: &[f64], atol: &[f64], rtol: f64) -> f64 {
     let n = v.len();
@@ -140,17 +147,6 @@ impl Controller {
         self.rejected = false;
     }
 
-    /// The error of the last accepted step, not below 1e-4, and whether a trial was rejected since.
-    pub fn past(&self) -> (f64, bool) {
-        (self.err_old, self.rejected)
-    }
-
-    /// As [`Controller::accept`] leaves it, where the factor was computed elsewhere.
-    pub fn accepted(&mut self, err: f64) {
-        self.err_old = err.max(1e-4);
-        self.rejected = false;
-    }
-
     /// The factor for the next step after an accepted one with error `err ≤ 1`.
     pub fn accept(&mut self, err: f64) -> f64 {
         let err = err.max(1e-10);
@@ -175,6 +171,98 @@ impl Controller {
     pub fn fail(&mut self) -> f64 {
         self.rejected = true;
         0.25
+    }
+}
+
+/// [`Controller`] for mean squares of weighted errors, whose roots nobody needs: in logarithms, one power a step.
+#[derive(Clone, Debug)]
+pub struct SquareController {
+    law: Law,
+    /// The logarithm of the mean square of the last accepted step, not below [`LEAST_PAST`]'s.
+    past: f64,
+    rejected: bool,
+}
+
+/// Constants of a controller: the factor for the next step is two to the power of
+/// `log₂ safety − alpha·log₂ err + beta·log₂ err_old`.
+#[derive(Clone, Copy, Debug)]
+pub struct Law {
+    /// Exponent of the error.
+    pub alpha: f64,
+    /// Exponent of the error before it.
+    pub beta: f64,
+    /// Exponent of an error that is too large.
+    pub retry: f64,
+    /// How much shorter a step is than what its error allows.
+    pub safety: f64,
+    /// Bounds of the factor.
+    pub min_factor: f64,
+    /// See `min_factor`.
+    pub max_factor: f64,
+}
+
+/// Mean squares below these count as these: of errors of 1e-10, and of the past 1e-4.
+pub const LEAST: f64 = 1e-20;
+/// See [`LEAST`].
+pub const LEAST_PAST: f64 = 1e-8;
+/// Of a trial that could not be evaluated.
+pub const FAILED: f64 = 0.25;
+/// The largest factor after a rejection.
+pub const AGAIN: f64 = 0.9;
+
+impl Law {
+    /// For an error estimate of local order `k`: exponents `alpha/k`, `beta/k`.
+    #[must_use]
+    pub fn new(k: f64, alpha: f64, beta: f64, safety: f64, min_factor: f64, max_factor: f64) -> Self {
+        Law { alpha: alpha / k, beta: beta / k, retry: 1.0 / k, safety, min_factor, max_factor }
+    }
+}
+
+impl SquareController {
+    /// At a start.
+    #[must_use]
+    pub fn new(law: Law) -> Self {
+        Self { law, past: rough_log2(LEAST_PAST), rejected: false }
+    }
+
+    /// Forgets the past, as at a start.
+    pub fn reset(&mut self) {
+        *self = Self::new(self.law);
+    }
+
+    /// What it knows: the logarithm, and whether a trial was rejected since.
+    #[must_use]
+    pub fn past(&self) -> (f64, bool) {
+        (self.past, self.rejected)
+    }
+
+    /// As [`SquareController::accept`] leaves it, where the factor was computed elsewhere.
+    pub fn accepted(&mut self, past: f64) {
+        (self.past, self.rejected) = (past, false);
+    }
+
+    /// The factor for the next step after an accepted one with mean square `q ≤ 1`.
+    pub fn accept(&mut self, q: f64) -> f64 {
+        let log = rough_log2(if q > LEAST { q } else { LEAST });
+        let base = self.past.mul_add(0.5 * self.law.beta, rough_log2(self.law.safety));
+        let f = rough_exp2(log.mul_add(-0.5 * self.law.alpha, base));
+        let most = if self.rejected { 1.0 } else { self.law.max_factor };
+        let least = rough_log2(LEAST_PAST);
+        (self.past, self.rejected) = (if log > least { log } else { least }, false);
+        f.clamp(self.law.min_factor, most)
+    }
+
+    /// The factor for the next attempt after a mean square `q > 1`.
+    pub fn reject(&mut self, q: f64) -> f64 {
+        self.rejected = true;
+        let f = rough_exp2(rough_log2(q).mul_add(-0.5 * self.law.retry, rough_log2(self.law.safety)));
+        f.clamp(self.law.min_factor, AGAIN)
+    }
+
+    /// The factor for the next attempt after a trial that could not be evaluated.
+    pub fn fail(&mut self) -> f64 {
+        self.rejected = true;
+        FAILED
     }
 }
 

@@ -9,7 +9,7 @@
 //!
 //! [`crate::lanes::taylor`] does the same operations on lanes.
 
-use crate::control::{Clock, not_finite, rough_exp2, rough_log2, weight};
+use crate::control::{Clock, inverse_weight, not_finite, rough_exp2, rough_log2, weight};
 use crate::error::SolveError;
 use crate::integrator::{Integrator, Method, Options};
 use crate::stats::Stats;
@@ -156,7 +156,7 @@ impl Taylor {
     /// What the errors of the states at `x` are measured by.
     fn weigh(&mut self) {
         for (i, w) in self.inverse.iter_mut().enumerate() {
-            *w = 1.0 / weight(self.atol[i], self.options.tolerances.rtol, self.x[i], self.x[i]);
+            *w = inverse_weight(self.atol[i], self.options.tolerances.rtol, self.x[i].abs());
         }
     }
 
@@ -204,28 +204,66 @@ fn squares(n: usize, of: impl Fn(usize) -> f64) -> f64 {
 
 /// `x + Σ c[k]·h^k`, and the slope there.
 fn horner(x: &[f64], c: &[f64], h: f64, out: &mut [f64], slope: &mut [f64]) {
-    let n = x.len();
-    let mut terms = c.chunks_exact(n.max(1)).rev();
-    let Some(last) = terms.next() else { return };
-    let Some(before) = terms.next() else { return };
-    for i in 0..n {
-        out[i] = last[i].mul_add(h, before[i]);
-        slope[i] = last[i];
-    }
-    for terms in terms.chain([x]) {
+    pulp::Arch::new().dispatch(Horner { x, c, h, out, slope });
+}
+
+struct Horner<'a> {
+    x: &'a [f64],
+    c: &'a [f64],
+    h: f64,
+    out: &'a mut [f64],
+    slope: &'a mut [f64],
+}
+
+impl pulp::WithSimd for Horner<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<I: pulp::Simd>(self, _: I) {
+        let Horner { x, c, h, out, slope } = self;
+        let n = x.len();
+        let (out, slope) = (&mut out[..n], &mut slope[..n]);
+        let mut terms = c.chunks_exact(n.max(1)).rev();
+        let Some(last) = terms.next() else { return };
+        let Some(before) = terms.next() else { return };
         for i in 0..n {
-            slope[i] = slope[i].mul_add(h, out[i]);
-            out[i] = out[i].mul_add(h, terms[i]);
+            out[i] = last[i].mul_add(h, before[i]);
+            slope[i] = last[i];
+        }
+        for terms in terms.chain([x]) {
+            for i in 0..n {
+                slope[i] = slope[i].mul_add(h, out[i]);
+                out[i] = out[i].mul_add(h, terms[i]);
+            }
         }
     }
 }
 
 /// `x + Σ c[k]·h^k`
 fn value(x: &[f64], c: &[f64], h: f64, out: &mut [f64]) {
-    let n = x.len();
-    for i in 0..n {
-        let polynomial = c.chunks_exact(n.max(1)).rev().fold(0.0, |p: f64, terms| p.mul_add(h, terms[i]));
-        out[i] = polynomial.mul_add(h, x[i]);
+    pulp::Arch::new().dispatch(Polynomial { x, c, h, out });
+}
+
+struct Polynomial<'a> {
+    x: &'a [f64],
+    c: &'a [f64],
+    h: f64,
+    out: &'a mut [f64],
+}
+
+impl pulp::WithSimd for Polynomial<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<I: pulp::Simd>(self, _: I) {
+        let Polynomial { x, c, h, out } = self;
+        let out = &mut out[..x.len()];
+        out.fill(0.0);
+        for terms in c.chunks_exact(x.len().max(1)).rev().chain([x]) {
+            for (o, &c) in out.iter_mut().zip(terms) {
+                *o = o.mul_add(h, c);
+            }
+        }
     }
 }
 

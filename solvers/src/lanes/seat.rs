@@ -134,7 +134,7 @@ impl SeatCode {
         program.sizes.jac = program.sizes.jac.max(room);
         let (step, interpolant) = match shape {
             Shape::Tsit5(control) => {
-                let kept = if whole { tsit5::Kept::Step } else { tsit5::Kept::Error };
+                let kept = if whole { tsit5::Kept::Step } else { tsit5::Kept::Nothing };
                 (tsit5::trial_as(&program, control, kept)?, tsit5::interpolant(&program)?)
             }
             Shape::Fixed(method) => {

@@ -6,10 +6,9 @@
 //! accepted stands in the slots from [`BASE`] on, and its time in [`BEFORE`].
 
 use super::writer::{Control, SLOTS, Slot, Writer, status};
-use crate::control::{EXP2, LOG2, MAGIC};
 use crate::taylor::{GROWTH, OUTSIDE, RESOLUTION, SHORTER, allowed, order};
 use twinml_model::ids::Value;
-use twinml_model::ir::{CmpOp, IntOp, Kernel, Op, Space, Ty, UnOp};
+use twinml_model::ir::{CmpOp, Kernel, Op, Space, Ty, UnOp};
 use twinml_model::passes::rk4::Inline;
 use twinml_model::passes::taylor::expansion;
 use twinml_model::program::Program;
@@ -78,12 +77,8 @@ pub(super) fn trial(program: &Program, control: &Control) -> Option<Kernel> {
     let (zero, one) = (w.c(0.0), w.c(1.0));
 
     // `Taylor::weigh`
-    let inverse: Vec<Value> = (0..n)
-        .map(|i| {
-            let weight = w.weight(control.atol[i], control.rtol, x[i], x[i]);
-            w.div(one, weight)
-        })
-        .collect();
+    let inverse: Vec<Value> =
+        (0..n).map(|i| w.inverse_weight(control.atol[i], control.rtol, x[i], x[i])).collect();
 
     // `Taylor::radius`
     let mut y = None;
@@ -225,50 +220,5 @@ impl Writer<'_> {
             }
         }
         (out, slope)
-    }
-
-    /// [`crate::control::rough_log2`].
-    fn rough_log2(&mut self, x: Value) -> Value {
-        let bits = self.bits(x);
-        let c52 = self.ci(52);
-        let e = self.int(IntOp::ShrU, bits, c52);
-        let magic_bits = self.ci(0x4338_0000_0000_0000 - 1023);
-        let magic = self.c(MAGIC);
-        let e = self.int(IntOp::Add, e, magic_bits);
-        let e = self.float(e);
-        let e = self.sub(e, magic);
-        let c = self.ci(0x000f_ffff_ffff_ffff);
-        let m = self.int(IntOp::And, bits, c);
-        let c = self.ci(0x3ff0_0000_0000_0000);
-        let m = self.int(IntOp::Or, m, c);
-        let m = self.float(m);
-        let p = self.polynomial(m, &LOG2);
-        self.add(p, e)
-    }
-
-    /// [`crate::control::rough_exp2`].
-    fn rough_exp2(&mut self, y: Value) -> Value {
-        let i = self.un(UnOp::Rint, y);
-        let r = self.sub(y, i);
-        let p = self.polynomial(r, &EXP2);
-        let magic = self.c(MAGIC);
-        let n = self.add(i, magic);
-        let n = self.bits(n);
-        let c = self.ci(1023);
-        let n = self.int(IntOp::Add, n, c);
-        let c52 = self.ci(52);
-        let n = self.int(IntOp::Shl, n, c52);
-        let n = self.float(n);
-        self.mul(p, n)
-    }
-
-    /// `Σ c[k]·x^k`, fused.
-    fn polynomial(&mut self, x: Value, c: &[f64]) -> Value {
-        let mut p = self.c(c.last().copied().unwrap_or(0.0));
-        for &c in c.iter().rev().skip(1) {
-            let c = self.c(c);
-            p = self.fma(p, x, c);
-        }
-        p
     }
 }

@@ -2,36 +2,35 @@
 //!
 //! The same arithmetic, operation by operation, as [`crate::rk::embedded`] does for a single run.
 
-use super::writer::{Control, Law, Slot, Verdict, Writer};
-use crate::rk::embedded::{STABILITY, Tableau};
+use super::writer::{Control, Slot, Verdict, Writer};
+use crate::rk::embedded::{STABILITY, Tableau, law};
 use crate::rk::tsit5::Coefficients as T;
 use twinml_model::ids::Value;
 use twinml_model::ir::{CmpOp, Kernel, Space, UnOp};
 use twinml_model::passes::rk4::Inline;
 use twinml_model::program::Program;
 
-/// `x + h·Σ a·k`.
+/// `x + h·Σ a·k`, as [`crate::rk::fused`].
 fn stage(w: &mut Writer<'_>, x: &[Value], h: Value, a: &[f64], k: &[Vec<Value>]) -> Vec<Value> {
     (0..x.len())
         .map(|i| {
-            let mut sum = None;
-            for (&a, k) in a.iter().zip(k) {
-                let c = w.c(a);
-                let d = w.mul(c, k[i]);
-                sum = Some(match sum {
-                    Some(s) => w.add(s, d),
-                    None => d,
-                });
-            }
-            match sum {
-                Some(s) => {
-                    let d = w.mul(h, s);
-                    w.add(x[i], d)
-                }
-                None => x[i],
-            }
+            let s = combination(w, a, k, i);
+            s.map_or(x[i], |s| w.fma(h, s, x[i]))
         })
         .collect()
+}
+
+/// `Σ a·k` of a state.
+fn combination(w: &mut Writer<'_>, a: &[f64], k: &[Vec<Value>], i: usize) -> Option<Value> {
+    let mut sum = None;
+    for (&a, k) in a.iter().zip(k) {
+        let c = w.c(a);
+        sum = Some(match sum {
+            Some(s) => w.fma(c, k[i], s),
+            None => w.mul(c, k[i]),
+        });
+    }
+    sum
 }
 
 /// A trial step: reads and writes `State`, `Time`, `Der` (the slope at the state) and the slots.
@@ -43,15 +42,14 @@ pub(super) fn trial(program: &Program, control: &Control) -> Option<Kernel> {
 pub(crate) mod dense {
     use super::super::writer::SLOTS;
 
-    /// Where the step began, where it ended, its length, its error.
+    /// Where the step began, where it ended, its length.
     pub const FROM: u32 = SLOTS;
     pub const TO: u32 = FROM + 1;
     pub const LENGTH: u32 = FROM + 2;
-    pub const ERROR: u32 = FROM + 3;
     /// `h·|λ|` over the limit of stability, as [`crate::rk::embedded`] estimates it; read and written.
-    pub const STIFFNESS: u32 = FROM + 4;
+    pub const STIFFNESS: u32 = FROM + 3;
     /// The states where it began; behind them the seven slopes, one after the other.
-    pub const STATES: u32 = FROM + 5;
+    pub const STATES: u32 = FROM + 4;
 
     /// Slots in all, for `n` states.
     pub const fn slots(n: u32) -> u32 {
@@ -62,9 +60,8 @@ pub(crate) mod dense {
 /// What of it a trial leaves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kept {
+    /// Nothing more: enough to go on alone.
     Nothing,
-    /// The error: enough to go on alone.
-    Error,
     /// All.
     Step,
 }
@@ -100,41 +97,29 @@ pub(super) fn trial_as(program: &Program, control: &Control, kept: Kept) -> Opti
     // changes of slopes and of states between the last two stages
     let mut moved = [zero; 2];
     for i in 0..n {
-        let mut e = None;
-        for (&c, k) in T::E.iter().zip(&k) {
-            let c = w.c(c);
-            let d = w.mul(c, k[i]);
-            e = Some(match e {
-                Some(e) => w.add(e, d),
-                None => d,
-            });
-        }
-        let weight = w.weight(control.atol[i], control.rtol, x[i], x1[i]);
-        let e = w.mul(h, e?);
-        let e = w.div(e, weight);
-        let e = w.mul(e, e);
-        sum = w.add(sum, e);
+        let e = combination(&mut w, &T::E, &k, i)?;
+        let weight = w.inverse_weight(control.atol[i], control.rtol, x[i], x1[i]);
+        let e = w.mul(e, weight);
+        sum = w.fma(e, e, sum);
         if whole {
             for (total, (a, b)) in moved.iter_mut().zip([(k[6][i], k[5][i]), (x1[i], before[i])]) {
                 let d = w.sub(a, b);
-                let d = w.div(d, weight);
-                let d = w.mul(d, d);
-                *total = w.add(*total, d);
+                let d = w.mul(d, weight);
+                *total = w.fma(d, d, *total);
             }
         }
     }
-    let err = w.mean_root(sum, n);
+    let square = w.mul(h, h);
+    let q = w.mul(sum, square);
+    let c = w.c(1.0 / n.max(1) as f64);
+    let q = w.mul(q, c);
 
-    let law = Law::new(5.0, 0.85, 0.2, 0.9, 0.2, 10.0);
-    let Verdict { accepted, status } = w.judge(&trial, err, control, &law);
+    let Verdict { accepted, status } = w.judge_square(&trial, q, control, &law());
     for i in 0..n {
         let v = w.select(accepted, x1[i], x[i]);
         w.store(Space::State, i, v);
         let v = w.select(accepted, k[6][i], k[0][i]);
         w.store(Space::Der, i, v);
-    }
-    if kept != Kept::Nothing {
-        w.store(Space::Jac, dense::ERROR as usize, err);
     }
     if whole {
         let [df, dx] = moved;
@@ -188,15 +173,13 @@ pub(super) fn interpolant(program: &Program) -> Option<Kernel> {
         let mut sum = None;
         for (j, &b) in b.iter().enumerate() {
             let k = w.load(Space::Jac, slot(j + 1, i));
-            let d = w.mul(b, k);
             sum = Some(match sum {
-                Some(s) => w.add(s, d),
-                None => d,
+                Some(s) => w.fma(b, k, s),
+                None => w.mul(b, k),
             });
         }
         let x = w.load(Space::Jac, slot(0, i));
-        let d = w.mul(h, sum?);
-        let inside = w.add(x, d);
+        let inside = w.fma(h, sum?, x);
         let last = w.load(Space::TState, i);
         let v = w.select(at_start, x, inside);
         let v = w.select(at_end, last, v);

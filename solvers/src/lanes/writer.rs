@@ -3,13 +3,12 @@
 //! The same arithmetic, operation by operation, as [`crate::control`] does for a single run, with choices in place of
 //! branches: each lane tries its own step, judges it, and takes it or not.
 
+pub(crate) use crate::control::Law;
+use crate::control::{AGAIN, EXP2, FAILED, LEAST, LEAST_PAST, LOG2, MAGIC, rough_log2};
 use twinml_model::ids::Value;
 use twinml_model::ir::{Affine, BinOp, BoolOp, CmpOp, IntOp, Kernel, Op, Place, Space, Stmt, Ty, UnOp};
 use twinml_model::passes::rk4::Inline;
 use twinml_model::program::Program;
-
-/// 1.5·2⁵²: adding it leaves the nearest integer in the low bits.
-const MAGIC: f64 = 6_755_399_441_055_744.0;
 
 /// What the driver and the kernels tell each other: slots of `Jac`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,7 +18,7 @@ pub(crate) enum Slot {
     H,
     /// Where the run ends, in seconds.
     Stop,
-    /// The binary logarithm of the error of the last accepted step, not below that of 1e-4.
+    /// The binary logarithm of the mean square of the error of the last accepted step, not below that of 1e-4 squared.
     LogOld,
     /// 1 where the last trial was rejected.
     Rejected,
@@ -59,25 +58,16 @@ pub struct Control {
     pub max_steps: u64,
 }
 
-/// [`crate::control::Controller`]'s constants.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Law {
-    /// Exponent of the error.
-    pub alpha: f64,
-    /// Exponent of the error before it; 0: the past does not count.
-    pub beta: f64,
-    /// Exponent of an error that is too large.
-    pub retry: f64,
-    pub safety: f64,
-    pub min_factor: f64,
-    pub max_factor: f64,
-}
-
-impl Law {
-    /// As [`crate::control::Controller::new`].
-    pub fn new(k: f64, alpha: f64, beta: f64, safety: f64, min_factor: f64, max_factor: f64) -> Self {
-        Law { alpha: alpha / k, beta: beta / k, retry: 1.0 / k, safety, min_factor, max_factor }
-    }
+/// What an error means, before limits.
+#[derive(Clone, Copy)]
+struct Judged {
+    accepted: Value,
+    /// Whether the error is finite.
+    number: Value,
+    /// The factor for the next step.
+    f: Value,
+    /// What an accepted step leaves in [`Slot::LogOld`].
+    past: Value,
 }
 
 /// The step that a trial tries, and what the judgement needs of it.
@@ -311,6 +301,63 @@ impl Writer<'_> {
         (0..n).map(|i| self.load(Space::State, i)).collect()
     }
 
+    /// [`crate::control::rough_log2`].
+    pub fn rough_log2(&mut self, x: Value) -> Value {
+        let bits = self.bits(x);
+        let c52 = self.ci(52);
+        let e = self.int(IntOp::ShrU, bits, c52);
+        let magic_bits = self.ci(0x4338_0000_0000_0000 - 1023);
+        let magic = self.c(MAGIC);
+        let e = self.int(IntOp::Add, e, magic_bits);
+        let e = self.float(e);
+        let e = self.sub(e, magic);
+        let c = self.ci(0x000f_ffff_ffff_ffff);
+        let m = self.int(IntOp::And, bits, c);
+        let c = self.ci(0x3ff0_0000_0000_0000);
+        let m = self.int(IntOp::Or, m, c);
+        let m = self.float(m);
+        let p = self.polynomial(m, &LOG2);
+        self.add(p, e)
+    }
+
+    /// [`crate::control::rough_exp2`].
+    pub fn rough_exp2(&mut self, y: Value) -> Value {
+        let i = self.un(UnOp::Rint, y);
+        let r = self.sub(y, i);
+        let p = self.polynomial(r, &EXP2);
+        let magic = self.c(MAGIC);
+        let n = self.add(i, magic);
+        let n = self.bits(n);
+        let c = self.ci(1023);
+        let n = self.int(IntOp::Add, n, c);
+        let c52 = self.ci(52);
+        let n = self.int(IntOp::Shl, n, c52);
+        let n = self.float(n);
+        self.mul(p, n)
+    }
+
+    /// `Σ c[k]·x^k`, fused.
+    pub fn polynomial(&mut self, x: Value, c: &[f64]) -> Value {
+        let mut p = self.c(c.last().copied().unwrap_or(0.0));
+        for &c in c.iter().rev().skip(1) {
+            let c = self.c(c);
+            p = self.fma(p, x, c);
+        }
+        p
+    }
+
+    /// [`crate::control::inverse_weight`] of the larger of two.
+    pub fn inverse_weight(&mut self, atol: f64, rtol: f64, a: Value, b: Value) -> Value {
+        let (x, y) = (self.un(UnOp::Abs, a), self.un(UnOp::Abs, b));
+        let m = if a == b { x } else { self.max(x, y) };
+        let (limit, least, one) = (atol > f64::MIN_POSITIVE, self.c(f64::MIN_POSITIVE), self.c(1.0));
+        let (atol, rtol) = (self.c(atol), self.c(rtol));
+        let w = self.fma(rtol, m, atol);
+        // a weight that is no number belongs to an error that is none either
+        let w = if limit { w } else { self.max(w, least) };
+        self.div(one, w)
+    }
+
     /// The step that [`Clock::trial`](crate::control::Clock::trial) tries next.
     pub fn trial(&mut self, control: &Control) -> Trial {
         let t = self.load(Space::Time, 0);
@@ -347,9 +394,8 @@ impl Writer<'_> {
     /// [`Slot::Stop`] and [`Slot::Status`].
     pub fn judge(&mut self, trial: &Trial, err: Value, control: &Control, law: &Law) -> Verdict {
         let w = self;
-        let Trial { t, h, t1, wanted: wanted_h, stop, cut } = *trial;
-        let (log_old, was_rejected) = (w.slot(Slot::LogOld), w.slot(Slot::Rejected));
-        let (zero, one) = (w.c(0.0), w.c(1.0));
+        let log_old = w.slot(Slot::LogOld);
+        let one = w.c(1.0);
         // `Controller`: accepted, rejected, outside of the domain
         let accepted = w.cmp(CmpOp::Le, err, one);
         let number = w.finite(err);
@@ -373,24 +419,57 @@ impl Writer<'_> {
             let past = w.exp2(y);
             w.mul(f, past)
         };
+        let f = w.select(accepted, with_past, f);
+        let c = w.c(1e-4);
+        let less = w.cmp(CmpOp::Lt, base, c);
+        let least_log = w.log2(c);
+        let new_old = w.select(less, least_log, log);
+        w.conclude(trial, Judged { accepted, number, f, past: new_old }, control, law)
+    }
+
+    /// What [`SquareController`](crate::control::SquareController) makes of the mean square `q` of the error of a trial:
+    /// writes as [`Writer::judge`] does.
+    pub fn judge_square(&mut self, trial: &Trial, q: Value, control: &Control, law: &Law) -> Verdict {
+        let w = self;
+        let log_old = w.slot(Slot::LogOld);
+        let one = w.c(1.0);
+        let accepted = w.cmp(CmpOp::Le, q, one);
+        let number = w.finite(q);
+        let least = w.c(LEAST);
+        // above 1 this changes nothing
+        let q = w.max(q, least);
+        let log = w.rough_log2(q);
+        let (safety, beta) = (w.c(rough_log2(law.safety)), w.c(0.5 * law.beta));
+        let with_past = w.fma(log_old, beta, safety);
+        let base = w.select(accepted, with_past, safety);
+        let (alpha, retry) = (w.c(-0.5 * law.alpha), w.c(-0.5 * law.retry));
+        let p = w.select(accepted, alpha, retry);
+        let y = w.fma(log, p, base);
+        let f = w.rough_exp2(y);
+        let least = w.c(rough_log2(LEAST_PAST));
+        let past = w.max(log, least);
+        w.conclude(trial, Judged { accepted, number, f, past }, control, law)
+    }
+
+    fn conclude(&mut self, trial: &Trial, judged: Judged, control: &Control, law: &Law) -> Verdict {
+        let w = self;
+        let Trial { t, h, t1, wanted: wanted_h, stop, cut } = *trial;
+        let Judged { accepted, number, f, past } = judged;
+        let (log_old, was_rejected) = (w.slot(Slot::LogOld), w.slot(Slot::Rejected));
+        let (zero, one) = (w.c(0.0), w.c(1.0));
         let rejected_before = w.cmp(CmpOp::Ne, was_rejected, zero);
-        let (lo, hi, retry) = (w.c(law.min_factor), w.c(law.max_factor), w.c(0.9));
+        let (lo, hi, retry) = (w.c(law.min_factor), w.c(law.max_factor), w.c(AGAIN));
         let most = w.select(rejected_before, one, hi);
         let most = w.select(accepted, most, retry);
-        let f = w.select(accepted, with_past, f);
         let f = w.clamp(f, lo, most);
-        let quarter = w.c(0.25);
+        let quarter = w.c(FAILED);
         let f = w.select(number, f, quarter);
         let next = w.mul(h, f);
         let longer = w.max(next, wanted_h);
         let keeps = w.and(accepted, cut);
         let next = w.select(keeps, longer, next);
 
-        let c = w.c(1e-4);
-        let less = w.cmp(CmpOp::Lt, base, c);
-        let least_log = w.log2(c);
-        let new_old = w.select(less, least_log, log);
-        let new_old = w.select(accepted, new_old, log_old);
+        let new_old = w.select(accepted, past, log_old);
         let now = w.select(accepted, t1, t);
         let refused = w.select(accepted, zero, one);
         let taken = w.select(accepted, one, zero);
@@ -501,8 +580,7 @@ pub(crate) fn start(program: &Program, control: &Control, order: u32) -> Option<
     let s = w.select(good, s, failed);
     w.put(Slot::H, h);
     w.put(Slot::Status, s);
-    let c = w.c(1e-4);
-    let c = w.log2(c);
+    let c = w.c(rough_log2(LEAST_PAST));
     w.put(Slot::LogOld, c);
     for s in [Slot::Rejected, Slot::Steps, Slot::Trials] {
         w.put(s, zero);

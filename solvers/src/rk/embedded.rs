@@ -4,8 +4,8 @@
 //! `atol + rtol·max(|x₀|, |x₁|)`. PI control. Fails when the step no longer moves time. All memory is
 //! taken by `start`.
 
-use super::stage;
-use crate::control::{Clock, Controller, binary_logarithm, first_step, not_finite, weight, worst};
+use super::fused;
+use crate::control::{Clock, Law, SquareController, first_step, inverse_weight, not_finite, worst};
 use crate::error::SolveError;
 use crate::integrator::{Integrator, Method, Options};
 use crate::lanes::adaptive::Control;
@@ -41,6 +41,11 @@ pub trait Tableau: Clone + 'static {
     const R: [[f64; 4]; 7];
 }
 
+/// How steps are chosen.
+pub(crate) fn law() -> Law {
+    Law::new(5.0, 0.85, 0.2, 0.9, 0.2, 10.0)
+}
+
 /// `h·|λ|` on the negative real axis where these pairs become unstable.
 pub const STABILITY: f64 = 3.3;
 
@@ -50,7 +55,7 @@ pub struct Embedded<T: Tableau> {
     options: Options,
     atol: Vec<f64>,
     clock: Clock,
-    control: Controller,
+    control: SquareController,
     stats: Stats,
     h: f64,
     h_done: f64,
@@ -71,7 +76,7 @@ impl<T: Tableau> Embedded<T> {
             options: options.clone(),
             atol: Vec::new(),
             clock: Clock::new(options),
-            control: Controller::new(5.0, 0.85, 0.2, 0.9, 0.2, 10.0),
+            control: SquareController::new(law()),
             stats: Stats::default(),
             h: 0.0,
             h_done: 0.0,
@@ -137,55 +142,84 @@ impl<T: Tableau> Embedded<T> {
         Ok(())
     }
 
-    /// Tries one step; the weighted error, or NaN if a stage could not be evaluated.
+    /// Tries one step; the mean square of the weighted error, or NaN if a stage could not be evaluated.
     fn attempt(&mut self, sys: &mut dyn System, h: f64, t1: f64) -> Result<f64, EvalError> {
         let t = self.clock.t;
         let x = &self.x_prev;
         let xs = &mut self.x_stage;
         let [k1, k2, k3, k4, k5, k6, k7] = &mut self.k;
         let rhs = &mut self.stats.rhs;
-        stage(xs, x, h, T::A2, [k1]);
+        fused(xs, x, h, T::A2, [k1]);
         *rhs += 1;
         sys.rhs(t + T::C[1] * h, xs, k2)?;
-        stage(xs, x, h, T::A3, [k1, k2]);
+        fused(xs, x, h, T::A3, [k1, k2]);
         *rhs += 1;
         sys.rhs(t + T::C[2] * h, xs, k3)?;
-        stage(xs, x, h, T::A4, [k1, k2, k3]);
+        fused(xs, x, h, T::A4, [k1, k2, k3]);
         *rhs += 1;
         sys.rhs(t + T::C[3] * h, xs, k4)?;
-        stage(xs, x, h, T::A5, [k1, k2, k3, k4]);
+        fused(xs, x, h, T::A5, [k1, k2, k3, k4]);
         *rhs += 1;
         sys.rhs(t + T::C[4] * h, xs, k5)?;
-        stage(xs, x, h, T::A6, [k1, k2, k3, k4, k5]);
+        fused(xs, x, h, T::A6, [k1, k2, k3, k4, k5]);
         *rhs += 1;
         sys.rhs(t1, xs, k6)?;
         let x1 = &mut self.x;
-        stage(x1, x, h, T::A7, [k1, k2, k3, k4, k5, k6]);
+        fused(x1, x, h, T::A7, [k1, k2, k3, k4, k5, k6]);
         *rhs += 1;
         sys.rhs(t1, x1, k7)?;
 
         let n = x.len();
-        let (x1, xs, atol) = (&x1[..n], &xs[..n], &self.atol[..n]);
-        let rtol = self.options.tolerances.rtol;
-        let k = [k1, k2, k3, k4, k5, k6, k7].map(|k| &k[..n]);
-        let (mut sum, mut df, mut dx) = (0.0, 0.0, 0.0);
-        for i in 0..n {
-            let mut e = T::E[0] * k[0][i];
-            for (a, k) in T::E.iter().zip(&k).skip(1) {
-                e += a * k[i];
-            }
-            let w = weight(atol[i], rtol, x[i], x1[i]);
-            let e = h * e / w;
-            sum += e * e;
-            let a = (k[6][i] - k[5][i]) / w;
-            let b = (x1[i] - xs[i]) / w;
-            df += a * a;
-            dx += b * b;
-        }
+        let (df, dx, sum) = pulp::Arch::new().dispatch(Errors::<T> {
+            x,
+            x1: &x1[..n],
+            before: &xs[..n],
+            atol: &self.atol[..n],
+            rtol: self.options.tolerances.rtol,
+            k: [k1, k2, k3, k4, k5, k6, k7].map(|k| &k[..n]),
+            tableau: std::marker::PhantomData,
+        });
         if dx > 0.0 && df < f64::INFINITY {
             self.stiffness = h * (df / dx).sqrt() / STABILITY;
         }
-        Ok((sum / n.max(1) as f64).sqrt())
+        Ok(sum * (h * h) * (1.0 / n.max(1) as f64))
+    }
+}
+
+/// Sums of squares over the states, each weighted: changes of slopes and of states between the last two stages, and the
+/// difference of the two solutions over the step.
+struct Errors<'a, T> {
+    x: &'a [f64],
+    x1: &'a [f64],
+    before: &'a [f64],
+    atol: &'a [f64],
+    rtol: f64,
+    k: [&'a [f64]; 7],
+    tableau: std::marker::PhantomData<T>,
+}
+
+impl<T: Tableau> pulp::WithSimd for Errors<'_, T> {
+    type Output = (f64, f64, f64);
+
+    #[inline(always)]
+    fn with_simd<I: pulp::Simd>(self, _: I) -> (f64, f64, f64) {
+        let Errors { x, x1, before, atol, rtol, k, .. } = self;
+        let (mut sum, mut df, mut dx) = (0.0, 0.0, 0.0);
+        for i in 0..x.len() {
+            let mut e = T::E[0] * k[0][i];
+            for (a, k) in T::E.iter().zip(&k).skip(1) {
+                e = a.mul_add(k[i], e);
+            }
+            let (a, b) = (x[i].abs(), x1[i].abs());
+            let w = inverse_weight(atol[i], rtol, if a > b { a } else { b });
+            let e = e * w;
+            sum = f64::mul_add(e, e, sum);
+            let a = (k[6][i] - k[5][i]) * w;
+            let b = (x1[i] - before[i]) * w;
+            df = f64::mul_add(a, a, df);
+            dx = f64::mul_add(b, b, dx);
+        }
+        (df, dx, sum)
     }
 }
 
@@ -309,7 +343,7 @@ impl<T: Tableau> Integrator for Embedded<T> {
             let theta = (t - self.clock.t_prev) / self.h_done;
             let b = T::R.map(|r| theta * (r[0] + theta * (r[1] + theta * (r[2] + theta * r[3]))));
             let [k1, k2, k3, k4, k5, k6, k7] = &self.k;
-            stage(out, &self.x_prev, self.h_done, b, [k1, k2, k3, k4, k5, k6, k7]);
+            fused(out, &self.x_prev, self.h_done, b, [k1, k2, k3, k4, k5, k6, k7]);
         }
     }
 
@@ -371,7 +405,7 @@ impl<T: Tableau> Embedded<T> {
         if !(self.first_same_as_last && t < stop && room) {
             return false;
         }
-        let (error, rejected) = self.control.past();
+        let (past, rejected) = self.control.past();
         let mut place = Place::new(memory, lane);
         place.set(Space::Time, 0, t);
         for (i, (x, k)) in self.x.iter().zip(&self.k[6]).enumerate() {
@@ -382,7 +416,7 @@ impl<T: Tableau> Embedded<T> {
         for (slot, value) in [
             (Slot::H, self.h),
             (Slot::Stop, stop),
-            (Slot::LogOld, binary_logarithm(error)),
+            (Slot::LogOld, past),
             (Slot::Rejected, rejected),
             (Slot::Status, status::RUNNING),
             (Slot::Steps, done.steps as f64),
@@ -405,7 +439,7 @@ impl<T: Tableau> Embedded<T> {
         self.stats.error_test_failures += rejected - done.rejected;
         self.stats.rhs += 6 * (steps + rejected - done.steps - done.rejected);
         self.h = at(Slot::H as usize);
-        self.control.accepted(at(dense::ERROR as usize));
+        self.control.accepted(at(Slot::LogOld as usize));
         for (i, x) in self.x.iter_mut().enumerate() {
             *x = memory.slot(Space::State, i)[lane];
         }
