@@ -230,6 +230,35 @@ impl<'a> Flattener<'a> {
         }
     }
 
+    /// A hidden family that holds what a state's equations ask its derivative to be: they no longer say what it is.
+    pub(super) fn asked_rate(&mut self, state: VarId, name: &str) -> R<VarId> {
+        let base = self.system.vars[state.index()].clone();
+        let has = |e: &Expr| {
+            let mut found = false;
+            visit(e, &mut |x| found |= matches!(x, Expr::Der(v, _) if *v == state));
+            found
+        };
+        // Its equation has the derivative on the left; others read it.
+        let mut own: Vec<usize> = Vec::new();
+        let all = self.system.equations.iter().enumerate();
+        own.extend(all.clone().filter(|(_, e)| has(&e.left)).map(|(k, _)| k));
+        if own.is_empty() {
+            own.extend(all.filter(|(_, e)| has(&e.right)).map(|(k, _)| k));
+        }
+        let rate = self.beside(&base, name, Kind::Real, Role::Unknown)?;
+        let asked = |e: &Expr| {
+            expr::rewrite(e, &mut |x| match x {
+                Expr::Der(v, at) if v == state => Expr::Var(rate, at),
+                other => other,
+            })
+        };
+        for k in own {
+            let e = &mut self.system.equations[k];
+            (e.left, e.right) = (asked(&e.left), asked(&e.right));
+        }
+        Ok(rate)
+    }
+
     fn saturating(&mut self, k: usize) -> R<()> {
         let c = self.system.clamps[k].clone();
         let base = self.system.vars[c.var.index()].clone();
@@ -244,29 +273,7 @@ impl<'a> Flattener<'a> {
             self.system.clamps[k].held = [None, None];
             return Ok(());
         }
-        let has = |e: &Expr| {
-            let mut found = false;
-            visit(e, &mut |x| found |= matches!(x, Expr::Der(v, _) if *v == c.var));
-            found
-        };
-        // Its equation has the derivative on the left; others read it.
-        let mut own: Vec<usize> = Vec::new();
-        let all = self.system.equations.iter().enumerate();
-        own.extend(all.clone().filter(|(_, e)| has(&e.left)).map(|(k, _)| k));
-        if own.is_empty() {
-            own.extend(all.filter(|(_, e)| has(&e.right)).map(|(k, _)| k));
-        }
-        let rate = self.beside(&base, "rate", Kind::Real, Role::Unknown)?;
-        let asked = |e: &Expr| {
-            expr::rewrite(e, &mut |x| match x {
-                Expr::Der(v, at) if v == c.var => Expr::Var(rate, at),
-                other => other,
-            })
-        };
-        for k in own {
-            let e = &mut self.system.equations[k];
-            (e.left, e.right) = (asked(&e.left), asked(&e.right));
-        }
+        let rate = self.asked_rate(c.var, "rate")?;
         let (loops, at) = whole_family(&base);
         let value = |v: VarId| Expr::Var(v, at.clone());
         let equation = |left: Expr, right: Expr| Equation {

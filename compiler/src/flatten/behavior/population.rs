@@ -5,11 +5,13 @@ use super::super::scope::{InstId, R, Slot};
 use super::body::Body;
 use super::place::{Dim, Goal, Loc};
 use crate::diag::{Diagnostic, codes};
-use crate::flat::Role;
+use crate::flat::{Affine, Equation, Expr, Loop, Role};
+use crate::flatten::expr::choose;
 use crate::hir::{self, MemberKind};
 use crate::source::Span;
 use crate::typeck::population::PRESENT;
 use twinml_model::behavior::{self as model, Instr, Method};
+use twinml_model::ids::{Index, VarId};
 
 impl<'a> Flattener<'a> {
     /// The populations of all instances; forms that do not run are refused.
@@ -115,25 +117,39 @@ impl<'a> Flattener<'a> {
                     let Some(&var) = slot.var.get() else { continue };
                     let v = &self.system.vars[var.index()];
                     match v.role {
-                        Role::State => {
-                            let d = Diagnostic::new(
-                                codes::LATER_POPULATION,
-                                slot.span,
-                                "a population of twins with continuous states",
-                            )
-                            .here("this follows a differential equation")
-                            .help("twins of a population have discrete states; an array `Truck[200]` may integrate");
-                            self.diags.push(d);
-                        }
-                        Role::Discrete | Role::Input => {
-                            let per = v.len / places.max(1);
+                        Role::State | Role::Discrete | Role::Input => {
+                            let (per, role) = (v.len / places.max(1), v.role);
                             self.behaving.out.populations[id as usize].anew.push((var, per));
+                            if role == Role::State {
+                                let present = self.behaving.out.populations[id as usize].present;
+                                let done = self.rest_while_absent(var, present, per, slot.span);
+                                self.settle_stop(done);
+                            }
                         }
                         Role::Parameter | Role::Unknown => {}
                     }
                 }
             }
         }
+    }
+
+    /// A continuous state of a place that nobody has taken stands still: `der(x) = if present then rate else 0`, where
+    /// `rate` is what its equations ask for.
+    fn rest_while_absent(&mut self, state: VarId, present: VarId, per: u32, span: Span) -> R<()> {
+        let len = self.system.vars[state.index()].len;
+        let rate = self.asked_rate(state, "living")?;
+        let (place, part) = (Index(0), Index(1));
+        let mut loops = vec![Loop { index: place, lo: 0, hi: i64::from(len / per.max(1)) }];
+        let mut element = Affine::constant(0).plus(place, i64::from(per));
+        if per > 1 {
+            loops.push(Loop { index: part, lo: 0, hi: i64::from(per) });
+            element = element.plus(part, 1);
+        }
+        let here = Expr::Var(present, Affine::constant(0).plus(place, 1));
+        let right = choose(here, Expr::Var(rate, element.clone()), Expr::Num(0.0));
+        let left = Expr::Der(state, element);
+        self.system.equations.push(Equation { loops, left, right, span, owner: String::new() });
+        Ok(())
     }
 
     /// A population of an instance's own, and the family of its twins.
