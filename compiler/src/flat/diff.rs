@@ -201,7 +201,7 @@ fn math(e: &Expr, f: MathFn, args: &[Expr], of: Leaf<'_>) -> Result<Expr, &'stat
         MathFn::Log1p => div(dx, one_plus(x)),
         MathFn::Log10 => div(dx, mul(x, num(std::f64::consts::LN_10))),
         MathFn::Log2 => div(dx, mul(x, num(std::f64::consts::LN_2))),
-        MathFn::Sin => mul(call(MathFn::Cos, x), dx),
+        MathFn::Sin | MathFn::SinBeside => mul(call(MathFn::Cos, x), dx),
         MathFn::Cos => neg(mul(call(MathFn::Sin, x), dx)),
         MathFn::Tan => mul(one_plus(sqr(e.clone())), dx),
         MathFn::Asin => div(dx, sqrt(one_minus(sqr(x)))),

@@ -225,6 +225,7 @@ pub(super) const MATH: &[(&str, MathFn)] = &[
     ("gamma", MathFn::Gamma),
     ("digamma", MathFn::Digamma),
     ("trigamma", MathFn::Trigamma),
+    ("sin_beside", MathFn::SinBeside),
 ];
 
 pub(super) const STEPS: &[(&str, StepFn)] =

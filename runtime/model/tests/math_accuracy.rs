@@ -195,7 +195,36 @@ fn logarithm() {
 
 #[test]
 fn trigonometric() {
+    let mut cc = Consts::new().unwrap();
+    let mut rng = Rng(0x51_7c_c1_b7);
+    let [mut sin, mut cos, mut beside] = ["sin", "cos", "sin beside"].map(Report::new);
+    let near = std::env::var("DENSE").map_or(2000, |n| n.parse().unwrap());
+    for k in 0..near {
+        // where one polynomial ends and the next begins, and all over the first turns
+        let x = match k % 6 {
+            0 => rng.within(-3.2, 3.2),
+            1 => rng.within(1.2, 1.9),
+            2 => rng.within(0.7, 0.9) + f64::from((rng.next() % 8) as u32) * std::f64::consts::FRAC_PI_2,
+            3 => rng.within(-100.0, 100.0),
+            4 => (rng.next() % 1_000_000) as f64 * std::f64::consts::FRAC_PI_2,
+            _ => rng.within(-1.1e9, 1.1e9),
+        };
+        let exact = big(x).sin(wide(&big(x)), RM, &mut cc);
+        sin.add(x, 0.0, eval::sin(x), &exact);
+        let other = |x| eval::apply(MathFn::SinBeside, x, 0.0);
+        beside.add(x, 0.0, other(x), &exact);
+        let c = eval::cos(x);
+        cos.add(x, 0.0, c, &big(x).cos(wide(&big(x)), RM, &mut cc));
+        for f in [eval::sin, other] {
+            assert_eq!(f(-x).to_bits(), (-f(x)).to_bits(), "{x}");
+        }
+        assert_eq!(eval::cos(-x).to_bits(), c.to_bits(), "{x}");
+    }
+    sin.check();
+    cos.check();
+    beside.check();
     one(MathFn::Sin, "sin", 300, |x, cc| x.sin(wide(x), RM, cc));
+    one(MathFn::SinBeside, "sin beside", 300, |x, cc| x.sin(wide(x), RM, cc));
     one(MathFn::Cos, "cos", 300, |x, cc| x.cos(wide(x), RM, cc));
     one(MathFn::Tan, "tan", 300, |x, cc| x.tan(wide(x), RM, cc));
 }
@@ -423,9 +452,18 @@ fn special_cases() {
         assert!(a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()), "{a} for {b}");
     };
     // odd functions keep the sign of zero, and NaN goes in and out
-    for f in [MathFn::Sin, MathFn::Tan, MathFn::Asin, MathFn::Atan, MathFn::Sinh, MathFn::Tanh, MathFn::Asinh]
-        .into_iter()
-        .chain([MathFn::Atanh, MathFn::Cbrt, MathFn::Erf, MathFn::Expm1, MathFn::Log1p])
+    for f in [
+        MathFn::Sin,
+        MathFn::SinBeside,
+        MathFn::Tan,
+        MathFn::Asin,
+        MathFn::Atan,
+        MathFn::Sinh,
+        MathFn::Tanh,
+        MathFn::Asinh,
+    ]
+    .into_iter()
+    .chain([MathFn::Atanh, MathFn::Cbrt, MathFn::Erf, MathFn::Expm1, MathFn::Log1p])
     {
         same(apply(f, 0.0, 0.0), 0.0);
         same(apply(f, -0.0, 0.0), -0.0);
@@ -451,7 +489,7 @@ fn special_cases() {
     for k in 0..23 {
         same(log10(10f64.powi(k)), f64::from(k));
     }
-    for f in [MathFn::Sin, MathFn::Cos, MathFn::Tan] {
+    for f in [MathFn::Sin, MathFn::SinBeside, MathFn::Cos, MathFn::Tan] {
         same(apply(f, inf, 0.0), nan);
         same(apply(f, -inf, 0.0), nan);
     }

@@ -186,21 +186,21 @@ fn pinned_costs() {
         out += &format!("{} {usual}/{all}\n", f.name());
     }
     expect![[r#"
-        exp 27/63
-        expm1 35/72
+        exp 25/59
+        expm1 35/70
         log 38/81
         log1p 56/98
         log10 46/97
         log2 45/95
-        sin 54/247
-        cos 51/243
+        sin 25/221
+        cos 34/227
         tan 66/271
         asin 40/40
         acos 49/49
         atan 58/62
         atan2 81/184
-        sinh 54/91
-        cosh 53/89
+        sinh 54/89
+        cosh 53/87
         tanh 78/82
         asinh 89/128
         acosh 81/120
@@ -208,10 +208,11 @@ fn pinned_costs() {
         pow 112/275
         cbrt 30/63
         hypot 29/64
-        erf 26/120
+        erf 26/116
         gamma 509/509
         digamma 187/435
-        trigamma 148/341
+        trigamma 119/315
+        sin_beside 34/230
     "#]]
     .assert_eq(&out);
 }

@@ -7,6 +7,7 @@
 
 use super::encode::{Code, Label, Map, Masked, Mem, Opcode, RAX, RCX, RDI, RDX, RSI, Rm, op};
 use super::graph::{Arith2, Bits2, Graph, Id, Mask2, Node, Shift, Target};
+use super::guard::{Fast, Guard};
 use super::plan::{Plan, Segment, Step, condition};
 use rustc_hash::FxHashMap;
 use twinml_model::ir::CmpOp;
@@ -67,8 +68,17 @@ pub(super) struct Shape {
     pub stride: i32,
 }
 
-/// Code for a plan, appended; the offset of its entry and the scratch space that it needs, in bytes.
-pub(super) fn emit(code: &mut Code, pool: &mut Pool, g: &Graph, plan: &Plan, shape: Shape) -> (usize, usize) {
+/// Code for a plan, appended; the offset of its entry and the scratch space that it needs, in bytes. `fast`: the same
+/// without slow paths.
+pub(super) fn emit(
+    code: &mut Code,
+    pool: &mut Pool,
+    g: &Graph,
+    plan: &Plan,
+    fast: Option<(&Fast, &Plan)>,
+    shape: Shape,
+) -> (usize, usize) {
+    let nodes = fast.map_or(g.nodes.len(), |f| f.0.graph.nodes.len());
     let wide = g.target == Target::Avx512;
     let rows = scratch::ROWS + scratch::ROW * (plan.args as i32 + 1);
     let mut e = Emitter {
@@ -79,7 +89,7 @@ pub(super) fn emit(code: &mut Code, pool: &mut Pool, g: &Graph, plan: &Plan, sha
         shape,
         wide,
         vector: if wide { 64 } else { 32 },
-        places: vec![NOWHERE; g.nodes.len() * shape.groups],
+        places: vec![NOWHERE; nodes * shape.groups],
         vectors: [None; 32],
         masks: [None; 8],
         uses: Vec::new(),
@@ -90,11 +100,13 @@ pub(super) fn emit(code: &mut Code, pool: &mut Pool, g: &Graph, plan: &Plan, sha
         late_spills: Vec::new(),
         next_spill: (rows + 63) & !63,
         stubs: Vec::new(),
+        bails: Vec::new(),
+        guard: None,
         home: FxHashMap::default(),
         carried: FxHashMap::default(),
     };
     let entry = e.code.bytes.len();
-    e.all();
+    e.all(fast);
     (entry, e.next_spill as usize)
 }
 
@@ -103,6 +115,12 @@ struct Stub {
     label: Label,
     back: Label,
     call: Call,
+}
+
+/// Where a guard fails: what is carried goes back to where a repetition expects it.
+struct Bail {
+    label: Label,
+    moves: Vec<(u8, Rm)>,
 }
 
 /// What a slow path needs to know of the registers.
@@ -140,6 +158,8 @@ struct Emitter<'a> {
     late_spills: Vec<i32>,
     next_spill: i32,
     stubs: Vec<Stub>,
+    bails: Vec<Bail>,
+    guard: Option<&'a Guard>,
     /// The register where a value should end: of carried slots.
     home: FxHashMap<u32, u8>,
     /// Loads of carried slots.
@@ -151,7 +171,7 @@ const M38: Map = Map::M0f38;
 const M3A: Map = Map::M0f3a;
 const NEVER: u32 = u32::MAX;
 
-impl Emitter<'_> {
+impl<'a> Emitter<'a> {
     // ---- values, places, uses
 
     fn v(&self, id: Id, group: usize) -> u32 {
@@ -187,6 +207,10 @@ impl Emitter<'_> {
         }
         pairs.extend(s.stores.iter().map(|&(p, _, id)| (id, 2 * p + 1)));
         pairs.extend(s.out.iter().map(|&id| (id, 2 * s.order.len() as u32)));
+        if let Some(p) = self.plan.guard.filter(|_| self.in_body) {
+            // where the guard fails, all begins again
+            pairs.extend(self.plan.carried.iter().map(|c| (c.1, 2 * p + 1)));
+        }
         pairs.sort_unstable();
         pairs.dedup();
         self.first_use = vec![0; n + 1];
@@ -395,7 +419,7 @@ impl Emitter<'_> {
 
     // ---- the whole
 
-    fn all(&mut self) {
+    fn all(&mut self, fast: Option<(&'a Fast, &'a Plan)>) {
         let groups = self.shape.groups;
         let plan = self.plan;
         if !plan.before.order.is_empty() {
@@ -410,32 +434,83 @@ impl Emitter<'_> {
                     self.used_at_definition(v);
                 }
             }
-            self.vectors = [None; 32];
-            self.masks = [None; 8];
             for p in &mut self.places {
                 p.reg = NONE;
             }
         }
         self.in_body = true;
+        let homes: Vec<(u8, Mem)> = (0..plan.carried.len() * groups)
+            .map(|k| {
+                let disp =
+                    plan.carried[k / groups].0 as i32 * self.shape.stride + (k % groups) as i32 * self.vector;
+                (k as u8, Mem { base: RDI, disp, broadcast: false })
+            })
+            .collect();
+        for &(reg, mem) in &homes {
+            self.load(reg, mem);
+        }
+        let (top, next) = (self.code.label(), self.code.label());
+        self.code.place(top);
+        let after = self.places.clone();
+        let g = self.g;
+        if let Some((fast, second)) = fast {
+            (self.g, self.plan, self.guard) = (&fast.graph, second, Some(&fast.guard));
+        }
+        self.body();
+        self.code.place(next);
+        self.code.dec_rdx();
+        self.code.jcc(5, top);
+        for &(reg, mem) in &homes {
+            self.store(reg, mem);
+        }
+        self.code.vzeroupper();
+        self.code.ret();
+        self.stubs();
+        if fast.is_some() {
+            let careful = self.code.label();
+            for bail in std::mem::take(&mut self.bails) {
+                self.code.place(bail.label);
+                self.shuffle(bail.moves);
+                self.code.jmp(careful);
+            }
+            self.code.place(careful);
+            (self.g, self.plan, self.guard) = (g, plan, None);
+            self.places = after;
+            self.body();
+            self.code.jmp(next);
+            self.stubs();
+        }
+    }
+
+    fn stubs(&mut self) {
+        for stub in std::mem::take(&mut self.stubs) {
+            self.code.place(stub.label);
+            self.call(&stub.call);
+            self.code.jmp(stub.back);
+        }
+    }
+
+    /// One repetition, from and to the registers of what is carried.
+    fn body(&mut self) {
+        let (groups, plan) = (self.shape.groups, self.plan);
+        self.vectors = [None; 32];
+        self.masks = [None; 8];
         self.free_spills.clear();
-        let mut homes = Vec::new();
-        for (k, &(slot, load, next)) in plan.carried.iter().enumerate() {
+        self.late_spills.clear();
+        self.home.clear();
+        self.carried.clear();
+        let mut ends = Vec::new();
+        for (k, &(_, load, next)) in plan.carried.iter().enumerate() {
             self.carried.insert(load, ());
             for group in 0..groups {
                 let reg = (k * groups + group) as u8;
-                let v = self.v(load, group);
-                let disp = slot as i32 * self.shape.stride + group as i32 * self.vector;
-                let mem = Mem { base: RDI, disp, broadcast: false };
-                self.load(reg, mem);
-                self.put(v, reg);
-                homes.push((reg, self.v(next, group), mem));
+                self.put(self.v(load, group), reg);
                 let v = self.v(next, group);
+                ends.push((reg, v));
                 self.home.insert(v, reg);
             }
         }
         self.count(&plan.body);
-        let top = self.code.label();
-        self.code.place(top);
         let mut store = 0;
         for p in 0..plan.body.order.len() {
             self.position = 2 * p as u32;
@@ -444,24 +519,97 @@ impl Emitter<'_> {
                 self.entry(v);
                 self.used_at_definition(v);
             }
+            if plan.guard == Some(p as u32) {
+                self.position += 1;
+                for &(_, load, _) in &plan.carried {
+                    (0..groups).for_each(|group| self.used(self.v(load, group)));
+                }
+            }
             store = self.stores(store, p as u32);
         }
         // a body without operations only moves slots
         self.stores(store, NEVER);
         self.position = 2 * plan.body.order.len() as u32;
-        self.hand_over(&homes);
-        self.code.dec_rdx();
-        self.code.jcc(5, top);
-        for &(reg, _, mem) in &homes {
-            self.store(reg, mem);
+        let moves = self.moves(&ends);
+        self.shuffle(moves);
+    }
+
+    /// Where values stand that are to go to registers.
+    fn moves(&mut self, ends: &[(u8, u32)]) -> Vec<(u8, Rm)> {
+        let mut moves = Vec::new();
+        for &(to, v) in ends {
+            let from = self.places[v as usize].reg;
+            if from == to {
+                continue;
+            }
+            if from != NONE {
+                moves.push((to, Rm::Reg(from)));
+            } else if let Some(mem) = self.mem(v) {
+                moves.push((to, Rm::Mem(mem)));
+            }
         }
-        self.code.vzeroupper();
-        self.code.ret();
-        for stub in std::mem::take(&mut self.stubs) {
-            self.code.place(stub.label);
-            self.call(&stub.call);
-            self.code.jmp(stub.back);
+        moves
+    }
+
+    /// Leaves for the careful code where a lane needs a slow path.
+    fn guard(&mut self, group: usize) {
+        let Some(guard) = self.guard else { return };
+        let label = self.code.label();
+        let (mut pins, mut mask_pins) = (0, 0);
+        let mut bad = Vec::new();
+        for &(value, limit) in &guard.below {
+            let v = self.v(value, group);
+            let x = self.reg(v, &mut pins);
+            let at = self.pool.at(limit) as i32;
+            let scale = if self.wide { 8 } else { 32 };
+            let limit = Rm::Mem(Mem { base: RCX, disp: at * scale, broadcast: self.wide });
+            let to = if self.wide { self.free(true, mask_pins, None) } else { self.free(false, pins, None) };
+            // not less, or unordered
+            self.vec(op(M0F, false, 0xc2), to, x, limit);
+            self.code.byte(0x15);
+            if self.wide {
+                mask_pins |= 1 << to;
+                bad.push(to);
+            } else {
+                self.jump_if_any(to, false, label);
+            }
         }
+        for pair in bad.chunks(2) {
+            self.code.vex(op(M0F, false, 0x98), false, pair[0], 0, Rm::Reg(pair[pair.len() - 1]));
+            self.code.jcc(5, label);
+        }
+        for &(value, unwanted) in &guard.masks {
+            let v = self.v(value, group);
+            let c = if self.wide { self.reg(v, &mut mask_pins) } else { self.reg(v, &mut pins) };
+            self.jump_if_any(c, !unwanted, label);
+        }
+        for &value in &self.plan.guarded {
+            self.used(self.v(value, group));
+        }
+        let loads: Vec<(u8, u32)> = (0..self.plan.carried.len() * self.shape.groups)
+            .map(|k| {
+                let groups = self.shape.groups;
+                (k as u8, self.v(self.plan.carried[k / groups].1, k % groups))
+            })
+            .collect();
+        let moves = self.moves(&loads);
+        self.bails.push(Bail { label, moves });
+    }
+
+    /// Jumps if the truth value holds in any lane (or, `inverted`, fails in any).
+    fn jump_if_any(&mut self, c: u8, inverted: bool, label: Label) {
+        if self.wide {
+            self.code.vex(op(M0F, false, 0x98), false, c, 0, Rm::Reg(c));
+            self.code.jcc(if inverted { 3 } else { 5 }, label);
+            return;
+        }
+        self.code.vex(op(M0F, false, 0x50), true, RAX, 0, Rm::Reg(c));
+        if inverted {
+            self.code.cmp_eax(15)
+        } else {
+            self.code.test_eax()
+        }
+        self.code.jcc(5, label);
     }
 
     /// A value that nobody uses needs no register (slow paths and stores count as uses).
@@ -498,21 +646,9 @@ impl Emitter<'_> {
         end
     }
 
-    /// What is carried goes to the registers where the next repetition expects it, all at once.
-    fn hand_over(&mut self, homes: &[(u8, u32, Mem)]) {
-        let mut moves: Vec<(u8, Rm)> = Vec::new();
-        let mut loads: Vec<(u8, Mem)> = Vec::new();
-        for &(to, v, _) in homes {
-            let from = self.places[v as usize].reg;
-            if from == to {
-                continue;
-            }
-            if from != NONE {
-                moves.push((to, Rm::Reg(from)));
-            } else if let Some(mem) = self.mem(v) {
-                loads.push((to, mem));
-            }
-        }
+    /// All moves at once.
+    fn shuffle(&mut self, all: Vec<(u8, Rm)>) {
+        let (mut moves, loads): (Vec<_>, Vec<_>) = all.into_iter().partition(|m| matches!(m.1, Rm::Reg(_)));
         while !moves.is_empty() {
             let ready = moves.iter().position(|&(to, _)| moves.iter().all(|&(_, from)| from != Rm::Reg(to)));
             if let Some(k) = ready {
@@ -530,8 +666,8 @@ impl Emitter<'_> {
                 }
             }
         }
-        for (to, mem) in loads {
-            self.load(to, mem);
+        for (to, from) in loads {
+            self.copy(to, from);
         }
     }
 
@@ -695,6 +831,7 @@ impl Emitter<'_> {
                 self.fma(v, kind, [of(self, a), of(self, b), of(self, c)]);
             }
             Node::Slow(k) => self.slow(v, k, group),
+            Node::Guard => self.guard(group),
         }
     }
 
@@ -888,18 +1025,7 @@ impl Emitter<'_> {
         let call = Call { saved, args, dst, usual: usual.is_some(), cond: test, sub: slow.sub };
         if let Some((c, inverted)) = test {
             let (label, back) = (self.code.label(), self.code.label());
-            if self.wide {
-                self.code.vex(op(M0F, false, 0x98), false, c, 0, Rm::Reg(c));
-                self.code.jcc(if inverted { 3 } else { 5 }, label);
-            } else {
-                self.code.vex(op(M0F, false, 0x50), true, RAX, 0, Rm::Reg(c));
-                if inverted {
-                    self.code.cmp_eax(15)
-                } else {
-                    self.code.test_eax()
-                }
-                self.code.jcc(5, label);
-            }
+            self.jump_if_any(c, inverted, label);
             self.code.place(back);
             self.stubs.push(Stub { label, back, call });
         } else {

@@ -104,6 +104,8 @@ pub(super) enum Node {
     ToFloat(Id),
     /// Entry of [`Graph::slow`].
     Slow(u32),
+    /// Where the code without slow paths finds out whether it serves (see `guard`).
+    Guard,
 }
 
 /// Where lanes leave the straight line: a piece of scalar code.
@@ -133,7 +135,7 @@ pub(super) enum Target {
 }
 
 /// Nodes under construction.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Graph {
     pub target: Target,
     pub nodes: Vec<Node>,
@@ -152,7 +154,12 @@ impl Node {
     /// Calls `f` with each operand but those of slow paths.
     pub fn operands(&self, mut f: impl FnMut(Id)) {
         match *self {
-            Node::Const(_) | Node::ConstB(_) | Node::Load(_) | Node::Input(_) | Node::Slow(_) => {}
+            Node::Const(_)
+            | Node::ConstB(_)
+            | Node::Load(_)
+            | Node::Input(_)
+            | Node::Slow(_)
+            | Node::Guard => {}
             Node::Copy(a)
             | Node::Sqrt(a)
             | Node::Round(_, a)
@@ -177,9 +184,15 @@ impl Node {
         }
     }
 
-    fn map(mut self, mut f: impl FnMut(Id) -> Id) -> Node {
+    /// With other operands.
+    pub fn map(mut self, mut f: impl FnMut(Id) -> Id) -> Node {
         match &mut self {
-            Node::Const(_) | Node::ConstB(_) | Node::Load(_) | Node::Input(_) | Node::Slow(_) => {}
+            Node::Const(_)
+            | Node::ConstB(_)
+            | Node::Load(_)
+            | Node::Input(_)
+            | Node::Slow(_)
+            | Node::Guard => {}
             Node::Copy(a)
             | Node::Sqrt(a)
             | Node::Round(_, a)
@@ -230,7 +243,7 @@ pub(super) fn value(node: &Node, of: impl Fn(Id) -> u64) -> u64 {
     match *node {
         Node::Const(c) => c,
         Node::ConstB(c) => u64::from(c),
-        Node::Load(_) | Node::Input(_) | Node::Slow(_) => 0,
+        Node::Load(_) | Node::Input(_) | Node::Slow(_) | Node::Guard => 0,
         Node::Copy(a) => of(a),
         Node::Arith(op, x, y) => {
             let (x, y) = (f(x), f(y));

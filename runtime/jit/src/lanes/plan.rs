@@ -2,6 +2,7 @@
 //! instruction, and when slots are written.
 
 use super::graph::{Bits2, Graph, Id, Node, Target};
+use super::guard::{self, Fast};
 use std::collections::BTreeMap;
 
 /// What one entry of a schedule does.
@@ -35,12 +36,19 @@ pub(super) struct Plan {
     pub carried: Vec<(u32, Id, Id)>,
     /// Most arguments of a slow path.
     pub args: usize,
+    /// Where the guard stands in the body.
+    pub guard: Option<u32>,
+    /// What it reads.
+    pub guarded: Vec<Id>,
 }
 
 impl Plan {
     /// The operands of an entry, each once.
     pub fn operands(&self, g: &Graph, id: Id, out: &mut Vec<Id>) {
         out.clear();
+        if g.nodes[id as usize] == Node::Guard {
+            out.extend(&self.guarded);
+        }
         operands(g, self.steps[id as usize], id, &mut |a| {
             if !out.contains(&a) {
                 out.push(a);
@@ -48,8 +56,9 @@ impl Plan {
         });
     }
 
-    /// `carry`: how many slots may be carried in registers.
-    pub fn of(g: &mut Graph, slots: &BTreeMap<u32, Id>, carry: usize) -> Plan {
+    /// `carry`: how many slots may be carried in registers. A second plan, for the code without slow paths, carries the
+    /// same.
+    pub fn of(g: &mut Graph, slots: &BTreeMap<u32, Id>, carry: usize) -> (Plan, Option<(Fast, Plan)>) {
         let mut slots = slots.clone();
         // a slot that gets what another written slot held is read before that one is written
         for (&slot, id) in &mut slots.clone() {
@@ -61,32 +70,37 @@ impl Plan {
                 slots.insert(slot, copy);
             }
         }
+        let uses = uses(g, &slots, &[], &[]);
+        let invariant = invariant(g, &slots, &vec![Step::Node; g.nodes.len()]);
+        let fast = guard::fast(g, &slots, &uses, &invariant);
+        let plan = Plan::make(g, &slots, &[], Vec::new(), carry);
+        let fast = fast.and_then(|fast| {
+            let second = Plan::make(&fast.graph, &fast.slots, &fast.extra, fast.guard.reads(), carry);
+            let same = |p: &Plan| p.carried.iter().map(|c| (c.0, c.1)).collect::<Vec<_>>();
+            let known = |id: Id| {
+                let node = &fast.graph.nodes[id as usize];
+                leaf(node) || plan.before.order.binary_search(&id).is_ok()
+            };
+            let all = same(&plan) == same(&second) && second.before.order.iter().all(|&id| known(id));
+            all.then_some((fast, second))
+        });
+        (plan, fast)
+    }
+
+    fn make(
+        g: &Graph,
+        slots: &BTreeMap<u32, Id>,
+        extra: &[(Id, Id)],
+        guarded: Vec<Id>,
+        carry: usize,
+    ) -> Plan {
         let n = g.nodes.len();
         let mut steps = vec![Step::Node; n];
-        let mut uses = vec![0u32; n];
-        for &id in slots.values() {
-            uses[id as usize] += 1;
-        }
-        for id in (0..n as Id).rev() {
-            if uses[id as usize] > 0 {
-                operands(g, Step::Node, id, &mut |a| uses[a as usize] += 1);
-            }
-        }
+        let mut uses = uses(g, slots, extra, &guarded);
         if g.target == Target::Avx512 {
             ternaries(g, &mut uses, &mut steps);
         }
-        let mut invariant = vec![false; n];
-        for id in 0..n as Id {
-            invariant[id as usize] = match g.nodes[id as usize] {
-                Node::Const(_) | Node::ConstB(_) => true,
-                Node::Load(slot) => !slots.contains_key(&slot),
-                _ => {
-                    let mut all = true;
-                    operands(g, steps[id as usize], id, &mut |a| all &= invariant[a as usize]);
-                    all
-                }
-            };
-        }
+        let invariant = invariant(g, slots, &steps);
         let mut plan = Plan {
             before: Segment::default(),
             body: Segment::default(),
@@ -94,12 +108,22 @@ impl Plan {
             invariant,
             carried: Vec::new(),
             args: g.slow.iter().map(|s| s.args.len()).max().unwrap_or(0),
+            guard: None,
+            guarded,
         };
-        for id in 0..n as Id {
+        let mut order: Vec<(Id, Id)> = (0..n as Id).map(|id| (id, id)).collect();
+        for &(id, after) in extra {
+            order[id as usize].0 = after;
+        }
+        order.sort_unstable();
+        for (_, id) in order {
             if uses[id as usize] == 0 || leaf(&g.nodes[id as usize]) {
                 continue;
             }
             let segment = if plan.invariant[id as usize] { &mut plan.before } else { &mut plan.body };
+            if g.nodes[id as usize] == Node::Guard {
+                plan.guard = Some(segment.order.len() as u32);
+            }
             segment.order.push(id);
         }
         // the last use of each slot's old value, and where values are made
@@ -119,7 +143,7 @@ impl Plan {
                 _ => None,
             })
             .collect();
-        for (&slot, &id) in &slots {
+        for (&slot, &id) in slots {
             let load = loads.get(&slot).copied();
             if let Some(load) = load
                 && plan.carried.len() < carry
@@ -128,7 +152,8 @@ impl Plan {
                 plan.body.out.push(id);
                 continue;
             }
-            let mut p = made[id as usize];
+            // nothing is written before the guard
+            let mut p = made[id as usize].max(plan.guard.unwrap_or(0));
             if let Some(load) = load {
                 p = p.max(last[load as usize]);
             }
@@ -137,6 +162,45 @@ impl Plan {
         plan.body.stores.sort_unstable();
         plan
     }
+}
+
+/// How often each node is used, by what is live.
+fn uses(g: &Graph, slots: &BTreeMap<u32, Id>, extra: &[(Id, Id)], guarded: &[Id]) -> Vec<u32> {
+    let n = g.nodes.len();
+    let mut uses = vec![0u32; n];
+    for &id in slots.values() {
+        uses[id as usize] += 1;
+    }
+    // the last of the extra ones is the guard
+    for &id in extra.last().iter().map(|e| &e.0).chain(guarded) {
+        uses[id as usize] += 1;
+    }
+    // those that stand elsewhere than their number says come first
+    let backwards = extra.iter().rev().map(|e| e.0).chain((0..(n - extra.len()) as Id).rev());
+    for id in backwards {
+        if uses[id as usize] > 0 {
+            operands(g, Step::Node, id, &mut |a| uses[a as usize] += 1);
+        }
+    }
+    uses
+}
+
+fn invariant(g: &Graph, slots: &BTreeMap<u32, Id>, steps: &[Step]) -> Vec<bool> {
+    let n = g.nodes.len();
+    let mut invariant = vec![false; n];
+    for id in 0..n as Id {
+        invariant[id as usize] = match g.nodes[id as usize] {
+            Node::Const(_) | Node::ConstB(_) => true,
+            Node::Guard => false,
+            Node::Load(slot) => !slots.contains_key(&slot),
+            _ => {
+                let mut all = true;
+                operands(g, steps[id as usize], id, &mut |a| all &= invariant[a as usize]);
+                all
+            }
+        };
+    }
+    invariant
 }
 
 fn leaf(n: &Node) -> bool {

@@ -3,12 +3,15 @@
 //! x = k·ln 2 + r with |r| ≤ ½ ln 2: with FMA the first subtraction is exact (x and k·fl(ln 2) are multiples
 //! of 2⁻⁵⁴ and differ by less than ½), the second leaves r with an error below half its last place.
 
-use super::poly::estrin;
+use super::poly::{estrin, halves};
 use super::{Arith, MAGIC_BITS, Ops};
 
 const INV_LN2: f64 = std::f64::consts::LOG2_E;
 const LN2_HI: f64 = std::f64::consts::LN_2;
 const LN2_LO: f64 = 2.319_046_813_846_299_6e-17;
+
+/// Squares of exponents below which 2ᵏ times a number from √½ to √2 is normal and finite: |k| ≤ 1021.
+const EXPONENTS: f64 = 1_043_000.0;
 
 /// (eʳ − 1 − r)/r² on ±½ ln 2, absolute error times r²: 2⁻⁵⁸.
 const EXP: [f64; 10] = [
@@ -54,7 +57,7 @@ fn reduce<A: Arith>(a: &mut A, x: A::F) -> (A::F, A::I, A::F, A::F) {
 
 /// eʳ for |r| ≤ ½ ln 2.
 fn exp_poly<A: Arith>(a: &mut A, r: A::F) -> A::F {
-    let q = estrin(a, r, &EXP);
+    let q = halves(a, r, &EXP);
     let r2 = a.mul(r, r);
     let p = a.fma(r2, q, r);
     let one = a.f(1.0);
@@ -83,16 +86,16 @@ fn exp_slow<A: Arith>(a: &mut A, x: A::F, n: u64) -> A::F {
 
 /// eˣ. Error < 1 ulp. About 20 operations.
 pub fn exp<A: Arith>(a: &mut A, x: A::F) -> A::F {
-    let (_, bits, r, _) = reduce(a, x);
+    let (kf, bits, r, _) = reduce(a, x);
     let y = exp_poly(a, r);
     let s = a.i(52);
     let e = a.shl(bits, s);
     let yb = a.bits(y);
     let yb = a.add_i(yb, e);
     let usual = a.float(yb);
-    let m = a.abs(x);
-    let limit = a.f(708.0);
-    let ok = a.lt(m, limit);
+    let square = a.mul(kf, kf);
+    let limit = a.f(EXPONENTS);
+    let ok = a.lt(square, limit);
     let odd = a.not_b(ok);
     a.rare(odd, usual, |a| exp_slow(a, x, 0))
 }

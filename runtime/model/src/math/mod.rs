@@ -31,7 +31,7 @@ pub use log::{acosh, asinh, atanh, log, log1p, log2, log10};
 pub use pow::pow;
 pub use psi::{digamma, trigamma};
 pub use root::{cbrt, hypot};
-pub use trig::{cos, sin, tan};
+pub use trig::{cos, sin, sin_beside, tan};
 
 use crate::ir::MathFn;
 
@@ -208,7 +208,7 @@ impl<A: Arith> Ops for A {}
 
 impl MathFn {
     /// All functions, in the order of their declaration.
-    pub const ALL: [MathFn; 26] = [
+    pub const ALL: [MathFn; 27] = [
         MathFn::Exp,
         MathFn::Expm1,
         MathFn::Log,
@@ -235,6 +235,7 @@ impl MathFn {
         MathFn::Gamma,
         MathFn::Digamma,
         MathFn::Trigamma,
+        MathFn::SinBeside,
     ];
 
     /// The name in the printed form.
@@ -267,6 +268,7 @@ impl MathFn {
             MathFn::Gamma => "gamma",
             MathFn::Digamma => "digamma",
             MathFn::Trigamma => "trigamma",
+            MathFn::SinBeside => "sin_beside",
         }
     }
 
@@ -315,6 +317,7 @@ pub fn apply<A: Arith>(a: &mut A, f: MathFn, x: A::F, y: A::F) -> A::F {
         MathFn::Gamma => gamma(a, x),
         MathFn::Digamma => digamma(a, x),
         MathFn::Trigamma => trigamma(a, x),
+        MathFn::SinBeside => sin_beside(a, x),
     }
 }
 

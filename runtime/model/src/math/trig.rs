@@ -1,16 +1,30 @@
 //! Sine, cosine, tangent.
 //!
-//! |x| = n·π/2 + y with |y| ≤ π/4: with FMA the first subtraction |x| − n·fl(π/2) is exact (both are multiples
-//! of 2⁻⁵³ and differ by less than 1), two more terms of π/2 make y a double-double good to 2⁻¹²⁰ for
-//! |x| < 2³⁰. Beyond, Payne and Hanek's reduction with 1216 bits of 2/π.
+//! The sine alone: x = n·π + r with |r| ≤ π/2, one polynomial, the sign by the parity of n. With FMA the first
+//! subtraction x − n·fl(π) is exact (both are multiples of 2⁻⁵² and differ by less than 2). The second is rounded, or
+//! exact where |r| < 2⁻⁵²; the third, with a third part of π, changes r only near there. So r has an error of half a
+//! unit in its last place (one near 2⁻⁵²) for |x| < 2³⁰. The cosine, and both together: the same with π/2, and both polynomials.
+//! Zeros keep their sign: the parts of π are positive, and r + r·t is −0 for r = −0 where t is not −0.
+//!
+//! The tangent: |x| = n·π/2 + y with |y| ≤ π/4, where two more terms of π/2 make y a double-double good to 2⁻¹²⁰ for
+//! |x| < 2³⁰. Beyond, for all of them, Payne and Hanek's reduction with 1216 bits of 2/π.
 
-use super::poly::estrin;
+use super::poly::{estrin, horner};
 use super::{Arith, INF_BITS, Ops, SIGN};
 
 const TWO_OVER_PI: f64 = std::f64::consts::FRAC_2_PI;
 const PIO2: [f64; 3] = [std::f64::consts::FRAC_PI_2, 6.123_233_995_736_766e-17, -1.497_384_904_859_169_8e-33];
 /// Up to here the three-term reduction serves.
 const LARGE: f64 = 1_073_741_824.0;
+const ONE_OVER_PI: f64 = std::f64::consts::FRAC_1_PI;
+/// π in three parts, all positive.
+const PI: [f64; 3] = [std::f64::consts::PI, 1.224_646_799_147_353e-16, 2.165_713_347_843_828e-32];
+/// π/2 likewise.
+const HALF_PI: [f64; 3] = [std::f64::consts::FRAC_PI_2, 6.123_233_995_736_765e-17, 1.082_856_673_921_914e-32];
+/// Squares of numbers of half turns, and of quarter turns, below which the reduction in three parts serves: somewhat
+/// beyond 2³⁰ radians.
+const HALF_TURNS: f64 = 1.2e17;
+const QUARTER_TURNS: f64 = 4.8e17;
 
 /// (sin y − y)/y³ in y², relative to sin: 2⁻⁵⁸.
 const SIN: [f64; 6] = [
@@ -20,6 +34,17 @@ const SIN: [f64; 6] = [
     2.7557313686691785e-06,
     -2.5050757263550873e-08,
     1.58967444969282e-10,
+];
+/// (sin y − y)/y³ + ⅛ in y² for |y| ≤ π/2, relative to sin: 2⁻⁶¹.
+const SIN_HALF: [f64; 8] = [
+    -0.04166666666666666,
+    0.008333333333333207,
+    -0.0001984126984121248,
+    2.7557319211569342e-06,
+    -2.5052106904383274e-08,
+    1.6058940998295377e-10,
+    -7.643019199045153e-13,
+    2.7214168707081984e-15,
 ];
 /// (cos y − 1 + y²/2)/y⁴ in y²: 2⁻⁶⁴.
 const COS: [f64; 6] = [
@@ -247,31 +272,100 @@ fn finite_or_nan<A: Arith>(a: &mut A, m: A::F, y: A::F) -> A::F {
     a.select(finite, y, nan)
 }
 
-/// Sine of radians. Error < 1 ulp.
-pub fn sin<A: Arith>(a: &mut A, x: A::F) -> A::F {
-    let m = a.abs(x);
-    let sign = sign_of(a, x);
-    let r = reduce(a, m);
-    let usual = pick(a, &r, 0, Some(sign));
-    let c = is_large(a, m);
-    a.rare(c, usual, |a| {
-        let r = reduce_large(a, m);
-        let y = pick(a, &r, 0, Some(sign));
-        finite_or_nan(a, m, y)
-    })
+/// `x` less the nearest multiple of π (or π/2, by its inverse and parts): the multiple in the low bits, the rest, and
+/// whether the multiple is beyond the limit (given as its square).
+fn turns<A: Arith>(a: &mut A, x: A::F, inverse: f64, parts: [f64; 3], limit: f64) -> (A::I, A::F, A::B) {
+    let (nf, n) = a.nearest(x, inverse);
+    let minus = a.neg(nf);
+    let mut r = x;
+    for part in parts {
+        let part = a.f(part);
+        r = a.fma(minus, part, r);
+    }
+    let square = a.mul(nf, nf);
+    let limit = a.f(limit);
+    let ok = a.lt(square, limit);
+    (n, r, a.not_b(ok))
 }
 
-/// Cosine of radians. Error < 1 ulp.
+/// r + r·z·p; the sign of zero is r's.
+fn odd_sum<A: Arith>(a: &mut A, r: A::F, z: A::F, p: A::F) -> A::F {
+    let zero = a.f(0.0);
+    let t = a.fma(z, p, zero);
+    a.fma(r, t, r)
+}
+
+/// Sine of radians. Error < 1.5 ulp.
+pub fn sin<A: Arith>(a: &mut A, x: A::F) -> A::F {
+    let (n, r, far) = turns(a, x, ONE_OVER_PI, PI, HALF_TURNS);
+    let z = a.mul(r, r);
+    let p = horner(a, z, &SIN_HALF);
+    // r + r·(z·p − z/8): the greater part of the second term is exact, so that only its sum is rounded
+    let [eighth, zero] = [-0.125, 0.0].map(|c| a.f(c));
+    let t = a.fma(z, eighth, zero);
+    let t = a.fma(z, p, t);
+    let s = a.fma(r, t, r);
+    let c63 = a.i(63);
+    let odd = a.shl(n, c63);
+    let usual = a.xor_sign(s, odd);
+    a.rare(far, usual, |a| far_sin(a, x))
+}
+
+/// Cosine of radians. Error < 1.5 ulp.
 pub fn cos<A: Arith>(a: &mut A, x: A::F) -> A::F {
-    let m = a.abs(x);
-    let r = reduce(a, m);
-    let usual = pick(a, &r, 1, None);
-    let c = is_large(a, m);
-    a.rare(c, usual, |a| {
+    let (n, sin, cos, far) = both(a, x);
+    let usual = quarter(a, n, sin, cos, 1);
+    a.rare(far, usual, |a| {
+        let m = a.abs(x);
         let r = reduce_large(a, m);
         let y = pick(a, &r, 1, None);
         finite_or_nan(a, m, y)
     })
+}
+
+/// Sine of radians by the way of [`cos`], with which it shares nearly all operations. Error < 1.5 ulp; the bits are not
+/// always those of [`sin`].
+pub fn sin_beside<A: Arith>(a: &mut A, x: A::F) -> A::F {
+    let (n, sin, cos, far) = both(a, x);
+    let usual = quarter(a, n, sin, cos, 0);
+    a.rare(far, usual, |a| far_sin(a, x))
+}
+
+fn far_sin<A: Arith>(a: &mut A, x: A::F) -> A::F {
+    let m = a.abs(x);
+    let sign = sign_of(a, x);
+    let r = reduce_large(a, m);
+    let y = pick(a, &r, 0, Some(sign));
+    finite_or_nan(a, m, y)
+}
+
+/// Number of the quadrant, sine and cosine of what is left, and whether `x` is beyond all that.
+fn both<A: Arith>(a: &mut A, x: A::F) -> (A::I, A::F, A::F, A::B) {
+    let (n, r, far) = turns(a, x, TWO_OVER_PI, HALF_PI, QUARTER_TURNS);
+    let z = a.mul(r, r);
+    let p = horner(a, z, &SIN);
+    let sin = odd_sum(a, r, z, p);
+    let p = horner(a, z, &COS);
+    let minus_half = a.f(-0.5);
+    let p = a.fma(z, p, minus_half);
+    let one = a.f(1.0);
+    let cos = a.fma(z, p, one);
+    (n, sin, cos, far)
+}
+
+/// The sine (`more` 0) or cosine (1) from those of what is left beside `n` quadrants.
+fn quarter<A: Arith>(a: &mut A, n: A::I, sin: A::F, cos: A::F, more: u64) -> A::F {
+    let one = a.i(1);
+    let odd = a.and_i(n, one);
+    let odd = a.eq_i(odd, one);
+    let v = if more == 0 { a.select(odd, cos, sin) } else { a.select(odd, sin, cos) };
+    let more = a.i(more);
+    let n = a.add_i(n, more);
+    let c62 = a.i(62);
+    let flip = a.shl(n, c62);
+    let mask = a.i(SIGN);
+    let flip = a.and_i(flip, mask);
+    a.xor_sign(v, flip)
 }
 
 fn tan_reduced<A: Arith>(a: &mut A, r: &Reduced<A>, sign: A::I) -> A::F {

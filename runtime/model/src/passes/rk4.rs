@@ -2,17 +2,23 @@
 //!
 //! For `dx/dt = f(t, x)` and a fixed step `h` (Kutta 1901, order 4):
 //! `k1 = f(t, x)`, `k2 = f(t + h/2, x + h/2·k1)`, `k3 = f(t + h/2, x + h/2·k2)`, `k4 = f(t + h, x + h·k3)`,
-//! `x ← x + h/6·(((k1 + 2·k2) + 2·k3) + k4)`, each product with its sum as one FMA. Step `n` begins at
+//! `x ← x + h/6·((k1 + 2·(k2 + k3)) + k4)`, each product with its sum as one FMA, and with as few operations as
+//! `combine` finds. Step `n` begins at
 //! `t0 + n·h`, so that neither drift nor the number of steps in a call changes a bit.
 //!
 //! The kernel reads the number of steps done so far from `TTime` and leaves the new number there; it
 //! reads and writes `State` and `Time`, and leaves `Var` and `Der` alone: run `outputs` where they are
 //! wanted.
 
+mod combine;
+
 use crate::ids::{Index, Value};
-use crate::ir::{Affine, BinOp, Carry, For, If, Kernel, Op, Place, Region, Space, Stmt, Ty, ValueData};
+use crate::ir::{
+    Affine, BinOp, Carry, For, If, Kernel, MathFn, Op, Place, Region, Space, Stmt, Ty, ValueData,
+};
 use crate::program::Program;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::sync::Arc;
 
 /// Most states of a fused kernel; with more, memory serves as well as registers.
 const STATES: usize = 64;
@@ -147,7 +153,8 @@ fn load(space: Space, slot: usize) -> Op {
 /// Copies the right-hand side into a kernel, any number of times, with values in place of the slots it reads and writes.
 #[derive(Debug)]
 pub struct Inline<'a> {
-    rhs: &'a Kernel,
+    rhs: Arc<Kernel>,
+    program: &'a Program,
     out: Kernel,
     /// Code before the loop over steps.
     before: Region,
@@ -156,6 +163,14 @@ pub struct Inline<'a> {
     constants: FxHashMap<u64, Value>,
     /// Slots that no step changes, loaded before the loop.
     loaded: FxHashMap<(Space, i64), Value>,
+    /// Values that no step changes.
+    unchanged: FxHashSet<Value>,
+    /// Operations on these, done before the loop.
+    done_once: FxHashMap<Op, Value>,
+    /// Whether roundings of the right-hand side are decided here.
+    tight: bool,
+    /// Values of the right-hand side whose cosine it takes.
+    cosines: FxHashSet<Value>,
     /// How many more values may be made.
     budget: usize,
 }
@@ -198,12 +213,17 @@ impl<'a> Inline<'a> {
 
     fn begin(program: &'a Program, out: Kernel) -> Self {
         Self {
-            rhs: &program.rhs,
+            rhs: Arc::new(program.rhs.clone()),
+            program,
             out,
             before: Region::new(),
             region: Region::new(),
             constants: FxHashMap::default(),
             loaded: FxHashMap::default(),
+            unchanged: FxHashSet::default(),
+            done_once: FxHashMap::default(),
+            tight: false,
+            cosines: FxHashSet::default(),
             budget: 4 * VALUES,
         }
     }
@@ -271,36 +291,6 @@ impl<'a> Inline<'a> {
         Some(next.collect())
     }
 
-    /// A step from grid point `number` on, each product fused with its sum. `None` as for [`fuse`].
-    pub fn rk4(&mut self, number: Value, x: &[Value], t0: f64, h: f64) -> Option<Vec<Value>> {
-        let n = x.len();
-        let copy = self;
-        let [h_, half, sixth, two, t0_] = [h, 0.5 * h, h / 6.0, 2.0, t0].map(|c| copy.constant(c));
-        let mut times = [number; 3];
-        for (k, time) in times.iter_mut().enumerate() {
-            let later = copy.constant(0.5 * k as f64);
-            let at = if k == 0 { number } else { copy.push(Op::Bin(BinOp::Add, number, later)) };
-            let since = copy.push(Op::Bin(BinOp::Mul, at, h_));
-            *time = copy.push(Op::Bin(BinOp::Add, t0_, since));
-        }
-        let k1 = copy.rhs(times[0], x)?;
-        let mut sum = k1.clone();
-        let mut k = k1;
-        for stage in 1..4 {
-            let c = if stage < 3 { half } else { h_ };
-            let at: Vec<Value> = (0..n).map(|i| copy.push(Op::Fma(c, k[i], x[i]))).collect();
-            k = copy.rhs(times[if stage < 3 { 1 } else { 2 }], &at)?;
-            for i in 0..n {
-                sum[i] = if stage < 3 {
-                    copy.push(Op::Fma(two, k[i], sum[i]))
-                } else {
-                    copy.push(Op::Bin(BinOp::Add, sum[i], k[i]))
-                };
-            }
-        }
-        Some((0..n).map(|i| copy.push(Op::Fma(sixth, sum[i], x[i]))).collect())
-    }
-
     fn before_loop(&mut self, op: Op) -> Value {
         let v = self.out.value(op, Ty::F64);
         self.before.push(Stmt::Eval(v));
@@ -314,6 +304,7 @@ impl<'a> Inline<'a> {
         }
         let v = self.before_loop(Op::ConstF(c.to_bits()));
         self.constants.insert(c.to_bits(), v);
+        self.unchanged.insert(v);
         v
     }
 
@@ -330,7 +321,7 @@ impl<'a> Inline<'a> {
 
     /// `f(time, x)`: the right-hand side with its loops written out. `None` as for [`fuse`].
     pub fn rhs(&mut self, time: Value, x: &[Value]) -> Option<Vec<Value>> {
-        let rhs = self.rhs;
+        let rhs = self.rhs.clone();
         let mut e = Evaluation {
             time,
             x,
@@ -343,10 +334,11 @@ impl<'a> Inline<'a> {
     }
 
     fn statements(&mut self, region: &[Stmt], e: &mut Evaluation<'_>, may_store: bool) -> Option<()> {
+        let rhs = self.rhs.clone();
         for stmt in region {
             match stmt {
                 Stmt::Eval(v) => {
-                    let new = self.value(self.rhs.values.get(v.index())?, e)?;
+                    let new = self.value(rhs.values.get(v.index())?, e)?;
                     *e.map.get_mut(v.index())? = Some(new);
                 }
                 Stmt::Store { place, value, .. } => {
@@ -417,6 +409,7 @@ impl<'a> Inline<'a> {
         }
         let v = self.before_loop(Op::Load(Place { space, at: Affine::constant(slot) }));
         self.loaded.insert((space, slot), v);
+        self.unchanged.insert(v);
         Some(v)
     }
 
@@ -457,13 +450,19 @@ impl<'a> Inline<'a> {
             Op::IToF(a) => Op::IToF(e.get(*a)?),
             Op::BitsToF(a) => Op::BitsToF(e.get(*a)?),
             Op::FToBits(a) => Op::FToBits(e.get(*a)?),
+            Op::Math(MathFn::Sin, args) if args.iter().any(|a| self.cosines.contains(a)) => {
+                Op::Math(MathFn::SinBeside, e.all(args)?)
+            }
             Op::Math(f, args) => Op::Math(*f, e.all(args)?),
             Op::Call(f, args) => Op::Call(*f, e.all(args)?),
             Op::Table { table, x, order } => Op::Table { table: *table, x: e.get(*x)?, order: *order },
             Op::ConstI(_) | Op::ConstB(_) => data.op.clone(),
             Op::Delay { .. } | Op::Arg(_) | Op::Carry | Op::Result => return None,
         };
-        Some(self.push_as(op, data.ty))
+        Some(match self.tightened(op) {
+            Ok(v) => v,
+            Err(op) => self.push_as(op, data.ty),
+        })
     }
 }
 

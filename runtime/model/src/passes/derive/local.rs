@@ -137,7 +137,7 @@ fn math(
         }
         MathFn::Log10 => e.div(Num::Const(std::f64::consts::LOG10_E), x),
         MathFn::Log2 => e.div(Num::Const(std::f64::consts::LOG2_E), x),
-        MathFn::Sin => call(e, MathFn::Cos, xv),
+        MathFn::Sin | MathFn::SinBeside => call(e, MathFn::Cos, xv),
         MathFn::Cos => {
             let s = call(e, MathFn::Sin, xv);
             e.neg(s)

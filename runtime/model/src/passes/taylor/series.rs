@@ -215,7 +215,7 @@ fn function(
         MathFn::Log10 => Rule::Inverse(1.0 / LN_10, a, a),
         MathFn::Log2 => Rule::Inverse(1.0 / LN_2, a, a),
         MathFn::Log1p => Rule::Inverse(1.0, a, g.bin(BinOp::Add, one, a)?),
-        MathFn::Sin => Rule::Chain(1.0, a, of(g, MathFn::Cos)?),
+        MathFn::Sin | MathFn::SinBeside => Rule::Chain(1.0, a, of(g, MathFn::Cos)?),
         MathFn::Cos => Rule::Chain(-1.0, a, of(g, MathFn::Sin)?),
         MathFn::Sinh => Rule::Chain(1.0, a, of(g, MathFn::Cosh)?),
         MathFn::Cosh => Rule::Chain(1.0, a, of(g, MathFn::Sinh)?),
