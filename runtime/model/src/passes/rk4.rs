@@ -197,7 +197,7 @@ impl<'a> Inline<'a> {
     #[must_use]
     pub fn after(program: &'a Program, mut kernel: Kernel) -> Self {
         let before = std::mem::take(&mut kernel.body);
-        Self { before, ..Self::begin(&program.rhs, kernel) }
+        Self { before, ..Self::begin(program, kernel) }
     }
 
     /// Appends a statement.
