@@ -1,31 +1,66 @@
 //! The trial step of a Rosenbrock method on lanes: the lines of [`crate::rosenbrock::fused`] with the control of
 //! [`crate::rosenbrock`], and a lane whose diagonal does not serve as pivots left to a run alone.
 
-use super::writer::{Control, Law, Slot, Verdict, Writer, status};
+use super::writer::{Control, Slot, Verdict, Writer, status};
 use crate::rosenbrock::fused::{Code, GROWTH};
 use crate::rosenbrock::tableau::Tableau;
 use twinml_model::ir::{CmpOp, Kernel, Space};
 use twinml_model::passes::rk4::Inline;
 use twinml_model::program::Program;
 
+/// What a trial leaves in slots of `Jac` behind those of [`Slot`] for runs that are looked at within their steps.
+pub(crate) mod dense {
+    use super::super::writer::SLOTS;
+
+    /// Where the step began, its length.
+    pub const FROM: u32 = SLOTS;
+    pub const LENGTH: u32 = FROM + 1;
+    /// Where it ended.
+    pub const TO: u32 = FROM + 2;
+    /// The states where it began; behind them the stages' `k`, one after the other.
+    pub const STATES: u32 = FROM + 3;
+
+    /// Slots in all, for `n` states.
+    pub const fn slots(n: u32, stages: u32) -> u32 {
+        STATES + (1 + stages) * n
+    }
+}
+
 /// A trial step: reads and writes `State`, `Time` and the slots.
 pub(super) fn trial(program: &Program, tableau: &'static Tableau, control: &Control) -> Option<Kernel> {
+    trial_as(program, tableau, control, false)
+}
+
+/// As [`trial`]; leaves the whole step where that is asked for.
+pub(super) fn trial_as(
+    program: &Program,
+    tableau: &'static Tableau,
+    control: &Control,
+    whole: bool,
+) -> Option<Kernel> {
     let code = Code::new(program, tableau, control.rtol, &control.atol)?;
     let n = program.sizes.state as usize;
     let mut w = Writer { k: Inline::of(program, format!("rosenbrock of {}", program.rhs.name)) };
     let x = w.states(n);
     let trial = w.trial(control);
     let a = code.attempt(&mut w, trial.t, trial.h, trial.t1, &x)?;
-    let k = f64::from(tableau.order);
-    let law = Law::new(k, 1.0, 0.0, 0.9, 0.2, 6.0);
+    let law = crate::rosenbrock::law(tableau);
     let (limit, alone, infinite) = (w.c(GROWTH), w.c(status::ALONE), w.c(f64::INFINITY));
     let serves = w.cmp(CmpOp::Le, a.growth, limit);
     let error = w.select(serves, a.error, infinite);
-    let Verdict { accepted, status: going } = w.judge(&trial, error, control, &law);
+    let Verdict { accepted, status: going } = w.judge_square(&trial, error, control, &law);
     let going = w.select(serves, going, alone);
     for (i, (&new, &old)) in a.x1.iter().zip(&x).enumerate() {
         let v = w.select(accepted, new, old);
         w.store(Space::State, i, v);
+    }
+    if whole {
+        w.store(Space::Jac, dense::FROM as usize, trial.t);
+        w.store(Space::Jac, dense::LENGTH as usize, trial.h);
+        w.store(Space::Jac, dense::TO as usize, trial.t1);
+        for (slot, &v) in x.iter().chain(a.k.iter().flatten()).enumerate() {
+            w.store(Space::Jac, dense::STATES as usize + slot, v);
+        }
     }
     w.put(Slot::Status, going);
     Some(w.k.kernel())

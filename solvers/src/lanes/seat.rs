@@ -8,7 +8,8 @@
 
 use super::adaptive::Control;
 use super::writer::{Slot, status};
-use super::{stepped, tsit5};
+use super::{rosenbrock, stepped, tsit5};
+use crate::rosenbrock::tableau_for;
 use crate::system::System;
 use twinml_model::ir::{Kernel, Space};
 use twinml_model::lanes::LaneMemory;
@@ -20,6 +21,8 @@ use twinml_model::program::Program;
 pub enum Shape {
     /// Trial steps of `tsit5`.
     Tsit5(Control),
+    /// Trial steps of `rosenbrock`.
+    Rosenbrock(Control),
     /// Steps of Euler's method or of the classic Runge–Kutta method, from any instant to any other.
     Fixed(Stepped),
     /// Fused steps of the classic Runge–Kutta method on the grid `t0 + n·h`.
@@ -107,7 +110,7 @@ pub struct SeatCode {
     pub program: Program,
     /// A step.
     pub step: Kernel,
-    /// Dense output within the last step: see [`SeatCode::ready`].
+    /// Dense output within the last step: see [`SeatCode::ready`]. `None`: the run's integrator alone gives it.
     pub interpolant: Option<Kernel>,
     /// Runs are looked at within their steps: dense output is kept.
     pub whole: bool,
@@ -127,18 +130,28 @@ impl SeatCode {
             return None;
         }
         let room = match shape {
-            Shape::Tsit5(control) if control.atol.len() != n as usize => return None,
+            Shape::Tsit5(control) | Shape::Rosenbrock(control) if control.atol.len() != n as usize => {
+                return None;
+            }
             Shape::Tsit5(_) => tsit5::dense::slots(if whole { n } else { 0 }),
+            Shape::Rosenbrock(control) => {
+                let stages = tableau_for(control.rtol).stages as u32;
+                rosenbrock::dense::slots(if whole { n } else { 0 }, stages)
+            }
             Shape::Fixed(_) | Shape::Grid { .. } | Shape::Maruyama => stepped::slots(n),
         };
         program.sizes.jac = program.sizes.jac.max(room);
         let (step, interpolant) = match shape {
             Shape::Tsit5(control) => {
                 let kept = if whole { tsit5::Kept::Step } else { tsit5::Kept::Nothing };
-                (tsit5::trial_as(&program, control, kept)?, tsit5::interpolant(&program)?)
+                (tsit5::trial_as(&program, control, kept)?, Some(tsit5::interpolant(&program)?))
+            }
+            Shape::Rosenbrock(control) => {
+                let tableau = tableau_for(control.rtol);
+                (rosenbrock::trial_as(&program, tableau, control, whole)?, None)
             }
             Shape::Fixed(method) => {
-                (stepped::step(&program, *method)?, stepped::interpolant(&program, shape))
+                (stepped::step(&program, *method)?, Some(stepped::interpolant(&program, shape)))
             }
             Shape::Grid { t0, h } => {
                 let step = if whole {
@@ -146,13 +159,13 @@ impl SeatCode {
                 } else {
                     rk4::step(&program, Stepped::Rk4, *t0, *h)?
                 };
-                (step, stepped::interpolant(&program, shape))
+                (step, Some(stepped::interpolant(&program, shape)))
             }
-            Shape::Maruyama => (stepped::maruyama(&program)?, stepped::interpolant(&program, shape)),
+            Shape::Maruyama => (stepped::maruyama(&program)?, Some(stepped::interpolant(&program, shape))),
         };
         let families = program.noise.iter();
         let noise = families.flat_map(|f| (f.input..f.input + f.len).map(|k| k as usize)).collect();
-        let interpolant = Some(interpolant).filter(|_| whole);
+        let interpolant = interpolant.filter(|_| whole);
         Some(SeatCode { program, step, interpolant, whole, noise, shape: shape.clone() })
     }
 
@@ -164,7 +177,7 @@ impl SeatCode {
         }
         let at = |s: Slot| memory.slot(Space::Jac, s as usize)[lane];
         match self.shape {
-            Shape::Tsit5(_) => {
+            Shape::Tsit5(_) | Shape::Rosenbrock(_) => {
                 let (rejected, status) = (at(Slot::Rejected) != 0.0, at(Slot::Status));
                 match (rejected, status == status::RUNNING) {
                     (true, true) => Landing::Again,
@@ -204,6 +217,8 @@ impl SeatCode {
         }
         let rows = match self.shape {
             Shape::Tsit5(_) => tsit5::dense::FROM as usize..tsit5::dense::slots(n as u32) as usize,
+            // it has no kernel of dense output
+            Shape::Rosenbrock(_) => 0..0,
             _ => {
                 for i in 0..n {
                     to.slot_mut(Space::TDer, i).copy_from_slice(from.slot(Space::Der, i));
@@ -222,6 +237,7 @@ impl SeatCode {
         let at = |k: u32| memory.slot(Space::Jac, k as usize)[lane];
         match self.shape {
             Shape::Tsit5(_) => (at(tsit5::dense::FROM), at(tsit5::dense::TO)),
+            Shape::Rosenbrock(_) => (at(rosenbrock::dense::FROM), at(rosenbrock::dense::TO)),
             _ => (at(stepped::FROM), at(stepped::TO)),
         }
     }

@@ -390,45 +390,8 @@ impl Writer<'_> {
         Trial { t, h, t1, wanted: wanted_h, stop, cut }
     }
 
-    /// What [`Controller`](crate::control::Controller) makes of the error of a trial: writes `Time` and all slots but
-    /// [`Slot::Stop`] and [`Slot::Status`].
-    pub fn judge(&mut self, trial: &Trial, err: Value, control: &Control, law: &Law) -> Verdict {
-        let w = self;
-        let log_old = w.slot(Slot::LogOld);
-        let one = w.c(1.0);
-        // `Controller`: accepted, rejected, outside of the domain
-        let accepted = w.cmp(CmpOp::Le, err, one);
-        let number = w.finite(err);
-        let least = w.c(1e-10);
-        // above 1 this changes nothing
-        let base = w.max(err, least);
-        let (p, q) = (w.c(-law.alpha), w.c(-law.retry));
-        let p = w.select(accepted, p, q);
-        // `power` of it without its clamps: an error that counts is normal and finite, exponents are small. The past enters
-        // by its logarithm, so that there is one logarithm a step.
-        let log = w.log2(base);
-        let y = w.mul(p, log);
-        let f = w.exp2(y);
-        let safety = w.c(law.safety);
-        let f = w.mul(safety, f);
-        let with_past = if law.beta == 0.0 {
-            f
-        } else {
-            let beta = w.c(law.beta);
-            let y = w.mul(beta, log_old);
-            let past = w.exp2(y);
-            w.mul(f, past)
-        };
-        let f = w.select(accepted, with_past, f);
-        let c = w.c(1e-4);
-        let less = w.cmp(CmpOp::Lt, base, c);
-        let least_log = w.log2(c);
-        let new_old = w.select(less, least_log, log);
-        w.conclude(trial, Judged { accepted, number, f, past: new_old }, control, law)
-    }
-
     /// What [`SquareController`](crate::control::SquareController) makes of the mean square `q` of the error of a trial:
-    /// writes as [`Writer::judge`] does.
+    /// writes `Time` and all slots but [`Slot::Stop`] and [`Slot::Status`].
     pub fn judge_square(&mut self, trial: &Trial, q: Value, control: &Control, law: &Law) -> Verdict {
         let w = self;
         let log_old = w.slot(Slot::LogOld);

@@ -34,7 +34,7 @@ pub enum Slot {
     H,
     /// Its end.
     End,
-    /// The weighted error.
+    /// The mean square of the weighted errors.
     Error,
     /// The sum of the squares of all multipliers.
     Growth,
@@ -57,6 +57,7 @@ pub struct Code {
 pub(crate) struct Attempt {
     pub k: Vec<Vec<Value>>,
     pub x1: Vec<Value>,
+    /// Mean square.
     pub error: Value,
     pub growth: Value,
 }
@@ -184,8 +185,7 @@ impl Code {
         }
         let total = squares.into_iter().flatten().reduce(|a, b| w.add(a, b))?;
         let c = w.c(tab.estimate * tab.estimate / n as f64);
-        let square = w.mul(total, c);
-        let error = w.un(UnOp::Sqrt, square);
+        let error = w.mul(total, c);
         Some(Attempt { x1, error, growth: lu.growth, k })
     }
 }

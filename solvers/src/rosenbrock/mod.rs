@@ -13,13 +13,19 @@ pub mod fused;
 pub mod tableau;
 
 use crate::bdf::Bdf;
-use crate::control::{Clock, Controller, Trial, first_step, not_finite, weight};
+use crate::control::{Clock, Controller, Law, SquareController, Trial, first_step, not_finite, weight};
 use crate::error::SolveError;
 use crate::integrator::{Choice, Integrator, Method, Options};
+use crate::lanes::adaptive::Control;
+use crate::lanes::rosenbrock::dense;
+use crate::lanes::seat::{Place, Seat, SeatCode, Shape};
+use crate::lanes::writer::{Slot, status};
 use crate::linalg::IterationMatrix;
 use crate::stats::Stats;
 use crate::system::{EvalError, Pattern, System};
 use tableau::{MAX, RODAS4, RODAS5P, Tableau};
+use twinml_model::ir::Space;
+use twinml_model::lanes::LaneMemory;
 
 /// Why a trial step gave nothing.
 enum Trouble {
@@ -57,6 +63,8 @@ pub struct Rosenbrock {
     matrix: IterationMatrix,
     /// Whether to ask the system for code of its own.
     by_kernel: bool,
+    /// Chooses steps then.
+    square: SquareController,
     /// What that code gives: see [`fused`].
     trial: Vec<f64>,
     /// What goes on where the diagonal does not serve, since when, and the work before.
@@ -74,6 +82,11 @@ struct Instead {
 #[must_use]
 pub fn tableau_for(rtol: f64) -> &'static Tableau {
     if rtol > 1e-5 { &RODAS4 } else { &RODAS5P }
+}
+
+/// How steps of code that gives mean squares are chosen.
+pub(crate) fn law(tableau: &Tableau) -> Law {
+    Law::new(f64::from(tableau.order), 1.0, 0.0, 0.9, 0.2, 6.0)
 }
 
 impl Rosenbrock {
@@ -104,6 +117,7 @@ impl Rosenbrock {
             jac: Vec::new(),
             matrix: IterationMatrix::new(&Pattern::dense(0)),
             by_kernel: false,
+            square: SquareController::new(law(tableau)),
             trial: Vec::new(),
             instead: None,
         }
@@ -145,6 +159,7 @@ impl Rosenbrock {
         }
         self.clock.start(t, stop)?;
         self.control.reset();
+        self.square.reset();
         self.h_done = 0.0;
         self.x.copy_from_slice(x);
         self.x_prev.copy_from_slice(x);
@@ -197,9 +212,9 @@ impl Rosenbrock {
                     if !serves {
                         return Some(self.give_up(sys));
                     }
-                    let err = self.trial[0];
-                    if err <= 1.0 {
-                        let h = trial.h * self.control.accept(err);
+                    let q = self.trial[0];
+                    if q <= 1.0 {
+                        let h = trial.h * self.square.accept(q);
                         self.h = if trial.cut { h.max(self.h) } else { h };
                         self.h_done = trial.h;
                         self.clock.advance(trial.t);
@@ -214,11 +229,11 @@ impl Rosenbrock {
                         return Some(Ok(()));
                     }
                     self.h = trial.h
-                        * if err.is_finite() {
+                        * if q.is_finite() {
                             self.stats.error_test_failures += 1;
-                            self.control.reject(err)
+                            self.square.reject(q)
                         } else {
-                            self.control.fail()
+                            self.square.fail()
                         };
                 }
                 Err(error @ EvalError::Fatal { .. }) => {
@@ -226,7 +241,7 @@ impl Rosenbrock {
                 }
                 Err(error) => {
                     self.count(stages);
-                    self.h = trial.h * self.control.fail();
+                    self.h = trial.h * self.square.fail();
                     trouble = Some(error);
                 }
             }
@@ -570,6 +585,10 @@ impl Integrator for Rosenbrock {
         &self.stats
     }
 
+    fn seat(&mut self) -> Option<&mut dyn Seat> {
+        (self.by_kernel && self.instead.is_none()).then_some(self)
+    }
+
     fn choice(&self) -> Choice {
         let (method, t) =
             self.instead.as_ref().map_or((Method::Rosenbrock, self.t_prev()), |i| (Method::Bdf, i.since));
@@ -578,5 +597,81 @@ impl Integrator for Rosenbrock {
 
     fn clone_box(&self) -> Box<dyn Integrator> {
         Box::new(self.clone())
+    }
+}
+
+/// Steps on lanes are those of the system's own code; a step whose pivots do not serve is done alone.
+impl Seat for Rosenbrock {
+    fn shape(&self) -> Shape {
+        Shape::Rosenbrock(Control {
+            rtol: self.options.tolerances.rtol,
+            atol: self.atol.clone(),
+            h: None,
+            h_max: self.options.h_max,
+            max_steps: self.options.max_steps,
+        })
+    }
+
+    fn put(
+        &mut self,
+        _: &mut dyn System,
+        _: &SeatCode,
+        memory: &mut LaneMemory,
+        lane: usize,
+        _: f64,
+    ) -> Option<u64> {
+        let (t, stop) = (self.clock.t, self.clock.stop);
+        let room = self.stats.steps + self.stats.rejected < self.clock.max_steps();
+        if !(t < stop && room) {
+            return None;
+        }
+        let mut place = Place::new(memory, lane);
+        place.set(Space::Time, 0, t);
+        place.set_all(Space::State, &self.x);
+        let (past, rejected) = self.square.past();
+        for (slot, value) in [
+            (Slot::H, self.h),
+            (Slot::Stop, stop),
+            (Slot::LogOld, past),
+            (Slot::Rejected, if rejected { 1.0 } else { 0.0 }),
+            (Slot::Status, status::RUNNING),
+            (Slot::Steps, self.stats.steps as f64),
+            (Slot::Trials, self.stats.rejected as f64),
+        ] {
+            place.set(Space::Jac, slot as usize, value);
+        }
+        Some(1)
+    }
+
+    fn take(&mut self, _: &mut dyn System, code: &SeatCode, memory: &LaneMemory, lane: usize, _: u64) {
+        let at = |slot: usize| memory.slot(Space::Jac, slot)[lane];
+        let (steps, rejected) = (at(Slot::Steps as usize) as u64, at(Slot::Trials as usize) as u64);
+        let more = rejected - self.stats.rejected;
+        for _ in 0..steps - self.stats.steps + more {
+            self.count(self.tableau.stages as u64);
+        }
+        (self.stats.steps, self.stats.rejected) = (steps, rejected);
+        self.stats.error_test_failures += more;
+        self.h = at(Slot::H as usize);
+        self.square.accepted(at(Slot::LogOld as usize));
+        self.f0_valid = false;
+        for (i, x) in self.x.iter_mut().enumerate() {
+            *x = memory.slot(Space::State, i)[lane];
+        }
+        let t = memory.slot(Space::Time, 0)[lane];
+        if code.whole {
+            self.h_done = at(dense::LENGTH as usize);
+            // Steps of which nobody heard may lie between.
+            (self.clock.t, self.clock.t_prev) = (t, at(dense::FROM as usize));
+            let kept = std::iter::once(&mut self.x_prev).chain(self.k[..self.tableau.stages].iter_mut());
+            for (k, v) in kept.flatten().enumerate() {
+                *v = at(dense::STATES as usize + k);
+            }
+        } else {
+            // Nobody asks for anything within the step.
+            self.h_done = 0.0;
+            (self.clock.t, self.clock.t_prev) = (t, t);
+            self.x_prev.copy_from_slice(&self.x);
+        }
     }
 }

@@ -37,6 +37,11 @@ impl Limits {
         Limits(all)
     }
 
+    /// Whether no state is held anywhere.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Where a state would go that is beyond its limit, or on it.
     fn on(&self, memory: &Memory, x: &[f64]) -> impl Iterator<Item = (usize, f64)> {
         let limits = memory.space(Space::Param);

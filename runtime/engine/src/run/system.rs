@@ -94,7 +94,7 @@ impl Rosenbrock {
         machine: &mut dyn Machine,
         asked: &Tolerances,
     ) -> Option<Rosenbrock> {
-        if !program.clamps.is_empty() {
+        if !Limits::of(program).is_empty() {
             return None;
         }
         let atol = asked.expand(program.sizes.state as usize).ok()?;
