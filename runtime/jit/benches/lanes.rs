@@ -40,7 +40,57 @@ fn time(code: &LaneCode, memory: &mut LaneMemory, steps: u64) -> f64 {
     begin.elapsed().as_secs_f64() * 1e9 / steps as f64 / WIDTH as f64
 }
 
+/// A kernel of `n` operations on 64 states, each on two recent values.
+fn long(n: usize) -> (Program, twinml_model::ir::Kernel) {
+    let program = Program { sizes: Sizes { state: 64, ..Sizes::default() }, ..Program::default() };
+    let mut k = support::Code::new("long");
+    let mut x: Vec<_> = (0..64).map(|s| k.load(Space::State, s)).collect();
+    let mut random = 1u64;
+    for i in 0..n {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let (a, b) = (x[(random >> 33) as usize % 64], x[(random >> 43) as usize % 64]);
+        x[i % 64] = match random >> 60 {
+            0..4 => k.add(a, b),
+            4..8 => k.mul(a, b),
+            8..12 => k.fma(a, b, x[i % 64]),
+            _ => {
+                let c = k.c((random >> 20 & 0xffff) as f64);
+                k.mul(a, c)
+            }
+        };
+    }
+    for (s, &v) in x.iter().enumerate() {
+        k.store(Space::State, s as i64, v);
+    }
+    (program, k.kernel)
+}
+
+/// Nanoseconds an operation that making code takes.
+fn emission(isa: Isa) {
+    for n in [1_000, 10_000, 100_000, 1_000_000] {
+        let (program, kernel) = long(n);
+        let sample = LaneMemory::zeroed(program.sizes, 32);
+        let mut best = [f64::MAX; 2];
+        for _ in 0..3 {
+            let begin = ThreadTime::now();
+            let code = LaneCode::new(&program, &kernel, isa, 32, 1);
+            best[0] = best[0].min(begin.elapsed().as_secs_f64() * 1e9 / n as f64);
+            let begin = ThreadTime::now();
+            let tuned = LaneCode::tuned(&program, &kernel, isa, &sample);
+            best[1] = best[1].min(begin.elapsed().as_secs_f64() * 1e9 / n as f64);
+            assert!(code.is_ok() && tuned.is_ok(), "{n} operations");
+        }
+        println!(
+            "{} {n} operations: {:.0} ns an operation, {:.0} with timings",
+            isa.name(),
+            best[0],
+            best[1]
+        );
+    }
+}
+
 fn main() {
+    emission(Isa::best());
     for isa in [Isa::Avx512, Isa::Avx2] {
         if !isa.available() {
             continue;

@@ -15,9 +15,10 @@ mod reduce;
 use std::path::Path;
 use std::sync::Arc;
 use twinml_jit::lanes::{Isa, LaneCode};
-use twinml_model::ir::Kernel;
+use twinml_model::ids::OriginId;
+use twinml_model::ir::{Affine, BinOp, Kernel, MathFn, Op, Place, Space, Stmt, Ty};
 use twinml_model::passes::{Level, prepare};
-use twinml_model::program::Program;
+use twinml_model::program::{Program, Sizes};
 use twinml_model::text::{kernel_text, program_text, read_program};
 use twinml_model::verify::{Role, verify, verify_kernel};
 
@@ -49,6 +50,44 @@ fn random_kernels() {
     let ways: usize = (0..150).map(check).sum();
     println!("{ways} kernels");
     assert!(ways >= 150);
+}
+
+/// Repetitions in which now one lane and now another has arguments beyond the usual range, with other slots before
+/// and behind them.
+#[test]
+fn lanes_leave_the_line_and_come_back() {
+    let mut k = Kernel::new("growth");
+    let value = |k: &mut Kernel, op| {
+        let v = k.value(op, Ty::F64);
+        k.body.push(Stmt::Eval(v));
+        v
+    };
+    let place = |space, slot| Place { space, at: Affine::constant(slot) };
+    let x: Vec<_> = (0..5).map(|s| value(&mut k, Op::Load(place(Space::State, s)))).collect();
+    let p: Vec<_> = (0..2).map(|s| value(&mut k, Op::Load(place(Space::Param, s)))).collect();
+    let c = value(&mut k, Op::ConstF(1.9f64.to_bits()));
+    let math = |k: &mut Kernel, f, a| value(k, Op::Math(f, vec![a]));
+    let s = math(&mut k, MathFn::Sin, x[0]);
+    let grown = value(&mut k, Op::Fma(x[0], c, s));
+    let e = math(&mut k, MathFn::Exp, x[1]);
+    let slower = value(&mut k, Op::Fma(p[0], s, x[1]));
+    let beside = math(&mut k, MathFn::SinBeside, grown);
+    let cos = math(&mut k, MathFn::Cos, grown);
+    let sum = value(&mut k, Op::Fma(beside, p[1], e));
+    let swing = value(&mut k, Op::Fma(cos, sum, x[2]));
+    let folded = value(&mut k, Op::Bin(BinOp::Div, x[3], c));
+    let t = math(&mut k, MathFn::Tanh, folded);
+    let next = [grown, slower, swing, t, folded];
+    for (s, &v) in next.iter().enumerate() {
+        let place = place(Space::State, s as i64);
+        k.body.push(Stmt::Store { place, value: v, origin: OriginId(0) });
+    }
+    let program = Program { sizes: Sizes { state: 5, param: 2, ..Sizes::default() }, ..Program::default() };
+    let program = Arc::new(program);
+    let ways: usize = (0..12)
+        .map(|seed| lanes::compare_lanes(&program, &k, (seed, [13, 96, 37][seed as usize % 3], 60)).unwrap())
+        .sum();
+    assert!(ways >= 12);
 }
 
 /// A disassembler of others reads what we wrote, to the last byte.

@@ -92,6 +92,7 @@ pub(super) fn emit(
         places: vec![NOWHERE; nodes * shape.groups],
         vectors: [None; 32],
         masks: [None; 8],
+        next: [(NEVER, false); 40],
         uses: Vec::new(),
         first_use: Vec::new(),
         in_body: false,
@@ -148,6 +149,8 @@ struct Emitter<'a> {
     places: Vec<Place>,
     vectors: [Option<u32>; 32],
     masks: [Option<u32>; 8],
+    /// For each register, vectors first, the next use of what it holds, and whether that stands in memory too.
+    next: [(u32, bool); 40],
     /// Positions of all uses, by node from `first_use` on.
     uses: Vec<u32>,
     first_use: Vec<u32>,
@@ -199,28 +202,47 @@ impl<'a> Emitter<'a> {
     /// Collects the uses of a segment: entry `p` uses at `2p`, the stores after it at `2p + 1`.
     fn count(&mut self, s: &Segment) {
         let n = self.g.nodes.len();
-        let mut pairs: Vec<(Id, u32)> = Vec::new();
+        let guard = self.plan.guard.filter(|_| self.in_body);
+        let plan = self.plan;
+        // in the order of positions: first how many, then where
+        let mut all: Vec<(Id, u32)> = Vec::with_capacity(3 * s.order.len());
         let mut list = Vec::new();
+        let mut store = 0;
+        let mut stores = |all: &mut Vec<(Id, u32)>, p: u32| {
+            while let Some(&(at, _, id)) = s.stores.get(store).filter(|s| s.0 <= p) {
+                all.push((id, 2 * at + 1));
+                store += 1;
+            }
+        };
         for (p, &id) in s.order.iter().enumerate() {
-            self.plan.operands(self.g, id, &mut list);
-            pairs.extend(list.iter().map(|&a| (a, 2 * p as u32)));
+            let p = p as u32;
+            plan.operands(self.g, id, &mut list);
+            all.extend(list.iter().map(|&a| (a, 2 * p)));
+            if guard == Some(p) {
+                // where the guard fails, all begins again
+                all.extend(plan.carried.iter().map(|c| (c.1, 2 * p + 1)));
+            }
+            stores(&mut all, p);
         }
-        pairs.extend(s.stores.iter().map(|&(p, _, id)| (id, 2 * p + 1)));
-        pairs.extend(s.out.iter().map(|&id| (id, 2 * s.order.len() as u32)));
-        if let Some(p) = self.plan.guard.filter(|_| self.in_body) {
-            // where the guard fails, all begins again
-            pairs.extend(self.plan.carried.iter().map(|c| (c.1, 2 * p + 1)));
-        }
-        pairs.sort_unstable();
-        pairs.dedup();
-        self.first_use = vec![0; n + 1];
-        for &(id, _) in &pairs {
+        stores(&mut all, NEVER);
+        all.extend(s.out.iter().map(|&id| (id, 2 * s.order.len() as u32)));
+        self.first_use.clear();
+        self.first_use.resize(n + 1, 0);
+        let mut latest = vec![NEVER; n];
+        all.retain(|&(id, p)| std::mem::replace(&mut latest[id as usize], p) != p);
+        for &(id, _) in &all {
             self.first_use[id as usize + 1] += 1;
         }
         for k in 0..n {
             self.first_use[k + 1] += self.first_use[k];
         }
-        self.uses = pairs.into_iter().map(|(_, p)| p).collect();
+        self.uses.clear();
+        self.uses.resize(all.len(), 0);
+        latest.copy_from_slice(&self.first_use[..n]);
+        for (id, p) in all {
+            self.uses[latest[id as usize] as usize] = p;
+            latest[id as usize] += 1;
+        }
         for p in &mut self.places {
             p.used = 0;
         }
@@ -263,10 +285,12 @@ impl<'a> Emitter<'a> {
             let disp = slot as i32 * self.shape.stride + self.group(v) * self.vector;
             self.store(reg, Mem { base: RDI, disp, broadcast: false });
             self.places[v as usize].in_slot = true;
+            self.note(v);
             return;
         }
         let disp = self.spill_place();
         self.places[v as usize].spill = disp;
+        self.note(v);
         let mem = Mem { base: RSI, disp, broadcast: false };
         if self.is_mask(id) { self.mask_store(reg, mem) } else { self.store(reg, mem) }
     }
@@ -275,6 +299,7 @@ impl<'a> Emitter<'a> {
     fn free(&mut self, mask: bool, pins: u32, wish: Option<u8>) -> u8 {
         let (lo, hi) = if mask { (1, 8) } else { (0, if self.wide { 32 } else { 16 }) };
         let regs = |e: &Self, r: u8| if mask { e.masks[r as usize] } else { e.vectors[r as usize] };
+        let first = if mask { 32 } else { 0 };
         if let Some(r) = wish
             && regs(self, r).is_none()
             && pins >> r & 1 == 0
@@ -286,10 +311,12 @@ impl<'a> Emitter<'a> {
             if pins >> r & 1 == 1 {
                 continue;
             }
-            let Some(v) = regs(self, r) else { return r };
-            let next = self.next_use(v);
+            if regs(self, r).is_none() {
+                return r;
+            }
+            let (next, kept) = self.next[first + r as usize];
             // what need not be stored is a little cheaper to give up
-            let cheap = u64::from(self.mem(v).is_some()) * 24;
+            let cheap = u64::from(kept) * 24;
             let score = u64::from(next - self.position.min(next)) + cheap + 1;
             if score > far {
                 (best, far) = (r, score);
@@ -321,6 +348,26 @@ impl<'a> Emitter<'a> {
             self.masks[reg as usize] = Some(v);
         } else {
             self.vectors[reg as usize] = Some(v);
+        }
+        self.note(v);
+    }
+
+    /// Whether a value stands in memory.
+    fn kept(&self, v: u32) -> bool {
+        let (id, place) = (self.id(v), self.places[v as usize]);
+        match self.g.nodes[id as usize] {
+            Node::Const(_) => true,
+            Node::Load(_) => place.in_slot || !(self.in_body && self.carried.contains_key(&id)),
+            _ => place.spill >= 0,
+        }
+    }
+
+    /// What is known of the value of a register changed.
+    fn note(&mut self, v: u32) {
+        let reg = self.places[v as usize].reg;
+        if reg != NONE {
+            let first = if self.is_mask(self.id(v)) { 32 } else { 0 };
+            self.next[first + reg as usize] = (self.next_use(v), self.kept(v));
         }
     }
 
@@ -360,6 +407,7 @@ impl<'a> Emitter<'a> {
         if at < self.first_use[id + 1] && self.uses[at as usize] == self.position {
             place.used += 1;
         }
+        self.note(v);
         if self.next_use(v) == NEVER {
             self.release(v);
             let spill = self.places[v as usize].spill;
@@ -499,6 +547,7 @@ impl<'a> Emitter<'a> {
         self.late_spills.clear();
         self.home.clear();
         self.carried.clear();
+        self.count(&plan.body);
         let mut ends = Vec::new();
         for (k, &(_, load, next)) in plan.carried.iter().enumerate() {
             self.carried.insert(load, ());
@@ -510,7 +559,6 @@ impl<'a> Emitter<'a> {
                 self.home.insert(v, reg);
             }
         }
-        self.count(&plan.body);
         let mut store = 0;
         for p in 0..plan.body.order.len() {
             self.position = 2 * p as u32;

@@ -12,7 +12,7 @@ use twinml_model::math::{self, Arith};
 use twinml_model::program::Program;
 
 /// Most nodes of a graph.
-pub(super) const LIMIT: usize = 1 << 20;
+pub(super) const LIMIT: usize = 1 << 21;
 
 /// The graph of a kernel, and what it leaves in which slots.
 pub(super) fn lower(

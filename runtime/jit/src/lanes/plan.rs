@@ -115,7 +115,9 @@ impl Plan {
         for &(id, after) in extra {
             order[id as usize].0 = after;
         }
-        order.sort_unstable();
+        if !extra.is_empty() {
+            order.sort_unstable();
+        }
         for (_, id) in order {
             if uses[id as usize] == 0 || leaf(&g.nodes[id as usize]) {
                 continue;
