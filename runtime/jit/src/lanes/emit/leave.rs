@@ -1,0 +1,207 @@
+//! Where lanes leave the straight line: slow paths, and the guard that makes way for the careful code.
+
+use super::super::encode::{Label, Mem, Opcode, RAX, RCX, RDI, RDX, RSI, Rm, op};
+use super::super::plan::condition;
+use super::{Bail, Call, Emitter, M0F, M38, Masked, NONE, Stub, scratch};
+
+impl Emitter<'_> {
+    /// Leaves for the careful code where a lane needs a slow path.
+    pub(super) fn guard(&mut self, group: usize) {
+        let Some(guard) = self.guard else { return };
+        let label = self.code.label();
+        let (mut pins, mut mask_pins) = (0, 0);
+        let mut bad = Vec::new();
+        for &(value, limit) in &guard.below {
+            let v = self.v(value, group);
+            let x = self.reg(v, &mut pins);
+            let at = self.pool.at(limit) as i32;
+            let scale = if self.wide { 8 } else { 32 };
+            let limit = Rm::Mem(Mem { base: RCX, disp: at * scale, broadcast: self.wide });
+            let to = if self.wide { self.free(true, mask_pins, None) } else { self.free(false, pins, None) };
+            // not less, or unordered
+            self.vec(op(M0F, false, 0xc2), to, x, limit);
+            self.code.byte(0x15);
+            if self.wide {
+                mask_pins |= 1 << to;
+                bad.push(to);
+            } else {
+                self.jump_if_any(to, false, label);
+            }
+        }
+        for pair in bad.chunks(2) {
+            self.code.vex(op(M0F, false, 0x98), false, pair[0], 0, Rm::Reg(pair[pair.len() - 1]));
+            self.code.jcc(5, label);
+        }
+        for &(value, unwanted) in &guard.masks {
+            let v = self.v(value, group);
+            let c = if self.wide { self.reg(v, &mut mask_pins) } else { self.reg(v, &mut pins) };
+            self.jump_if_any(c, !unwanted, label);
+        }
+        for &value in &self.plan.guarded {
+            self.used(self.v(value, group));
+        }
+        let loads: Vec<(u8, u32)> = (0..self.plan.carried.len() * self.shape.groups)
+            .map(|k| {
+                let groups = self.shape.groups;
+                (k as u8, self.v(self.plan.carried[k / groups].1, k % groups))
+            })
+            .collect();
+        let moves = self.moves(&loads);
+        self.bails.push(Bail { label, moves });
+    }
+
+    /// Jumps if the truth value holds in any lane (or, `inverted`, fails in any).
+    fn jump_if_any(&mut self, c: u8, inverted: bool, label: Label) {
+        if self.wide {
+            self.code.vex(op(M0F, false, 0x98), false, c, 0, Rm::Reg(c));
+            self.code.jcc(if inverted { 3 } else { 5 }, label);
+            return;
+        }
+        self.code.vex(op(M0F, false, 0x50), true, RAX, 0, Rm::Reg(c));
+        if inverted {
+            self.code.cmp_eax(15)
+        } else {
+            self.code.test_eax()
+        }
+        self.code.jcc(5, label);
+    }
+
+    pub(super) fn slow(&mut self, v: u32, k: u32, group: usize) {
+        let slow = &self.g.slow[k as usize];
+        let cond = slow.cond.map(|c| condition(self.g, c));
+        let (mut pins, mut mask_pins) = (0, 0);
+        let test = cond.map(|(c, inverted)| {
+            let c = self.v(c, group);
+            (if self.wide { self.reg(c, &mut mask_pins) } else { self.reg(c, &mut pins) }, inverted)
+        });
+        let usual = slow.usual.map(|u| self.v(u, group));
+        let mut dst = NONE;
+        if let Some(u) = usual {
+            let from = self.reg(u, &mut pins);
+            let argument = slow.args.iter().any(|&a| self.v(a, group) == u)
+                || (!self.wide && cond.is_some_and(|(c, _)| self.v(c, group) == u));
+            if self.dies(u) && !argument {
+                dst = from;
+            } else {
+                dst = self.free(false, pins, self.home.get(&v).copied());
+                self.copy(dst, Rm::Reg(from));
+            }
+        }
+        if dst == NONE {
+            dst = self.free(false, pins, None);
+        }
+        pins |= 1 << dst;
+        let mut args = Vec::with_capacity(slow.args.len());
+        for &a in &slow.args {
+            let a = self.v(a, group);
+            args.push(if self.is_mask(self.id(a)) {
+                (Rm::Reg(self.reg(a, &mut mask_pins)), true)
+            } else {
+                (self.rm(a, &mut pins), false)
+            });
+        }
+        let mut saved: Vec<(bool, u8)> = Vec::new();
+        for r in 0..32u8 {
+            if self.vectors[r as usize].is_some() && r != dst {
+                saved.push((false, r));
+            }
+        }
+        for r in 1..8u8 {
+            if self.masks[r as usize].is_some() {
+                saved.push((true, r));
+            }
+        }
+        let call = Call { saved, args, dst, usual: usual.is_some(), cond: test, sub: slow.sub };
+        if let Some((c, inverted)) = test {
+            let (label, back) = (self.code.label(), self.code.label());
+            self.jump_if_any(c, inverted, label);
+            self.code.place(back);
+            self.stubs.push(Stub { label, back, call });
+        } else {
+            self.call(&call);
+        }
+        let mut all: Vec<u32> = slow.args.iter().map(|&a| self.v(a, group)).collect();
+        all.extend(usual);
+        all.extend(cond.map(|(c, _)| self.v(c, group)));
+        all.sort_unstable();
+        all.dedup();
+        for w in all {
+            self.used(w);
+        }
+        if self.vectors[dst as usize].is_some_and(|w| w != v) {
+            // the usual value's register became the result's
+            if let Some(w) = self.vectors[dst as usize] {
+                self.release(w);
+            }
+        }
+        self.put(v, dst);
+    }
+
+    /// Calls scalar code, with every register in use kept.
+    pub(super) fn call(&mut self, call: &Call) {
+        let at = |disp| Mem { base: RSI, disp, broadcast: false };
+        for &(mask, r) in &call.saved {
+            if mask {
+                self.mask_store(r, at(scratch::MASKS + 8 * i32::from(r)));
+            } else {
+                self.store(r, at(scratch::VECTORS + 64 * i32::from(r)));
+            }
+        }
+        if call.usual {
+            self.store(call.dst, at(scratch::ROWS));
+        }
+        match call.cond {
+            Some((c, inverted)) => {
+                if self.wide {
+                    self.code.vex(op(M0F, false, 0x93), false, RAX, 0, Rm::Reg(c));
+                } else {
+                    self.code.vex(op(M0F, false, 0x50), true, RAX, 0, Rm::Reg(c));
+                }
+                if inverted {
+                    // beyond the lanes nobody looks
+                    self.code.xor_eax(0xff);
+                }
+            }
+            None => self.code.set32(RAX, 0xff),
+        }
+        for (k, &arg) in call.args.iter().enumerate() {
+            let row = at(scratch::ROWS + scratch::ROW * (k as i32 + 1));
+            match arg {
+                (Rm::Reg(k), true) => {
+                    let spread = Opcode { map: M38, pp: 2, w: true, byte: 0x38 };
+                    self.code.evex(spread, call.dst, 0, Rm::Reg(k), Masked::default(), false);
+                    self.store(call.dst, row);
+                }
+                (Rm::Reg(r), false) => self.store(r, row),
+                (Rm::Mem(mem), _) => {
+                    // the result's register is free until the result is there
+                    self.load(call.dst, mem);
+                    self.store(call.dst, row);
+                }
+            }
+        }
+        for r in [RDI, RSI, RDX, RCX] {
+            self.code.push64(r);
+        }
+        self.code.move_stack(true, 8);
+        self.code.edx_from_eax();
+        self.code.lea(RCX, RSI, scratch::ROWS);
+        self.code.load64(RDI, RSI, scratch::CONTEXT);
+        self.code.load64(RAX, RSI, scratch::FUNCTION);
+        self.code.set32(RSI, call.sub);
+        self.code.vzeroupper();
+        self.code.call_rax();
+        self.code.move_stack(false, 8);
+        for r in [RCX, RDX, RSI, RDI] {
+            self.code.pop64(r);
+        }
+        for &(mask, r) in &call.saved {
+            if mask {
+                self.mask_load(r, at(scratch::MASKS + 8 * i32::from(r)));
+            } else {
+                self.load(r, at(scratch::VECTORS + 64 * i32::from(r)));
+            }
+        }
+        self.load(call.dst, at(scratch::ROWS));
+    }
+}
