@@ -82,6 +82,9 @@ impl Probe<'_> {
     /// All root functions at `t`, in `self.g`; NaN where the system cannot say.
     fn at(&mut self, t: f64) -> Result<(), SolveError> {
         *self.count += 1;
+        if self.sys.roots_known(t, self.g) {
+            return Ok(());
+        }
         if !self.timed {
             self.step.interpolate(t, self.x);
         }
@@ -99,6 +102,12 @@ impl Probe<'_> {
         self.at(t)?;
         Ok(self.g[i])
     }
+}
+
+/// The instants at which root functions are looked at in a step from `t0` to `t1` in any case.
+#[must_use]
+pub fn usual_samples(t0: f64, t1: f64) -> [f64; 10] {
+    samples::first(t0, t1)
 }
 
 impl RootFinder {

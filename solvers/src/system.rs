@@ -249,6 +249,12 @@ pub trait System {
         false
     }
 
+    /// The root functions at `t` on the dense output of the last step, where they are known already: true then.
+    fn roots_known(&mut self, t: f64, g: &mut [f64]) -> bool {
+        let _ = (t, g);
+        false
+    }
+
     /// `g = g(t, x)`: a sign change is an event.
     fn roots(&mut self, t: f64, x: &[f64], g: &mut [f64]) -> Result<(), EvalError> {
         let (_, _, _) = (t, x, g);

@@ -90,6 +90,15 @@ struct Node {
     close: usize,
 }
 
+/// The samples that every step from `t0` to `t1` begins with, in their order.
+pub(super) fn first(t0: f64, t1: f64) -> [f64; 10] {
+    let (edge, close) = (EDGE * (t1 - t0), CLOSE * (t1 - t0));
+    let t = t0 + MIDDLE * (t1 - t0);
+    let (before, after) = (t0 + FIRST * (t - t0), t + SECOND * (t1 - t));
+    let next = t + CLOSE * (t1 - t0);
+    [t0 + edge, t1 - edge, t0, t0 + close, t1 - close, t1, t, next, before, after]
+}
+
 impl Samples {
     /// For `n` root functions, with room for the samples of a usual step.
     pub(super) fn new(n: usize) -> Samples {

@@ -46,8 +46,25 @@ pub struct Follower {
     held: Vec<Held>,
     values: Vec<f64>,
     /// The last row, and the last of those handed on.
-    last: Option<(f64, Vec<f64>)>,
-    given: Option<(f64, Vec<f64>)>,
+    last: Mark,
+    given: Mark,
+    /// Scratch: rows of the piece at hand.
+    pool: Vec<f64>,
+}
+
+/// A row at an instant; none at first.
+#[derive(Clone, Debug, Default)]
+struct Mark {
+    t: Option<f64>,
+    row: Vec<f64>,
+}
+
+impl Mark {
+    fn set(&mut self, t: f64, row: &[f64]) {
+        self.t = Some(t);
+        self.row.clear();
+        self.row.extend_from_slice(row);
+    }
 }
 
 impl Follower {
@@ -61,22 +78,27 @@ impl Follower {
 
     /// Adds a row: a start, another side of an event.
     pub fn row(&mut self, t: f64, row: &[f64]) {
-        self.grow(row);
-        self.hold(t, t, &[row], false);
-        self.last = Some((t, row.to_vec()));
+        grow(&mut self.scale, row);
+        self.held.push(Held { from: t, to: t, at: self.values.len(), piece: false });
+        self.values.extend_from_slice(row);
+        self.last.set(t, row);
     }
 
-    fn grow(&mut self, row: &[f64]) {
-        for (s, v) in self.scale.iter_mut().zip(row) {
-            if v.is_finite() {
-                *s = s.max(v.abs());
-            }
+    /// [`Follower::row`] of a row in the pool.
+    fn pool_row(&mut self, t: f64, k: usize) {
+        let row = &self.pool[k * self.width..(k + 1) * self.width];
+        grow(&mut self.scale, row);
+        self.held.push(Held { from: t, to: t, at: self.values.len(), piece: false });
+        self.values.extend_from_slice(row);
+        self.last.set(t, row);
+    }
+
+    /// A piece of three rows of the pool.
+    fn hold(&mut self, from: f64, to: f64, rows: [usize; 3]) {
+        self.held.push(Held { from, to, at: self.values.len(), piece: true });
+        for k in rows {
+            self.values.extend_from_slice(&self.pool[k * self.width..(k + 1) * self.width]);
         }
-    }
-
-    fn hold(&mut self, from: f64, to: f64, rows: &[&[f64]], piece: bool) {
-        self.held.push(Held { from, to, at: self.values.len(), piece });
-        rows.iter().for_each(|r| self.values.extend_from_slice(r));
     }
 
     /// Hands on what ends at or before `t`.
@@ -88,7 +110,7 @@ impl Follower {
             if h.piece {
                 take(Item::Piece(h.from, h.to, [row(0), row(1), row(2)]));
             } else {
-                self.given = Some((h.to, row(0).to_vec()));
+                self.given.set(h.to, row(0));
                 take(Item::Row(h.to, row(0)));
             }
         }
@@ -112,10 +134,10 @@ impl Follower {
         }
         self.held.truncate(keep);
         let rows = self.held.iter().rev().find(|h| !h.piece);
-        self.last = match rows {
-            Some(h) => Some((h.to, self.values[h.at..h.at + self.width].to_vec())),
-            None => self.given.clone(),
-        };
+        match rows {
+            Some(h) => self.last.set(h.to, &self.values[h.at..h.at + self.width]),
+            None => self.last.clone_from(&self.given),
+        }
     }
 
     /// Follows the quantities from the last row to `to` by halving where a straight line misses the middle by more
@@ -126,7 +148,7 @@ impl Follower {
     ///
     /// Those of `sample`.
     pub fn follow<E>(&mut self, to: f64, sample: Sampler<'_, E>) -> Result<(), E> {
-        let Some(from) = self.last.as_ref().map(|l| l.0) else { return Ok(()) };
+        let Some(from) = self.last.t else { return Ok(()) };
         let first = self.edges.partition_point(|e| *e <= from);
         let beyond = self.edges.partition_point(|e| *e < to);
         let between: Vec<f64> = self.edges.get(first..beyond).unwrap_or_default().to_vec();
@@ -137,47 +159,76 @@ impl Follower {
     }
 
     fn smooth<E>(&mut self, to: f64, sample: Sampler<'_, E>) -> Result<(), E> {
-        let Some(left) = self.last.clone().filter(|l| l.0 < to) else { return Ok(()) };
-        let mut right = Vec::with_capacity(self.width);
-        sample(to, &mut right)?;
-        self.halve(left, (to, right.clone()), 0, sample)?;
-        self.row(to, &right);
+        let Some(from) = self.last.t.filter(|t| *t < to) else { return Ok(()) };
+        self.pool.clear();
+        self.pool.extend_from_slice(&self.last.row);
+        let right = self.sample(to, sample)?;
+        self.halve((from, 0), (to, right), 0, sample)?;
+        self.pool_row(to, right);
         Ok(())
     }
 
+    /// Adds a row to the pool; its number.
+    fn sample<E>(&mut self, t: f64, sample: Sampler<'_, E>) -> Result<usize, E> {
+        let n = self.pool.len();
+        sample(t, &mut self.pool)?;
+        self.pool.resize(n + self.width, f64::NAN);
+        Ok(if self.width == 0 { 0 } else { n / self.width })
+    }
+
+    /// `a` and `b`: instants and rows of the pool.
     fn halve<E>(
         &mut self,
-        a: (f64, Vec<f64>),
-        b: (f64, Vec<f64>),
+        a: (f64, usize),
+        b: (f64, usize),
         depth: u32,
         sample: Sampler<'_, E>,
     ) -> Result<(), E> {
         let mid = a.0 + (b.0 - a.0) / 2.0;
         if mid <= a.0 || mid >= b.0 {
-            self.hold(a.0, b.0, &[&a.1, &a.1, &b.1], true);
+            self.hold(a.0, b.0, [a.1, a.1, b.1]);
             return Ok(());
         }
-        let mut m = Vec::with_capacity(self.width);
-        sample(mid, &mut m)?;
+        let m = self.sample(mid, sample)?;
         // A bend that is even about the middle may hide there: steps of the solver are halved twice in any case.
         let closest = if self.width > MANY { COARSE } else { FINEST };
-        let rtol = self.rtol;
-        let size = |k: usize| self.scale[k].max(if b.1[k].is_finite() { b.1[k].abs() } else { 0.0 });
+        let accuracy = self.rtol.max(closest);
+        let row = |k: usize| &self.pool[k * self.width..(k + 1) * self.width];
+        let rows = || row(a.1).iter().zip(row(m)).zip(row(b.1)).zip(&self.scale);
         let follows = depth >= DEEPEST
             || depth >= 2
-                && (0..self.width).all(|k| {
-                    let straight = a.1[k] + (b.1[k] - a.1[k]) / 2.0;
-                    (m[k] - straight).abs() <= rtol.max(closest) * size(k) || m[k] == straight
+                && rows().all(|(((a, m), b), scale)| {
+                    let size = scale.max(if b.is_finite() { b.abs() } else { 0.0 });
+                    let straight = a + (b - a) / 2.0;
+                    (m - straight).abs() <= accuracy * size || *m == straight
                 });
         if !follows {
-            self.halve(a, (mid, m.clone()), depth + 1, sample)?;
-            self.row(mid, &m);
+            self.halve(a, (mid, m), depth + 1, sample)?;
+            self.pool_row(mid, m);
             return self.halve((mid, m), b, depth + 1, sample);
         }
-        self.grow(&m);
-        self.hold(a.0, b.0, &[&a.1, &m, &b.1], true);
+        grow(&mut self.scale, &self.pool[m * self.width..(m + 1) * self.width]);
+        self.hold(a.0, b.0, [a.1, m, b.1]);
         Ok(())
     }
+}
+
+/// Takes in the magnitudes of a row.
+fn grow(scale: &mut [f64], row: &[f64]) {
+    for (s, v) in scale.iter_mut().zip(row) {
+        if v.is_finite() {
+            *s = s.max(v.abs());
+        }
+    }
+}
+
+/// The instants at which the quantities are looked at in a piece from `from` to `to` in any case.
+#[must_use]
+pub fn usual_samples(from: f64, to: f64) -> [f64; 8] {
+    let middle = |a: f64, b: f64| a + (b - a) / 2.0;
+    let m = middle(from, to);
+    let (p, q) = (middle(from, m), middle(m, to));
+    [to, m, p, middle(from, p), middle(p, m), q, middle(m, q), middle(q, to)]
 }
 
 /// An extremum is told from the ends of its piece by this part of the magnitude at least.
@@ -207,6 +258,9 @@ fn steps(v: &[f64; 3]) -> bool {
 /// The instants within a piece at which one of some quantities has an extremum, and the middle, in order, each with
 /// the quantities there.
 pub fn inner(from: f64, to: f64, values: &[[f64; 3]], take: &mut dyn FnMut(f64, &[f64])) {
+    if let [v] = values {
+        return inner_of_one(from, to, v, take);
+    }
     let curved = values.iter().filter(|v| !steps(v));
     let mut parts: Vec<f64> = curved.filter_map(|v| vertex(*v)).map(|v| v.0).collect();
     parts.push(0.0);
@@ -224,5 +278,34 @@ pub fn inner(from: f64, to: f64, values: &[[f64; 3]], take: &mut dyn FnMut(f64, 
             let row: Vec<f64> = values.iter().map(at).collect();
             take(t, &row);
         }
+    }
+}
+
+/// [`inner`] of a single quantity.
+fn inner_of_one(from: f64, to: f64, v: &[f64; 3], take: &mut dyn FnMut(f64, &[f64])) {
+    let flat = steps(v);
+    let vertex = if flat { None } else { vertex(*v).map(|v| v.0) };
+    let middle = from + (to - from) / 2.0;
+    let mut one = |part: f64| {
+        let t = middle + part * (to - from);
+        if t > from && t < to {
+            let value = match flat {
+                true if part < 0.0 => v[0],
+                true => v[1],
+                false => parabola(*v, part),
+            };
+            take(t, &[value]);
+        }
+    };
+    match vertex {
+        Some(part) if part < 0.0 => {
+            one(part);
+            one(0.0);
+        }
+        Some(part) => {
+            one(0.0);
+            one(part);
+        }
+        None => one(0.0),
     }
 }

@@ -142,6 +142,7 @@ impl Run<'_> {
         if !moved {
             return Ok(());
         }
+        self.system.glance.clear();
         let stop = self.next_stop();
         let done = self.integrator.nudge(&mut self.system, &self.x, stop.max(t));
         done.map_err(|e| self.solver_failure(e))

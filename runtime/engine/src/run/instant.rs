@@ -75,6 +75,7 @@ impl Run<'_> {
         // What was found a rounding beyond its limit is on it: beyond, equations may have no value.
         self.system.hold(&mut self.x);
         self.journal.clear();
+        self.system.glance.clear();
         let first = self.micro.0 != t;
         if cause == Cause::Crossing && !self.pending()? && !self.pending_ahead(t)? {
             return Ok(Effect::Nothing);

@@ -13,6 +13,7 @@ mod clamps;
 mod failure;
 mod fleet;
 mod forward;
+mod glance;
 mod history;
 mod host;
 mod instant;
@@ -447,7 +448,9 @@ impl<'a> Run<'a> {
     /// What follows from the step that the integrator has done; how the run ended, where it did.
     fn landed(&mut self, watch: &mut dyn FnMut(Progress) -> Flow) -> Result<Option<Ended>, Stop> {
         self.hold_within()?;
-        self.after_step()?;
+        let outcome = self.after_step();
+        self.system.glance.clear();
+        outcome?;
         if self.time >= self.end || self.halted.is_some() {
             self.end_behavior()?;
             return Ok(Some(Ended::Complete));

@@ -40,6 +40,9 @@ struct Watched {
     /// How many columns are its own.
     width: usize,
     elements: Vec<Element>,
+    /// Scratch.
+    row: Vec<f64>,
+    piece: Vec<[f64; 3]>,
 }
 
 /// One of the elements that a requirement is said of.
@@ -72,7 +75,8 @@ impl Watched {
             let trace = Trace::new(columns.len());
             Element { columns, trace, online: Online::new(&j.formula, &j.atoms), due: FOLD }
         };
-        Watched { judged: j.clone(), width, elements: (0..j.elements).map(element).collect() }
+        let elements = (0..j.elements).map(element).collect();
+        Watched { judged: j.clone(), width, elements, row: Vec::new(), piece: Vec::new() }
     }
 
     /// The signals of an element's atoms. `late` gives slots of `Var` where the run has ended.
@@ -96,12 +100,16 @@ impl Watched {
         for (k, e) in self.elements.iter_mut().enumerate() {
             match item {
                 Item::Row(t, row) => {
-                    let own: Vec<f64> = e.columns.iter().map(|c| row[*c]).collect();
-                    e.trace.push(t, &own);
+                    let (Element { columns, trace, .. }, own) = (&mut *e, &mut self.row);
+                    own.clear();
+                    own.extend(columns.iter().map(|c| row[*c]));
+                    trace.push(t, own);
                 }
                 Item::Piece(from, to, rows) => {
-                    let own: Vec<[f64; 3]> = e.columns.iter().map(|c| rows.map(|r| r[*c])).collect();
-                    inner(from, to, &own, &mut |t, row| e.trace.push(t, row));
+                    let (Element { columns, trace, .. }, own) = (&mut *e, &mut self.piece);
+                    own.clear();
+                    own.extend(columns.iter().map(|c| rows.map(|r| r[*c])));
+                    inner(from, to, own, &mut |t, row| trace.push(t, row));
                 }
             }
             *peak = (*peak).max(e.trace.len());
@@ -210,6 +218,11 @@ impl Observer {
         Some(Observer { slots, follower, watched, measured, kpis, var, input, peak: 0 })
     }
 
+    /// Slots of all that is followed.
+    pub(super) fn slots(&self) -> &[usize] {
+        &self.slots
+    }
+
     /// Takes in what is certain: all up to `t`.
     fn take(&mut self, t: f64) {
         let Observer { follower, watched, measured, peak, .. } = self;
@@ -249,6 +262,10 @@ impl Run<'_> {
         observer.take(self.integrator.t_prev());
         let Observer { slots, follower, .. } = &mut observer;
         let outcome = follower.follow(to, &mut |t, row: &mut Vec<f64>| {
+            if let Some(known) = self.system.glance.row(t) {
+                row.extend_from_slice(known);
+                return Ok(());
+            }
             self.point(t);
             self.kernel(KernelId::Outputs, false)?;
             let data = self.system.memory.data();

@@ -16,6 +16,7 @@ use twinml_solvers::integrator::Tolerances;
 use twinml_solvers::rosenbrock::{fused, tableau_for};
 use twinml_solvers::system::{EvalError, Pattern, Rk4Grid, System};
 
+use super::glance::Glance;
 use super::host::EngineHost;
 use super::limits::Limits;
 use super::sparse::Assembly;
@@ -163,6 +164,8 @@ pub(super) struct KernelSystem<'a> {
     pub(super) rosenbrock: Option<Rosenbrock>,
     /// Scratch for differences where a program has no derivatives.
     scratch: Vec<f64>,
+    /// What is known of the last step.
+    pub(super) glance: Glance,
 }
 
 impl<'a> KernelSystem<'a> {
@@ -204,6 +207,7 @@ impl<'a> KernelSystem<'a> {
             taylor: None,
             rosenbrock: None,
             scratch: Vec::new(),
+            glance: Glance::default(),
             trap: None,
             program,
             machine,
@@ -499,6 +503,14 @@ impl System for KernelSystem<'_> {
 
     fn roots_of_time(&self) -> bool {
         self.roots_of_time
+    }
+
+    fn roots_known(&mut self, t: f64, g: &mut [f64]) -> bool {
+        let Some(values) = self.glance.roots(t) else { return false };
+        for (g, root) in g.iter_mut().zip(&self.roots) {
+            *g = root.sign * values[root.slot];
+        }
+        true
     }
 
     fn roots(&mut self, t: f64, x: &[f64], g: &mut [f64]) -> Result<(), EvalError> {

@@ -20,6 +20,17 @@ pub(super) struct Code {
     pub(super) program: Arc<Program>,
     /// A trial step of every lane.
     pub(super) step: Box<dyn LaneKernel>,
+    /// What looks into steps.
+    pub(super) look: Option<Look>,
+}
+
+/// Kernels that look into the last steps of all lanes.
+pub(super) struct Look {
+    pub(super) interpolate: Box<dyn LaneKernel>,
+    /// Where root functions are looked at.
+    pub(super) roots: Option<Box<dyn LaneKernel>>,
+    /// Where requirements or figures are followed.
+    pub(super) outputs: Option<Box<dyn LaneKernel>>,
 }
 
 /// What all threads of a job share: how its runs are computed side by side.
@@ -101,7 +112,15 @@ impl LaneShare {
         let ready =
             |kernel: &Kernel| compile(&program, &simplified(kernel, Level::O2, &traps), self.isa, &sample);
         let step = ready(&seat.step)?;
-        Ok(Code { step, seat, program })
+        let followed = run.observer.as_ref().is_some_and(|o| !o.slots().is_empty());
+        let interpolate = seat.interpolant.as_ref().and_then(|k| ready(k).ok());
+        let look = interpolate.map(|interpolate| Look {
+            interpolate,
+            roots: Some(&program.roots).filter(|_| program.sizes.root > 0).and_then(|k| ready(k).ok()),
+            outputs: Some(&program.outputs).filter(|_| followed).and_then(|k| ready(k).ok()),
+        });
+        let look = look.filter(|l| l.roots.is_some() || l.outputs.is_some());
+        Ok(Code { step, seat, program, look })
     }
 }
 

@@ -137,6 +137,7 @@ impl<'a> Fleet<'a> {
             let times = flying.map(|b| b.left - b.done).min().unwrap_or(0);
             if let Some(l) = lanes.as_mut().filter(|_| times > 0) {
                 l.code.step.run(&mut l.memory, times, &mut l.host);
+                l.look(&mut boats);
             }
             for (lane, place) in boats.iter_mut().enumerate() {
                 let Some(boat) = place else { continue };
@@ -212,6 +213,9 @@ fn ready(boat: &mut Boat<'_>, lanes: Option<&mut Lanes<'_>>, lane: usize) {
     let Some(lanes) = lanes.filter(|_| !boat.alone) else { return };
     if boat.events != Some(boat.run.events) {
         lanes.memory.set(lane, &boat.run.system.memory);
+        if let Some(view) = &mut lanes.view {
+            view.set(lane, &boat.run.system.memory);
+        }
         boat.events = Some(boat.run.events);
     }
     boat.quiet = boat.run.quiet();
@@ -223,6 +227,10 @@ fn ready(boat: &mut Boat<'_>, lanes: Option<&mut Lanes<'_>>, lane: usize) {
 struct Lanes<'a> {
     code: &'a Code,
     memory: LaneMemory,
+    /// Where steps are looked into.
+    view: Option<LaneMemory>,
+    /// Lanes that are looked into, with where their last steps began and ended.
+    looked: Vec<(usize, f64, f64)>,
     host: Tables,
 }
 
@@ -234,7 +242,66 @@ impl<'a> Lanes<'a> {
         for lane in 0..memory.width() {
             memory.set(lane, &run.system.memory);
         }
-        Some(Lanes { code, memory, host: Tables::of(program) })
+        let view = code.look.as_ref().map(|_| memory.clone());
+        let looked = Vec::with_capacity(memory.width());
+        Some(Lanes { code, memory, view, looked, host: Tables::of(program) })
+    }
+
+    /// Computes what will be asked about the steps that were accepted just now, for all lanes at once.
+    fn look(&mut self, boats: &mut [Option<Boat<'_>>]) {
+        let (Some(look), Some(view)) = (&self.code.look, &mut self.view) else { return };
+        let seat = &self.code.seat;
+        self.looked.clear();
+        for (lane, place) in boats.iter_mut().enumerate() {
+            let Some(boat) = place.as_mut().filter(|b| b.left > 0) else { continue };
+            if matches!(seat.landing(&self.memory, lane), Landing::Accepted | Landing::Arrived) {
+                let (from, to) = seat.span(&self.memory, lane);
+                self.looked.push((lane, from, to));
+                boat.run.system.glance.clear();
+                view.clear_trap(lane);
+            }
+        }
+        if self.looked.is_empty() {
+            return;
+        }
+        seat.ready(&self.memory, view);
+        if let Some(kernel) = &look.roots {
+            let root = view.sizes().offset(Space::Root);
+            let roots = view.sizes().root as usize;
+            for k in 0..twinml_solvers::roots::usual_samples(0.0, 1.0).len() {
+                let at = |from: f64, to: f64| twinml_solvers::roots::usual_samples(from, to)[k];
+                self.looked.iter().for_each(|l| view.slot_mut(Space::TTime, 0)[l.0] = at(l.1, l.2));
+                look.interpolate.run(view, 1, &mut self.host);
+                kernel.run(view, 1, &mut self.host);
+                for &(lane, from, to) in &self.looked {
+                    let Some(boat) = boats[lane].as_mut().filter(|_| view.trap(lane).is_none()) else {
+                        continue;
+                    };
+                    let values = || (root..root + roots).map(|slot| view.row(slot)[lane]);
+                    // What is no number may be one at a limit that states are held at: that is looked at alone.
+                    if values().all(|g| !g.is_nan()) {
+                        boat.run.system.glance.put_roots(at(from, to), values());
+                    }
+                }
+            }
+        }
+        if let Some(kernel) = &look.outputs {
+            for k in 0..crate::monitor::follow::usual_samples(0.0, 1.0).len() {
+                let at = |from: f64, to: f64| crate::monitor::follow::usual_samples(from, to)[k];
+                self.looked.iter().for_each(|l| view.slot_mut(Space::TTime, 0)[l.0] = at(l.1, l.2));
+                look.interpolate.run(view, 1, &mut self.host);
+                kernel.run(view, 1, &mut self.host);
+                for &(lane, from, to) in &self.looked {
+                    let Some(boat) = boats[lane].as_mut().filter(|_| view.trap(lane).is_none()) else {
+                        continue;
+                    };
+                    let Run { observer, system, .. } = &mut boat.run;
+                    let Some(observer) = observer else { continue };
+                    let values = observer.slots().iter().map(|slot| view.row(*slot)[lane]);
+                    system.glance.put_row(at(from, to), values);
+                }
+            }
+        }
     }
 
     fn put(&mut self, boat: &mut Boat<'_>, lane: usize) {
