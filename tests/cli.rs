@@ -387,6 +387,7 @@ fn json_lines_are_as_documented() {
         "log",
         "verdict",
         "mc_running",
+        "mc_lanes",
         "mc_verdict",
         "mc_finished",
         "mc_draw",

@@ -541,3 +541,73 @@ scenario s for T { duration: 1 s; samples: 300 }";
     let repeated: f64 = column("repeated").iter().sum();
     assert!((30.0..90.0).contains(&repeated), "{repeated}");
 }
+
+/// A tank that a machine fills, with timers, draws in handlers and requirements over time.
+const TANK: &str = "
+twin Tank {
+  parameters {
+    k: Real[1/s] = 0.31 ~ lognormal(0.31, 0.1)
+    top: Real = 0.83
+    low: Real = 0.22 ~ uniform(0.2, 0.25)
+  }
+  inputs { feed: Real[1/s] = 0.21 [1/s] }
+  states { h: Real = 0.4 ~ uniform(0.35, 0.45); starts: Int = 0 }
+  outputs { wet: Bool = h > 0.5 }
+  equations { der(h) = feed + (if mode.on then 0.4 [1/s] else 0 [1/s]) - k*h }
+  behavior {
+    machine mode {
+      initial off
+      state off { when h < low -> on { starts = starts + 1 } }
+      state on { on rising(h > top) -> off }
+    }
+    every 700 ms { if draw(bernoulli(0.4)) { h = h + 0.03 } }
+    after 3 s { feed = 0.02 [1/s] }
+  }
+  constraints {
+    dry: always(h > 0.18) with probability >= 0.5
+    again: always[0 s, 6 s](h < 0.25 implies eventually[0 s, 3 s](h > 0.4))
+    kpi mean: mean(h over run)
+    kpi cycles: starts
+  }
+}
+scenario main for Tank { duration: 12 s; samples: 150; solver: tsit5 }
+";
+
+/// How many runs are computed at a time, and by which instructions, changes no bit; neither do threads and shards.
+#[test]
+fn instruction_sets_change_no_bit() {
+    let place = Place::new(TANK);
+    let doctor = place.run(&["doctor", "--format", "json"]).expect(0);
+    let mut want = None;
+    for isa in ["block", "avx2", "avx512"].into_iter().filter(|isa| doctor.out.contains(isa)) {
+        let mc = |out: &str, args: &[&str]| {
+            let mut c = place.command(
+                &[&["mc", "m.twinml", "--record", "h", "--format", "json", "--out", out], args].concat(),
+            );
+            c.env("TWINC_ISA", isa);
+            let ran = ran(c);
+            assert!(matches!(ran.code, Some(0 | 1 | 4)), "{}{}", ran.out, ran.err);
+            ran
+        };
+        for jobs in ["1", "2", "7"] {
+            let out = format!("{isa}-{jobs}");
+            let ran = mc(&out, &["--jobs", jobs]);
+            assert!(ran.out.contains(&format!("\"level\":\"{isa}\",\"why\":null")), "{}", ran.out);
+            let bits = place.bits(&out);
+            let traces = fs::read(place.path(&out).join("traces/traces-00000.parquet")).unwrap();
+            let all = (bits, traces);
+            assert!(want.get_or_insert_with(|| all.clone()) == &all, "{isa}, {jobs} threads");
+        }
+        for shards in [3, 16] {
+            let out = format!("{isa}-of-{shards}");
+            for k in 1..=shards {
+                mc(&out, &["--shard", &format!("{k}/{shards}"), "--jobs", "2"]);
+            }
+            place.run(&["mc", "merge", &out]);
+            assert!(want.as_ref().is_some_and(|w| w.0 == place.bits(&out)), "{isa}, {shards} shards");
+        }
+    }
+    // A method that goes by itself says so.
+    let ran = place.mc(&["--solver", "bdf", "--samples", "5", "--format", "json", "--out", "alone"]);
+    assert!(ran.out.contains("\"level\":null,\"why\":\"its solver goes alone\""), "{}", ran.out);
+}

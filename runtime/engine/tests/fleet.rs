@@ -95,13 +95,15 @@ impl Model {
         let prepared = Prepared::new(&self.program, &mut *machine, &self.experiment).unwrap();
         let want: Vec<String> = (0..runs).map(|k| self.alone(&*machine, &prepared, k)).collect();
         for isa in Isa::ALL.into_iter().filter(|i| i.available()) {
-            for lanes in if isa == Isa::Block { vec![5] } else { vec![1, 24] } {
+            // The block interpreter takes its time.
+            let runs = if isa == Isa::Block { runs.min(3) } else { runs };
+            for lanes in if isa == Isa::Block { vec![2] } else { vec![1, 24] } {
                 let share = LaneShare::new(&self.program, isa, lanes);
                 let mut batch =
                     Batch { model: self, next: 0, of: runs, open: BTreeMap::new(), said: BTreeMap::new() };
                 Fleet::new(&self.program, &*machine, &self.experiment, &prepared, &share)
                     .run(&mut batch, &mut |_| Flow::Continue);
-                for (k, want) in want.iter().enumerate() {
+                for (k, want) in want.iter().enumerate().take(runs as usize) {
                     let got = &batch.said[&(k as u32)];
                     let at = want.bytes().zip(got.bytes()).take_while(|(a, b)| a == b).count();
                     let part = |s: &str| s[at.saturating_sub(100)..(at + 200).min(s.len())].to_owned();
@@ -306,9 +308,9 @@ fn stiff_runs_and_runs_whose_pivots_do_not_serve() {
 fn events() {
     for name in ["ball", "bang_bang", "neuron", "sampled_pi", "stick_slip", "thermostat", "two_balls"] {
         let path = format!("tests/hybrid/{name}.twinml");
-        Model::file(&path, None).solver("tsit5", 1e-6, 1e-9).check(7, None);
-        Model::file(&path, None).solver("rosenbrock", 1e-6, 1e-9).check(7, None);
-        Model::file(&path, None).solver("auto", 1e-6, 1e-9).check(7, None);
-        Model::file(&path, None).step("rk4", 1e-2).check(5, None);
+        Model::file(&path, None).solver("tsit5", 1e-6, 1e-9).check(4, None);
+        Model::file(&path, None).solver("rosenbrock", 1e-6, 1e-9).check(4, None);
+        Model::file(&path, None).solver("auto", 1e-6, 1e-9).check(4, None);
+        Model::file(&path, None).step("rk4", 2e-2).check(4, None);
     }
 }

@@ -430,6 +430,17 @@ fn share(program: &Program, runs: u32, threads: usize, ui: &Ui) -> Result<LaneSh
     Ok(LaneShare::new(program, isa, each.clamp(1, LANES)))
 }
 
+/// How the runs were computed.
+fn say_lanes(share: &LaneShare, ui: &Ui) {
+    let (level, why) = (share.level(), share.why().map(|w| w.to_string()));
+    match (level, &why) {
+        (Some(level), _) => ui.step("Computed", &format!("many runs at a time ({level})"), None),
+        (None, Some(why)) => ui.step("Computed", &format!("each run by itself: {why}"), None),
+        (None, None) => {}
+    }
+    ui.object(&Lanes { kind: "mc_lanes", version: VERSION, level, why });
+}
+
 /// What the collecting side does with outcomes.
 struct Collector<'a> {
     parts: &'a Parts,
@@ -621,6 +632,7 @@ fn execute(
         });
     }
     bar.done();
+    say_lanes(&share, ui);
     if c.error.is_none() {
         c.error = c.flush().err();
     }
@@ -775,6 +787,16 @@ struct Running<'a> {
     end: u32,
     sampler: &'a str,
     seed: u64,
+}
+
+/// How runs were computed side by side.
+#[derive(Serialize, Debug)]
+struct Lanes {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    version: u32,
+    level: Option<&'static str>,
+    why: Option<String>,
 }
 
 /// A job has ended.

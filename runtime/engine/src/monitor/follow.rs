@@ -1,5 +1,6 @@
 //! Follows quantities over the steps of a run: samples them until straight lines keep near them, and hands on rows and
-//! pieces in the order of time. Extrema within a piece are those of parabolas, which are much closer than the lines.
+//! pieces in the order of time. Extrema within a piece are those of parabolas, which are much closer than the lines. Where
+//! only an extremum of a quantity over the whole run is wanted, lines are near it where that may be.
 //!
 //! What the last step brought is held back until the next one: a run may turn out to have ended within it.
 
@@ -34,11 +35,25 @@ struct Held {
     piece: bool,
 }
 
+/// What is wanted of a quantity where that is less than all of it: an extremum over the whole run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Extreme {
+    /// The smallest value.
+    Least,
+    /// The largest value.
+    Greatest,
+}
+
+/// Over a piece a parabola is trusted so many times its own bend.
+const TRUST: f64 = 4.0;
+
 /// Follows some quantities.
 #[derive(Clone, Debug, Default)]
 pub struct Follower {
     width: usize,
     rtol: f64,
+    /// Of which quantities only an extremum is wanted, and what it is so far, as a least value.
+    wanted: Vec<Option<(Extreme, f64)>>,
     /// Instants at which a piece must end.
     edges: Vec<f64>,
     /// Largest magnitude of each quantity so far.
@@ -73,12 +88,21 @@ impl Follower {
     pub fn new(width: usize, rtol: f64, mut edges: Vec<f64>) -> Follower {
         edges.sort_by(f64::total_cmp);
         edges.dedup();
-        Follower { width, rtol, edges, scale: vec![0.0; width], ..Follower::default() }
+        let (scale, wanted) = (vec![0.0; width], vec![None; width]);
+        Follower { width, rtol, edges, scale, wanted, ..Follower::default() }
+    }
+
+    /// Says that of quantity `k` only an extremum over the whole run is wanted: pieces in which it cannot be need not be
+    /// followed closely.
+    pub fn only(&mut self, k: usize, extreme: Extreme) {
+        if let Some(w) = self.wanted.get_mut(k) {
+            *w = Some((extreme, f64::INFINITY));
+        }
     }
 
     /// Adds a row: a start, another side of an event.
     pub fn row(&mut self, t: f64, row: &[f64]) {
-        grow(&mut self.scale, row);
+        grow(&mut self.scale, &mut self.wanted, row);
         self.held.push(Held { from: t, to: t, at: self.values.len(), piece: false });
         self.values.extend_from_slice(row);
         self.last.set(t, row);
@@ -87,7 +111,7 @@ impl Follower {
     /// [`Follower::row`] of a row in the pool.
     fn pool_row(&mut self, t: f64, k: usize) {
         let row = &self.pool[k * self.width..(k + 1) * self.width];
-        grow(&mut self.scale, row);
+        grow(&mut self.scale, &mut self.wanted, row);
         self.held.push(Held { from: t, to: t, at: self.values.len(), piece: false });
         self.values.extend_from_slice(row);
         self.last.set(t, row);
@@ -138,6 +162,8 @@ impl Follower {
             Some(h) => self.last.set(h.to, &self.values[h.at..h.at + self.width]),
             None => self.last.clone_from(&self.given),
         }
+        // What was seen beyond counts no more.
+        self.wanted.iter_mut().flatten().for_each(|w| w.1 = f64::INFINITY);
     }
 
     /// Follows the quantities from the last row to `to` by halving where a straight line misses the middle by more
@@ -194,32 +220,46 @@ impl Follower {
         let closest = if self.width > MANY { COARSE } else { FINEST };
         let accuracy = self.rtol.max(closest);
         let row = |k: usize| &self.pool[k * self.width..(k + 1) * self.width];
-        let rows = || row(a.1).iter().zip(row(m)).zip(row(b.1)).zip(&self.scale);
+        let rows = || row(a.1).iter().zip(row(m)).zip(row(b.1)).zip(&self.scale).zip(&self.wanted);
         let follows = depth >= DEEPEST
             || depth >= 2
-                && rows().all(|(((a, m), b), scale)| {
+                && rows().all(|((((a, m), b), scale), wanted)| {
                     let size = scale.max(if b.is_finite() { b.abs() } else { 0.0 });
                     let straight = a + (b - a) / 2.0;
-                    (m - straight).abs() <= accuracy * size || *m == straight
+                    (m - straight).abs() <= accuracy * size
+                        || *m == straight
+                        || wanted.is_some_and(|w| elsewhere(w, *a, *m, *b))
                 });
         if !follows {
             self.halve(a, (mid, m), depth + 1, sample)?;
             self.pool_row(mid, m);
             return self.halve((mid, m), b, depth + 1, sample);
         }
-        grow(&mut self.scale, &self.pool[m * self.width..(m + 1) * self.width]);
+        grow(&mut self.scale, &mut self.wanted, &self.pool[m * self.width..(m + 1) * self.width]);
         self.hold(a.0, b.0, [a.1, m, b.1]);
         Ok(())
     }
 }
 
-/// Takes in the magnitudes of a row.
-fn grow(scale: &mut [f64], row: &[f64]) {
-    for (s, v) in scale.iter_mut().zip(row) {
+/// Takes in the magnitudes of a row, and its extrema.
+fn grow(scale: &mut [f64], wanted: &mut [Option<(Extreme, f64)>], row: &[f64]) {
+    for ((s, w), v) in scale.iter_mut().zip(wanted).zip(row) {
         if v.is_finite() {
             *s = s.max(v.abs());
         }
+        if let Some((extreme, best)) = w {
+            *best = best.min(if *extreme == Extreme::Least { *v } else { -v });
+        }
     }
+}
+
+/// Whether the extremum that is wanted, `best` so far, is surely none of the inside of a piece: it is at one of its ends, or it
+/// was better before.
+fn elsewhere((extreme, best): (Extreme, f64), a: f64, m: f64, b: f64) -> bool {
+    let [a, m, b] = if extreme == Extreme::Least { [a, m, b] } else { [-a, -m, -b] };
+    let bend = TRUST * (m - (a + (b - a) / 2.0)).abs();
+    // A parabola is monotone where its ends differ by four times its bend.
+    (b - a).abs() > 4.0 * bend || a.min(m).min(b) - bend > best
 }
 
 /// The instants at which the quantities are looked at in a piece from `from` to `to` in any case.

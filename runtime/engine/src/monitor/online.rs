@@ -6,9 +6,10 @@
 //! instant it speaks of; the part then needs no more than that time of the trace. One without such an end (`always`
 //! of `eventually`) needs the whole trace.
 
+use super::follow::Extreme;
 use super::signal::Signal;
 use super::{Judgement, View, closest, conclude, evaluate};
-use twinml_model::requirement::{Atom, Formula};
+use twinml_model::requirement::{Atom, AtomKind, Formula};
 
 /// A combination of parts.
 #[derive(Clone, Debug)]
@@ -198,6 +199,42 @@ fn split(f: &Formula, late: &[bool], parts: &mut Vec<Part>) -> Tree {
         }
         // What is said of the start alone.
         _ => part(true, true, (0.0, 0.0), f),
+    }
+}
+
+/// Whether a formula asks for nothing but extrema of margins over the whole run: `always` of comparisons that must all hold,
+/// `eventually` of comparisons of which one must, and combinations of these. `wanted` then says which, for each atom.
+pub fn extremes(f: &Formula, atoms: &[Atom], wanted: &mut [Option<Extreme>]) -> bool {
+    fn all(f: &Formula, atoms: &[Atom], least: bool, every: bool, wanted: &mut [Option<Extreme>]) -> bool {
+        match f {
+            Formula::Const(_) => true,
+            Formula::Atom(k) => {
+                let (Some(a), Some(place)) = (atoms.get(*k), wanted.get_mut(*k)) else { return false };
+                if a.late {
+                    return true;
+                }
+                let extreme = if least == (a.scale > 0.0) { Extreme::Least } else { Extreme::Greatest };
+                let fits = place.is_none_or(|p| p == extreme);
+                *place = Some(extreme);
+                fits && matches!(a.kind, AtomKind::Margin { .. }) && a.scale != 0.0
+            }
+            Formula::Not(f) => all(f, atoms, !least, !every, wanted),
+            Formula::And(list) if every => list.iter().all(|f| all(f, atoms, least, every, wanted)),
+            Formula::Or(list) if !every => list.iter().all(|f| all(f, atoms, least, every, wanted)),
+            _ => false,
+        }
+    }
+    match f {
+        Formula::Const(_) => true,
+        Formula::Atom(k) => atoms.get(*k).is_some_and(|a| a.late),
+        Formula::Not(f) => matches!(**f, Formula::Atom(_) | Formula::Const(_)) && extremes(f, atoms, wanted),
+        Formula::And(list) | Formula::Or(list) => list.iter().all(|f| extremes(f, atoms, wanted)),
+        Formula::Windowed { every, past: false, window, formula }
+            if window.is_none_or(|w| w.0 <= 0.0 && w.1 == f64::INFINITY) =>
+        {
+            all(formula, atoms, *every, *every, wanted)
+        }
+        _ => false,
     }
 }
 

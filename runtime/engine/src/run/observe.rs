@@ -4,12 +4,12 @@
 use twinml_model::host::KernelId;
 use twinml_model::ir::Space;
 use twinml_model::program::{Experiment, Program};
-use twinml_model::requirement::{Aggregate, Atom, AtomKind, Judged};
+use twinml_model::requirement::{Aggregate, Atom, AtomKind, Judged, Measure};
 
 use super::{Run, Stop};
 use crate::monitor::aggregate::{Number, Truth};
-use crate::monitor::follow::{Follower, Item, inner};
-use crate::monitor::online::Online;
+use crate::monitor::follow::{Extreme, Follower, Item, inner};
+use crate::monitor::online::{self, Online};
 use crate::monitor::signal::Signal;
 use crate::monitor::trace::Trace;
 use crate::monitor::{Judgement, level, worst};
@@ -77,6 +77,22 @@ impl Watched {
         };
         let elements = (0..j.elements).map(element).collect();
         Watched { judged: j.clone(), width, elements, row: Vec::new(), piece: Vec::new() }
+    }
+
+    /// Tells the follower of which columns, from `first` on, only an extremum over the run is wanted.
+    fn extremes(&self, first: usize, follower: &mut Follower) {
+        let atoms = &self.judged.atoms;
+        let mut wanted = vec![None; atoms.len()];
+        if !online::extremes(&self.judged.formula, atoms, &mut wanted) {
+            return;
+        }
+        let mut at = first;
+        for (a, wanted) in atoms.iter().zip(wanted).filter(|(a, _)| !a.late) {
+            if let Some(extreme) = wanted {
+                (at..at + a.len as usize).for_each(|k| follower.only(k, extreme));
+            }
+            at += a.len as usize;
+        }
     }
 
     /// The signals of an element's atoms. `late` gives slots of `Var` where the run has ended.
@@ -200,10 +216,16 @@ impl Observer {
             }
             (first, slots.len() - first)
         };
+        let mut firsts = Vec::new();
         let watched: Vec<Option<Watched>> = experiment
             .requirements
             .iter()
-            .map(|r| r.judged.as_ref().map(|j| Watched::new(j, columns(&j.atoms))))
+            .map(|r| {
+                let j = r.judged.as_ref()?;
+                let own = columns(&j.atoms);
+                firsts.push(own.0);
+                Some(Watched::new(j, own))
+            })
             .collect();
         let measured: Vec<Measured> =
             experiment.aggregates.iter().map(|a| Measured::new(a, columns(&a.atoms).0)).collect();
@@ -213,7 +235,21 @@ impl Observer {
             return None;
         }
         let edges = experiment.aggregates.iter().filter_map(|a| a.window).flat_map(|w| [w.0, w.1]);
-        let follower = Follower::new(slots.len(), rtol, edges.filter(|e| e.is_finite()).collect());
+        let mut follower = Follower::new(slots.len(), rtol, edges.filter(|e| e.is_finite()).collect());
+        for (w, first) in watched.iter().flatten().zip(firsts) {
+            w.extremes(first, &mut follower);
+        }
+        for m in &measured {
+            let extreme = match m.of.measure {
+                Measure::Min => Extreme::Least,
+                Measure::Max => Extreme::Greatest,
+                _ => continue,
+            };
+            if m.of.truth.is_none() && m.of.window.is_none() {
+                let len = m.of.atoms.iter().map(|a| a.len as usize).sum::<usize>();
+                (m.first..m.first + len).for_each(|k| follower.only(k, extreme));
+            }
+        }
         let input = program.sizes.offset(Space::Input);
         Some(Observer { slots, follower, watched, measured, kpis, var, input, peak: 0 })
     }
