@@ -59,6 +59,15 @@ impl Trace {
         self.values.extend_from_slice(row);
     }
 
+    /// Puts a later row in the place of the last one.
+    pub fn replace_last(&mut self, t: f64, row: &[f64]) {
+        if let Some(last) = self.times.last_mut() {
+            *last = t;
+            let from = self.values.len() - self.width;
+            self.values[from..].copy_from_slice(row);
+        }
+    }
+
     /// Forgets what lies before `t`, but for what says how the signals are at `t`.
     pub fn forget(&mut self, t: f64) {
         let first = self.times.partition_point(|at| *at < t);

@@ -40,6 +40,8 @@ struct Watched {
     /// How many columns are its own.
     width: usize,
     elements: Vec<Element>,
+    /// By atom the extremum that is all that is wanted of it; empty where more is.
+    wanted: Vec<Option<Extreme>>,
     /// Scratch.
     row: Vec<f64>,
     piece: Vec<[f64; 3]>,
@@ -53,6 +55,28 @@ struct Element {
     online: Online,
     /// When so many rows are held, it is time to fold.
     due: usize,
+    /// The extremum so far, as a least value, where only that of its one column is wanted.
+    best: f64,
+    /// The last row says only how far the run is.
+    idle: bool,
+}
+
+impl Element {
+    /// Takes in a row of a column of which only an extremum is wanted; `last`: the run has come so far.
+    fn extremal(&mut self, extreme: Extreme, t: f64, v: f64, last: bool) {
+        let key = if extreme == Extreme::Least { v } else { -v };
+        let better_before = key > self.best;
+        if !better_before {
+            self.best = self.best.min(key);
+            self.idle = false;
+            self.trace.push(t, &[v]);
+        } else if last && self.idle {
+            self.trace.replace_last(t, &[v]);
+        } else if last {
+            self.idle = true;
+            self.trace.push(t, &[v]);
+        }
+    }
 }
 
 /// An aggregate.
@@ -73,22 +97,30 @@ impl Watched {
                 at += a.len as usize;
             }
             let trace = Trace::new(columns.len());
-            Element { columns, trace, online: Online::new(&j.formula, &j.atoms), due: FOLD }
+            let online = Online::new(&j.formula, &j.atoms);
+            Element { columns, trace, online, due: FOLD, best: f64::INFINITY, idle: false }
         };
         let elements = (0..j.elements).map(element).collect();
-        Watched { judged: j.clone(), width, elements, row: Vec::new(), piece: Vec::new() }
+        let mut wanted = vec![None; j.atoms.len()];
+        if !online::extremes(&j.formula, &j.atoms, &mut wanted) {
+            wanted.clear();
+        }
+        Watched { judged: j.clone(), width, elements, wanted, row: Vec::new(), piece: Vec::new() }
+    }
+
+    /// The extremum that is wanted of the only column of each element, where that is all.
+    fn extreme(&self) -> Option<Extreme> {
+        let mut here = self.judged.atoms.iter().zip(&self.wanted).filter(|(a, _)| !a.late);
+        let (_, wanted) = here.next()?;
+        if here.next().is_none() { *wanted } else { None }
     }
 
     /// Tells the follower of which columns, from `first` on, only an extremum over the run is wanted.
     fn extremes(&self, first: usize, follower: &mut Follower) {
         let atoms = &self.judged.atoms;
-        let mut wanted = vec![None; atoms.len()];
-        if !online::extremes(&self.judged.formula, atoms, &mut wanted) {
-            return;
-        }
         let mut at = first;
-        for (a, wanted) in atoms.iter().zip(wanted).filter(|(a, _)| !a.late) {
-            if let Some(extreme) = wanted {
+        for (a, wanted) in atoms.iter().zip(&self.wanted).filter(|(a, _)| !a.late) {
+            if let Some(extreme) = *wanted {
                 (at..at + a.len as usize).for_each(|k| follower.only(k, extreme));
             }
             at += a.len as usize;
@@ -112,16 +144,25 @@ impl Watched {
     }
 
     fn take(&mut self, item: Item<'_>, peak: &mut usize) {
+        let extreme = self.extreme();
         let judged = &self.judged;
         for (k, e) in self.elements.iter_mut().enumerate() {
-            match item {
-                Item::Row(t, row) => {
+            match (item, extreme) {
+                (Item::Row(t, row), Some(extreme)) => {
+                    let v = e.columns.first().map_or(f64::NAN, |c| row[*c]);
+                    e.extremal(extreme, t, v, true);
+                }
+                (Item::Piece(from, to, rows), Some(extreme)) => {
+                    let v = e.columns.first().map_or([f64::NAN; 3], |c| rows.map(|r| r[*c]));
+                    inner(from, to, &[v], &mut |t, row| e.extremal(extreme, t, row[0], false));
+                }
+                (Item::Row(t, row), None) => {
                     let (Element { columns, trace, .. }, own) = (&mut *e, &mut self.row);
                     own.clear();
                     own.extend(columns.iter().map(|c| row[*c]));
                     trace.push(t, own);
                 }
-                Item::Piece(from, to, rows) => {
+                (Item::Piece(from, to, rows), None) => {
                     let (Element { columns, trace, .. }, own) = (&mut *e, &mut self.piece);
                     own.clear();
                     own.extend(columns.iter().map(|c| rows.map(|r| r[*c])));
