@@ -65,6 +65,8 @@ pub struct Follower {
     given: Mark,
     /// Scratch: rows of the piece at hand.
     pool: Vec<f64>,
+    /// Scratch: the row that is sampled.
+    fresh: Vec<f64>,
 }
 
 /// A row at an instant; none at first.
@@ -197,9 +199,11 @@ impl Follower {
     /// Adds a row to the pool; its number.
     fn sample<E>(&mut self, t: f64, sample: Sampler<'_, E>) -> Result<usize, E> {
         let n = self.pool.len();
-        sample(t, &mut self.pool)?;
-        self.pool.resize(n + self.width, f64::NAN);
-        Ok(if self.width == 0 { 0 } else { n / self.width })
+        self.fresh.clear();
+        sample(t, &mut self.fresh)?;
+        self.fresh.resize(self.width, f64::NAN);
+        self.pool.extend_from_slice(&self.fresh);
+        Ok(n.checked_div(self.width).unwrap_or(0))
     }
 
     /// `a` and `b`: instants and rows of the pool.
