@@ -501,7 +501,7 @@ impl<'a> Emitter<'a> {
         }
         let (top, next) = (self.code.label(), self.code.label());
         self.code.place(top);
-        let after = self.places.clone();
+        let after = if fast.is_some() { self.places.clone() } else { Vec::new() };
         let g = self.g;
         if let Some((fast, second)) = fast {
             (self.g, self.plan, self.guard) = (&fast.graph, second, Some(&fast.guard));

@@ -4,7 +4,7 @@
 //! are done here. [`Graph::value`] says what a node means for one lane: folding, the slow paths and the tests use it.
 //! The sign and payload of a NaN are not part of the meaning.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use twinml_model::ir::CmpOp;
 
 /// A node of a graph, by number; operands have lower numbers.
@@ -342,13 +342,14 @@ impl Sub {
 }
 
 impl Graph {
-    pub fn new(target: Target) -> Self {
+    /// An empty one, with room for so many nodes.
+    pub fn new(target: Target, room: usize) -> Self {
         Self {
             target,
-            nodes: Vec::new(),
+            nodes: Vec::with_capacity(room),
             slow: Vec::new(),
             subs: Vec::new(),
-            known: FxHashMap::default(),
+            known: FxHashMap::with_capacity_and_hasher(room, FxBuildHasher),
             known_subs: FxHashMap::default(),
             known_slow: FxHashMap::default(),
             path: None,

@@ -20,7 +20,8 @@ pub(super) fn lower(
     kernel: &Kernel,
     target: Target,
 ) -> Result<(Graph, BTreeMap<u32, Id>), NotLanes> {
-    let mut l = Lower { g: Graph::new(target), program, slots: BTreeMap::new(), steps: LIMIT };
+    let mut l =
+        Lower { g: Graph::new(target, kernel.values.len()), program, slots: BTreeMap::new(), steps: LIMIT };
     let mut env = Env::of(kernel);
     l.region(&mut env, &kernel.body)?;
     // a slot that keeps what it holds is not written

@@ -49,7 +49,7 @@ impl Plan {
         if g.nodes[id as usize] == Node::Guard {
             out.extend(&self.guarded);
         }
-        operands(g, self.steps[id as usize], id, &mut |a| {
+        operands(g, self.steps[id as usize], id, |a| {
             if !out.contains(&a) {
                 out.push(a);
             }
@@ -70,9 +70,13 @@ impl Plan {
                 slots.insert(slot, copy);
             }
         }
-        let uses = uses(g, &slots, &[], &[]);
-        let invariant = invariant(g, &slots, &vec![Step::Node; g.nodes.len()]);
-        let fast = guard::fast(g, &slots, &uses, &invariant);
+        let fast = if g.slow.is_empty() {
+            None
+        } else {
+            let uses = uses(g, &slots, &[], &[]);
+            let invariant = invariant(g, &slots, &vec![Step::Node; g.nodes.len()]);
+            guard::fast(g, &slots, &uses, &invariant)
+        };
         let plan = Plan::make(g, &slots, &[], Vec::new(), carry);
         let fast = fast.and_then(|fast| {
             let second = Plan::make(&fast.graph, &fast.slots, &fast.extra, fast.guard.reads(), carry);
@@ -181,7 +185,7 @@ fn uses(g: &Graph, slots: &BTreeMap<u32, Id>, extra: &[(Id, Id)], guarded: &[Id]
     let backwards = extra.iter().rev().map(|e| e.0).chain((0..(n - extra.len()) as Id).rev());
     for id in backwards {
         if uses[id as usize] > 0 {
-            operands(g, Step::Node, id, &mut |a| uses[a as usize] += 1);
+            operands(g, Step::Node, id, |a| uses[a as usize] += 1);
         }
     }
     uses
@@ -197,7 +201,7 @@ fn invariant(g: &Graph, slots: &BTreeMap<u32, Id>, steps: &[Step]) -> Vec<bool> 
             Node::Load(slot) => !slots.contains_key(&slot),
             _ => {
                 let mut all = true;
-                operands(g, steps[id as usize], id, &mut |a| all &= invariant[a as usize]);
+                operands(g, steps[id as usize], id, |a| all &= invariant[a as usize]);
                 all
             }
         };
@@ -217,7 +221,7 @@ pub(super) fn condition(g: &Graph, cond: Id) -> (Id, bool) {
     }
 }
 
-fn operands(g: &Graph, step: Step, id: Id, f: &mut dyn FnMut(Id)) {
+fn operands(g: &Graph, step: Step, id: Id, mut f: impl FnMut(Id)) {
     if let Step::Ternary { a, b, c, .. } = step {
         f(a);
         f(b);
