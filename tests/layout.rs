@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("twinml-compiler", &["twinml-model", "twinml-stdlib"]),
     ("twinml-jit", &["twinml-model"]),
     ("twinml-solvers", &["twinml-model"]),
+    ("twinml-objects", &[]),
     ("twinml-engine", &["twinml-model", "twinml-compiler", "twinml-jit", "twinml-solvers"]),
     (
         "twinc",
@@ -22,6 +23,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "twinml-jit",
             "twinml-solvers",
             "twinml-engine",
+            "twinml-objects",
             "twinml-stdlib",
         ],
     ),

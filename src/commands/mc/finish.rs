@@ -1,6 +1,6 @@
 //! From outcomes to results: `runs.parquet`, `summary.json`, `report.html`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 use twinml_engine::ensemble::outcome::Outcome;
@@ -8,6 +8,7 @@ use twinml_engine::record::{self, RecordError, Recorder};
 
 use super::fold::{Fold, Means};
 use super::job::Identity;
+use super::place::Place;
 use super::report;
 use super::worst::Worst;
 use crate::ui::json::VERSION;
@@ -15,10 +16,15 @@ use crate::ui::json::VERSION;
 /// The traces of all samples.
 const TRACES: &str = "traces/traces-00000.parquet";
 
+/// The other files.
+const RUNS: &str = "runs.parquet";
+const SUMMARY: &str = "summary.json";
+const REPORT: &str = "report.html";
+
 /// Writes results as outcomes come, in the order of their indices.
 pub struct Writer<'a> {
     identity: &'a Identity,
-    folder: PathBuf,
+    place: &'a Place,
     recorder: Box<dyn Recorder>,
     /// Where traces go, and the cells of a row.
     traces: Option<(Box<dyn Recorder>, usize)>,
@@ -40,12 +46,12 @@ pub struct Written {
 }
 
 impl<'a> Writer<'a> {
-    /// Begins the files of a job in a folder.
+    /// Begins the files of a job.
     ///
     /// # Errors
     ///
     /// Where the table cannot be made.
-    pub fn open(identity: &'a Identity, folder: &Path) -> Result<Writer<'a>, RecordError> {
+    pub fn open(identity: &'a Identity, place: &'a Place) -> Result<Writer<'a>, RecordError> {
         let columns = identity.layout.columns()?;
         let settings = identity.settings.join("; ");
         let metadata = [
@@ -61,7 +67,8 @@ impl<'a> Writer<'a> {
             ("parameters", identity.parameters.to_string()),
         ];
         let metadata = metadata.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
-        let recorder = record::open(&folder.join("runs.parquet"), columns, &metadata)?;
+        let folder = place.local();
+        let recorder = record::open(&folder.join(RUNS), columns, &metadata)?;
         let layout = &identity.layout;
         let traces = match layout.trace.is_empty() {
             true => None,
@@ -74,7 +81,7 @@ impl<'a> Writer<'a> {
         if let Some(zone) = identity.zone() {
             fold.test(zone);
         }
-        Ok(Writer { identity, folder: folder.to_owned(), recorder, traces, row: Vec::new(), fold })
+        Ok(Writer { identity, place, recorder, traces, row: Vec::new(), fold })
     }
 
     /// Takes the next outcome.
@@ -104,19 +111,20 @@ impl<'a> Writer<'a> {
     /// Where one cannot be written.
     pub fn finish(self, complete: bool, worst: &[Worst]) -> Result<(Fold, Written), RecordError> {
         let rows = self.recorder.finish()?.rows;
+        self.place.publish(RUNS)?;
         if let Some((recorder, _)) = self.traces {
             recorder.finish()?;
+            self.place.publish(TRACES)?;
         }
         let means = self.fold.means(self.identity.sequential());
-        let summary = self.folder.join("summary.json");
         let facts = document(self.identity, &self.fold, means, complete);
         // A tree of strings and numbers always serialises.
         let text = serde_json::to_string_pretty(&facts).unwrap_or_default() + "\n";
-        record::file::write_atomic(&summary, text.as_bytes())?;
-        let html = self.folder.join("report.html");
-        record::file::write_atomic(&html, report::page(self.identity, &self.fold, means, worst).as_bytes())?;
-        let runs = self.folder.join("runs.parquet");
-        Ok((self.fold, Written { runs, rows, summary, report: html }))
+        self.place.write(REPORT, report::page(self.identity, &self.fold, means, worst).as_bytes())?;
+        self.place.write(SUMMARY, text.as_bytes())?;
+        let path = |name: &str| self.place.path(name);
+        let written = Written { runs: path(RUNS), rows, summary: path(SUMMARY), report: path(REPORT) };
+        Ok((self.fold, written))
     }
 }
 

@@ -1,10 +1,11 @@
 //! `twinc mc merge DIR`: shards become one job.
 
+use std::io::ErrorKind;
 use std::ops::Range;
-use std::path::PathBuf;
 
 use super::finish::Writer;
-use super::{job, outside, parts, refuse, tell, worst};
+use super::place::Place;
+use super::{job, outside, parts, place, refuse, tell, worst};
 use crate::args::Merge;
 use crate::exit::Exit;
 use crate::ui::Ui;
@@ -13,22 +14,27 @@ use crate::world;
 
 /// A shard that lies on disk.
 struct Found {
-    folder: PathBuf,
+    folder: Place,
     file: job::File,
     runs: Range<u32>,
 }
 
 /// Puts the shards of a folder together.
 pub fn run(args: &Merge, ui: &Ui) -> Result<Exit, Exit> {
-    let shown = world::shown(&args.dir);
-    let folders =
-        world::folders(&args.dir).map_err(|e| outside(ui, &format!("could not read `{shown}`: {e}")))?;
+    let place = place(&args.dir, ui)?;
+    let shown = place.shown();
+    let folders = place.folders().map_err(|e| outside(ui, &format!("could not read `{shown}`: {e}")))?;
     let mut found = Vec::new();
-    for folder in folders {
-        let path = job::path(&folder);
-        let Ok(bytes) = world::read(&path) else { continue };
+    for name in folders {
+        let folder = place.join(&name);
+        let bytes = match folder.read(job::FILE) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == ErrorKind::NotFound => continue,
+            Err(e) => return Err(outside(ui, &format!("could not read `{}`: {e}", folder.shown()))),
+        };
         let Ok(file) = serde_json::from_slice::<job::File>(&bytes) else {
-            return Err(refuse(ui, &format!("`{}` is not of this version", world::shown(&path)), None));
+            let path = world::shown(&folder.path(job::FILE));
+            return Err(refuse(ui, &format!("`{path}` is not of this version"), None));
         };
         let Some(shard) = file.shard else { continue };
         let runs = shard.runs(file.identity.samples);
@@ -43,11 +49,7 @@ pub fn run(args: &Merge, ui: &Ui) -> Result<Exit, Exit> {
     let mut at = 0;
     for f in &found {
         if f.file.identity != identity {
-            let message = format!(
-                "`{}` is of another job than `{}`",
-                world::shown(&f.folder),
-                world::shown(&first.folder)
-            );
+            let message = format!("`{}` is of another job than `{}`", f.folder.shown(), first.folder.shown());
             return Err(refuse(
                 ui,
                 &message,
@@ -58,11 +60,8 @@ pub fn run(args: &Merge, ui: &Ui) -> Result<Exit, Exit> {
             return Err(incomplete(ui, at, f.runs.start));
         }
         if f.runs.start < at && !f.runs.is_empty() {
-            let message = format!(
-                "`{}` has runs that another shard has too, from {}",
-                world::shown(&f.folder),
-                f.runs.start
-            );
+            let message =
+                format!("`{}` has runs that another shard has too, from {}", f.folder.shown(), f.runs.start);
             return Err(refuse(ui, &message, Some("take one of the two folders away")));
         }
         at = at.max(f.runs.end);
@@ -70,7 +69,7 @@ pub fn run(args: &Merge, ui: &Ui) -> Result<Exit, Exit> {
     if at != identity.samples {
         return Err(incomplete(ui, at, identity.samples));
     }
-    let mut writer = Writer::open(&identity, &args.dir).map_err(|e| outside(ui, &e))?;
+    let mut writer = Writer::open(&identity, &place).map_err(|e| outside(ui, &e))?;
     let mut error = None;
     for f in &found {
         let reached = parts(&f.folder, &identity).replay(f.runs.clone(), &mut |part| {
@@ -80,20 +79,21 @@ pub fn run(args: &Merge, ui: &Ui) -> Result<Exit, Exit> {
                 }
             }
         });
+        let reached = reached
+            .map_err(|e| outside(ui, &format!("could not read the parts of `{}`: {e}", f.folder.shown())))?;
         if let Some(e) = error.take() {
             return Err(outside(ui, &e));
         }
         if reached != f.runs.end {
-            let message = format!("`{}` is not finished: run {reached} is missing", world::shown(&f.folder));
+            let message = format!("`{}` is not finished: run {reached} is missing", f.folder.shown());
             return Err(refuse(ui, &message, Some("let this shard go on with `--resume`")));
         }
     }
     // The facts of the whole job stand beside its results, so that its samples can be replayed.
     let own = job::File { shard: None, ..first.file.clone() };
     let text = serde_json::to_string_pretty(&own).unwrap_or_default() + "\n";
-    twinml_engine::record::file::write_atomic(&job::path(&args.dir), text.as_bytes())
-        .map_err(|e| outside(ui, &e))?;
-    let folders: Vec<PathBuf> = found.iter().map(|f| f.folder.clone()).collect();
+    place.write(job::FILE, text.as_bytes()).map_err(|e| outside(ui, &e))?;
+    let folders: Vec<Place> = found.iter().map(|f| f.folder.clone()).collect();
     let traces = worst::merged(&folders, &writer.fold.verdicts);
     let (fold, written) = writer.finish(true, &traces).map_err(|e| outside(ui, &e))?;
     ui.result(
@@ -101,7 +101,7 @@ pub fn run(args: &Merge, ui: &Ui) -> Result<Exit, Exit> {
         &format!("{} of {}", counted(found.len() as u64, "shard"), counted(fold.runs, "run")),
         None,
     );
-    tell(&identity, &fold, &written, args.junit.as_deref(), &args.dir, true, ui)
+    tell(&identity, &fold, &written, args.junit.as_deref(), &place, true, ui)
 }
 
 fn incomplete(ui: &Ui, from: u32, to: u32) -> Exit {

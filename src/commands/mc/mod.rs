@@ -6,10 +6,12 @@ mod job;
 mod layout;
 mod merge;
 mod picture;
+mod place;
 mod replay;
 mod report;
 mod worst;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -32,6 +34,7 @@ pub use self::fold::{Fold, Means};
 pub use self::job::Identity;
 use self::job::{Samples, Shard};
 use self::layout::Layout;
+use self::place::Place;
 use super::job::{Flags, Job, Ready};
 use super::verdict::Sampled;
 use super::{compile, junit, summary};
@@ -181,9 +184,9 @@ fn whole(args: &Mc, ui: &Ui) -> Result<Exit, Exit> {
         }
     }
     let Some(set) = prepare(args, file, ui)? else { return Ok(Exit::Ok) };
-    let folder = folder(args, file, &set.identity);
+    let folder = place(&folder(args, file, &set.identity), ui)?;
     let own = match shard {
-        Some(s) => folder.join(s.folder()),
+        Some(s) => folder.join(&s.folder()),
         None => folder.clone(),
     };
     job_file(args, file, &set, shard, &own, ui)?;
@@ -193,6 +196,15 @@ fn whole(args: &Mc, ui: &Ui) -> Result<Exit, Exit> {
 /// Where the results go.
 fn folder(args: &Mc, file: &Path, identity: &Identity) -> PathBuf {
     args.out.clone().unwrap_or_else(|| world::default_out(file).join(&identity.scenario).join("mc"))
+}
+
+/// The place that a path names.
+fn place(path: &Path, ui: &Ui) -> Result<Place, Exit> {
+    Place::of(path).map_err(|message| {
+        let help = "keys and the endpoint of an object store stand in the environment: AWS_ACCESS_KEY_ID, \
+                    AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL";
+        refuse(ui, &message, Some(help))
+    })
 }
 
 /// Compiles, and says what the job is.
@@ -304,10 +316,9 @@ fn job_file(
     file: &Path,
     set: &Set,
     shard: Option<Shard>,
-    folder: &Path,
+    folder: &Place,
     ui: &Ui,
 ) -> Result<(), Exit> {
-    let path = job::path(folder);
     let own = job::File {
         identity: set.identity.clone(),
         shard,
@@ -315,14 +326,19 @@ fn job_file(
         compile: args.compile.clone(),
         simulation: args.simulation.clone(),
     };
-    if args.resume
-        && let Ok(bytes) = world::read(&path)
-    {
+    let path = || world::shown(&folder.path(job::FILE));
+    let before = match folder.read(job::FILE) {
+        _ if !args.resume => None,
+        Ok(bytes) => Some(bytes),
+        Err(e) if e.kind() == ErrorKind::NotFound => None,
+        Err(e) => return Err(outside(ui, &format!("could not read `{}`: {e}", path()))),
+    };
+    if let Some(bytes) = before {
         let old: Option<job::File> = serde_json::from_slice(&bytes).ok();
         if old.is_none_or(|old| old.identity != own.identity || old.shard != shard) {
             return Err(refuse(
                 ui,
-                &format!("`{}` is of another job", world::shown(&path)),
+                &format!("`{}` is of another job", path()),
                 Some("the model, the scenario or a flag has changed; without `--resume` the job begins anew"),
             ));
         }
@@ -331,14 +347,14 @@ fn job_file(
     let parts = parts(folder, &set.identity);
     parts
         .remove()
-        .map_err(|e| outside(ui, &format!("could not clear `{}`: {e}", world::shown(parts.folder()))))?;
+        .map_err(|e| outside(ui, &format!("could not clear `{}`: {e}", folder.join("parts").shown())))?;
     // Strings and numbers always serialise.
     let text = serde_json::to_string_pretty(&own).unwrap_or_default() + "\n";
-    write_atomic(&path, text.as_bytes()).map_err(|e| outside(ui, &e))
+    folder.write(job::FILE, text.as_bytes()).map_err(|e| outside(ui, &e))
 }
 
-fn parts(folder: &Path, identity: &Identity) -> Parts {
-    Parts::new(folder.join("parts"), &identity.text())
+fn parts(folder: &Place, identity: &Identity) -> Parts {
+    Parts::new(folder.files("parts"), &identity.text())
 }
 
 /// Of each requirement that is a claim: what many runs say of it, the least robustness, and in numbers.
@@ -504,7 +520,7 @@ fn execute(
     args: &Mc,
     set: Set,
     shard: Option<Shard>,
-    folder: &Path,
+    folder: &Place,
     interrupt: Interrupt,
     ui: &Ui,
 ) -> Result<Exit, Exit> {
@@ -581,13 +597,15 @@ fn execute(
     // What was done before the job was interrupted.
     let mut start = runs.start;
     if args.resume {
-        start = parts.replay(runs.clone(), &mut |part| {
-            for o in &part {
-                if c.error.is_none() && !c.narrow {
-                    c.error = c.seen(o).err();
+        start = parts
+            .replay(runs.clone(), &mut |part| {
+                for o in &part {
+                    if c.error.is_none() && !c.narrow {
+                        c.error = c.seen(o).err();
+                    }
                 }
-            }
-        });
+            })
+            .map_err(|e| outside(ui, &format!("could not read the parts of `{}`: {e}", folder.shown())))?;
         if start > runs.start {
             ui.step("Resumed", &format!("{} are done", counted(u64::from(start - runs.start), "run")), None);
         }
@@ -670,8 +688,8 @@ fn execute(
         }
         None => {
             worst::write(folder, &traces).map_err(|e| outside(ui, &e))?;
-            ui.object(&json::Written::file(folder, "shard"));
-            ui.result("Written", &format!("{} (merge with `twinc mc merge`)", world::shown(folder)), None);
+            ui.object(&json::Written::file(&folder.path(""), "shard"));
+            ui.result("Written", &format!("{} (merge with `twinc mc merge`)", folder.shown()), None);
             Exit::Ok
         }
     };
@@ -690,7 +708,7 @@ fn tell(
     fold: &Fold,
     written: &Written,
     junit: Option<&Path>,
-    folder: &Path,
+    folder: &Place,
     complete: bool,
     ui: &Ui,
 ) -> Result<Exit, Exit> {
@@ -710,7 +728,7 @@ fn tell(
         let codes: Vec<String> = fold.codes.iter().map(|(c, n)| format!("{} {c}", count(*n))).collect();
         ui.result("Failed", &format!("{}: {}", counted(failed, "run"), codes.join(", ")), None);
         if let Some((run, _, message)) = fold.failed.first() {
-            ui.result("", &format!("`twinc replay {}#{run}`: {message}", world::shown(folder)), None);
+            ui.result("", &format!("`twinc replay {}#{run}`: {message}", folder.shown()), None);
         }
     }
     let exit = fold.exit(means);
@@ -726,7 +744,7 @@ fn tell(
     if !identity.record.is_empty() {
         names.push_str(", traces");
     }
-    ui.result("Written", &format!("{}: {names}", world::shown(folder)), None);
+    ui.result("Written", &format!("{}: {names}", folder.shown()), None);
     ui.object(&json::Written { rows: Some(written.rows), ..json::Written::file(&written.runs, "result") });
     ui.object(&json::Written::file(&written.summary, "summary"));
     ui.object(&json::Written::file(&written.report, "report"));

@@ -1,13 +1,14 @@
 //! `twinc replay DIR#711`: one sample of a job alone, with its trace.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use twinml_engine::record;
 use twinml_engine::run::{self, Ended, Outlet, Prepared, Sample};
 use twinml_model::host::Memory;
 
 use super::job::{self, Samples};
-use super::{identity, outside, refuse};
+use super::place::Place;
+use super::{identity, outside, place, refuse};
 use crate::args::{Mc, Replay};
 use crate::commands::job::Flags;
 use crate::commands::{compile, failure, summary, verdict};
@@ -31,7 +32,8 @@ fn whole(args: &Replay, ui: &Ui) -> Result<Exit, Exit> {
         let help = "as in `twinc replay out/tank_farm/cold_start/mc#711`: the folder of a job, and the index of a sample";
         return Err(refuse(ui, &format!("`{}` names no sample", args.target), Some(help)));
     };
-    let file = read(&folder, ui)?;
+    let place = place(&folder, ui)?;
+    let file = read(&place, ui)?;
     if k >= file.identity.samples {
         let message = format!("the job has samples 0 to {}", file.identity.samples.saturating_sub(1));
         return Err(refuse(ui, &message, None));
@@ -85,7 +87,12 @@ fn whole(args: &Replay, ui: &Ui) -> Result<Exit, Exit> {
             return Ok(Exit::Simulation);
         }
     };
-    let out = args.out.clone().unwrap_or_else(|| folder.join(format!("replay-{k}")));
+    // Of a job in an object store the trace comes here.
+    let beside = match &place {
+        Place::Folder(folder) => folder.join(format!("replay-{k}")),
+        Place::Objects(..) => PathBuf::from(format!("replay-{k}")),
+    };
+    let out = args.out.clone().unwrap_or(beside);
     for (n, (column, x)) in now.layout.draws.iter().zip(&drawn.values).enumerate() {
         let unit = if column.unit.is_empty() { String::new() } else { format!(" {}", column.unit) };
         let line = format!("{} = {}{unit}", column.name, short(column.cell.shown(*x), 8));
@@ -173,15 +180,15 @@ fn tell(
 }
 
 /// The facts of the job in this folder.
-fn read(folder: &Path, ui: &Ui) -> Result<job::File, Exit> {
-    let path = job::path(folder);
-    let bytes = world::read(&path).map_err(|e| {
-        let message = format!("could not read `{}`: {e}", world::shown(&path));
+fn read(folder: &Place, ui: &Ui) -> Result<job::File, Exit> {
+    let path = world::shown(&folder.path(job::FILE));
+    let bytes = folder.read(job::FILE).map_err(|e| {
+        let message = format!("could not read `{path}`: {e}");
         ui.error(&message, Some("name the folder that a Monte Carlo job has written"));
         Exit::Outside
     })?;
     serde_json::from_slice(&bytes)
-        .map_err(|e| refuse(ui, &format!("`{}` is no job of this version: {e}", world::shown(&path)), None))
+        .map_err(|e| refuse(ui, &format!("`{path}` is no job of this version: {e}"), None))
 }
 
 /// What was drawn for the sample.

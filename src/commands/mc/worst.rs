@@ -1,8 +1,6 @@
 //! The run that comes closest to breaking a requirement, or breaks it by most: run again, with the quantities that the
 //! requirement compares and their limits over time.
 
-use std::path::{Path, PathBuf};
-
 use serde::{Deserialize, Serialize};
 use twinml_engine::record::MemoryRecorder;
 use twinml_engine::run::{self, Ended, Flow, Outlet, Rate, RunError, Sample};
@@ -14,7 +12,7 @@ use twinml_model::requirement::{Atom, AtomKind, Judged};
 use super::fold::Verdicts;
 use super::job::Samples;
 use super::layout::Layout;
-use crate::world;
+use super::place::Place;
 
 /// Requirements that are shown.
 pub const MOST: usize = 12;
@@ -54,9 +52,7 @@ pub struct Curve {
 }
 
 /// Where a shard keeps its own.
-fn path(folder: &Path) -> PathBuf {
-    folder.join("worst.json")
-}
+const FILE: &str = "worst.json";
 
 /// Draws of a run that are told.
 const MOST_DRAWN: usize = 12;
@@ -186,16 +182,16 @@ pub fn found(verdicts: &[Verdicts]) -> Vec<(usize, u32)> {
 /// # Errors
 ///
 /// Where the file cannot be written.
-pub fn write(folder: &Path, list: &[Worst]) -> Result<(), twinml_engine::record::RecordError> {
+pub fn write(folder: &Place, list: &[Worst]) -> Result<(), twinml_engine::record::RecordError> {
     // Finite numbers and strings always serialise.
     let text = serde_json::to_string(list).unwrap_or_default();
-    twinml_engine::record::file::write_atomic(&path(folder), text.as_bytes())
+    folder.write(FILE, text.as_bytes())
 }
 
 /// Of what shards have found, what is the worst of the whole job; a shard without any has none that is.
-pub fn merged(folders: &[PathBuf], verdicts: &[Verdicts]) -> Vec<Worst> {
+pub fn merged(folders: &[Place], verdicts: &[Verdicts]) -> Vec<Worst> {
     let wanted = found(verdicts);
-    let all = folders.iter().filter_map(|f| world::read(&path(f)).ok());
+    let all = folders.iter().filter_map(|f| f.read(FILE).ok());
     let mut out: Vec<Worst> = all
         .filter_map(|bytes| serde_json::from_slice::<Vec<Worst>>(&bytes).ok())
         .flatten()

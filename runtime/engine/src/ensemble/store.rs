@@ -6,7 +6,7 @@
 use std::fs;
 use std::io;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
@@ -21,29 +21,69 @@ const MAGIC: &[u8; 8] = b"TWINMC01";
 /// Bytes of a hash.
 const HASH: usize = 32;
 
-/// The parts of a job, or of a shard of it.
+/// Where parts lie: a folder, or what serves as one.
+pub trait Files: std::fmt::Debug + Send + Sync {
+    /// The bytes of a file.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::NotFound`] where there is none.
+    fn read(&self, name: &str) -> io::Result<Vec<u8>>;
+
+    /// Writes a file, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::Io`].
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), RecordError>;
+
+    /// Takes all files away; that there are none is no error.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    fn remove(&self) -> io::Result<()>;
+}
+
+/// A folder on disk.
 #[derive(Clone, Debug)]
+pub struct Folder(pub PathBuf);
+
+impl Files for Folder {
+    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        fs::read(self.0.join(name))
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), RecordError> {
+        write_atomic(&self.0.join(name), bytes)
+    }
+
+    fn remove(&self) -> io::Result<()> {
+        match fs::remove_dir_all(&self.0) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The parts of a job, or of a shard of it.
+#[derive(Debug)]
 pub struct Parts {
-    folder: PathBuf,
+    files: Box<dyn Files>,
     /// What tells this job from others.
     job: [u8; HASH],
 }
 
+/// The name of the part that begins with a run.
+fn name(first: u32) -> String {
+    format!("{first:010}.part")
+}
+
 impl Parts {
-    /// Parts in a folder, of the job that `identity` tells from others.
+    /// Parts that lie there, of the job that `identity` tells from others.
     #[must_use]
-    pub fn new(folder: PathBuf, identity: &str) -> Parts {
-        Parts { folder, job: Sha256::digest(identity.as_bytes()).into() }
-    }
-
-    /// Where they lie.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    fn path(&self, first: u32) -> PathBuf {
-        self.folder.join(format!("{first:010}.part"))
+    pub fn new(files: Box<dyn Files>, identity: &str) -> Parts {
+        Parts { files, job: Sha256::digest(identity.as_bytes()).into() }
     }
 
     /// Writes the outcomes of consecutive runs, whole or not at all.
@@ -61,13 +101,23 @@ impl Parts {
         outcomes.iter().for_each(|o| o.put(&mut bytes));
         let hash = Sha256::digest(&bytes);
         bytes.extend(hash);
-        write_atomic(&self.path(first.run), &bytes)
+        self.files.write(&name(first.run), &bytes)
     }
 
     /// The outcomes of the part that begins with this run; `None`: there is none, or none that is whole and of this job.
-    #[must_use]
-    pub fn read(&self, first: u32) -> Option<Vec<Outcome>> {
-        let bytes = fs::read(self.path(first)).ok()?;
+    ///
+    /// # Errors
+    ///
+    /// Where a part that may be there cannot be read.
+    pub fn read(&self, first: u32) -> io::Result<Option<Vec<Outcome>>> {
+        match self.files.read(&name(first)) {
+            Ok(bytes) => Ok(self.outcomes(first, &bytes)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn outcomes(&self, first: u32, bytes: &[u8]) -> Option<Vec<Outcome>> {
         let (body, hash) = bytes.split_last_chunk::<HASH>()?;
         let own: [u8; HASH] = Sha256::digest(body).into();
         let rest = body.strip_prefix(MAGIC)?.strip_prefix(&self.job[..])?;
@@ -93,17 +143,21 @@ impl Parts {
 
     /// The parts that there are of `runs`, without a gap: calls `take` for each, and says where the first run that is
     /// missing is.
-    pub fn replay(&self, runs: Range<u32>, take: &mut dyn FnMut(Vec<Outcome>)) -> u32 {
+    ///
+    /// # Errors
+    ///
+    /// As [`Parts::read`].
+    pub fn replay(&self, runs: Range<u32>, take: &mut dyn FnMut(Vec<Outcome>)) -> io::Result<u32> {
         let mut at = runs.start;
         while at < runs.end {
-            let Some(part) = self.read(at) else { break };
+            let Some(part) = self.read(at)? else { break };
             if part.is_empty() || part.len() as u64 > u64::from(runs.end - at) {
                 break;
             }
             at += part.len() as u32;
             take(part);
         }
-        at
+        Ok(at)
     }
 
     /// Takes all parts away, and the folder with them.
@@ -112,10 +166,7 @@ impl Parts {
     ///
     /// What the system says; a folder that is not there is no error.
     pub fn remove(&self) -> io::Result<()> {
-        match fs::remove_dir_all(&self.folder) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-            _ => Ok(()),
-        }
+        self.files.remove()
     }
 }
 
@@ -143,25 +194,26 @@ mod tests {
     #[test]
     fn torn_and_foreign_parts_are_not_read() {
         let folder = tempfile::tempdir().expect("a folder");
-        let parts = Parts::new(folder.path().join("parts"), "job 1");
+        let at = folder.path().join("parts");
+        let parts = Parts::new(Box::new(Folder(at.clone())), "job 1");
         parts.write(&(0..10).map(outcome).collect::<Vec<_>>()).expect("written");
         parts.write(&(10..15).map(outcome).collect::<Vec<_>>()).expect("written");
         let mut seen = 0;
-        assert_eq!(parts.replay(0..100, &mut |p| seen += p.len()), 15);
+        assert_eq!(parts.replay(0..100, &mut |p| seen += p.len()).expect("read"), 15);
         assert_eq!(seen, 15);
-        let other = Parts::new(parts.folder().to_owned(), "job 2");
-        assert_eq!(other.replay(0..100, &mut |_| ()), 0);
-        let path = parts.path(10);
+        let other = Parts::new(Box::new(Folder(at.clone())), "job 2");
+        assert_eq!(other.replay(0..100, &mut |_| ()).expect("read"), 0);
+        let path = at.join(name(10));
         let bytes = fs::read(&path).expect("there");
         for cut in [0, 1, 40, bytes.len() - 1] {
             fs::write(&path, &bytes[..cut]).expect("written");
-            assert_eq!(parts.read(10), None, "{cut} bytes");
+            assert_eq!(parts.read(10).expect("read"), None, "{cut} bytes");
         }
         let mut wrong = bytes;
         wrong[60] ^= 1;
         fs::write(&path, wrong).expect("written");
-        assert_eq!(parts.replay(0..100, &mut |_| ()), 10);
+        assert_eq!(parts.replay(0..100, &mut |_| ()).expect("read"), 10);
         parts.remove().expect("removed");
-        assert_eq!(parts.replay(0..100, &mut |_| ()), 0);
+        assert_eq!(parts.replay(0..100, &mut |_| ()).expect("read"), 0);
     }
 }
