@@ -92,8 +92,9 @@ pub struct Calibrate {
     /// Measured data: .csv, .parquet or .arrow, with a column `time` and columns named by paths
     #[arg(long, value_name = "DATA")]
     pub data: PathBuf,
-    /// A parameter to fit, with bounds if it has any: `tank.k=0.01..0.02` (repeatable)
-    #[arg(long, value_name = "PATH[=LO..HI]", required = true)]
+    /// A parameter to fit, with bounds if it has any: `tank.k=0.01..0.02` (repeatable) [default: what has a distribution in
+    /// the model]
+    #[arg(long, value_name = "PATH[=LO..HI]")]
     pub fit: Vec<String>,
     /// The column that measures a quantity, where it has another name: `tank.h=level` (repeatable)
     #[arg(long, value_name = "PATH=COLUMN")]

@@ -51,7 +51,10 @@ fn whole(args: &Calibrate, ui: &Ui) -> Result<Exit, Exit> {
         return Err(usage(ui, "`--confidence` lies between 0 and 1", None));
     }
     let mut model = load(&args.file, &args.compile, &flags, ui)?;
-    let parameters = model.parameters("fit", &args.fit, ui)?;
+    let parameters = match args.fit.is_empty() {
+        true => model.uncertain("fit", false, ui)?.0,
+        false => model.parameters("fit", &args.fit, ui)?,
+    };
     if args.starts > 1
         && let Some(p) = parameters.iter().find(|p| p.range.is_none())
     {

@@ -187,11 +187,17 @@ impl Model {
         run::parameters(&moved).space(Space::Param).get(slot as usize) == Some(&1.25e-7)
     }
 
-    /// What has a distribution in the model, and the draws.
-    pub fn uncertain(&self, ui: &Ui) -> Result<(Vec<Parameter>, plan::Plan), Exit> {
-        let none =
-            |why: &str| usage(ui, why, Some("name parameters with their ranges: `--vary tank.k=0.01..0.02`"));
-        if !self.program.draws.correlations.is_empty() {
+    /// What has a distribution in the model, and the draws. `flag` names parameters instead; `independent`: what is done
+    /// with the distributions needs them to be so.
+    pub fn uncertain(
+        &self,
+        flag: &str,
+        independent: bool,
+        ui: &Ui,
+    ) -> Result<(Vec<Parameter>, plan::Plan), Exit> {
+        let help = format!("name parameters with their ranges: `--{flag} tank.k=0.01..0.02`");
+        let none = |why: &str| usage(ui, why, Some(&help));
+        if independent && !self.program.draws.correlations.is_empty() {
             return Err(none(
                 "the distributions of this model are correlated, and these methods need independent ones",
             ));
@@ -210,7 +216,7 @@ impl Model {
         };
         let parameters: Vec<Parameter> = plan.draws().iter().map(of).collect();
         if parameters.is_empty() {
-            return Err(none("nothing to vary: no parameter of this model has a distribution"));
+            return Err(none(&format!("nothing to {flag}: no parameter of this model has a distribution")));
         }
         Ok((parameters, plan))
     }

@@ -46,14 +46,15 @@ fn whole(args: &Sensitivity, ui: &Ui) -> Result<Exit, Exit> {
     let parameters = if !args.vary.is_empty() {
         model.parameters("vary", &args.vary, ui)?
     } else if args.method == Look::Local {
-        let names: Vec<String> = model.uncertain(ui)?.0.into_iter().map(|p| p.path).collect();
+        let names: Vec<String> =
+            model.uncertain("vary", args.method != Look::Local, ui)?.0.into_iter().map(|p| p.path).collect();
         let names: Vec<String> = names.into_iter().filter(|n| model.is_plain(n)).collect();
         if names.is_empty() {
             return Err(usage(ui, "nothing to vary: name parameters by `--vary`", None));
         }
         model.parameters("vary", &names, ui)?
     } else {
-        let (parameters, plan) = model.uncertain(ui)?;
+        let (parameters, plan) = model.uncertain("vary", args.method != Look::Local, ui)?;
         laws = Some(plan);
         parameters
     };
