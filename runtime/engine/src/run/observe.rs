@@ -30,6 +30,8 @@ pub(super) struct Observer {
     /// First slot of `Var` in memory.
     var: usize,
     input: usize,
+    /// Computes the slots while a step is followed.
+    looks: KernelId,
     /// Most rows that were held for one requirement.
     peak: usize,
 }
@@ -245,9 +247,21 @@ impl Measured {
     }
 }
 
+/// The slots of `Var` that are followed.
+pub(super) fn wanted(experiment: &Experiment) -> Vec<u32> {
+    let judged = experiment.requirements.iter().filter_map(|r| r.judged.as_ref()).flat_map(|j| &j.atoms);
+    let measured = experiment.aggregates.iter().flat_map(|a| &a.atoms);
+    judged.chain(measured).filter(|a| !a.late).flat_map(|a| a.slot..a.slot + a.len).collect()
+}
+
 impl Observer {
     /// None where there is nothing to judge or to measure.
-    pub(super) fn new(program: &Program, experiment: &Experiment, rtol: f64) -> Option<Observer> {
+    pub(super) fn new(
+        program: &Program,
+        experiment: &Experiment,
+        rtol: f64,
+        looks: Option<KernelId>,
+    ) -> Option<Observer> {
         let var = program.sizes.offset(Space::Var);
         let mut slots = Vec::new();
         let mut columns = |atoms: &[Atom]| {
@@ -292,7 +306,8 @@ impl Observer {
             }
         }
         let input = program.sizes.offset(Space::Input);
-        Some(Observer { slots, follower, watched, measured, kpis, var, input, peak: 0 })
+        let looks = looks.unwrap_or(KernelId::Outputs);
+        Some(Observer { slots, follower, watched, measured, kpis, var, input, looks, peak: 0 })
     }
 
     /// Slots of all that is followed.
@@ -337,14 +352,15 @@ impl Run<'_> {
         let Some(mut observer) = self.observer.take() else { return Ok(()) };
         // A run may yet turn out to have ended within the last step, not before it.
         observer.take(self.integrator.t_prev());
-        let Observer { slots, follower, .. } = &mut observer;
+        let Observer { slots, follower, looks, .. } = &mut observer;
+        let looks = *looks;
         let outcome = follower.follow(to, &mut |t, row: &mut Vec<f64>| {
             if let Some(known) = self.system.glance.row(t) {
                 row.extend_from_slice(known);
                 return Ok(());
             }
             self.point(t);
-            self.kernel(KernelId::Outputs, false)?;
+            self.kernel(looks, false)?;
             let data = self.system.memory.data();
             row.extend(slots.iter().map(|s| data[*s]));
             Ok(())

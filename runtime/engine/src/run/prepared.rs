@@ -1,5 +1,7 @@
 //! An experiment made ready once, for any number of runs of it.
 
+use twinml_model::passes::slice;
+
 use super::*;
 
 /// What all runs of an experiment share: solver, options, kernels that were added to the machine.
@@ -12,6 +14,8 @@ pub struct Prepared {
     taylor: Option<system::Taylor>,
     rosenbrock: Option<system::Rosenbrock>,
     projection: Option<KernelId>,
+    /// Computes what requirements look at, where that takes less than all outputs.
+    looks: Option<KernelId>,
     /// Heads of handlers that wait for a condition.
     titles: Vec<String>,
 }
@@ -66,6 +70,11 @@ impl Prepared {
             _ => None,
         };
         let projection = program.kept.as_ref().map(|_| machine.add(program.projection.clone()));
+        let looks = observe::wanted(experiment);
+        let looks = match looks.is_empty() {
+            true => None,
+            false => slice::without_blocks(program, &looks).map(|k| machine.add(k)),
+        };
         let handlers = 0..program.behavior.handlers.len() as u32;
         // Those that wait for a condition are told apart by it.
         let title = |h: u32| match program.behavior.handlers[h as usize].trigger {
@@ -75,7 +84,7 @@ impl Prepared {
             _ => String::new(),
         };
         let titles = handlers.map(title).collect();
-        Ok(Prepared { method, options, actions, fused, taylor, rosenbrock, projection, titles })
+        Ok(Prepared { method, options, actions, fused, taylor, rosenbrock, projection, looks, titles })
     }
 
     /// The integrator of a run.
@@ -148,7 +157,7 @@ impl Prepared {
             run.system.memory.space_mut(Space::Param).copy_from_slice(s.param);
         }
         run.log = log.map(|open| log::Log::new(program, experiment, open));
-        run.observer = observe::Observer::new(program, experiment, options.tolerances.rtol);
+        run.observer = observe::Observer::new(program, experiment, options.tolerances.rtol, self.looks);
         run.system.fused = self.fused;
         run.system.taylor = self.taylor;
         run.system.rosenbrock = self.rosenbrock;

@@ -11,6 +11,7 @@ pub mod linearize;
 pub mod pattern;
 pub mod rk4;
 pub mod simplify;
+pub mod slice;
 pub mod sparsity;
 pub mod stores;
 pub mod taylor;
