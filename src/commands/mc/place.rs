@@ -18,7 +18,7 @@ pub enum Place {
     /// On disk.
     Folder(PathBuf),
     /// In an object store, with a folder for files that are being made.
-    Objects(Store, Arc<tempfile::TempDir>, PathBuf),
+    Objects(Box<Store>, Arc<tempfile::TempDir>, PathBuf),
 }
 
 impl Place {
@@ -36,7 +36,7 @@ impl Place {
         let scratch = tempfile::Builder::new().prefix("twinc-").tempdir();
         let scratch = scratch.map_err(|e| format!("there is no room for temporary files: {e}"))?;
         let local = scratch.path().to_owned();
-        Ok(Place::Objects(store, Arc::new(scratch), local))
+        Ok(Place::Objects(Box::new(store), Arc::new(scratch), local))
     }
 
     /// A place below.
@@ -44,7 +44,7 @@ impl Place {
         match self {
             Place::Folder(path) => Place::Folder(path.join(name)),
             Place::Objects(store, scratch, local) => {
-                Place::Objects(store.below(name), scratch.clone(), local.join(name))
+                Place::Objects(Box::new(store.below(name)), scratch.clone(), local.join(name))
             }
         }
     }
