@@ -57,6 +57,8 @@ pub struct RootFinder {
     /// rounding there. Zero for the others.
     leaving: Vec<f64>,
     crossings: Vec<Crossing>,
+    /// Scratch: what changes sides in the step, each once.
+    candidates: Vec<Candidate>,
     x: Vec<f64>,
     g: Vec<f64>,
     /// Scratch: the root functions at two points.
@@ -65,6 +67,23 @@ pub struct RootFinder {
     /// The step that the samples are of.
     sampled: (f64, f64),
     evaluations: u64,
+}
+
+/// A root function that changes sides between two points.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    index: usize,
+    /// The last point known to be on the old side, and one on the new side.
+    a: Point,
+    b: Point,
+}
+
+impl Candidate {
+    /// Where a straight line changes sides.
+    fn guess(&self) -> f64 {
+        let part = self.a.1 / (self.a.1 - self.b.1);
+        self.a.0 + part.clamp(0.0, 1.0) * (self.b.0 - self.a.0)
+    }
 }
 
 /// The step being searched.
@@ -120,6 +139,7 @@ impl RootFinder {
             armed: false,
             leaving: vec![0.0; n_roots],
             crossings: Vec::with_capacity(n_roots),
+            candidates: Vec::with_capacity(n_roots),
             x: vec![0.0; dim],
             g: vec![0.0; n_roots],
             table: vec![0.0; 4 * n_roots],
@@ -253,13 +273,14 @@ impl RootFinder {
                 self.table[..n].copy_from_slice(probe.g);
             }
         }
+        let earlier = samples.order[..after].iter().rposition(|(t, _)| *t < t0);
+        // Where each changes sides first, between which points.
         let here = &self.table[..n];
-        let mut best: Option<f64> = None;
-        let (mut before, mut who) = (t0, n);
+        self.candidates.clear();
+        let mut limit = t1;
         for i in 0..n {
             let side = self.sides[i];
             let g = |k: usize| samples.table[samples.order[k].1 * n + i];
-            let limit = best.unwrap_or(t1);
             // the last sample known to be on the old side
             let mut a = (t0, here[i]);
             for k in after..count {
@@ -283,7 +304,15 @@ impl RootFinder {
                 let mut found = None;
                 if (g(k) > 0.0) == side {
                     let nearer = |x: f64, y: f64| if side { x < y } else { x > y };
-                    if k + 1 < count && nearer(g(k), a.1) && nearer(g(k), g(k + 1)) {
+                    // Behind a crossing the extremum may lie before the first sample: then one from before it tells.
+                    if let Some(j) = earlier.filter(|_| k == after)
+                        && nearer(here[i], g(j))
+                        && nearer(here[i], g(k))
+                    {
+                        let span = ((time(j), g(j)), (t0, here[i]), (t, g(k)));
+                        found = dip(&mut probe, i, side, span)?.filter(|b| b.0 > t0);
+                    }
+                    if found.is_none() && k + 1 < count && nearer(g(k), a.1) && nearer(g(k), g(k + 1)) {
                         let span = (a, (t, g(k)), (time(k + 1), g(k + 1)));
                         found = dip(&mut probe, i, side, span)?;
                     }
@@ -291,14 +320,35 @@ impl RootFinder {
                     found = Some((t, g(k)));
                 }
                 if let Some(b) = found {
-                    let (last, at) = locate(&mut probe, i, side, a, b)?;
-                    if best.is_none_or(|t| at < t) {
-                        best = Some(at);
-                        (before, who) = (last, i);
-                    }
+                    self.candidates.push(Candidate { index: i, a, b });
+                    limit = limit.min(b.0);
                     break;
                 }
                 a = (t, g(k));
+            }
+        }
+        // Only the first is located, and what might be before it: of hundreds in one step the others are on their old
+        // sides there.
+        self.candidates.sort_unstable_by(|x, y| x.guess().total_cmp(&y.guess()).then(x.index.cmp(&y.index)));
+        let mut best: Option<f64> = None;
+        let (mut before, mut who) = (t0, n);
+        for c in &self.candidates {
+            let side = self.sides[c.index];
+            if let Some(t) = best {
+                // (What dips to the other side and is back at `t` has its `b` before `t`.)
+                let g = self.table[c.index];
+                if c.a.0 >= t || c.b.0 > t && !g.is_nan() && (g > 0.0) == side {
+                    continue;
+                }
+            }
+            let (last, at) = locate(&mut probe, c.index, side, c.a, c.b)?;
+            if best.is_none_or(|t| at < t || at == t && c.index < who) {
+                if best != Some(at) && self.candidates.len() > 1 {
+                    probe.at(at)?;
+                    self.table[..n].copy_from_slice(probe.g);
+                }
+                best = Some(at);
+                (before, who) = (last, c.index);
             }
         }
         let Some(t) = best else {

@@ -31,6 +31,11 @@ impl<G: Fn(f64, &mut [f64])> Ode for Times<G> {
 
 /// All crossings of `g` from 0 to 1 in one step: (time, index, rising).
 fn crossings(n: usize, g: impl Fn(f64, &mut [f64])) -> Vec<(f64, usize, bool)> {
+    counted(n, g).0
+}
+
+/// The same with the evaluations of all root functions that it took.
+fn counted(n: usize, g: impl Fn(f64, &mut [f64])) -> (Vec<(f64, usize, bool)>, u64) {
     let mut sys = Fixture::new(Times { n, g });
     let mut i = make(Method::Euler, &Options { h: Some(1.0), ..Options::default() }).unwrap();
     i.start(&mut sys, 0.0, &[0.0], 1.0).unwrap();
@@ -45,7 +50,7 @@ fn crossings(n: usize, g: impl Fn(f64, &mut [f64])) -> Vec<(f64, usize, bool)> {
         }
         assert!(found.len() < 1000);
     }
-    found
+    (found, r.evaluations())
 }
 
 fn close(found: &[(f64, usize, bool)], want: &[(f64, usize, bool)]) {
@@ -63,6 +68,62 @@ fn several_crossings_in_one_step_come_in_order() {
         g[2] = (t - 0.4) * (t - 0.6);
     });
     close(&found, &[(0.2, 1, false), (0.4, 2, false), (0.6, 2, true), (0.7, 0, true)]);
+}
+
+/// Hundreds of crossings in one step cost what each alone costs, whatever their order and however far from straight the
+/// root functions are.
+#[test]
+fn hundreds_of_crossings_in_one_step_are_located_once_each() {
+    let n = 400;
+    let at = |i: usize| (i * 149 % n) as f64 / n as f64 * 0.8 + 0.1;
+    let mut want: Vec<(f64, usize, bool)> = (0..n).map(|i| (at(i), i, i % 2 == 0)).collect();
+    want.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (found, evaluations) = counted(n, |t, g| {
+        for (i, g) in g.iter_mut().enumerate() {
+            let bent = [1.0, 0.01 + t * t, 3.0 / (0.01 + t), f64::exp(8.0 * t)][i / 2 % 4];
+            *g = if i % 2 == 0 { t - at(i) } else { at(i) - t } * bent;
+        }
+    });
+    close(&found, &want);
+    // Fifteen a crossing; each located in every call would be 47,904.
+    assert_eq!(evaluations, 5847, "of all root functions");
+}
+
+/// What dips through zero and comes back before another crosses is not passed over, whichever looks nearer.
+#[test]
+fn short_dips_among_many_crossings_are_found() {
+    let mut random = 17u64;
+    let mut next = || {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 11) as f64 / (1u64 << 53) as f64
+    };
+    for _ in 0..200 {
+        let n = 8;
+        let roots: Vec<(f64, f64)> = (0..n)
+            .map(|i| {
+                let at = 0.02 + 0.9 * next();
+                // Every other root function comes back soon.
+                (at, if i % 2 == 0 { at + 0.001 + 0.05 * next() } else { 2.0 + next() })
+            })
+            .collect();
+        let mut want: Vec<(f64, usize, bool)> = Vec::new();
+        for (i, (a, b)) in roots.iter().enumerate() {
+            want.push((*a, i, false));
+            if *b < 1.0 {
+                want.push((*b, i, true));
+            }
+        }
+        want.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let found = crossings(n, |t, g| {
+            for (g, (a, b)) in g.iter_mut().zip(&roots) {
+                *g = (t - a) * (t - b);
+            }
+        });
+        assert_eq!(found.len(), want.len(), "{found:?}\n{want:?}");
+        for (f, w) in found.iter().zip(&want) {
+            assert!((f.0 - w.0).abs() < 1e-13 && (f.1, f.2) == (w.1, w.2), "{f:?} for {w:?}");
+        }
+    }
 }
 
 #[test]
