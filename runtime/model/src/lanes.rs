@@ -125,6 +125,21 @@ impl LaneMemory {
         self.trapped |= from.trapped;
     }
 
+    /// As [`LaneMemory::copy_lane`], of these spaces only.
+    pub fn copy_spaces(&mut self, lane: usize, from: &LaneMemory, other: usize, spaces: &[Space]) {
+        let (width, wide) = (self.width, from.width);
+        for &space in spaces {
+            let (first, len) = (self.sizes.offset(space), self.sizes.of(space) as usize);
+            let new = self.data_mut()[first * width..][..len * width].chunks_exact_mut(width);
+            let old = from.data()[first * wide..][..len * wide].chunks_exact(wide);
+            for (row, old) in new.zip(old) {
+                row[lane] = old[other];
+            }
+        }
+        self.traps[lane] = from.traps[other];
+        self.trapped |= from.trapped;
+    }
+
     /// Takes a run out of a lane.
     pub fn get(&self, lane: usize, memory: &mut Memory) {
         for (x, row) in memory.data_mut().iter_mut().zip(self.data().chunks_exact(self.width)) {

@@ -86,6 +86,10 @@ fn roomy(program: &Program, control: &Control, jac: u32) -> Option<Program> {
     Some(program)
 }
 
+/// What trial steps read: the other spaces need not follow a run into its lane.
+const READ: [Space; 7] =
+    [Space::Time, Space::State, Space::Param, Space::Input, Space::Disc, Space::Der, Space::Jac];
+
 /// A method with steps of its own for each lane, for one program.
 #[derive(Debug)]
 pub struct AdaptiveLanes {
@@ -193,7 +197,7 @@ impl AdaptiveLanes {
         while let Some((from, run)) = self.next(stop, runs, host) {
             let state = self.nursery.slot(Space::Jac, Slot::Status as usize)[from];
             if state == status::RUNNING && self.nursery.trap(from).is_none() {
-                memory.copy_lane(lane, &self.nursery, from);
+                memory.copy_spaces(lane, &self.nursery, from, &READ);
                 self.at_work[lane] = Some(run);
                 return true;
             }
