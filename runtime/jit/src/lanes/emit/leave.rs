@@ -8,11 +8,10 @@ impl Emitter<'_> {
     /// Leaves for the careful code where a lane needs a slow path.
     pub(super) fn guard(&mut self, group: usize) {
         let Some(guard) = self.guard else { return };
-        let label = self.code.label();
-        let (mut pins, mut mask_pins) = (0, 0);
         let mut bad = Vec::new();
         for &(value, limit) in &guard.below {
             let v = self.v(value, group);
+            let (mut pins, mask_pins) = (0, bad.iter().fold(0, |pins, &k: &u8| pins | 1 << k));
             let x = self.reg(v, &mut pins);
             let at = self.pool.at(limit) as i32;
             let scale = if self.wide { 8 } else { 32 };
@@ -22,32 +21,48 @@ impl Emitter<'_> {
             self.vec(op(M0F, false, 0xc2), to, x, limit);
             self.code.byte(0x15);
             if self.wide {
-                mask_pins |= 1 << to;
                 bad.push(to);
+                // masks are few
+                if bad.len() == 4 {
+                    self.leave_where(&bad);
+                    bad.clear();
+                }
             } else {
+                let label = self.bail();
                 self.jump_if_any(to, false, label);
             }
         }
-        for pair in bad.chunks(2) {
-            self.code.vex(op(M0F, false, 0x98), false, pair[0], 0, Rm::Reg(pair[pair.len() - 1]));
-            self.code.jcc(5, label);
-        }
+        self.leave_where(&bad);
         for &(value, unwanted) in &guard.masks {
             let v = self.v(value, group);
-            let c = if self.wide { self.reg(v, &mut mask_pins) } else { self.reg(v, &mut pins) };
+            let c = self.reg(v, &mut 0);
+            let label = self.bail();
             self.jump_if_any(c, !unwanted, label);
         }
         for &value in &self.plan.guarded {
             self.used(self.v(value, group));
         }
-        let loads: Vec<(u8, u32)> = (0..self.plan.carried.len() * self.shape.groups)
-            .map(|k| {
-                let groups = self.shape.groups;
-                (k as u8, self.v(self.plan.carried[k / groups].1, k % groups))
-            })
+    }
+
+    /// Leaves where any of these masks holds anywhere.
+    fn leave_where(&mut self, masks: &[u8]) {
+        for pair in masks.chunks(2) {
+            self.code.vex(op(M0F, false, 0x98), false, pair[0], 0, Rm::Reg(pair[pair.len() - 1]));
+            let label = self.bail();
+            self.code.jcc(5, label);
+        }
+    }
+
+    /// The way from here to the careful code: what is carried stands elsewhere at another place.
+    fn bail(&mut self) -> Label {
+        let label = self.code.label();
+        let groups = self.shape.groups;
+        let loads: Vec<(u8, u32)> = (0..self.plan.carried.len() * groups)
+            .map(|k| (k as u8, self.v(self.plan.carried[k / groups].1, k % groups)))
             .collect();
         let moves = self.moves(&loads);
         self.bails.push(Bail { label, moves });
+        label
     }
 
     /// Jumps if the truth value holds in any lane (or, `inverted`, fails in any).
