@@ -1,6 +1,6 @@
 //! Ensembles of runs with steps of their own, from TwinML text, beside heyoka, diffrax and numbalsoda.
 //!
-//! `cargo bench -p twinc --bench ensembles`: 2,048 runs of each model to 10 s, with parameters and starts scattered. The
+//! `cargo bench -p twinc --bench ensembles`: 4,096 runs of each model to 10 s, with parameters and starts scattered. The
 //! peers (`benches/ensembles/peers.py`) run in the Python that `PEERS_PYTHON` names (default: `python3`), each timing in turn
 //! with one of ours; what is not installed is left out with a notice. CPU time of one thread, the least of the rounds.
 //!
@@ -24,7 +24,7 @@ use twinml_model::ir::Space;
 use twinml_model::lanes::LaneMemory;
 use twinml_solvers::lanes::{LaneEnd, LaneStatus, Runs};
 
-const RUNS: usize = 2048;
+const RUNS: usize = 4096;
 const END: f64 = 10.0;
 /// What `taylor` and heyoka are asked for.
 const TOLERANCES: [f64; 7] = [1e-4, 1e-5, 1e-6, 1e-8, 1e-9, 1e-11, 1e-12];

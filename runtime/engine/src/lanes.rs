@@ -116,7 +116,7 @@ impl LaneSolver {
             compile(&program, &simplified(kernel, Level::O2, &traps), isa, memory)
         };
         let memory = memory_of(lanes);
-        let first = ready(&code.start, &memory_of(GRAIN))?;
+        let first = code.start.as_ref().map(|start| ready(start, &memory_of(GRAIN))).transpose()?;
         let trial = ready(&code.trial, &memory)?;
         let level = trial.level();
         let driver = Driver::Adaptive(Box::new(AdaptiveLanes::new(&code, lanes, first, trial)));

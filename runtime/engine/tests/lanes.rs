@@ -90,7 +90,7 @@ impl Runs for Batch<'_> {
 }
 
 /// A single run's last states and report.
-fn alone(text: &str, method: &str, h: Option<f64>, duration: f64, k: usize) -> (Vec<u64>, u64) {
+fn alone(text: &str, method: &str, h: Option<f64>, duration: f64, k: usize) -> (Vec<u64>, (u64, u64)) {
     let text = text.replace("value @[0] = 0.1\n", &format!("value @[0] = {:?}\n", parameter(k)));
     let text = text.replace("value @[0] = 28.0\n", &format!("value @[0] = {:?}\n", parameter(k)));
     let mut case: Case = case(&text, method, duration);
@@ -102,7 +102,7 @@ fn alone(text: &str, method: &str, h: Option<f64>, duration: f64, k: usize) -> (
     let last = ran.rows[0].last().unwrap();
     (
         last[last.len() - case.program.sizes.state as usize..].iter().map(|x| x.to_bits()).collect(),
-        ran.report.stats.steps,
+        (ran.report.stats.steps, ran.report.stats.rejected),
     )
 }
 
@@ -125,7 +125,8 @@ fn check(text: &str, method: &str, lane_method: &LaneMethod, h: Option<f64>, dur
             let ends: Vec<_> = batch.ends.into_iter().map(Option::unwrap).collect();
             for (k, (bits, steps)) in expected.iter().enumerate() {
                 assert_eq!(ends[k].0, *bits, "{method} {} run {k}", isa.name());
-                assert_eq!(ends[k].1.steps, *steps, "{method} {} run {k}", isa.name());
+                let work = (ends[k].1.steps, ends[k].1.rejected);
+                assert_eq!(work, *steps, "{method} {} run {k}", isa.name());
                 assert_eq!(ends[k].1.status, LaneStatus::Complete);
             }
             let all: Vec<Vec<u64>> = ends.into_iter().map(|e| e.0).collect();
@@ -176,6 +177,68 @@ const MANY: &str = "flat Many
    value @[0] = 0.3
  eq : der(x) = exp(-x * y) / (1.5 + sin(x)) - 0.1 * q * sqrt(1.0 + x * x)
  eq : der(y) = atan(x) - tanh(y) * log(2.0 + x * x) + 0.3 * cos(q * time)";
+
+/// Two bodies; the second parameter is the attraction.
+const KEPLER: &str = "flat Kepler
+ var e : parameter
+   value @[0] = 0.5
+ var m : parameter
+   value @[0] = 0.1
+ var x : state fixed
+   value @[0] = 0.5
+ var y : state fixed
+   value @[0] = 0.0
+ var u : state fixed
+   value @[0] = 0.0
+ var v : state fixed
+   value @[0] = 1.7
+ eq : der(x) = u
+ eq : der(y) = v
+ eq : der(u) = -(1.0 + m) * x / (x * x + y * y) ^ 1.5
+ eq : der(v) = -(1.0 + m) * y / (x * x + y * y) ^ 1.5";
+
+/// The last states of five runs by `taylor`, run by run.
+fn ends(text: &str, rtol: f64, duration: f64) -> Vec<f64> {
+    let program = case(text, "taylor", duration).program;
+    let atol = vec![rtol; program.sizes.state as usize];
+    let control = Control { rtol, atol, h: None, h_max: f64::INFINITY, max_steps: 1_000_000 };
+    let mut start = Memory::new(&program);
+    begin(&program, &mut start, 0);
+    let method = LaneMethod::Taylor(control);
+    let mut solver = LaneSolver::new(&program, &method, Isa::best(), &start, 8).unwrap();
+    let mut batch = Batch::new(&program, 5);
+    solver.run(duration, &mut batch, &mut NoHost);
+    batch.ends.iter().flatten().flat_map(|e| e.0.iter().map(|&b| f64::from_bits(b))).collect()
+}
+
+#[test]
+fn taylor_reaches_its_tolerance() {
+    // how much of an error of one step is left of all of them at the end
+    for (name, text, duration, factor) in
+        [("Kepler", KEPLER, 10.0, 300.0), ("Lorenz", LORENZ, 3.0, 300.0), ("pendulum", PENDULUM, 5.0, 30.0)]
+    {
+        let exact = ends(text, 1e-16, duration);
+        // the reference by another method, far less exact
+        let program = case(text, "tsit5", duration).program;
+        let states = program.sizes.state as usize;
+        let mut other: Vec<f64> = Vec::new();
+        for k in 0..5 {
+            other.extend(alone(text, "tsit5", None, duration, k).0.iter().map(|&b| f64::from_bits(b)));
+        }
+        assert_eq!(exact.len(), 5 * states);
+        for (a, b) in exact.iter().zip(&other) {
+            assert!((a - b).abs() < 1e-2, "{name}: {a} {b}");
+        }
+        for rtol in [1e-4, 1e-7, 1e-10, 1e-13] {
+            let error = ends(text, rtol, duration)
+                .iter()
+                .zip(&exact)
+                .fold(0.0, |m: f64, (a, b)| m.max((a - b).abs() / (1.0 + b.abs())));
+            println!("{name} {rtol:e}: {error:e}");
+            assert!(error < factor * rtol, "{name} at {rtol:e}: {error:e}");
+        }
+    }
+}
 
 #[test]
 fn taylor_on_lanes_is_taylor_alone() {

@@ -18,12 +18,14 @@ use twinml_model::program::Program;
 pub struct AdaptiveCode {
     /// As given, with a longer `Jac`.
     pub program: Program,
-    /// How a run starts.
-    pub start: Kernel,
+    /// How a run starts; none: without evaluations, by what is put into the slots of `Jac`.
+    pub start: Option<Kernel>,
     /// A trial step.
     pub trial: Kernel,
     /// What they cost.
     pub work: Work,
+    /// First step in seconds; none: chosen.
+    h: Option<f64>,
     /// Slots of `Jac` with the states that are accepted and their time, where `State` and `Time` have what is to be judged.
     pub accepted: Option<(usize, usize)>,
 }
@@ -47,7 +49,7 @@ impl AdaptiveCode {
         let program = roomy(program, control, SLOTS)?;
         let (start, trial) = (start(&program, control, 5)?, tsit5::trial(&program, control)?);
         let work = Work { start: if control.h.is_some() { 1 } else { 2 }, step: 6, rejected: 6 };
-        Some(Self { program, start, trial, work, accepted: None })
+        Some(Self { program, start: Some(start), trial, work, h: control.h, accepted: None })
     }
 
     /// `taylor`. `None` where the right-hand side has no recurrences: see `twinml_model::passes::taylor`. The control's
@@ -55,10 +57,11 @@ impl AdaptiveCode {
     #[must_use]
     pub fn taylor(program: &Program, control: &Control) -> Option<Self> {
         let program = roomy(program, control, taylor::room(program.sizes.state)?)?;
-        let (start, trial) = (taylor::start(&program, control), taylor::trial(&program, control)?);
+        let trial = taylor::trial(&program, control)?;
         // A step that is refused is tried again from the expansion where it began, which is made again.
         let work = Work { start: 1, step: 1, rejected: 2 };
-        Some(Self { program, start, trial, work, accepted: Some((taylor::BASE, taylor::BEFORE)) })
+        let accepted = Some((taylor::BASE, taylor::BEFORE));
+        Some(Self { program, start: None, trial, work, h: control.h, accepted })
     }
 
     /// `rosenbrock`: the method that [`crate::rosenbrock::Rosenbrock::new`] takes for these tolerances. `None` where the
@@ -71,7 +74,7 @@ impl AdaptiveCode {
         let start = start(&program, control, tableau.order)?;
         let stages = tableau.stages as u64;
         let work = Work { start: if control.h.is_some() { 1 } else { 2 }, step: stages, rejected: stages };
-        Some(Self { program, start, trial, work, accepted: None })
+        Some(Self { program, start: Some(start), trial, work, h: control.h, accepted: None })
     }
 }
 
@@ -93,7 +96,8 @@ const READ: [Space; 7] =
 /// A method with steps of its own for each lane, for one program.
 #[derive(Debug)]
 pub struct AdaptiveLanes {
-    start: Box<dyn LaneKernel>,
+    start: Option<Box<dyn LaneKernel>>,
+    h: Option<f64>,
     trial: Box<dyn LaneKernel>,
     work: Work,
     accepted: Option<(usize, usize)>,
@@ -114,11 +118,12 @@ impl AdaptiveLanes {
     pub fn new(
         code: &AdaptiveCode,
         lanes: usize,
-        start: Box<dyn LaneKernel>,
+        start: Option<Box<dyn LaneKernel>>,
         trial: Box<dyn LaneKernel>,
     ) -> Self {
         Self {
             start,
+            h: code.h,
             trial,
             work: code.work,
             accepted: code.accepted,
@@ -148,7 +153,9 @@ impl AdaptiveLanes {
                 return None;
             }
             self.nursery.slot_mut(Space::Jac, Slot::Stop as usize).fill(stop);
-            self.start.run(&mut self.nursery, 1, host);
+            if let Some(start) = &self.start {
+                start.run(&mut self.nursery, 1, host);
+            }
             self.waiting.reverse();
         }
         self.waiting.pop()
@@ -194,6 +201,17 @@ impl AdaptiveLanes {
         runs: &mut dyn Runs,
         host: &mut dyn Host,
     ) -> bool {
+        if self.start.is_none() {
+            while let Some(run) = runs.fill(memory, lane) {
+                memory.clear_trap(lane);
+                if taylor::begin(memory, lane, stop, self.h) {
+                    self.at_work[lane] = Some(run);
+                    return true;
+                }
+                finish(memory, lane, run, (self.work, self.accepted), runs);
+            }
+            return false;
+        }
         while let Some((from, run)) = self.next(stop, runs, host) {
             let state = self.nursery.slot(Space::Jac, Slot::Status as usize)[from];
             if state == status::RUNNING && self.nursery.trap(from).is_none() {

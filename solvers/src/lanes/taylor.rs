@@ -9,6 +9,7 @@ use super::writer::{Control, SLOTS, Slot, Writer, status};
 use crate::taylor::{GROWTH, OUTSIDE, RESOLUTION, SHORTER, allowed, order};
 use twinml_model::ids::Value;
 use twinml_model::ir::{CmpOp, Kernel, Op, Space, Ty, UnOp};
+use twinml_model::lanes::LaneMemory;
 use twinml_model::passes::rk4::Inline;
 use twinml_model::passes::taylor::expansion;
 use twinml_model::program::Program;
@@ -26,34 +27,38 @@ pub(super) fn room(states: u32) -> Option<u32> {
     states.checked_mul(3)?.checked_add(BASE as u32)
 }
 
-/// The start of a run: reads `State`, `Time`, [`Slot::Stop`]; writes all other slots.
-pub(super) fn start(program: &Program, control: &Control) -> Kernel {
-    let n = program.sizes.state as usize;
-    let mut w = Writer { k: Inline::of(program, format!("start of {}", program.rhs.name)) };
-    let x = w.states(n);
-    let t = w.load(Space::Time, 0);
-    let stop = w.slot(Slot::Stop);
-    let good = w.all_finite(&x);
-    let [running, failed, complete, zero, one] =
-        [status::RUNNING, status::FAILED, status::COMPLETE, 0.0, 1.0].map(|c| w.c(c));
-    let some = w.cmp(CmpOp::Gt, stop, t);
-    let s = w.select(some, running, complete);
-    let s = w.select(good, s, failed);
-    let h = w.c(control.h.unwrap_or(f64::INFINITY));
-    w.put(Slot::H, h);
-    w.put(Slot::Status, s);
-    w.put(Slot::Rejected, if control.h.is_some() { one } else { zero });
-    w.store(Space::Jac, BEFORE, t);
-    w.store(Space::Jac, DONE, zero);
-    for s in [Slot::LogOld, Slot::Steps, Slot::Trials] {
-        w.put(s, zero);
+/// The start of a run in a lane: reads `State` and `Time`, writes all slots. False where it is over as it begins.
+pub(super) fn begin(memory: &mut LaneMemory, lane: usize, stop: f64, h: Option<f64>) -> bool {
+    let n = memory.sizes().state as usize;
+    let t = memory.slot(Space::Time, 0)[lane];
+    let mut finite = true;
+    for i in 0..n {
+        let x = memory.slot(Space::State, i)[lane];
+        finite &= x.is_finite();
+        for (k, value) in [x, 0.0, 0.0].into_iter().enumerate() {
+            memory.slot_mut(Space::Jac, BASE + k * n + i)[lane] = value;
+        }
     }
-    for (i, &x) in x.iter().enumerate() {
-        w.store(Space::Jac, BASE + i, x);
-        w.store(Space::Jac, BASE + n + i, zero);
-        w.store(Space::Jac, BASE + 2 * n + i, zero);
+    let status = match (finite, stop > t) {
+        (false, _) => status::FAILED,
+        (true, true) => status::RUNNING,
+        (true, false) => status::COMPLETE,
+    };
+    let given = if h.is_some() { 1.0 } else { 0.0 };
+    for (slot, value) in [
+        (Slot::H as usize, h.unwrap_or(f64::INFINITY)),
+        (Slot::Stop as usize, stop),
+        (Slot::LogOld as usize, 0.0),
+        (Slot::Rejected as usize, given),
+        (Slot::Status as usize, status),
+        (Slot::Steps as usize, 0.0),
+        (Slot::Trials as usize, 0.0),
+        (BEFORE, t),
+        (DONE, 0.0),
+    ] {
+        memory.slot_mut(Space::Jac, slot)[lane] = value;
     }
-    w.k.kernel()
+    status == status::RUNNING
 }
 
 /// A step. `None` where the right-hand side has no recurrences.
