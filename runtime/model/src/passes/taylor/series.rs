@@ -450,6 +450,8 @@ impl Series {
     fn first(&mut self, id: Id) -> Result<(), Unfit> {
         let load = |space, slot: i64| Op::Load(Place { space, at: Affine::constant(slot) });
         let node = self.graph.nodes[id as usize];
+        // of a sine that changes the cosine is wanted besides
+        let beside = matches!(node, Node::Math(MathFn::Sin, ..)) && self.graph.varies[id as usize];
         let mut arg = |a: Id| {
             let n = self.c[a as usize].first().copied().ok_or(Unfit::Form)?;
             Ok(self.value(n))
@@ -467,6 +469,7 @@ impl Series {
             Node::Bin(op, a, b) => Op::Bin(op, arg(a)?, arg(b)?),
             Node::Fma(a, b, c) => Op::Fma(arg(a)?, arg(b)?, arg(c)?),
             Node::Math(f, a, b) => {
+                let f = if beside { MathFn::SinBeside } else { f };
                 let two = matches!(f, MathFn::Atan2 | MathFn::Pow | MathFn::Hypot);
                 Op::Math(f, if two { vec![arg(a)?, arg(b)?] } else { vec![arg(a)?] })
             }
