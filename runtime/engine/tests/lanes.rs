@@ -213,9 +213,9 @@ fn ends(text: &str, rtol: f64, duration: f64) -> Vec<f64> {
 
 #[test]
 fn taylor_reaches_its_tolerance() {
-    // how much of an error of one step is left of all of them at the end
+    // what an error of one step grows to: on up to twelve narrow orbits it is one of phase
     for (name, text, duration, factor) in
-        [("Kepler", KEPLER, 10.0, 300.0), ("Lorenz", LORENZ, 3.0, 300.0), ("pendulum", PENDULUM, 5.0, 30.0)]
+        [("Kepler", KEPLER, 10.0, 3000.0), ("Lorenz", LORENZ, 3.0, 1.0), ("pendulum", PENDULUM, 5.0, 1.0)]
     {
         let exact = ends(text, 1e-16, duration);
         // the reference by another method, far less exact

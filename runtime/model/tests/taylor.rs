@@ -212,7 +212,13 @@ fn every_operation_has_its_order() {
     }
 }
 
-/// Random programs: the first coefficient is the right-hand side's own value, and what is left over has the order.
+/// Whether the right-hand side has a sine.
+fn sines(program: &Program) -> bool {
+    let kernels = program.functions.iter().map(|f| &f.code).chain([&program.rhs]);
+    kernels.flat_map(|k| &k.values).any(|v| matches!(v.op, Op::Math(MathFn::Sin, _)))
+}
+
+/// Random programs: the first coefficient is the right-hand side's own value (but for sines), and what is left over has the order.
 #[test]
 fn random_programs() {
     let (mut fit, mut orders) = (0, Vec::new());
@@ -228,7 +234,15 @@ fn random_programs() {
         fit += 1;
         let x: Vec<f64> = (0..s.n).map(|i| 0.3 + 0.17 * i as f64).collect();
         let first = s.coefficients(0.2, &x)[..s.n].to_vec();
-        assert_eq!(first, s.rhs(0.2, &x), "{seed}");
+        let own = s.rhs(0.2, &x);
+        if sines(&program) {
+            // A sine by the way of its cosine may differ in its last place.
+            for (a, b) in first.iter().zip(&own) {
+                assert!((a - b).abs() <= 1e-13 * b.abs().max(1.0), "{seed}: {a} {b}");
+            }
+        } else {
+            assert_eq!(first, own, "{seed}");
+        }
         let (coarse, size) = s.defect(0.2, &x, 0.02);
         let (fine, _) = s.defect(0.2, &x, 0.01);
         // Where a comparison changes between here and there, or next to nothing is left, there is no order.
