@@ -389,7 +389,7 @@ pub struct Simulation {
     /// Seed of the random streams
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Solver: auto, euler, rk4, tsit5, dopri5, adams, implicit_euler, rosenbrock, bdf, esdirk, trbdf2, diffsol_bdf
+    /// Solver: auto, euler, rk4, tsit5, dopri5, adams, taylor, implicit_euler, rosenbrock, bdf, esdirk, trbdf2, diffsol_bdf, milstein
     #[arg(long, value_name = "S")]
     pub solver: Option<String>,
     /// Relative tolerance
