@@ -192,7 +192,7 @@ fn pinned_costs() {
         log1p 56/98
         log10 46/97
         log2 45/95
-        sin 25/221
+        sin 26/222
         cos 34/227
         tan 66/271
         asin 40/40
@@ -211,7 +211,7 @@ fn pinned_costs() {
         erf 26/116
         gamma 509/509
         digamma 187/435
-        trigamma 119/315
+        trigamma 120/316
         sin_beside 34/230
     "#]]
     .assert_eq(&out);
