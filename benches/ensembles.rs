@@ -118,8 +118,7 @@ impl Seen {
 }
 
 fn control(model: &Model, rtol: f64, atol: f64) -> Control {
-    let atol = vec![atol; model.program.sizes.state as usize];
-    Control { rtol, atol, h: None, h_max: f64::INFINITY, max_steps: u64::MAX }
+    Control::new(rtol, vec![atol; model.program.sizes.state as usize])
 }
 
 fn solver(model: &Model, method: &LaneMethod) -> LaneSolver {

@@ -265,7 +265,7 @@ fn main() {
     println!("\ntsit5, rtol 1e-6, atol 1e-9, 10 s: µs per run");
     for m in &models {
         let atol = vec![1e-9; m.program.sizes.state as usize];
-        let control = Control { rtol: 1e-6, atol, h: None, h_max: f64::INFINITY, max_steps: u64::MAX };
+        let control = Control::new(1e-6, atol);
         let method = LaneMethod::Tsit5(control);
         let mut solver = LaneSolver::new(&m.program, &method, isa, &m.start, 64).unwrap();
         let (mut best, mut steps, mut rejected) = (f64::MAX, 0, 0);

@@ -178,7 +178,7 @@ fn model(peer: [&'static str; 2], name: &'static str, text: &str, stop: f64, flo
 impl Model {
     fn solver(&self, rtol: f64, isa: Isa, lanes: usize) -> LaneSolver {
         let atol = vec![rtol * self.floor; self.program.sizes.state as usize];
-        let control = Control { rtol, atol, h: None, h_max: f64::INFINITY, max_steps: u64::MAX };
+        let control = Control::new(rtol, atol);
         LaneSolver::new(&self.program, &LaneMethod::Rosenbrock(control), isa, &self.start, lanes).unwrap()
     }
 
@@ -283,7 +283,7 @@ fn main() {
         let tight: Vec<(u64, Vec<f64>)> = {
             let mut runs = m.ensemble(RUNS, RUNS / 8);
             let atol = vec![1e-11 * m.floor; m.program.sizes.state as usize];
-            let control = Control { rtol: 1e-11, atol, h: None, h_max: f64::INFINITY, max_steps: u64::MAX };
+            let control = Control::new(1e-11, atol);
             let method = LaneMethod::Rosenbrock(control);
             LaneSolver::new(&m.program, &method, isa, &m.start, lanes).unwrap().run(
                 m.stop,

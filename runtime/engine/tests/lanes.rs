@@ -151,7 +151,7 @@ fn euler_on_lanes_is_euler_alone() {
 
 fn tsit5(states: usize) -> LaneMethod {
     let atol = vec![1e-9; states];
-    LaneMethod::Tsit5(Control { rtol: 1e-6, atol, h: None, h_max: f64::INFINITY, max_steps: u64::MAX })
+    LaneMethod::Tsit5(Control::new(1e-6, atol))
 }
 
 #[test]
@@ -201,7 +201,7 @@ const KEPLER: &str = "flat Kepler
 fn ends(text: &str, rtol: f64, duration: f64) -> Vec<f64> {
     let program = case(text, "taylor", duration).program;
     let atol = vec![rtol; program.sizes.state as usize];
-    let control = Control { rtol, atol, h: None, h_max: f64::INFINITY, max_steps: 1_000_000 };
+    let control = Control { max_steps: 1_000_000, ..Control::new(rtol, atol) };
     let mut start = Memory::new(&program);
     begin(&program, &mut start, 0);
     let method = LaneMethod::Taylor(control);

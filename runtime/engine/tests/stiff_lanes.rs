@@ -172,7 +172,7 @@ fn start(program: &twinml_model::program::Program) -> Memory {
 }
 
 fn control(rtol: f64, atol: f64, states: usize) -> Control {
-    Control { rtol, atol: vec![atol; states], h: None, h_max: f64::INFINITY, max_steps: u64::MAX }
+    Control::new(rtol, vec![atol; states])
 }
 
 type Ends = Vec<(Vec<f64>, LaneEnd)>;

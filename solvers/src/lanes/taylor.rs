@@ -76,8 +76,7 @@ pub(super) fn trial(program: &Program, control: &Control) -> Option<Kernel> {
     };
     let (base, slope, inverse_prev) = (row(&mut w, 0), row(&mut w, 1), row(&mut w, 2));
     let t = w.load(Space::Time, 0);
-    let [wanted_h, stop, refused_before, steps, trials] =
-        [Slot::H, Slot::Stop, Slot::Rejected, Slot::Steps, Slot::Trials].map(|s| w.slot(s));
+    let [wanted_h, stop, refused_before] = [Slot::H, Slot::Stop, Slot::Rejected].map(|s| w.slot(s));
     let (before, done) = (w.load(Space::Jac, BEFORE), w.load(Space::Jac, DONE));
     let (zero, one) = (w.c(0.0), w.c(1.0));
 
@@ -155,23 +154,10 @@ pub(super) fn trial(program: &Program, control: &Control) -> Option<Kernel> {
     let taken = w.and(taken, accepted);
     let taken = w.select(taken, one, zero);
     let refused = w.select(accepted, zero, one);
-    let (steps, trials) = (w.add(steps, taken), w.add(trials, refused));
     let reached = w.select(accepted, t, before);
     let arrived = w.cmp(CmpOp::Ge, reached, stop);
-    let c_tenth = w.c(0.1);
-    let d = w.mul(c_tenth, less);
-    let d = w.add(before, d);
-    let moves = w.cmp(CmpOp::Gt, d, before);
-    let fine = w.or(accepted, moves);
-    let all = w.add(steps, trials);
-    let limit = w.c(control.max_steps as f64);
-    let many = w.cmp(CmpOp::Ge, all, limit);
-    let [running, complete, small, too_many, failed] =
-        [status::RUNNING, status::COMPLETE, status::TOO_SMALL, status::TOO_MANY, status::FAILED]
-            .map(|s| w.c(s));
-    let s = w.select(many, too_many, running);
-    let s = w.select(fine, s, small);
-    let s = w.select(arrived, complete, s);
+    let s = w.count([taken, refused], accepted, (before, less), arrived, control);
+    let failed = w.c(status::FAILED);
     let bad = w.k.push_as(Op::Not(finite), Ty::Bool);
     let bad = w.and(bad, none);
     let s = w.select(bad, failed, s);
@@ -191,8 +177,6 @@ pub(super) fn trial(program: &Program, control: &Control) -> Option<Kernel> {
     w.put(Slot::H, next);
     w.put(Slot::Rejected, refused);
     w.put(Slot::Status, s);
-    w.put(Slot::Steps, steps);
-    w.put(Slot::Trials, trials);
     Some(w.k.kernel())
 }
 

@@ -5,6 +5,7 @@
 
 pub(crate) use crate::control::Law;
 use crate::control::{AGAIN, EXP2, FAILED, LEAST, LEAST_PAST, LOG2, MAGIC, rough_log2};
+use crate::integrator::Options;
 use twinml_model::ids::Value;
 use twinml_model::ir::{Affine, BinOp, BoolOp, CmpOp, IntOp, Kernel, Op, Place, Space, Stmt, Ty, UnOp};
 use twinml_model::passes::rk4::Inline;
@@ -56,6 +57,20 @@ pub struct Control {
     pub h_max: f64,
     /// Most accepted and rejected steps.
     pub max_steps: u64,
+}
+
+impl Control {
+    /// Tolerances, and nothing else that limits the steps.
+    #[must_use]
+    pub fn new(rtol: f64, atol: Vec<f64>) -> Self {
+        Control { rtol, atol, h: None, h_max: f64::INFINITY, max_steps: u64::MAX }
+    }
+
+    /// What a single run's integrator is asked for, whose steps begin as they are put into a lane.
+    pub(crate) fn of(options: &Options, atol: &[f64]) -> Self {
+        let limits = Control::new(options.tolerances.rtol, atol.to_vec());
+        Control { h_max: options.h_max, max_steps: options.max_steps, ..limits }
+    }
 }
 
 /// What an error means, before limits.
@@ -200,8 +215,8 @@ impl Writer<'_> {
         self.exp2(y)
     }
 
-    /// The first half of `power`: the binary logarithm of a positive, normal number.
-    pub fn log2(&mut self, x: Value) -> Value {
+    /// `x = 2ᵉ·m` with 1 ≤ m < 2, of a positive, normal number.
+    fn split(&mut self, x: Value) -> (Value, Value) {
         let bits = self.bits(x);
         let c52 = self.ci(52);
         // the sign is 0
@@ -217,6 +232,12 @@ impl Writer<'_> {
         let c = self.ci(0x3ff0_0000_0000_0000);
         let m = self.int(IntOp::Or, m, c);
         let m = self.float(m);
+        (e, m)
+    }
+
+    /// The first half of `power`: the binary logarithm of a positive, normal number.
+    pub fn log2(&mut self, x: Value) -> Value {
+        let (e, m) = self.split(x);
         let (root, half, one, two) =
             (self.c(std::f64::consts::SQRT_2), self.c(0.5), self.c(1.0), self.c(2.0));
         let above = self.cmp(CmpOp::Gt, m, root);
@@ -303,19 +324,7 @@ impl Writer<'_> {
 
     /// [`crate::control::rough_log2`].
     pub fn rough_log2(&mut self, x: Value) -> Value {
-        let bits = self.bits(x);
-        let c52 = self.ci(52);
-        let e = self.int(IntOp::ShrU, bits, c52);
-        let magic_bits = self.ci(0x4338_0000_0000_0000 - 1023);
-        let magic = self.c(MAGIC);
-        let e = self.int(IntOp::Add, e, magic_bits);
-        let e = self.float(e);
-        let e = self.sub(e, magic);
-        let c = self.ci(0x000f_ffff_ffff_ffff);
-        let m = self.int(IntOp::And, bits, c);
-        let c = self.ci(0x3ff0_0000_0000_0000);
-        let m = self.int(IntOp::Or, m, c);
-        let m = self.float(m);
+        let (e, m) = self.split(x);
         let p = self.polynomial(m, &LOG2);
         self.add(p, e)
     }
@@ -436,10 +445,30 @@ impl Writer<'_> {
         let now = w.select(accepted, t1, t);
         let refused = w.select(accepted, zero, one);
         let taken = w.select(accepted, one, zero);
-        let (steps, trials) = (w.slot(Slot::Steps), w.slot(Slot::Trials));
-        let (steps, trials) = (w.add(steps, taken), w.add(trials, refused));
-        // how it goes on
         let arrived = w.cmp(CmpOp::Ge, now, stop);
+        let s = w.count([taken, refused], accepted, (t, next), arrived, control);
+        w.store(Space::Time, 0, now);
+        w.put(Slot::H, next);
+        w.put(Slot::LogOld, new_old);
+        w.put(Slot::Rejected, refused);
+        Verdict { accepted, status: s }
+    }
+
+    /// Counts a trial, by what it adds to the accepted and the refused ones, and says how its lane goes on: `t` and `next`
+    /// are where it began and the step that is tried next.
+    pub fn count(
+        &mut self,
+        more: [Value; 2],
+        accepted: Value,
+        (t, next): (Value, Value),
+        arrived: Value,
+        control: &Control,
+    ) -> Value {
+        let w = self;
+        let [steps, trials] = [Slot::Steps, Slot::Trials].map(|s| w.slot(s));
+        let (steps, trials) = (w.add(steps, more[0]), w.add(trials, more[1]));
+        w.put(Slot::Steps, steps);
+        w.put(Slot::Trials, trials);
         let c = w.c(0.1);
         let d = w.mul(c, next);
         let d = w.add(t, d);
@@ -452,14 +481,7 @@ impl Writer<'_> {
             [status::RUNNING, status::COMPLETE, status::TOO_SMALL, status::TOO_MANY].map(|s| w.c(s));
         let s = w.select(many, too_many, running);
         let s = w.select(fine, s, small);
-        let s = w.select(arrived, complete, s);
-        w.store(Space::Time, 0, now);
-        w.put(Slot::H, next);
-        w.put(Slot::LogOld, new_old);
-        w.put(Slot::Rejected, refused);
-        w.put(Slot::Steps, steps);
-        w.put(Slot::Trials, trials);
-        Verdict { accepted, status: s }
+        w.select(arrived, complete, s)
     }
 }
 

@@ -370,13 +370,7 @@ impl<T: Tableau> Integrator for Embedded<T> {
 
 impl<T: Tableau> Seat for Embedded<T> {
     fn shape(&self) -> Shape {
-        Shape::Tsit5(Control {
-            rtol: self.options.tolerances.rtol,
-            atol: self.atol.clone(),
-            h: None,
-            h_max: self.options.h_max,
-            max_steps: self.options.max_steps,
-        })
+        Shape::Tsit5(Control::of(&self.options, &self.atol))
     }
 
     fn put(

@@ -603,13 +603,7 @@ impl Integrator for Rosenbrock {
 /// Steps on lanes are those of the system's own code; a step whose pivots do not serve is done alone.
 impl Seat for Rosenbrock {
     fn shape(&self) -> Shape {
-        Shape::Rosenbrock(Control {
-            rtol: self.options.tolerances.rtol,
-            atol: self.atol.clone(),
-            h: None,
-            h_max: self.options.h_max,
-            max_steps: self.options.max_steps,
-        })
+        Shape::Rosenbrock(Control::of(&self.options, &self.atol))
     }
 
     fn put(

@@ -6,7 +6,7 @@ use twinml_jit::lanes::compile;
 use twinml_model::host::{Host, NoHost};
 use twinml_model::ids::{BlockId, TableId};
 use twinml_model::ir::Kernel;
-use twinml_model::lanes::LaneKernel;
+
 use twinml_model::passes::dead::Traps;
 use twinml_model::passes::{Level, simplified};
 use twinml_solvers::lanes::seat::SeatCode;
