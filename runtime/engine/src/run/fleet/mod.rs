@@ -12,7 +12,7 @@
 mod code;
 
 use twinml_jit::lanes::Isa;
-use twinml_model::lanes::{LaneMemory, NotLanes};
+use twinml_model::lanes::{LaneKernel, LaneMemory, NotLanes};
 use twinml_solvers::lanes::seat::Landing;
 
 use super::*;
@@ -223,6 +223,9 @@ fn ready(boat: &mut Boat<'_>, lanes: Option<&mut Lanes<'_>>, lane: usize) {
     lanes.memory.clear_trap(lane);
 }
 
+/// What is done with the values at one instant within a lane's step: the run, the instant, what stands in a slot.
+type Keep<'k> = dyn FnMut(&mut Run<'_>, f64, &dyn Fn(usize) -> f64) + 'k;
+
 /// The lanes of one thread.
 struct Lanes<'a> {
     code: &'a Code,
@@ -231,6 +234,8 @@ struct Lanes<'a> {
     view: Option<LaneMemory>,
     /// Lanes that are looked into, with where their last steps began and ended.
     looked: Vec<(usize, f64, f64)>,
+    /// Scratch: the instants within their steps.
+    instants: Vec<f64>,
     host: Tables,
 }
 
@@ -244,7 +249,7 @@ impl<'a> Lanes<'a> {
         }
         let view = code.look.as_ref().map(|_| memory.clone());
         let looked = Vec::with_capacity(memory.width());
-        Some(Lanes { code, memory, view, looked, host: Tables::of(program) })
+        Some(Lanes { code, memory, view, looked, instants: Vec::new(), host: Tables::of(program) })
     }
 
     /// Computes what will be asked about the steps that were accepted just now, for all lanes at once.
@@ -267,39 +272,47 @@ impl<'a> Lanes<'a> {
         seat.ready(&self.memory, view);
         if let Some(kernel) = &look.roots {
             let root = view.sizes().offset(Space::Root);
-            let roots = view.sizes().root as usize;
-            for k in 0..twinml_solvers::roots::usual_samples(0.0, 1.0).len() {
-                let at = |from: f64, to: f64| twinml_solvers::roots::usual_samples(from, to)[k];
-                self.looked.iter().for_each(|l| view.slot_mut(Space::TTime, 0)[l.0] = at(l.1, l.2));
-                look.interpolate.run(view, 1, &mut self.host);
-                kernel.run(view, 1, &mut self.host);
-                for &(lane, from, to) in &self.looked {
-                    let Some(boat) = boats[lane].as_mut().filter(|_| view.trap(lane).is_none()) else {
-                        continue;
-                    };
-                    let values = || (root..root + roots).map(|slot| view.row(slot)[lane]);
-                    // What is no number may be one at a limit that states are held at: that is looked at alone.
-                    if values().all(|g| !g.is_nan()) {
-                        boat.run.system.glance.put_roots(at(from, to), values());
-                    }
+            let roots = root..root + view.sizes().root as usize;
+            let instants = twinml_solvers::roots::usual_samples;
+            self.within(boats, &**kernel, &instants, &mut |run, t, value| {
+                // What is no number may be one at a limit that states are held at: that is looked at alone.
+                if roots.clone().all(|slot| !value(slot).is_nan()) {
+                    run.system.glance.put_roots(t, roots.clone().map(value));
                 }
-            }
+            });
         }
         if let Some(kernel) = &look.outputs {
-            for k in 0..crate::monitor::follow::usual_samples(0.0, 1.0).len() {
-                let at = |from: f64, to: f64| crate::monitor::follow::usual_samples(from, to)[k];
-                self.looked.iter().for_each(|l| view.slot_mut(Space::TTime, 0)[l.0] = at(l.1, l.2));
-                look.interpolate.run(view, 1, &mut self.host);
-                kernel.run(view, 1, &mut self.host);
-                for &(lane, from, to) in &self.looked {
-                    let Some(boat) = boats[lane].as_mut().filter(|_| view.trap(lane).is_none()) else {
-                        continue;
-                    };
-                    let Run { observer, system, .. } = &mut boat.run;
-                    let Some(observer) = observer else { continue };
-                    let values = observer.slots().iter().map(|slot| view.row(*slot)[lane]);
-                    system.glance.put_row(at(from, to), values);
+            let instants = crate::monitor::follow::usual_samples;
+            self.within(boats, &**kernel, &instants, &mut |run, t, value| {
+                if let Some(observer) = &run.observer {
+                    run.system.glance.put_row(t, observer.slots().iter().map(|slot| value(*slot)));
                 }
+            });
+        }
+    }
+
+    /// Runs `kernel` at the instants of each lane's last step and hands on, lane by lane, the run, the instant, and what
+    /// stands in a slot.
+    fn within<const N: usize>(
+        &mut self,
+        boats: &mut [Option<Boat<'_>>],
+        kernel: &dyn LaneKernel,
+        instants: &dyn Fn(f64, f64) -> [f64; N],
+        keep: &mut Keep<'_>,
+    ) {
+        let (Some(look), Some(view)) = (&self.code.look, &mut self.view) else { return };
+        self.instants.clear();
+        self.instants.extend(self.looked.iter().flat_map(|(_, from, to)| instants(*from, *to)));
+        for k in 0..N {
+            let at = |nth: usize| self.instants[nth * N + k];
+            for (nth, lane) in self.looked.iter().map(|l| l.0).enumerate() {
+                view.slot_mut(Space::TTime, 0)[lane] = at(nth);
+            }
+            look.interpolate.run(view, 1, &mut self.host);
+            kernel.run(view, 1, &mut self.host);
+            for (nth, lane) in self.looked.iter().map(|l| l.0).enumerate() {
+                let Some(boat) = boats[lane].as_mut().filter(|_| view.trap(lane).is_none()) else { continue };
+                keep(&mut boat.run, at(nth), &|slot| view.row(slot)[lane]);
             }
         }
     }
