@@ -235,7 +235,7 @@ pub trait System {
         x: &[f64],
         out: &mut [f64],
     ) -> Option<Result<(), EvalError>> {
-        let (_, _, _) = ((t, h, t1), x, out);
+        let _ = (t, h, t1, x, out);
         None
     }
 

@@ -120,8 +120,10 @@ impl Memory {
 
     /// Makes `Jac` at least this long.
     pub fn make_room(&mut self, jac: u32) {
-        self.sizes.jac = self.sizes.jac.max(jac);
-        self.data.resize(self.sizes.total(), 0.0);
+        if jac > self.sizes.jac {
+            self.sizes.jac = jac;
+            self.data.resize(self.sizes.total(), 0.0);
+        }
     }
 
     /// Its sizes.

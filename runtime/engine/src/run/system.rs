@@ -464,9 +464,7 @@ impl System for KernelSystem<'_> {
 
     fn taylor(&mut self, t: f64, x: &[f64], order: u32, c: &mut [f64]) -> Option<Result<(), EvalError>> {
         let Taylor { room, kernel, .. } = self.taylor.filter(|t| t.order == order)?;
-        if self.memory.sizes().jac < room {
-            self.memory.make_room(room);
-        }
+        self.memory.make_room(room);
         self.set(t, x);
         Some(self.eval(kernel).map(|()| {
             for (c, &v) in c.iter_mut().zip(self.memory.space(Space::Jac)) {
@@ -482,9 +480,7 @@ impl System for KernelSystem<'_> {
         out: &mut [f64],
     ) -> Option<Result<(), EvalError>> {
         let Rosenbrock { room, kernel } = self.rosenbrock?;
-        if self.memory.sizes().jac < room {
-            self.memory.make_room(room);
-        }
+        self.memory.make_room(room);
         self.set(t, x);
         let slots = self.memory.space_mut(Space::Jac);
         slots[fused::Slot::H as usize] = h;

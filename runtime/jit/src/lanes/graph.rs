@@ -152,36 +152,11 @@ pub(super) struct Graph {
 
 impl Node {
     /// Calls `f` with each operand but those of slow paths.
-    pub fn operands(&self, mut f: impl FnMut(Id)) {
-        match *self {
-            Node::Const(_)
-            | Node::ConstB(_)
-            | Node::Load(_)
-            | Node::Input(_)
-            | Node::Slow(_)
-            | Node::Guard => {}
-            Node::Copy(a)
-            | Node::Sqrt(a)
-            | Node::Round(_, a)
-            | Node::Shift(_, a, _)
-            | Node::Not(a)
-            | Node::ToInt(a)
-            | Node::ToFloat(a) => f(a),
-            Node::Arith(_, a, b)
-            | Node::Bits(_, a, b)
-            | Node::Cmp(_, a, b)
-            | Node::CmpI(_, a, b)
-            | Node::Test(a, b)
-            | Node::Mask(_, a, b) => {
-                f(a);
-                f(b);
-            }
-            Node::Fma { a, b, c, .. } | Node::Select(a, b, c) => {
-                f(a);
-                f(b);
-                f(c);
-            }
-        }
+    pub fn operands(self, mut f: impl FnMut(Id)) {
+        self.map(|a| {
+            f(a);
+            a
+        });
     }
 
     /// With other operands.
