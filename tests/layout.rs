@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("twinml-solvers", &["twinml-model"]),
     ("twinml-objects", &[]),
     ("twinml-engine", &["twinml-model", "twinml-compiler", "twinml-jit", "twinml-solvers"]),
+    ("twinml-providers", &["twinml-model", "twinml-engine"]),
     (
         "twinc",
         &[
@@ -24,6 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "twinml-solvers",
             "twinml-engine",
             "twinml-objects",
+            "twinml-providers",
             "twinml-stdlib",
         ],
     ),

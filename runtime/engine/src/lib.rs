@@ -13,6 +13,7 @@ pub mod ensemble;
 pub mod lanes;
 pub mod monitor;
 pub mod noise;
+pub mod provenance;
 pub mod record;
 pub mod run;
 pub mod study;

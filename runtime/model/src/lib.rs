@@ -7,6 +7,7 @@
 //! TwinML's text: names in it are for messages only.
 
 pub mod behavior;
+pub mod bytes;
 pub mod defaults;
 pub mod dimension;
 pub mod draws;
