@@ -242,6 +242,9 @@ pub struct Mc {
     /// answer will do
     #[arg(long, value_name = "ZONE", conflicts_with = "until_ci")]
     pub sprt: Option<f64>,
+    /// Want verdicts and nothing else: each sample ends once all of its are decided
+    #[arg(long, conflicts_with = "record")]
+    pub verdicts_only: bool,
     /// Do one part of the job: the third of sixteen; also read from SLURM_ARRAY_TASK_ID and JOB_COMPLETION_INDEX
     #[arg(long, value_name = "I/N")]
     pub shard: Option<String>,
@@ -271,6 +274,7 @@ impl Mc {
         until_ci: Option<&str>,
         sprt: Option<&str>,
         record: &[String],
+        verdicts_only: bool,
     ) -> Mc {
         Mc {
             command: None,
@@ -281,6 +285,7 @@ impl Mc {
             sampler: SamplerName::from_str(sampler, false).unwrap_or(SamplerName::Random),
             until_ci: until_ci.and_then(|w| w.parse().ok()),
             sprt: sprt.and_then(|w| w.parse().ok()),
+            verdicts_only,
             shard: None,
             resume: false,
             record: record.to_vec(),
@@ -347,6 +352,9 @@ pub struct Test {
     /// How scenarios are simulated.
     #[command(flatten)]
     pub simulation: Simulation,
+    /// End each sample of a claim once all its verdicts are decided; the least robustness is then not known
+    #[arg(long)]
+    pub verdicts_only: bool,
     /// Write a JUnit report
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,

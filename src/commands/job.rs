@@ -207,7 +207,7 @@ pub fn simulate(
 pub fn outcome(report: &Report, over_time: bool) -> Exit {
     match &report.ended {
         // A model that ends itself has done what it says.
-        Ended::Complete | Ended::Range | Ended::Halted(_) => Exit::Ok,
+        Ended::Complete | Ended::Decided | Ended::Range | Ended::Halted(_) => Exit::Ok,
         Ended::Stopped if over_time => Exit::Simulation,
         Ended::Stopped => Exit::Interrupted,
         // The scenario's choice of a solver is wrong.

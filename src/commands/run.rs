@@ -147,7 +147,7 @@ fn one<'a>(
         ui.result(if k == 0 { "Log" } else { "" }, line, None);
     }
     match &report.ended {
-        Ended::Complete => ui.result("Finished", &line, Some(took)),
+        Ended::Complete | Ended::Decided => ui.result("Finished", &line, Some(took)),
         Ended::Stopped => {
             let why = if over_time { "time limit" } else { "interrupted" };
             ui.result("Stopped", &format!("at {} ({why}): {line}", duration(report.time)), Some(took));

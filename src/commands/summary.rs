@@ -152,6 +152,7 @@ fn outcome(ran: &Ran<'_>, program: &Program) -> Map<String, Value> {
     let s = &report.stats;
     let (ended, failure) = match &report.ended {
         Ended::Complete => ("complete", Value::Null),
+        Ended::Decided => ("decided", Value::Null),
         Ended::Stopped if ran.over_time => ("time_limit", Value::Null),
         Ended::Stopped => ("interrupted", Value::Null),
         Ended::Range => ("range", Value::Null),

@@ -412,7 +412,8 @@ fn scenario(
             Ok((report, over_time)) => {
                 judge(&mut case, experiment, &report, over_time);
                 if case.branch.is_none() && experiment.samples.is_some() {
-                    sampled(&mut case, file, &asks, flags, threads, interrupt, ui);
+                    let brief = args.verdicts_only;
+                    sampled(&mut case, file, &asks, flags, (threads, brief), interrupt, ui);
                 }
                 if let twinml_engine::run::Ended::Failed(failed) = &report.ended {
                     ui.diagnostics([&failure::diagnostic(failed, &ready.program)], &ready.session.sources);
@@ -444,7 +445,7 @@ fn sampled(
     file: &Path,
     asks: &Compile,
     flags: &Flags,
-    threads: usize,
+    (threads, verdicts_only): (usize, bool),
     interrupt: &Interrupt,
     ui: &Ui,
 ) {
@@ -452,7 +453,7 @@ fn sampled(
         return;
     }
     // What compiling says was said already.
-    let found = mc::sampled(file, asks, flags, threads, interrupt, &ui.keeping());
+    let found = mc::sampled(file, asks, flags, (threads, verdicts_only), interrupt, &ui.keeping());
     match found {
         Ok(Some(list)) => {
             for (v, found) in case.verdicts.iter_mut().zip(list) {
@@ -499,7 +500,7 @@ fn judge(case: &mut Case, experiment: &Experiment, report: &Report, over_time: b
             let why = reason.as_ref().map_or(String::new(), |r| format!(": {r}"));
             Some(format!("`stop` ended it at {}{why}", duration(report.time)))
         }
-        Ended::Complete => None,
+        Ended::Complete | Ended::Decided => None,
     };
 }
 

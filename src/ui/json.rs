@@ -270,6 +270,7 @@ impl Finished {
         use twinml_engine::run::Ended;
         let (ended, failure) = match &report.ended {
             Ended::Complete => ("complete", None),
+            Ended::Decided => ("decided", None),
             Ended::Halted(_) => ("halted", None),
             Ended::Stopped => ("stopped", None),
             Ended::Range => ("range", None),

@@ -8,9 +8,10 @@ use std::path::Path;
 use twinml_compiler::driver::{Choice, Session};
 use twinml_compiler::flatten::NoData;
 use twinml_compiler::resolve::MemoryLoader;
+use twinml_engine::monitor::Verdict;
 use twinml_engine::record::{MemoryRecorder, MemoryRows};
 use twinml_engine::run::{
-    self, Fleet, Flow, LaneShare, MachineKind, Next, Outlet, Port, Prepared, Report, RunError, Sample,
+    self, Ended, Fleet, Flow, LaneShare, MachineKind, Next, Outlet, Port, Prepared, Report, RunError, Sample,
 };
 use twinml_jit::lanes::Isa;
 use twinml_model::host::{Machine, Memory};
@@ -23,6 +24,8 @@ struct Model {
     name: String,
     program: Program,
     experiment: Experiment,
+    /// Runs end once their verdicts are decided.
+    until_decided: bool,
 }
 
 impl Model {
@@ -35,7 +38,7 @@ impl Model {
         };
         let mut program = compiled.program;
         passes::prepare(&mut program, Level::O2, true);
-        Model { name: name.to_owned(), program, experiment: compiled.experiment }
+        Model { name: name.to_owned(), program, experiment: compiled.experiment, until_decided: false }
     }
 
     fn file(path: &str, scenario: Option<&str>) -> Model {
@@ -89,10 +92,30 @@ impl Model {
         said(&report, &rows)
     }
 
-    /// How many steps were taken over all runs on lanes; checks the rest.
+    fn prepared(&self, machine: &mut dyn Machine) -> Prepared {
+        let prepared = Prepared::new(&self.program, machine, &self.experiment).unwrap();
+        if self.until_decided { prepared.until_decided() } else { prepared }
+    }
+
+    /// Steps and verdicts of run `k`, alone.
+    fn verdicts(&self, k: u32) -> (u64, Vec<Verdict>, Report) {
+        let mut machine = run::machine(&self.program, MachineKind::Jit(2));
+        let prepared = self.prepared(&mut *machine);
+        let (outlets, _) = self.outlets();
+        let param = self.param(k);
+        let sample = Some(Sample { run: k, param: &param });
+        let mut watch = |_| Flow::Continue;
+        let report = prepared
+            .run(&self.program, &*machine, &self.experiment, sample, outlets, None, &mut watch)
+            .unwrap();
+        let verdicts = report.verdicts.iter().flatten().map(|j| j.verdict).collect();
+        (report.stats.steps, verdicts, report)
+    }
+
+    /// On lanes every run is what it is alone, to the bit.
     fn check(&self, runs: u32, level: Option<NotLanes>) {
         let mut machine = run::machine(&self.program, MachineKind::Jit(2));
-        let prepared = Prepared::new(&self.program, &mut *machine, &self.experiment).unwrap();
+        let prepared = self.prepared(&mut *machine);
         let want: Vec<String> = (0..runs).map(|k| self.alone(&*machine, &prepared, k)).collect();
         for isa in Isa::ALL.into_iter().filter(|i| i.available()) {
             // The block interpreter takes its time.
@@ -312,5 +335,71 @@ fn events() {
         Model::file(&path, None).solver("rosenbrock", 1e-6, 1e-9).check(4, None);
         Model::file(&path, None).solver("auto", 1e-6, 1e-9).check(4, None);
         Model::file(&path, None).step("rk4", 2e-2).check(4, None);
+    }
+}
+
+/// One state that crosses its bounds at instants known by hand: x = 2 exp(-k t) with k near 0.5.
+fn decays(constraints: &str) -> Model {
+    let text = format!(
+        "twin Decay {{
+  parameters {{ k: Real[1/s] = 0.5; b: Real = 0.7 }}
+  states {{ x: Real = 2; hits: Int = 0 }}
+  equations {{ der(x) = -k * x }}
+  behavior {{ on rising(x < 1.5) {{ hits = hits + 1 }} }}
+  constraints {{ {constraints} }}
+}}
+scenario main for Decay {{ duration: 100 s }}"
+    );
+    Model::text(constraints, &text, None).step("rk4", 0.1)
+}
+
+/// A run ends once all its verdicts are decided, and only then: its verdicts are those of the whole run, and each run on
+/// lanes is what it is alone.
+#[test]
+fn runs_end_when_their_verdicts_are_decided() {
+    // The instants: 2 exp(-t/2) is 1 at 1.39 s and 0.5 at 2.77 s. A verdict is known one step after the instant that decides,
+    // and looked for again when the rows held have grown by a quarter.
+    let cases = [
+        ("a: always(x > 1)", 15),
+        ("a: always(x > 1); b: eventually(x < 0.5)", 29),
+        ("a: eventually[0 s, 20 s](x < 0.5)", 29),
+        ("a: always[0 s, 20 s](x > -1)", 202),
+        ("a: always[0 s, 20 s](x > 0.5 or hits >= 1)", 205),
+        ("a: always(x > 1 implies eventually[0 s, 3 s](x < 1))", 1000),
+        ("a: (x > 0) until (x < 1)", 15),
+        ("a: always(b > 0.8)", 1),
+        // What holds up to the end is decided there, and so is what the end is asked for.
+        ("a: always(x > -1)", 1000),
+        ("a: always(x > 1); b: always(x > -1)", 1000),
+        ("a: (max(x over run)) > 1", 1000),
+    ];
+    let mut found = Vec::new();
+    for (constraints, _) in cases {
+        let whole = decays(constraints);
+        let early = Model { until_decided: true, ..decays(constraints) };
+        for k in 0..3 {
+            let ((all, want, _), (some, got, report)) = (whole.verdicts(k), early.verdicts(k));
+            assert_eq!(want, got, "{constraints}, run {k}");
+            assert_eq!(all, 1000, "{constraints}");
+            assert_eq!(
+                matches!(report.ended, Ended::Decided),
+                some < all,
+                "{constraints}: {:?}",
+                report.ended
+            );
+            if k == 0 {
+                found.push((constraints, some));
+            }
+        }
+        early.check(3, None);
+    }
+    assert_eq!(found, cases);
+    for model in [LORENZ, NOISE, MODES] {
+        for k in 0..6 {
+            let whole = Model::text("whole", model, None).step("euler", 0.002);
+            let early =
+                Model { until_decided: true, ..Model::text("early", model, None).step("euler", 0.002) };
+            assert_eq!(whole.verdicts(k).1, early.verdicts(k).1);
+        }
     }
 }

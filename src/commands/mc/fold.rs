@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use twinml_engine::ensemble::RANDOMISATIONS;
 use twinml_engine::ensemble::exact::Moments;
 use twinml_engine::ensemble::interval::{self, Interval};
-use twinml_engine::ensemble::outcome::{Outcome, Status};
+use twinml_engine::ensemble::outcome::{Judged, Outcome, Status};
 use twinml_engine::ensemble::sampler::Sampler;
 use twinml_engine::ensemble::sequential::{Answer, Test};
 use twinml_engine::ensemble::sketch::Sketch;
@@ -191,7 +191,7 @@ pub struct Verdicts {
     sets: Vec<Counts>,
     /// Robustness.
     pub robustness: Tally,
-    /// The run with the least robustness.
+    /// The run with the least robustness; the first that violates it where no robustness is asked for (NaN).
     pub worst: Option<(u32, f64)>,
     /// The sequential test of the claim, with its zone.
     test: Option<(Test, f64)>,
@@ -218,6 +218,15 @@ impl Means {
             Means::Randomisations => "randomisations",
             Means::AlwaysValid => "always_valid",
         }
+    }
+}
+
+/// Whether a run is worse than the worst so far: its robustness is less. Where no robustness is asked for, the first that
+/// violates the requirement is the worst.
+pub fn worse(worst: Option<(u32, f64)>, j: &Judged) -> bool {
+    match worst {
+        None => !j.robustness.is_nan() || j.verdict == Some(Verdict::Violated),
+        Some((_, r)) => j.robustness < r,
     }
 }
 
@@ -267,7 +276,7 @@ impl Verdicts {
             } += 1;
         }
         self.robustness.take(o.run, j.robustness);
-        if !j.robustness.is_nan() && self.worst.is_none_or(|(_, r)| j.robustness < r) {
+        if worse(self.worst, j) {
             self.worst = Some((o.run, j.robustness));
         }
     }
@@ -426,7 +435,7 @@ pub struct Fold {
     /// How many runs.
     pub runs: u64,
     /// By status.
-    pub statuses: [u64; 4],
+    pub statuses: [u64; Status::ALL.len()],
     /// Failures by code.
     pub codes: BTreeMap<String, u64>,
     /// The first failed runs: index, code, message.
@@ -444,6 +453,8 @@ pub struct Fold {
     pub fans: Vec<Fan>,
     width: usize,
     until: f64,
+    /// Verdicts alone are asked for: what follows draws is whether requirements hold.
+    verdicts_only: bool,
 }
 
 /// A quantity over time, over all runs.
@@ -494,7 +505,7 @@ impl Fold {
         Fold {
             sampler,
             runs: 0,
-            statuses: [0; 4],
+            statuses: [0; Status::ALL.len()],
             codes: BTreeMap::new(),
             failed: Vec::new(),
             repeated: 0,
@@ -506,6 +517,7 @@ impl Fold {
             fans,
             width: layout.trace_width(),
             until,
+            verdicts_only: layout.verdicts_only,
         }
     }
 
@@ -582,7 +594,12 @@ impl Fold {
 
     fn target(&self, o: &Outcome, t: usize) -> f64 {
         match t.checked_sub(self.verdicts.len()) {
-            None => o.judged.get(t).map_or(f64::NAN, |j| j.robustness),
+            None => match o.judged.get(t) {
+                Some(j) if !self.verdicts_only => j.robustness,
+                Some(Judged { verdict: Some(Verdict::Holds), .. }) => 1.0,
+                Some(Judged { verdict: Some(Verdict::Violated), .. }) => 0.0,
+                _ => f64::NAN,
+            },
             Some(k) => {
                 let list = if k < self.kpis { &o.kpis } else { &o.last };
                 list.get(self.values[k].0).copied().unwrap_or(f64::NAN)

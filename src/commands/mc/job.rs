@@ -158,6 +158,8 @@ pub struct Samples<'a> {
     pub traced: Option<run::Plan>,
     /// Cells of last values and of figures.
     pub cells: (usize, usize),
+    /// Each run ends once its verdicts are decided.
+    pub verdicts_only: bool,
 }
 
 /// The plan of draws; `None` for correlations that cannot be, which the compiler refuses.
@@ -302,6 +304,7 @@ impl Samples<'_> {
             Ended::Complete => Status::Complete,
             Ended::Halted(_) => Status::Stopped,
             Ended::Range => Status::Range,
+            Ended::Decided => Status::Decided,
             Ended::Failed(_) => Status::Failed,
             Ended::Stopped => return None,
         };
@@ -325,7 +328,9 @@ impl Samples<'_> {
         }
         for (to, j) in out.judged.iter_mut().zip(&report.verdicts) {
             if let Some(j) = j {
-                *to = Judged { verdict: Some(j.verdict), robustness: j.robustness };
+                // It may yet become less where a run does not go on.
+                let robustness = if self.verdicts_only { f64::NAN } else { j.robustness };
+                *to = Judged { verdict: Some(j.verdict), robustness };
             }
         }
         Some(out)
@@ -340,8 +345,10 @@ impl Samples<'_> {
         say: &'e (dyn Fn(RunError) + Sync),
     ) -> Evaluate<'e> {
         let mut watch = watch;
+        let prepared = self.prepared.clone();
+        let prepared = if self.verdicts_only { prepared.until_decided() } else { prepared };
         Box::new(move |feed: &mut dyn Feed| {
-            let fleet = Fleet::new(self.program, self.machine, self.experiment, &self.prepared, share);
+            let fleet = Fleet::new(self.program, self.machine, self.experiment, &prepared, share);
             let memory = Memory::new(self.program);
             let mut crew = Crew { samples: self, feed, memory, aboard: BTreeMap::new(), say, broken: false };
             let _ = fleet.run(&mut crew, &mut watch);

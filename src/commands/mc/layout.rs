@@ -29,6 +29,9 @@ pub const CODES: [&str; 12] = [
     "",
 ];
 
+/// The column that says when a run ended.
+const ENDED: &str = "ended";
+
 /// A double that reads back to the same bits, infinities too.
 mod bits {
     use serde::{Deserialize, Deserializer, Serializer};
@@ -173,6 +176,9 @@ pub struct Layout {
     pub trace: Vec<Column>,
     /// Requirements.
     pub demands: Vec<Demand>,
+    /// Verdicts alone are wanted: there is when each run ended, and no robustness.
+    #[serde(default)]
+    pub verdicts_only: bool,
 }
 
 /// Names that are taken, each once.
@@ -208,7 +214,7 @@ impl Layout {
         drawn: &Plan,
     ) -> Layout {
         let mut names = Names::default();
-        for own in ["index", "status", "error", "repeated"] {
+        for own in ["index", "status", "error", "repeated", ENDED] {
             names.one(own, "twinml");
         }
         let draw = |names: &mut Names, d: &plan::Draw| Column {
@@ -274,7 +280,13 @@ impl Layout {
             }
         };
         let demands = experiment.requirements.iter().map(demand).collect();
-        Layout { draws, last, kpis, trace, demands }
+        Layout { draws, last, kpis, trace, demands, verdicts_only: false }
+    }
+
+    /// The same without what depends on how a run goes on once its verdicts are decided.
+    pub fn verdicts_only(self) -> Layout {
+        let none = Vec::new;
+        Layout { last: none(), kpis: none(), trace: none(), verdicts_only: true, ..self }
     }
 
     /// The columns of the result.
@@ -295,10 +307,19 @@ impl Layout {
                 ..ColumnSpec::of("repeated", Element::Int)
             },
         ];
+        if self.verdicts_only {
+            specs.push(ColumnSpec {
+                description: Some("simulated time at which the run ended".to_owned()),
+                ..ColumnSpec::real(ENDED).in_unit("s")
+            });
+        }
         specs.extend(self.draws.iter().chain(&self.last).chain(&self.kpis).map(Column::spec));
         let verdicts = [Verdict::Holds, Verdict::Violated, Verdict::Inconclusive].map(Verdict::as_str);
         for d in &self.demands {
             specs.push(ColumnSpec { nullable: true, ..ColumnSpec::of(&d.column, words(&verdicts)) });
+            if self.verdicts_only {
+                continue;
+            }
             let robustness = ColumnSpec::real(format!("{}.robustness", d.column));
             specs.push(if d.unit.is_empty() { robustness } else { robustness.in_unit(&d.unit) });
         }
@@ -334,6 +355,9 @@ impl Layout {
         row.push(f64::from(u8::from(o.status == Status::Failed)));
         row.push(code as f64);
         row.push(f64::from(o.repeated));
+        if self.verdicts_only {
+            row.push(o.time);
+        }
         for (columns, values) in [(&self.draws, &o.drawn), (&self.last, &o.last), (&self.kpis, &o.kpis)] {
             let mut values = values.iter().copied();
             for c in columns {
@@ -361,7 +385,9 @@ impl Layout {
                 Some(Verdict::Inconclusive) => 2.0,
                 Some(Verdict::Holds) | None => 0.0,
             });
-            row.push(j.map_or(f64::NAN, |j| j.robustness));
+            if !self.verdicts_only {
+                row.push(j.map_or(f64::NAN, |j| j.robustness));
+            }
         }
     }
 }

@@ -290,6 +290,11 @@ fn identity(args: &Mc, ready: &Ready, samples: u32, ui: &Ui) -> Result<Identity,
         return Err(refuse(ui, "no random numbers are correlated like this", None));
     };
     let traced = traced(args, &ready.program, &ready.experiment, ui)?;
+    let layout = Layout::of(&ready.experiment, &ready.program.schema, &plans, traced.as_ref(), &plan);
+    if args.verdicts_only && !layout.demands.iter().any(|d| d.judged) {
+        let help = "it ends each sample once its requirements are decided: `constraints { safe: always(T < 90 degC) }`";
+        return Err(refuse(ui, "`--verdicts-only`, and nothing is required here", Some(help)));
+    }
     Ok(Identity {
         version: VERSION,
         compiler: summary::compiler(),
@@ -306,7 +311,7 @@ fn identity(args: &Mc, ready: &Ready, samples: u32, ui: &Ui) -> Result<Identity,
         until: format!("{}", ready.experiment.duration),
         parameters: ready.parameters().clone(),
         record: args.record.clone(),
-        layout: Layout::of(&ready.experiment, &ready.program.schema, &plans, traced.as_ref(), &plan),
+        layout: if args.verdicts_only { layout.verdicts_only() } else { layout },
     })
 }
 
@@ -360,7 +365,8 @@ fn parts(folder: &Place, identity: &Identity) -> Parts {
 /// Of each requirement that is a claim: what many runs say of it, the least robustness, and in numbers.
 type Claims = Vec<Option<(Verdict, Option<f64>, Sampled)>>;
 
-/// Runs the samples that a scenario names for its claims, without any files. `None`: the user, or the clock, ended it.
+/// Runs the samples that a scenario names for its claims, without any files; `verdicts_only`: each ends once its verdicts
+/// are decided. `None`: the user, or the clock, ended it.
 ///
 /// # Errors
 ///
@@ -369,7 +375,7 @@ pub fn sampled(
     file: &Path,
     asks: &Compile,
     flags: &Flags,
-    threads: usize,
+    (threads, verdicts_only): (usize, bool),
     interrupt: &Interrupt,
     ui: &Ui,
 ) -> Result<Option<Claims>, Exit> {
@@ -396,6 +402,7 @@ pub fn sampled(
         plans: Vec::new(),
         traced: None,
         cells,
+        verdicts_only,
     };
     let mut fold = Fold::new(&layout, Sampler::Random, experiment.duration);
     let complaint: Mutex<Option<RunError>> = Mutex::new(None);
@@ -488,7 +495,7 @@ impl Collector<'_> {
     fn seen(&mut self, o: &Outcome) -> Result<(), RecordError> {
         self.failed += u64::from(o.status == Status::Failed);
         for (w, j) in self.worst.iter_mut().zip(&o.judged) {
-            if !j.robustness.is_nan() && w.is_none_or(|(_, r)| j.robustness < r) {
+            if fold::worse(*w, j) {
                 *w = Some((o.run, j.robustness));
             }
         }
@@ -531,7 +538,8 @@ fn execute(
     let (program, experiment) = (&*ready.program, &ready.experiment);
     let prepared =
         Prepared::new(program, &mut *machine, experiment).map_err(|e| refuse(ui, &e.to_string(), None))?;
-    let plans = job::last_rows(program, experiment).map_err(|e| outside(ui, &e))?;
+    let plans = if args.verdicts_only { Ok(Vec::new()) } else { job::last_rows(program, experiment) };
+    let plans = plans.map_err(|e| outside(ui, &e))?;
     let Some(plan) = job::draws(program, identity.sampler(), identity.seed, n) else {
         return Err(refuse(ui, "no random numbers are correlated like this", None));
     };
@@ -546,6 +554,7 @@ fn execute(
         plans,
         traced,
         cells: (cells(&identity.layout.last), cells(&identity.layout.kpis)),
+        verdicts_only: args.verdicts_only,
     };
     let jobs = args.jobs.map_or_else(world::processors, usize::from).clamp(1, runs.len().max(1));
     let of = match shard {
@@ -785,6 +794,9 @@ fn said(v: &fold::Verdicts, means: Means) -> String {
     };
     if d.refuted {
         text.push_str(", expected not to hold");
+    }
+    if let Some((run, _)) = v.worst.filter(|w| w.1.is_nan()) {
+        text.push_str(&format!("; violated first in run {run}"));
     }
     if let Some((run, r)) = v.worst.filter(|w| w.1.is_finite()) {
         let unit = if d.unit.is_empty() { String::new() } else { format!(" {}", d.unit) };

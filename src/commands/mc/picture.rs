@@ -21,7 +21,8 @@ pub fn worst(out: &mut String, list: &[Worst], until: f64) {
         return;
     }
     out.push_str(
-        "<h2>Worst runs</h2>\n<p>Of each requirement the run with the least robustness: what is compared (blue), its \
+        "<h2>Worst runs</h2>\n<p>Of each requirement the run with the least robustness (with \
+         <code>--verdicts-only</code> the first that violates it): what is compared (blue), its \
          limit (red, shaded where it is violated), and the instant that decides (dotted).</p>\n<div class=\"grid\">\n",
     );
     for w in list {

@@ -51,6 +51,7 @@ fn whole(args: &Replay, ui: &Ui) -> Result<Exit, Exit> {
         was.until_ci.as_deref(),
         was.sprt.as_deref(),
         &was.record,
+        was.layout.verdicts_only,
     );
     let now = identity(&mc, &job.ready, file.identity.samples, ui)?;
     if now != file.identity {
@@ -78,6 +79,7 @@ fn whole(args: &Replay, ui: &Ui) -> Result<Exit, Exit> {
         plans: plans.clone(),
         traced: None,
         cells: (0, 0),
+        verdicts_only: false,
     };
     let mut memory = Memory::new(&program);
     let drawn = match samples.draw(&mut memory, k) {

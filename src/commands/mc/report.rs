@@ -106,9 +106,10 @@ fn row(out: &mut String, v: &Verdicts, means: Means) {
         (None, false) => "in every run".to_owned(),
     };
     let (i, c) = (v.interval(means), v.counts);
-    let worst = v
-        .worst
-        .map_or(String::new(), |(run, r)| format!("{} {} in run {run}", short(r, 3), escape(&v.demand.unit)));
+    let worst = v.worst.map_or(String::new(), |(run, r)| match r.is_nan() {
+        true => format!("run {run}"),
+        false => format!("{} {} in run {run}", short(r, 3), escape(&v.demand.unit)),
+    });
     let _ = writeln!(
         out,
         "<tr><td>{}</td><td class=\"{class}\">{word}</td><td>{wanted}</td><td>{}</td><td>{} to {}</td><td>{}</td>\
@@ -295,8 +296,8 @@ fn tornado(out: &mut String, fold: &Fold) {
         return;
     }
     out.push_str(
-        "<h2>What follows what</h2>\n<p>Correlation of each quantity (of a requirement: its robustness) with what is \
-         drawn.</p>\n<div class=\"grid\">\n",
+        "<h2>What follows what</h2>\n<p>Correlation of each quantity (of a requirement: its robustness, or, with \
+         <code>--verdicts-only</code>, whether it holds) with what is drawn.</p>\n<div class=\"grid\">\n",
     );
     for (target, bars) in all {
         let height = 18 * bars.len() + 6;

@@ -340,7 +340,7 @@ fn one(
         Err(e) => return failed(axes, &e.to_string()),
     };
     let (status, message) = match &report.ended {
-        Ended::Complete => (Status::Complete, String::new()),
+        Ended::Complete | Ended::Decided => (Status::Complete, String::new()),
         Ended::Halted(why) => (Status::Stopped, why.clone().unwrap_or_default()),
         Ended::Range | Ended::Stopped => (Status::Range, String::new()),
         Ended::Failed(f) => (Status::Failed, f.to_string()),

@@ -13,11 +13,14 @@ pub enum Status {
     Range,
     /// It could not go on, or nothing could be drawn for it.
     Failed,
+    /// Every verdict was decided, and nothing else was asked for.
+    Decided,
 }
 
 impl Status {
     /// All, in the order of their numbers in files.
-    pub const ALL: [Status; 4] = [Status::Complete, Status::Stopped, Status::Range, Status::Failed];
+    pub const ALL: [Status; 5] =
+        [Status::Complete, Status::Stopped, Status::Range, Status::Failed, Status::Decided];
 
     /// The word for it.
     #[must_use]
@@ -27,6 +30,7 @@ impl Status {
             Status::Stopped => "stopped",
             Status::Range => "range",
             Status::Failed => "failed",
+            Status::Decided => "decided",
         }
     }
 }

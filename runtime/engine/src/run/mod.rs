@@ -297,6 +297,8 @@ struct Run<'a> {
     /// `stop` was reached, with its reason.
     halted: Option<Option<String>>,
     observer: Option<observe::Observer>,
+    /// It ends once all its verdicts are decided.
+    until_decided: bool,
     integrator: Box<dyn Integrator>,
     roots: RootFinder,
     ranges: ranges::Ranges,
@@ -389,6 +391,7 @@ impl<'a> Run<'a> {
             behavior: None,
             halted: None,
             observer: None,
+            until_decided: false,
             system,
             integrator,
             end,
@@ -454,6 +457,9 @@ impl<'a> Run<'a> {
         if self.time >= self.end || self.halted.is_some() {
             self.end_behavior()?;
             return Ok(Some(Ended::Complete));
+        }
+        if self.until_decided && self.observer.as_mut().is_some_and(observe::Observer::decided) {
+            return Ok(Some(Ended::Decided));
         }
         let progress = Progress { time: self.time, steps: self.integrator.stats().steps };
         Ok((watch(progress) == Flow::Stop).then_some(Ended::Stopped))

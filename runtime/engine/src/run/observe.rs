@@ -12,10 +12,12 @@ use crate::monitor::follow::{Extreme, Follower, Item, inner};
 use crate::monitor::online::{self, Online};
 use crate::monitor::signal::Signal;
 use crate::monitor::trace::Trace;
-use crate::monitor::{Judgement, level, worst};
+use crate::monitor::{Judgement, Verdict, level, worst};
 
 /// Rows of an element's trace before what is known for good is folded and forgotten.
 const FOLD: usize = 256;
+/// The part of the rows held, as its inverse, that must be new before it is looked again whether they decide.
+const LOOK_AGAIN: usize = 4;
 
 /// What requirements and KPIs look at.
 pub(super) struct Observer {
@@ -61,6 +63,21 @@ struct Element {
     best: f64,
     /// The last row says only how far the run is.
     idle: bool,
+    /// Whether it is decided, where somebody waits for that.
+    decided: Decided,
+}
+
+/// Whether the verdict of an element stands, whatever may still come.
+#[derive(Clone, Copy)]
+struct Decided {
+    verdict: Option<Verdict>,
+    /// Rows since it was looked at.
+    fresh: usize,
+}
+
+impl Decided {
+    /// Nobody has looked yet.
+    const OPEN: Decided = Decided { verdict: None, fresh: 1 };
 }
 
 impl Element {
@@ -100,7 +117,15 @@ impl Watched {
             }
             let trace = Trace::new(columns.len());
             let online = Online::new(&j.formula, &j.atoms);
-            Element { columns, trace, online, due: FOLD, best: f64::INFINITY, idle: false }
+            Element {
+                columns,
+                trace,
+                online,
+                due: FOLD,
+                best: f64::INFINITY,
+                idle: false,
+                decided: Decided::OPEN,
+            }
         };
         let elements = (0..j.elements).map(element).collect();
         let mut wanted = vec![None; j.atoms.len()];
@@ -172,6 +197,7 @@ impl Watched {
                 }
             }
             *peak = (*peak).max(e.trace.len());
+            e.decided.fresh += 1;
             if e.trace.len() >= e.due {
                 let signals = Watched::signals(judged, k as u32, e, None);
                 e.online.fold(&signals);
@@ -181,6 +207,30 @@ impl Watched {
                 e.due = (2 * e.trace.len()).max(FOLD);
             }
         }
+    }
+
+    /// Whether its verdict stands, whatever may still come. Looking costs as much as the rows that are held, so it is
+    /// done where these have grown by a part, and, where an extremum decides, once that has the sign that may decide.
+    fn decided(&mut self) -> bool {
+        let extreme = self.extreme().is_some();
+        let Watched { judged, elements, .. } = self;
+        let mut all = true;
+        for (k, e) in elements.iter_mut().enumerate() {
+            let blank = e.trace.is_empty() && !e.columns.is_empty();
+            let waits = blank || e.decided.fresh <= e.trace.len() / LOOK_AGAIN;
+            if e.decided.verdict.is_none() && !waits && !(extreme && e.best > 0.0) {
+                e.decided.fresh = 0;
+                let found = e.online.judge(&Watched::signals(judged, k as u32, e, None), false).verdict;
+                e.decided.verdict = Some(found).filter(|v| *v != Verdict::Inconclusive);
+            }
+            match e.decided.verdict {
+                // One that is violated decides for all.
+                Some(Verdict::Violated) => return true,
+                Some(_) => {}
+                None => all = false,
+            }
+        }
+        all
     }
 
     fn judge(&self, late: Option<&[f64]>, complete: bool) -> Option<Judgement> {
@@ -308,6 +358,12 @@ impl Observer {
         let input = program.sizes.offset(Space::Input);
         let looks = looks.unwrap_or(KernelId::Outputs);
         Some(Observer { slots, follower, watched, measured, kpis, var, input, looks, peak: 0 })
+    }
+
+    /// Whether every requirement is decided by what is certain, whatever may still come.
+    pub(super) fn decided(&mut self) -> bool {
+        let mut all = self.watched.iter_mut().flatten().peekable();
+        all.peek().is_some() && all.all(Watched::decided)
     }
 
     /// Slots of all that is followed.

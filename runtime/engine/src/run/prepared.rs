@@ -18,6 +18,8 @@ pub struct Prepared {
     looks: Option<KernelId>,
     /// Heads of handlers that wait for a condition.
     titles: Vec<String>,
+    /// Runs end once all their verdicts are decided.
+    until_decided: bool,
 }
 
 /// One of many runs: its index in all random streams, and values of parameters.
@@ -84,7 +86,26 @@ impl Prepared {
             _ => String::new(),
         };
         let titles = handlers.map(title).collect();
-        Ok(Prepared { method, options, actions, fused, taylor, rosenbrock, projection, looks, titles })
+        let until_decided = false;
+        Ok(Prepared {
+            method,
+            options,
+            actions,
+            fused,
+            taylor,
+            rosenbrock,
+            projection,
+            looks,
+            titles,
+            until_decided,
+        })
+    }
+
+    /// The same with runs that end as soon as every requirement is decided, whatever may still come: for those who want
+    /// verdicts alone. They are what they would be at the end; all else is as far as the run went.
+    #[must_use]
+    pub fn until_decided(self) -> Prepared {
+        Prepared { until_decided: true, ..self }
     }
 
     /// The integrator of a run.
@@ -158,6 +179,7 @@ impl Prepared {
         }
         run.log = log.map(|open| log::Log::new(program, experiment, open));
         run.observer = observe::Observer::new(program, experiment, options.tolerances.rtol, self.looks);
+        run.until_decided = self.until_decided;
         run.system.fused = self.fused;
         run.system.taylor = self.taylor;
         run.system.rosenbrock = self.rosenbrock;

@@ -82,6 +82,8 @@ pub enum Ended {
     Stopped,
     /// A range was left that says `else stop`.
     Range,
+    /// Every verdict was decided, and nothing else was asked for.
+    Decided,
     /// The model itself ended it: `stop`, with its reason.
     Halted(Option<String>),
     /// It could not go on.

@@ -1,0 +1,187 @@
+//! `twinc mc --verdicts-only`: samples end once their verdicts are decided, and nothing that is said becomes wrong.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use twinml_engine::data::{ColumnInfo, Frame};
+
+struct Place(tempfile::TempDir);
+
+struct Ran {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Place {
+    fn new(model: &str) -> Place {
+        let place = Place(tempfile::tempdir().unwrap());
+        fs::write(place.path("m.twinml"), model).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut c = Command::new(env!("CARGO_BIN_EXE_twinc"));
+        c.args(args).current_dir(self.0.path());
+        for name in ["SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN"] {
+            c.env_remove(name);
+        }
+        for name in ["JOB_COMPLETION_INDEX", "JOB_COMPLETIONS"] {
+            c.env_remove(name);
+        }
+        c
+    }
+
+    fn run(&self, args: &[&str]) -> Ran {
+        ran(self.command(args))
+    }
+
+    fn mc(&self, args: &[&str]) -> Ran {
+        self.run(&[&["mc", "m.twinml"], args].concat())
+    }
+
+    /// The bytes of a job's results.
+    fn bits(&self, folder: &str) -> (Vec<u8>, Vec<u8>) {
+        let read = |name: &str| fs::read(self.path(folder).join(name)).unwrap();
+        (read("runs.parquet"), read("summary.json"))
+    }
+
+    fn summary(&self, folder: &str) -> Value {
+        serde_json::from_slice(&fs::read(self.path(folder).join("summary.json")).unwrap()).unwrap()
+    }
+}
+
+fn ran(mut c: Command) -> Ran {
+    let o = c.output().unwrap();
+    let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+    Ran { code: o.status.code(), out: text(&o.stdout), err: text(&o.stderr) }
+}
+
+impl Ran {
+    #[track_caller]
+    fn expect(self, code: i32) -> Ran {
+        assert_eq!(self.code, Some(code), "{}{}", self.out, self.err);
+        self
+    }
+}
+
+fn requirement<'v>(summary: &'v Value, name: &str) -> &'v Value {
+    let all = summary["requirements"].as_array().unwrap();
+    all.iter().find(|r| r["name"] == name).unwrap()
+}
+
+/// Verdicts alone: a sample ends once all of its are decided, with the verdicts of the whole sample, and the same bits for
+/// any threads, shards and instructions.
+#[test]
+fn samples_end_when_their_verdicts_are_decided() {
+    let model = "
+twin Decay {
+  parameters { k: Real[1/s] = 0.5 ~ lognormal(0.5, 0.2); b: Real = 1 ~ uniform(0, 1) }
+  states { x: Real = 1; hits: Int = 0 }
+  equations { der(x) = -k * x }
+  behavior { every 100 ms { if draw(bernoulli(0.02)) { hits = hits + 1 } } }
+  constraints {
+    high:  eventually[0 s, 5 s](x < 0.2 or b > 0.9)
+    calm:  always(hits < 2) with probability >= 0.3
+    drops: eventually[0 s, 20 s](x < 0.4) with probability >= 0.9
+    kpi area: integral(x over run)
+  }
+}
+scenario main for Decay { duration: 20 s; samples: 300; solver: tsit5 }
+scenario wrong for Decay { duration: 20 s; samples: 300; solver: tsit5; expect not calm }
+";
+    let place = Place::new(model);
+    let whole = place.mc(&["--scenario", "main", "--out", "whole"]).expect(1);
+    let flags = ["--scenario", "main", "--verdicts-only"];
+    let early = place.mc(&[&flags[..], &["--out", "early", "--jobs", "1"]].concat());
+    assert_eq!(whole.code, early.code, "{}{}", whole.err, early.err);
+    let (all, some) = (place.summary("whole"), place.summary("early"));
+    for name in ["high", "calm", "drops"] {
+        for field in ["verdict", "holds", "violated", "inconclusive", "failed", "probability"] {
+            let of = |s: &Value| requirement(s, name)[field].clone();
+            assert_eq!(of(&all), of(&some), "{name}: {field}");
+        }
+    }
+    assert_eq!(all["status"]["decided"], 0);
+    // Of what would be wrong nothing is said.
+    assert_eq!((&some["kpis"], &some["values"]), (&Value::Array(vec![]), &Value::Array(vec![])));
+    assert_eq!(requirement(&some, "calm")["robustness"]["runs"], 0);
+    let columns = |out: &str| rows(&place.path(out).join("runs.parquet"));
+    let (full, brief) = (columns("whole"), columns("early"));
+    let names: Vec<&str> = brief.iter().map(|c| c.0.as_str()).collect();
+    let wanted = ["index", "status", "error", "repeated", "ended", "k", "b", "high", "calm", "drops"];
+    assert_eq!(names, wanted);
+    for (name, cells) in &brief {
+        let same = full.iter().find(|c| c.0 == *name).map(|c| &c.1);
+        if !["status", "ended"].contains(&name.as_str()) {
+            assert_eq!(Some(cells), same, "{name}");
+        }
+    }
+    // Those that end early of 300, and the tenths of a second that are simulated of 60 000.
+    let ended: f64 = brief[4].1.iter().map(|c| c.parse::<f64>().unwrap()).sum();
+    let decided = some["status"]["decided"].as_u64().unwrap();
+    assert_eq!((decided, (ended * 10.0).round()), (272, 28842.0));
+    let want = place.bits("early");
+    for jobs in ["2", "7"] {
+        place.mc(&[&flags[..], &["--out", jobs, "--jobs", jobs]].concat());
+        assert!(place.bits(jobs) == want, "{jobs} threads");
+    }
+    for k in 1..=3 {
+        place.mc(&[&flags[..], &["--out", "shards", "--shard", &format!("{k}/3")]].concat()).expect(0);
+    }
+    let merged = place.run(&["mc", "merge", "shards"]);
+    assert!(merged.code == early.code && place.bits("shards") == want, "{}", merged.err);
+    let report = |out: &str| fs::read(place.path(out).join("report.html")).unwrap();
+    assert!(report("shards") == report("early"));
+    for isa in
+        ["block", "avx2", "avx512"].into_iter().filter(|isa| early.out.contains(isa) || *isa == "block")
+    {
+        let mut c = place.command(&[&["mc", "m.twinml"], &flags[..], &["--out", isa]].concat());
+        c.env("TWINC_ISA", isa);
+        ran(c);
+        assert!(place.bits(isa) == want, "{isa}");
+    }
+    // A sequential test, and what is expected not to hold.
+    for extra in [&["--sprt", "0.05"][..], &["--until-ci", "0.2"]] {
+        let (mut exits, mut found) = (Vec::new(), Vec::new());
+        for (out, verdicts_only) in [("s", &[][..]), ("t", &["--verdicts-only"])] {
+            let args = [&["--scenario", "wrong", "--out", out][..], extra, verdicts_only].concat();
+            exits.push(place.mc(&args).code);
+            let s = place.summary(out);
+            found.push((s["runs"].clone(), requirement(&s, "calm")["verdict"].clone()));
+        }
+        assert!(exits[0] == exits[1] && found[0] == found[1], "{exits:?} {found:?}");
+    }
+    // One of them alone runs to its end.
+    let again = place.run(&["replay", "early#0"]);
+    assert!(again.out.contains("20 s"), "{}", again.out);
+    let refused = place.mc(&["--verdicts-only", "--record", "x"]).expect(2);
+    assert!(refused.err.contains("--record"), "{}", refused.err);
+    let bare = Place::new(
+        "twin T { states { x: Real = 1 } equations { der(x) = -x*1[1/s] } }\nscenario s for T { duration: 1 s }\n",
+    );
+    assert!(bare.mc(&["--verdicts-only"]).expect(2).err.contains("nothing is required"));
+}
+
+/// The columns of a table as words.
+fn rows(path: &Path) -> Vec<(String, Vec<String>)> {
+    let frame = Frame::from_bytes("runs.parquet", fs::read(path).unwrap()).unwrap();
+    let words = ["status", "error", "high", "calm", "drops"];
+    let one = |c: &ColumnInfo| {
+        let mut cells = Vec::new();
+        if words.contains(&c.name.as_str()) {
+            frame.scan_texts(&c.name, |_, _, text| cells.push(text.to_owned())).unwrap();
+        } else {
+            frame.scan(&c.name, |_, _, x| cells.push(format!("{x:?}"))).unwrap();
+        }
+        (c.name.clone(), cells)
+    };
+    frame.columns().iter().map(one).collect()
+}
