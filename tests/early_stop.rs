@@ -86,7 +86,7 @@ twin Decay {
   parameters { k: Real[1/s] = 0.5 ~ lognormal(0.5, 0.2); b: Real = 1 ~ uniform(0, 1) }
   states { x: Real = 1; hits: Int = 0 }
   equations { der(x) = -k * x }
-  behavior { every 100 ms { if draw(bernoulli(0.02)) { hits = hits + 1 } } }
+  behavior { every 500 ms { if draw(bernoulli(0.1)) { hits = hits + 1 } } }
   constraints {
     high:  eventually[0 s, 5 s](x < 0.2 or b > 0.9)
     calm:  always(hits < 2) with probability >= 0.3
@@ -94,8 +94,8 @@ twin Decay {
     kpi area: integral(x over run)
   }
 }
-scenario main for Decay { duration: 20 s; samples: 300; solver: tsit5 }
-scenario wrong for Decay { duration: 20 s; samples: 300; solver: tsit5; expect not calm }
+scenario main for Decay { duration: 20 s; samples: 100; solver: tsit5 }
+scenario wrong for Decay { duration: 20 s; samples: 100; solver: tsit5; expect not calm }
 ";
     let place = Place::new(model);
     let whole = place.mc(&["--scenario", "main", "--out", "whole"]).expect(1);
@@ -124,10 +124,10 @@ scenario wrong for Decay { duration: 20 s; samples: 300; solver: tsit5; expect n
             assert_eq!(Some(cells), same, "{name}");
         }
     }
-    // Those that end early of 300, and the tenths of a second that are simulated of 60 000.
+    // Those that end early of 100, and the tenths of a second that are simulated of 20 000.
     let ended: f64 = brief[4].1.iter().map(|c| c.parse::<f64>().unwrap()).sum();
     let decided = some["status"]["decided"].as_u64().unwrap();
-    assert_eq!((decided, (ended * 10.0).round()), (272, 28842.0));
+    assert_eq!((decided, (ended * 10.0).round()), (94, 9487.0));
     let want = place.bits("early");
     for jobs in ["2", "7"] {
         place.mc(&[&flags[..], &["--out", jobs, "--jobs", jobs]].concat());

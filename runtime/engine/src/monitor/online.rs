@@ -69,6 +69,14 @@ impl Online {
         self.parts.iter().map(one).fold(f64::INFINITY, f64::min)
     }
 
+    /// The first instant after `now` at which what is known may decide although no comparison has changed since `turned`:
+    /// a window ends, or has ended behind that change. Infinite where there is none.
+    #[must_use]
+    pub fn next_end(&self, now: f64, turned: f64) -> f64 {
+        let ends = self.parts.iter().flat_map(|p| [p.to + p.ahead, turned + p.ahead]);
+        ends.filter(|t| *t > now).fold(f64::INFINITY, f64::min)
+    }
+
     /// Folds what the signals say for good. They go on after their end.
     pub fn fold(&mut self, atoms: &[Signal]) {
         let Some((start, now)) = atoms.first().map(Signal::span) else { return };

@@ -31,6 +31,12 @@ impl Trace {
         self.times.last().copied()
     }
 
+    /// The row at `k`.
+    #[must_use]
+    pub fn row(&self, k: usize) -> &[f64] {
+        &self.values[k * self.width..(k + 1) * self.width]
+    }
+
     /// The instants held.
     #[must_use]
     pub fn times(&self) -> &[f64] {

@@ -10,6 +10,7 @@
 mod behave;
 mod block;
 mod clamps;
+mod decided;
 mod failure;
 mod fleet;
 mod forward;

@@ -6,6 +6,7 @@ use twinml_model::ir::Space;
 use twinml_model::program::{Experiment, Program};
 use twinml_model::requirement::{Aggregate, Atom, AtomKind, Judged, Measure};
 
+use super::decided::Decided;
 use super::{Run, Stop};
 use crate::monitor::aggregate::{Number, Truth};
 use crate::monitor::follow::{Extreme, Follower, Item, inner};
@@ -16,8 +17,6 @@ use crate::monitor::{Judgement, Verdict, level, worst};
 
 /// Rows of an element's trace before what is known for good is folded and forgotten.
 const FOLD: usize = 256;
-/// The part of the rows held, as its inverse, that must be new before it is looked again whether they decide.
-const LOOK_AGAIN: usize = 4;
 
 /// What requirements and KPIs look at.
 pub(super) struct Observer {
@@ -67,19 +66,6 @@ struct Element {
     decided: Decided,
 }
 
-/// Whether the verdict of an element stands, whatever may still come.
-#[derive(Clone, Copy)]
-struct Decided {
-    verdict: Option<Verdict>,
-    /// Rows since it was looked at.
-    fresh: usize,
-}
-
-impl Decided {
-    /// Nobody has looked yet.
-    const OPEN: Decided = Decided { verdict: None, fresh: 1 };
-}
-
 impl Element {
     /// Takes in a row of a column of which only an extremum is wanted; `last`: the run has come so far.
     fn extremal(&mut self, extreme: Extreme, t: f64, v: f64, last: bool) {
@@ -124,7 +110,7 @@ impl Watched {
                 due: FOLD,
                 best: f64::INFINITY,
                 idle: false,
-                decided: Decided::OPEN,
+                decided: Decided::default(),
             }
         };
         let elements = (0..j.elements).map(element).collect();
@@ -197,7 +183,6 @@ impl Watched {
                 }
             }
             *peak = (*peak).max(e.trace.len());
-            e.decided.fresh += 1;
             if e.trace.len() >= e.due {
                 let signals = Watched::signals(judged, k as u32, e, None);
                 e.online.fold(&signals);
@@ -209,21 +194,19 @@ impl Watched {
         }
     }
 
-    /// Whether its verdict stands, whatever may still come. Looking costs as much as the rows that are held, so it is
-    /// done where these have grown by a part, and, where an extremum decides, once that has the sign that may decide.
+    /// Whether its verdict stands, whatever may still come.
     fn decided(&mut self) -> bool {
         let extreme = self.extreme().is_some();
         let Watched { judged, elements, .. } = self;
         let mut all = true;
         for (k, e) in elements.iter_mut().enumerate() {
-            let blank = e.trace.is_empty() && !e.columns.is_empty();
-            let waits = blank || e.decided.fresh <= e.trace.len() / LOOK_AGAIN;
-            if e.decided.verdict.is_none() && !waits && !(extreme && e.best > 0.0) {
-                e.decided.fresh = 0;
-                let found = e.online.judge(&Watched::signals(judged, k as u32, e, None), false).verdict;
-                e.decided.verdict = Some(found).filter(|v| *v != Verdict::Inconclusive);
+            // Where an extremum decides, only one of the other sign does.
+            let may = !(extreme && e.best > 0.0) && (!e.trace.is_empty() || e.columns.is_empty());
+            if may && e.decided.due(&e.trace, &e.online) {
+                let found = e.online.judge(&Watched::signals(judged, k as u32, e, None), false);
+                e.decided.looked(found.verdict);
             }
-            match e.decided.verdict {
+            match e.decided.verdict() {
                 // One that is violated decides for all.
                 Some(Verdict::Violated) => return true,
                 Some(_) => {}
