@@ -11,6 +11,10 @@
 
 #[path = "ensembles/models.rs"]
 mod models;
+#[path = "shared/open.rs"]
+mod open;
+#[path = "shared/smooth.rs"]
+mod smooth;
 
 use cpu_time::ThreadTime;
 use models::Model;

@@ -7,63 +7,27 @@
 //! the processor does, which is what the limits are scaled by.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench")]
 
+#[path = "shared/open.rs"]
+mod open;
+#[path = "shared/smooth.rs"]
+mod smooth;
+
 use cpu_time::ThreadTime;
+use open::open;
+use smooth::{LORENZ, PENDULUM, QUAD6};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use twinml_compiler::driver::{Choice, Session};
-use twinml_compiler::flatten::NoData;
-use twinml_compiler::resolve::MemoryLoader;
 use twinml_engine::lanes::{Control, LANES, LaneMethod, LaneSolver};
 use twinml_jit::lanes::{Isa, LaneCode};
-use twinml_model::host::{KernelId, Machine, Memory, NoHost};
+use twinml_model::host::{Memory, NoHost};
 use twinml_model::ids::{OriginId, Value};
-use twinml_model::interp::Interpreter;
 use twinml_model::ir::{Affine, Kernel, Op, Place, Space, Stmt, Ty};
 use twinml_model::lanes::{LaneKernel, LaneMemory};
 use twinml_model::passes::dead::Traps;
 use twinml_model::passes::{self, Level, rk4};
 use twinml_model::program::{Program, Sizes};
 use twinml_solvers::lanes::{LaneEnd, LaneStatus, Runs};
-
-const LORENZ: &str = "twin Lorenz {
-  parameters { s: Real = 10; r: Real = 28; b: Real = 2.6666666666666665 }
-  states { x: Real = 1; y: Real = 1; z: Real = 1 }
-  equations {
-    der(x) = s*(y - x) * 1 [1/s]
-    der(y) = (x*(r - z) - y) * 1 [1/s]
-    der(z) = (x*y - b*z) * 1 [1/s]
-  }
-}
-scenario s for Lorenz { duration: 10 s }";
-
-const PENDULUM: &str = "twin Pendulum {
-  parameters { g: Real = 10; d: Real = 0.1 }
-  states { a: Real = 1; w: Real = 0 }
-  equations {
-    der(a) = w * 1 [1/s]
-    der(w) = -(g*sin(a) + d*w) * 1 [1/s]
-  }
-}
-scenario s for Pendulum { duration: 10 s }";
-
-const QUAD6: &str = "twin Quad6 {
-  parameters { p0: Real = 9.8; p1: Real = 0.4; p2: Real = 6; p3: Real = 2 }
-  states { x: Real = 0; h: Real = 2; th: Real = 0.3; vx: Real = 0.5; vh: Real = 0; w: Real = 0.1 }
-  variables { s: Real; c: Real; d: Real }
-  equations {
-    s = sin(th)
-    c = cos(th)
-    d = p1*exp(-h/8)
-    der(x) = vx * 1 [1/s]
-    der(h) = vh * 1 [1/s]
-    der(th) = w * 1 [1/s]
-    der(vx) = -(p0*s + d*vx) * 1 [1/s]
-    der(vh) = (p0*c - 9.81 - d*vh) * 1 [1/s]
-    der(w) = (-p2*s - p3*w + 0.3*vx) * 1 [1/s]
-  }
-}
-scenario s for Quad6 { duration: 10 s }";
 
 /// Steps of the fixed-step comparison.
 const STEPS: f64 = 4000.0;
@@ -78,15 +42,8 @@ struct Model {
 }
 
 fn model(name: &'static str, text: &str, limit: f64) -> Model {
-    let mut session = Session::check("bench.twinml", text, &MemoryLoader::default());
-    let compiled = session.compile(Choice::default(), &mut NoData).unwrap();
-    let mut program = compiled.program;
-    passes::prepare(&mut program, Level::O2, false);
-    let mut start = Memory::new(&program);
-    let machine = Interpreter::new(&program);
-    machine.run(KernelId::Params, &mut start, &mut NoHost).unwrap();
-    machine.run(KernelId::Initial, &mut start, &mut NoHost).unwrap();
-    Model { name, limit, program: Arc::new(program), start }
+    let (program, start) = open(text);
+    Model { name, limit, program, start }
 }
 
 /// So many runs whose second parameter differs by up to `spread`.

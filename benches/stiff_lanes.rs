@@ -9,21 +9,23 @@
 //! from 1e-3 to 1e-10, that is not more accurate than ours.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench")]
 
+#[path = "shared/open.rs"]
+mod open;
+#[path = "shared/peer.rs"]
+mod peer;
+#[path = "../solvers/tests/problems/pollution.rs"]
+mod pollution;
+
 use cpu_time::ThreadTime;
+use open::open;
+use peer::{ask, number};
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
-use twinml_compiler::driver::{Choice, Session};
-use twinml_compiler::flatten::NoData;
-use twinml_compiler::resolve::MemoryLoader;
 use twinml_engine::lanes::{Control, LaneMethod, LaneSolver};
 use twinml_jit::lanes::Isa;
-use twinml_model::host::{KernelId, Machine, Memory, NoHost};
-use twinml_model::interp::Interpreter;
+use twinml_model::host::{Memory, NoHost};
 use twinml_model::ir::Space;
 use twinml_model::lanes::LaneMemory;
-use twinml_model::passes::{self, Level};
 use twinml_model::program::Program;
 use twinml_solvers::lanes::{LaneEnd, LaneStatus, Runs};
 
@@ -61,80 +63,19 @@ const HIRES: &str = "twin Hires {
 }
 scenario s for Hires { duration: 321.8122 s }";
 
-/// Rate constants, and the states (from 1) that the rates are proportional to; 0: none.
-const REACTIONS: [(f64, usize, usize); 25] = [
-    (0.35, 1, 0),
-    (26.6, 2, 4),
-    (12300.0, 5, 2),
-    (0.00086, 7, 0),
-    (0.00082, 7, 0),
-    (15000.0, 7, 6),
-    (0.00013, 9, 0),
-    (24000.0, 9, 6),
-    (16500.0, 11, 2),
-    (9000.0, 11, 1),
-    (0.022, 13, 0),
-    (12000.0, 10, 2),
-    (1.88, 14, 0),
-    (16300.0, 1, 6),
-    (4.8e6, 3, 0),
-    (0.00035, 4, 0),
-    (0.0175, 4, 0),
-    (1e8, 16, 0),
-    (4.44e11, 16, 0),
-    (1240.0, 17, 6),
-    (2.1, 19, 0),
-    (5.78, 19, 0),
-    (0.0474, 1, 4),
-    (1780.0, 19, 1),
-    (3.12, 20, 0),
-];
-
-/// What the reactions do to each state.
-const BALANCES: [&str; 20] = [
-    "-r1 - r10 - r14 - r23 - r24 + r2 + r3 + r9 + r11 + r12 + r22 + r25",
-    "-r2 - r3 - r9 - r12 + r1 + r21",
-    "-r15 + r1 + r17 + r19 + r22",
-    "-r2 - r16 - r17 - r23 + r15",
-    "-r3 + 2*r4 + r6 + r7 + r13 + r20",
-    "-r6 - r8 - r14 - r20 + r3 + 2*r18",
-    "-r4 - r5 - r6 + r13",
-    "r4 + r5 + r6 + r7",
-    "-r7 - r8",
-    "-r12 + r7 + r9",
-    "-r9 - r10 + r8 + r11",
-    "r9",
-    "-r11 + r10",
-    "-r13 + r12",
-    "r14",
-    "-r18 - r19 + r16",
-    "-r20",
-    "r20",
-    "-r21 - r22 - r24 + r23 + r25",
-    "-r25 + r24",
-];
-
 fn pollution() -> String {
-    let start = |k: usize| match k {
-        2 => 0.2,
-        4 => 0.04,
-        7 => 0.1,
-        8 => 0.3,
-        9 => 0.01,
-        17 => 0.007,
-        _ => 0.0,
-    };
     let (mut parameters, mut rates, mut variables) = (String::new(), String::new(), String::new());
-    for (k, (c, a, b)) in REACTIONS.iter().enumerate() {
+    for (k, (c, a, b)) in pollution::REACTIONS.iter().enumerate() {
         let k = k + 1;
         write!(parameters, "k{k}: Real = {c}; ").unwrap();
         write!(variables, "r{k}: Real; ").unwrap();
         let second = if *b == 0 { String::new() } else { format!("*y{b}") };
         writeln!(rates, "    r{k} = k{k}*y{a}{second}").unwrap();
     }
-    let states: String = (1..=20).map(|k| format!("y{k}: Real = {}; ", start(k))).collect();
-    for (k, b) in BALANCES.iter().enumerate() {
-        writeln!(rates, "    der(y{}) = ({b}) * 1 [1/s]", k + 1).unwrap();
+    let states: String = (1..=20).map(|k| format!("y{k}: Real = {}; ", pollution::start(k))).collect();
+    for (k, terms) in pollution::BALANCES.iter().enumerate() {
+        let sum: String = terms.iter().map(|(r, c)| format!("{c:+}*r{r} ")).collect();
+        writeln!(rates, "    der(y{}) = ({sum}) * 1 [1/s]", k + 1).unwrap();
     }
     format!(
         "twin Pollution {{
@@ -164,15 +105,8 @@ struct Model {
 }
 
 fn model(peer: [&'static str; 2], name: &'static str, text: &str, stop: f64, floor: f64) -> Model {
-    let mut session = Session::check("bench.twinml", text, &MemoryLoader::default());
-    let compiled = session.compile(Choice::default(), &mut NoData).unwrap();
-    let mut program = compiled.program;
-    passes::prepare(&mut program, Level::O2, false);
-    let mut start = Memory::new(&program);
-    let machine = Interpreter::new(&program);
-    machine.run(KernelId::Params, &mut start, &mut NoHost).unwrap();
-    machine.run(KernelId::Initial, &mut start, &mut NoHost).unwrap();
-    Model { name, peer, program: Arc::new(program), start, stop, floor }
+    let (program, start) = open(text);
+    Model { name, peer, program, start, stop, floor }
 }
 
 impl Model {
@@ -228,25 +162,6 @@ impl Runs for Ensemble<'_> {
     }
 }
 
-fn peer() -> Option<PathBuf> {
-    let folder = std::env::var_os("PEERS_DIR").map(PathBuf::from);
-    let folder = folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".peers"));
-    let program = folder.join("cvode7");
-    program.exists().then_some(program)
-}
-
-/// The peer's words, from a folder where it finds its references.
-fn ask(program: &Path, folder: &Path, args: &[String]) -> String {
-    let output = Command::new(program).args(args).current_dir(folder).output().unwrap();
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// The number after a word.
-fn number(text: &str, before: &str) -> f64 {
-    let rest = &text[text.find(before).unwrap() + before.len()..];
-    rest.split_whitespace().next().unwrap().parse().unwrap()
-}
-
 /// Tolerances that the peer is asked for.
 fn tolerances() -> impl Iterator<Item = f64> {
     (6..=20).map(|k| 10f64.powf(-0.5 * f64::from(k)))
@@ -258,7 +173,7 @@ fn main() {
     let lanes: usize = std::env::var("LANES").ok().and_then(|n| n.parse().ok()).unwrap_or(64);
     let folder = std::env::temp_dir().join(format!("stiff-lanes-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let program = peer();
+    let program = peer::cvode();
     if program.is_none() {
         println!("no cvode7 in PEERS_DIR: no figures beside it");
     }

@@ -6,14 +6,15 @@
 //! solution at a tolerance of 1e-12, as `max |x − r| / (|r| + atol/rtol)`.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench")]
 
+#[path = "../../benches/shared/peer.rs"]
+mod peer;
 #[path = "../tests/problems/mod.rs"]
 mod problems;
 
 use cpu_time::ThreadTime;
 use criterion::{Criterion, criterion_group};
+use peer::{ask, number};
 use problems::{Problem, classic, stiff};
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use twinml_solvers::integrator::{Integrator, Method, Options, Tolerances, make};
 
 fn solve(method: Method, p: &mut Problem, rtol: f64, atol: f64) -> Box<dyn Integrator> {
@@ -56,27 +57,8 @@ fn bench(c: &mut Criterion) {
     }
 }
 
-fn peer() -> Option<PathBuf> {
-    let folder = std::env::var_os("PEERS_DIR").map(PathBuf::from);
-    let folder = folder.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.peers"));
-    let program = folder.join("cvode7");
-    program.exists().then_some(program)
-}
-
-/// The peer's words, from a folder where it finds its references.
-fn ask(program: &Path, folder: &Path, args: &[String]) -> String {
-    let output = Command::new(program).args(args).current_dir(folder).output().unwrap();
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// The number before or after a word.
-fn number(text: &str, before: &str) -> f64 {
-    let rest = &text[text.find(before).unwrap() + before.len()..];
-    rest.split_whitespace().next().unwrap().parse().unwrap()
-}
-
 fn table() {
-    let Some(program) = peer() else {
+    let Some(program) = peer::cvode() else {
         println!("no cvode7 in PEERS_DIR: no table beside it");
         return;
     };

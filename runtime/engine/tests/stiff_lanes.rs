@@ -2,6 +2,8 @@
 //! runs whose pivots do not serve.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "../../../solvers/tests/problems/pollution.rs"]
+mod pollution;
 mod support;
 
 use std::fmt::Write;
@@ -63,74 +65,19 @@ fn hires() -> String {
     flat("Hires", &[("q", 1.0)], &states, equations)
 }
 
-/// Rate constants, and the states (from 1) that the rates are proportional to; 0: none.
-const REACTIONS: [(f64, usize, usize); 25] = [
-    (0.35, 1, 0),
-    (26.6, 2, 4),
-    (12300.0, 5, 2),
-    (0.00086, 7, 0),
-    (0.00082, 7, 0),
-    (15000.0, 7, 6),
-    (0.00013, 9, 0),
-    (24000.0, 9, 6),
-    (16500.0, 11, 2),
-    (9000.0, 11, 1),
-    (0.022, 13, 0),
-    (12000.0, 10, 2),
-    (1.88, 14, 0),
-    (16300.0, 1, 6),
-    (4.8e6, 3, 0),
-    (0.00035, 4, 0),
-    (0.0175, 4, 0),
-    (1e8, 16, 0),
-    (4.44e11, 16, 0),
-    (1240.0, 17, 6),
-    (2.1, 19, 0),
-    (5.78, 19, 0),
-    (0.0474, 1, 4),
-    (1780.0, 19, 1),
-    (3.12, 20, 0),
-];
-
-/// Reactions (from 1) that use up and that give each state; one that counts twice is there twice.
-const BALANCES: [(&[usize], &[usize]); 20] = [
-    (&[1, 10, 14, 23, 24], &[2, 3, 9, 11, 12, 22, 25]),
-    (&[2, 3, 9, 12], &[1, 21]),
-    (&[15], &[1, 17, 19, 22]),
-    (&[2, 16, 17, 23], &[15]),
-    (&[3], &[4, 4, 6, 7, 13, 20]),
-    (&[6, 8, 14, 20], &[3, 18, 18]),
-    (&[4, 5, 6], &[13]),
-    (&[], &[4, 5, 6, 7]),
-    (&[7, 8], &[]),
-    (&[12], &[7, 9]),
-    (&[9, 10], &[8, 11]),
-    (&[], &[9]),
-    (&[11], &[10]),
-    (&[13], &[12]),
-    (&[], &[14]),
-    (&[18, 19], &[16]),
-    (&[20], &[]),
-    (&[], &[20]),
-    (&[21, 22, 24], &[23, 25]),
-    (&[25], &[24]),
-];
-
 fn pollution() -> String {
     let names: Vec<String> = (1..=20).map(|k| format!("y{k}")).collect();
-    let starts = [(2, 0.2), (4, 0.04), (7, 0.1), (8, 0.3), (9, 0.01), (17, 0.007)];
-    let start = |k: usize| starts.iter().find(|s| s.0 == k).map_or(0.0, |s| s.1);
-    let states: Vec<(&str, f64)> = names.iter().enumerate().map(|(k, n)| (&n[..], start(k + 1))).collect();
+    let states: Vec<(&str, f64)> =
+        names.iter().enumerate().map(|(k, n)| (&n[..], pollution::start(k + 1))).collect();
     let rate = |r: usize| {
-        let (c, a, b) = REACTIONS[r - 1];
+        let (c, a, b) = pollution::REACTIONS[r - 1];
         let q = if r == 1 { "q * " } else { "" };
         if b == 0 { format!("{q}{c:?} * y{a}") } else { format!("{q}{c:?} * y{a} * y{b}") }
     };
     let mut equations = String::new();
-    for (k, (less, more)) in BALANCES.iter().enumerate() {
-        let mut sum = String::from("0.0");
-        more.iter().for_each(|&r| write!(sum, " + {}", rate(r)).unwrap());
-        less.iter().for_each(|&r| write!(sum, " - {}", rate(r)).unwrap());
+    for (k, terms) in pollution::BALANCES.iter().enumerate() {
+        let sum: Vec<String> = terms.iter().map(|&(r, c)| format!("{c:?} * {}", rate(r))).collect();
+        let sum = sum.join(" + ");
         writeln!(equations, " eq : der(y{}) = {sum}", k + 1).unwrap();
     }
     flat("Pollution", &[("q", 1.0)], &states, equations.trim_end())

@@ -1,6 +1,7 @@
 //! Classic problems. References: the test set for IVP solvers (Bari/CWI, release 2.4) where it gives
 //! the end point, otherwise computed with tolerances of 1e-12 and below.
 
+use super::pollution::{BALANCES, REACTIONS, start};
 use super::scalar::Scalar;
 use super::{Fixture, Ode, Problem};
 use twinml_solvers::system::Pattern;
@@ -161,94 +162,21 @@ pub fn hires() -> Problem {
     }
 }
 
-const POLLU_K: [f64; 25] = [
-    0.35, 26.6, 12300.0, 0.00086, 0.00082, 15000.0, 0.00013, 24000.0, 16500.0, 9000.0, 0.022, 12000.0, 1.88,
-    16300.0, 4.8e6, 0.00035, 0.0175, 1e8, 4.44e11, 1240.0, 2.1, 5.78, 0.0474, 1780.0, 3.12,
-];
-const POLLU_A: [usize; 25] =
-    [0, 1, 4, 6, 6, 6, 8, 8, 10, 10, 12, 9, 13, 0, 2, 3, 3, 15, 15, 16, 18, 18, 0, 18, 19];
-const POLLU_B: [usize; 25] =
-    [99, 3, 1, 99, 99, 5, 99, 5, 1, 0, 99, 1, 99, 5, 99, 99, 99, 99, 99, 5, 99, 99, 3, 0, 99];
-/// State, reaction, coefficient.
-const POLLU_S: [(usize, usize, f64); 66] = [
-    (0, 0, -1.0),
-    (0, 9, -1.0),
-    (0, 13, -1.0),
-    (0, 22, -1.0),
-    (0, 23, -1.0),
-    (0, 1, 1.0),
-    (0, 2, 1.0),
-    (0, 8, 1.0),
-    (0, 10, 1.0),
-    (0, 11, 1.0),
-    (0, 21, 1.0),
-    (0, 24, 1.0),
-    (1, 1, -1.0),
-    (1, 2, -1.0),
-    (1, 8, -1.0),
-    (1, 11, -1.0),
-    (1, 0, 1.0),
-    (1, 20, 1.0),
-    (2, 14, -1.0),
-    (2, 0, 1.0),
-    (2, 16, 1.0),
-    (2, 18, 1.0),
-    (2, 21, 1.0),
-    (3, 1, -1.0),
-    (3, 15, -1.0),
-    (3, 16, -1.0),
-    (3, 22, -1.0),
-    (3, 14, 1.0),
-    (4, 2, -1.0),
-    (4, 3, 2.0),
-    (4, 5, 1.0),
-    (4, 6, 1.0),
-    (4, 12, 1.0),
-    (4, 19, 1.0),
-    (5, 5, -1.0),
-    (5, 7, -1.0),
-    (5, 13, -1.0),
-    (5, 19, -1.0),
-    (5, 2, 1.0),
-    (5, 17, 2.0),
-    (6, 3, -1.0),
-    (6, 4, -1.0),
-    (6, 5, -1.0),
-    (6, 12, 1.0),
-    (7, 3, 1.0),
-    (7, 4, 1.0),
-    (7, 5, 1.0),
-    (7, 6, 1.0),
-    (8, 6, -1.0),
-    (8, 7, -1.0),
-    (9, 11, -1.0),
-    (9, 6, 1.0),
-    (9, 8, 1.0),
-    (10, 8, -1.0),
-    (10, 9, -1.0),
-    (10, 7, 1.0),
-    (10, 10, 1.0),
-    (11, 8, 1.0),
-    (12, 10, -1.0),
-    (12, 9, 1.0),
-    (13, 12, -1.0),
-    (13, 11, 1.0),
-    (14, 13, 1.0),
-    (15, 17, -1.0),
-    (15, 18, -1.0),
-    (15, 15, 1.0),
-];
-const POLLU_S2: [(usize, usize, f64); 9] = [
-    (16, 19, -1.0),
-    (17, 19, 1.0),
-    (18, 20, -1.0),
-    (18, 21, -1.0),
-    (18, 23, -1.0),
-    (18, 22, 1.0),
-    (18, 24, 1.0),
-    (19, 24, -1.0),
-    (19, 23, 1.0),
-];
+/// The terms of all balances: state, reaction, coefficient.
+const POLLU_TERMS: [(usize, usize, f64); 75] = {
+    let mut all = [(0, 0, 0.0); 75];
+    let (mut state, mut n) = (0, 0);
+    while state < 20 {
+        let mut k = 0;
+        while k < BALANCES[state].len() {
+            let (reaction, coefficient) = BALANCES[state][k];
+            all[n] = (state, reaction - 1, coefficient);
+            (k, n) = (k + 1, n + 1);
+        }
+        state += 1;
+    }
+    all
+};
 
 /// Air pollution, 20 states, 25 reactions.
 pub struct Pollution {
@@ -258,17 +186,19 @@ pub struct Pollution {
 }
 impl Pollution {
     fn new() -> Self {
-        let all = || POLLU_S.iter().chain(&POLLU_S2);
+        let all = || POLLU_TERMS.iter();
         let mut entries = Vec::new();
         for &(i, r, _) in all() {
-            entries.push((i, POLLU_A[r]));
-            if POLLU_B[r] < 20 {
-                entries.push((i, POLLU_B[r]));
+            let (_, a, b) = REACTIONS[r];
+            entries.push((i, a - 1));
+            if b > 0 {
+                entries.push((i, b - 1));
             }
         }
         let pattern = Pattern::from_entries(20, entries).expect("in range");
-        let at = |i, j: usize| if j < 20 { pattern.position(i, j).expect("stored") } else { usize::MAX };
-        let places = all().map(|&(i, r, s)| (i, r, at(i, POLLU_A[r]), at(i, POLLU_B[r]), s)).collect();
+        let at = |i, j: usize| if j > 0 { pattern.position(i, j - 1).expect("stored") } else { usize::MAX };
+        let places =
+            all().map(|&(i, r, s)| (i, r, at(i, REACTIONS[r].1), at(i, REACTIONS[r].2), s)).collect();
         Pollution { pattern, places }
     }
 }
@@ -281,13 +211,14 @@ impl Ode for Pollution {
         let d: &mut [S; 20] = d.try_into().expect("20 states");
         let mut r = [S::c(0.0); 25];
         for i in 0..25 {
-            r[i] = y[POLLU_A[i]] * POLLU_K[i];
-            if POLLU_B[i] < 20 {
-                r[i] = r[i] * y[POLLU_B[i]];
+            let (k, a, b) = REACTIONS[i];
+            r[i] = y[a - 1] * k;
+            if b > 0 {
+                r[i] = r[i] * y[b - 1];
             }
         }
         *d = [S::c(0.0); 20];
-        for &(i, k, s) in POLLU_S.iter().chain(&POLLU_S2) {
+        for &(i, k, s) in POLLU_TERMS.iter() {
             d[i] = d[i] + r[k] * s;
         }
     }
@@ -297,12 +228,13 @@ impl Ode for Pollution {
     fn jacobian(&self, _t: f64, y: &[f64], v: &mut [f64]) -> bool {
         v.fill(0.0);
         for &(_, r, a, b, s) in &self.places {
-            let k = s * POLLU_K[r];
+            let (k, first, second) = REACTIONS[r];
+            let k = s * k;
             if b == usize::MAX {
                 v[a] += k;
             } else {
-                v[a] += k * y[POLLU_B[r]];
-                v[b] += k * y[POLLU_A[r]];
+                v[a] += k * y[second - 1];
+                v[b] += k * y[first - 1];
             }
         }
         true
@@ -310,10 +242,7 @@ impl Ode for Pollution {
 }
 
 pub fn pollution() -> Problem {
-    let mut x0 = vec![0.0; 20];
-    for (i, v) in [(1, 0.2), (3, 0.04), (6, 0.1), (7, 0.3), (8, 0.01), (16, 0.007)] {
-        x0[i] = v;
-    }
+    let x0 = (1..=20).map(start).collect();
     Problem {
         name: "pollution",
         sys: Box::new(Fixture::new(Pollution::new())),

@@ -5,6 +5,7 @@
 
 pub mod classic;
 pub mod detest;
+pub mod pollution;
 pub mod recurrences;
 pub mod scalar;
 pub mod stiff;
