@@ -54,6 +54,13 @@ pub fn run(words: &[String], ui: &Ui) -> Exit {
                 Some(&format!("this version has: {}", NOW.join(", "))),
             );
         }
+        // A word of another command.
+        None if name == "merge" => {
+            ui.error(
+                "there is no command `merge`",
+                Some("shards of a job are put together by `twinc mc merge DIR`"),
+            );
+        }
         None => {
             let known = NOW.into_iter().chain(LATER.iter().map(|(name, _)| *name));
             let help =

@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use super::finish::Writer;
 use super::place::Place;
-use super::{job, outside, parts, place, refuse, tell, worst};
+use super::tell::tell;
+use super::{job, outside, parts, place, refuse, worst};
 use crate::args::Merge;
 use crate::exit::Exit;
 use crate::ui::Ui;
