@@ -28,8 +28,10 @@ use crate::lanes::seat::{Seat, SeatCode, Shape};
 use crate::linalg::IterationMatrix;
 use crate::rk::tsit5::Tsit5;
 use crate::rosenbrock::Rosenbrock;
+use crate::state;
 use crate::stats::Stats;
 use crate::system::System;
+use twinml_model::bytes::{Malformed, Reader, Writer};
 use twinml_model::lanes::LaneMemory;
 
 /// `h·|λ|` at which explicit steps count as limited by stability, over the limit.
@@ -149,6 +151,7 @@ pub struct Auto {
     options: Options,
     explicit: Explicit,
     stiff: Box<dyn Integrator>,
+    started: bool,
     /// True if the stiff method is at work.
     at_stiff: bool,
     /// True once `stiff` was chosen.
@@ -223,13 +226,23 @@ fn careful(options: &Options, exponent: f64, least: f64) -> Options {
     o
 }
 
+/// The stiff method.
+fn stiff(options: &Options, multistep: bool) -> Box<dyn Integrator> {
+    if multistep {
+        Box::new(Bdf::new(&careful(options, 0.65, 0.05)))
+    } else {
+        Box::new(Rosenbrock::new(options))
+    }
+}
+
 impl Auto {
     /// Not started yet.
     pub fn new(options: &Options) -> Self {
         Auto {
             options: options.clone(),
             explicit: Explicit::one_step(options),
-            stiff: Box::new(Rosenbrock::new(options)),
+            stiff: stiff(options, false),
+            started: false,
             at_stiff: false,
             stiff_known: false,
             multistep: false,
@@ -408,7 +421,7 @@ impl Auto {
         let dear = sys.dim() > 8 && work.matrices > MATRICES * work.rosenbrock;
         self.multistep = deep || (dear || sys.dim() >= LARGE) && self.brief < 3;
         if self.multistep {
-            self.stiff = Box::new(Bdf::new(&careful(&self.options, 0.65, 0.05)));
+            self.stiff = stiff(&self.options, true);
             self.work_ratio = work.multistep / work.explicit;
         } else {
             self.work_ratio = work.rosenbrock / work.explicit;
@@ -519,6 +532,7 @@ impl Integrator for Auto {
         }
         self.rho = f64::NAN;
         self.count();
+        self.started = true;
         Ok(())
     }
 
@@ -565,7 +579,7 @@ impl Integrator for Auto {
             let done = *self.stiff.stats();
             self.past.add(&done);
             self.multistep = false;
-            self.stiff = Box::new(Rosenbrock::new(&self.options));
+            self.stiff = stiff(&self.options, false);
             self.since = t;
             self.switches += 1;
             self.stiff.start(sys, t, x, stop)?;
@@ -626,6 +640,79 @@ impl Integrator for Auto {
 
     fn clone_box(&self) -> Box<dyn Integrator> {
         Box::new(self.clone())
+    }
+
+    fn save(&self, to: &mut Writer) {
+        state::begin(to, Method::Auto, self.started);
+        if !self.started {
+            return;
+        }
+        to.put(&self.explicit.is_multistep()).put(&self.multistep);
+        self.explicit.get().save(to);
+        self.stiff.save(to);
+        to.put(&self.at_stiff).put(&self.stiff_known).put(&self.change);
+        to.put(&self.stop).put(&self.since).put(&self.stiffish).put(&self.h_stiff).put(&self.average);
+        to.put(&self.work_ratio).put(&self.rho).put(&self.stiffness).put(&self.growth).put(&self.decay);
+        to.put(&self.past).put(&self.stats).put(&self.restarts).put(&self.restarted_at);
+        to.put(&self.brief).put(&self.switches).put(&self.stiff_count).put(&self.calm_count);
+        to.put(&self.mild_count).put(&self.patience).put(&self.trial_steps).put(&self.probe);
+        to.slice(&self.v);
+    }
+
+    fn load(&mut self, sys: &mut dyn System, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        *self = Auto::new(&self.options);
+        if !state::begun(from, Method::Auto)? {
+            return Ok(());
+        }
+        let n = sys.dim();
+        self.atol = self.options.tolerances.expand(n).map_err(|e| from.malformed(e.to_string()))?;
+        if from.get()? {
+            self.explicit = Explicit::multistep(&self.options);
+        }
+        self.multistep = from.get()?;
+        self.stiff = stiff(&self.options, self.multistep);
+        self.explicit.get_mut().load(sys, from)?;
+        self.stiff.load(sys, from)?;
+        let at = from.at();
+        (self.at_stiff, self.stiff_known, self.change) = from.get()?;
+        if self.now().x().len() != n {
+            return Err(Malformed { at, why: "the method at work has not started".into() });
+        }
+        for v in [
+            &mut self.stop,
+            &mut self.since,
+            &mut self.stiffish,
+            &mut self.h_stiff,
+            &mut self.average,
+            &mut self.work_ratio,
+            &mut self.rho,
+            &mut self.stiffness,
+            &mut self.growth,
+            &mut self.decay,
+        ] {
+            *v = from.get()?;
+        }
+        (self.past, self.stats) = from.get()?;
+        (self.restarts, self.restarted_at) = (state::count(from)?, state::count(from)?);
+        if self.restarted_at > self.stats.steps {
+            return Err(from.malformed("a restart after more steps than there were"));
+        }
+        for v in [
+            &mut self.brief,
+            &mut self.switches,
+            &mut self.stiff_count,
+            &mut self.calm_count,
+            &mut self.mild_count,
+        ] {
+            *v = state::few(from)?;
+        }
+        self.patience = from.get()?;
+        self.trial_steps = state::few(from)?;
+        self.probe = from.get()?;
+        state::vector(from, &mut self.v, n)?;
+        self.w.resize(n, 0.0);
+        self.started = true;
+        Ok(())
     }
 
     fn seat(&mut self) -> Option<&mut dyn Seat> {

@@ -7,6 +7,7 @@ use crate::error::SolveError;
 use crate::integrator::Options;
 use crate::stats::Stats;
 use crate::system::{EvalError, System};
+use twinml_model::bytes::{Malformed, Reader, Writer};
 
 /// `x^p` for `x > 0` with a relative error below 1e-8 for `|p| ≤ 1`; enough for step sizes, nothing else.
 /// Zero gives a value near the smallest (or largest) it can return; NaN and infinity likewise stay
@@ -147,6 +148,17 @@ impl Controller {
         self.rejected = false;
     }
 
+    /// Appends what it knows of the past.
+    pub(crate) fn save(&self, to: &mut Writer) {
+        to.put(&self.err_old).put(&self.rejected);
+    }
+
+    /// Takes up what [`Controller::save`] wrote.
+    pub(crate) fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        (self.err_old, self.rejected) = from.get()?;
+        Ok(())
+    }
+
     /// The factor for the next step after an accepted one with error `err ≤ 1`.
     pub fn accept(&mut self, err: f64) -> f64 {
         let err = err.max(1e-10);
@@ -236,6 +248,12 @@ impl SquareController {
         (self.past, self.rejected)
     }
 
+    /// Takes up what [`SquareController::past`] gave.
+    pub(crate) fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        (self.past, self.rejected) = from.get()?;
+        Ok(())
+    }
+
     /// As [`SquareController::accept`] leaves it, where the factor was computed elsewhere.
     pub fn accepted(&mut self, past: f64) {
         (self.past, self.rejected) = (past, false);
@@ -302,6 +320,24 @@ impl Clock {
             return Err(SolveError::StopTime { t, stop });
         }
         (self.t, self.t_prev, self.stop) = (t, t, stop);
+        Ok(())
+    }
+
+    /// Appends the times.
+    pub(crate) fn save(&self, to: &mut Writer) {
+        to.put(&self.t).put(&self.t_prev).put(&self.stop);
+    }
+
+    /// Takes up what [`Clock::save`] wrote.
+    pub(crate) fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        let at = from.at();
+        let (t_prev, t, stop);
+        (t, t_prev, stop) = from.get::<(f64, f64, f64)>()?;
+        if !(t.is_finite() && t_prev.is_finite() && t_prev <= t && t <= stop) {
+            let why = format!("a step from {t_prev} s to {t} s before a stop at {stop} s is none");
+            return Err(Malformed { at, why });
+        }
+        (self.t, self.t_prev, self.stop) = (t, t_prev, stop);
         Ok(())
     }
 

@@ -18,8 +18,10 @@ use crate::error::SolveError;
 use crate::integrator::{Integrator, Method, Options};
 use crate::linalg::IterationMatrix;
 use crate::rk::fixed::Grid;
+use crate::state;
 use crate::stats::Stats;
 use crate::system::{EvalError, System};
+use twinml_model::bytes::{Malformed, Reader, Writer};
 
 /// Newton iterations before giving up.
 const MAX_ITERATIONS: u32 = 12;
@@ -356,5 +358,67 @@ impl Integrator for ImplicitEuler {
 
     fn clone_box(&self) -> Box<dyn Integrator> {
         Box::new(self.clone())
+    }
+
+    fn save(&self, to: &mut Writer) {
+        let matrix = self.matrix.as_ref().filter(|_| self.started);
+        state::begin(to, Method::ImplicitEuler, matrix.is_some());
+        let Some(matrix) = matrix else { return };
+        self.clock.save(to);
+        if let Some(grid) = &self.grid {
+            grid.save(to);
+        }
+        self.control.save(to);
+        to.put(&self.stats).put(&self.h).put(&self.fresh);
+        for v in [&self.x, &self.x_prev, &self.slope] {
+            to.slice(v);
+        }
+        let factored = !self.h_factored.is_nan();
+        to.put(&factored.then_some(self.h_factored));
+        if factored || self.fresh {
+            to.slice(&self.jac);
+        }
+        matrix.save(to);
+    }
+
+    fn load(&mut self, sys: &mut dyn System, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        *self = Self::new(&self.options);
+        if !state::begun(from, Method::ImplicitEuler)? {
+            return Ok(());
+        }
+        let n = sys.dim();
+        self.atol = self.options.tolerances.expand(n).map_err(|e| from.malformed(e.to_string()))?;
+        self.clock.load(from)?;
+        if let Some(h) = self.options.h {
+            self.grid = Some(Grid::load(from, h.min(self.options.h_max), self.clock.t)?);
+        }
+        self.control.load(from)?;
+        self.stats = from.get()?;
+        self.h = state::length(from)?;
+        self.fresh = from.get()?;
+        for v in [&mut self.x, &mut self.x_prev, &mut self.slope] {
+            state::vector(from, v, n)?;
+        }
+        for v in [&mut self.y, &mut self.d] {
+            v.resize(n, 0.0);
+        }
+        let at = from.at();
+        let factored: Option<f64> = from.get()?;
+        self.jac = vec![0.0; sys.pattern().nnz()];
+        if factored.is_some() || self.fresh {
+            from.fill(&mut self.jac)?;
+        }
+        let mut matrix = IterationMatrix::new(sys.pattern());
+        matrix.load(from)?;
+        if let Some(h) = factored {
+            let made = !h.is_nan() && matrix.factor(1.0, -h, &self.jac).is_ok();
+            self.h_factored = h;
+            if !made {
+                return Err(Malformed { at, why: "the matrix has no factors".into() });
+            }
+        }
+        self.matrix = Some(matrix);
+        self.started = true;
+        Ok(())
     }
 }

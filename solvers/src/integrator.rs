@@ -12,6 +12,7 @@ use crate::rosenbrock::Rosenbrock;
 use crate::sde::Stochastic;
 use crate::stats::Stats;
 use crate::system::System;
+use twinml_model::bytes::{Malformed, Reader, Writer};
 
 /// A method of integration, by the name users write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -242,6 +243,21 @@ pub trait Integrator {
 
     /// A copy that goes on with the same bits.
     fn clone_box(&self) -> Box<dyn Integrator>;
+
+    /// Appends all that the next steps and the dense output of the last one depend on, beside the options and the system.
+    /// Takes `&self`: to be saved changes nothing.
+    fn save(&self, to: &mut Writer);
+
+    /// Takes up what [`Integrator::save`] wrote, in an integrator that [`make`] made for the same method and options, over
+    /// the same system in the same condition (what else the engine keeps is restored before): it goes on with the same
+    /// bits, counters included. The methods of diffsol compute all steps since their last start, restart or stop again; others
+    /// evaluate nothing but, at most, factors.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] where the bytes are no state of this method and this system, or a state that it cannot go on
+    /// from. Then the integrator has to be started before it is of any use.
+    fn load(&mut self, sys: &mut dyn System, from: &mut Reader<'_>) -> Result<(), Malformed>;
 
     /// The method as one whose steps can be computed on lanes; `None` for methods that go alone.
     fn seat(&mut self) -> Option<&mut dyn Seat> {

@@ -24,6 +24,7 @@ pub mod rk;
 pub mod roots;
 pub mod rosenbrock;
 pub mod sde;
+mod state;
 pub mod stats;
 pub mod system;
 pub mod taylor;

@@ -23,7 +23,9 @@
 
 use crate::error::SolveError;
 use crate::integrator::Integrator;
+use crate::state;
 use crate::system::{EvalError, System};
+use twinml_model::bytes::{Malformed, Reader, Writer};
 
 mod samples;
 use samples::Samples;
@@ -397,6 +399,51 @@ impl RootFinder {
     /// it.
     pub fn before(&self) -> f64 {
         self.before
+    }
+
+    /// Appends all that later crossings depend on, those in the rest of the step at hand included. To be saved changes
+    /// nothing.
+    pub fn save(&self, to: &mut Writer) {
+        to.slice(&self.sides).slice(&self.leaving);
+        to.put(&self.cursor).put(&self.before).put(&self.armed).put(&self.evaluations);
+        to.put(&self.crossings.len());
+        for c in &self.crossings {
+            to.put(&c.index).put(&c.rising);
+        }
+        to.put(&self.sampled);
+        self.samples.save(to, self.rest());
+    }
+
+    /// Whether a part of the step at hand, of which there are samples, is still to be searched.
+    fn rest(&self) -> bool {
+        self.cursor < self.sampled.1
+    }
+
+    /// Takes up what [`RootFinder::save`] wrote, in a finder for as many states and root functions.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] where the bytes are no such state; the finder then has to be armed.
+    pub fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        let n = self.sides.len();
+        let fresh = RootFinder::new(self.x.len(), n);
+        *self = fresh;
+        from.fill(&mut self.sides)?;
+        from.fill(&mut self.leaving)?;
+        (self.cursor, self.before) = from.get()?;
+        let armed = from.get()?;
+        self.evaluations = state::count(from)?;
+        let at = from.at();
+        let crossings: Vec<(usize, bool)> = from.get()?;
+        if crossings.len() > n || crossings.iter().any(|(index, _)| *index >= n) {
+            return Err(Malformed { at, why: "there is no such root function".into() });
+        }
+        self.crossings.extend(crossings.into_iter().map(|(index, rising)| Crossing { index, rising }));
+        self.sampled = from.get()?;
+        let rest = self.rest();
+        self.samples.load(from, n, rest)?;
+        self.armed = armed;
+        Ok(())
     }
 
     /// What crosses at the time that [`RootFinder::next`] gave.

@@ -13,8 +13,10 @@
 use crate::control::{Clock, inverse_weight, not_finite, rough_exp2, rough_log2, weight};
 use crate::error::SolveError;
 use crate::integrator::{Integrator, Method, Options};
+use crate::state;
 use crate::stats::Stats;
 use crate::system::{EvalError, System};
+use twinml_model::bytes::{Malformed, Reader, Writer};
 
 /// A step is so much shorter than what the last terms allow.
 pub(crate) const SAFETY: f64 = 0.9;
@@ -378,6 +380,41 @@ impl Integrator for Taylor {
 
     fn clone_box(&self) -> Box<dyn Integrator> {
         Box::new(self.clone())
+    }
+
+    fn save(&self, to: &mut Writer) {
+        state::begin(to, Method::Taylor, self.ready);
+        if !self.ready {
+            return;
+        }
+        self.clock.save(to);
+        to.put(&self.stats).put(&self.h).put(&self.h_done);
+        for v in [&self.x, &self.x_prev, &self.c, &self.c_prev] {
+            to.slice(v);
+        }
+    }
+
+    fn load(&mut self, sys: &mut dyn System, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        *self = Self::new(&self.options);
+        if !state::begun(from, Method::Taylor)? {
+            return Ok(());
+        }
+        let n = sys.dim();
+        let all = n * self.order as usize;
+        self.atol = self.options.tolerances.expand(n).map_err(|e| from.malformed(e.to_string()))?;
+        self.clock.load(from)?;
+        self.stats = from.get()?;
+        (self.h, self.h_done) = (state::length(from)?, state::length(from)?);
+        for (v, len) in [(&mut self.x, n), (&mut self.x_prev, n), (&mut self.c, all), (&mut self.c_prev, all)]
+        {
+            state::vector(from, v, len)?;
+        }
+        for v in [&mut self.slope, &mut self.inverse, &mut self.inverse_prev] {
+            v.resize(n, 0.0);
+        }
+        self.weigh();
+        self.ready = true;
+        Ok(())
     }
 }
 

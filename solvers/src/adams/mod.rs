@@ -25,10 +25,12 @@ mod vector;
 use crate::control::{Clock, first_step, power};
 use crate::error::SolveError;
 use crate::integrator::{Integrator, Method, Options};
+use crate::state;
 use crate::stats::Stats;
 use crate::system::{EvalError, System};
 use crate::vector::{LANES, padded, weights, worst};
 use coeffs::{Coeffs, GAMMA};
+use twinml_model::bytes::{Malformed, Reader, Writer};
 use vector::{Block, Norms};
 
 /// The highest order of the predictor.
@@ -388,5 +390,56 @@ impl Integrator for Adams {
 
     fn clone_box(&self) -> Box<dyn Integrator> {
         Box::new(self.clone())
+    }
+
+    fn save(&self, to: &mut Writer) {
+        state::begin(to, Method::Adams, self.started);
+        if !self.started {
+            return;
+        }
+        self.clock.save(to);
+        to.put(&self.stats).put(&self.h).put(&self.order).put(&self.rows);
+        to.put(&self.steps_at_order).put(&self.ramp).put(&self.past);
+        for v in [&self.x, &self.x_prev, &self.w] {
+            to.slice(&v[..self.n]);
+        }
+        for block in &self.hist {
+            block.0.iter().flatten().for_each(|v| {
+                to.put(v);
+            });
+        }
+    }
+
+    fn load(&mut self, sys: &mut dyn System, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        *self = Self::new(&self.options);
+        if !state::begun(from, Method::Adams)? {
+            return Ok(());
+        }
+        let n = sys.dim();
+        let len = padded(n);
+        self.n = n;
+        self.atol = self.options.tolerances.expand(n).map_err(|e| from.malformed(e.to_string()))?;
+        self.atol.resize(len, f64::INFINITY);
+        self.clock.load(from)?;
+        self.stats = from.get()?;
+        self.h = state::length(from)?;
+        self.order = state::within(from, (1, MAX_ORDER), "order")?;
+        self.rows = state::within(from, (1, MAX_ORDER + 1), "degree")?;
+        self.steps_at_order = state::few(from)?;
+        (self.ramp, self.past) = from.get()?;
+        for v in [&mut self.x, &mut self.x_prev, &mut self.w] {
+            state::vector_padded(from, v, n, len)?;
+        }
+        self.hist = vec![Block::ZERO; len / LANES];
+        for block in &mut self.hist {
+            for v in block.0.iter_mut().flatten() {
+                *v = from.get()?;
+            }
+        }
+        for v in [&mut self.y, &mut self.f] {
+            v.resize(len, 0.0);
+        }
+        self.started = true;
+        Ok(())
     }
 }

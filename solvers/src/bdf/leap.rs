@@ -67,6 +67,56 @@ impl Leap {
     pub(super) fn propose(&mut self, h: f64) {
         self.first = Some(h);
     }
+
+    pub(super) fn save(&self, to: &mut Writer) {
+        let (phase, done): (u8, u32) = match self.phase {
+            Phase::None => (0, 0),
+            Phase::Begin => (1, 0),
+            Phase::Going(done) => (2, done),
+            Phase::Over => (3, 0),
+        };
+        to.put(&phase);
+        if phase == 2 {
+            to.put(&done);
+        }
+        to.put(&self.first).put(&self.starter.is_some());
+        if let Some(starter) = &self.starter {
+            // what it has counted is what was seen of it
+            starter.save(to);
+        }
+    }
+
+    pub(super) fn load(
+        options: &Options,
+        sys: &mut dyn System,
+        from: &mut Reader<'_>,
+    ) -> Result<Leap, Malformed> {
+        let at = from.at();
+        let wrong = |why: &str| Err(Malformed { at, why: why.into() });
+        let phase = match from.get::<u8>()? {
+            0 => Phase::None,
+            1 => Phase::Begin,
+            2 => match from.get::<u32>()? {
+                done @ 1..=STEPS => Phase::Going(done),
+                _ => return wrong("a start takes fewer steps"),
+            },
+            3 => Phase::Over,
+            _ => return wrong("there is no such phase of a start"),
+        };
+        let first: Option<f64> = from.get()?;
+        let mut starter = None;
+        if from.get()? {
+            let mut made = Box::new(Rosenbrock::new(options));
+            made.load(sys, from)?;
+            starter = Some(made);
+        }
+        let ready = starter.as_ref().is_some_and(|s| s.x().len() == sys.dim());
+        if matches!(phase, Phase::Going(_) | Phase::Over) && !ready {
+            return wrong("a start has nobody who takes it");
+        }
+        let seen = starter.as_ref().map_or_else(Stats::default, |s| *s.stats());
+        Ok(Leap { phase, starter, seen, first })
+    }
 }
 
 impl Bdf {

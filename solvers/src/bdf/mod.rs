@@ -34,6 +34,7 @@ use crate::control::Clock;
 use crate::error::SolveError;
 use crate::integrator::{Integrator, Method, Options};
 use crate::linalg::IterationMatrix;
+use crate::state;
 use crate::stats::Stats;
 use crate::system::{EvalError, System};
 use crate::vector::{LANES, padded, sum_squares, weights, worst};
@@ -41,6 +42,7 @@ use coeffs::Coeffs;
 use leap::{Leap, Phase};
 use newton::Iteration;
 use select::TUNING;
+use twinml_model::bytes::{Malformed, Reader, Writer};
 use vector::Block;
 
 /// The highest order. Order 6 is not stable enough to be worth having.
@@ -483,5 +485,76 @@ impl Integrator for Bdf {
 
     fn clone_box(&self) -> Box<dyn Integrator> {
         Box::new(self.clone())
+    }
+
+    fn save(&self, to: &mut Writer) {
+        let matrix = self.matrix.as_ref().filter(|_| self.started);
+        state::begin(to, Method::Bdf, matrix.is_some());
+        let Some(matrix) = matrix else { return };
+        self.clock.save(to);
+        to.put(&self.stats).put(&self.h).put(&self.order).put(&self.order_used);
+        to.put(&self.steps_at_order).put(&self.ramp).put(&self.hold).put(&self.past);
+        for v in [&self.x, &self.low, &self.x_prev, &self.w] {
+            to.slice(&v[..self.n]);
+        }
+        for block in &self.hist {
+            block.0.iter().flatten().for_each(|v| {
+                to.put(v);
+            });
+        }
+        self.leap.save(to);
+        self.iteration.save(to);
+        if self.iteration.have_jacobian {
+            to.slice(&self.jac);
+        }
+        matrix.save(to);
+    }
+
+    fn load(&mut self, sys: &mut dyn System, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        *self = Bdf { max_order: self.max_order, ..Bdf::new(&self.options) };
+        if !state::begun(from, Method::Bdf)? {
+            return Ok(());
+        }
+        let n = sys.dim();
+        let len = padded(n);
+        self.n = n;
+        self.atol = self.options.tolerances.expand(n).map_err(|e| from.malformed(e.to_string()))?;
+        self.atol.resize(len, f64::INFINITY);
+        self.clock.load(from)?;
+        self.stats = from.get()?;
+        self.h = state::length(from)?;
+        self.order = state::within(from, (1, self.max_order), "order")?;
+        self.order_used = state::within(from, (1, self.max_order), "order")?;
+        self.steps_at_order = state::few(from)?;
+        (self.ramp, self.hold, self.past) = from.get()?;
+        for v in [&mut self.x, &mut self.low, &mut self.x_prev, &mut self.w] {
+            state::vector_padded(from, v, n, len)?;
+        }
+        self.hist = vec![Block::ZERO; len / LANES];
+        for block in &mut self.hist {
+            for v in block.0.iter_mut().flatten() {
+                *v = from.get()?;
+            }
+        }
+        for v in [&mut self.y, &mut self.psi, &mut self.e, &mut self.d] {
+            v.resize(len, 0.0);
+        }
+        self.leap = Leap::load(&self.options, sys, from)?;
+        self.iteration = Iteration::load(from, self.stats.steps)?;
+        self.jac = vec![0.0; sys.pattern().nnz()];
+        if self.iteration.have_jacobian {
+            from.fill(&mut self.jac)?;
+        }
+        let mut matrix = IterationMatrix::new(sys.pattern());
+        let at = from.at();
+        matrix.load(from)?;
+        // Factors that go with no Jacobian are made anew before they are used.
+        let Iteration { c, have_jacobian, .. } = self.iteration;
+        if c != 0.0 && have_jacobian && matrix.factor(1.0, -c, &self.jac).is_err() {
+            return Err(Malformed { at, why: "the matrix has no factors".into() });
+        }
+        self.matrix = Some(matrix);
+        self.started = true;
+        Ok(())
     }
 }

@@ -2,8 +2,10 @@
 
 use super::coeffs::leading;
 use super::{Bdf, MAX_ORDER, Trouble, vector};
+use crate::state;
 use crate::system::{EvalError, System};
 use crate::vector::worst;
+use twinml_model::bytes::{Malformed, Reader, Writer};
 
 /// Iterations before giving up.
 const MAX_ITERATIONS: u32 = 3;
@@ -37,6 +39,22 @@ pub(super) struct Iteration {
 impl Iteration {
     pub(super) fn new() -> Self {
         Iteration { c: 0.0, rate: RATE, factors_made: 0, jacobian_made: 0, have_jacobian: false }
+    }
+
+    pub(super) fn save(&self, to: &mut Writer) {
+        to.put(&self.c).put(&self.rate).put(&self.factors_made).put(&self.jacobian_made);
+        to.put(&self.have_jacobian);
+    }
+
+    /// After so many accepted steps.
+    pub(super) fn load(from: &mut Reader<'_>, steps: u64) -> Result<Self, Malformed> {
+        let (c, rate) = from.get()?;
+        let at = from.at();
+        let (factors_made, jacobian_made) = (state::count(from)?, state::count(from)?);
+        if factors_made.max(jacobian_made) > steps {
+            return Err(Malformed { at, why: "factors are of a step to come".into() });
+        }
+        Ok(Iteration { c, rate, factors_made, jacobian_made, have_jacobian: from.get()? })
     }
 }
 

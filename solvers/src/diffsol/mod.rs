@@ -13,6 +13,11 @@
 //! **Error norm.** diffsol's: the mean square over states of `error/(atol + rtol·|x|)`. The dense output is
 //! the polynomial of degree 5 through both ends and four values of diffsol's own interpolation between.
 //!
+//! **As bytes.** diffsol's own state cannot be taken apart. What is saved is the point from which the chunks began and the
+//! stop time that each of them saw; loading computes these chunks again, so it takes as long as the integration since the
+//! last start, restart or stop that gave a chunk up. The result has to be the state that was saved, to the bit: another
+//! build of the library that computes otherwise is found out.
+//!
 //! **Failure.** [`SolveError::Eval`] if the system failed last, [`SolveError::StepTooSmall`] if the step
 //! vanished, else [`SolveError::Library`].
 //!
@@ -23,6 +28,7 @@ mod equations;
 use crate::control::Clock;
 use crate::error::SolveError;
 use crate::integrator::{Integrator, Method, Options};
+use crate::state;
 use crate::stats::Stats;
 use crate::system::{EvalError, System};
 use diffsol::error::{DiffsolError, OdeSolverError};
@@ -33,6 +39,7 @@ use diffsol::{
 use equations::{Bridge, Equations, M, V, sparsity};
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use twinml_model::bytes::{Malformed, Reader, Writer};
 
 type Lu = FaerSparseLU<f64>;
 
@@ -72,8 +79,12 @@ pub struct Diffsol {
     ahead: VecDeque<Computed>,
     /// What ended the chunk early.
     failure: Option<SolveError>,
-    /// Chunks since the start.
-    chunks: u32,
+    /// Where the first chunk began: time, state, step and work.
+    origin: (f64, Vec<f64>, f64, Stats),
+    /// The stop time in each chunk since then.
+    stops: Vec<f64>,
+    /// Steps of the last chunk that are handed out.
+    handed: usize,
     x: Vec<f64>,
     x_prev: Vec<f64>,
     inner: [Vec<f64>; INNER],
@@ -100,7 +111,9 @@ impl Diffsol {
             state: None,
             ahead: VecDeque::new(),
             failure: None,
-            chunks: 0,
+            origin: (0.0, Vec::new(), 0.0, Stats::default()),
+            stops: Vec::new(),
+            handed: 0,
             x: Vec::new(),
             x_prev: Vec::new(),
             inner: Default::default(),
@@ -138,13 +151,48 @@ impl Diffsol {
         self.state = None;
         self.ahead.clear();
         self.failure = None;
-        self.chunks = 0;
+        self.stops.clear();
+        self.handed = 0;
         self.total = self.stats;
+    }
+
+    /// Goes on to the next step that is computed; false if there is none.
+    fn hand_out(&mut self) -> bool {
+        let Some(next) = self.ahead.pop_front() else { return false };
+        self.x_prev = std::mem::replace(&mut self.x, next.x);
+        self.inner = next.inner;
+        self.h = next.h_next;
+        self.stats = Stats { restarts: self.stats.restarts, ..next.stats };
+        self.clock.advance(next.t);
+        self.handed += 1;
+        true
+    }
+
+    /// The chunks since the origin once more: their stop times, and how many steps of the last one are handed out.
+    fn again(&mut self, sys: &mut dyn System, stops: &[f64], handed: usize) -> Result<(), SolveError> {
+        let (t, x, h, total) = self.origin.clone();
+        (self.x, self.h, self.total) = (x, h, total);
+        self.stats = total;
+        for (k, &stop) in stops.iter().enumerate() {
+            self.clock.start(if k == 0 { t } else { self.clock.t }, stop)?;
+            self.compute(sys)?;
+            while (k + 1 < stops.len() || self.handed < handed) && self.hand_out() {}
+        }
+        Ok(())
+    }
+
+    /// What is handed out, to be compared.
+    fn shown(&self, to: &mut Writer) {
+        to.put(&(self.clock.t, self.clock.t_prev)).put(&self.h).put(&self.stats).slice(&self.x);
     }
 
     /// Computes the next chunk: at least one step, or a failure.
     fn compute(&mut self, sys: &mut dyn System) -> Result<(), SolveError> {
         let (t, method) = (self.clock.t, self.method);
+        if self.stops.is_empty() {
+            self.origin = (t, self.x.clone(), self.h, self.total);
+        }
+        self.handed = 0;
         let library = |_: DiffsolError| SolveError::Library { method, t };
         let sparsity = self.sparsity.take().ok_or(SolveError::NotStarted)?;
         let bridge = RefCell::new(Bridge { sys, failure: None, rhs: 0, jac: 0 });
@@ -169,7 +217,7 @@ impl Diffsol {
             result
         });
         self.sparsity = Some(sparsity);
-        self.chunks += 1;
+        self.stops.push(self.clock.stop);
         match result {
             Err(error) if self.ahead.is_empty() => Err(error),
             Err(error) => {
@@ -228,7 +276,7 @@ impl Diffsol {
         problem: &OdeSolverProblem<Equations<'s>>,
     ) -> Result<(), SolveError> {
         let (stop, h_max, n) = (self.clock.stop, self.clock.h_max(), self.x.len());
-        let steps = (4 << self.chunks.min(8)).min(CHUNK).min(1 + 200_000 / n.max(1));
+        let steps = (4 << self.stops.len().min(8)).min(CHUNK).min(1 + 200_000 / n.max(1));
         let before = self.total;
         for _ in 0..steps {
             let (t0, h) = (solver.state().t, solver.state().h);
@@ -344,15 +392,11 @@ impl Integrator for Diffsol {
             }
             self.compute(sys)?;
         }
-        let Some(next) = self.ahead.pop_front() else {
-            return Err(SolveError::Library { method: self.method, t: self.clock.t });
-        };
-        self.x_prev = std::mem::replace(&mut self.x, next.x);
-        self.inner = next.inner;
-        self.h = next.h_next;
-        self.stats = Stats { restarts: self.stats.restarts, ..next.stats };
-        self.clock.advance(next.t);
-        Ok(())
+        if self.hand_out() {
+            Ok(())
+        } else {
+            Err(SolveError::Library { method: self.method, t: self.clock.t })
+        }
     }
 
     fn set_stop(&mut self, stop: f64) -> Result<(), SolveError> {
@@ -426,5 +470,85 @@ impl Integrator for Diffsol {
 
     fn clone_box(&self) -> Box<dyn Integrator> {
         Box::new(self.clone())
+    }
+
+    fn save(&self, to: &mut Writer) {
+        state::begin(to, self.method, self.started);
+        if !self.started {
+            return;
+        }
+        self.clock.save(to);
+        to.put(&self.h).put(&self.stats).put(&self.total);
+        to.slice(&self.x).slice(&self.x_prev);
+        // There is no dense output before the first step.
+        let stepped = self.clock.t_prev < self.clock.t;
+        to.put(&stepped);
+        if stepped {
+            self.inner.iter().for_each(|v| {
+                to.slice(v);
+            });
+        }
+        to.slice(&self.stops);
+        if !self.stops.is_empty() {
+            let (t, x, h, total) = &self.origin;
+            to.put(t).slice(x).put(h).put(total).put(&self.handed);
+        }
+    }
+
+    fn load(&mut self, sys: &mut dyn System, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        *self = Diffsol::new(self.method, &self.options);
+        if !state::begun(from, self.method)? {
+            return Ok(());
+        }
+        let n = sys.dim();
+        self.atol = self.options.tolerances.expand(n).map_err(|e| from.malformed(e.to_string()))?;
+        self.sparsity = sparsity(sys);
+        let mut clock = self.clock.clone();
+        clock.load(from)?;
+        self.clock = clock.clone();
+        self.h = state::length(from)?;
+        (self.stats, self.total) = from.get()?;
+        for v in [&mut self.x, &mut self.x_prev] {
+            state::vector(from, v, n)?;
+        }
+        let at = from.at();
+        if from.get::<bool>()? != (clock.t_prev < clock.t) {
+            return Err(Malformed {
+                at,
+                why: "a step without length has no dense output, others have one".into(),
+            });
+        }
+        if clock.t_prev < clock.t {
+            for v in &mut self.inner {
+                state::vector(from, v, n)?;
+            }
+        }
+        let at = from.at();
+        let stops: Vec<f64> = from.get()?;
+        if !stops.is_empty() {
+            let mut shown = Writer::new();
+            self.shown(&mut shown);
+            let t = from.get()?;
+            state::vector(from, &mut self.origin.1, n)?;
+            let h = state::length(from)?;
+            let total: Stats = from.get()?;
+            (self.origin.0, self.origin.2, self.origin.3) = (t, h, total);
+            let handed = from.get()?;
+            let saved = self.total;
+            let done = self.again(sys, &stops, handed);
+            let malformed = |why: String| Malformed { at, why };
+            done.map_err(|e| malformed(format!("the steps since the last start cannot be done again: {e}")))?;
+            let mut again = Writer::new();
+            self.shown(&mut again);
+            if again != shown || self.handed != handed || self.total != saved {
+                let why = "the steps since the last start have other bits than before: another build of diffsol, another \
+                           machine, or other values in the system";
+                return Err(malformed(why.into()));
+            }
+            // The stop time may have moved since, beyond the end of the chunk.
+            self.clock = clock;
+        }
+        self.started = true;
+        Ok(())
     }
 }

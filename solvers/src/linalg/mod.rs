@@ -7,6 +7,7 @@ mod order;
 mod sparse;
 
 use crate::system::Pattern;
+use twinml_model::bytes::{Malformed, Reader, Writer};
 
 /// A matrix that cannot be factorised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +31,12 @@ fn half_width(p: &Pattern) -> usize {
     (0..p.n()).flat_map(|j| p.column(j).iter().map(move |&i| i.abs_diff(j))).max().unwrap_or(0)
 }
 
+/// The half width of the band that a matrix with this pattern is treated as; 0 if none.
+fn narrow(p: &Pattern) -> usize {
+    let width = if p.n() < 32 { 0 } else { half_width(p) };
+    if width <= band::WIDEST { width } else { 0 }
+}
+
 /// `M = α·I + β·J`, factorised: chooses between dense, narrow band and sparse by size and fill and analyses
 /// the pattern once.
 ///
@@ -48,7 +55,7 @@ impl IterationMatrix {
     /// Analyses the pattern of `J`.
     pub fn new(pattern: &Pattern) -> Self {
         let n = pattern.n();
-        let narrow = if n < 32 { 0 } else { half_width(pattern) };
+        let narrow = narrow(pattern);
         let band = match narrow {
             1 => Some(Kind::Band1(Box::new(band::Band::new(n)))),
             2 => Some(Kind::Band2(Box::new(band::Band::new(n)))),
@@ -107,6 +114,45 @@ impl IterationMatrix {
             Kind::Band3(lu) => lu.solve(b),
             Kind::Band4(lu) => lu.solve(b),
         }
+    }
+
+    /// Appends what later factorisations depend on: whether a band is treated as one, and sparse pivots. The factors are not
+    /// part of it: the same matrix gives the same ones.
+    pub(crate) fn save(&self, to: &mut Writer) {
+        let (fallen, pivots) = match &self.kind {
+            Kind::Sparse(lu) => (narrow(&self.pattern) > 0, lu.pivots()),
+            _ => (false, None),
+        };
+        to.put(&fallen).put(&pivots.is_some());
+        if let Some(pivots) = pivots {
+            to.slice(pivots);
+        }
+    }
+
+    /// Takes up what [`IterationMatrix::save`] wrote, in a new one for the same pattern.
+    pub(crate) fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        let at = from.at();
+        let (fallen, pivoted) = from.get::<(bool, bool)>()?;
+        if fallen {
+            if !self.is_band() {
+                return Err(Malformed { at, why: "the matrix is no band".into() });
+            }
+            let order = (0..self.pattern.n() as u32).collect();
+            self.kind = Kind::Sparse(Box::new(sparse::SparseLu::new(&self.pattern, order)));
+        }
+        if pivoted {
+            let at = from.at();
+            let mut pivots = vec![0; self.pattern.n()];
+            from.fill(&mut pivots)?;
+            let taken = match &mut self.kind {
+                Kind::Sparse(lu) => lu.adopt(&pivots),
+                _ => false,
+            };
+            if !taken {
+                return Err(Malformed { at, why: "the matrix has no such pivots".into() });
+            }
+        }
+        Ok(())
     }
 
     /// True if the sparse factorisation is used.

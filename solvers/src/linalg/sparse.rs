@@ -76,6 +76,80 @@ impl SparseLu {
         }
     }
 
+    /// The row of the factors for each row of the matrix, once pivots are chosen.
+    pub(super) fn pivots(&self) -> Option<&[u32]> {
+        self.analysed.then_some(&self.row_of)
+    }
+
+    /// Takes pivots that were chosen before; false if there are no such ones. For a matrix that has none yet.
+    pub(super) fn adopt(&mut self, row_of: &[u32]) -> bool {
+        let n = self.n;
+        let mut pivots = vec![NONE; n];
+        for (row, &k) in row_of.iter().enumerate() {
+            match pivots.get_mut(k as usize) {
+                Some(pivot) if *pivot == NONE => *pivot = row as u32,
+                _ => return false,
+            }
+        }
+        if self.analysed || row_of.len() != n {
+            return false;
+        }
+        self.forget();
+        let mut reached = Reach::new(n);
+        for (k, &pivot) in pivots.iter().enumerate() {
+            reached.search(self, k);
+            if reached.mark[pivot as usize] != k as u32 {
+                self.forget();
+                return false;
+            }
+            self.add_upper(&reached.rows);
+            reached.rows.sort_unstable();
+            let lower = reached.rows.iter().filter(|&&r| self.row_of[r as usize] == NONE && r != pivot);
+            self.l_row.extend(lower);
+            self.row_of[pivot as usize] = k as u32;
+            self.end_column(k);
+        }
+        self.l_val.resize(self.l_row.len(), 0.0);
+        self.number();
+        true
+    }
+
+    /// No pivots, no factors.
+    fn forget(&mut self) {
+        self.row_of.fill(NONE);
+        for v in [&mut self.l_row, &mut self.u_row] {
+            v.clear();
+        }
+        self.l_val.clear();
+        self.u_val.clear();
+    }
+
+    /// The rows of `U` in a column, of those that are reached.
+    fn add_upper(&mut self, reached: &[u32]) {
+        let start = self.u_row.len();
+        let numbers = reached.iter().rev().map(|&row| self.row_of[row as usize]).filter(|&j| j != NONE);
+        self.u_row.extend(numbers);
+        // ascending numbers are an order of evaluation too
+        self.u_row[start..].sort_unstable();
+    }
+
+    fn end_column(&mut self, k: usize) {
+        self.l_ptr[k + 1] = self.l_row.len() as u32;
+        self.u_ptr[k + 1] = self.u_row.len() as u32;
+    }
+
+    /// Rows by the numbers of the factors, once all pivots are chosen.
+    fn number(&mut self) {
+        self.u_val.resize(self.u_row.len(), 0.0);
+        for r in &mut self.l_row {
+            *r = self.row_of[*r as usize];
+        }
+        for r in &mut self.a_row {
+            *r = self.row_of[*r as usize];
+        }
+        self.analysed = true;
+    }
+
     pub(super) fn factor(&mut self, alpha: f64, beta: f64, jac: &[f64]) -> Result<(), Singular> {
         if self.analysed && self.refactor(alpha, beta, jac) {
             return Ok(());
@@ -143,73 +217,32 @@ impl SparseLu {
             }
             self.analysed = false;
         }
-        self.row_of.fill(NONE);
-        for v in [&mut self.l_row, &mut self.u_row] {
-            v.clear();
-        }
-        self.l_val.clear();
-        self.u_val.clear();
-        let x = &mut self.work;
-        x.fill(0.0);
-        let mut mark = vec![NONE; n];
-        let mut stack: Vec<(u32, u32)> = Vec::new();
-        // rows reached, children before parents
-        let mut reach: Vec<u32> = Vec::new();
+        self.forget();
+        self.work.fill(0.0);
+        let mut reached = Reach::new(n);
         for k in 0..n {
             let column = self.q[k] as usize;
-            reach.clear();
-            for p in self.a_ptr[k] as usize..self.a_ptr[k + 1] as usize {
-                let start = self.a_row[p];
-                if mark[start as usize] == k as u32 {
-                    continue;
-                }
-                mark[start as usize] = k as u32;
-                stack.push((start, 0));
-                while let Some((row, at)) = stack.last_mut() {
-                    let j = self.row_of[*row as usize];
-                    let mut child = NONE;
-                    if j != NONE {
-                        let from = self.l_ptr[j as usize] + *at;
-                        for q in from..self.l_ptr[j as usize + 1] {
-                            *at += 1;
-                            let i = self.l_row[q as usize];
-                            if mark[i as usize] != k as u32 {
-                                child = i;
-                                break;
-                            }
-                        }
-                    }
-                    if child == NONE {
-                        reach.push(*row);
-                        stack.pop();
-                    } else {
-                        mark[child as usize] = k as u32;
-                        stack.push((child, 0));
-                    }
-                }
-            }
+            reached.search(self, k);
+            let Reach { mark, rows: reach, .. } = &mut reached;
+            let x = &mut self.work;
             for p in self.a_ptr[k] as usize..self.a_ptr[k + 1] as usize {
                 let src = self.a_src[p];
                 x[self.a_row[p] as usize] = if src == NONE { 0.0 } else { beta * jac[src as usize] };
             }
             x[column] += alpha;
-            let u_start = self.u_row.len();
             for &row in reach.iter().rev() {
                 let j = self.row_of[row as usize];
                 if j == NONE {
                     continue;
                 }
                 let xj = x[row as usize];
-                self.u_row.push(j);
                 for q in self.l_ptr[j as usize] as usize..self.l_ptr[j as usize + 1] as usize {
                     x[self.l_row[q] as usize] -= self.l_val[q] * xj;
                 }
             }
-            // ascending numbers are an order of evaluation too
-            self.u_row[u_start..].sort_unstable();
             let mut max = 0.0;
             let mut pivot = NONE;
-            for &row in &reach {
+            for &row in &*reach {
                 if self.row_of[row as usize] == NONE {
                     let v = x[row as usize].abs();
                     if v > max || v == max && pivot != NONE && row < pivot {
@@ -234,28 +267,22 @@ impl SparseLu {
             }
             let inv = 1.0 / x[pivot as usize];
             self.inv[k] = inv;
+            self.add_upper(reach);
+            let x = &mut self.work;
             reach.sort_unstable();
-            for &row in &reach {
+            for &row in &*reach {
                 if self.row_of[row as usize] == NONE && row != pivot {
                     self.l_row.push(row);
                     self.l_val.push(x[row as usize] * inv);
                 }
             }
             self.row_of[pivot as usize] = k as u32;
-            for &row in &reach {
+            for &row in &*reach {
                 x[row as usize] = 0.0;
             }
-            self.l_ptr[k + 1] = self.l_row.len() as u32;
-            self.u_ptr[k + 1] = self.u_row.len() as u32;
+            self.end_column(k);
         }
-        self.u_val.resize(self.u_row.len(), 0.0);
-        for r in &mut self.l_row {
-            *r = self.row_of[*r as usize];
-        }
-        for r in &mut self.a_row {
-            *r = self.row_of[*r as usize];
-        }
-        self.analysed = true;
+        self.number();
         // once more on the final pattern: the same sums as every later time
         if self.refactor(alpha, beta, jac) { Ok(()) } else { Err(Singular { column: n }) }
     }
@@ -287,6 +314,56 @@ impl SparseLu {
                 x[i as usize] -= u * xk;
             }
             to = from;
+        }
+    }
+}
+
+/// The search for the rows that a column of the matrix reaches through the columns of `L` before it.
+struct Reach {
+    /// The last column that reached a row.
+    mark: Vec<u32>,
+    stack: Vec<(u32, u32)>,
+    /// Rows reached, children before parents.
+    rows: Vec<u32>,
+}
+
+impl Reach {
+    fn new(n: usize) -> Reach {
+        Reach { mark: vec![NONE; n], stack: Vec::new(), rows: Vec::new() }
+    }
+
+    fn search(&mut self, lu: &SparseLu, k: usize) {
+        let Reach { mark, stack, rows } = self;
+        rows.clear();
+        for p in lu.a_ptr[k] as usize..lu.a_ptr[k + 1] as usize {
+            let start = lu.a_row[p];
+            if mark[start as usize] == k as u32 {
+                continue;
+            }
+            mark[start as usize] = k as u32;
+            stack.push((start, 0));
+            while let Some((row, at)) = stack.last_mut() {
+                let j = lu.row_of[*row as usize];
+                let mut child = NONE;
+                if j != NONE {
+                    let from = lu.l_ptr[j as usize] + *at;
+                    for q in from..lu.l_ptr[j as usize + 1] {
+                        *at += 1;
+                        let i = lu.l_row[q as usize];
+                        if mark[i as usize] != k as u32 {
+                            child = i;
+                            break;
+                        }
+                    }
+                }
+                if child == NONE {
+                    rows.push(*row);
+                    stack.pop();
+                } else {
+                    mark[child as usize] = k as u32;
+                    stack.push((child, 0));
+                }
+            }
         }
     }
 }

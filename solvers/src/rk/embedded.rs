@@ -12,8 +12,10 @@ use crate::lanes::adaptive::Control;
 use crate::lanes::seat::{Place, Seat, SeatCode, Shape};
 use crate::lanes::tsit5::dense;
 use crate::lanes::writer::{Slot, status};
+use crate::state;
 use crate::stats::Stats;
 use crate::system::{EvalError, System};
+use twinml_model::bytes::{Malformed, Reader, Writer};
 use twinml_model::ir::Space;
 use twinml_model::lanes::LaneMemory;
 
@@ -361,6 +363,39 @@ impl<T: Tableau> Integrator for Embedded<T> {
 
     fn clone_box(&self) -> Box<dyn Integrator> {
         Box::new(self.clone())
+    }
+
+    fn save(&self, to: &mut Writer) {
+        state::begin(to, T::METHOD, self.first_same_as_last);
+        if !self.first_same_as_last {
+            return;
+        }
+        self.clock.save(to);
+        to.put(&self.control.past()).put(&self.stats);
+        to.put(&self.h).put(&self.h_done).put(&self.stiffness);
+        for v in [&self.x, &self.x_prev].into_iter().chain(&self.k) {
+            to.slice(v);
+        }
+    }
+
+    fn load(&mut self, sys: &mut dyn System, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        *self = Self::new(&self.options);
+        if !state::begun(from, T::METHOD)? {
+            return Ok(());
+        }
+        let n = sys.dim();
+        self.atol = self.options.tolerances.expand(n).map_err(|e| from.malformed(e.to_string()))?;
+        self.clock.load(from)?;
+        self.control.load(from)?;
+        self.stats = from.get()?;
+        (self.h, self.h_done) = (state::length(from)?, state::length(from)?);
+        self.stiffness = from.get()?;
+        for v in [&mut self.x, &mut self.x_prev].into_iter().chain(&mut self.k) {
+            state::vector(from, v, n)?;
+        }
+        self.x_stage.resize(n, 0.0);
+        self.first_same_as_last = true;
+        Ok(())
     }
 
     fn seat(&mut self) -> Option<&mut dyn Seat> {

@@ -10,8 +10,10 @@ use crate::error::SolveError;
 use crate::integrator::{Integrator, Method, Options};
 use crate::lanes::seat::{Place, Seat, SeatCode, Shape};
 use crate::lanes::stepped;
+use crate::state;
 use crate::stats::Stats;
 use crate::system::{Rk4Grid, System};
+use twinml_model::bytes::{Malformed, Reader, Writer};
 use twinml_model::ir::Space;
 use twinml_model::lanes::LaneMemory;
 use twinml_model::passes::rk4::Stepped;
@@ -42,6 +44,33 @@ impl Grid {
         }
         self.k = k;
         self.t0 + k * self.h
+    }
+
+    /// Appends where it is.
+    pub(crate) fn save(&self, to: &mut Writer) {
+        to.put(&self.t0).put(&self.k);
+    }
+
+    /// A grid of width `h` as [`Grid::save`] wrote it, for a time `t` reached.
+    pub(crate) fn load(from: &mut Reader<'_>, h: f64, t: f64) -> Result<Grid, Malformed> {
+        /// Whole numbers up to here differ from their neighbours.
+        const MOST: f64 = 4_503_599_627_370_496.0;
+        let at = from.at();
+        let (t0, k) = from.get::<(f64, f64)>()?;
+        // A grid that does not move time on would be searched for the next point without end.
+        let moves = h > 0.0 && h.is_finite() && t0 + h > t0 && t + h > t && (t - t0) / h < MOST;
+        if t0.is_finite()
+            && t0 <= t
+            && moves
+            && (0.0..MOST).contains(&k)
+            && k.fract() == 0.0
+            && k.is_sign_positive()
+        {
+            Ok(Grid { t0, h, k })
+        } else {
+            let why = format!("at {t} s there is no grid of points {t0} s + {k}·{h} s");
+            Err(Malformed { at, why })
+        }
     }
 }
 
@@ -353,6 +382,41 @@ impl<const ORDER: u32> Integrator for Fixed<ORDER> {
 
     fn clone_box(&self) -> Box<dyn Integrator> {
         Box::new(self.clone())
+    }
+
+    fn save(&self, to: &mut Writer) {
+        state::begin(to, Self::METHOD, self.started);
+        if !self.started {
+            return;
+        }
+        self.clock.save(to);
+        self.grid.save(to);
+        to.put(&self.stats).put(&self.skip).put(&self.f1_known);
+        for v in [&self.x, &self.x_prev, &self.f0, &self.f1] {
+            to.slice(v);
+        }
+    }
+
+    fn load(&mut self, sys: &mut dyn System, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        *self = Self::new(&self.options);
+        if !state::begun(from, Self::METHOD)? {
+            return Ok(());
+        }
+        let n = sys.dim();
+        let h = self.options.h.unwrap_or(f64::NAN).min(self.options.h_max);
+        self.clock.load(from)?;
+        self.grid = Grid::load(from, h, self.clock.t)?;
+        (self.stats, self.skip, self.f1_known) = from.get()?;
+        for v in [&mut self.x, &mut self.x_prev, &mut self.f0, &mut self.f1] {
+            state::vector(from, v, n)?;
+        }
+        for v in [&mut self.x_stage, &mut self.k2, &mut self.k3, &mut self.k4] {
+            v.resize(n, 0.0);
+        }
+        let grid = Rk4Grid { t0: self.grid.t0, h, n: 0 };
+        self.own = ORDER == 4 && sys.rk4(grid, 0, &mut self.x_stage).is_some();
+        self.started = true;
+        Ok(())
     }
 
     fn seat(&mut self) -> Option<&mut dyn Seat> {

@@ -9,6 +9,7 @@
 
 use super::Probe;
 use crate::error::SolveError;
+use twinml_model::bytes::{Malformed, Reader, Writer};
 
 /// Where slopes are taken, as a part of the length: so far that rounding is not all that they show.
 const CLOSE: f64 = 1e-2;
@@ -160,6 +161,35 @@ impl Samples {
         let vain = next < self.parts.len() && !self.crosses(probe.g.len());
         self.budget = if vain { self.budget / 4 } else { self.budget * 2 };
         self.order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        Ok(())
+    }
+
+    /// Appends what later steps depend on, and the samples themselves if `rest` of the step is still to be searched.
+    pub(super) fn save(&self, to: &mut Writer, rest: bool) {
+        to.put(&self.wave).put(&self.budget).slice(&self.scale);
+        if rest {
+            to.slice(&self.table).put(&self.order.len());
+            for (t, row) in &self.order {
+                to.put(t).put(row);
+            }
+        }
+    }
+
+    /// Takes up what [`Samples::save`] wrote, in new ones for `n` root functions.
+    pub(super) fn load(&mut self, from: &mut Reader<'_>, n: usize, rest: bool) -> Result<(), Malformed> {
+        (self.wave, self.budget) = from.get()?;
+        from.fill(&mut self.scale)?;
+        if rest {
+            let at = from.at();
+            self.table = from.get()?;
+            self.order = from.get()?;
+            let ordered = self.order.is_sorted_by(|a, b| a.0 <= b.0);
+            let rows = self.table.len() / n.max(1);
+            let known = self.order.iter().all(|(t, row)| t.is_finite() && *row < rows);
+            if rows * n != self.table.len() || !ordered || !known {
+                return Err(Malformed { at, why: "these are no samples of a step".into() });
+            }
+        }
         Ok(())
     }
 

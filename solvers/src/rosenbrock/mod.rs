@@ -21,9 +21,11 @@ use crate::lanes::rosenbrock::dense;
 use crate::lanes::seat::{Place, Seat, SeatCode, Shape};
 use crate::lanes::writer::{Slot, status};
 use crate::linalg::IterationMatrix;
+use crate::state;
 use crate::stats::Stats;
 use crate::system::{EvalError, Pattern, System};
 use tableau::{MAX, RODAS4, RODAS5P, Tableau};
+use twinml_model::bytes::{Malformed, Reader, Writer};
 use twinml_model::ir::Space;
 use twinml_model::lanes::LaneMemory;
 
@@ -583,6 +585,85 @@ impl Integrator for Rosenbrock {
 
     fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    fn save(&self, to: &mut Writer) {
+        state::begin(to, Method::Rosenbrock, self.started);
+        if !self.started {
+            return;
+        }
+        to.put(&self.stats).put(&self.instead.is_some());
+        if let Some(i) = &self.instead {
+            to.put(&i.since).put(&i.before);
+            i.bdf.save(to);
+            return;
+        }
+        self.clock.save(to);
+        to.put(&self.h).put(&self.h_done).put(&self.by_kernel);
+        for v in [&self.x, &self.x_prev].into_iter().chain(&self.k[..self.tableau.stages]) {
+            to.slice(v);
+        }
+        to.put(&self.f0_valid);
+        if self.f0_valid {
+            to.slice(&self.f0);
+        }
+        // The step that steps by code end with may be the last one: both controllers may be asked.
+        self.control.save(to);
+        to.put(&self.square.past());
+        if !self.by_kernel {
+            self.matrix.save(to);
+        }
+    }
+
+    fn load(&mut self, sys: &mut dyn System, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        let by_kernel = self.by_kernel;
+        *self = Rosenbrock { by_kernel, ..Self::with_tableau(&self.options, self.tableau) };
+        if !state::begun(from, Method::Rosenbrock)? {
+            return Ok(());
+        }
+        self.stats = from.get()?;
+        if from.get()? {
+            let (since, before) = from.get()?;
+            let mut bdf = Bdf::new(&Options { h: None, ..self.options.clone() });
+            let at = from.at();
+            bdf.load(sys, from)?;
+            if bdf.x().len() != sys.dim() {
+                return Err(Malformed { at, why: "what goes on instead has not started".into() });
+            }
+            self.instead = Some(Box::new(Instead { bdf, since, before }));
+            self.started = true;
+            return Ok(());
+        }
+        let n = sys.dim();
+        self.atol = self.options.tolerances.expand(n).map_err(|e| from.malformed(e.to_string()))?;
+        self.clock.load(from)?;
+        (self.h, self.h_done) = (state::length(from)?, state::length(from)?);
+        let at = from.at();
+        self.by_kernel = from.get()?;
+        if self.by_kernel && !by_kernel {
+            return Err(Malformed { at, why: "steps by the system's code are not for this one".into() });
+        }
+        let stages = self.tableau.stages;
+        for v in [&mut self.x, &mut self.x_prev].into_iter().chain(&mut self.k[..stages]) {
+            state::vector(from, v, n)?;
+        }
+        for v in [&mut self.x_stage, &mut self.f0, &mut self.ft].into_iter().chain(&mut self.k[stages..]) {
+            v.resize(n, 0.0);
+        }
+        self.f0_valid = from.get()?;
+        if self.f0_valid {
+            from.fill(&mut self.f0)?;
+        }
+        self.control.load(from)?;
+        self.square.load(from)?;
+        if self.by_kernel {
+            self.trial = vec![0.0; (1 + stages) * n + 2];
+        } else {
+            self.make_matrix(sys);
+            self.matrix.load(from)?;
+        }
+        self.started = true;
+        Ok(())
     }
 
     fn seat(&mut self) -> Option<&mut dyn Seat> {

@@ -48,6 +48,18 @@ fn weight(n: usize) -> f64 {
 }
 
 impl Correction {
+    /// Whether no path's intensities depend on states that another one drives.
+    pub(super) fn apart(&self) -> bool {
+        self.apart
+    }
+
+    /// What [`Correction::examine`] found out before.
+    pub(super) fn known(apart: bool, states: usize, paths: usize) -> Self {
+        let mut c = Correction { apart, ..Correction::default() };
+        c.resize(states, paths);
+        c
+    }
+
     fn resize(&mut self, states: usize, paths: usize) {
         for v in [&mut self.zero, &mut self.p, &mut self.q] {
             v.resize(paths, 0.0);

@@ -22,9 +22,11 @@ use crate::error::SolveError;
 use crate::integrator::{Integrator, Method, Options};
 use crate::lanes::seat::{Place, Seat, SeatCode, Shape};
 use crate::rk::fixed::Grid;
+use crate::state;
 use crate::stats::Stats;
 use crate::system::System;
 use milstein::Correction;
+use twinml_model::bytes::{Malformed, Reader, Writer};
 use twinml_model::ir::Space;
 use twinml_model::lanes::LaneMemory;
 
@@ -213,6 +215,49 @@ impl Integrator for Stochastic {
 
     fn clone_box(&self) -> Box<dyn Integrator> {
         Box::new(self.clone())
+    }
+
+    fn save(&self, to: &mut Writer) {
+        state::begin(to, self.method(), self.started);
+        if !self.started {
+            return;
+        }
+        self.clock.save(to);
+        self.grid.save(to);
+        to.put(&self.stats);
+        for v in [&self.x, &self.x_prev, &self.w, &self.w_prev] {
+            to.slice(v);
+        }
+        if let Some(c) = &self.correction {
+            to.put(&c.apart());
+        }
+    }
+
+    fn load(&mut self, sys: &mut dyn System, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        *self = Self::new(self.method(), &self.options);
+        if !state::begun(from, self.method())? {
+            return Ok(());
+        }
+        let (n, paths) = (sys.dim(), sys.n_noise());
+        self.h = self.options.h.unwrap_or(f64::NAN).min(self.options.h_max);
+        self.clock.load(from)?;
+        self.grid = Grid::load(from, self.h, self.clock.t)?;
+        self.stats = from.get()?;
+        for v in [&mut self.x, &mut self.x_prev] {
+            state::vector(from, v, n)?;
+        }
+        for v in [&mut self.w, &mut self.w_prev] {
+            state::vector(from, v, paths)?;
+        }
+        for v in [&mut self.dw, &mut self.rate, &mut self.ahead] {
+            v.resize(paths, 0.0);
+        }
+        self.slope.resize(n, 0.0);
+        if let Some(c) = &mut self.correction {
+            *c = Correction::known(from.get()?, n, paths);
+        }
+        self.started = true;
+        Ok(())
     }
 
     fn seat(&mut self) -> Option<&mut dyn Seat> {

@@ -1,5 +1,6 @@
 //! A program without states: time alone goes on, from one instant to the next.
 
+use twinml_model::bytes::{Malformed, Reader, Writer};
 use twinml_solvers::error::SolveError;
 use twinml_solvers::integrator::{Integrator, Method};
 use twinml_solvers::stats::Stats;
@@ -78,5 +79,19 @@ impl Integrator for Still {
 
     fn clone_box(&self) -> Box<dyn Integrator> {
         Box::new(self.clone())
+    }
+
+    fn save(&self, to: &mut Writer) {
+        to.put(&(self.t, self.before, self.stop)).put(&self.stats);
+    }
+
+    fn load(&mut self, _: &mut dyn System, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        let at = from.at();
+        (self.t, self.before, self.stop) = from.get()?;
+        self.stats = from.get()?;
+        if !(self.t.is_finite() && self.before.is_finite() && self.before <= self.t && self.t <= self.stop) {
+            return Err(Malformed { at, why: "time would go backwards".into() });
+        }
+        Ok(())
     }
 }
