@@ -5,3 +5,5 @@
 //!
 //! This crate never reads the environment or a configuration by itself, never prints, and lets no secret out: none
 //! stands in an error or in a `Debug`.
+
+pub mod keyfile;
