@@ -17,3 +17,4 @@ pub mod provenance;
 pub mod record;
 pub mod run;
 pub mod study;
+pub mod timeline;

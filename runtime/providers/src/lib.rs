@@ -7,3 +7,4 @@
 //! stands in an error or in a `Debug`.
 
 pub mod keyfile;
+pub mod store;
