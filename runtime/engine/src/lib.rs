@@ -16,5 +16,6 @@ pub mod noise;
 pub mod provenance;
 pub mod record;
 pub mod run;
+pub mod snapshot;
 pub mod study;
 pub mod timeline;

@@ -4,6 +4,7 @@
 mod draw;
 mod fault;
 mod index;
+mod keep;
 mod method;
 mod pattern;
 #[cfg(test)]

@@ -149,6 +149,16 @@ pub fn by_event(b: &Behavior) -> Vec<Vec<Member>> {
 pub struct Causes(Vec<((u32, u32), i128)>);
 
 impl Causes {
+    /// These, ascending.
+    pub(super) fn of(all: Vec<((u32, u32), i128)>) -> Causes {
+        Causes(all)
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> &[((u32, u32), i128)] {
+        &self.0
+    }
+
     /// Until when effects count for a pattern, if this stems from a cause of it.
     pub fn until(&self, key: (u32, u32)) -> Option<i128> {
         self.0.binary_search_by_key(&key, |c| c.0).ok().map(|k| self.0[k].1)

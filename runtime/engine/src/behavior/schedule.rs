@@ -91,9 +91,9 @@ pub(super) struct Activation {
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) thread: Thread,
-    handler: u32,
+    pub(super) handler: u32,
     pub(super) bytes: usize,
-    stems: Stems,
+    pub(super) stems: Stems,
 }
 
 /// What an activity stems from, as far as `causal` patterns ask; shared by all that comes of it.
@@ -101,7 +101,7 @@ type Stems = Option<Arc<Causes>>;
 
 #[derive(Debug, Default)]
 pub(super) struct Slot {
-    generation: u32,
+    pub(super) generation: u32,
     pub(super) waiting: Option<Waiting>,
 }
 
@@ -111,13 +111,13 @@ pub struct Scheduler<'a> {
     pub(super) index: Index,
     /// Cells, streams and limits.
     pub store: Store,
-    timers: Timers,
+    pub(super) timers: Timers,
     pub(super) slots: Vec<Slot>,
-    free: Vec<usize>,
-    until: BTreeMap<(u32, u32), Vec<(usize, u32)>>,
+    pub(super) free: Vec<usize>,
+    pub(super) until: BTreeMap<(u32, u32), Vec<(usize, u32)>>,
     /// What began to wait for a condition in this step: watch, instance, slot, generation.
-    fresh: Vec<(u32, u32, usize, u32)>,
-    hearing: BTreeMap<(EventId, u32, u32), Vec<Hearing>>,
+    pub(super) fresh: Vec<(u32, u32, usize, u32)>,
+    pub(super) hearing: BTreeMap<(EventId, u32, u32), Vec<Hearing>>,
     /// Waiting handlers of a machine's instance: state, slot, generation.
     pub(super) held: BTreeMap<(u32, u32), Vec<Held>>,
     /// How often each state of each instance was left.
@@ -127,24 +127,24 @@ pub struct Scheduler<'a> {
     pub(super) births: Vec<(u32, u32)>,
     /// How often each instance of a population began or ended.
     pub(super) lives: BTreeMap<(u32, u32), u32>,
-    events: VecDeque<(EventId, u32, Args, Stems)>,
+    pub(super) events: VecDeque<(EventId, u32, Args, Stems)>,
     /// What patterns of events remember, by handler and instance.
     pub(super) patterns: BTreeMap<(u32, u32), Matcher>,
     /// Windows of patterns that are constants, by handler.
     windows: BTreeMap<u32, Arc<[Option<i128>]>>,
     /// Absences whose time is over at this instant: judged when it is quiet otherwise.
-    silent: Vec<(u32, u32)>,
+    pub(super) silent: Vec<(u32, u32)>,
     /// What the activity at hand stems from.
-    stems: Stems,
-    whens: Vec<(u32, u32)>,
+    pub(super) stems: Stems,
+    pub(super) whens: Vec<(u32, u32)>,
     /// Room for the activations of a step and of the one before, for what code did, for what changed: kept from instant
     /// to instant, and empty between them.
     batch: Vec<Activation>,
     work: Vec<Activation>,
     effects: Effects,
     changed: Vec<Changed>,
-    periods: BTreeMap<(u32, u32), (i128, i128)>,
-    now: i128,
+    pub(super) periods: BTreeMap<(u32, u32), (i128, i128)>,
+    pub(super) now: i128,
     stop: Option<Option<String>>,
     /// The heads of handlers as the model writes them, for messages; where there are none, what code calls itself.
     pub titles: Vec<String>,
@@ -153,7 +153,7 @@ pub struct Scheduler<'a> {
     /// How many they were at all.
     pub said: u64,
     /// Bytes of those that are kept.
-    said_bytes: usize,
+    pub(super) said_bytes: usize,
 }
 
 /// Messages of `log` that are kept, and their bytes.

@@ -89,6 +89,29 @@ impl Timers {
         self.heap.pop().map(|t| t.0.due)
     }
 
+    /// Those of a run that goes on.
+    pub(super) fn of(all: Vec<(i128, u64, Due)>, sequence: u64, stale: usize) -> Timers {
+        let heap = all.into_iter().map(|(ns, n, due)| Reverse(Timer { key: (ns, n), due })).collect();
+        Timers { heap, sequence, stale }
+    }
+
+    /// In the order in which they are due: instant, sequence, what they set off.
+    pub(super) fn sorted(&self) -> Vec<(i128, u64, &Due)> {
+        let mut all: Vec<_> = self.heap.iter().map(|t| (t.0.key.0, t.0.key.1, &t.0.due)).collect();
+        all.sort_unstable_by_key(|t| (t.0, t.1));
+        all
+    }
+
+    /// What they set off, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Due> {
+        self.heap.iter().map(|t| &t.0.due)
+    }
+
+    /// How many were armed, and how many of them are cancelled and still there.
+    pub(super) fn counts(&self) -> (u64, usize) {
+        (self.sequence, self.stale)
+    }
+
     /// Some were cancelled: where most of the heap is stale, it is cleared of what `live` says is not.
     pub(super) fn cancelled(&mut self, n: usize, live: impl Fn(&Due) -> bool) {
         self.stale += n;

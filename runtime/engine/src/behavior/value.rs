@@ -101,6 +101,36 @@ impl Value {
         Value::Closure(code, Arc::new(Nest { depth, inner: captured }))
     }
 
+    /// A map, sorted by key.
+    pub(super) fn map(inner: BTreeMap<Value, Value>) -> Value {
+        let depth = inner.iter().map(|(k, v)| k.depth().max(v.depth())).max().unwrap_or(0);
+        Value::Map(Arc::new(Nest { depth, inner }))
+    }
+
+    /// A set.
+    pub(super) fn set(inner: BTreeSet<Value>) -> Value {
+        let depth = inner.iter().map(Value::depth).max().unwrap_or(0);
+        Value::Set(Arc::new(Nest { depth, inner }))
+    }
+
+    /// The container that says it is nested so deeply: it may have been deeper once. `None` where it is deeper now.
+    pub(super) fn deepened(self, levels: u32) -> Option<Value> {
+        fn to<C: Clone>(mut x: Arc<Nest<C>>, levels: u32) -> Option<Arc<Nest<C>>> {
+            (x.depth <= levels).then(|| {
+                Arc::make_mut(&mut x).depth = levels;
+                x
+            })
+        }
+        Some(match self {
+            Value::List(x) => Value::List(to(x, levels)?),
+            Value::Record(ty, x) => Value::Record(ty, to(x, levels)?),
+            Value::Map(x) => Value::Map(to(x, levels)?),
+            Value::Set(x) => Value::Set(to(x, levels)?),
+            Value::Closure(code, x) => Value::Closure(code, to(x, levels)?),
+            other => other,
+        })
+    }
+
     /// The value, unless it is nested too deeply.
     ///
     /// # Errors

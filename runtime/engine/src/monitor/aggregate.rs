@@ -5,6 +5,7 @@
 
 use super::{View, evaluate};
 use crate::monitor::signal::{Point, Signal};
+use twinml_model::bytes::{Malformed, Reader, Writer};
 use twinml_model::requirement::{Formula, Measure};
 
 /// A measure of a number.
@@ -42,6 +43,24 @@ impl Number {
             last: f64::NAN,
             parts: Vec::new(),
         }
+    }
+
+    /// What it has measured, as bytes.
+    pub(crate) fn save(&self, to: &mut Writer) {
+        to.put(&self.shift).put(&self.area).put(&self.square).put(&self.span);
+        to.put(&self.least).put(&self.most).put(&self.first).put(&self.last).put(&self.parts);
+    }
+
+    /// Into the same measure.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`].
+    pub(crate) fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        (self.shift, self.area, self.square, self.span) = from.get()?;
+        (self.least, self.most, self.first, self.last) = from.get()?;
+        self.parts = from.get()?;
+        Ok(())
     }
 
     /// The value at an instant.
@@ -166,6 +185,29 @@ impl Truth {
             start: None,
             finish: false,
         }
+    }
+
+    /// What it has measured, as bytes.
+    pub(crate) fn save(&self, to: &mut Writer) {
+        to.put(&self.last).put(&self.on).put(&self.begun).put(&self.end).put(&self.held);
+        to.put(&self.edges).put(&self.first).put(&self.start).put(&self.finish);
+    }
+
+    /// Into the same measure, of this many atoms.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`].
+    pub(crate) fn load(&mut self, atoms: usize, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        let at = from.at();
+        (self.last, self.on, self.begun, self.end) = from.get()?;
+        (self.held, self.edges, self.first, self.start) = from.get()?;
+        self.finish = from.get()?;
+        let fits = self.last.as_ref().is_none_or(|(_, row)| row.len() == atoms);
+        if !fits || self.edges >= 1 << 60 {
+            return Err(Malformed { at, why: "the measure is of other quantities".into() });
+        }
+        Ok(())
     }
 
     /// The atoms at an instant; `steps`: which of them hold up to the next.

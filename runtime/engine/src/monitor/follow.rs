@@ -4,6 +4,9 @@
 //!
 //! What the last step brought is held back until the next one: a run may turn out to have ended within it.
 
+use twinml_model::bytes::{Malformed, Reader, Writer};
+use twinml_model::persist;
+
 /// Largest part of a step's subdivision, as a power of two.
 const DEEPEST: u32 = 12;
 /// Between extrema, lines follow no closer than this part of the largest magnitude.
@@ -76,6 +79,9 @@ struct Mark {
     row: Vec<f64>,
 }
 
+persist!(Held { from: f64, to: f64, at: usize, piece: bool });
+persist!(Mark { t: Option<f64>, row: Vec<f64> });
+
 impl Mark {
     fn set(&mut self, t: f64, row: &[f64]) {
         self.t = Some(t);
@@ -92,6 +98,48 @@ impl Follower {
         edges.dedup();
         let (scale, wanted) = (vec![0.0; width], vec![None; width]);
         Follower { width, rtol, edges, scale, wanted, ..Follower::default() }
+    }
+
+    /// What it has seen, as bytes.
+    pub(crate) fn save(&self, to: &mut Writer) {
+        let best: Vec<Option<f64>> = self.wanted.iter().map(|w| w.map(|w| w.1)).collect();
+        to.put(&best).put(&self.scale).put(&self.held).put(&self.values).put(&self.last).put(&self.given);
+    }
+
+    /// Into a follower of the same quantities.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`].
+    pub(crate) fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        let at = from.at();
+        let best: Vec<Option<f64>> = from.get()?;
+        let same = |(b, w): (&Option<f64>, &Option<(Extreme, f64)>)| b.is_some() == w.is_some();
+        if best.len() != self.wanted.len() || !best.iter().zip(&self.wanted).all(same) {
+            return Err(Malformed { at, why: "other quantities are followed".into() });
+        }
+        for (w, b) in self.wanted.iter_mut().zip(best) {
+            if let (Some(w), Some(b)) = (w, b) {
+                w.1 = b;
+            }
+        }
+        from.fill(&mut self.scale)?;
+        let at = from.at();
+        (self.held, self.values, self.last, self.given) = from.get()?;
+        // What is held follows one after the other and fills the values.
+        let mut next = 0;
+        for h in &self.held {
+            let rows = if h.piece { 3 } else { 1 };
+            if h.at != next {
+                return Err(Malformed { at, why: "what is held is not where it says".into() });
+            }
+            next += rows * self.width;
+        }
+        let mark = |m: &Mark| m.row.len() == if m.t.is_some() { self.width } else { 0 };
+        if next != self.values.len() || !mark(&self.last) || !mark(&self.given) {
+            return Err(Malformed { at, why: "rows are of another length".into() });
+        }
+        Ok(())
     }
 
     /// Says that of quantity `k` only an extremum over the whole run is wanted: pieces in which it cannot be need not be

@@ -9,6 +9,7 @@
 use super::follow::Extreme;
 use super::signal::Signal;
 use super::{Judgement, View, closest, conclude, evaluate};
+use twinml_model::bytes::{Malformed, Reader, Writer};
 use twinml_model::requirement::{Atom, AtomKind, Formula};
 
 /// A combination of parts.
@@ -60,6 +61,30 @@ impl Online {
         let mut parts = Vec::new();
         let tree = split(formula, &late, &mut parts);
         Online { tree, parts }
+    }
+
+    /// What is folded, as bytes.
+    pub(crate) fn save(&self, to: &mut Writer) {
+        to.put(&self.parts.len());
+        for p in &self.parts {
+            to.put(&p.done).put(&p.value).put(&p.at);
+        }
+    }
+
+    /// Into the same requirement.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`].
+    pub(crate) fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        let at = from.at();
+        if from.length(17)? != self.parts.len() {
+            return Err(Malformed { at, why: "the requirement has other parts".into() });
+        }
+        for p in &mut self.parts {
+            (p.done, p.value, p.at) = from.get()?;
+        }
+        Ok(())
     }
 
     /// The earliest instant that is still looked at; infinite where nothing is.

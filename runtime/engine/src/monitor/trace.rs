@@ -1,6 +1,7 @@
 //! Rows of quantities in the order of time, and the signals that they are of.
 
 use super::signal::Signal;
+use twinml_model::bytes::{Malformed, Reader, Writer};
 
 /// The signals of some quantities, sampled at common instants. A row that is no later than the one before it is
 /// another side of an event.
@@ -17,6 +18,25 @@ impl Trace {
     #[must_use]
     pub fn new(width: usize) -> Trace {
         Trace { width, ..Trace::default() }
+    }
+
+    /// The rows, as bytes.
+    pub(crate) fn save(&self, to: &mut Writer) {
+        to.put(&self.times).put(&self.values);
+    }
+
+    /// Into a trace of as many quantities.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`].
+    pub(crate) fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        let at = from.at();
+        (self.times, self.values) = from.get()?;
+        if self.times.len().checked_mul(self.width) != Some(self.values.len()) {
+            return Err(Malformed { at, why: "rows are of another length".into() });
+        }
+        Ok(())
     }
 
     /// The first instant held.

@@ -117,6 +117,17 @@ impl BlockSolver {
         gather(&self.runs, memory, &mut self.guess);
     }
 
+    /// Where Newton begins.
+    pub(super) fn guess(&self) -> &[f64] {
+        &self.guess
+    }
+
+    /// The same, to be changed.
+    pub(super) fn guess_mut(&mut self) -> &mut [f64] {
+        self.factored = false;
+        &mut self.guess
+    }
+
     /// Something that the block reads may have changed: the factors no longer fit.
     pub(super) fn forget(&mut self) {
         self.factored = false;

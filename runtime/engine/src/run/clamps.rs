@@ -4,6 +4,7 @@
 //! another. Here it is put exactly on the limit where it was found a rounding beyond, and where something assigned a
 //! value outside; in a model with white noise, wherever a step left it beyond; discrete values and inputs are put there too. Each time counts as a range that was left.
 
+use twinml_model::bytes::{Malformed, Reader, Writer};
 use twinml_model::ids::VarId;
 use twinml_model::ir::Space;
 use twinml_model::program::Program;
@@ -46,6 +47,22 @@ impl Clamps {
         held.sort_unstable();
         let told = vec![Vec::new(); families.len()];
         Clamps { families, held, told }
+    }
+
+    /// What was told, as bytes.
+    pub(super) fn save(&self, to: &mut Writer) {
+        to.put(&self.told);
+    }
+
+    /// Into the clamps of the same program.
+    pub(super) fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        let at = from.at();
+        self.told = from.get()?;
+        let fits = |(told, f): (&Vec<u32>, &Family)| told.is_empty() || told.len() == f.len;
+        if self.told.len() != self.families.len() || !self.told.iter().zip(&self.families).all(fits) {
+            return Err(Malformed { at, why: "other quantities are held at limits".into() });
+        }
+        Ok(())
     }
 
     fn is_empty(&self) -> bool {

@@ -7,6 +7,8 @@
 
 use std::collections::VecDeque;
 
+use twinml_model::bytes::{Malformed, Reader, Writer};
+
 /// Where a step is sampled, as parts of it.
 pub(super) const POINTS: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
 
@@ -49,6 +51,32 @@ impl History {
     pub(super) fn start(&mut self, values: &[f64]) {
         self.first = values.to_vec();
         self.pieces.clear();
+    }
+
+    /// What is remembered, as bytes.
+    pub(super) fn save(&self, to: &mut Writer) {
+        to.put(&self.first).put(&self.pieces.len());
+        for p in &self.pieces {
+            to.put(&p.t0).put(&p.t1).put(&p.values);
+        }
+        to.put(&self.longest).put(&self.shortest);
+    }
+
+    /// Into a memory of as many signals.
+    pub(super) fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        let at = from.at();
+        self.first = from.get()?;
+        let len = from.length(24)?;
+        self.pieces = VecDeque::new();
+        for _ in 0..len {
+            self.pieces.push_back(Piece { t0: from.get()?, t1: from.get()?, values: from.get()? });
+        }
+        (self.longest, self.shortest) = from.get()?;
+        let first = self.first.is_empty() || self.first.len() == self.signals;
+        if !first || self.pieces.iter().any(|p| p.values.len() != POINTS.len() * self.signals) {
+            return Err(Malformed { at, why: "other signals are remembered".into() });
+        }
+        Ok(())
     }
 
     /// Adds a step with its values at [`POINTS`], one point after the other.

@@ -1,5 +1,6 @@
 //! What kernels ask for while they run: blocks, tables, delays.
 
+use twinml_model::bytes::{Malformed, Reader, Writer};
 use twinml_model::host::{Host, Machine, Memory};
 use twinml_model::ids::{BlockId, TableId};
 use twinml_model::ir::{Space, Trap};
@@ -47,6 +48,40 @@ impl<'a> EngineHost<'a> {
         for solver in self.blocks.iter_mut().flatten() {
             solver.accept(memory);
         }
+    }
+
+    /// Where blocks begin, tables stand and what `delay` looks back at, as bytes.
+    pub(super) fn save(&self, to: &mut Writer) {
+        to.put(&self.blocks.len());
+        for solver in self.blocks.iter().flatten() {
+            to.slice(solver.guess());
+        }
+        let frozen: Vec<Option<i64>> = self.tables.iter().map(TableFn::frozen).collect();
+        to.put(&frozen);
+        self.history.save(to);
+    }
+
+    /// Into a host of the same program.
+    pub(super) fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        let at = from.at();
+        if from.length(8)? != self.blocks.len() {
+            return Err(Malformed { at, why: "there are other algebraic loops".into() });
+        }
+        for solver in self.blocks.iter_mut().flatten() {
+            from.fill(solver.guess_mut())?;
+        }
+        let at = from.at();
+        let frozen: Vec<Option<i64>> = from.get()?;
+        let wrong = || Malformed { at, why: "there are other tables".into() };
+        if frozen.len() != self.tables.len() {
+            return Err(wrong());
+        }
+        for (table, piece) in self.tables.iter_mut().zip(frozen) {
+            if !table.refreeze(piece) {
+                return Err(wrong());
+            }
+        }
+        self.history.load(from)
     }
 
     /// Another point is about to be evaluated: factors no longer fit.

@@ -164,6 +164,7 @@ impl Run<'_> {
             }
             acted = true;
         }
+        acted |= self.change(t, step)?;
         if acted {
             self.kernel(KernelId::Params, false)?;
             self.clamp_assigned(t);

@@ -53,6 +53,11 @@ pub(super) struct Log<'l> {
     before: Vec<f64>,
     /// What behaviour did at the instant at hand: labels, before, after.
     acts: Vec<(Labels, f64, f64)>,
+    /// What each change of a branch writes.
+    changes: Vec<Vec<(usize, Labels)>>,
+    /// Rows so far; of these the first so many were written by the run that this one goes on from.
+    rows: u64,
+    mute: u64,
     /// The handler at work.
     event: usize,
     /// Discrete slots that the rows written at this instant already tell of, with the value that they told.
@@ -87,6 +92,9 @@ impl<'l> Log<'l> {
             actions: Vec::new(),
             before: Vec::new(),
             acts: Vec::new(),
+            changes: Vec::new(),
+            rows: 0,
+            mute: 0,
             event: 0,
             told: BTreeMap::new(),
             behavior: None,
@@ -237,6 +245,10 @@ impl<'l> Log<'l> {
         if kind == HIDDEN {
             return Ok(());
         }
+        self.rows += 1;
+        if self.rows <= self.mute {
+            return Ok(());
+        }
         let recorder = match &mut self.recorder {
             Some(recorder) => recorder,
             none => {
@@ -255,6 +267,47 @@ impl<'l> Log<'l> {
             }
         };
         recorder.row(&[time, step as f64, path as f64, event as f64, kind as f64, pre, post])
+    }
+
+    /// Rows so far.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// So many rows there were; up to `mute` of them have been written elsewhere.
+    pub(super) fn resume(&mut self, rows: u64, mute: u64) {
+        (self.rows, self.mute) = (rows, mute);
+    }
+
+    /// Takes up what a branch changes; before the first row.
+    pub(super) fn changed_by(&mut self, program: &Program, changes: &[Change]) {
+        for change in changes {
+            self.events.push(change.text.clone());
+            let event = self.events.len() - 1;
+            let mut slots = Vec::new();
+            for &(space, slot, _) in &change.set {
+                let path = self.paths.len();
+                self.paths.push(path_of(program, space, slot as usize));
+                let at = program.sizes.offset(space) + slot as usize;
+                slots.push((at, Labels { path, event, kind: 2 }));
+            }
+            self.changes.push(slots);
+        }
+    }
+
+    /// Keeps what change number `k` is about to overwrite.
+    pub(super) fn before_change(&mut self, k: usize, data: &[f64]) {
+        self.before.clear();
+        self.before.extend(self.changes[k].iter().map(|(slot, _)| data[*slot]));
+    }
+
+    /// Writes what change number `k` did.
+    pub(super) fn after_change(&mut self, k: usize, step: u64, data: &[f64]) -> Result<(), RecordError> {
+        for n in 0..self.changes[k].len() {
+            let (slot, labels) = self.changes[k][n];
+            self.row(data[0], step, labels, self.before[n], data[slot])?;
+        }
+        Ok(())
     }
 
     /// Keeps what action number `k` is about to overwrite.

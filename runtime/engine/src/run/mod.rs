@@ -18,6 +18,7 @@ mod glance;
 mod history;
 mod host;
 mod instant;
+mod keep;
 mod limits;
 mod log;
 mod machine;
@@ -42,6 +43,7 @@ mod zeno;
 pub use block::BlockFailure;
 pub use fleet::{Fleet, LaneShare, Next, Port};
 pub use forward::{Forward, ForwardError, NotSmooth, Observed, Traced};
+pub use keep::{Change, Keep, Onward, ResumeError, Take};
 pub use log::OpenLog;
 pub use machine::{MachineKind, lazy_machine, machine, machine_text, parameters};
 pub use plan::{DEFAULT_PERIODS, Plan, Rate, plans, slots, usual};
@@ -289,6 +291,9 @@ struct Sink {
     row: Vec<f64>,
     /// Time and step of the last row.
     last: Option<(f64, u64)>,
+    /// Rows so far; of these the first so many were handed on by the run that this one goes on from.
+    rows: u64,
+    mute: u64,
 }
 
 struct Run<'a> {
@@ -307,6 +312,13 @@ struct Run<'a> {
     end: f64,
     actions: Vec<(f64, KernelId)>,
     next_action: usize,
+    /// What a branch changes, in the order of time.
+    changes: Vec<Change>,
+    next_change: usize,
+    /// The length of the run that recordings in parts divide.
+    span: f64,
+    /// The instant for which a state is to be kept; steps up to it are taken one by one.
+    keeps: f64,
     /// Instants that no step passes, in order.
     stops: Vec<f64>,
     sinks: Vec<Sink>,
@@ -358,6 +370,8 @@ impl<'a> Run<'a> {
             next_time: outlet.plan.rate.instant(0, end),
             row: vec![0.0; outlet.plan.columns().cells()],
             last: None,
+            rows: 0,
+            mute: 0,
             outlet,
         };
         let tables = program.tables.iter().enumerate();
@@ -398,6 +412,10 @@ impl<'a> Run<'a> {
             end,
             actions,
             next_action: 0,
+            changes: Vec::new(),
+            next_change: 0,
+            span: end,
+            keeps: f64::INFINITY,
             stops: experiment.stops.iter().map(|t| plan::seconds(*t)).collect(),
             samples: 0,
             events: 0,
@@ -409,12 +427,35 @@ impl<'a> Run<'a> {
     }
 
     /// From the start to the end.
-    fn whole(&mut self, watch: &mut dyn FnMut(Progress) -> Flow) -> Result<Ended, Stop> {
-        let mut ended = self.begin()?;
-        while ended.is_none() {
-            ended = self.advance(watch)?;
+    fn whole(
+        &mut self,
+        keeper: Option<keep::Keeper<'_>>,
+        watch: &mut dyn FnMut(Progress) -> Flow,
+    ) -> Result<Ended, Stop> {
+        match self.begin()? {
+            Some(ended) => Ok(ended),
+            None => self.rest_of_it(keeper, watch),
         }
-        Ok(ended.unwrap_or(Ended::Complete))
+    }
+
+    /// From a step to the end.
+    fn rest_of_it(
+        &mut self,
+        mut keeper: Option<keep::Keeper<'_>>,
+        watch: &mut dyn FnMut(Progress) -> Flow,
+    ) -> Result<Ended, Stop> {
+        loop {
+            if let Some(k) = &mut keeper {
+                self.keeps = k.before(self);
+            }
+            let ended = self.advance(watch)?;
+            if let Some(k) = &mut keeper {
+                k.after(self)?;
+            }
+            if let Some(ended) = ended {
+                return Ok(ended);
+            }
+        }
     }
 
     /// All before the first step; how the run ended, where that is all.
@@ -439,7 +480,7 @@ impl<'a> Run<'a> {
 
     /// One step of the integrator and what follows from it; how the run ended, where it did.
     fn advance(&mut self, watch: &mut dyn FnMut(Progress) -> Flow) -> Result<Option<Ended>, Stop> {
-        let next = self.next_sample();
+        let next = self.next_sample().min(self.keeps);
         if self.manifold.is_none() && self.observer.is_none() {
             self.integrator.skip_to(next);
         }
@@ -475,7 +516,8 @@ impl<'a> Run<'a> {
     fn after_step(&mut self) -> Result<(), Stop> {
         let (t0, t1) = (self.integrator.t_prev(), self.integrator.t());
         let mut from = t0;
-        let due = self.actions.get(self.next_action).is_some_and(|(t, _)| *t <= t1);
+        let due = self.actions.get(self.next_action).is_some_and(|(t, _)| *t <= t1)
+            || self.next_changed().is_some_and(|t| t <= t1);
         let timed = due || self.jump_due(t1) || self.timer_due(t1);
         'crossings: loop {
             let crossing = if self.roots.sides().is_empty() {

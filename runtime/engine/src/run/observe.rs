@@ -1,6 +1,7 @@
 //! Requirements, aggregates and KPIs while a run goes on: their quantities are followed over every accepted step,
 //! folded into verdicts and measures as far as they are known, and concluded at the end.
 
+use twinml_model::bytes::{Malformed, Reader, Writer};
 use twinml_model::host::KernelId;
 use twinml_model::ir::Space;
 use twinml_model::program::{Experiment, Program};
@@ -347,6 +348,47 @@ impl Observer {
     pub(super) fn decided(&mut self) -> bool {
         let mut all = self.watched.iter_mut().flatten().peekable();
         all.peek().is_some() && all.all(Watched::decided)
+    }
+
+    /// What it has seen, as bytes.
+    pub(super) fn save(&self, to: &mut Writer) {
+        self.follower.save(to);
+        for w in self.watched.iter().flatten() {
+            to.put(&w.elements.len());
+            for e in &w.elements {
+                e.trace.save(to);
+                e.online.save(to);
+                to.put(&e.due).put(&e.best).put(&e.idle);
+            }
+        }
+        for m in &self.measured {
+            m.numbers.iter().for_each(|n| n.save(to));
+            m.truths.iter().for_each(|t| t.save(to));
+        }
+        to.put(&self.peak);
+    }
+
+    /// Into an observer of the same experiment.
+    pub(super) fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        self.follower.load(from)?;
+        for w in self.watched.iter_mut().flatten() {
+            let at = from.at();
+            if from.length(1)? != w.elements.len() {
+                return Err(Malformed { at, why: "the requirement is of other elements".into() });
+            }
+            for e in &mut w.elements {
+                e.trace.load(from)?;
+                e.online.load(from)?;
+                (e.due, e.best, e.idle) = from.get()?;
+            }
+        }
+        for m in &mut self.measured {
+            let atoms = m.of.atoms.len();
+            m.numbers.iter_mut().try_for_each(|n| n.load(from))?;
+            m.truths.iter_mut().try_for_each(|t| t.load(atoms, from))?;
+        }
+        self.peak = from.get()?;
+        Ok(())
     }
 
     /// Slots of all that is followed.

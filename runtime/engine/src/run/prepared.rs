@@ -3,6 +3,7 @@
 use twinml_model::passes::slice;
 
 use super::*;
+use crate::snapshot::State;
 
 /// What all runs of an experiment share: solver, options, kernels that were added to the machine.
 #[derive(Clone, Debug)]
@@ -145,9 +146,87 @@ impl Prepared {
         log: Option<OpenLog<'_>>,
         watch: &mut dyn FnMut(Progress) -> Flow,
     ) -> Result<Report, RunError> {
+        self.run_kept(program, machine, experiment, sample, outlets, log, None, watch)
+    }
+
+    /// [`Prepared::run`], which hands on states that the run can go on from. That changes no bit of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`simulate_logged`]; [`RunError::Record`] also where who takes a state fails.
+    #[expect(clippy::too_many_arguments, reason = "what is run, on what, which of many, and who watches")]
+    pub fn run_kept(
+        &self,
+        program: &Program,
+        machine: &dyn Machine,
+        experiment: &Experiment,
+        sample: Option<Sample<'_>>,
+        outlets: Vec<Outlet>,
+        log: Option<OpenLog<'_>>,
+        keep: Option<Keep<'_>>,
+        watch: &mut dyn FnMut(Progress) -> Flow,
+    ) -> Result<Report, RunError> {
         let mut run = self.launch(program, machine, experiment, sample, outlets, log)?;
-        let ended = run.whole(watch);
+        let ended = run.whole(keep.map(|k| keep::Keeper::new(k, -1)), watch);
         self.land(run, ended)
+    }
+
+    /// Goes on from a state to the end, with the bits of the run that it was taken of: `outlets` get the rows that come
+    /// after it, `log` the events. The program and the experiment are those of that run, the experiment but for actions
+    /// that come after the state; `run` is the run's index in all random streams.
+    ///
+    /// # Errors
+    ///
+    /// [`ResumeError`].
+    #[expect(clippy::too_many_arguments, reason = "what is run, on what, from where, and who watches")]
+    pub fn resume(
+        &self,
+        program: &Program,
+        machine: &dyn Machine,
+        experiment: &Experiment,
+        run: u32,
+        (state, onward): (&State, Onward<'_>),
+        outlets: Vec<Outlet>,
+        log: Option<OpenLog<'_>>,
+        keep: Option<Keep<'_>>,
+        watch: &mut dyn FnMut(Progress) -> Flow,
+    ) -> Result<Report, ResumeError> {
+        let mut run = self.board(program, machine, experiment, run, (state, onward), outlets, log)?;
+        let time = state.clock.time;
+        while run.integrator.t() < time {
+            match run.advance(watch) {
+                Ok(None) => {}
+                Ok(Some(ended)) => return Ok(self.land(run, Ok(ended))?),
+                Err(stop) => return Ok(self.land(run, Err(stop))?),
+            }
+        }
+        let reached = run.integrator.t();
+        if reached != time {
+            return Err(ResumeError::Elsewhere { time, reached });
+        }
+        let keeper = keep.map(|k| keep::Keeper::new(k, state.clock.asked));
+        let ended = run.rest_of_it(keeper, watch);
+        Ok(self.land(run, ended)?)
+    }
+
+    /// A run that goes on from a state, before its next step.
+    #[expect(clippy::too_many_arguments, reason = "what is run, on what, from where")]
+    pub(super) fn board<'a>(
+        &self,
+        program: &'a Program,
+        machine: &'a dyn Machine,
+        experiment: &'a Experiment,
+        run: u32,
+        (state, onward): (&State, Onward<'_>),
+        outlets: Vec<Outlet>,
+        log: Option<OpenLog<'a>>,
+    ) -> Result<Run<'a>, ResumeError> {
+        let param = Memory::new(program).space(Space::Param).to_vec();
+        let sample = Some(Sample { run, param: &param });
+        let mut run = self.launch(program, machine, experiment, sample, outlets, log)?;
+        run.restore(state)?;
+        run.go_on(state, &onward)?;
+        Ok(run)
     }
 
     /// A run that has not begun.

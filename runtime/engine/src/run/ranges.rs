@@ -1,8 +1,11 @@
 //! Watched ranges. They take no part in integration: a broken one is located like an event, told in the report,
 //! and changes nothing unless it says `else stop`.
 
+use twinml_model::bytes::{Malformed, Reader, Writer};
 use twinml_model::host::KernelId;
+use twinml_model::ids::{OriginId, VarId};
 use twinml_model::ir::Space;
+use twinml_model::persist;
 use twinml_model::program::{Program, RangeElse, Watch};
 use twinml_solvers::integrator::Tolerances;
 use twinml_solvers::roots::Crossing;
@@ -28,6 +31,8 @@ struct Pending {
     /// How far beyond the limit is none.
     noise: f64,
 }
+
+persist!(Pending { instance: usize, since: f64, value: f64, noise: f64 });
 
 /// What is known of the ranges.
 pub(super) struct Ranges {
@@ -76,6 +81,48 @@ impl Ranges {
             total: 0,
             ever: vec![false; n],
         }
+    }
+
+    /// What is known, as bytes.
+    pub(super) fn save(&self, to: &mut Writer) {
+        to.put(&self.broken).put(&self.pending).put(&self.told).put(&self.list.len());
+        for b in &self.list {
+            to.put(&b.path).put(&b.time).put(&b.value).put(&b.var.0).put(&b.times);
+            to.put(&b.stopped).put(&b.clamped).put(&b.origin.0);
+        }
+        to.put(&self.total).put(&self.ever);
+    }
+
+    /// Into the ranges of the same program.
+    pub(super) fn load(&mut self, program: &Program, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        from.fill(&mut self.broken)?;
+        let at = from.at();
+        self.pending = from.get()?;
+        from.fill(&mut self.told)?;
+        let len = from.length(8 + 8 + 8 + 4 + 8 + 1 + 1 + 4)?;
+        self.list = Vec::new();
+        for _ in 0..len {
+            let (path, time, value) = from.get()?;
+            let (var, times, stopped): (u32, u64, bool) = from.get()?;
+            let (clamped, origin) = from.get()?;
+            let (var, origin) = (VarId(var), OriginId(origin));
+            self.list.push(Broken { path, time, value, var, times, stopped, clamped, origin });
+        }
+        self.total = from.get()?;
+        from.fill(&mut self.ever)?;
+        let n = self.instances.len();
+        let known = |b: &Broken| {
+            b.var.index() < program.schema.vars.len()
+                && b.origin.index() < program.origins.len()
+                && b.times < 1 << 60
+        };
+        if self.pending.iter().any(|p| p.instance >= n)
+            || !self.list.iter().all(known)
+            || self.total >= 1 << 60
+        {
+            return Err(Malformed { at, why: "there are other ranges".into() });
+        }
+        Ok(())
     }
 
     /// Whether a root function is a range.

@@ -60,8 +60,8 @@ impl Run<'_> {
                 self.samples += 1;
                 sink.next += 1;
                 sink.next_time = match sink.outlet.plan.rate {
-                    Rate::Parts(n) if sink.next > n => f64::INFINITY,
-                    rate => rate.instant(sink.next, self.end),
+                    Rate::Parts(n) if sink.next > n && self.end <= self.span => f64::INFINITY,
+                    rate => rate.instant(sink.next, self.span),
                 };
             }
         }
@@ -87,6 +87,10 @@ impl Sink {
     fn write(&mut self, data: &[f64], t: f64, step: u64) -> Result<(), RecordError> {
         self.outlet.plan.fill(data, step, &mut self.row);
         self.last = Some((t, step));
+        self.rows += 1;
+        if self.rows <= self.mute {
+            return Ok(());
+        }
         self.outlet.recorder.row(&self.row)
     }
 }

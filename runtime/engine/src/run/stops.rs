@@ -10,6 +10,9 @@ impl Run<'_> {
         if let Some((t, _)) = self.actions.get(self.next_action) {
             stop = stop.min(*t);
         }
+        if let Some(t) = self.next_changed() {
+            stop = stop.min(t);
+        }
         if let Some(t) = self.next_timer().filter(|t| *t > now) {
             stop = stop.min(t);
         }

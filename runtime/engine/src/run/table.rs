@@ -48,6 +48,21 @@ impl TableFn {
         self.frozen = Some(self.piece(t));
     }
 
+    /// The frozen piece, for a snapshot.
+    pub(super) fn frozen(&self) -> Option<i64> {
+        self.frozen
+    }
+
+    /// Takes it back; false where there is no such piece.
+    pub(super) fn refreeze(&mut self, piece: Option<i64>) -> bool {
+        let n = self.x.len() as i64;
+        let turns = self.outside == Outside::Repeat && n > 1;
+        // Of a repeated table pieces count on, as far as a double counts.
+        let fits = |p: i64| if turns { p.abs() < 1 << 52 } else { (-1..n).contains(&p) };
+        self.frozen = piece;
+        piece.is_none_or(fits)
+    }
+
     /// Whether another piece than the frozen one holds from `t` on.
     pub(super) fn leaves_piece(&self, t: f64) -> bool {
         self.frozen.is_some_and(|frozen| frozen != self.piece(t))

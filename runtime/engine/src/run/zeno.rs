@@ -7,6 +7,7 @@
 //! ever faster.
 
 use super::*;
+use twinml_model::persist;
 
 /// Firings of one relation within 1e-9 of the time scale that are a Zeno error.
 const ZENO: u32 = 1000;
@@ -42,7 +43,15 @@ struct Way {
     shrinks: u32,
 }
 
+persist!(Way { last: f64, gap: f64, shrinks: u32 });
+persist!(Firing { since: f64, count: u32, ways: [Way; 2] });
+
 impl Firing {
+    /// Whether both counts can go on.
+    pub(super) fn sound(&self) -> bool {
+        self.count <= ZENO && self.ways.iter().all(|w| w.shrinks < 1 << 31)
+    }
+
     /// Not fired yet.
     pub(super) const NONE: Firing = Firing {
         since: f64::NEG_INFINITY,
