@@ -8,3 +8,4 @@
 
 pub mod keyfile;
 pub mod store;
+pub mod tpm;

@@ -1,0 +1,140 @@
+//! A TPM in software for tests: `swtpm` with a folder of its own and sockets in it, stopped when the test ends.
+//!
+//! Where `swtpm` is not installed, tests say so and are left out; with `TWINML_SWTPM=1` (as CI sets it where it could
+//! install the package) that is an error.
+#![allow(dead_code, reason = "each test uses its part")]
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// A running `swtpm`.
+pub struct Swtpm {
+    process: Option<Child>,
+    /// Its state and its sockets.
+    pub dir: PathBuf,
+    /// Where it answers: `unix:…` or `tcp:…`.
+    pub address: String,
+    _own: Option<tempfile::TempDir>,
+}
+
+impl Swtpm {
+    /// Starts one on a Unix socket, in a new folder. `None`, with a notice, where there is no `swtpm`.
+    pub fn start() -> Option<Swtpm> {
+        let own = tempfile::tempdir().unwrap();
+        let mut it = Swtpm::start_in(own.path())?;
+        it._own = Some(own);
+        Some(it)
+    }
+
+    /// Starts one on a Unix socket with the state that a folder has.
+    pub fn start_in(dir: &Path) -> Option<Swtpm> {
+        let socket = dir.join("tpm.sock");
+        let _ = fs::remove_file(&socket);
+        let server = format!("type=unixio,path={}", socket.display());
+        let process = Swtpm::spawn(dir, &server, "startup-clear")?;
+        let begun = Instant::now();
+        while UnixStream::connect(&socket).is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(20), "swtpm does not answer: {}", Swtpm::log(dir));
+            sleep(Duration::from_millis(5));
+        }
+        Some(Swtpm {
+            process: Some(process),
+            dir: dir.to_owned(),
+            address: format!("unix:{}", socket.display()),
+            _own: None,
+        })
+    }
+
+    /// Starts one on a TCP port that is free, with more of `swtpm`'s server options, such as `,disconnect`.
+    pub fn start_tcp(options: &str) -> Option<Swtpm> {
+        let own = tempfile::tempdir().unwrap();
+        for _ in 0..10 {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let server = format!("type=tcp,port={port},bindaddr=127.0.0.1{options}");
+            let mut process = Swtpm::spawn(own.path(), &server, "startup-clear")?;
+            let begun = Instant::now();
+            // Somebody else may have taken the port: then it ends.
+            while process.try_wait().unwrap().is_none() {
+                if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                    let address = format!("tcp:127.0.0.1:{port}");
+                    return Some(Swtpm {
+                        process: Some(process),
+                        dir: own.path().to_owned(),
+                        address,
+                        _own: Some(own),
+                    });
+                }
+                assert!(
+                    begun.elapsed() < Duration::from_secs(20),
+                    "swtpm does not answer: {}",
+                    Swtpm::log(own.path())
+                );
+                sleep(Duration::from_millis(5));
+            }
+        }
+        panic!("swtpm found no free port: {}", Swtpm::log(own.path()));
+    }
+
+    /// One that was not started up, as a machine's firmware would.
+    pub fn start_unstarted() -> Option<Swtpm> {
+        let own = tempfile::tempdir().unwrap();
+        let socket = own.path().join("tpm.sock");
+        let process = Swtpm::spawn(own.path(), &format!("type=unixio,path={}", socket.display()), "")?;
+        while UnixStream::connect(&socket).is_err() {
+            sleep(Duration::from_millis(5));
+        }
+        let address = format!("unix:{}", socket.display());
+        Some(Swtpm { process: Some(process), dir: own.path().to_owned(), address, _own: Some(own) })
+    }
+
+    fn spawn(dir: &Path, server: &str, flags: &str) -> Option<Child> {
+        let control = dir.join("control.sock");
+        let _ = fs::remove_file(&control);
+        let log = fs::File::create(dir.join("swtpm.log")).unwrap();
+        let flags = ["not-need-init", flags].join(",");
+        let started = Command::new("swtpm")
+            .args(["socket", "--tpm2", "--tpmstate", &format!("dir={}", dir.display())])
+            .args(["--server", server, "--flags", flags.trim_end_matches(',')])
+            .args(["--ctrl", &format!("type=unixio,path={}", control.display())])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn();
+        match started {
+            Ok(process) => Some(process),
+            Err(e) => {
+                assert!(std::env::var_os("TWINML_SWTPM").is_none(), "swtpm: {e}");
+                eprintln!("left out: there is no `swtpm` here ({e}); Debian's package is `swtpm`");
+                None
+            }
+        }
+    }
+
+    fn log(dir: &Path) -> String {
+        fs::read_to_string(dir.join("swtpm.log")).unwrap_or_default()
+    }
+
+    /// Stops it; its state stays in the folder.
+    pub fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+
+    /// The file that holds its state.
+    pub fn state(&self) -> PathBuf {
+        self.dir.join("tpm2-00.permall")
+    }
+}
+
+impl Drop for Swtpm {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
