@@ -272,7 +272,7 @@ fn affordable(locked: &EncryptedPrivateKeyInfoRef<'_>) -> Result<(), &'static st
     };
     if let Some(scrypt) = scheme.kdf.scrypt() {
         let blocks = u64::from(scrypt.block_size).saturating_mul(u64::from(scrypt.parallelization));
-        let memory = u64::from(scrypt.cost_parameter).saturating_mul(blocks).saturating_mul(128);
+        let memory = scrypt.cost_parameter.saturating_mul(blocks).saturating_mul(128);
         if memory > MOST_MEMORY {
             return Err("to unlock it would take more than 512 MiB");
         }
