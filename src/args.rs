@@ -72,6 +72,8 @@ pub enum Command {
     Sensitivity(study::Sensitivity),
     /// Fit parameters to measured data
     Calibrate(study::Calibrate),
+    /// Walk through a run event by event, forward and backward, with values and the handlers that ran
+    Debug(Debug),
     /// Judge a formula of temporal logic over recorded data
     Monitor(Monitor),
     /// Draw a result file as SVG, PNG or HTML
@@ -364,6 +366,22 @@ pub struct Test {
     /// Threads; what is printed does not depend on it [default: as many as there are processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
+}
+
+/// `twinc debug`
+#[derive(Args, Debug)]
+pub struct Debug {
+    /// The model
+    pub file: PathBuf,
+    /// How it is compiled.
+    #[command(flatten)]
+    pub compile: Compile,
+    /// How it is simulated.
+    #[command(flatten)]
+    pub simulation: Simulation,
+    /// What to do instead of asking: `next`, `goto 2min`, `print tank.h`, `why`; several with `;` between (repeatable)
+    #[arg(long = "command", value_name = "COMMAND")]
+    pub commands: Vec<String>,
 }
 
 /// `twinc monitor`

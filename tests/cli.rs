@@ -363,6 +363,7 @@ fn json_lines_are_as_documented() {
         vec!["mc", "tank.twinml", "-n", "20"],
         vec!["mc", "drawn.twinml", "-n", "20", "--out", "mc"],
         vec!["replay", "mc#3"],
+        vec!["debug", "tank.twinml", "--command", "break low; next; print level; events; quit"],
     ] {
         let ran = place.run(&[vec!["--format", "json"], args].concat());
         assert_eq!(ran.err(), "", "everything is on standard output");
@@ -391,6 +392,10 @@ fn json_lines_are_as_documented() {
         "mc_verdict",
         "mc_finished",
         "mc_draw",
+        "debug_position",
+        "debug_value",
+        "debug_event",
+        "debug_break",
         "written",
         "form",
         "error",

@@ -13,7 +13,6 @@ const LATER: &[(&str, &str)] = &[
     ("verify", "checking snapshots"),
     ("branch", "branches of a timeline"),
     ("diff", "comparing states"),
-    ("debug", "stepping through events"),
     ("keys", "signing keys"),
     ("timeline", "timelines"),
     ("memory", "agents' memories"),
@@ -26,7 +25,7 @@ const LATER: &[(&str, &str)] = &[
 ];
 
 /// The commands that are there.
-const NOW: [&str; 14] = [
+const NOW: [&str; 15] = [
     "new",
     "check",
     "run",
@@ -36,6 +35,7 @@ const NOW: [&str; 14] = [
     "sensitivity",
     "calibrate",
     "test",
+    "debug",
     "monitor",
     "plot",
     "explain",

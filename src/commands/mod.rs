@@ -3,6 +3,7 @@
 mod check;
 mod compile;
 mod completions;
+mod debug;
 mod doctor;
 mod explain;
 mod failure;
@@ -41,6 +42,7 @@ pub fn run(command: &Command, ui: &Ui) -> Exit {
         Command::Sensitivity(args) => study::sensitivity::run(args, ui),
         Command::Calibrate(args) => study::calibrate::run(args, ui),
         Command::Test(args) => test::run(args, ui),
+        Command::Debug(args) => debug::run(args, ui),
         Command::Monitor(args) => monitor::run(args, ui),
         Command::Other(words) => later::run(words, ui),
     }

@@ -37,6 +37,7 @@ mod still;
 mod stops;
 mod system;
 mod table;
+mod walk;
 mod work;
 mod zeno;
 
@@ -49,6 +50,7 @@ pub use machine::{MachineKind, lazy_machine, machine, machine_text, parameters};
 pub use plan::{DEFAULT_PERIODS, Plan, Rate, plans, slots, usual};
 pub use prepared::{Prepared, Sample};
 pub use report::{Broken, Ended, Failure, FailureKind, MOST_BROKEN, Report};
+pub use walk::{Done, Here, Walk, WalkError, Watched};
 
 use twinml_model::behavior::{Behavior, Trigger};
 use twinml_model::host::{KernelId, Machine, Memory};

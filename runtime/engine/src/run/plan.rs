@@ -218,7 +218,7 @@ fn plan(program: &Program, rate: Rate, vars: &[Elements], si: bool) -> Result<Pl
     Ok(Plan { rate, columns: Columns::new(specs)?, copies, needs_outputs })
 }
 
-fn element_of(program: &Program, variable: &Variable, si: bool) -> Element {
+pub(super) fn element_of(program: &Program, variable: &Variable, si: bool) -> Element {
     match variable.kind {
         Kind::Real if si => Element::SI,
         Kind::Real => Element::Real { scale: variable.unit.scale, offset: variable.unit.offset },
@@ -231,7 +231,7 @@ fn element_of(program: &Program, variable: &Variable, si: bool) -> Element {
     }
 }
 
-fn unit_of(variable: &Variable, si: bool) -> Option<String> {
+pub(super) fn unit_of(variable: &Variable, si: bool) -> Option<String> {
     let unit = if si { &variable.si_unit } else { &variable.unit.symbol };
     (variable.kind == Kind::Real && !unit.is_empty()).then(|| unit.clone())
 }
