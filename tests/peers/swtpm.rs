@@ -80,6 +80,35 @@ impl Swtpm {
         panic!("swtpm found no free port: {}", Swtpm::log(own.path()));
     }
 
+    /// Starts one as the TSS library wants it: its control channel on the port behind. The address is `tcp:…`.
+    pub fn start_tss() -> Option<Swtpm> {
+        let own = tempfile::tempdir().unwrap();
+        for _ in 0..50 {
+            let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            if port == u16::MAX || TcpListener::bind(("127.0.0.1", port + 1)).is_err() {
+                continue;
+            }
+            let server = format!("type=tcp,port={port},bindaddr=127.0.0.1");
+            let control = format!("type=tcp,port={},bindaddr=127.0.0.1", port + 1);
+            let mut process = Swtpm::spawn_with(own.path(), &server, &control, "startup-clear")?;
+            let begun = Instant::now();
+            while process.try_wait().unwrap().is_none() {
+                if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                    let address = format!("tcp:127.0.0.1:{port}");
+                    return Some(Swtpm {
+                        process: Some(process),
+                        dir: own.path().to_owned(),
+                        address,
+                        _own: Some(own),
+                    });
+                }
+                assert!(begun.elapsed() < Duration::from_secs(20), "{}", Swtpm::log(own.path()));
+                sleep(Duration::from_millis(5));
+            }
+        }
+        panic!("swtpm found no free ports: {}", Swtpm::log(own.path()));
+    }
+
     /// One that was not started up, as a machine's firmware would.
     pub fn start_unstarted() -> Option<Swtpm> {
         let own = tempfile::tempdir().unwrap();
@@ -95,12 +124,16 @@ impl Swtpm {
     fn spawn(dir: &Path, server: &str, flags: &str) -> Option<Child> {
         let control = dir.join("control.sock");
         let _ = fs::remove_file(&control);
+        Swtpm::spawn_with(dir, server, &format!("type=unixio,path={}", control.display()), flags)
+    }
+
+    fn spawn_with(dir: &Path, server: &str, control: &str, flags: &str) -> Option<Child> {
         let log = fs::File::create(dir.join("swtpm.log")).unwrap();
         let flags = ["not-need-init", flags].join(",");
         let started = Command::new("swtpm")
             .args(["socket", "--tpm2", "--tpmstate", &format!("dir={}", dir.display())])
             .args(["--server", server, "--flags", flags.trim_end_matches(',')])
-            .args(["--ctrl", &format!("type=unixio,path={}", control.display())])
+            .args(["--ctrl", control])
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)

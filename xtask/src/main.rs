@@ -59,7 +59,20 @@ fn ci() -> bool {
     cargo("formatting", &["fmt", "--all", "--check"])
         && cargo("lints", CLIPPY)
         && cargo("tests", &["test", "--workspace", "--locked", "--no-fail-fast"])
+        && tss()
         && short_fuzz()
+}
+
+/// The two ways to a TPM, against each other: the feature's own test, where the system's TSS library is.
+fn tss() -> bool {
+    let found = Command::new("pkg-config").args(["--exists", "tss2-esys", "tss2-tctildr"]).status();
+    if !found.is_ok_and(|found| found.success()) {
+        eprintln!("── the TSS library: left out, it is not here (Debian: libtss2-dev, pkg-config)");
+        return true;
+    }
+    let args =
+        ["test", "--workspace", "--locked", "--features", "twinml-providers/tss-esapi", "--test", "tss"];
+    cargo("the TSS library", &args)
 }
 
 /// A short coverage-guided search of each target, the same one each time, where it can be built: libFuzzer is C++, and no

@@ -14,8 +14,8 @@ use swtpm::Swtpm;
 use twinml_engine::provenance::conformance::{self, Fake};
 use twinml_engine::provenance::{Algorithm, Backing, PublicKey, Signer};
 use twinml_providers::tpm::{
-    Address, Blob, Chip, Error, Flaw, Hierarchy, Passwords, Patience, Pcrs, Properties, TpmSigner, connect,
-    index_of,
+    Address, Blob, Chip, Error, Flaw, Hierarchy, Passwords, Patience, Pcrs, Properties, TpmSigner, Use,
+    connect, index_of,
 };
 
 fn open(at: &str) -> Box<dyn Chip> {
@@ -58,8 +58,12 @@ fn keys_sign_over_every_transport() {
         let mut chip = open(&tpm.address);
         assert!(chip.properties().software, "{:?}", chip.properties());
         let long: Vec<u8> = (0..5000_u32).map(|k| k as u8).collect();
-        for under in [Hierarchy::Owner, Hierarchy::Endorsement] {
-            let blob = chip.create_key(under).unwrap();
+        for (under, of) in [
+            (Hierarchy::Owner, Use::SignAndQuote),
+            (Hierarchy::Endorsement, Use::SignAndQuote),
+            (Hierarchy::Endorsement, Use::Sign),
+        ] {
+            let blob = chip.create_key(under, of).unwrap();
             assert_eq!(Blob::from_pem(&blob.to_pem()).unwrap(), blob);
             let public = blob.public_key().unwrap();
             // More often than there are slots: none is left behind.
@@ -80,8 +84,20 @@ fn keys_sign_over_every_transport() {
             assert_ne!(good_for_openssl(public.der(), b"something else", &signature), Some(true));
             // What looks like a statement of the TPM's own is not signed, short or long.
             for forged in [b"\xffTCG\x80\x18 quoted".to_vec(), [&b"\xffTCG"[..], &long].concat()] {
-                let refused = chip.sign(&key, &forged).unwrap_err();
-                assert!(matches!(refused, Error::Refused { command: "TPM2_Sign", .. }), "{refused}");
+                let signed = chip.sign(&key, &forged);
+                match of {
+                    Use::SignAndQuote => {
+                        assert!(
+                            matches!(signed, Err(Error::Refused { command: "TPM2_Sign", .. })),
+                            "{signed:?}"
+                        );
+                        assert!(chip.quote(&key, &Pcrs::MACHINE, b"n").is_ok());
+                    }
+                    Use::Sign => {
+                        assert!(good(public.der(), &forged, &signed.unwrap()));
+                        assert!(matches!(chip.quote(&key, &Pcrs::MACHINE, b"n"), Err(Error::Request { .. })));
+                    }
+                }
             }
             chip.unload(key).unwrap();
         }
@@ -92,7 +108,7 @@ fn keys_sign_over_every_transport() {
 fn the_seam_of_signers_is_kept() {
     let Some(tpm) = Swtpm::start() else { return };
     let mut chip = open(&tpm.address);
-    let blob = chip.create_key(Hierarchy::Endorsement).unwrap();
+    let blob = chip.create_key(Hierarchy::Endorsement, Use::SignAndQuote).unwrap();
     let mut signer = TpmSigner::new(chip, &blob).unwrap();
     assert_eq!(signer.algorithm(), Algorithm::EcdsaP256Sha256);
     assert_eq!(signer.backing(), Backing::Tpm { maker: "IBM".to_owned(), software: true });
@@ -119,7 +135,7 @@ fn the_seam_of_signers_is_kept() {
 #[test]
 fn a_key_is_of_no_use_to_another_tpm() {
     let (Some(one), Some(other)) = (Swtpm::start(), Swtpm::start()) else { return };
-    let blob = open(&one.address).create_key(Hierarchy::Owner).unwrap();
+    let blob = open(&one.address).create_key(Hierarchy::Owner, Use::SignAndQuote).unwrap();
     let refused = open(&other.address).load(&blob).unwrap_err();
     assert!(refused.to_string().contains("TPM_RC_INTEGRITY"), "{refused}");
     assert!(refused.to_string().contains("made by another TPM"), "{refused}");
@@ -130,7 +146,7 @@ fn a_key_is_of_no_use_to_another_tpm() {
 fn no_flipped_byte_of_a_key_file_makes_a_key() {
     let Some(tpm) = Swtpm::start() else { return };
     let mut chip = open(&tpm.address);
-    let blob = chip.create_key(Hierarchy::Owner).unwrap();
+    let blob = chip.create_key(Hierarchy::Owner, Use::SignAndQuote).unwrap();
     let pem = blob.to_pem();
     let commented = format!("Key-Id: {}\n\n{pem}\nafter\n", blob.public_key().unwrap().id());
     assert_eq!(Blob::from_pem(&commented).unwrap(), blob);
@@ -158,7 +174,7 @@ fn no_flipped_byte_of_a_key_file_makes_a_key() {
 fn a_quote_is_checked_without_the_tpm() {
     let Some(tpm) = Swtpm::start() else { return };
     let mut chip = open(&tpm.address);
-    let blob = chip.create_key(Hierarchy::Endorsement).unwrap();
+    let blob = chip.create_key(Hierarchy::Endorsement, Use::SignAndQuote).unwrap();
     let public = blob.public_key().unwrap();
     let key = chip.load(&blob).unwrap();
     // More registers than one command reads.
@@ -203,14 +219,16 @@ fn a_quote_is_checked_without_the_tpm() {
 
 /// The public half of a key that signed nothing.
 fn chip_key(chip: &mut dyn Chip) -> PublicKey {
-    chip.create_key(Hierarchy::Owner).unwrap().public_key().unwrap()
+    chip.create_key(Hierarchy::Owner, Use::SignAndQuote).unwrap().public_key().unwrap()
 }
 
 #[test]
 fn a_counter_only_goes_up() {
     let Some(tpm) = Swtpm::start() else { return };
     let mut chip = open(&tpm.address);
-    let index = index_of(chip.create_key(Hierarchy::Owner).unwrap().public_key().unwrap().id()).unwrap();
+    let index =
+        index_of(chip.create_key(Hierarchy::Owner, Use::SignAndQuote).unwrap().public_key().unwrap().id())
+            .unwrap();
     let missing = chip.counter(index).unwrap_err();
     assert!(missing.to_string().contains("TPM_RC_HANDLE"), "{missing}");
     chip.create_counter(index).unwrap();
@@ -293,7 +311,7 @@ fn a_sealed_secret_is_given_out_only_while_the_registers_stand() {
     let mut chip = open(&again.address);
     assert_eq!(chip.unseal(&read).unwrap(), secret);
     // A key is no sealed secret, and the other way round; what is too long or empty is not sealed.
-    let key = chip.create_key(Hierarchy::Owner).unwrap();
+    let key = chip.create_key(Hierarchy::Owner, Use::SignAndQuote).unwrap();
     assert!(matches!(chip.unseal(&key), Err(Error::Blob { .. })));
     assert!(matches!(chip.load(&sealed), Err(Error::Blob { .. })));
     for wrong in [&[][..], &[0; 129]] {
@@ -308,7 +326,7 @@ fn a_sealed_secret_is_given_out_only_while_the_registers_stand() {
 fn a_thousand_signatures_and_how_long_they_took() {
     let Some(tpm) = Swtpm::start() else { return };
     let mut chip = open(&tpm.address);
-    let blob = chip.create_key(Hierarchy::Endorsement).unwrap();
+    let blob = chip.create_key(Hierarchy::Endorsement, Use::SignAndQuote).unwrap();
     let mut signer = TpmSigner::new(chip, &blob).unwrap();
     for k in 0..1000_u32 {
         // As long as a manifest is.

@@ -18,7 +18,7 @@ use tpm2_protocol::data::{
 use tpm2_protocol::{TpmMarshal, TpmUnmarshal, TpmWriter};
 use twinml_engine::provenance::PublicKey;
 
-use super::{Error, Hierarchy, Pcrs};
+use super::{Error, Hierarchy, Pcrs, Use};
 
 const LABEL: &str = "TSS2 PRIVATE KEY";
 const LOADABLE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.23.133.10.1.3");
@@ -29,10 +29,12 @@ const LONGEST: usize = 16 * 1024;
 /// What a [`Blob`] holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// A key that signs and quotes.
+    /// A key.
     Key {
         /// The hierarchy of its parent.
         under: Hierarchy,
+        /// What it is for.
+        of: Use,
     },
     /// A secret, given out while the registers' values have that hash (over the values in order, SHA-256).
     Sealed {
@@ -79,13 +81,15 @@ pub(super) fn value_of<T: TpmUnmarshal>(bytes: &[u8]) -> Result<T, Error> {
 }
 
 impl Blob {
-    /// From the parts that a TPM gave.
-    pub(super) fn new(content: Content, public: &Tpm2bPublic, private: &Tpm2bPrivate) -> Result<Blob, Error> {
-        Blob::from_bytes(content, bytes_of(public)?, bytes_of(private)?)
+    /// A key, from `TPM2B_PUBLIC` and `TPM2B_PRIVATE`; what it is for stands in its attributes.
+    pub(super) fn of_key(under: Hierarchy, public: Vec<u8>, private: Vec<u8>) -> Result<Blob, Error> {
+        let attributes = value_of::<Tpm2bPublic>(&public)?.object_attributes;
+        let of = if attributes.contains(TpmaObject::RESTRICTED) { Use::SignAndQuote } else { Use::Sign };
+        Blob::of_parts(Content::Key { under, of }, public, private)
     }
 
     /// From `TPM2B_PUBLIC` and `TPM2B_PRIVATE`: checked to be what `content` says.
-    pub(super) fn from_bytes(content: Content, public: Vec<u8>, private: Vec<u8>) -> Result<Blob, Error> {
+    pub(super) fn of_parts(content: Content, public: Vec<u8>, private: Vec<u8>) -> Result<Blob, Error> {
         let _: Tpm2bPrivate = value_of(&private)?;
         let blob = Blob { content, public, private };
         let area = blob.public()?;
@@ -96,10 +100,9 @@ impl Blob {
         }
         match &blob.content {
             Content::Key { .. } => {
-                let made =
-                    TpmaObject::SENSITIVE_DATA_ORIGIN | TpmaObject::RESTRICTED | TpmaObject::SIGN_ENCRYPT;
+                let made = TpmaObject::SENSITIVE_DATA_ORIGIN | TpmaObject::SIGN_ENCRYPT;
                 if !attributes.contains(made) || attributes.contains(TpmaObject::DECRYPT) {
-                    return Err(bad("it is no restricted signing key"));
+                    return Err(bad("it is no signing key"));
                 }
                 public_key(&area.unique)?;
             }
@@ -118,10 +121,10 @@ impl Blob {
         &self.content
     }
 
-    /// The hierarchy of a key's parent.
-    pub(super) fn hierarchy(&self) -> Result<Hierarchy, Error> {
+    /// The hierarchy of a key's parent, and what it is for.
+    pub(super) fn key(&self) -> Result<(Hierarchy, Use), Error> {
         match self.content {
-            Content::Key { under } => Ok(under),
+            Content::Key { under, of } => Ok((under, of)),
             Content::Sealed { .. } => Err(bad("it is a sealed secret, no key")),
         }
     }
@@ -156,7 +159,7 @@ impl Blob {
 
     fn document(&self) -> der::Result<Document> {
         let (kind, parent, policy) = match &self.content {
-            Content::Key { under } => (LOADABLE, under.handle(), None),
+            Content::Key { under, .. } => (LOADABLE, under.handle(), None),
             Content::Sealed { pcrs, digest } => {
                 let mut policy = bytes_of(&Tpm2bDigest::try_from(digest.as_slice()).unwrap_or_default())
                     .unwrap_or_default();
@@ -178,7 +181,7 @@ impl Blob {
     ///
     /// # Errors
     ///
-    /// [`Error::Blob`], also for keys of other programs that are not like ours: exportable, unrestricted, of other curves,
+    /// [`Error::Blob`], also for keys of other programs that are not like ours: exportable, of other curves,
     /// with passwords or policies.
     pub fn from_pem(text: &str) -> Result<Blob, Error> {
         if text.len() > LONGEST {
@@ -198,19 +201,20 @@ impl Blob {
         let under =
             [Hierarchy::Owner, Hierarchy::Endorsement].into_iter().find(|h| h.handle() as u32 == file.parent);
         let under = under.ok_or_else(|| bad("its parent is no hierarchy's primary key"))?;
-        let content = match (file.kind, file.policy) {
-            (LOADABLE, None) => Content::Key { under },
+        let (public, private) = (file.public.to_vec(), file.private.to_vec());
+        let blob = match (file.kind, file.policy) {
+            (LOADABLE, None) => Blob::of_key(under, public, private)?,
             (SEALED, Some(policy)) if under == Hierarchy::Owner => {
                 let short = || bad("its policy is malformed");
                 let (digest, rest) = Tpm2bDigest::unmarshal(policy).map_err(|_| short())?;
                 let selection: TpmlPcrSelection = value_of(rest)?;
                 let digest: [u8; 32] = digest.as_ref().try_into().map_err(|_| short())?;
-                Content::Sealed { pcrs: Pcrs::of_selection(&selection)?, digest }
+                let content = Content::Sealed { pcrs: Pcrs::of_selection(&selection)?, digest };
+                Blob::of_parts(content, public, private)?
             }
             (LOADABLE | SEALED, _) => return Err(bad("its policy is none of ours")),
             _ => return Err(bad("it is of another type")),
         };
-        let blob = Blob::from_bytes(content, file.public.to_vec(), file.private.to_vec())?;
         if blob.to_pem().trim_end() != pem {
             return Err(bad("it is not written the one way"));
         }

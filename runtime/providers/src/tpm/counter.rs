@@ -39,6 +39,22 @@ pub(super) fn attributes() -> TpmaNv {
         | TpmaNv::NO_DA
 }
 
+pub(super) fn check_index(index: u32) -> Result<(), Error> {
+    if OWNERS.contains(&index) {
+        return Ok(());
+    }
+    let why = format!("0x{index:08x} is no index for an owner's counter: they are 0x01800000 to 0x01bfffff");
+    Err(Error::Request { why })
+}
+
+/// Whether the counter that is there was ever incremented.
+pub(super) fn check_there(index: u32, there: TpmaNv) -> Result<bool, Error> {
+    if TpmaNv::from_bits_truncate(there.bits() & !TpmaNv::WRITTEN.bits()) != attributes() {
+        return Err(Error::Request { why: format!("something else is at the TPM's index 0x{index:08x}") });
+    }
+    Ok(there.contains(TpmaNv::WRITTEN))
+}
+
 impl Tpm {
     /// What is defined at the index.
     fn index(&mut self, index: u32) -> Result<TpmsNvPublic, Error> {
@@ -73,14 +89,8 @@ impl Tpm {
             Err(e) if e.is(TpmRcBase::NvDefined) => {}
             Err(e) => return Err(e),
         }
-        let there = self.index(index)?;
-        if TpmaNv::from_bits_truncate(there.attributes.bits() & !TpmaNv::WRITTEN.bits()) != attributes() {
-            return Err(Error::Request {
-                why: format!("something else is at the TPM's index 0x{index:08x}"),
-            });
-        }
         // Before its first increment a counter has no value to read.
-        if !there.attributes.contains(TpmaNv::WRITTEN) {
+        if !check_there(index, self.index(index)?.attributes)? {
             self.increment_now(index)?;
         }
         Ok(())

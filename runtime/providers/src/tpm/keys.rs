@@ -1,12 +1,13 @@
 //! Keys: the primary key of a hierarchy, a signing key beneath it, and signing.
 
+use sha2::{Digest as _, Sha256};
 use tpm2_protocol::basic::{TpmHandle, TpmUint16};
 use tpm2_protocol::constant::MAX_BUFFER_SIZE;
 use tpm2_protocol::data::{
-    Tpm2bDigest, Tpm2bMaxBuffer, Tpm2bPublic, Tpm2bSensitiveCreate, TpmAlgId, TpmEccCurve, TpmRh, TpmaObject,
-    TpmsEccParms, TpmsEccPoint, TpmsSchemeHash, TpmtEccScheme, TpmtKdfScheme, TpmtPublic, TpmtSigScheme,
-    TpmtSignature, TpmtSymDef, TpmtTkHashcheck, TpmuAsymScheme, TpmuKdfScheme, TpmuPublicId, TpmuPublicParms,
-    TpmuSignature, TpmuSymKeyBits, TpmuSymMode,
+    Tpm2bDigest, Tpm2bMaxBuffer, Tpm2bPublic, Tpm2bSensitiveCreate, TpmAlgId, TpmEccCurve, TpmRh, TpmSt,
+    TpmaObject, TpmsEccParms, TpmsEccPoint, TpmsSchemeHash, TpmtEccScheme, TpmtKdfScheme, TpmtPublic,
+    TpmtSigScheme, TpmtSignature, TpmtSymDef, TpmtTkHashcheck, TpmuAsymScheme, TpmuKdfScheme, TpmuPublicId,
+    TpmuPublicParms, TpmuSignature, TpmuSymKeyBits, TpmuSymMode,
 };
 use tpm2_protocol::frame::{
     TpmCreateCommand, TpmCreatePrimaryCommand, TpmCreatePrimaryResponse, TpmCreateResponse, TpmHashCommand,
@@ -18,9 +19,9 @@ use tpm2_protocol::frame::{
 
 use twinml_engine::provenance::PublicKey;
 
-use super::blob::public_key;
+use super::blob::{bytes_of, public_key};
 use super::command::Auth;
-use super::{Blob, Content, Error, Hierarchy, Loaded, Tpm};
+use super::{Blob, Content, Error, Hierarchy, Loaded, Tpm, Use};
 
 /// A key of P-256 that a TPM makes for itself and that stays there.
 fn template(uses: TpmaObject, symmetric: TpmtSymDef, scheme: TpmtEccScheme) -> TpmtPublic {
@@ -47,7 +48,7 @@ fn template(uses: TpmaObject, symmetric: TpmtSymDef, scheme: TpmtEccScheme) -> T
 
 /// The storage key from which every program that reads `TSS2 PRIVATE KEY` derives the parent: it is not stored, the TPM
 /// makes the same one from its seed each time.
-fn storage() -> TpmtPublic {
+pub(super) fn storage() -> TpmtPublic {
     template(
         TpmaObject::RESTRICTED | TpmaObject::DECRYPT,
         TpmtSymDef {
@@ -59,10 +60,13 @@ fn storage() -> TpmtPublic {
     )
 }
 
-/// A key that signs what the TPM hashed itself, and quotes.
-fn signing() -> TpmtPublic {
+/// A key that signs. One that also quotes signs only what the TPM hashed itself.
+pub(super) fn signing(of: Use) -> TpmtPublic {
     template(
-        TpmaObject::RESTRICTED | TpmaObject::SIGN_ENCRYPT,
+        match of {
+            Use::SignAndQuote => TpmaObject::RESTRICTED | TpmaObject::SIGN_ENCRYPT,
+            Use::Sign => TpmaObject::SIGN_ENCRYPT,
+        },
         TpmtSymDef { algorithm: TpmAlgId::Null, key_bits: TpmuSymKeyBits::Null, mode: TpmuSymMode::Null },
         TpmtEccScheme {
             scheme: TpmAlgId::Ecdsa,
@@ -130,26 +134,26 @@ impl Tpm {
         self.run(&command, &Auth::Password(&[]))
     }
 
-    pub(super) fn create_key_now(&mut self, under: Hierarchy) -> Result<Blob, Error> {
-        let made =
-            self.under(under, |tpm, parent| tpm.create(parent, signing(), Tpm2bSensitiveCreate::default()))?;
-        Blob::new(Content::Key { under }, &made.out_public, &made.out_private)
+    pub(super) fn create_key_now(&mut self, under: Hierarchy, of: Use) -> Result<Blob, Error> {
+        let made = self
+            .under(under, |tpm, parent| tpm.create(parent, signing(of), Tpm2bSensitiveCreate::default()))?;
+        Blob::of_parts(Content::Key { under, of }, bytes_of(&made.out_public)?, bytes_of(&made.out_private)?)
     }
 
     /// Loads beneath the storage key, whose own slot is free again afterwards.
-    pub(super) fn load_now(&mut self, under: Hierarchy, blob: &Blob) -> Result<Loaded, Error> {
+    pub(super) fn load_now(&mut self, under: Hierarchy, blob: &Blob) -> Result<u32, Error> {
         let (in_private, in_public) = (blob.private()?, blob.public()?);
         self.under(under, |tpm, parent| {
             let command = TpmLoadCommand { handles: [parent], in_private, in_public };
             let answer: TpmLoadResponse = tpm.run(&command, &Auth::Password(&[]))?;
             let [loaded] = answer.handles;
-            Ok(Loaded(loaded.value()))
+            Ok(loaded.value())
         })
     }
 
     /// The public half of a loaded key.
     pub(super) fn public_of(&mut self, key: &Loaded) -> Result<PublicKey, Error> {
-        let command = TpmReadPublicCommand { handles: [TpmHandle::new(key.0)] };
+        let command = TpmReadPublicCommand { handles: [TpmHandle::new(key.handle)] };
         let answer: TpmReadPublicResponse = self.run(&command, &Auth::None)?;
         public_key(&answer.out_public.unique)
     }
@@ -202,9 +206,21 @@ impl Tpm {
     }
 
     pub(super) fn sign_now(&mut self, key: &Loaded, message: &[u8]) -> Result<Vec<u8>, Error> {
-        let (digest, validation) = self.hash(message)?;
+        let (digest, validation) = match key.of {
+            Use::SignAndQuote => self.hash(message)?,
+            Use::Sign => {
+                let digest = Sha256::digest(message);
+                let whole = |_| Error::Request { why: "a digest does not fit".to_owned() };
+                let none = TpmtTkHashcheck {
+                    tag: TpmSt::HashCheck,
+                    hierarchy: TpmRh::Null,
+                    digest: Default::default(),
+                };
+                (Tpm2bDigest::try_from(digest.as_slice()).map_err(whole)?, none)
+            }
+        };
         let command = TpmSignCommand {
-            handles: [TpmHandle::new(key.0)],
+            handles: [TpmHandle::new(key.handle)],
             digest,
             in_scheme: TpmtSigScheme::default(),
             validation,

@@ -9,8 +9,9 @@
 //! feature `tss-esapi` the same operations go through the system's TSS library. Both stand behind the seam [`Chip`]; blobs,
 //! signatures and quotes of one are good in the other.
 //!
-//! One key both signs messages and quotes. It is *restricted*: the TPM signs only what it has hashed itself and what does
-//! not look like a statement of the TPM's own, so nobody can have it sign a forged quote.
+//! One key both signs messages and quotes ([`Use::SignAndQuote`]). It is *restricted*: the TPM signs only what it has hashed
+//! itself and what does not look like a statement of the TPM's own, so nobody can have it sign a forged quote. A key that
+//! only signs ([`Use::Sign`]) takes a digest as it comes, in one command; quotes by it are refused.
 //!
 //! Never here: the environment, printing, a secret in an error. A TPM has room for about three objects at a time; whatever
 //! is loaded is flushed, by [`Chip::unload`] or at once.
@@ -20,6 +21,8 @@ mod blob;
 mod command;
 mod counter;
 mod error;
+#[cfg(feature = "tss-esapi")]
+mod esapi;
 mod keys;
 mod pcr;
 mod properties;
@@ -39,6 +42,8 @@ pub use address::Address;
 pub use blob::{Blob, Content};
 pub use counter::index_of;
 pub use error::Error;
+#[cfg(feature = "tss-esapi")]
+pub use esapi::Esapi;
 pub use pcr::{PcrValue, Pcrs};
 pub use properties::Properties;
 pub use quote::{Clock, Flaw, Quote};
@@ -77,6 +82,15 @@ impl Hierarchy {
     }
 }
 
+/// What a key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Messages and quotes. The TPM hashes each message itself, a kibibyte at a time.
+    SignAndQuote,
+    /// Messages alone; what it signs could be a forged quote, so its quotes count for nothing.
+    Sign,
+}
+
 /// The passwords of a TPM's hierarchies; most machines have none.
 #[derive(Clone, Default)]
 pub struct Passwords {
@@ -103,7 +117,10 @@ impl fmt::Debug for Passwords {
 
 /// A key that stands in one of a TPM's slots.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Loaded(u32);
+pub struct Loaded {
+    handle: u32,
+    of: Use,
+}
 
 /// What is asked of a TPM: the seam with two sides, [`Tpm`] in pure Rust and the system's TSS library.
 ///
@@ -119,12 +136,12 @@ pub trait Chip {
     /// [`Error`] where the TPM does not give them.
     fn random(&mut self, bytes: usize) -> Result<Vec<u8>, Error>;
 
-    /// Creates a P-256 key that signs and quotes, and that never leaves this TPM.
+    /// Creates a P-256 key that never leaves this TPM.
     ///
     /// # Errors
     ///
     /// [`Error::Refused`], above all where the hierarchy has a password.
-    fn create_key(&mut self, under: Hierarchy) -> Result<Blob, Error>;
+    fn create_key(&mut self, under: Hierarchy, of: Use) -> Result<Blob, Error>;
 
     /// Puts a key into a slot.
     ///
@@ -140,18 +157,19 @@ pub trait Chip {
     /// [`Error`] where it is not there.
     fn unload(&mut self, key: Loaded) -> Result<(), Error>;
 
-    /// Signs the SHA-256 of a message: ECDSA, DER. The TPM hashes the message itself.
+    /// Signs the SHA-256 of a message: ECDSA, DER.
     ///
     /// # Errors
     ///
-    /// [`Error::Refused`] where the message begins with the four bytes of a TPM's own statements.
+    /// [`Error::Refused`] where the message begins with the four bytes of a TPM's own statements, and the key also quotes.
     fn sign(&mut self, key: &Loaded, message: &[u8]) -> Result<Vec<u8>, Error>;
 
     /// What the registers hold now, stated by the TPM and signed, with the caller's bytes (at most 64) in the statement.
     ///
     /// # Errors
     ///
-    /// [`Error`] where the TPM refuses, and where a register changed between reading and quoting, three times.
+    /// [`Error`] where the TPM refuses, where the key only signs, and where a register changed between reading and quoting,
+    /// three times.
     fn quote(&mut self, key: &Loaded, pcrs: &Pcrs, nonce: &[u8]) -> Result<Quote, Error>;
 
     /// What registers hold, in the selection's order.
@@ -231,17 +249,17 @@ impl Chip for Tpm {
         self.timed("random", |tpm| tpm.random_now(bytes))
     }
 
-    fn create_key(&mut self, under: Hierarchy) -> Result<Blob, Error> {
-        self.timed("create key", |tpm| tpm.create_key_now(under))
+    fn create_key(&mut self, under: Hierarchy, of: Use) -> Result<Blob, Error> {
+        self.timed("create key", |tpm| tpm.create_key_now(under, of))
     }
 
     fn load(&mut self, key: &Blob) -> Result<Loaded, Error> {
-        let under = key.hierarchy()?;
-        self.timed("load key", |tpm| tpm.load_now(under, key))
+        let (under, of) = key.key()?;
+        self.timed("load key", |tpm| Ok(Loaded { handle: tpm.load_now(under, key)?, of }))
     }
 
     fn unload(&mut self, key: Loaded) -> Result<(), Error> {
-        self.flush(TpmHandle::new(key.0))
+        self.flush(TpmHandle::new(key.handle))
     }
 
     fn sign(&mut self, key: &Loaded, message: &[u8]) -> Result<Vec<u8>, Error> {
@@ -301,6 +319,8 @@ pub fn connect(address: &Address, patience: Patience, passwords: Passwords) -> R
             text: address.to_string(),
             why: "this build speaks to TPMs itself; the TSS library is behind the feature `tss-esapi`",
         }),
+        #[cfg(feature = "tss-esapi")]
+        Address::Tss(_) => Ok(Box::new(Esapi::open(address, &passwords)?)),
         _ => Ok(Box::new(Tpm::open(address, patience, passwords)?)),
     }
 }

@@ -15,7 +15,7 @@ use tpm2_protocol::frame::{
 
 use super::blob::bytes_of;
 use super::command::Auth;
-use super::{Error, Loaded, Quote, Tpm, keys};
+use super::{Error, Loaded, Quote, Tpm, Use, keys};
 
 /// How many registers there are.
 const COUNT: u8 = 24;
@@ -125,6 +125,16 @@ pub(super) fn digest(values: &[PcrValue]) -> [u8; 32] {
     hash.finalize().into()
 }
 
+/// Refuses quotes by a key whose quotes count for nothing.
+pub(super) fn quotes(key: &Loaded) -> Result<(), Error> {
+    match key.of {
+        Use::SignAndQuote => Ok(()),
+        Use::Sign => {
+            Err(Error::Request { why: "this key only signs: a quote by it could be forged".to_owned() })
+        }
+    }
+}
+
 impl Tpm {
     /// A TPM reads at most eight registers at once: asked again for what is left.
     pub(super) fn pcrs_now(&mut self, pcrs: Pcrs) -> Result<Vec<PcrValue>, Error> {
@@ -184,12 +194,13 @@ impl Tpm {
             .ok()
             .filter(|_| nonce.len() <= 64)
             .ok_or_else(|| Error::Request { why: "what a quote carries has at most 64 bytes".to_owned() })?;
+        quotes(key)?;
         let public = self.public_of(key)?;
         // Read and quoted are two commands; another program may extend a register between them.
         for _ in 0..3 {
             let values = self.pcrs_now(pcrs)?;
             let command = TpmQuoteCommand {
-                handles: [TpmHandle::new(key.0)],
+                handles: [TpmHandle::new(key.handle)],
                 qualifying_data,
                 in_scheme: TpmtSigScheme::default(),
                 pcr_select: pcrs.selection(),

@@ -40,22 +40,28 @@ pub(super) fn check_length(secret: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Of a secret that the policy alone opens.
+pub(super) fn template(policy: &[u8; 32]) -> Result<TpmtPublic, Error> {
+    let long = |_| Error::Request { why: "a digest does not fit".to_owned() };
+    Ok(TpmtPublic {
+        object_type: TpmAlgId::KeyedHash,
+        name_alg: TpmAlgId::Sha256,
+        // No password opens it: the policy alone.
+        object_attributes: TpmaObject::FIXED_TPM | TpmaObject::FIXED_PARENT | TpmaObject::NO_DA,
+        auth_policy: Tpm2bDigest::try_from(policy.as_slice()).map_err(long)?,
+        parameters: TpmuPublicParms::KeyedHash(TpmsKeyedhashParms {
+            scheme: TpmtKeyedhashScheme { scheme: TpmAlgId::Null, details: TpmuKeyedhashScheme::Null },
+        }),
+        unique: TpmuPublicId::KeyedHash(Tpm2bDigest::default()),
+    })
+}
+
 impl Tpm {
     pub(super) fn seal_now(&mut self, secret: &[u8], pcrs: Pcrs) -> Result<Blob, Error> {
         check_length(secret)?;
         let long = |_| Error::Request { why: "the secret does not fit".to_owned() };
         let values = digest(&self.pcrs_now(pcrs)?);
-        let public = TpmtPublic {
-            object_type: TpmAlgId::KeyedHash,
-            name_alg: TpmAlgId::Sha256,
-            // No password opens it: the policy alone.
-            object_attributes: TpmaObject::FIXED_TPM | TpmaObject::FIXED_PARENT | TpmaObject::NO_DA,
-            auth_policy: Tpm2bDigest::try_from(policy(pcrs, &values)?.as_slice()).map_err(long)?,
-            parameters: TpmuPublicParms::KeyedHash(TpmsKeyedhashParms {
-                scheme: TpmtKeyedhashScheme { scheme: TpmAlgId::Null, details: TpmuKeyedhashScheme::Null },
-            }),
-            unique: TpmuPublicId::KeyedHash(Tpm2bDigest::default()),
-        };
+        let public = template(&policy(pcrs, &values)?)?;
         let sensitive = TpmsSensitiveCreate {
             user_auth: Default::default(),
             data: Tpm2bSensitiveData::try_from(secret).map_err(long)?,
@@ -63,7 +69,11 @@ impl Tpm {
         let made = self.under(Hierarchy::Owner, |tpm, parent| {
             tpm.create(parent, public, Tpm2bSensitiveCreate::from(sensitive))
         })?;
-        Blob::new(Content::Sealed { pcrs, digest: values }, &made.out_public, &made.out_private)
+        Blob::of_parts(
+            Content::Sealed { pcrs, digest: values },
+            bytes_of(&made.out_public)?,
+            bytes_of(&made.out_private)?,
+        )
     }
 
     pub(super) fn unseal_now(&mut self, sealed: &Blob) -> Result<Vec<u8>, Error> {
@@ -71,7 +81,7 @@ impl Tpm {
             return Err(Error::Blob { why: "it is a key, no sealed secret".to_owned() });
         };
         let loaded = self.load_now(Hierarchy::Owner, sealed)?;
-        self.with(TpmHandle::new(loaded.0), |tpm, object| {
+        self.with(TpmHandle::new(loaded), |tpm, object| {
             let session = tpm.policy_session()?;
             tpm.with(session, |tpm, session| {
                 // The policy's digest is computed from the registers as they are; whether it is the sealed one, the TPM
