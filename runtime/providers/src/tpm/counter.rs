@@ -64,12 +64,7 @@ impl Tpm {
     }
 
     pub(super) fn create_counter_now(&mut self, index: u32) -> Result<(), Error> {
-        if !OWNERS.contains(&index) {
-            let why = format!(
-                "0x{index:08x} is no index for an owner's counter: they are 0x01800000 to 0x01bfffff"
-            );
-            return Err(Error::Request { why });
-        }
+        check_index(index)?;
         let password = self.passwords.owner.clone();
         let public = TpmsNvPublic {
             nv_index: TpmHandle::new(index),
