@@ -1,6 +1,7 @@
 //! The command line: every command and flag, by name as PRODUCT.md fixes them.
 
 pub mod study;
+pub mod timeline;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -76,6 +77,8 @@ pub enum Command {
     Debug(Debug),
     /// Judge a formula of temporal logic over recorded data
     Monitor(Monitor),
+    /// Say how two runs come apart: when first, where they decided otherwise, what became of them, how fast
+    Diff(timeline::Diff),
     /// Draw a result file as SVG, PNG or HTML
     Plot(Plot),
     /// Explain a diagnostic code

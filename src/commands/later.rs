@@ -12,7 +12,6 @@ const LATER: &[(&str, &str)] = &[
     ("snapshot", "snapshots"),
     ("verify", "checking snapshots"),
     ("branch", "branches of a timeline"),
-    ("diff", "comparing states"),
     ("keys", "signing keys"),
     ("timeline", "timelines"),
     ("memory", "agents' memories"),
@@ -25,7 +24,7 @@ const LATER: &[(&str, &str)] = &[
 ];
 
 /// The commands that are there.
-const NOW: [&str; 15] = [
+const NOW: [&str; 16] = [
     "new",
     "check",
     "run",
@@ -37,6 +36,7 @@ const NOW: [&str; 15] = [
     "test",
     "debug",
     "monitor",
+    "diff",
     "plot",
     "explain",
     "doctor",

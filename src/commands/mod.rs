@@ -4,6 +4,7 @@ mod check;
 mod compile;
 mod completions;
 mod debug;
+mod diff;
 mod doctor;
 mod explain;
 mod failure;
@@ -33,6 +34,7 @@ pub fn run(command: &Command, ui: &Ui) -> Exit {
         Command::Explain(args) => explain::run(args, ui),
         Command::Doctor => doctor::run(ui),
         Command::Completions(args) => completions::run(args, ui),
+        Command::Diff(args) => diff::run(args, ui),
         Command::Plot(args) => plot::run(args, ui),
         Command::Check(args) => check::run(args, ui),
         Command::Run(args) => run::run(args, ui),

@@ -7,22 +7,15 @@ use twinml_engine::record::file::write_atomic;
 
 use crate::args::Plot as Args;
 use crate::exit::Exit;
-use crate::plot::{Caption, Plot};
+use crate::plot::{Caption, Kind, Plot};
 use crate::ui::Ui;
 use crate::ui::json::{VERSION, Written};
 use crate::world;
 
-/// The kinds of picture, by extension.
-enum Kind {
-    Svg,
-    Png,
-    Html,
-}
-
 /// Draws a result file.
 pub fn run(args: &Args, ui: &Ui) -> Exit {
     let out = args.out.clone().unwrap_or_else(|| args.result.with_extension("html"));
-    let kind = match kind_of(&out) {
+    let kind = match Kind::of(&out) {
         Ok(kind) => kind,
         Err(help) => {
             ui.error(&format!("`{}` is no picture that can be written", world::shown(&out)), Some(help));
@@ -52,16 +45,12 @@ pub fn run(args: &Args, ui: &Ui) -> Exit {
         let names = plot.left_out.iter().take(8).cloned().collect::<Vec<_>>().join(", ");
         ui.warn(&format!("not drawn: {names}{}", if plot.left_out.len() > 8 { ", …" } else { "" }));
     }
-    let bytes = match kind {
-        Kind::Svg => plot.svg().into_bytes(),
-        Kind::Html => plot.html().into_bytes(),
-        Kind::Png => match plot.png() {
-            Ok(bytes) => bytes,
-            Err(e) => {
-                ui.error(&format!("`{}`: {e}", world::shown(&out)), Some("write .svg instead"));
-                return Exit::Outside;
-            }
-        },
+    let bytes = match plot.bytes(kind) {
+        Ok(bytes) => bytes,
+        Err(e) => {
+            ui.error(&format!("`{}`: {e}", world::shown(&out)), Some("write .svg instead"));
+            return Exit::Outside;
+        }
     };
     if let Err(e) = write_atomic(&out, &bytes) {
         ui.error(&e.to_string(), None);
@@ -71,15 +60,6 @@ pub fn run(args: &Args, ui: &Ui) -> Exit {
     let path = world::shown(&out);
     ui.object(&Written { kind: "written", version: VERSION, path, what: "plot", rows: None });
     Exit::Ok
-}
-
-fn kind_of(out: &Path) -> Result<Kind, &'static str> {
-    match out.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
-        Some("svg") => Ok(Kind::Svg),
-        Some("html" | "htm") => Ok(Kind::Html),
-        Some("png") => Ok(Kind::Png),
-        _ => Err("use .svg, .png or .html"),
-    }
 }
 
 /// Opens a result; large Parquet files are read piece by piece.

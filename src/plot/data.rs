@@ -28,6 +28,23 @@ pub struct Series {
     pub points: Vec<(f64, f64)>,
 }
 
+impl Series {
+    /// Values at instants in order, thinned.
+    pub fn of(name: &str, unit: &str, times: &[f64], values: &[f64]) -> Series {
+        let (from, to) = (times.first().copied().unwrap_or(0.0), times.last().copied().unwrap_or(0.0));
+        let mut thin = Thin::new(times.len(), from, to);
+        times.iter().zip(values).for_each(|(t, v)| thin.push(*t, *v));
+        Series {
+            name: name.to_owned(),
+            unit: unit.to_owned(),
+            quantity: String::new(),
+            steps: false,
+            names: Vec::new(),
+            points: thin.finish(),
+        }
+    }
+}
+
 /// What a file holds.
 pub(super) struct Loaded {
     pub series: Vec<Series>,

@@ -11,7 +11,11 @@ mod panel;
 mod png;
 mod svg;
 
+use std::path::Path;
+
 use twinml_engine::data::{DataError, Frame};
+
+pub use data::Series;
 
 /// What a picture shows beside the curves.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +24,33 @@ pub struct Caption {
     pub title: String,
     /// A line below it.
     pub subtitle: String,
+}
+
+/// The kinds of picture.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    /// A vector picture.
+    Svg,
+    /// Pixels.
+    Png,
+    /// A page.
+    Html,
+}
+
+impl Kind {
+    /// The kind that a file's extension asks for.
+    ///
+    /// # Errors
+    ///
+    /// What would help.
+    pub fn of(out: &Path) -> Result<Kind, &'static str> {
+        match out.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
+            Some("svg") => Ok(Kind::Svg),
+            Some("html" | "htm") => Ok(Kind::Html),
+            Some("png") => Ok(Kind::Png),
+            _ => Err("use .svg, .png or .html"),
+        }
+    }
 }
 
 /// A picture that can be written as SVG or HTML.
@@ -45,6 +76,26 @@ impl Plot {
         let time = axis::TimeAxis::of(data.from, data.to);
         let constants = data::constants(&mut data.series, &frame.metadata()?);
         Ok(Plot { caption, panels: panel::arrange(data.series), time, constants, left_out: data.left_out })
+    }
+
+    /// Draws panels that are given, each with its label, over one axis of time.
+    pub fn of_panels(caption: Caption, panels: Vec<(String, Vec<Series>)>, from: f64, to: f64) -> Plot {
+        let time = axis::TimeAxis::of(from, to);
+        let panels = panels.into_iter().map(|(label, series)| panel::labelled(label, series)).collect();
+        Plot { caption, panels, time, constants: Vec::new(), left_out: Vec::new() }
+    }
+
+    /// The picture in a kind.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plot::png`].
+    pub fn bytes(&self, kind: Kind) -> Result<Vec<u8>, String> {
+        match kind {
+            Kind::Svg => Ok(self.svg().into_bytes()),
+            Kind::Html => Ok(self.html().into_bytes()),
+            Kind::Png => self.png(),
+        }
     }
 
     /// The picture as SVG.

@@ -59,6 +59,11 @@ pub(super) fn arrange(series: Vec<Series>) -> Vec<Panel> {
     groups.into_iter().map(|group| panel(group.into_iter().map(|(_, s)| s).collect())).collect()
 }
 
+/// Curves, at least one, that belong together under a label.
+pub(super) fn labelled(label: String, series: Vec<Series>) -> Panel {
+    Panel { label, ..panel(series) }
+}
+
 fn panel(series: Vec<Series>) -> Panel {
     let values = || series.iter().flat_map(|s| s.points.iter().map(|p| p.1)).filter(|v| v.is_finite());
     let lo = values().fold(f64::INFINITY, f64::min);
