@@ -1,5 +1,6 @@
 //! The command line: every command and flag, by name as PRODUCT.md fixes them.
 
+pub mod keys;
 pub mod study;
 pub mod timeline;
 
@@ -81,6 +82,10 @@ pub enum Command {
     Diff(timeline::Diff),
     /// Draw a result file as SVG, PNG or HTML
     Plot(Plot),
+    /// Make, list and export keys that sign
+    Keys(keys::Keys),
+    /// Say whether a signed snapshot, result or log is what it was: good, unknown key or bad
+    Verify(keys::Verify),
     /// Explain a diagnostic code
     Explain(Explain),
     /// Show what was found on this machine, and what was chosen
@@ -217,6 +222,9 @@ pub struct Run {
     /// Threads for jobs of many runs; a single run does not depend on it
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
+    /// Whether the results are signed.
+    #[command(flatten)]
+    pub signing: keys::Signing,
 }
 
 /// `twinc mc`

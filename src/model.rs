@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 use twinml_compiler::driver::Session;
 use twinml_compiler::flatten::{DataError, DataLoader, DataRequest};
 use twinml_compiler::parser::MAX_TEXT;
 use twinml_compiler::resolve::{LoadError, Loaded, Loader};
 use twinml_compiler::units::Units;
 use twinml_engine::data::{self, Frame};
+use twinml_engine::provenance::{Digest, Part};
 use twinml_model::dimension::Dimension;
 
 use crate::world;
@@ -89,7 +90,7 @@ pub struct Data {
     /// The source files' names by number: data files are found beside them.
     names: Vec<String>,
     frames: RefCell<BTreeMap<PathBuf, Result<Rc<Frame>, DataError>>>,
-    hashes: RefCell<BTreeMap<String, [u8; 32]>>,
+    hashes: RefCell<BTreeMap<String, (u64, [u8; 32])>>,
 }
 
 impl Data {
@@ -108,7 +109,8 @@ impl Data {
                 std::io::ErrorKind::NotFound => DataError::NotFound,
                 _ => DataError::Unreadable(e.to_string()),
             })?;
-            self.hashes.borrow_mut().insert(named.to_owned(), Sha256::digest(&bytes).into());
+            let digest = Sha256::digest(&bytes).into();
+            self.hashes.borrow_mut().insert(named.to_owned(), (bytes.len() as u64, digest));
             let frame = Frame::from_bytes(&world::shown(path), bytes);
             frame.map(Rc::new).map_err(|e| DataError::Unreadable(e.to_string()))
         };
@@ -138,12 +140,32 @@ pub fn hash(session: &Session, data: &Data) -> String {
         hash.update((file.text.len() as u64).to_le_bytes());
         hash.update(file.text.as_bytes());
     }
-    for (name, digest) in data.hashes.borrow().iter() {
+    for (name, (_, digest)) in data.hashes.borrow().iter() {
         hash.update((name.len() as u64).to_le_bytes());
         hash.update(name.as_bytes());
         hash.update(digest);
     }
     hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// What a model was made of, by hash: the texts of all its source files in the order of their use, by name, and the data
+/// files that it names.
+pub fn inputs(session: &Session, data: &Data) -> Vec<Part> {
+    let sources = session.sources.files().take(data.names.len());
+    // Where the files lie does not matter.
+    let root = data.names.first().and_then(|name| Path::new(name).parent()).unwrap_or(Path::new(""));
+    let sources = sources.map(|(_, f)| {
+        let name = Path::new(&*f.name).strip_prefix(root).map_or_else(|_| f.name.to_string(), world::shown);
+        Part::of(name, "source", f.text.as_bytes())
+    });
+    let hashes = data.hashes.borrow();
+    let data = hashes.iter().map(|(name, (length, digest))| Part {
+        name: name.clone(),
+        role: "data".to_owned(),
+        length: *length,
+        sha256: Digest(*digest),
+    });
+    sources.chain(data).collect()
 }
 
 /// A duration as the command line takes it: `2h`, `90 min`, `1.5 days`, `20ms`; a bare number is in seconds.

@@ -27,6 +27,20 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// Where the user's keys are kept: `TWINML_KEYS`, else `twinml/keys` in `XDG_CONFIG_HOME` or `~/.config`.
+pub fn keys() -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    folder("TWINML_KEYS").or_else(|| {
+        let config = folder("XDG_CONFIG_HOME").or_else(|| Some(folder("HOME")?.join(".config")))?;
+        Some(config.join("twinml").join("keys"))
+    })
+}
+
+/// The key under which files are encrypted, where the environment names one (`TWINML_ENCRYPTION_KEY`).
+pub fn encryption_key() -> Option<String> {
+    variable("TWINML_ENCRYPTION_KEY").filter(|v| !v.is_empty())
+}
+
 /// A path that means the same from any folder; unchanged where the system does not say.
 pub fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
@@ -43,6 +57,28 @@ pub fn folders(path: &Path) -> io::Result<Vec<PathBuf>> {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
             out.push(entry.path());
+        }
+    }
+    out.sort();
+    Ok(out)
+}
+
+/// Seconds since 1970 (UTC): for logs of operations, never for results.
+pub fn seconds() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs())
+}
+
+/// The files in a folder whose names end so, in the order of their names.
+///
+/// # Errors
+///
+/// What the system says.
+pub fn files(path: &Path, extension: &str) -> io::Result<Vec<PathBuf>> {
+    let mut out = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|e| e == extension) && path.is_file() {
+            out.push(path);
         }
     }
     out.sort();
@@ -118,6 +154,29 @@ pub fn read_up_to(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     fs::File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// The length of a file and the SHA-256 of its bytes, which are not kept.
+///
+/// # Errors
+///
+/// What the system says; it is no regular file.
+pub fn digest(path: &Path) -> io::Result<(u64, [u8; 32])> {
+    use sha2::{Digest as _, Sha256};
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let (mut file, mut hash, mut length) = (fs::File::open(path)?, Sha256::new(), 0);
+    let mut block = vec![0; 256 << 10];
+    loop {
+        match file.read(&mut block)? {
+            0 => return Ok((length, hash.finalize().into())),
+            n => {
+                hash.update(&block[..n]);
+                length += n as u64;
+            }
+        }
+    }
 }
 
 /// An open file.

@@ -8,6 +8,7 @@ use twinml_compiler::driver::{Branch, Choice, Compiled, Session};
 use twinml_compiler::flat::System;
 use twinml_compiler::schedule::Structure;
 use twinml_engine::ensemble::plan;
+use twinml_engine::provenance::Part;
 use twinml_engine::run::{self, Ended, FailureKind, Flow, MachineKind, OpenLog, Outlet, Report, RunError};
 use twinml_model::host::Machine;
 use twinml_model::passes::{self, Level, later};
@@ -36,6 +37,8 @@ pub struct Ready {
     pub options: Options,
     /// The model's hash.
     pub hash: String,
+    /// What the model was made of, by hash.
+    pub inputs: Vec<Part>,
     /// Parameter values as a JSON object, made when first asked for.
     parameters: OnceCell<serde_json::Value>,
 }
@@ -166,8 +169,8 @@ fn load_as(
     }
     let program = Arc::new(program);
     let machine = run::lazy_machine(&program, derivatives, flags.machine);
-    let hash = model::hash(&session, &data);
-    let ready = Ready { session, program, experiment, method, options, hash, parameters: nominal };
+    let (hash, inputs) = (model::hash(&session, &data), model::inputs(&session, &data));
+    let ready = Ready { session, program, experiment, method, options, hash, inputs, parameters: nominal };
     Ok(Some(Job { ready, branches, facts, machine, rest: (structure, system) }))
 }
 

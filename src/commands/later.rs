@@ -10,9 +10,7 @@ const LATER: &[(&str, &str)] = &[
     ("live", "running in step with a plant"),
     ("serve", "serving many live twins"),
     ("snapshot", "snapshots"),
-    ("verify", "checking snapshots"),
     ("branch", "branches of a timeline"),
-    ("keys", "signing keys"),
     ("timeline", "timelines"),
     ("memory", "agents' memories"),
     ("fmt", "formatting models"),
@@ -24,7 +22,7 @@ const LATER: &[(&str, &str)] = &[
 ];
 
 /// The commands that are there.
-const NOW: [&str; 16] = [
+const NOW: &[&str] = &[
     "new",
     "check",
     "run",
@@ -38,6 +36,8 @@ const NOW: [&str; 16] = [
     "monitor",
     "diff",
     "plot",
+    "keys",
+    "verify",
     "explain",
     "doctor",
     "completions",
@@ -62,7 +62,7 @@ pub fn run(words: &[String], ui: &Ui) -> Exit {
             );
         }
         None => {
-            let known = NOW.into_iter().chain(LATER.iter().map(|(name, _)| *name));
+            let known = NOW.iter().copied().chain(LATER.iter().map(|(name, _)| *name));
             let help =
                 did_you_mean(name, known).unwrap_or_else(|| "`twinc --help` lists the commands".to_owned());
             ui.error(&format!("there is no command `{name}`"), Some(&help));

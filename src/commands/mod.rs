@@ -10,16 +10,20 @@ mod explain;
 mod failure;
 mod job;
 mod junit;
+mod keys;
 mod later;
 mod mc;
 mod monitor;
 mod new;
 mod plot;
 mod run;
+mod seal;
+mod sign;
 mod study;
 mod summary;
 mod test;
 mod verdict;
+mod verify;
 
 pub use job::Ready;
 
@@ -31,6 +35,8 @@ use crate::ui::Ui;
 pub fn run(command: &Command, ui: &Ui) -> Exit {
     match command {
         Command::New(args) => new::run(args, ui),
+        Command::Keys(args) => keys::run(args, ui),
+        Command::Verify(args) => verify::run(args, ui),
         Command::Explain(args) => explain::run(args, ui),
         Command::Doctor => doctor::run(ui),
         Command::Completions(args) => completions::run(args, ui),

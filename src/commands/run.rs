@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use twinml_compiler::driver::Branch;
 use twinml_engine::data::Frame;
+use twinml_engine::provenance::Signer;
 use twinml_engine::record::{self, ColumnSpec, Format};
 use twinml_engine::run::{self, Ended, Outlet, Plan, Rate, Report};
 use twinml_model::host::Machine;
@@ -11,7 +12,7 @@ use twinml_model::program::Experiment;
 use twinml_solvers::integrator::Method;
 
 use super::job::{self, Flags, Job, Ready, Watcher};
-use super::{compile, failure, plot, summary, verdict};
+use super::{compile, failure, plot, sign, summary, verdict};
 use crate::args::Run;
 use crate::exit::Exit;
 use crate::plot::Plot;
@@ -31,6 +32,8 @@ fn whole(args: &Run, ui: &Ui) -> Result<Exit, Exit> {
     let interrupt = Interrupt::listen();
     let watch = Stopwatch::start();
     let flags = Flags::read(&args.simulation, ui)?;
+    // A key that cannot sign must not be found out after an hour.
+    let mut signer = sign::signer(&args.signing, ui)?;
     let session = compile::open(&args.file, ui)?;
     let early = matches!(args.compile.emit, Some(crate::args::Emit::Tokens | crate::args::Emit::Ast));
     if (early || !session.diags.has_errors()) && compile::emit_early(&session, &args.compile, ui) {
@@ -59,7 +62,8 @@ fn whole(args: &Run, ui: &Ui) -> Result<Exit, Exit> {
         }
         runs.push(one(args, ui, &ready, branch, &place, &mut *machine, &mut watcher)?);
     }
-    write_all(args, ui, &ready, &place, &runs, &watcher)?;
+    let signer = signer.as_mut().map(|s| &mut **s as &mut dyn Signer);
+    write_all(args, ui, &ready, &place, &runs, &watcher, signer)?;
     let exit = runs.iter().map(|r| r.exit).max_by_key(|e| e.weight()).unwrap_or(Exit::Ok);
     drop(runs);
     // The process ends here: to take a large model's trees apart, node by node, would only delay that.
@@ -222,7 +226,12 @@ fn write_all(
     place: &Place,
     runs: &[Ran<'_>],
     watcher: &Watcher,
+    signer: Option<&mut dyn Signer>,
 ) -> Result<(), Exit> {
+    let mut files: Vec<(PathBuf, &'static str)> = Vec::new();
+    files.extend(runs.iter().flat_map(|r| &r.files).map(|p| (p.clone(), "result")));
+    let logs = runs.iter().filter(|r| r.report.log.is_some()).filter_map(|r| r.events.as_ref());
+    files.extend(logs.map(|p| (p.clone(), "events")));
     let mut written: Vec<String> = runs.iter().flat_map(|r| &r.files).map(|p| world::shown(p)).collect();
     for (path, recorded) in runs.iter().flat_map(|r| r.files.iter().zip(&r.report.files)) {
         ui.object(&json::Written {
@@ -248,6 +257,7 @@ fn write_all(
         let text = summary::document(ready, runs, args.si);
         write(&path, text.as_bytes(), ui)?;
         written.push("summary.json".to_owned());
+        files.push((path.clone(), "summary"));
         ui.object(&json::Written::file(&path, "summary"));
         if !args.no_plot {
             let path = place.folder.join("plot.html");
@@ -255,12 +265,19 @@ fn write_all(
                 Ok(Some(html)) => {
                     write(&path, html.as_bytes(), ui)?;
                     written.push("plot.html".to_owned());
+                    files.push((path.clone(), "plot"));
                     ui.object(&json::Written::file(&path, "plot"));
                 }
                 Ok(None) => {}
                 Err(e) => ui.warn(&format!("no plot: {e}")),
             }
         }
+    }
+    if let Some(signer) = signer {
+        let time = runs.first().map_or(0.0, |r| r.report.time);
+        let path = sign::bundle(ready, time, &place.folder, &files, signer, ui)?;
+        written.push(sign::BUNDLE.to_owned());
+        ui.object(&json::Written::file(&path, "signature"));
     }
     ui.result("Written", &written.join(", "), None);
     if watcher.over_time {

@@ -6,6 +6,8 @@
 //! This crate never reads the environment or a configuration by itself, never prints, and lets no secret out: none
 //! stands in an error or in a `Debug`.
 
+pub mod crypt;
 pub mod keyfile;
+pub mod operations;
 pub mod store;
 pub mod tpm;

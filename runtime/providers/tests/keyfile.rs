@@ -1,5 +1,6 @@
 //! Keys in files: the seam, the file's form and mode, and that `openssl` and plain `p256` understand what they sign.
 #![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::print_stderr, reason = "a test that is left out says so")]
 
 use std::fs;
 use std::path::Path;

@@ -323,14 +323,14 @@ fn parts(field: &str, value: Value) -> Result<Vec<Part>, Wrong> {
     let mut out = Vec::with_capacity(items.len());
     for item in items {
         let mut part = Fields::of(field, item)?;
-        let name = part.text("name")?;
-        if !names.insert(name.clone()) {
+        let (name, role) = (part.text("name")?, part.text("role")?);
+        if !names.insert((role.clone(), name.clone())) {
             return Err(Wrong::new(field, format!("`{name}` is listed twice")));
         }
         let Value::Int(length) = part.take("length")? else {
             return Err(Wrong::new(field, "a length is no number"));
         };
-        out.push(Part { name, role: part.text("role")?, length, sha256: part.digest("sha256")? });
+        out.push(Part { name, role, length, sha256: part.digest("sha256")? });
         part.end()?;
     }
     Ok(out)

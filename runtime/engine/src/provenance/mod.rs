@@ -15,6 +15,7 @@ mod manifest;
 pub mod merkle;
 mod public;
 mod signer;
+mod state;
 mod verify;
 
 pub use digest::Digest;
@@ -23,4 +24,5 @@ pub use log::{Broken, Chain, Checked, Entry, TYPE as LOG_TYPE};
 pub use manifest::{Counter, KeyFacts, Kind, Manifest, Part, Subject, TYPE, VERSION, Wrong};
 pub use public::{NoKey, PublicKey, canonical as canonical_signature};
 pub use signer::{Algorithm, Backing, SignError, Signer};
+pub use state::{parts as snapshot_parts, sign_snapshot, subject as snapshot_subject, verify_snapshot};
 pub use verify::{Findings, Look, Trust, Verdict, seal, verify};

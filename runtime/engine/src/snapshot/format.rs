@@ -146,6 +146,9 @@ pub struct Container {
     envelope: Vec<u8>,
 }
 
+/// Bytes before the table.
+const HEAD: usize = 16;
+
 /// Bytes of a line of the table.
 const LINE: usize = 48;
 
@@ -185,6 +188,31 @@ impl Container {
             to.raw(&e.tag.0).put(&e.version).put(&0_u16).put(&e.length).raw(&e.sha256);
         }
         to.finish()
+    }
+
+    /// Bytes before the id.
+    pub fn head_length(&self) -> u64 {
+        (HEAD + LINE * self.sections.len()) as u64
+    }
+
+    /// Of bytes that [`Container::decode`] refuses though their table is whole: the first section that is not what the
+    /// table says.
+    pub fn differing(bytes: &[u8]) -> Option<Tag> {
+        let count = bytes.get(12..HEAD)?.try_into().map(u32::from_le_bytes).ok()? as usize;
+        let head = HEAD.checked_add(count.checked_mul(LINE)?)?;
+        let mut rest = bytes.get(head.checked_add(32)?..)?;
+        if Sha256::digest(&bytes[..head])[..] != bytes[head..head + 32] {
+            return None;
+        }
+        for line in bytes[HEAD..head].chunks_exact(LINE) {
+            let tag = Tag(line[..4].try_into().ok()?);
+            let length = usize::try_from(u64::from_le_bytes(line[8..16].try_into().ok()?)).ok()?;
+            match rest.split_at_checked(length) {
+                Some((own, others)) if Sha256::digest(own)[..] == line[16..] => rest = others,
+                _ => return Some(tag),
+            }
+        }
+        None
     }
 
     /// The snapshot's id.

@@ -1,5 +1,5 @@
 //! A folder of keys: `NAME.key` is a private key, `NAME.pub.pem` its public half; keys that live elsewhere (a TPM)
-//! have a file `NAME.tpm` that says where.
+//! have a file `NAME.tpm` that says where; `NAME.aes` is a key that encrypts.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,8 @@ pub enum Kept {
     File(PathBuf),
     /// In a TPM, of which this file tells.
     Tpm(PathBuf),
+    /// It is a key that encrypts, in this file ([`crate::crypt::HexKey`]).
+    Encrypts(PathBuf),
     /// Not here: only the public half is.
     Elsewhere,
 }
@@ -64,6 +66,11 @@ impl Folder {
         self.path.join(format!("{name}.tpm"))
     }
 
+    /// The file of a key that encrypts.
+    pub fn aes(&self, name: &str) -> PathBuf {
+        self.path.join(format!("{name}.aes"))
+    }
+
     /// The file of a public key.
     pub fn public(&self, name: &str) -> PathBuf {
         self.path.join(format!("{name}{PUBLIC}"))
@@ -98,7 +105,10 @@ impl Folder {
             builder.mode(0o700);
         }
         builder.create(&self.path).map_err(KeyError::io("create", &self.path))?;
-        match [self.key(name), self.tpm(name), self.public(name)].into_iter().find(|p| p.exists()) {
+        match [self.key(name), self.tpm(name), self.aes(name), self.public(name)]
+            .into_iter()
+            .find(|p| p.exists())
+        {
             Some(path) => Err(KeyError::Exists(path)),
             None => Ok(()),
         }
@@ -133,14 +143,14 @@ impl Folder {
         for entry in entries {
             let name = entry.map_err(KeyError::io("read", &self.path))?.file_name();
             let Some(name) = name.to_str() else { continue };
-            let stem = [".key", ".tpm", PUBLIC].iter().find_map(|end| name.strip_suffix(end));
+            let stem = [".key", ".tpm", ".aes", PUBLIC].iter().find_map(|end| name.strip_suffix(end));
             names.extend(stem.filter(|s| !s.is_empty() && !s.starts_with('.')).map(str::to_owned));
         }
         Ok(names.into_iter().map(|name| self.one(name)).collect())
     }
 
     fn one(&self, name: String) -> Listed {
-        let (key, tpm) = (self.key(&name), self.tpm(&name));
+        let (key, tpm, aes) = (self.key(&name), self.tpm(&name), self.aes(&name));
         let public = read_public(&self.public(&name)).ok();
         let locked = key.exists()
             && super::read_private(&key)
@@ -148,6 +158,7 @@ impl Folder {
         let kept = match () {
             () if key.exists() => Kept::File(key),
             () if tpm.exists() => Kept::Tpm(tpm),
+            () if aes.exists() => Kept::Encrypts(aes),
             () => Kept::Elsewhere,
         };
         Listed { name, public, kept, locked }

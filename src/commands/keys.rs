@@ -1,0 +1,174 @@
+//! `twinc keys create|list|export`
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use twinml_engine::provenance::{Algorithm, PublicKey};
+use twinml_engine::record;
+use twinml_providers::crypt::{HexKey, KeyWrap as _, create_key_file};
+use twinml_providers::keyfile::{Folder, Kept, KeyFile, Listed, Source};
+
+use super::seal;
+use super::sign::{failed, folder, passphrase};
+use crate::args::keys::{AlgorithmName, Create, Export, Keys, KeysCommand, List};
+use crate::exit::Exit;
+use crate::ui::Ui;
+use crate::ui::json::{VERSION, Written};
+use crate::world;
+
+/// A key.
+#[derive(Serialize, Debug)]
+pub struct Key {
+    /// `key`
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Schema version.
+    pub version: u32,
+    /// Its name.
+    pub name: String,
+    /// The SHA-256 of its public half, of one that encrypts a name; `null` where that is not readable.
+    pub id: Option<String>,
+    /// `ecdsa-p256-sha256`, `ed25519` or `aes-256-gcm`.
+    pub algorithm: Option<&'static str>,
+    /// Where the private half is: `file`, `tpm` or `elsewhere`.
+    pub backing: &'static str,
+    /// Whether a passphrase locks it.
+    pub locked: bool,
+    /// The file of the private half, or that tells of it.
+    pub path: Option<String>,
+    /// The public half, as PEM; only by `export`.
+    pub public: Option<String>,
+}
+
+impl Key {
+    fn of(listed: &Listed) -> Key {
+        let (backing, path) = match &listed.kept {
+            Kept::File(path) => ("file", Some(path)),
+            Kept::Tpm(path) => ("tpm", Some(path)),
+            Kept::Encrypts(path) => ("file", Some(path)),
+            Kept::Elsewhere => ("elsewhere", None),
+        };
+        if let Kept::Encrypts(path) = &listed.kept {
+            let read = HexKey::read(&Source::File(path.clone()), &|_| None);
+            return Key {
+                id: read.ok().map(|k| k.name().to_owned()),
+                algorithm: Some("aes-256-gcm"),
+                ..Key::plain(listed, backing, Some(path))
+            };
+        }
+        Key::plain(listed, backing, path)
+    }
+
+    fn plain(listed: &Listed, backing: &'static str, path: Option<&PathBuf>) -> Key {
+        Key {
+            kind: "key",
+            version: VERSION,
+            name: listed.name.clone(),
+            id: listed.public.as_ref().map(|k| k.id().to_owned()),
+            algorithm: listed.public.as_ref().map(|k| k.algorithm().name()),
+            backing,
+            locked: listed.locked,
+            path: path.map(|p| world::shown(p)),
+            public: None,
+        }
+    }
+
+    /// `ecdsa-p256-sha256  file, locked`
+    fn about(&self) -> String {
+        let locked = if self.locked { ", locked" } else { "" };
+        format!("{}  {}{locked}", self.algorithm.unwrap_or("damaged"), self.backing)
+    }
+}
+
+/// Does what is asked.
+pub fn run(args: &Keys, ui: &Ui) -> Exit {
+    let done = match &args.command {
+        KeysCommand::Create(args) => create(args, ui),
+        KeysCommand::List(args) => list(args, ui),
+        KeysCommand::Export(args) => export(args, ui),
+        KeysCommand::Rotate(args) => seal::rotate(args, ui),
+    };
+    done.err().unwrap_or(Exit::Ok)
+}
+
+fn create(args: &Create, ui: &Ui) -> Result<(), Exit> {
+    let folder = folder(&args.place, ui)?;
+    // Before anybody types a passphrase.
+    folder.prepare(&args.name).map_err(|e| failed(&e, ui))?;
+    let algorithm = match args.algorithm {
+        AlgorithmName::P256 => Algorithm::EcdsaP256Sha256,
+        AlgorithmName::Ed25519 => Algorithm::Ed25519,
+        AlgorithmName::Aes256 => return create_aes(args, &folder, ui),
+    };
+    let secret = passphrase(args.passphrase.as_deref(), true, ui)?;
+    let made = KeyFile::generate(algorithm).and_then(|key| {
+        folder.create(&args.name, &key, secret.as_deref().map(String::as_str))?;
+        folder.find(&args.name)
+    });
+    let key = Key::of(&made.map_err(|e| failed(&e, ui))?);
+    ui.result("Created", &format!("{}  {}", key.name, key.about()), None);
+    ui.result("Id", key.id.as_deref().unwrap_or_default(), None);
+    let (private, public) = (folder.key(&args.name), folder.public(&args.name));
+    ui.result("Written", &format!("{}, {}", world::shown(&private), world::shown(&public)), None);
+    ui.object(&key);
+    Ok(())
+}
+
+fn create_aes(args: &Create, folder: &Folder, ui: &Ui) -> Result<(), Exit> {
+    if args.passphrase.is_some() {
+        ui.error("a key that encrypts at rest is not locked by a passphrase", None);
+        return Err(Exit::Usage);
+    }
+    let path = folder.aes(&args.name);
+    let made = create_key_file(&path).and_then(|_| folder.find(&args.name));
+    let key = Key::of(&made.map_err(|e| failed(&e, ui))?);
+    ui.result("Created", &format!("{}  {}", key.name, key.about()), None);
+    ui.result("Id", key.id.as_deref().unwrap_or_default(), None);
+    ui.result("Written", &world::shown(&path), None);
+    ui.object(&key);
+    Ok(())
+}
+
+fn list(args: &List, ui: &Ui) -> Result<(), Exit> {
+    let folder = folder(&args.place, ui)?;
+    let keys: Vec<Key> = folder.list().map_err(|e| failed(&e, ui))?.iter().map(Key::of).collect();
+    if keys.is_empty() {
+        let path = world::shown(folder.path());
+        ui.warn(&format!("there are no keys in {path}; `twinc keys create NAME` makes one"));
+    }
+    let wide = keys.iter().map(|k| k.name.len()).max().unwrap_or(0);
+    let about = keys.iter().map(|k| k.about().len()).max().unwrap_or(0);
+    for key in &keys {
+        let id = key.id.as_deref().unwrap_or("it cannot be read");
+        ui.text(&format!("{:wide$}  {:about$}  {id}\n", key.name, key.about()));
+        ui.object(key);
+    }
+    Ok(())
+}
+
+fn export(args: &Export, ui: &Ui) -> Result<(), Exit> {
+    let folder = folder(&args.place, ui)?;
+    let listed = folder.find(&args.name).map_err(|e| failed(&e, ui))?;
+    if matches!(listed.kept, Kept::Encrypts(_)) {
+        ui.error(&format!("the key `{}` encrypts: it has no public half", args.name), None);
+        return Err(Exit::Usage);
+    }
+    let Some(pem) = listed.public.as_ref().map(PublicKey::pem) else {
+        let path = world::shown(&folder.public(&args.name));
+        ui.error(&format!("{path} is no public key, or cannot be read"), None);
+        return Err(Exit::Outside);
+    };
+    match &args.out {
+        None => ui.text(&pem),
+        Some(path) => {
+            record::file::write_atomic(path, pem.as_bytes()).map_err(|e| {
+                ui.error(&e.to_string(), None);
+                Exit::Outside
+            })?;
+            ui.result("Written", &world::shown(path), None);
+            ui.object(&Written::file(path, "key"));
+        }
+    }
+    ui.object(&Key { public: Some(pem), ..Key::of(&listed) });
+    Ok(())
+}

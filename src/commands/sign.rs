@@ -1,0 +1,230 @@
+//! Keys at work: finding the one that is to sign, and signing what a command has written.
+
+use std::path::{Path, PathBuf};
+
+use std::collections::BTreeMap;
+
+use twinml_engine::provenance::{self, Backing, Digest, Kind, Part, SignError, Signer, Subject};
+use twinml_engine::record;
+use twinml_providers::keyfile::{Folder, Kept, KeyError, KeyFile, Source};
+use twinml_providers::operations;
+use zeroize::Zeroizing;
+
+use super::job::Ready;
+use super::{doctor, summary};
+use crate::args::keys::{Place, Signing};
+use crate::exit::Exit;
+use crate::ui::Ui;
+use crate::world;
+
+/// The name of the envelope beside a run's results.
+pub const BUNDLE: &str = "bundle.sig";
+
+/// The folder of the keys.
+///
+/// # Errors
+///
+/// Where nothing says where it is, that was said.
+pub fn folder(place: &Place, ui: &Ui) -> Result<Folder, Exit> {
+    let named = place.keys.clone().or_else(world::keys);
+    named.map(|path| Folder::at(&path)).ok_or_else(|| {
+        ui.error("nothing says where keys are kept", Some("give `--keys DIR`, or set TWINML_KEYS"));
+        Exit::Usage
+    })
+}
+
+/// The passphrase that was asked for on the command line.
+///
+/// # Errors
+///
+/// What is wrong with it was said.
+pub fn passphrase(source: Option<&str>, again: bool, ui: &Ui) -> Result<Option<Zeroizing<String>>, Exit> {
+    let Some(source) = source else { return Ok(None) };
+    // What was given is not repeated: it may be the passphrase itself.
+    let Some(source) = Source::read(source) else {
+        ui.error(
+            "`--passphrase` says where a passphrase is, never what it is",
+            Some("`env:NAME`, `file:PATH` or `prompt`"),
+        );
+        return Err(Exit::Usage);
+    };
+    source.passphrase(&world::variable, again).map(Some).map_err(|e| failed(&e, ui))
+}
+
+/// Says what is wrong with a key.
+pub fn failed(e: &KeyError, ui: &Ui) -> Exit {
+    ui.error(&e.to_string(), e.help().as_deref());
+    match e {
+        KeyError::Unknown { .. } | KeyError::Name(_) | KeyError::Exists(_) => Exit::Usage,
+        _ => Exit::Outside,
+    }
+}
+
+/// Says that signing failed.
+pub fn unsigned(e: &SignError, ui: &Ui) -> Exit {
+    ui.error(&e.to_string(), e.help.as_deref());
+    Exit::Outside
+}
+
+/// The key that is to sign, where one is to.
+///
+/// # Errors
+///
+/// Why there is none was said.
+pub fn signer(args: &Signing, ui: &Ui) -> Result<Option<Box<dyn Signer>>, Exit> {
+    let Some(key) = &args.sign else { return Ok(None) };
+    let path = Path::new(key);
+    let named = if key.is_empty() {
+        only(&folder(&args.place, ui)?, ui)?
+    } else if path.components().count() > 1 || path.extension().is_some_and(|e| e == "key") {
+        Kept::File(PathBuf::from(key))
+    } else {
+        folder(&args.place, ui)?.find(key).map_err(|e| failed(&e, ui))?.kept
+    };
+    let secret = passphrase(args.passphrase.as_deref(), false, ui)?;
+    match named {
+        Kept::File(path) => {
+            let mut ask = || Ok(secret.clone());
+            let key = KeyFile::read(&path, &mut ask).map_err(|e| failed(&e, ui))?;
+            Ok(Some(Box::new(key)))
+        }
+        Kept::Tpm(path) => in_tpm(&path, ui).map(Some),
+        Kept::Encrypts(_) => {
+            ui.error(&format!("the key `{key}` encrypts, it does not sign"), None);
+            Err(Exit::Usage)
+        }
+        Kept::Elsewhere => {
+            ui.error(
+                &format!("of the key `{key}` only the public half is here"),
+                Some("it can verify, not sign"),
+            );
+            Err(Exit::Usage)
+        }
+    }
+}
+
+/// The key that is meant where none is named: `default`, or the only one.
+fn only(folder: &Folder, ui: &Ui) -> Result<Kept, Exit> {
+    let mut all = folder.list().map_err(|e| failed(&e, ui))?;
+    all.retain(|l| matches!(l.kept, Kept::File(_) | Kept::Tpm(_)));
+    let names: Vec<String> = all.iter().map(|l| l.name.clone()).collect();
+    let at = names.iter().position(|n| n == "default");
+    match at.or_else(|| (all.len() == 1).then_some(0)) {
+        Some(k) => Ok(all.swap_remove(k).kept),
+        None if all.is_empty() => Err(failed(
+            &KeyError::Unknown { name: "default".to_owned(), folder: folder.path().to_owned(), names },
+            ui,
+        )),
+        None => {
+            ui.error(
+                "`--sign` does not say with which key",
+                Some(&format!("there are: {}", names.join(", "))),
+            );
+            Err(Exit::Usage)
+        }
+    }
+}
+
+/// The key that the file tells of.
+fn in_tpm(path: &Path, ui: &Ui) -> Result<Box<dyn Signer>, Exit> {
+    ui.error(&format!("{} tells of a key in a TPM, which this version cannot use", world::shown(path)), None);
+    Err(Exit::Outside)
+}
+
+/// Where a key lives, for people, with what it cannot promise.
+pub fn backing(backing: &Backing) -> String {
+    match backing {
+        Backing::File => "a file".to_owned(),
+        Backing::Tpm { maker, software: false } => format!("a TPM by {maker}"),
+        Backing::Tpm { maker, software: true } => {
+            format!("a software TPM ({maker}), which whoever runs it can copy and set back")
+        }
+    }
+}
+
+/// What computes here, as far as bits may depend on it.
+///
+/// # Errors
+///
+/// `TWINC_ISA` names nothing: that was said.
+pub fn machine(ui: &Ui) -> Result<BTreeMap<String, String>, Exit> {
+    let facts = [
+        ("architecture", std::env::consts::ARCH),
+        ("isa", doctor::isa(ui)?.name()),
+        ("os", std::env::consts::OS),
+    ];
+    Ok(facts.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
+}
+
+/// Signs the files that a run has written into a folder: `bundle.sig` beside them.
+///
+/// # Errors
+///
+/// What failed was said.
+pub fn bundle(
+    ready: &Ready,
+    time: f64,
+    folder: &Path,
+    files: &[(PathBuf, &'static str)],
+    signer: &mut dyn Signer,
+    ui: &Ui,
+) -> Result<PathBuf, Exit> {
+    let mut parts = Vec::with_capacity(files.len());
+    for (path, role) in files {
+        let (length, digest) = world::digest(path).map_err(|e| {
+            ui.error(&format!("could not read {}: {e}", world::shown(path)), None);
+            Exit::Outside
+        })?;
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        parts.push(Part { name, role: (*role).to_owned(), length, sha256: Digest(digest) });
+    }
+    let subject = Subject {
+        kind: Kind::Bundle,
+        compiler: summary::compiler(),
+        model: ready.program.name.clone(),
+        // The hash was made from 32 bytes.
+        model_hash: Digest::from_hex(&ready.hash).unwrap_or(Digest([0; 32])),
+        scenario: ready.experiment.name.clone(),
+        seed: ready.experiment.seed,
+        time,
+        machine: machine(ui)?,
+        inputs: ready.inputs.clone(),
+        parts,
+        parent: None,
+    };
+    let root = subject.root();
+    let text = provenance::seal(subject, None, signer).map_err(|e| unsigned(&e, ui))?;
+    let path = folder.join(BUNDLE);
+    record::file::write_atomic(&path, text.as_bytes()).map_err(|e| {
+        ui.error(&e.to_string(), None);
+        Exit::Outside
+    })?;
+    let details = [("file", world::shown(&path)), ("root", root.to_string())];
+    logged("run", &details, Some(signer), ui)?;
+    Ok(path)
+}
+
+/// Notes an operation in the project's log.
+///
+/// # Errors
+///
+/// What failed was said.
+pub fn logged(
+    operation: &str,
+    details: &[(&str, String)],
+    signer: Option<&mut dyn Signer>,
+    ui: &Ui,
+) -> Result<(), Exit> {
+    let details = details.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
+    let path = Path::new(operations::FILE);
+    match operations::append(path, world::seconds(), operation, details, signer) {
+        Ok(_) => Ok(()),
+        Err(e) => {
+            let help = matches!(e, operations::LogError::Altered { .. }).then(|| {
+                format!("`twinc verify {}` says where; move it away to begin a new one", world::shown(path))
+            });
+            ui.error(&e.to_string(), help.as_deref());
+            Err(Exit::Outside)
+        }
+    }
+}

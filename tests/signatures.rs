@@ -1,0 +1,238 @@
+//! Keys, signed results and `twinc verify`, end to end; what `openssl` says of a signed bundle; logs of operations.
+#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::print_stderr, reason = "a test that is left out says so")]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use twinml_engine::provenance::{Envelope, pae};
+
+const MODEL: &str = "twin Decay {\n  parameters { k: Real[1/s] = 1 }\n  states { x: Real = 1 }\n  equations { der(x) = -k * x }\n}\nscenario short for Decay { duration: 1 s; seed: 7; record x every 500 ms }\n";
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Place {
+        let place = Place(tempfile::tempdir().unwrap());
+        fs::write(place.path("decay.twinml"), MODEL).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn twinc(&self, args: &[&str]) -> (i32, String, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_twinc"));
+        command.current_dir(self.0.path()).args(args).stdin(Stdio::null());
+        command.env("TWINML_KEYS", self.path("keys")).env("WORD", "correct horse");
+        let out = command.output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (out.status.code().unwrap(), text(out.stdout), text(out.stderr))
+    }
+
+    #[track_caller]
+    fn expect(&self, code: i32, args: &[&str]) -> (String, String) {
+        let (got, out, err) = self.twinc(args);
+        assert_eq!(got, code, "{args:?}\n{out}{err}");
+        (out, err)
+    }
+
+    /// What `verify` says, as JSON.
+    fn verify(&self, args: &[&str]) -> (i32, Value) {
+        let (code, out, err) = self.twinc(&[&["verify", "--format", "json"], args].concat());
+        assert!(!err.contains("panicked"), "{err}");
+        let found = out.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
+        let found = found.filter(|v| v["type"] == "verified").next_back();
+        (code, found.unwrap_or_else(|| panic!("{args:?}\n{out}{err}")))
+    }
+}
+
+#[test]
+fn a_signed_run_is_good_and_says_what_it_was_made_of() {
+    let place = Place::new();
+    let (out, _) = place.expect(0, &["keys", "create", "plant"]);
+    assert!(out.contains("    Created plant  ecdsa-p256-sha256  file\n"), "{out}");
+    let (out, _) = place.expect(0, &["run", "decay.twinml", "--sign", "plant", "--out", "r"]);
+    assert!(out.contains("plot.html, bundle.sig\n"), "{out}");
+    // Equal runs signed by one key are equal files: nothing of the clock is in them.
+    let first = fs::read(place.path("r/bundle.sig")).unwrap();
+    place.expect(0, &["run", "decay.twinml", "--sign", "--out", "again"]);
+    assert_eq!(fs::read(place.path("again/bundle.sig")).unwrap(), first);
+
+    let (out, _) = place.expect(0, &["verify", "r"]);
+    assert!(out.starts_with("    Verdict good  r/bundle.sig\n"), "{out}");
+    for line in [
+        "      Model Decay  ",
+        "   Scenario short, seed 7, to 1 s\n",
+        "    Made of source decay.twinml  ",
+        "   Computed by twinc ",
+        "freshness not checked\n",
+    ] {
+        assert!(out.contains(line), "{line}\n{out}");
+    }
+    let (_, v) = place.verify(&["r/bundle.sig"]);
+    assert_eq!((&v["verdict"], &v["freshness"]), (&"good".into(), &"not checked".into()));
+    let m = &v["manifest"];
+    assert_eq!((&m["scenario"], &m["seed"], &m["time"]), (&"short".into(), &"7".into(), &"1".into()));
+    let summary: Value = serde_json::from_slice(&fs::read(place.path("r/summary.json")).unwrap()).unwrap();
+    assert_eq!(m["model"]["hash"], summary["model_hash"]);
+    let names: Vec<&str> =
+        m["parts"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["short.parquet", "summary.json", "plot.html"]);
+
+    // Anybody with the public half can look, and with another one learns that it is not that one's.
+    place.expect(0, &["keys", "export", "plant", "--out", "plant.pem"]);
+    let (out, _) = place.expect(0, &["keys", "export", "plant"]);
+    assert_eq!(out, fs::read_to_string(place.path("plant.pem")).unwrap());
+    place.expect(0, &["keys", "create", "other", "--algorithm", "ed25519", "--dir", "elsewhere"]);
+    assert_eq!(place.verify(&["r", "--key", "plant.pem"]).0, 0);
+    let (code, v) = place.verify(&["r", "--key", "elsewhere/other.pub.pem"]);
+    assert_eq!((code, &v["verdict"]), (4, &"unknown key".into()));
+    assert_eq!(place.verify(&["r", "--trust", "elsewhere"]).0, 4);
+    assert_eq!(place.verify(&["r", "--trust", "elsewhere", "--key", "plant.pem"]).0, 0);
+
+    // The log of operations has both runs and is vouched for.
+    let (code, v) = place.verify(&[".twinml/operations.log"]);
+    assert_eq!((code, &v["records"], &v["vouched"]), (0, &2.into(), &2.into()));
+}
+
+#[test]
+fn whatever_is_altered_is_named() {
+    let place = Place::new();
+    place.expect(0, &["keys", "create"]);
+    place.expect(0, &["run", "decay.twinml", "--sign", "--out", "r", "--no-plot"]);
+    let bad = |part: &str, why: &str| {
+        let (code, v) = place.verify(&["r"]);
+        assert_eq!((code, &v["verdict"], &v["part"]), (6, &"bad".into(), &part.into()), "{v}");
+        assert!(v["why"].as_str().unwrap().contains(why), "{v}");
+    };
+    let summary = fs::read(place.path("r/summary.json")).unwrap();
+    fs::write(place.path("r/summary.json"), [&summary[..], b" "].concat()).unwrap();
+    bad("summary.json", "bytes");
+    fs::remove_file(place.path("r/summary.json")).unwrap();
+    bad("summary.json", "missing");
+    fs::write(place.path("r/summary.json"), &summary).unwrap();
+    assert_eq!(place.verify(&["r"]).0, 0);
+    // An unsigned run in the same place: the old envelope does not vouch for it.
+    place.expect(0, &["run", "decay.twinml", "--set", "x=2", "--out", "r", "--no-plot"]);
+    bad("short.parquet", "");
+    place.expect(0, &["run", "decay.twinml", "--sign", "--out", "r", "--no-plot"]);
+
+    // Any byte of any file: never good, and the file that was hit is named.
+    for name in ["bundle.sig", "summary.json", "short.parquet"] {
+        let bytes = fs::read(place.path("r").join(name)).unwrap();
+        for k in 0..24 {
+            let at = (k * 7919 + 13) % bytes.len();
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1 << (k % 8);
+            fs::write(place.path("r").join(name), &damaged).unwrap();
+            let (code, v) = place.verify(&["r"]);
+            assert_eq!(code, 6, "{name} at {at}: {v}");
+            if name != "bundle.sig" {
+                assert_eq!(v["part"], name);
+            }
+        }
+        fs::write(place.path("r").join(name), &bytes).unwrap();
+    }
+    // A manifest does not lead out of its folder.
+    let (code, v) = place.verify(&["r"]);
+    assert_eq!(code, 0, "{v}");
+    place.expect(5, &["verify", "nothing"]);
+    place.expect(2, &["verify", "decay.twinml"]);
+}
+
+#[test]
+fn openssl_verifies_a_bundle() {
+    if Command::new("openssl").arg("version").stdout(Stdio::null()).status().is_err() {
+        eprintln!("openssl is not here: what it would say is left out");
+        return;
+    }
+    let place = Place::new();
+    for (name, algorithm) in [("a", "p256"), ("b", "ed25519")] {
+        place.expect(0, &["keys", "create", name, "--algorithm", algorithm]);
+        place.expect(0, &["run", "decay.twinml", "--sign", name, "--out", name, "--no-plot"]);
+        let envelope = Envelope::read(&fs::read(place.path(name).join("bundle.sig")).unwrap()).unwrap();
+        fs::write(place.path("message"), pae(&envelope.payload_type, &envelope.payload)).unwrap();
+        fs::write(place.path("sig"), &envelope.signature).unwrap();
+        let key = format!("keys/{name}.pub.pem");
+        let args: Vec<&str> = match algorithm {
+            "p256" => vec!["dgst", "-sha256", "-verify", &key, "-signature", "sig", "message"],
+            _ => vec![
+                "pkeyutl", "-verify", "-pubin", "-inkey", &key, "-rawin", "-in", "message", "-sigfile", "sig",
+            ],
+        };
+        let out = Command::new("openssl").args(args).current_dir(place.0.path()).output().unwrap();
+        assert!(out.status.success(), "{algorithm}: {}", String::from_utf8_lossy(&out.stderr));
+    }
+}
+
+#[test]
+fn keys_are_made_listed_and_unlocked() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    let (out, err) = place.expect(0, &["keys", "list"]);
+    assert!(out.is_empty() && err.contains("twinc keys create"), "{err}");
+    place.expect(0, &["keys", "create", "locked", "--passphrase", "env:WORD"]);
+    place.expect(0, &["keys", "create", "open", "--algorithm", "ed25519"]);
+    let mode = fs::metadata(place.path("keys/open.key")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let (out, _) = place.expect(0, &["keys", "list"]);
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(lines[0].starts_with("locked  ecdsa-p256-sha256  file, locked  "), "{out}");
+    assert!(lines[1].starts_with("open    ed25519  file                    "), "{out}");
+    // Which of two, and what unlocks it.
+    let run = ["run", "decay.twinml", "--out", "r", "--no-plot", "--sign"];
+    let (_, err) = place.expect(2, &run);
+    assert!(err.contains("there are: locked, open"), "{err}");
+    let (_, err) = place.expect(5, &[&run[..], &["locked"]].concat());
+    assert!(err.contains("locked by a passphrase") && err.contains("env:NAME"), "{err}");
+    place.expect(0, &[&run[..], &["locked", "--passphrase", "env:WORD"]].concat());
+    place.expect(0, &[&run[..], &["keys/open.key"]].concat());
+    // A passphrase on the command line is refused, and not repeated.
+    let (_, err) = place.expect(2, &[&run[..], &["locked", "--passphrase", "hunter2"]].concat());
+    assert!(!err.contains("hunter2") && err.contains("env:NAME"), "{err}");
+    // Others may read it: refused, with what helps.
+    fs::set_permissions(place.path("keys/open.key"), fs::Permissions::from_mode(0o644)).unwrap();
+    let (_, err) = place.expect(5, &[&run[..], &["open"]].concat());
+    assert!(err.contains("chmod 600"), "{err}");
+    assert!(!place.path("none").exists());
+    let (_, err) = place.expect(2, &["keys", "create", "open"]);
+    assert!(err.contains("never overwritten"), "{err}");
+    let (_, err) = place.expect(2, &["keys", "export", "opne"]);
+    assert!(err.contains("there are: locked, open"), "{err}");
+    // Signing is looked at before anything is run.
+    let (_, err) = place.expect(2, &[&run[..], &["opne"]].concat());
+    assert!(!err.contains("Compiled"), "{err}");
+}
+
+#[test]
+fn json_is_as_documented() {
+    let place = Place::new();
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/json.md")).unwrap();
+    let documented = |kind: &str| -> Vec<String> {
+        let section = text.split(&format!("## `{kind}`\n")).nth(1).unwrap().split("\n## ").next().unwrap();
+        let mut names: Vec<String> = section
+            .lines()
+            .filter_map(|l| Some(l.strip_prefix("| `")?.split('`').next()?.to_owned()))
+            .chain(["type".to_owned(), "version".to_owned()])
+            .collect();
+        names.sort();
+        names
+    };
+    let fields = |v: &Value| v.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let (out, _) = place.expect(0, &["keys", "create", "--format", "json"]);
+    let key: Value = serde_json::from_str(out.trim()).unwrap();
+    assert_eq!((&key["type"], fields(&key)), (&"key".into(), documented("key")));
+    assert_eq!(key["id"].as_str().unwrap().len(), 64);
+    let (out, _) = place.expect(0, &["keys", "export", "--format", "json"]);
+    let exported: Value = serde_json::from_str(out.trim()).unwrap();
+    assert!(exported["public"].as_str().unwrap().starts_with("-----BEGIN PUBLIC KEY-----\n"));
+    place.expect(0, &["run", "decay.twinml", "--sign", "--out", "r", "--no-plot"]);
+    let (_, v) = place.verify(&["r"]);
+    assert_eq!(fields(&v), documented("verified"));
+    let (_, v) = place.verify(&[".twinml/operations.log"]);
+    assert_eq!(fields(&v), documented("verified"));
+}
