@@ -44,8 +44,8 @@ impl Place {
     fn verify(&self, args: &[&str]) -> (i32, Value) {
         let (code, out, err) = self.twinc(&[&["verify", "--format", "json"], args].concat());
         assert!(!err.contains("panicked"), "{err}");
-        let found = out.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
-        let found = found.filter(|v| v["type"] == "verified").next_back();
+        let mut found = out.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
+        let found = found.rfind(|v| v["type"] == "verified");
         (code, found.unwrap_or_else(|| panic!("{args:?}\n{out}{err}")))
     }
 }

@@ -1,6 +1,6 @@
 //! Encryption at rest: the key that a command is given, files that are encrypted, and `twinc keys rotate`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 use twinml_engine::record;
@@ -175,7 +175,7 @@ pub fn rotate(args: &Rotate, ui: &Ui) -> Result<(), Exit> {
 
 /// Puts a file under another key. Gives what it is and the key that it was under, if it is encrypted.
 fn one(
-    path: &PathBuf,
+    path: &Path,
     from: &mut dyn KeyWrap,
     to: &mut dyn KeyWrap,
     ui: &Ui,

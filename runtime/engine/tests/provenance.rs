@@ -39,8 +39,11 @@ fn say(envelope: &[u8], trust: &Trust, parts: &[(&str, Vec<u8>)]) -> Verdict {
     .verdict
 }
 
-/// One of (envelope, its key, the bytes of its parts).
-fn bundle(algorithm: Algorithm) -> (Vec<u8>, Trust, Vec<(&'static str, Vec<u8>)>) {
+/// Files by name.
+type Files = Vec<(&'static str, Vec<u8>)>;
+
+/// An envelope, its key, and the bytes of its parts.
+fn bundle(algorithm: Algorithm) -> (Vec<u8>, Trust, Files) {
     let parts = vec![("a.parquet", b"PAR1 some rows PAR1".to_vec()), ("b", Vec::new())];
     let mut signer = Fake::new(algorithm, 1);
     let borrowed: Vec<(&str, &[u8])> = parts.iter().map(|(n, b)| (*n, b.as_slice())).collect();
