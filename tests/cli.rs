@@ -522,7 +522,7 @@ fn doctor_finds_instruction_sets() {
     let block = doctor(Some("block"), false);
     let text = String::from_utf8(block.stdout).unwrap();
     assert!(text.contains("taken block") && text.contains("as TWINC_ISA says"), "{text}");
-    for level in ["avx2", "avx512"] {
+    for level in ["v128", "avx2", "avx512"] {
         let asked = doctor(Some(level), false);
         assert_eq!(asked.status.code(), Some(if levels.contains(&level) { 0 } else { 2 }));
     }

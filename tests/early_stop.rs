@@ -140,8 +140,9 @@ scenario wrong for Decay { duration: 20 s; samples: 100; solver: tsit5; expect n
     assert!(merged.code == early.code && place.bits("shards") == want, "{}", merged.err);
     let report = |out: &str| fs::read(place.path(out).join("report.html")).unwrap();
     assert!(report("shards") == report("early"));
-    for isa in
-        ["block", "avx2", "avx512"].into_iter().filter(|isa| early.out.contains(isa) || *isa == "block")
+    for isa in ["block", "v128", "avx2", "avx512"]
+        .into_iter()
+        .filter(|isa| early.out.contains(isa) || *isa == "block")
     {
         let mut c = place.command(&[&["mc", "m.twinml"], &flags[..], &["--out", isa]].concat());
         c.env("TWINC_ISA", isa);

@@ -135,7 +135,7 @@ fn threads_and_shards_change_no_bit() {
 /// The levels that this processor has, as `doctor` says.
 fn levels(place: &Place) -> Vec<&'static str> {
     let doctor = place.run(&["doctor", "--format", "json"]).expect(0);
-    ["block", "avx2", "avx512"].into_iter().filter(|isa| doctor.out.contains(isa)).collect()
+    ["block", "v128", "avx2", "avx512"].into_iter().filter(|isa| doctor.out.contains(isa)).collect()
 }
 
 /// The job is killed at each level of instructions, goes on at the next one, and ends with the bits of one that nobody

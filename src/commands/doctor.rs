@@ -44,6 +44,7 @@ fn names(all: &[Isa]) -> Vec<&'static str> {
 fn about(isa: Isa) -> &'static str {
     match isa {
         Isa::Block => "no vector code, the block interpreter",
+        Isa::V128 => "2 runs an instruction, by Cranelift",
         Isa::Avx2 => "4 runs an instruction",
         Isa::Avx512 => "8 runs an instruction",
     }

@@ -253,6 +253,7 @@ fn smooth_runs() {
     let ends = DECAY.replace(" record all every 500 ms ", "");
     for (name, text) in [("decay", DECAY), ("decay, ends", &ends)] {
         Model::text(name, text, None).solver("tsit5", 1e-6, 1e-9).check(14, None);
+        Model::text(name, text, None).solver("dopri5", 1e-6, 1e-9).check(14, None);
         Model::text(name, text, None).solver("rosenbrock", 1e-6, 1e-9).check(14, None);
         Model::text(name, text, None).check(14, None);
         for h in [0.05, 0.03] {
@@ -266,6 +267,7 @@ fn smooth_runs() {
 fn requirements() {
     let model = || Model::text("lorenz", LORENZ, None);
     model().solver("tsit5", 1e-6, 1e-9).check(8, None);
+    model().solver("dopri5", 1e-6, 1e-9).check(8, None);
     model().solver("rosenbrock", 1e-5, 1e-8).check(8, None);
     model().check(8, None);
     model().step("rk4", 0.011).check(8, None);
@@ -289,6 +291,7 @@ fn modes_timers_actions_and_draws() {
     let model = || Model::text("tank", MODES, None);
     model().solver("tsit5", 1e-6, 1e-9).check(8, None);
     model().solver("rosenbrock", 1e-6, 1e-9).check(8, None);
+    model().solver("dopri5", 1e-6, 1e-9).check(4, None);
     model().solver("auto", 1e-6, 1e-9).check(8, None);
     model().step("rk4", 0.05).check(8, None);
     model().step("euler", 0.01).check(8, None);

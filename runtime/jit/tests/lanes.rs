@@ -17,6 +17,7 @@ use std::sync::Arc;
 use twinml_jit::lanes::{Isa, LaneCode};
 use twinml_model::ids::OriginId;
 use twinml_model::ir::{Affine, BinOp, Kernel, MathFn, Op, Place, Space, Stmt, Ty};
+use twinml_model::lanes::LaneKernel;
 use twinml_model::passes::{Level, prepare};
 use twinml_model::program::{Program, Sizes};
 use twinml_model::text::{kernel_text, program_text, read_program};
@@ -90,6 +91,32 @@ fn lanes_leave_the_line_and_come_back() {
     assert!(ways >= 12);
 }
 
+/// Cranelift multiplies and adds in one instruction of two lanes, and calls nobody for it.
+#[test]
+fn vectors_of_two_have_fused_multiply_add() {
+    let program = Program { sizes: Sizes { state: 3, ..Sizes::default() }, ..Program::default() };
+    let mut kernel = Kernel::new("fused");
+    let place = |slot| Place { space: Space::State, at: Affine::constant(slot) };
+    let value = |k: &mut Kernel, op| {
+        let v = k.value(op, Ty::F64);
+        k.body.push(Stmt::Eval(v));
+        v
+    };
+    let x: Vec<_> = (0..3).map(|s| value(&mut kernel, Op::Load(place(s)))).collect();
+    let v = value(&mut kernel, Op::Fma(x[0], x[1], x[2]));
+    kernel.body.push(Stmt::Store { place: place(0), value: v, origin: OriginId(0) });
+    if !Isa::V128.available() {
+        println!("this processor has no fused multiply-add");
+        return;
+    }
+    let code = LaneCode::new(&program, &kernel, Isa::V128, 16, 2).unwrap();
+    assert_eq!((code.level(), code.groups()), ("v128", 2));
+    let text = code.assembly().unwrap();
+    let fused = text.lines().filter(|l| l.contains("fmadd") || l.contains("fmsub") || l.contains("fnmadd"));
+    let count = fused.inspect(|l| assert!(l.contains("pd xmm"), "{l}")).count();
+    assert!(count > 0 && !text.contains("call"), "{text}");
+}
+
 /// A disassembler of others reads what we wrote, to the last byte.
 #[test]
 fn the_code_is_readable() {
@@ -98,7 +125,7 @@ fn the_code_is_readable() {
     for seed in 0..150 {
         let (program, kernel) = generate::program(seed);
         let kernel = lanes::for_lanes(&kernel);
-        for isa in [Isa::Avx2, Isa::Avx512].into_iter().filter(|i| i.available()) {
+        for isa in [Isa::V128, Isa::Avx2, Isa::Avx512].into_iter().filter(|i| i.available()) {
             let Ok(code) = LaneCode::new(&program, &kernel, isa, 32, 1 + seed as usize % 4) else { continue };
             let text = code.assembly().unwrap_or_else(|e| panic!("seed {seed}, {}: {e}", isa.name()));
             kinds.extend(text.lines().filter_map(|l| l.split_whitespace().nth(1)).map(str::to_owned));

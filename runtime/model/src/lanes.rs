@@ -255,6 +255,6 @@ pub trait LaneKernel: Send + Sync + std::fmt::Debug {
     /// panics.
     fn run(&self, memory: &mut LaneMemory, times: u64, host: &mut dyn Host);
 
-    /// How it runs: `block`, `avx2`, `avx512`.
+    /// How it runs: `block`, `v128`, `avx2`, `avx512`.
     fn level(&self) -> &'static str;
 }

@@ -9,6 +9,8 @@
 use super::adaptive::Control;
 use super::writer::{Slot, status};
 use super::{rosenbrock, stepped, tsit5};
+use crate::rk;
+use crate::rk::embedded::Tableau;
 use crate::rosenbrock::tableau_for;
 use crate::system::System;
 use twinml_model::ir::{Kernel, Space};
@@ -21,6 +23,8 @@ use twinml_model::program::Program;
 pub enum Shape {
     /// Trial steps of `tsit5`.
     Tsit5(Control),
+    /// Trial steps of `dopri5`.
+    Dopri5(Control),
     /// Trial steps of `rosenbrock`.
     Rosenbrock(Control),
     /// Steps of Euler's method or of the classic Runge–Kutta method, from any instant to any other.
@@ -103,6 +107,12 @@ impl<'m> Place<'m> {
     }
 }
 
+/// A trial step of an explicit pair, and its dense output.
+fn pair<T: Tableau>(program: &Program, control: &Control, whole: bool) -> Option<(Kernel, Option<Kernel>)> {
+    let kept = if whole { tsit5::Kept::Step } else { tsit5::Kept::Nothing };
+    Some((tsit5::trial_as::<T>(program, control, kept)?, Some(tsit5::interpolant::<T>(program)?)))
+}
+
 /// The kernels of a shape, and the program with room for what they leave.
 #[derive(Clone, Debug)]
 pub struct SeatCode {
@@ -130,10 +140,12 @@ impl SeatCode {
             return None;
         }
         let room = match shape {
-            Shape::Tsit5(control) | Shape::Rosenbrock(control) if control.atol.len() != n as usize => {
+            Shape::Tsit5(control) | Shape::Dopri5(control) | Shape::Rosenbrock(control)
+                if control.atol.len() != n as usize =>
+            {
                 return None;
             }
-            Shape::Tsit5(_) => tsit5::dense::slots(if whole { n } else { 0 }),
+            Shape::Tsit5(_) | Shape::Dopri5(_) => tsit5::dense::slots(if whole { n } else { 0 }),
             Shape::Rosenbrock(control) => {
                 let stages = tableau_for(control.rtol).stages as u32;
                 rosenbrock::dense::slots(if whole { n } else { 0 }, stages)
@@ -142,10 +154,8 @@ impl SeatCode {
         };
         program.sizes.jac = program.sizes.jac.max(room);
         let (step, interpolant) = match shape {
-            Shape::Tsit5(control) => {
-                let kept = if whole { tsit5::Kept::Step } else { tsit5::Kept::Nothing };
-                (tsit5::trial_as(&program, control, kept)?, Some(tsit5::interpolant(&program)?))
-            }
+            Shape::Tsit5(control) => pair::<rk::tsit5::Coefficients>(&program, control, whole)?,
+            Shape::Dopri5(control) => pair::<rk::dopri5::Coefficients>(&program, control, whole)?,
             Shape::Rosenbrock(control) => {
                 let tableau = tableau_for(control.rtol);
                 (rosenbrock::trial_as(&program, tableau, control, whole)?, None)
@@ -177,7 +187,7 @@ impl SeatCode {
         }
         let at = |s: Slot| memory.slot(Space::Jac, s as usize)[lane];
         match self.shape {
-            Shape::Tsit5(_) | Shape::Rosenbrock(_) => {
+            Shape::Tsit5(_) | Shape::Dopri5(_) | Shape::Rosenbrock(_) => {
                 let (rejected, status) = (at(Slot::Rejected) != 0.0, at(Slot::Status));
                 match (rejected, status == status::RUNNING) {
                     (true, true) => Landing::Again,
@@ -216,7 +226,9 @@ impl SeatCode {
             to.slot_mut(Space::TState, i).copy_from_slice(from.slot(Space::State, i));
         }
         let rows = match self.shape {
-            Shape::Tsit5(_) => tsit5::dense::FROM as usize..tsit5::dense::slots(n as u32) as usize,
+            Shape::Tsit5(_) | Shape::Dopri5(_) => {
+                tsit5::dense::FROM as usize..tsit5::dense::slots(n as u32) as usize
+            }
             // it has no kernel of dense output
             Shape::Rosenbrock(_) => 0..0,
             _ => {
@@ -236,7 +248,7 @@ impl SeatCode {
     pub fn span(&self, memory: &LaneMemory, lane: usize) -> (f64, f64) {
         let at = |k: u32| memory.slot(Space::Jac, k as usize)[lane];
         match self.shape {
-            Shape::Tsit5(_) => (at(tsit5::dense::FROM), at(tsit5::dense::TO)),
+            Shape::Tsit5(_) | Shape::Dopri5(_) => (at(tsit5::dense::FROM), at(tsit5::dense::TO)),
             Shape::Rosenbrock(_) => (at(rosenbrock::dense::FROM), at(rosenbrock::dense::TO)),
             _ => (at(stepped::FROM), at(stepped::TO)),
         }

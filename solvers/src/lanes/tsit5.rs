@@ -1,10 +1,11 @@
-//! The kernels of `tsit5` on lanes: how a run starts, and a whole trial step with its control.
+//! The kernels of explicit pairs of order 5(4), `tsit5` and `dopri5`, on lanes: a whole trial step with its control, and
+//! dense output.
 //!
 //! The same arithmetic, operation by operation, as [`crate::rk::embedded`] does for a single run.
 
 use super::writer::{Control, Slot, Verdict, Writer};
 use crate::rk::embedded::{STABILITY, Tableau, law};
-use crate::rk::tsit5::Coefficients as T;
+use crate::rk::tsit5;
 use twinml_model::ids::Value;
 use twinml_model::ir::{CmpOp, Kernel, Space, UnOp};
 use twinml_model::passes::rk4::Inline;
@@ -33,9 +34,9 @@ fn combination(w: &mut Writer<'_>, a: &[f64], k: &[Vec<Value>], i: usize) -> Opt
     sum
 }
 
-/// A trial step: reads and writes `State`, `Time`, `Der` (the slope at the state) and the slots.
+/// A trial step of `tsit5`: reads and writes `State`, `Time`, `Der` (the slope at the state) and the slots.
 pub(super) fn trial(program: &Program, control: &Control) -> Option<Kernel> {
-    trial_as(program, control, Kept::Nothing)
+    trial_as::<tsit5::Coefficients>(program, control, Kept::Nothing)
 }
 
 /// What a trial leaves in slots of `Jac` behind those of [`Slot`].
@@ -67,10 +68,10 @@ pub(super) enum Kept {
 }
 
 /// As [`trial`]; also leaves what is to be kept.
-pub(super) fn trial_as(program: &Program, control: &Control, kept: Kept) -> Option<Kernel> {
+pub(super) fn trial_as<T: Tableau>(program: &Program, control: &Control, kept: Kept) -> Option<Kernel> {
     let whole = kept == Kept::Step;
     let n = program.sizes.state as usize;
-    let mut w = Writer { k: Inline::of(program, format!("tsit5 of {}", program.rhs.name)) };
+    let mut w = Writer { k: Inline::of(program, format!("{} of {}", T::METHOD.name(), program.rhs.name)) };
     let x = w.states(n);
     let k1: Vec<Value> = (0..n).map(|i| w.load(Space::Der, i)).collect();
     let trial = w.trial(control);
@@ -148,7 +149,7 @@ pub(super) fn trial_as(program: &Program, control: &Control, kept: Kept) -> Opti
 
 /// Dense output: reads the slots of [`dense`], `TState` (the states at the end of the step) and `TTime`, the instant that
 /// is asked for; writes `State` and `Time`. The arithmetic of [`crate::rk::embedded`].
-pub(super) fn interpolant(program: &Program) -> Option<Kernel> {
+pub(super) fn interpolant<T: Tableau>(program: &Program) -> Option<Kernel> {
     let n = program.sizes.state as usize;
     let mut w = Writer { k: Inline::of(program, format!("dense output of {}", program.rhs.name)) };
     let t = w.load(Space::TTime, 0);

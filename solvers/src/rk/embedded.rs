@@ -399,13 +399,14 @@ impl<T: Tableau> Integrator for Embedded<T> {
     }
 
     fn seat(&mut self) -> Option<&mut dyn Seat> {
-        (T::METHOD == Method::Tsit5).then_some(self)
+        Some(self)
     }
 }
 
 impl<T: Tableau> Seat for Embedded<T> {
     fn shape(&self) -> Shape {
-        Shape::Tsit5(Control::of(&self.options, &self.atol))
+        let control = Control::of(&self.options, &self.atol);
+        if T::METHOD == Method::Dopri5 { Shape::Dopri5(control) } else { Shape::Tsit5(control) }
     }
 
     fn put(

@@ -38,7 +38,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    fn at(&mut self, c: u64) -> u32 {
+    pub fn at(&mut self, c: u64) -> u32 {
         *self.place.entry(c).or_insert_with(|| {
             self.values.push(c);
             self.values.len() as u32 - 1

@@ -1,7 +1,7 @@
-//! Kernels on lanes as vector machine code: AVX-512 and AVX2.
+//! Kernels on lanes as vector machine code: AVX-512 and AVX2, and vectors of 2 for other processors.
 //!
 //! A kernel becomes a graph without control flow (`lower`), the graph a plan (`plan`), the plan code for some groups
-//! of lanes side by side (`emit`, `encode`). How many groups serve best is found by a timing ([`LaneCode::tuned`]);
+//! of lanes side by side (`emit`, `encode`; for vectors of 2 by Cranelift, `v128`). How many groups serve best is found by a timing ([`LaneCode::tuned`]);
 //! it changes no bit. What a straight line cannot do is refused ([`NotLanes`]) and left to the block interpreter
 //! ([`compile`] chooses).
 //!
@@ -16,6 +16,7 @@ mod lower;
 mod pages;
 mod plan;
 mod slow;
+mod v128;
 
 use graph::Target;
 use pages::Pages;
@@ -33,6 +34,9 @@ use twinml_model::program::{Program, Sizes};
 pub enum Isa {
     /// The block interpreter, on every processor.
     Block,
+    /// Vectors of 2, by Cranelift (AVX and fused multiply-add). Nothing in it is particular to x86-64; on other processors it
+    /// was not tried, and is not offered.
+    V128,
     /// Vectors of 4, with fused multiply-add.
     Avx2,
     /// Vectors of 8 (F, DQ).
@@ -41,13 +45,14 @@ pub enum Isa {
 
 impl Isa {
     /// All, the plainest first.
-    pub const ALL: [Isa; 3] = [Isa::Block, Isa::Avx2, Isa::Avx512];
+    pub const ALL: [Isa; 4] = [Isa::Block, Isa::V128, Isa::Avx2, Isa::Avx512];
 
     /// Its name, as in `TWINC_ISA`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Isa::Block => "block",
+            Isa::V128 => "v128",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
         }
@@ -64,6 +69,13 @@ impl Isa {
     pub fn available(self) -> bool {
         match self {
             Isa::Block => true,
+            #[cfg(target_arch = "x86_64")]
+            Isa::V128 => {
+                // Without it each product with a sum would be a call.
+                is_x86_feature_detected!("sse4.2")
+                    && is_x86_feature_detected!("avx")
+                    && is_x86_feature_detected!("fma")
+            }
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
@@ -84,6 +96,7 @@ impl Isa {
     pub fn lanes(self) -> usize {
         match self {
             Isa::Block => 1,
+            Isa::V128 => v128::LANES,
             Isa::Avx2 => 4,
             Isa::Avx512 => 8,
         }
@@ -240,7 +253,7 @@ impl LaneCode {
         }
         let target = match isa {
             Isa::Block => return Err(LaneError::Unavailable(isa)),
-            Isa::Avx2 => Target::Avx2,
+            Isa::V128 | Isa::Avx2 => Target::Avx2,
             Isa::Avx512 => Target::Avx512,
         };
         // displacements have 32 bits
@@ -263,6 +276,23 @@ impl LaneCode {
             2_000..20_000 => list.retain(|&g| g <= 2 || groups.len() == 1),
             _ => list.retain(|&g| g == 1 || groups.len() == 1),
         }
+        if isa == Isa::V128 {
+            if graph.nodes.len() > v128::MOST {
+                return Err(NotLanes::TooLarge { limit: v128::MOST }.into());
+            }
+            // There are 16 registers, and each way is compiled by itself.
+            list.retain(|&g| g <= 2 || groups.len() == 1);
+            for &groups in &list {
+                let (plan, _) = plan::Plan::of(&mut graph, &slots, 0);
+                operations = plan.body.order.len();
+                let (bytes, scratch) = v128::emit(&mut pool, &graph, &plan, groups, (width * 8) as i32)?;
+                // Between them instructions that do nothing, where these have one byte.
+                code.bytes.resize(code.bytes.len().next_multiple_of(64), 0x90);
+                ways.push(Way { entry: code.bytes.len(), groups, scratch });
+                code.bytes.extend(bytes);
+            }
+            list.clear();
+        }
         for &groups in &list {
             let registers = if target == Target::Avx512 { CARRIED } else { CARRIED / 3 };
             let (plan, fast) = plan::Plan::of(&mut graph, &slots, registers / groups);
@@ -274,7 +304,7 @@ impl LaneCode {
         }
         code.link();
         let pages = Pages::new(&code.bytes).ok_or(LaneError::Memory)?;
-        let copies = if target == Target::Avx512 { 1 } else { 4 };
+        let copies = if target == Target::Avx512 { 1 } else { isa.lanes() };
         let mut constants = vec![0; pool.values.len() * copies + 8];
         // A vector of 64-bit words begins at a multiple of 8 bytes: the border is at most 7 elements away.
         let first_constant = constants.as_ptr().align_offset(64).min(8);

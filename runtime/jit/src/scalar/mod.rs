@@ -7,7 +7,7 @@ mod known;
 mod link;
 mod lower;
 mod plan;
-mod target;
+pub(crate) mod target;
 mod tier;
 
 use crate::error::JitError;

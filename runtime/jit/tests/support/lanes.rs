@@ -45,7 +45,7 @@ pub type Way = (String, Result<Box<dyn LaneKernel>, NotLanes>);
 pub fn ways(program: &Arc<Program>, kernel: &Kernel, width: usize) -> Vec<Way> {
     let block = BlockKernel::new(program, kernel).map(|k| Box::new(k) as Box<dyn LaneKernel>);
     let mut all: Vec<Way> = vec![("block".into(), block)];
-    for isa in [Isa::Avx2, Isa::Avx512].into_iter().filter(|i| i.available()) {
+    for isa in [Isa::V128, Isa::Avx2, Isa::Avx512].into_iter().filter(|i| i.available()) {
         for groups in 1..=GROUPS {
             let name = format!("{} with {groups} groups", isa.name());
             match LaneCode::new(program, kernel, isa, width, groups) {

@@ -74,7 +74,7 @@ impl LaneShare {
         if self.why().is_some() { 1 } else { self.lanes }
     }
 
-    /// How the steps are computed: `block`, `avx2`, `avx512`. `None`: each run goes alone, or none has begun.
+    /// How the steps are computed: `block`, `v128`, `avx2`, `avx512`. `None`: each run goes alone, or none has begun.
     #[must_use]
     pub fn level(&self) -> Option<&'static str> {
         self.code.get()?.as_ref().ok().map(|c| c.step.level())
