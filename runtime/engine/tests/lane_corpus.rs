@@ -1,0 +1,148 @@
+//! The examples, the reference models and requirements of all kinds: many runs side by side end as each does alone, to the
+//! bit. Of each model a short piece from its start, with its own solver and with one that lanes can do. What goes alone is
+//! listed with its reason.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+#[path = "support/fleet.rs"]
+mod support;
+
+use expect_test::expect;
+use std::path::{Path, PathBuf};
+use support::Model;
+use twinml_jit::lanes::Isa;
+
+/// Steps of a piece.
+const STEPS: u64 = 60;
+
+/// The widest level and that of Cranelift; the others are compared on smaller models in `fleet`.
+fn levels() -> [Isa; 2] {
+    [Isa::best(), Isa::V128]
+}
+
+fn models(folder: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            all.extend(models(&path));
+        } else if path.extension().is_some_and(|e| e == "twinml") {
+            all.push(path);
+        }
+    }
+    all.sort();
+    all
+}
+
+/// A line for each model: the reason why it goes alone with its own solver, and with `tsit5`.
+fn corpus(folder: &Path) -> String {
+    let mut out = String::new();
+    for path in models(folder) {
+        for scenario in Model::scenarios(&path) {
+            let Some(own) = Model::whole(&path, Some(&scenario)) else { continue };
+            let stochastic = !own.program.noise.is_empty();
+            let name = own.name.clone();
+            let way = |m: Model| {
+                let why = m.short(STEPS).compare(3, &levels());
+                why.map_or_else(|| "lanes".to_owned(), |w| w.to_string())
+            };
+            let own = way(own);
+            let other = match stochastic {
+                true => "stochastic".to_owned(),
+                false => way(Model::whole(&path, Some(&scenario)).unwrap().solver("tsit5", 1e-5, 1e-8)),
+            };
+            out.push_str(&format!("{name}: {own}; {other}\n"));
+        }
+    }
+    out
+}
+
+#[test]
+fn examples() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../twinml-examples");
+    expect![[r#"
+        cell pulses: it looks up a table; it looks up a table
+        ball drop: lanes; lanes
+        buck light_load: lanes; lanes
+        motor start: its solver goes alone; lanes
+        rod cooling: its solver goes alone; its steps cannot be fused
+        optical_trap watch: lanes; stochastic
+        orbit two_orbits: lanes; lanes
+        line week: its solver goes alone; its solver goes alone
+        line worn: its solver goes alone; its solver goes alone
+        room three_days: it looks up a table; it looks up a table
+        sampled jitter: lanes; lanes
+        sampled steady: lanes; lanes
+        stick_slip pull: its steps cannot be fused; its steps cannot be fused
+        robertson long: its solver goes alone; lanes
+        reactor steady: lanes; lanes
+        reactor runaway: lanes; lanes
+        tank_farm cold_start: its solver goes alone; its steps cannot be fused
+        theophylline three_a_day: lanes; lanes
+        thermostat bath: its solver goes alone; lanes
+        thermostat welded: its solver goes alone; lanes
+    "#]]
+    .assert_eq(&corpus(&root));
+}
+
+#[test]
+fn reference_models() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let shared = std::env::var_os("TWINML_SHARED").map_or_else(|| root.join("../shared"), PathBuf::from);
+    let models = shared.join("models");
+    if !models.is_dir() {
+        println!("skipped: no reference models at {}", models.display());
+        return;
+    }
+    expect![[r#"
+        01_heating_skid day: lanes; lanes
+        01_heating_skid stuck_relay: lanes; lanes
+        04_pendulum_dae swing: its states are projected on what they have to fulfil; its states are projected on what they have to fulfil
+        04_pendulum_dae looping: its states are projected on what they have to fulfil; its states are projected on what they have to fulfil
+        04_pendulum_dae chaos: its states are projected on what they have to fulfil; its states are projected on what they have to fulfil
+        07_cstr_runaway coolant_loss: lanes; lanes
+        07_cstr_runaway unprotected: lanes; lanes
+        08_production_line three_shifts: its solver goes alone; its solver goes alone
+        08_production_line heavy_wear: its solver goes alone; its solver goes alone
+        11_stick_slip belt: its steps cannot be fused; its steps cannot be fused
+        11_stick_slip smooth_belt: its solver goes alone; lanes
+        14_building_zone winter_week: it looks up a table; it looks up a table
+    "#]].assert_eq(&corpus(&models));
+}
+
+/// The formulas of `tests/requirements.rs`: x = sin(t), y = cos(t).
+#[test]
+fn requirements() {
+    let text = "twin M {
+  parameters { limit: Length in cm = 1.5 m; w: Time = 2 s }
+  states { x: Length = 0 m; y: Length = 1 m; T: Temperature = 300 K; hits: Int = 0 }
+  equations { der(x) = y/1 s; der(y) = -x/1 s; der(T) = 1 K/s }
+  behavior { on rising(x > 0.5 m) { hits = hits + 1 } every 900 ms { if draw(bernoulli(0.3)) { x = 0.99*x } } }
+  constraints {
+    below: always(x <= limit)
+    above: always[0, 4 s](x > -1 m)
+    rises: eventually[w, 2*w](x > 0.5 m)
+    follows: always(x > 0.9 m implies eventually[0, 3 s](x < -0.6 m))
+    early: always[0, 6 s](x > 0.9 m implies eventually[0, 3 s](x < -0.5 m))
+    hands: y > 0 m until x > 0.99 m
+    back: eventually(historically[0, 3 s](x < 0.5 m))
+    either: always(x > 0.6 m or x < 0.9 m or y > 0 m)
+    warm: always(T < 311 K and x < 2 m)
+    claim: always(x < 0.5 m) with probability >= 0.9
+    counted: always(hits <= 1)
+    whole: (max(x over run)) < 1.1 m
+    kpi mean_of_x: mean(x over run)
+    kpi part: fraction(x > 0.5 m over run)
+  }
+}
+scenario s for M { duration: 10 s; record all every 500 ms; expect below, hands }";
+    let model = || Model::text("requirements", text, None);
+    for m in [
+        model().solver("dopri5", 1e-6, 1e-9),
+        model().solver("tsit5", 1e-6, 1e-9),
+        model().solver("rosenbrock", 1e-6, 1e-9),
+        model().step("rk4", 0.05),
+    ] {
+        assert_eq!(m.compare(5, &levels()), None);
+        let early = Model { until_decided: true, ..m };
+        assert_eq!(early.compare(5, &levels()), None);
+    }
+}
