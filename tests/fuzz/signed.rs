@@ -1,4 +1,4 @@
-//! What is asserted of bytes that claim to be signed, or to be a snapshot: the fuzz targets `envelope` and `snapshot`, and
+//! What is asserted of bytes that claim to be signed, or to be a snapshot: the fuzz targets `envelope` and `signed_snapshot`, and
 //! the replay on every test run (`runtime/engine/tests/fuzz.rs`). Whoever takes this in has the engine's modules
 //! `provenance` and `snapshot` at the root of its crate.
 

@@ -94,7 +94,7 @@ fn written() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         out.push(("envelope", log, lines.into_bytes()));
         let mut state = state();
         sign_snapshot(&mut state, BTreeMap::new(), counter, &mut fake).unwrap();
-        out.push(("snapshot", snapshot, state.encode()));
+        out.push(("signed_snapshot", snapshot, state.encode()));
         out.push(("envelope", key, fake.public_key().to_vec()));
     }
     // Sections as the target cuts them from its input.
@@ -107,7 +107,7 @@ fn written() -> Vec<(&'static str, &'static str, Vec<u8>)> {
         sections.extend((section.bytes.len() as u16).to_le_bytes());
         sections.extend_from_slice(&section.bytes);
     }
-    out.push(("snapshot", "sections", sections));
+    out.push(("signed_snapshot", "sections", sections));
     out
 }
 
@@ -173,5 +173,5 @@ fn envelope() {
 
 #[test]
 fn snapshots() {
-    replay("snapshot", signed::snapshot);
+    replay("signed_snapshot", signed::snapshot);
 }
