@@ -118,6 +118,44 @@ fn contraction_fuses_single_products() {
 }
 
 #[test]
+fn contraction_puts_sines_beside_cosines_of_the_same_value() {
+    // v7 is v2 again by another load and the other order; v9 has no cosine, that of v11 is dead
+    let text = r#"kernel "k" indices 0 {
+  v0 = load state[0]
+  v1 = load state[1]
+  v2 = add v0, v1
+  v3 = math.sin v2
+  v4 = load state[0]
+  v5 = load state[1]
+  v6 = add v5, v4
+  v7 = math.cos v6
+  v8 = mul v3, v7
+  v9 = math.sin v0
+  v10 = sub v8, v9
+  v11 = math.cos v0
+  der[0] = v10 @0
+}
+"#;
+    expect![[r#"
+        kernel "k" indices 0 {
+          v0 = load state[0]
+          v1 = load state[1]
+          v2 = add v0, v1
+          v3 = math.sin_beside v2
+          v4 = load state[0]
+          v5 = load state[1]
+          v6 = add v5, v4
+          v7 = math.cos v6
+          v8 = math.sin v0
+          v9 = neg v8
+          v10 = fma v3, v7, v9
+          der[0] = v10 @0
+        }
+    "#]]
+    .assert_eq(&kernel_text(&contract_kernel(&read_kernel(text).unwrap())));
+}
+
+#[test]
 fn folding_sharing_and_hoisting() {
     let text = r#"kernel "k" indices 2 {
   v0 = const 2.0

@@ -1,13 +1,15 @@
-//! The one pass that decides roundings: constant powers and fused multiply-adds. It runs on every program,
-//! at every optimisation level, before anything else looks at the code; afterwards nothing contracts,
-//! splits or reassociates.
+//! The one pass that decides roundings: constant powers, sines beside cosines and fused multiply-adds. It runs on
+//! every program, at every optimisation level, before anything else looks at the code; afterwards nothing
+//! contracts, splits or reassociates.
 //!
 //! 1. `pow(x, n)` with a constant exponent becomes what [`mod@crate::math::power`] says of it: products, or a
 //!    square root.
-//! 2. A product used once, by a sum, is fused with it: `a·b + c`, `c + a·b`, `a·b − c`, `c − a·b`. Of a sum of
+//! 2. The sine of a value whose cosine is taken too goes the cosine's way (`passes/beside`).
+//! 3. A product used once, by a sum, is fused with it: `a·b + c`, `c + a·b`, `a·b − c`, `c − a·b`. Of a sum of
 //!    two products the left one is fused; a difference of two products is left alone, so that equal
 //!    products still cancel exactly.
 
+use super::beside::beside;
 use super::dead::{Traps, effects, live, remove_dead};
 use super::emit::Emit;
 use super::walk::Copier;
@@ -56,8 +58,10 @@ fn contract_with_map(kernel: &Kernel, keep: &[Value]) -> (Kernel, Vec<Option<Val
     (fused, compose(&first, &second))
 }
 
-/// The second part: products fused with sums.
+/// The second and third part: sines beside cosines, products fused with sums.
 fn fused(kernel: &Kernel, keep: &[Value]) -> (Kernel, Vec<Option<Value>>) {
+    let beside = beside(kernel, keep);
+    let kernel = beside.as_ref().unwrap_or(kernel);
     // What nothing needs is no use of a product.
     let uses = uses(kernel, &live(kernel, keep, &Traps::default()));
     let (fused, first) = rewrite(kernel, &uses, &mut fuse);

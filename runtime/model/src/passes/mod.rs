@@ -1,5 +1,6 @@
 //! From IR to IR.
 
+mod beside;
 pub mod coloring;
 pub mod contract;
 pub mod dead;

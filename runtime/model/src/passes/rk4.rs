@@ -13,9 +13,7 @@
 mod combine;
 
 use crate::ids::{Index, Value};
-use crate::ir::{
-    Affine, BinOp, Carry, For, If, Kernel, MathFn, Op, Place, Region, Space, Stmt, Ty, ValueData,
-};
+use crate::ir::{Affine, BinOp, Carry, For, If, Kernel, Op, Place, Region, Space, Stmt, Ty, ValueData};
 use crate::program::Program;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
@@ -169,8 +167,6 @@ pub struct Inline<'a> {
     done_once: FxHashMap<Op, Value>,
     /// Whether roundings of the right-hand side are decided here.
     tight: bool,
-    /// Values of the right-hand side whose cosine it takes.
-    cosines: FxHashSet<Value>,
     /// How many more values may be made.
     budget: usize,
 }
@@ -223,7 +219,6 @@ impl<'a> Inline<'a> {
             unchanged: FxHashSet::default(),
             done_once: FxHashMap::default(),
             tight: false,
-            cosines: FxHashSet::default(),
             budget: 4 * VALUES,
         }
     }
@@ -450,9 +445,6 @@ impl<'a> Inline<'a> {
             Op::IToF(a) => Op::IToF(e.get(*a)?),
             Op::BitsToF(a) => Op::BitsToF(e.get(*a)?),
             Op::FToBits(a) => Op::FToBits(e.get(*a)?),
-            Op::Math(MathFn::Sin, args) if args.iter().any(|a| self.cosines.contains(a)) => {
-                Op::Math(MathFn::SinBeside, e.all(args)?)
-            }
             Op::Math(f, args) => Op::Math(*f, e.all(args)?),
             Op::Call(f, args) => Op::Call(*f, e.all(args)?),
             Op::Table { table, x, order } => Op::Table { table: *table, x: e.get(*x)?, order: *order },

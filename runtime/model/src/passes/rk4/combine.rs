@@ -4,14 +4,12 @@
 //! goes into the factors `h/2`, `h` and `h/6`, once before all steps. `k1 + 2·k2 + 2·k3 + k4` is
 //! `k1 + 2·(k2 + k3) + k4`, and where `k4` is itself a sum of products, these are added to it one by one.
 //!
-//! A sine beside the cosine of the same value shares its work ([`MathFn::SinBeside`]).
-//!
 //! A state whose derivative is another state `v` (or a constant times it) needs no sum of its own: with
 //! `v`'s `a = k1 + k2 + k3`, `x ← x + h·(v + h/6·a)`, as in Nyström's methods, which is the same in exact arithmetic.
 
 use super::Inline;
 use crate::ids::Value;
-use crate::ir::{BinOp, Kernel, MathFn, Op, UnOp};
+use crate::ir::{BinOp, Kernel, Op, UnOp};
 use crate::passes::dead::Traps;
 use crate::passes::{Level, simplified};
 use crate::program::Program;
@@ -44,11 +42,9 @@ impl Inline<'_> {
     /// A step from grid point `number` on, each product fused with its sum, as [`super::fuse`] does. `None` as there.
     pub fn rk4(&mut self, number: Value, x: &[Value], t0: f64, h: f64) -> Option<Vec<Value>> {
         let rhs = std::mem::replace(&mut self.rhs, Arc::new(plain_form(self.program)));
-        self.cosines = self.rhs.values.iter().filter_map(|data| cosine(&data.op)).collect();
         self.tight = true;
         let next = self.tight_rk4(number, x, t0, h);
         self.tight = false;
-        self.cosines.clear();
         self.rhs = rhs;
         next
     }
@@ -243,12 +239,5 @@ impl Inline<'_> {
             }
             _ => Err(op),
         }
-    }
-}
-
-fn cosine(op: &Op) -> Option<Value> {
-    match op {
-        Op::Math(MathFn::Cos, args) => args.first().copied(),
-        _ => None,
     }
 }

@@ -229,7 +229,9 @@ impl<'a> Walk<'a, '_> {
                 let [a, .., b] = args.as_slice() else {
                     let [a] = args.as_slice() else { return Err(Unfit::Form) };
                     let a = f.get(*a)?;
-                    return self.graph.node(Node::Math(*g, a, a));
+                    // the series choose the way of a sine themselves
+                    let g = if *g == MathFn::SinBeside { MathFn::Sin } else { *g };
+                    return self.graph.node(Node::Math(g, a, a));
                 };
                 Node::Math(*g, f.get(*a)?, f.get(*b)?)
             }
