@@ -22,10 +22,13 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use twinml_engine::lanes::{Control, LANES, LaneMethod, LaneSolver};
-use twinml_jit::lanes::Isa;
+use twinml_jit::lanes::{Isa, LaneCode};
 use twinml_model::host::NoHost;
 use twinml_model::ir::Space;
 use twinml_model::lanes::LaneMemory;
+use twinml_model::passes::dead::Traps;
+use twinml_model::passes::{self, Level};
+use twinml_solvers::lanes::adaptive::AdaptiveCode;
 use twinml_solvers::lanes::{LaneEnd, LaneStatus, Runs};
 
 const RUNS: usize = 4096;
@@ -127,6 +130,20 @@ fn control(model: &Model, rtol: f64, atol: f64) -> Control {
 
 fn solver(model: &Model, method: &LaneMethod) -> LaneSolver {
     LaneSolver::new(&model.program, method, Isa::best(), &model.start, LANES).unwrap()
+}
+
+/// Vector operations of a trial step of `tsit5`, and the groups of lanes side by side. `ASM=model` prints the code.
+fn operations(model: &Model) -> (usize, usize) {
+    let code = AdaptiveCode::tsit5(&model.program, &control(model, 1e-6, 1e-9)).unwrap();
+    let program = &code.program;
+    let mut sample = LaneMemory::zeroed(program.sizes, LANES);
+    (0..LANES).for_each(|lane| sample.set(lane, &model.start));
+    let trial = passes::simplified(&code.trial, Level::O2, &Traps::of(program));
+    let code = LaneCode::tuned(program, &trial, Isa::best(), &sample).unwrap();
+    if std::env::var("ASM").is_ok_and(|m| m == model.name) {
+        println!("{}\n{}", twinml_model::text::kernel_text(&trial), code.assembly().unwrap());
+    }
+    (code.operations(), code.groups())
 }
 
 fn errors(out: &[f64], reference: &[f64], n: usize) -> (f64, f64) {
@@ -298,5 +315,10 @@ fn main() {
             }
         }
         println!("  {:.2} % of the lanes busy with tsit5", tsit5.occupancy().share() * 100.0);
+        if Isa::best() != Isa::Block {
+            let (operations, groups) = operations(model);
+            let ns = fifth.us * 1e3 / (fifth.steps + fifth.rejected);
+            println!("  a trial: {operations} vector operations, {ns:.1} ns; {groups} groups");
+        }
     }
 }

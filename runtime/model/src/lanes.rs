@@ -20,6 +20,9 @@ pub const ALIGN: usize = 64;
 #[derive(Debug)]
 pub struct LaneMemory {
     sizes: Sizes,
+    /// Where each space begins, by its discriminant, and slots of all together.
+    starts: [usize; Space::ALL.len()],
+    total: usize,
     lanes: usize,
     width: usize,
     /// Where the first slot begins in `data`: on a border of [`ALIGN`] bytes.
@@ -35,10 +38,13 @@ impl LaneMemory {
     #[must_use]
     pub fn zeroed(sizes: Sizes, lanes: usize) -> Self {
         let width = lanes.max(1).next_multiple_of(GRAIN);
-        let data = vec![0.0; sizes.total() * width + ALIGN / 8];
+        let total = sizes.total();
+        let mut starts = [0; Space::ALL.len()];
+        Space::ALL.iter().for_each(|&s| starts[s as usize] = sizes.offset(s));
+        let data = vec![0.0; total * width + ALIGN / 8];
         // A vector of doubles begins at a multiple of 8 bytes: the border is at most 7 elements away.
         let start = data.as_ptr().align_offset(ALIGN).min(ALIGN / 8);
-        Self { sizes, lanes, width, start, data, traps: vec![None; width], trapped: false }
+        Self { sizes, starts, total, lanes, width, start, data, traps: vec![None; width], trapped: false }
     }
 
     /// Every lane a copy of `memory`.
@@ -72,22 +78,26 @@ impl LaneMemory {
 
     /// All slots, one row of [`LaneMemory::width`] values after another.
     #[must_use]
+    #[inline]
     pub fn data(&self) -> &[f64] {
-        &self.data[self.start..][..self.sizes.total() * self.width]
+        &self.data[self.start..][..self.total * self.width]
     }
 
     /// All slots, to write.
+    #[inline]
     pub fn data_mut(&mut self) -> &mut [f64] {
-        &mut self.data[self.start..][..self.sizes.total() * self.width]
+        &mut self.data[self.start..][..self.total * self.width]
     }
 
     /// One slot (numbered over all spaces, as [`Sizes::offset`] says) of all lanes.
     #[must_use]
+    #[inline]
     pub fn row(&self, slot: usize) -> &[f64] {
         &self.data()[slot * self.width..][..self.width]
     }
 
     /// One slot of all lanes, to write.
+    #[inline]
     pub fn row_mut(&mut self, slot: usize) -> &mut [f64] {
         let width = self.width;
         &mut self.data_mut()[slot * width..][..width]
@@ -95,19 +105,21 @@ impl LaneMemory {
 
     /// Slot `k` of a space, of all lanes.
     #[must_use]
+    #[inline]
     pub fn slot(&self, space: Space, k: usize) -> &[f64] {
-        self.row(self.sizes.offset(space) + k)
+        self.row(self.starts[space as usize] + k)
     }
 
     /// Slot `k` of a space, of all lanes, to write.
+    #[inline]
     pub fn slot_mut(&mut self, space: Space, k: usize) -> &mut [f64] {
-        self.row_mut(self.sizes.offset(space) + k)
+        self.row_mut(self.starts[space as usize] + k)
     }
 
     /// Puts a run into a lane. Both memories must have the same sizes, but for `Jac` (which is left alone where they
     /// differ).
     pub fn set(&mut self, lane: usize, memory: &Memory) {
-        let slots = self.sizes.total().min(memory.data().len());
+        let slots = self.total.min(memory.data().len());
         let width = self.width;
         for (row, &x) in self.data_mut().chunks_exact_mut(width).zip(&memory.data()[..slots]) {
             row[lane] = x;
@@ -129,7 +141,7 @@ impl LaneMemory {
     pub fn copy_spaces(&mut self, lane: usize, from: &LaneMemory, other: usize, spaces: &[Space]) {
         let (width, wide) = (self.width, from.width);
         for &space in spaces {
-            let (first, len) = (self.sizes.offset(space), self.sizes.of(space) as usize);
+            let (first, len) = (self.starts[space as usize], self.sizes.of(space) as usize);
             let new = self.data_mut()[first * width..][..len * width].chunks_exact_mut(width);
             let old = from.data()[first * wide..][..len * wide].chunks_exact(wide);
             for (row, old) in new.zip(old) {
@@ -149,12 +161,14 @@ impl LaneMemory {
 
     /// Why a lane rests, if it does.
     #[must_use]
+    #[inline]
     pub fn trap(&self, lane: usize) -> Option<Trap> {
         self.traps[lane]
     }
 
     /// Whether a lane has come to rest since the memory was made.
     #[must_use]
+    #[inline]
     pub fn trapped(&self) -> bool {
         self.trapped
     }
@@ -166,6 +180,7 @@ impl LaneMemory {
     }
 
     /// Lets a lane run again.
+    #[inline]
     pub fn clear_trap(&mut self, lane: usize) {
         self.traps[lane] = None;
     }

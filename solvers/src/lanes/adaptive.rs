@@ -176,9 +176,16 @@ impl AdaptiveLanes {
             self.occupancy.useful += busy;
             self.over.clear();
             let states = &memory.slot(Space::Jac, Slot::Status as usize)[..self.at_work.len()];
-            if memory.trapped() || states.iter().any(|&s| s != status::RUNNING) {
-                let over = |&lane: &usize| states[lane] != status::RUNNING || memory.trap(lane).is_some();
-                self.over.extend((0..states.len()).filter(over));
+            let trapped = memory.trapped();
+            for (n, states) in states.chunks(GRAIN).enumerate() {
+                // of those at work all bits are 0: a row of them is passed by at once
+                if !trapped && states.iter().fold(0, |any, s| any | s.to_bits()) == 0 {
+                    continue;
+                }
+                let over =
+                    |&(lane, state): &(usize, f64)| state != status::RUNNING || memory.trap(lane).is_some();
+                let lanes = states.iter().enumerate().map(|(k, &state)| (n * GRAIN + k, state));
+                self.over.extend(lanes.filter(over).map(|l| l.0));
             }
             for k in 0..self.over.len() {
                 let lane = self.over[k];
