@@ -50,16 +50,20 @@ impl Pool {
 #[derive(Clone, Copy, Debug)]
 struct Place {
     reg: u8,
-    /// Offset in the scratch space, or none.
+    /// Offset in the scratch space, or none; of a constant its number.
     spill: i32,
     /// Its slot holds it (carried slots whose register was taken).
     in_slot: bool,
+    /// The load of a carried slot.
+    carried: bool,
+    /// The register where it should end, of what is carried on.
+    home: u8,
     /// Uses passed.
     used: u32,
 }
 
 const NONE: u8 = u8::MAX;
-const NOWHERE: Place = Place { reg: NONE, spill: -1, in_slot: false, used: 0 };
+const NOWHERE: Place = Place { reg: NONE, spill: -1, in_slot: false, carried: false, home: NONE, used: 0 };
 
 /// What to write code for.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +98,7 @@ pub(super) fn emit(
         places: vec![NOWHERE; nodes * shape.groups],
         vectors: [None; 32],
         masks: [None; 8],
+        taken: (0, 0),
         next: [(NEVER, false); 40],
         uses: Vec::new(),
         first_use: Vec::new(),
@@ -105,8 +110,6 @@ pub(super) fn emit(
         stubs: Vec::new(),
         bails: Vec::new(),
         guard: None,
-        home: FxHashMap::default(),
-        carried: FxHashMap::default(),
     };
     let entry = e.code.bytes.len();
     e.all(fast);
@@ -151,6 +154,8 @@ struct Emitter<'a> {
     places: Vec<Place>,
     vectors: [Option<u32>; 32],
     masks: [Option<u32>; 8],
+    /// Which of both are in use, as bits.
+    taken: (u32, u32),
     /// For each register, vectors first, the next use of what it holds, and whether that stands in memory too.
     next: [(u32, bool); 40],
     /// Positions of all uses, by node from `first_use` on.
@@ -165,10 +170,6 @@ struct Emitter<'a> {
     stubs: Vec<Stub>,
     bails: Vec<Bail>,
     guard: Option<&'a Guard>,
-    /// The register where a value should end: of carried slots.
-    home: FxHashMap<u32, u8>,
-    /// Loads of carried slots.
-    carried: FxHashMap<Id, ()>,
 }
 
 const M0F: Map = Map::M0f;
@@ -184,11 +185,12 @@ impl<'a> Emitter<'a> {
     }
 
     fn id(&self, v: u32) -> Id {
-        v / self.shape.groups as u32
+        // long code has one group, and needs no division for each look
+        if self.shape.groups == 1 { v } else { v / self.shape.groups as u32 }
     }
 
     fn group(&self, v: u32) -> i32 {
-        (v % self.shape.groups as u32) as i32
+        if self.shape.groups == 1 { 0 } else { (v % self.shape.groups as u32) as i32 }
     }
 
     fn is_mask(&self, id: Id) -> bool {
@@ -204,47 +206,52 @@ impl<'a> Emitter<'a> {
     /// Collects the uses of a segment: entry `p` uses at `2p`, the stores after it at `2p + 1`.
     fn count(&mut self, s: &Segment) {
         let n = self.g.nodes.len();
-        let guard = self.plan.guard.filter(|_| self.in_body);
-        let plan = self.plan;
-        // in the order of positions: first how many, then where
-        let mut all: Vec<(Id, u32)> = Vec::with_capacity(3 * s.order.len());
-        let mut list = Vec::new();
-        let mut store = 0;
-        let mut stores = |all: &mut Vec<(Id, u32)>, p: u32| {
-            while let Some(&(at, _, id)) = s.stores.get(store).filter(|s| s.0 <= p) {
-                all.push((id, 2 * at + 1));
-                store += 1;
+        let (plan, g) = (self.plan, self.g);
+        // all but operands, in the order of positions, each value once at a position
+        let mut others: Vec<(u32, Id)> = Vec::with_capacity(s.stores.len() + s.out.len());
+        let mut latest: FxHashMap<Id, u32> = FxHashMap::default();
+        let mut other = |p: u32, id: Id| {
+            if latest.insert(id, p) != Some(p) {
+                others.push((p, id));
             }
         };
-        for (p, &id) in s.order.iter().enumerate() {
-            let p = p as u32;
-            plan.operands(self.g, id, &mut list);
-            all.extend(list.iter().map(|&a| (a, 2 * p)));
-            if guard == Some(p) {
-                // where the guard fails, all begins again
-                all.extend(plan.carried.iter().map(|c| (c.1, 2 * p + 1)));
-            }
-            stores(&mut all, p);
+        let guard = plan.guard.filter(|_| self.in_body).unwrap_or(NEVER);
+        let (sooner, later) = s.stores.split_at(s.stores.partition_point(|s| s.0 < guard));
+        sooner.iter().for_each(|&(at, _, id)| other(2 * at + 1, id));
+        if guard != NEVER {
+            // where the guard fails, all begins again
+            plan.carried.iter().for_each(|c| other(2 * guard + 1, c.1));
         }
-        stores(&mut all, NEVER);
-        all.extend(s.out.iter().map(|&id| (id, 2 * s.order.len() as u32)));
+        later.iter().for_each(|&(at, _, id)| other(2 * at + 1, id));
+        s.out.iter().for_each(|&id| other(2 * s.order.len() as u32, id));
+        // room for as many as there may be, filled in order; what stays free is never
         self.first_use.clear();
-        self.first_use.resize(n + 1, 0);
-        let mut latest = vec![NEVER; n];
-        all.retain(|&(id, p)| std::mem::replace(&mut latest[id as usize], p) != p);
-        for &(id, _) in &all {
-            self.first_use[id as usize + 1] += 1;
-        }
-        for k in 0..n {
-            self.first_use[k + 1] += self.first_use[k];
-        }
+        self.first_use.reserve(n + 1);
+        let mut total = 0;
+        self.first_use.push(total);
+        self.first_use.extend(plan.uses.iter().map(|n| {
+            total += n;
+            total
+        }));
         self.uses.clear();
-        self.uses.resize(all.len(), 0);
-        latest.copy_from_slice(&self.first_use[..n]);
-        for (id, p) in all {
-            self.uses[latest[id as usize] as usize] = p;
-            latest[id as usize] += 1;
+        self.uses.resize(total as usize, NEVER);
+        let mut free = self.first_use.clone();
+        let mut add = |id: Id, p: u32| {
+            let at = &mut free[id as usize];
+            self.uses[*at as usize] = p;
+            *at += 1;
+        };
+        let mut rest = others.iter().peekable();
+        let mut list = Vec::new();
+        for (p, &id) in s.order.iter().enumerate() {
+            let p = 2 * p as u32;
+            plan.operands(g, id, &mut list);
+            list.iter().for_each(|&a| add(a, p));
+            while let Some(&(at, id)) = rest.next_if(|o| o.0 <= p + 1) {
+                add(id, at);
+            }
         }
+        rest.for_each(|&(at, id)| add(id, at));
         for p in &mut self.places {
             p.used = 0;
         }
@@ -257,11 +264,13 @@ impl<'a> Emitter<'a> {
         let at = self.group(v) * self.vector;
         match self.g.nodes[id as usize] {
             Node::Const(c) => {
-                let k = self.pool.at(c) as i32;
+                // found once: a constant is spilled nowhere
+                let k = if place.spill >= 0 { place.spill } else { self.pool.at(c) as i32 };
+                self.places[v as usize].spill = k;
                 let scale = if self.wide { 8 } else { 32 };
                 return Some(Mem { base: RCX, disp: k * scale, broadcast: self.wide });
             }
-            Node::Load(slot) if place.in_slot || !(self.in_body && self.carried.contains_key(&id)) => {
+            Node::Load(slot) if place.in_slot || !(self.in_body && place.carried) => {
                 let disp = slot as i32 * self.shape.stride + at;
                 return Some(Mem { base: RDI, disp, broadcast: false });
             }
@@ -298,23 +307,21 @@ impl<'a> Emitter<'a> {
     }
 
     /// A free register; one is freed where there is none. Pinned ones are left alone.
-    fn free(&mut self, mask: bool, pins: u32, wish: Option<u8>) -> u8 {
+    fn free(&mut self, mask: bool, pins: u32, wish: u8) -> u8 {
         let (lo, hi) = if mask { (1, 8) } else { (0, if self.wide { 32 } else { 16 }) };
-        let regs = |e: &Self, r: u8| if mask { e.masks[r as usize] } else { e.vectors[r as usize] };
-        let first = if mask { 32 } else { 0 };
-        if let Some(r) = wish
-            && regs(self, r).is_none()
-            && pins >> r & 1 == 0
-        {
-            return r;
+        let taken = if mask { self.taken.1 } else { self.taken.0 };
+        let open = !taken & !pins & (u32::MAX >> (32 - hi)) & (u32::MAX << lo);
+        if wish != NONE && open >> wish & 1 == 1 {
+            return wish;
         }
+        if open != 0 {
+            return open.trailing_zeros() as u8;
+        }
+        let first = if mask { 32 } else { 0 };
         let (mut best, mut far) = (NONE, 0u64);
-        for r in lo..hi {
+        for r in lo as u8..hi as u8 {
             if pins >> r & 1 == 1 {
                 continue;
-            }
-            if regs(self, r).is_none() {
-                return r;
             }
             let (next, kept) = self.next[first + r as usize];
             // what need not be stored is a little cheaper to give up
@@ -324,7 +331,8 @@ impl<'a> Emitter<'a> {
                 (best, far) = (r, score);
             }
         }
-        if let Some(v) = regs(self, best) {
+        let held = if mask { self.masks[best as usize & 7] } else { self.vectors[best as usize & 31] };
+        if let Some(v) = held {
             if self.next_use(v) != NEVER {
                 self.keep(v);
             }
@@ -338,8 +346,10 @@ impl<'a> Emitter<'a> {
         if reg != NONE {
             if self.is_mask(self.id(v)) {
                 self.masks[reg as usize] = None;
+                self.taken.1 &= !(1 << reg);
             } else {
                 self.vectors[reg as usize] = None;
+                self.taken.0 &= !(1 << reg);
             }
         }
     }
@@ -348,8 +358,10 @@ impl<'a> Emitter<'a> {
         self.places[v as usize].reg = reg;
         if self.is_mask(self.id(v)) {
             self.masks[reg as usize] = Some(v);
+            self.taken.1 |= 1 << reg;
         } else {
             self.vectors[reg as usize] = Some(v);
+            self.taken.0 |= 1 << reg;
         }
         self.note(v);
     }
@@ -359,7 +371,7 @@ impl<'a> Emitter<'a> {
         let (id, place) = (self.id(v), self.places[v as usize]);
         match self.g.nodes[id as usize] {
             Node::Const(_) => true,
-            Node::Load(_) => place.in_slot || !(self.in_body && self.carried.contains_key(&id)),
+            Node::Load(_) => place.in_slot || !(self.in_body && place.carried),
             _ => place.spill >= 0,
         }
     }
@@ -378,7 +390,7 @@ impl<'a> Emitter<'a> {
         let mut reg = self.places[v as usize].reg;
         if reg == NONE {
             let mask = self.is_mask(self.id(v));
-            reg = self.free(mask, *pins, None);
+            reg = self.free(mask, *pins, NONE);
             if let Some(mem) = self.mem(v) {
                 if mask { self.mask_load(reg, mem) } else { self.load(reg, mem) }
             }
@@ -409,22 +421,23 @@ impl<'a> Emitter<'a> {
         if at < self.first_use[id + 1] && self.uses[at as usize] == self.position {
             place.used += 1;
         }
-        self.note(v);
-        if self.next_use(v) == NEVER {
-            self.release(v);
-            let spill = self.places[v as usize].spill;
-            if spill >= 0 && !self.plan.invariant[id] {
-                // the instruction at hand may still read it
-                self.late_spills.push(spill);
-                self.places[v as usize].spill = -1;
-            }
+        if self.next_use(v) != NEVER {
+            self.note(v);
+            return;
+        }
+        self.release(v);
+        let spill = self.places[v as usize].spill;
+        if spill >= 0 && !self.plan.invariant[id] {
+            // the instruction at hand may still read it
+            self.late_spills.push(spill);
+            self.places[v as usize].spill = -1;
         }
     }
 
     fn dies(&self, v: u32) -> bool {
         let id = self.id(v) as usize;
         let at = self.first_use[id] + self.places[v as usize].used + 1;
-        at >= self.first_use[id + 1]
+        at >= self.first_use[id + 1] || self.uses[at as usize] == NEVER
     }
 
     // ---- instructions
@@ -545,20 +558,20 @@ impl<'a> Emitter<'a> {
         let (groups, plan) = (self.shape.groups, self.plan);
         self.vectors = [None; 32];
         self.masks = [None; 8];
+        self.taken = (0, 0);
         self.free_spills.clear();
         self.late_spills.clear();
-        self.home.clear();
-        self.carried.clear();
         self.count(&plan.body);
         let mut ends = Vec::new();
         for (k, &(_, load, next)) in plan.carried.iter().enumerate() {
-            self.carried.insert(load, ());
             for group in 0..groups {
                 let reg = (k * groups + group) as u8;
-                self.put(self.v(load, group), reg);
+                let from = self.v(load, group);
+                self.places[from as usize].carried = true;
+                self.put(from, reg);
                 let v = self.v(next, group);
                 ends.push((reg, v));
-                self.home.insert(v, reg);
+                self.places[v as usize].home = reg;
             }
         }
         let mut store = 0;

@@ -4,7 +4,8 @@
 //! are done here. [`Graph::value`] says what a node means for one lane: folding, the slow paths and the tests use it.
 //! The sign and payload of a NaN are not part of the meaning.
 
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::FxHashMap;
+use std::collections::hash_map::Entry;
 use twinml_model::ir::CmpOp;
 
 /// A node of a graph, by number; operands have lower numbers.
@@ -134,13 +135,31 @@ pub(super) enum Target {
     Avx512,
 }
 
+/// Where a node stands among those with the same last operand.
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    /// The latest of its own users.
+    user: Id,
+    /// The one before it in its operand's list.
+    next: Id,
+}
+
+const NOBODY: Id = Id::MAX;
+const ALONE: Link = Link { user: NOBODY, next: NOBODY };
+/// Most users in a list; more go into the table.
+const CHAIN: usize = 6;
+
 /// Nodes under construction.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Graph {
     pub target: Target,
     pub nodes: Vec<Node>,
     pub slow: Vec<Slow>,
     pub subs: Vec<Sub>,
+    /// For each node, who uses it as the last of its operands: found there, equal nodes need no hash, and what was
+    /// made lately is at hand.
+    links: Vec<Link>,
+    /// Nodes without operands, and those that found their last operand with [`CHAIN`] users.
     known: FxHashMap<Node, Id>,
     known_subs: FxHashMap<Sub, u32>,
     known_slow: FxHashMap<Slow, Id>,
@@ -152,11 +171,37 @@ pub(super) struct Graph {
 
 impl Node {
     /// Calls `f` with each operand but those of slow paths.
+    #[inline(always)]
     pub fn operands(self, mut f: impl FnMut(Id)) {
-        self.map(|a| {
-            f(a);
-            a
-        });
+        match self {
+            Node::Const(_)
+            | Node::ConstB(_)
+            | Node::Load(_)
+            | Node::Input(_)
+            | Node::Slow(_)
+            | Node::Guard => {}
+            Node::Copy(a)
+            | Node::Sqrt(a)
+            | Node::Round(_, a)
+            | Node::Shift(_, a, _)
+            | Node::Not(a)
+            | Node::ToInt(a)
+            | Node::ToFloat(a) => f(a),
+            Node::Arith(_, a, b)
+            | Node::Bits(_, a, b)
+            | Node::Cmp(_, a, b)
+            | Node::CmpI(_, a, b)
+            | Node::Test(a, b)
+            | Node::Mask(_, a, b) => {
+                f(a);
+                f(b);
+            }
+            Node::Fma { a, b, c, .. } | Node::Select(a, b, c) => {
+                f(a);
+                f(b);
+                f(c);
+            }
+        }
     }
 
     /// With other operands.
@@ -191,6 +236,14 @@ impl Node {
             }
         }
         self
+    }
+
+    /// The highest operand.
+    #[inline(always)]
+    fn last(self) -> Option<Id> {
+        let mut last = None;
+        self.operands(|a| last = last.max(Some(a)));
+        last
     }
 
     /// Whether it is a truth value.
@@ -324,7 +377,8 @@ impl Graph {
             nodes: Vec::with_capacity(room),
             slow: Vec::new(),
             subs: Vec::new(),
-            known: FxHashMap::with_capacity_and_hasher(room, FxBuildHasher),
+            links: Vec::with_capacity(room),
+            known: FxHashMap::default(),
             known_subs: FxHashMap::default(),
             known_slow: FxHashMap::default(),
             path: None,
@@ -339,24 +393,78 @@ impl Graph {
             self.nodes.push(node);
             return self.nodes.len() as Id - 1;
         }
-        if let Some(&id) = self.known.get(&node) {
-            return id;
-        }
+        // nodes that are never looked for have been added
+        self.links.resize(self.nodes.len(), ALONE);
         let id = self.nodes.len() as Id;
+        let mut link = ALONE;
+        let mut listed = false;
+        if let Some(last) = node.last() {
+            let mut at = self.links[last as usize].user;
+            let mut steps = 0;
+            while at != NOBODY {
+                if self.nodes[at as usize] == node {
+                    return at;
+                }
+                at = self.links[at as usize].next;
+                steps += 1;
+            }
+            listed = steps < CHAIN;
+            if listed {
+                link.next = std::mem::replace(&mut self.links[last as usize].user, id);
+            }
+        }
+        if !listed {
+            match self.known.entry(node) {
+                Entry::Occupied(known) => return *known.get(),
+                Entry::Vacant(free) => free.insert(id),
+            };
+        }
         self.nodes.push(node);
-        self.known.insert(node, id);
+        self.links.push(link);
         id
+    }
+
+    /// Forgets the nodes from `start` on.
+    fn forget(&mut self, start: Id) {
+        self.links.resize(self.nodes.len(), ALONE);
+        while self.nodes.len() as Id > start {
+            let Some(node) = self.nodes.pop() else { break };
+            let (id, link) = (self.nodes.len() as Id, self.links.pop().unwrap_or(ALONE));
+            match node.last() {
+                Some(last) if self.links[last as usize].user == id => {
+                    self.links[last as usize].user = link.next;
+                }
+                _ if self.known.get(&node) == Some(&id) => {
+                    self.known.remove(&node);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The nodes as they are, where none is looked for any more.
+    pub fn frozen(&self) -> Graph {
+        Graph {
+            target: self.target,
+            nodes: self.nodes.clone(),
+            slow: self.slow.clone(),
+            subs: Vec::new(),
+            links: Vec::new(),
+            known: FxHashMap::default(),
+            known_subs: FxHashMap::default(),
+            known_slow: FxHashMap::default(),
+            path: None,
+            inside: None,
+        }
     }
 
     /// A node, computed now if its operands are constants.
     pub fn node(&mut self, node: Node) -> Id {
-        let mut constant = !matches!(
-            node,
-            Node::Load(_) | Node::Input(_) | Node::Slow(_) | Node::Const(_) | Node::ConstB(_)
-        );
-        node.operands(|a| {
-            constant &= matches!(self.nodes[a as usize], Node::Const(_) | Node::ConstB(_));
-        });
+        let is_constant = |a: Id| matches!(self.nodes[a as usize], Node::Const(_) | Node::ConstB(_));
+        let mut constant = node.last().is_some_and(is_constant);
+        if constant {
+            node.operands(|a| constant &= is_constant(a));
+        }
         if constant {
             let v = value(&node, |id| match self.nodes[id as usize] {
                 Node::Const(c) => c,
@@ -637,13 +745,8 @@ impl Graph {
         if last as usize + 1 != sub.nodes.len() {
             sub.nodes.push(Node::Copy(last));
         }
-        for node in &nodes[start as usize..] {
-            if self.known.get(node).is_some_and(|&id| id >= start) {
-                self.known.remove(node);
-            }
-        }
         self.nodes = nodes;
-        self.nodes.truncate(start as usize);
+        self.forget(start);
         let number = self.subs.len() as u32;
         let number = *self.known_subs.entry(sub).or_insert_with_key(|sub| {
             self.subs.push(sub.clone());

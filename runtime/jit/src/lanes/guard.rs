@@ -64,7 +64,7 @@ pub(super) fn fast(g: &Graph, slots: &BTreeMap<u32, Id>, uses: &[u32], invariant
     if conditions.is_empty() {
         return None;
     }
-    let mut graph = g.clone();
+    let mut graph = g.frozen();
     let to = |id: Id| alias[id as usize];
     for node in &mut graph.nodes {
         *node = node.map(to);

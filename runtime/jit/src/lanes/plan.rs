@@ -14,6 +14,33 @@ pub(super) enum Step {
     Ternary { table: u8, a: Id, b: Id, c: Id },
 }
 
+/// What the entries do: nearly all are their nodes as they stand.
+#[derive(Debug)]
+pub(super) struct Steps {
+    /// By node, from 1 on the number in the list.
+    number: Vec<u32>,
+    list: Vec<Step>,
+}
+
+impl Steps {
+    fn plain(n: usize) -> Self {
+        Steps { number: vec![0; n], list: Vec::new() }
+    }
+
+    /// Of a node.
+    pub fn of(&self, id: Id) -> Step {
+        match self.number[id as usize] {
+            0 => Step::Node,
+            k => self.list[k as usize - 1],
+        }
+    }
+
+    fn set(&mut self, id: usize, step: Step) {
+        self.list.push(step);
+        self.number[id] = self.list.len() as u32;
+    }
+}
+
 /// Entries in order, with the stores that follow each.
 #[derive(Debug, Default)]
 pub(super) struct Segment {
@@ -29,7 +56,9 @@ pub(super) struct Segment {
 pub(super) struct Plan {
     pub before: Segment,
     pub body: Segment,
-    pub steps: Vec<Step>,
+    pub steps: Steps,
+    /// At most so often each node is used, by entries and at the ends of segments.
+    pub uses: Vec<u32>,
     /// Computed before the first repetition.
     pub invariant: Vec<bool>,
     /// Slots that one repetition hands to the next: `(slot, its node, what it becomes)`.
@@ -49,7 +78,7 @@ impl Plan {
         if g.nodes[id as usize] == Node::Guard {
             out.extend(&self.guarded);
         }
-        operands(g, self.steps[id as usize], id, |a| {
+        operands(g, self.steps.of(id), id, |a| {
             if !out.contains(&a) {
                 out.push(a);
             }
@@ -74,7 +103,7 @@ impl Plan {
             None
         } else {
             let uses = uses(g, &slots, &[], &[]);
-            let invariant = invariant(g, &slots, &vec![Step::Node; g.nodes.len()]);
+            let invariant = invariant(g, &slots, &Steps::plain(g.nodes.len()));
             guard::fast(g, &slots, &uses, &invariant)
         };
         let plan = Plan::make(g, &slots, &[], Vec::new(), carry);
@@ -99,7 +128,7 @@ impl Plan {
         carry: usize,
     ) -> Plan {
         let n = g.nodes.len();
-        let mut steps = vec![Step::Node; n];
+        let mut steps = Steps::plain(n);
         let mut uses = uses(g, slots, extra, &guarded);
         if g.target == Target::Avx512 {
             ternaries(g, &mut uses, &mut steps);
@@ -109,28 +138,32 @@ impl Plan {
             before: Segment::default(),
             body: Segment::default(),
             steps,
+            uses: Vec::new(),
             invariant,
             carried: Vec::new(),
             args: g.slow.iter().map(|s| s.args.len()).max().unwrap_or(0),
             guard: None,
             guarded,
         };
-        let mut order: Vec<(Id, Id)> = (0..n as Id).map(|id| (id, id)).collect();
-        for &(id, after) in extra {
-            order[id as usize].0 = after;
-        }
-        if !extra.is_empty() {
-            order.sort_unstable();
-        }
-        for (_, id) in order {
+        let mut place = |id: Id| {
             if uses[id as usize] == 0 || leaf(&g.nodes[id as usize]) {
-                continue;
+                return;
             }
             let segment = if plan.invariant[id as usize] { &mut plan.before } else { &mut plan.body };
             if g.nodes[id as usize] == Node::Guard {
                 plan.guard = Some(segment.order.len() as u32);
             }
             segment.order.push(id);
+        };
+        // the extra ones are the last by number, and stand right after others
+        let mut extra: Vec<(Id, Id)> = extra.iter().map(|&(id, after)| (after, id)).collect();
+        extra.sort_unstable();
+        let mut extra = extra.into_iter().peekable();
+        for id in 0..(n - extra.len()) as Id {
+            place(id);
+            while let Some((_, more)) = extra.next_if(|e| e.0 == id) {
+                place(more);
+            }
         }
         // the last use of each slot's old value, and where values are made
         let mut made = vec![0u32; n];
@@ -166,6 +199,11 @@ impl Plan {
             plan.body.stores.push((p, slot, id));
         }
         plan.body.stores.sort_unstable();
+        if plan.guard.is_some() {
+            // all begins again with these where the guard fails
+            plan.carried.iter().for_each(|c| uses[c.1 as usize] += 1);
+        }
+        plan.uses = uses;
         plan
     }
 }
@@ -191,7 +229,7 @@ fn uses(g: &Graph, slots: &BTreeMap<u32, Id>, extra: &[(Id, Id)], guarded: &[Id]
     uses
 }
 
-fn invariant(g: &Graph, slots: &BTreeMap<u32, Id>, steps: &[Step]) -> Vec<bool> {
+fn invariant(g: &Graph, slots: &BTreeMap<u32, Id>, steps: &Steps) -> Vec<bool> {
     let n = g.nodes.len();
     let mut invariant = vec![false; n];
     for id in 0..n as Id {
@@ -201,7 +239,7 @@ fn invariant(g: &Graph, slots: &BTreeMap<u32, Id>, steps: &[Step]) -> Vec<bool> 
             Node::Load(slot) => !slots.contains_key(&slot),
             _ => {
                 let mut all = true;
-                operands(g, steps[id as usize], id, |a| all &= invariant[a as usize]);
+                operands(g, steps.of(id), id, |a| all &= invariant[a as usize]);
                 all
             }
         };
@@ -221,6 +259,7 @@ pub(super) fn condition(g: &Graph, cond: Id) -> (Id, bool) {
     }
 }
 
+#[inline(always)]
 fn operands(g: &Graph, step: Step, id: Id, mut f: impl FnMut(Id)) {
     if let Step::Ternary { a, b, c, .. } = step {
         f(a);
@@ -259,7 +298,7 @@ fn truth(op: Bits2, x: u8, y: u8) -> u8 {
 }
 
 /// Two bitwise operations in one instruction, where the inner one has no other use.
-fn ternaries(g: &Graph, uses: &mut [u32], steps: &mut [Step]) {
+fn ternaries(g: &Graph, uses: &mut [u32], steps: &mut Steps) {
     for id in (0..g.nodes.len()).rev() {
         if uses[id] == 0 {
             continue;
@@ -271,7 +310,7 @@ fn ternaries(g: &Graph, uses: &mut [u32], steps: &mut [Step]) {
                 continue;
             }
             let table = truth(op, truth(first, 0xf0, 0xcc), 0xaa);
-            steps[id] = Step::Ternary { table, a, b, c: other };
+            steps.set(id, Step::Ternary { table, a, b, c: other });
             uses[inner as usize] = 0;
             break;
         }

@@ -12,7 +12,7 @@ impl Emitter<'_> {
         self.free_spills.append(&mut self.late_spills);
         let (id, group) = (self.id(v), self.group(v) as usize);
         let of = |e: &Self, a: Id| e.v(a, group);
-        if let Step::Ternary { table, a, b, c } = self.plan.steps[id as usize] {
+        if let Step::Ternary { table, a, b, c } = self.plan.steps.of(id) {
             return self.ternary(v, table, [of(self, a), of(self, b), of(self, c)]);
         }
         match self.g.nodes[id as usize] {
@@ -22,7 +22,7 @@ impl Emitter<'_> {
                 let mut pins = 0;
                 let from = self.rm(a, &mut pins);
                 self.used(a);
-                let reg = self.free(false, pins, None);
+                let reg = self.free(false, pins, NONE);
                 self.copy(reg, from);
                 self.put(v, reg);
             }
@@ -63,7 +63,7 @@ impl Emitter<'_> {
                 let mut pins = 0;
                 let from = Rm::Reg(self.reg(a, &mut pins));
                 self.used(a);
-                let reg = self.free(false, pins, None);
+                let reg = self.free(false, pins, NONE);
                 // the destination stands where the second operand would
                 self.vec(op(M0F, false, byte), digit, reg, from);
                 self.code.byte(n);
@@ -122,7 +122,7 @@ impl Emitter<'_> {
                 if a != b {
                     self.used(b);
                 }
-                let k = self.free(true, pins, None);
+                let k = self.free(true, pins, NONE);
                 self.code.vex(op(M0F, false, byte), true, k, x, Rm::Reg(y));
                 self.put(v, k);
             }
@@ -132,12 +132,12 @@ impl Emitter<'_> {
                 let x = self.reg(a, &mut pins);
                 self.used(a);
                 if self.wide {
-                    let k = self.free(true, pins, None);
+                    let k = self.free(true, pins, NONE);
                     self.code.vex(op(M0F, false, 0x44), false, k, 0, Rm::Reg(x));
                     self.put(v, k);
                 } else {
                     let ones = self.pool.at(u64::MAX) as i32;
-                    let reg = self.free(false, pins, None);
+                    let reg = self.free(false, pins, NONE);
                     let mem = Mem { base: RCX, disp: ones * 32, broadcast: false };
                     self.vec(op(M0F, false, 0x57), reg, x, Rm::Mem(mem));
                     self.put(v, reg);
@@ -152,7 +152,7 @@ impl Emitter<'_> {
                 for w in distinct([c, a, b]) {
                     self.used(w);
                 }
-                let reg = self.free(false, pins, self.home.get(&v).copied());
+                let reg = self.free(false, pins, self.places[v as usize].home);
                 if self.wide {
                     let masked = Masked { k: mask, zero: false };
                     self.code.evex(op(M38, true, 0x65), reg, y, x, masked, false);
@@ -186,7 +186,7 @@ impl Emitter<'_> {
         if a != b {
             self.used(b);
         }
-        let reg = self.free(false, pins, self.home.get(&v).copied());
+        let reg = self.free(false, pins, self.places[v as usize].home);
         self.vec(o, reg, x, y);
         self.put(v, reg);
     }
@@ -195,7 +195,7 @@ impl Emitter<'_> {
         let mut pins = 0;
         let x = self.rm(a, &mut pins);
         self.used(a);
-        let reg = self.free(false, pins, self.home.get(&v).copied());
+        let reg = self.free(false, pins, self.places[v as usize].home);
         self.vec(o, reg, 0, x);
         if let Some(i) = immediate {
             self.code.byte(i);
@@ -211,7 +211,7 @@ impl Emitter<'_> {
         if a != b {
             self.used(b);
         }
-        let reg = if self.wide { self.free(true, 0, None) } else { self.free(false, pins, None) };
+        let reg = if self.wide { self.free(true, 0, NONE) } else { self.free(false, pins, NONE) };
         self.vec(o, reg, x, y);
         if let Some(i) = immediate {
             self.code.byte(i);
@@ -238,7 +238,7 @@ impl Emitter<'_> {
         let in_memory = order.into_iter().find(|&k| self.places[values[k] as usize].reg == NONE);
         let k = in_memory.unwrap_or(order[0]);
         let from = self.rm(values[k], &mut pins);
-        let reg = self.free(false, pins, None);
+        let reg = self.free(false, pins, NONE);
         self.copy(reg, from);
         pins |= 1 << reg;
         (k, reg, pins)

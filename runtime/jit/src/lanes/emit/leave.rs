@@ -16,7 +16,7 @@ impl Emitter<'_> {
             let at = self.pool.at(limit) as i32;
             let scale = if self.wide { 8 } else { 32 };
             let limit = Rm::Mem(Mem { base: RCX, disp: at * scale, broadcast: self.wide });
-            let to = if self.wide { self.free(true, mask_pins, None) } else { self.free(false, pins, None) };
+            let to = if self.wide { self.free(true, mask_pins, NONE) } else { self.free(false, pins, NONE) };
             // not less, or unordered
             self.vec(op(M0F, false, 0xc2), to, x, limit);
             self.code.byte(0x15);
@@ -98,12 +98,12 @@ impl Emitter<'_> {
             if self.dies(u) && !argument {
                 dst = from;
             } else {
-                dst = self.free(false, pins, self.home.get(&v).copied());
+                dst = self.free(false, pins, self.places[v as usize].home);
                 self.copy(dst, Rm::Reg(from));
             }
         }
         if dst == NONE {
-            dst = self.free(false, pins, None);
+            dst = self.free(false, pins, NONE);
         }
         pins |= 1 << dst;
         let mut args = Vec::with_capacity(slow.args.len());
