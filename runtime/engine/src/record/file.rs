@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -18,8 +18,98 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 pub struct AtomicFile {
     path: PathBuf,
     temporary: PathBuf,
-    writer: Option<BufWriter<File>>,
+    writer: Option<Stretches>,
     written: u64,
+}
+
+/// What a stretch of a file has in bytes, and where it begins in memory and in the file: what the way past the page
+/// cache asks for.
+const STRETCH: usize = 1 << 20;
+const BORDER: usize = 4096;
+/// From here on a file goes past the page cache: a copy of every byte less, which is most of what writing costs. Smaller
+/// ones stay there for whoever reads them next.
+const LARGE: u64 = 16 << 20;
+
+/// Writes a file in whole stretches.
+#[derive(Debug)]
+struct Stretches {
+    file: File,
+    /// The same file past the page cache, once it is large; where the system has no such way, never.
+    direct: Option<File>,
+    /// A stretch and a border more.
+    room: Vec<u8>,
+    /// The first border in it.
+    first: usize,
+    filled: usize,
+    /// Bytes in the file.
+    at: u64,
+    tried: bool,
+}
+
+impl Stretches {
+    fn new(file: File) -> Stretches {
+        let room = vec![0; STRETCH + BORDER];
+        let first = room.as_ptr().align_offset(BORDER).min(BORDER);
+        Stretches { file, direct: None, room, first, filled: 0, at: 0, tried: false }
+    }
+
+    /// Takes as many bytes as there is room for.
+    fn take(&mut self, bytes: &[u8], path: &Path) -> io::Result<usize> {
+        if self.filled == STRETCH {
+            self.put(path)?;
+        }
+        let n = bytes.len().min(STRETCH - self.filled);
+        self.room[self.first + self.filled..][..n].copy_from_slice(&bytes[..n]);
+        self.filled += n;
+        Ok(n)
+    }
+
+    /// Puts into the file what has been taken.
+    fn put(&mut self, path: &Path) -> io::Result<()> {
+        let mut rest = &self.room[self.first..][..self.filled];
+        if self.at >= LARGE && !self.tried {
+            self.tried = true;
+            self.direct = past_the_cache(path)
+                .and_then(|mut file| {
+                    file.seek(SeekFrom::Start(self.at))?;
+                    Ok(file)
+                })
+                .ok();
+        }
+        // anything but whole stretches goes the usual way, and what this way refuses
+        while self.filled == STRETCH
+            && !rest.is_empty()
+            && let Some(direct) = &mut self.direct
+        {
+            match direct.write(rest) {
+                Ok(n) if n > 0 && n % BORDER == 0 => {
+                    (rest, self.at) = (&rest[n..], self.at + n as u64);
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() != io::ErrorKind::InvalidInput => return Err(e),
+                _ => self.direct = None,
+            }
+        }
+        if !rest.is_empty() {
+            self.file.seek(SeekFrom::Start(self.at))?;
+            self.file.write_all(rest)?;
+            self.at += rest.len() as u64;
+        }
+        self.filled = 0;
+        Ok(())
+    }
+}
+
+/// The file at `path`, to be written past the page cache.
+#[cfg(target_os = "linux")]
+fn past_the_cache(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    OpenOptions::new().write(true).custom_flags(libc::O_DIRECT).open(path)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn past_the_cache(_: &Path) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 impl AtomicFile {
@@ -46,7 +136,7 @@ impl AtomicFile {
             .truncate(true)
             .open(&temporary)
             .map_err(|e| fail("create", &temporary, e))?;
-        let writer = Some(BufWriter::with_capacity(256 << 10, file));
+        let writer = Some(Stretches::new(file));
         Ok(AtomicFile { path: path.to_owned(), temporary, writer, written: 0 })
     }
 
@@ -61,9 +151,10 @@ impl AtomicFile {
     ///
     /// [`RecordError::Io`]; the file is then removed and what was there before stays.
     pub fn commit(mut self) -> Result<u64, RecordError> {
-        let Some(writer) = self.writer.take() else { return Err(RecordError::Writer) };
+        let Some(mut writer) = self.writer.take() else { return Err(RecordError::Writer) };
         let fail = |action, source| RecordError::Io { action, path: self.path.clone(), source };
-        let file = writer.into_inner().map_err(|e| fail("write", e.into_error()))?;
+        writer.put(&self.temporary).map_err(|e| fail("write", e))?;
+        let file = writer.file;
         file.sync_all().map_err(|e| fail("put on disk", e))?;
         drop(file);
         fs::rename(&self.temporary, &self.path).map_err(|e| fail("rename", e))?;
@@ -99,16 +190,14 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
 impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let Some(writer) = &mut self.writer else { return Err(io::ErrorKind::BrokenPipe.into()) };
-        let n = writer.write(bytes)?;
+        let n = writer.take(bytes, &self.temporary)?;
         self.written += n as u64;
         Ok(n)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match &mut self.writer {
-            Some(writer) => writer.flush(),
-            None => Ok(()),
-        }
+        // nobody sees the file before it is complete: stretches stay whole
+        Ok(())
     }
 }
 
@@ -116,5 +205,35 @@ impl Drop for AtomicFile {
     fn drop(&mut self) {
         // After a commit the temporary name no longer exists, and this does nothing.
         let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn large_files_have_the_bytes_that_were_written() {
+        let folder = tempfile::tempdir().unwrap();
+        for length in [0, 1, BORDER, STRETCH, LARGE as usize, LARGE as usize + 3 * STRETCH + 4321] {
+            let bytes: Vec<u8> = (0..length).map(|k| (k ^ k >> 8 ^ k >> 16) as u8).collect();
+            let path = folder.path().join(format!("{length}.bin"));
+            let mut file = AtomicFile::create(&path).unwrap();
+            for (k, part) in bytes.chunks(77_777).enumerate() {
+                file.write_all(part).unwrap();
+                if k % 7 == 0 {
+                    file.flush().unwrap();
+                }
+            }
+            assert!(!path.exists());
+            assert_eq!(file.commit().unwrap(), length as u64);
+            assert!(fs::read(&path).unwrap() == bytes, "{length} bytes");
+        }
+        // one that is given up leaves nothing
+        let mut file = AtomicFile::create(&folder.path().join("never.bin")).unwrap();
+        file.write_all(&vec![1; LARGE as usize + 2 * STRETCH]).unwrap();
+        drop(file);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 6);
     }
 }
