@@ -36,6 +36,11 @@ pub fn keys() -> Option<PathBuf> {
     })
 }
 
+/// Where the TPM is, where the environment says (`TWINML_TPM`).
+pub fn tpm() -> Option<String> {
+    variable("TWINML_TPM").filter(|v| !v.is_empty())
+}
+
 /// The key under which files are encrypted, where the environment names one (`TWINML_ENCRYPTION_KEY`).
 pub fn encryption_key() -> Option<String> {
     variable("TWINML_ENCRYPTION_KEY").filter(|v| !v.is_empty())

@@ -21,6 +21,8 @@ pub enum KeysCommand {
     List(List),
     /// Print the public half of a key, as PEM
     Export(Export),
+    /// Have a TPM state what this machine's registers hold: a quote, with a nonce of whoever asks
+    Attest(Attest),
     /// Put what is encrypted under another key, without decrypting it: a store of timelines, encrypted snapshots
     Rotate(Rotate),
 }
@@ -43,8 +45,58 @@ pub struct Create {
     #[arg(long, value_enum, default_value_t = AlgorithmName::P256, value_name = "HOW")]
     pub algorithm: AlgorithmName,
     /// Lock the key by a passphrase: env:NAME, file:PATH or prompt
-    #[arg(long, value_name = "SOURCE")]
+    #[arg(long, value_name = "SOURCE", conflicts_with = "tpm")]
     pub passphrase: Option<String>,
+    /// In a TPM.
+    #[command(flatten)]
+    pub tpm: InTpm,
+    /// Where keys are kept.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// A key in a TPM.
+#[derive(Args, Debug, Clone, Default)]
+pub struct InTpm {
+    /// Make it in a TPM, which never lets it out: device:PATH, unix:PATH or tcp:HOST:PORT; also read from TWINML_TPM
+    /// [default: device:/dev/tpmrm0]
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = "")]
+    pub tpm: Option<String>,
+    /// Under which hierarchy of the TPM: owner or endorsement
+    #[arg(long, value_name = "WHICH", default_value = "endorsement", requires = "tpm")]
+    pub hierarchy: String,
+    /// The key only signs, at once and messages of any length; it cannot attest
+    #[arg(long, requires = "tpm")]
+    pub signs_only: bool,
+    /// Count no signatures: without the counter, an old state can pass as the newest
+    #[arg(long, requires = "tpm")]
+    pub no_counter: bool,
+    /// Extend this register of the TPM by the hash of each manifest that the key signs, such as 23
+    #[arg(long, value_name = "REGISTER", requires = "tpm")]
+    pub extend: Option<u8>,
+    /// Password of the TPM's owner, where it has one: env:NAME or file:PATH
+    #[arg(long, value_name = "SOURCE", requires = "tpm")]
+    pub owner_password: Option<String>,
+    /// Password of the endorsement hierarchy, where it has one: env:NAME or file:PATH
+    #[arg(long, value_name = "SOURCE", requires = "tpm")]
+    pub endorsement_password: Option<String>,
+}
+
+/// `twinc keys attest`
+#[derive(Args, Debug)]
+pub struct Attest {
+    /// Name of the key, which is in a TPM
+    #[arg(default_value = "default")]
+    pub name: String,
+    /// What whoever asks wants to see in the answer: 1 to 64 bytes in hexadecimal
+    #[arg(long, value_name = "HEX")]
+    pub nonce: String,
+    /// Which registers [default: 0 to 7, which the firmware extends, and 23]
+    #[arg(long, value_name = "LIST")]
+    pub registers: Option<String>,
+    /// File of the quote
+    #[arg(short, long, value_name = "FILE", default_value = "machine.quote")]
+    pub out: PathBuf,
     /// Where keys are kept.
     #[command(flatten)]
     pub place: Place,
@@ -127,7 +179,7 @@ pub struct Signing {
 /// `twinc verify`
 #[derive(Args, Debug)]
 pub struct Verify {
-    /// A snapshot, a bundle.sig or the folder that it is in, or a log of operations
+    /// A snapshot, a bundle.sig or the folder that it is in, a log of operations, or a quote
     #[arg(value_name = "X")]
     pub target: PathBuf,
     /// Trust this public key (repeatable); with it or --trust, no other keys are trusted
@@ -139,6 +191,12 @@ pub struct Verify {
     /// Ask the counter whether this is the newest
     #[arg(long)]
     pub counter: bool,
+    /// The TPM with the counter, where no key here says it: device:PATH, unix:PATH or tcp:HOST:PORT
+    #[arg(long, value_name = "ADDRESS", requires = "counter")]
+    pub tpm: Option<String>,
+    /// Of a quote: the nonce that it was asked with
+    #[arg(long, value_name = "HEX")]
+    pub nonce: Option<String>,
     /// Where one's own keys are kept, which are trusted unless others are named.
     #[command(flatten)]
     pub place: Place,

@@ -3,6 +3,7 @@
 use twinml_compiler::diag::codes;
 use twinml_jit::lanes::Isa;
 
+use super::tpm;
 use crate::exit::Exit;
 use crate::ui::Ui;
 use crate::ui::json::{Machine, VERSION};
@@ -61,10 +62,12 @@ pub fn run(ui: &Ui) -> Exit {
     let architecture = std::env::consts::ARCH;
     let processors = world::processors();
     let why = if by == "widest" { "the widest found" } else { "as TWINC_ISA says" };
+    let (tpm, used) = tpm::found();
     ui.text(&format!(
         "processor  {architecture}, {processors} usable\n\
          lanes      found {}\n           taken {} ({}; {why})\n\
-         others     this version uses no TPM, broker or store\n",
+         TPM        {tpm}\n\
+         others     this version uses no broker\n",
         found.join(", "),
         isa.name(),
         about(isa),
@@ -79,5 +82,8 @@ pub fn run(ui: &Ui) -> Exit {
         isa_lanes: isa.lanes(),
         isa_by: by,
     });
+    if let Some(used) = used {
+        ui.object(&used);
+    }
     Exit::Ok
 }

@@ -8,7 +8,8 @@ use twinml_engine::record;
 use twinml_providers::crypt::{HexKey, KeyWrap as _, create_key_file};
 use twinml_providers::keyfile::{Folder, Kept, KeyFile, Listed, Source};
 
-use super::seal;
+use super::{seal, tpm};
+
 use super::sign::{failed, folder, passphrase};
 use crate::args::keys::{AlgorithmName, Create, Export, Keys, KeysCommand, List};
 use crate::exit::Exit;
@@ -86,6 +87,7 @@ pub fn run(args: &Keys, ui: &Ui) -> Exit {
         KeysCommand::Create(args) => create(args, ui),
         KeysCommand::List(args) => list(args, ui),
         KeysCommand::Export(args) => export(args, ui),
+        KeysCommand::Attest(args) => tpm::attest(args, ui),
         KeysCommand::Rotate(args) => seal::rotate(args, ui),
     };
     done.err().unwrap_or(Exit::Ok)
@@ -100,6 +102,9 @@ fn create(args: &Create, ui: &Ui) -> Result<(), Exit> {
         AlgorithmName::Ed25519 => Algorithm::Ed25519,
         AlgorithmName::Aes256 => return create_aes(args, &folder, ui),
     };
+    if let Some(address) = &args.tpm.tpm {
+        return create_in_tpm(address, args, &folder, ui);
+    }
     let secret = passphrase(args.passphrase.as_deref(), true, ui)?;
     let made = KeyFile::generate(algorithm).and_then(|key| {
         folder.create(&args.name, &key, secret.as_deref().map(String::as_str))?;
@@ -111,6 +116,25 @@ fn create(args: &Create, ui: &Ui) -> Result<(), Exit> {
     let (private, public) = (folder.key(&args.name), folder.public(&args.name));
     ui.result("Written", &format!("{}, {}", world::shown(&private), world::shown(&public)), None);
     ui.object(&key);
+    Ok(())
+}
+
+fn create_in_tpm(address: &str, args: &Create, folder: &Folder, ui: &Ui) -> Result<(), Exit> {
+    if args.algorithm != AlgorithmName::P256 {
+        ui.error("in a TPM a key signs by P-256", Some("leave out `--algorithm`"));
+        return Err(Exit::Usage);
+    }
+    let path = folder.tpm(&args.name);
+    let made = tpm::create(address, &args.tpm, &path, ui)?;
+    let done = folder.publish(&args.name, &made.public).and_then(|()| folder.find(&args.name));
+    let key = Key::of(&done.map_err(|e| failed(&e, ui))?);
+    ui.result("Created", &format!("{}  {}", key.name, key.about()), None);
+    ui.result("Id", key.id.as_deref().unwrap_or_default(), None);
+    let public = folder.public(&args.name);
+    ui.result("Written", &format!("{}, {}", world::shown(&path), world::shown(&public)), None);
+    made.say(ui);
+    ui.object(&key);
+    made.object(ui);
     Ok(())
 }
 

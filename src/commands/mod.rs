@@ -22,6 +22,7 @@ mod sign;
 mod study;
 mod summary;
 mod test;
+mod tpm;
 mod verdict;
 mod verify;
 

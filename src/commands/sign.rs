@@ -11,7 +11,7 @@ use twinml_providers::operations;
 use zeroize::Zeroizing;
 
 use super::job::Ready;
-use super::{doctor, summary};
+use super::{doctor, summary, tpm};
 use crate::args::keys::{Place, Signing};
 use crate::exit::Exit;
 use crate::ui::Ui;
@@ -88,7 +88,7 @@ pub fn signer(args: &Signing, ui: &Ui) -> Result<Option<Box<dyn Signer>>, Exit> 
             let key = KeyFile::read(&path, &mut ask).map_err(|e| failed(&e, ui))?;
             Ok(Some(Box::new(key)))
         }
-        Kept::Tpm(path) => in_tpm(&path, ui).map(Some),
+        Kept::Tpm(path) => Ok(Some(Box::new(tpm::signer(&path, ui)?))),
         Kept::Encrypts(_) => {
             ui.error(&format!("the key `{key}` encrypts, it does not sign"), None);
             Err(Exit::Usage)
@@ -123,12 +123,6 @@ fn only(folder: &Folder, ui: &Ui) -> Result<Kept, Exit> {
             Err(Exit::Usage)
         }
     }
-}
-
-/// The key that the file tells of.
-fn in_tpm(path: &Path, ui: &Ui) -> Result<Box<dyn Signer>, Exit> {
-    ui.error(&format!("{} tells of a key in a TPM, which this version cannot use", world::shown(path)), None);
-    Err(Exit::Outside)
 }
 
 /// Where a key lives, for people, with what it cannot promise.

@@ -11,8 +11,8 @@ use twinml_engine::provenance::{self, Checked, Digest, Findings, Kind, Manifest,
 use twinml_engine::snapshot::format;
 use twinml_providers::keyfile::{self, Folder};
 
-use super::seal;
 use super::sign::{backing, failed};
+use super::{seal, tpm};
 use crate::args::keys::Verify;
 use crate::exit::Exit;
 use crate::ui::Ui;
@@ -42,7 +42,7 @@ struct Verified<'a> {
     manifest: Option<Value>,
     /// The hash of the signed payload.
     payload: Option<String>,
-    /// `not checked`, `newest` or `older`.
+    /// `not checked`, `newest`, `older`, `ahead` of its counter, or `another counter` than its key's.
     freshness: Option<&'static str>,
     /// Of a log: its records before the first broken link.
     records: Option<u64>,
@@ -52,6 +52,7 @@ struct Verified<'a> {
 
 /// What kind of thing is to be verified.
 enum Target {
+    Quote(Vec<u8>),
     Bundle { envelope: Vec<u8>, folder: PathBuf },
     Snapshot(Vec<u8>),
     Log(Vec<u8>),
@@ -75,6 +76,7 @@ fn whole(args: &Verify, ui: &Ui) -> Result<Exit, Exit> {
             let found = provenance::verify_snapshot(&bytes, &trust);
             Ok(say(&path, Kind::Snapshot, &found, args, ui))
         }
+        Target::Quote(bytes) => tpm::judge(&path, &bytes, &trust, args.nonce.as_deref(), ui),
         Target::Log(bytes) => Ok(say_log(&path, &Checked::of(&bytes, &trust), ui)),
     }
 }
@@ -106,6 +108,9 @@ fn target(path: &Path, args: &Verify, ui: &Ui) -> Result<Target, Exit> {
     if bytes.starts_with(&format::MAGIC) || path.extension().is_some_and(|e| e == "twinsnap") {
         return Ok(Target::Snapshot(bytes));
     }
+    if bytes.starts_with(b"{\"bank\"") || path.extension().is_some_and(|e| e == "quote") {
+        return Ok(Target::Quote(bytes));
+    }
     if bytes.starts_with(b"{\"record\"") || path.extension().is_some_and(|e| e == "log") {
         return Ok(Target::Log(bytes));
     }
@@ -115,7 +120,7 @@ fn target(path: &Path, args: &Verify, ui: &Ui) -> Result<Target, Exit> {
     }
     ui.error(
         &format!("{} is nothing that is signed", world::shown(path)),
-        Some("a snapshot, a `bundle.sig` or the folder that it is in, or a log of operations"),
+        Some("a snapshot, a `bundle.sig` or the folder that it is in, a log of operations, or a quote"),
     );
     Err(Exit::Usage)
 }
@@ -135,13 +140,12 @@ fn beside(folder: &Path, part: &Part) -> Result<(u64, Digest), String> {
     }
 }
 
-/// Whether a state is the newest: `not checked` unless somebody asks and can be asked.
-fn freshness(_manifest: &Manifest, args: &Verify, ui: &Ui) -> Result<&'static str, Exit> {
-    if args.counter {
-        ui.error("the manifest names no counter that can be asked here", None);
-        return Err(Exit::Outside);
+/// Whether a state is the newest: `not checked` unless somebody asks, and the manifest is to be believed.
+fn freshness(found: &Findings, manifest: &Manifest, args: &Verify, ui: &Ui) -> Result<&'static str, Exit> {
+    if !args.counter || found.verdict != Verdict::Good {
+        return Ok("not checked");
     }
-    Ok("not checked")
+    tpm::freshness(manifest, args.tpm.as_deref(), &args.place, ui)
 }
 
 fn say(path: &Path, kind: Kind, found: &Findings, args: &Verify, ui: &Ui) -> Exit {
@@ -155,10 +159,16 @@ fn say(path: &Path, kind: Kind, found: &Findings, args: &Verify, ui: &Ui) -> Exi
         None if found.verdict == Verdict::UnknownKey => ui.result("Note", "it bears no signature", None),
         None => {}
     }
-    let fresh = found.manifest.as_ref().map(|m| freshness(m, args, ui));
+    let fresh = found.manifest.as_ref().map(|m| freshness(found, m, args, ui));
     let fresh = match fresh {
         Some(Ok(fresh)) => {
-            ui.result("Note", &format!("freshness {fresh}"), None);
+            match fresh {
+                "not checked" => ui.result("Note", "freshness not checked", None),
+                _ => ui.result("Freshness", fresh, None),
+            }
+            if !matches!(fresh, "not checked" | "newest") && exit.weight() < Exit::Mismatch.weight() {
+                exit = Exit::Mismatch;
+            }
             Some(fresh)
         }
         Some(Err(e)) => {

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use super::digest::Digest;
+use super::manifest::Counter;
+
 /// How a message is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Algorithm {
@@ -77,4 +80,24 @@ pub trait Signer {
     ///
     /// [`SignError`] where the key cannot be used: locked, gone, refused by its device.
     fn sign(&mut self, message: &[u8]) -> Result<Vec<u8>, SignError>;
+
+    /// Counts one more manifest, where the key has a counter that only goes up: where it stands then. Asked before each
+    /// manifest is written, which names it.
+    ///
+    /// # Errors
+    ///
+    /// [`SignError`] where there is one and it cannot be used.
+    fn count(&mut self) -> Result<Option<Counter>, SignError> {
+        Ok(None)
+    }
+
+    /// Takes note of a manifest that it has signed, by the hash of its text.
+    ///
+    /// # Errors
+    ///
+    /// [`SignError`] where it should and cannot.
+    fn note(&mut self, manifest: &Digest) -> Result<(), SignError> {
+        let _ = manifest;
+        Ok(())
+    }
 }

@@ -151,7 +151,7 @@ fn judge(
     if key.is_some() { Verdict::Good } else { Verdict::UnknownKey }
 }
 
-/// Signs a manifest of the subject: the envelope's text.
+/// Signs a manifest of the subject: the envelope's text. Where no counter is given, the signer's own counts, if it has one.
 ///
 /// # Errors
 ///
@@ -161,9 +161,15 @@ pub fn seal(
     counter: Option<manifest::Counter>,
     signer: &mut (impl super::Signer + ?Sized),
 ) -> Result<String, super::SignError> {
+    let counter = match counter {
+        Some(counter) => Some(counter),
+        None => signer.count()?,
+    };
     let manifest = Manifest { subject, key: manifest::KeyFacts::of(signer), counter };
     let text = manifest
         .text()
         .map_err(|e| super::SignError { why: format!("this cannot be signed: {e}"), help: None })?;
-    Ok(Envelope::sign(manifest::TYPE, text.into_bytes(), signer)?.text())
+    let envelope = Envelope::sign(manifest::TYPE, text.into_bytes(), signer)?;
+    signer.note(&envelope.payload_digest())?;
+    Ok(envelope.text())
 }

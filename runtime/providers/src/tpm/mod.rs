@@ -25,6 +25,7 @@ mod error;
 mod esapi;
 mod keys;
 mod pcr;
+mod place;
 mod properties;
 mod quote;
 mod random;
@@ -45,6 +46,7 @@ pub use error::Error;
 #[cfg(feature = "tss-esapi")]
 pub use esapi::Esapi;
 pub use pcr::{PcrValue, Pcrs};
+pub use place::Place;
 pub use properties::Properties;
 pub use quote::{Clock, Flaw, Quote};
 pub use signer::TpmSigner;
@@ -305,6 +307,11 @@ impl Chip for Tpm {
     fn timings(&self) -> &Timings {
         &self.timings
     }
+}
+
+/// Bytes from hexadecimal digits: a nonce as people write it.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    quote::unhex(text)
 }
 
 /// Connects to the TPM at an address.

@@ -4,10 +4,11 @@ use std::fmt;
 
 use tpm2_protocol::data::{TpmsAttest, TpmuAttest};
 use twinml_engine::provenance::PublicKey;
+use twinml_engine::provenance::canonical::{self, Value};
 
 use super::blob::value_of;
 use super::pcr::digest;
-use super::{PcrValue, Pcrs};
+use super::{Error, PcrValue, Pcrs};
 
 /// What a TPM states about its registers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,5 +123,95 @@ impl Quote {
             restarts: info.restart_count.value(),
             safe: bool::from(info.safe),
         })
+    }
+}
+
+/// The version of a quote's text.
+const VERSION: u64 = 1;
+/// Above any of ours by far; what is longer is not looked at.
+const LONGEST: usize = 64 * 1024;
+
+fn hex(bytes: &[u8]) -> Value {
+    Value::text(bytes.iter().map(|b| format!("{b:02x}")).collect::<String>())
+}
+
+/// Bytes from hexadecimal digits, both cases.
+pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect();
+    let digits = digits.filter(|d| d.len() % 2 == 0)?;
+    Some(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+}
+
+impl Quote {
+    /// As canonical JSON: `bank`, `key`, `nonce`, `registers` (a value for each, by number), `signature`, `statement`,
+    /// `type` (`quote`), `version`; bytes in hexadecimal.
+    pub fn text(&self) -> String {
+        let registers = self.values.iter().map(|v| (v.pcr.to_string(), hex(&v.value))).collect();
+        canonical::write(&Value::map([
+            ("bank", Value::text("sha256")),
+            ("key", Value::text(&self.key_id)),
+            ("nonce", hex(&self.nonce)),
+            ("registers", Value::Map(registers)),
+            ("signature", hex(&self.signature)),
+            ("statement", hex(&self.statement)),
+            ("type", Value::text("quote")),
+            ("version", Value::Int(VERSION)),
+        ]))
+    }
+
+    /// Reads what [`Quote::text`] wrote, and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Blob`], with what is wrong.
+    pub fn read(bytes: &[u8]) -> Result<Quote, Error> {
+        let bad = |why: String| Error::Blob { why };
+        if bytes.len() > LONGEST {
+            return Err(bad("it is too long".to_owned()));
+        }
+        let Value::Map(mut fields) = canonical::read(bytes).map_err(|e| bad(e.to_string()))? else {
+            return Err(bad("it is no object".to_owned()));
+        };
+        let mut take = |name: &str| match fields.remove(name) {
+            Some(value) => Ok(value),
+            None => Err(bad(format!("`{name}` is missing"))),
+        };
+        let text = |name: &str, value| match value {
+            Value::Text(text) => Ok(text),
+            _ => Err(bad(format!("`{name}` is no text"))),
+        };
+        let bytes_of = |name: &str, value| {
+            unhex(&text(name, value)?).ok_or_else(|| bad(format!("`{name}` is not in hexadecimal")))
+        };
+        if take("version")? != Value::Int(VERSION) || take("type")? != Value::text("quote") {
+            return Err(bad("it is no quote of this version".to_owned()));
+        }
+        if take("bank")? != Value::text("sha256") {
+            return Err(bad("it is of another bank than SHA-256's".to_owned()));
+        }
+        let Value::Map(registers) = take("registers")? else {
+            return Err(bad("`registers` is no object".to_owned()));
+        };
+        let mut values = Vec::new();
+        for (name, value) in registers {
+            let pcr = name.parse::<u8>().map_err(|_| bad(format!("`{name}` is no register")))?;
+            let value = bytes_of(&name, value)?.try_into();
+            values.push(PcrValue {
+                pcr,
+                value: value.map_err(|_| bad(format!("register {pcr} is not of 32 bytes")))?,
+            });
+        }
+        values.sort_by_key(|v| v.pcr);
+        let quote = Quote {
+            key_id: text("key", take("key")?)?,
+            nonce: bytes_of("nonce", take("nonce")?)?,
+            signature: bytes_of("signature", take("signature")?)?,
+            statement: bytes_of("statement", take("statement")?)?,
+            values,
+        };
+        if quote.text().as_bytes() != bytes {
+            return Err(bad("it is not written the one way".to_owned()));
+        }
+        Ok(quote)
     }
 }

@@ -1,6 +1,6 @@
 //! A key in a TPM behind the engine's seam [`Signer`].
 
-use twinml_engine::provenance::{Algorithm, Backing, PublicKey, SignError, Signer};
+use twinml_engine::provenance::{Algorithm, Backing, Counter, Digest, PublicKey, SignError, Signer};
 
 use super::{Blob, Chip, Error, Loaded, Pcrs, Quote};
 
@@ -9,6 +9,8 @@ pub struct TpmSigner {
     chip: Box<dyn Chip>,
     key: Option<Loaded>,
     public: PublicKey,
+    counter: Option<u32>,
+    register: Option<u8>,
 }
 
 impl TpmSigner {
@@ -20,7 +22,21 @@ impl TpmSigner {
     pub fn new(mut chip: Box<dyn Chip>, key: &Blob) -> Result<TpmSigner, Error> {
         let public = key.public_key()?;
         let key = chip.load(key)?;
-        Ok(TpmSigner { chip, key: Some(key), public })
+        Ok(TpmSigner { chip, key: Some(key), public, counter: None, register: None })
+    }
+
+    /// Counts each manifest in this counter, which is there.
+    #[must_use]
+    pub fn counting(mut self, index: u32) -> TpmSigner {
+        self.counter = Some(index);
+        self
+    }
+
+    /// Extends this register by the hash of each manifest.
+    #[must_use]
+    pub fn extending(mut self, register: u8) -> TpmSigner {
+        self.register = Some(register);
+        self
     }
 
     /// The TPM.
@@ -84,5 +100,18 @@ impl Signer for TpmSigner {
             return Err(Error::Untrue { command: "TPM2_Sign", why: "the signature is not the key's" }.into());
         }
         Ok(signature)
+    }
+
+    fn count(&mut self) -> Result<Option<Counter>, SignError> {
+        let Some(index) = self.counter else { return Ok(None) };
+        let value = self.chip.increment(index)?;
+        Ok(Some(Counter { index, value }))
+    }
+
+    fn note(&mut self, manifest: &Digest) -> Result<(), SignError> {
+        match self.register {
+            Some(register) => Ok(self.chip.extend_pcr(register, &manifest.0)?),
+            None => Ok(()),
+        }
     }
 }
