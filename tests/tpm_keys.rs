@@ -167,8 +167,13 @@ fn the_doctor_names_the_tpm() {
     desk(|desk| {
         let said = desk.says(0, &["doctor"]);
         assert!(said.contains("TPM        in software: IBM SW TPM, firmware"), "{said}");
-        assert_eq!(desk.objects(0, &["doctor"], "tpm").len(), 1);
+        let machine = desk.objects(0, &["doctor"], "machine");
+        assert_eq!(
+            (&machine[0]["tpm"]["maker"], &machine[0]["tpm"]["software"]),
+            (&"IBM".into(), &true.into())
+        );
         let far = Desk { tpm: "unix:/nowhere", ..*desk };
+        assert_eq!(far.objects(0, &["doctor"], "machine")[0]["tpm"], Value::Null);
         assert!(far.says(0, &["doctor"]).contains("no TPM reached at unix:/nowhere"));
         let wrong = Desk { tpm: "usb:1", ..*desk };
         assert!(wrong.says(0, &["doctor"]).contains("`usb:1` is no address of a TPM"));

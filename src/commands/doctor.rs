@@ -81,9 +81,7 @@ pub fn run(ui: &Ui) -> Exit {
         isa: isa.name(),
         isa_lanes: isa.lanes(),
         isa_by: by,
+        tpm: used.and_then(|used| serde_json::to_value(used).ok()),
     });
-    if let Some(used) = used {
-        ui.object(&used);
-    }
     Exit::Ok
 }

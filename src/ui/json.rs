@@ -338,6 +338,8 @@ pub struct Machine<'a> {
     pub isa_lanes: usize,
     /// `widest`, or `TWINC_ISA`.
     pub isa_by: &'a str,
+    /// The TPM: an object of the type `tpm`; `null` where none answers.
+    pub tpm: Option<serde_json::Value>,
 }
 
 /// An intermediate form.
