@@ -469,7 +469,12 @@ impl<'a> Walk<'a> {
         if !(whole && due && self.coming.is_empty()) {
             return;
         }
-        let (state, events, last) = (run.capture(), self.events, self.last.clone());
+        // A row that is asked for between events is no part of the state.
+        self.run.sinks.iter_mut().for_each(|s| s.next_time = f64::INFINITY);
+        let (state, events, last) = (self.run.capture(), self.events, self.last.clone());
+        if let Some(time) = self.asked {
+            self.run.sinks.iter_mut().for_each(|s| s.next_time = time);
+        }
         self.kept.push(Kept { state, time: t, events, last });
         if self.kept.len() > KEPT {
             let mut n = 0;
