@@ -76,6 +76,8 @@ pub enum Command {
     Calibrate(study::Calibrate),
     /// Walk through a run event by event, forward and backward, with values and the handlers that ran
     Debug(Debug),
+    /// Take, show and unpack snapshots: a run's whole state at an instant
+    Snapshot(Snapshot),
     /// Judge a formula of temporal logic over recorded data
     Monitor(Monitor),
     /// Say how two runs come apart: when first, where they decided otherwise, what became of them, how fast
@@ -203,7 +205,8 @@ pub struct Check {
 #[derive(Args, Debug)]
 pub struct Run {
     /// The model
-    pub file: PathBuf,
+    #[arg(required_unless_present = "from")]
+    pub file: Option<PathBuf>,
     /// How it is compiled.
     #[command(flatten)]
     pub compile: Compile,
@@ -219,12 +222,76 @@ pub struct Run {
     /// Write no plot
     #[arg(long)]
     pub no_plot: bool,
+    /// Write a snapshot this often: `10min`
+    #[arg(long, value_name = "DURATION")]
+    pub snapshot_every: Option<String>,
+    /// Go on from a snapshot, which holds the model and all that was asked for
+    #[arg(long, value_name = "SNAPSHOT", conflicts_with = "file")]
+    pub from: Option<PathBuf>,
     /// Threads for jobs of many runs; a single run does not depend on it
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
     /// Whether the results are signed.
     #[command(flatten)]
     pub signing: keys::Signing,
+}
+
+/// `twinc snapshot`
+#[derive(Args, Debug)]
+pub struct Snapshot {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: SnapshotCommand,
+}
+
+/// What can be done with snapshots.
+#[derive(Subcommand, Debug)]
+pub enum SnapshotCommand {
+    /// Run a scenario up to an instant and write its state there
+    Take(SnapshotTake),
+    /// Say what a snapshot is of, and what is in it
+    Show(SnapshotShow),
+    /// Unpack a snapshot: the model's files, the parameters, the state as CSV
+    Extract(SnapshotExtract),
+}
+
+/// `twinc snapshot take`
+#[derive(Args, Debug)]
+pub struct SnapshotTake {
+    /// The model
+    pub file: PathBuf,
+    /// The instant: `30min`
+    #[arg(long, value_name = "DURATION")]
+    pub at: String,
+    /// How it is compiled.
+    #[command(flatten)]
+    pub compile: Compile,
+    /// How it is simulated.
+    #[command(flatten)]
+    pub simulation: Simulation,
+    /// Record everything in SI units when the run goes on
+    #[arg(long)]
+    pub si: bool,
+    /// The file; default: in the folder of the model's results, by scenario and time
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `twinc snapshot show`
+#[derive(Args, Debug)]
+pub struct SnapshotShow {
+    /// The snapshot
+    pub snapshot: PathBuf,
+}
+
+/// `twinc snapshot extract`
+#[derive(Args, Debug)]
+pub struct SnapshotExtract {
+    /// The snapshot
+    pub snapshot: PathBuf,
+    /// The folder
+    #[arg(short, long, value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 /// `twinc mc`

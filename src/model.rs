@@ -2,8 +2,10 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use twinml_compiler::driver::Session;
@@ -13,6 +15,7 @@ use twinml_compiler::resolve::{LoadError, Loaded, Loader};
 use twinml_compiler::units::Units;
 use twinml_engine::data::{self, Frame};
 use twinml_engine::provenance::{Digest, Part};
+use twinml_engine::snapshot::{self, Origin};
 use twinml_model::dimension::Dimension;
 
 use crate::world;
@@ -21,7 +24,7 @@ use crate::world;
 #[derive(Debug)]
 pub enum Unread {
     /// The system refused.
-    Io(std::io::Error),
+    Io(io::Error),
     /// The byte at this offset is not UTF-8.
     NotText(usize),
 }
@@ -31,8 +34,8 @@ pub enum Unread {
 /// # Errors
 ///
 /// [`Unread`].
-pub fn text(path: &Path) -> Result<String, Unread> {
-    let mut bytes = world::read_up_to(path, MAX_TEXT as u64).map_err(Unread::Io)?;
+pub fn text(place: &Place, path: &Path) -> Result<String, Unread> {
+    let mut bytes = place.read_up_to(path, MAX_TEXT as u64).map_err(Unread::Io)?;
     if bytes.len() > MAX_TEXT {
         // The cut may have split a character: the parser refuses the text for its length, which blanks keep.
         while bytes.last().is_some_and(|b| !b.is_ascii()) {
@@ -43,24 +46,74 @@ pub fn text(path: &Path) -> Result<String, Unread> {
     String::from_utf8(bytes).map_err(|e| Unread::NotText(e.utf8_error().valid_up_to()))
 }
 
+/// Where the files of a model are.
+#[derive(Clone, Debug, Default)]
+pub enum Place {
+    /// On disk.
+    #[default]
+    Disk,
+    /// In a snapshot.
+    Snapshot(Arc<snapshot::Model>),
+}
+
+impl Place {
+    fn held(&self, path: &Path) -> Option<io::Result<&[u8]>> {
+        let Place::Snapshot(model) = self else { return None };
+        let name = slashed(path);
+        let file = model.files.iter().find(|f| f.path == name && f.origin != Origin::Library);
+        Some(
+            file.map(|f| &f.bytes[..])
+                .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the snapshot holds no such file")),
+        )
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.held(path).map_or_else(|| world::read(path), |bytes| bytes.map(<[u8]>::to_vec))
+    }
+
+    fn read_up_to(&self, path: &Path, most: u64) -> io::Result<Vec<u8>> {
+        let first = |bytes: &[u8]| bytes.iter().copied().take(most as usize + 1).collect();
+        self.held(path).map_or_else(|| world::read_up_to(path, most), |bytes| bytes.map(first))
+    }
+}
+
+/// A path with `/` between folders.
+fn slashed(path: &Path) -> String {
+    let parts: Vec<_> = path.iter().map(|p| p.to_string_lossy()).collect();
+    parts.join("/").replacen("//", "/", 1)
+}
+
+/// A path as seen from a folder, as far as one leads to the other.
+fn seen_from(folder: &Path, path: &Path) -> String {
+    if path.is_absolute() != folder.is_absolute() {
+        return slashed(path);
+    }
+    let (mut a, mut b) = (folder.components().peekable(), path.components().peekable());
+    while a.peek().is_some() && a.peek() == b.peek() {
+        (a.next(), b.next());
+    }
+    let up = a.map(|_| Path::new("..").to_owned());
+    slashed(&up.chain(b.map(|c| PathBuf::from(c.as_os_str()))).collect::<PathBuf>())
+}
+
 /// Parses and checks the model in a file.
 ///
 /// # Errors
 ///
 /// [`Unread`] where the file itself has no text; everything else is in the session's diagnostics.
-pub fn open(path: &Path) -> Result<Session, Unread> {
-    let text = text(path)?;
-    Ok(Session::check(&world::shown(path), &text, &Files))
+pub fn open(place: &Place, path: &Path) -> Result<Session, Unread> {
+    let text = text(place, path)?;
+    Ok(Session::check(&world::shown(path), &text, &Files(place)))
 }
 
-/// Model files on disk; what a `use` names is found beside the file that names it.
-struct Files;
+/// Model files; what a `use` names is found beside the file that names it.
+struct Files<'p>(&'p Place);
 
-impl Loader for Files {
+impl Loader for Files<'_> {
     fn load(&self, from: &str, path: &str) -> Result<Loaded, LoadError> {
         let path = beside(from, path);
-        let text = text(&path).map_err(|e| match e {
-            Unread::Io(e) if e.kind() == std::io::ErrorKind::NotFound => LoadError::NotFound,
+        let text = text(self.0, &path).map_err(|e| match e {
+            Unread::Io(e) if e.kind() == io::ErrorKind::NotFound => LoadError::NotFound,
             Unread::Io(e) => LoadError::Unreadable(e.to_string()),
             Unread::NotText(at) => LoadError::NotText(at),
         })?;
@@ -91,13 +144,22 @@ pub struct Data {
     names: Vec<String>,
     frames: RefCell<BTreeMap<PathBuf, Result<Rc<Frame>, DataError>>>,
     hashes: RefCell<BTreeMap<String, (u64, [u8; 32])>>,
+    place: Place,
+    /// The bytes of each file, where they are to be kept.
+    kept: Option<RefCell<BTreeMap<PathBuf, Vec<u8>>>>,
 }
 
 impl Data {
     /// For the files of a session.
     pub fn of(session: &Session) -> Data {
         let names = session.sources.files().map(|(_, f)| f.name.to_string()).collect();
-        Data { names, frames: RefCell::default(), hashes: RefCell::default() }
+        let (frames, hashes) = Default::default();
+        Data { names, frames, hashes, place: Place::Disk, kept: None }
+    }
+
+    /// The same from another place; `keep`: the bytes are wanted, too.
+    pub fn at(session: &Session, place: &Place, keep: bool) -> Data {
+        Data { place: place.clone(), kept: keep.then(RefCell::default), ..Data::of(session) }
     }
 
     fn frame(&self, path: &Path, named: &str) -> Result<Rc<Frame>, DataError> {
@@ -105,12 +167,15 @@ impl Data {
             return known.clone();
         }
         let read = || {
-            let bytes = world::read(path).map_err(|e| match e.kind() {
-                std::io::ErrorKind::NotFound => DataError::NotFound,
+            let bytes = self.place.read(path).map_err(|e| match e.kind() {
+                io::ErrorKind::NotFound => DataError::NotFound,
                 _ => DataError::Unreadable(e.to_string()),
             })?;
             let digest = Sha256::digest(&bytes).into();
             self.hashes.borrow_mut().insert(named.to_owned(), (bytes.len() as u64, digest));
+            if let Some(kept) = &self.kept {
+                kept.borrow_mut().insert(path.to_owned(), bytes.clone());
+            }
             let frame = Frame::from_bytes(&world::shown(path), bytes);
             frame.map(Rc::new).map_err(|e| DataError::Unreadable(e.to_string()))
         };
@@ -134,6 +199,27 @@ impl DataLoader for Data {
 /// The hash of a model: of the texts of all its source files in the order of their use, and of every data file that
 /// it names, by name. Where the files lie does not matter.
 pub fn hash(session: &Session, data: &Data) -> String {
+    snapshot::hex(&digest(session, data))
+}
+
+/// All that a snapshot holds of a model: the texts, the data that was read (where it was kept), and the hashes.
+pub fn bundle(session: &Session, data: &Data, program: [u8; 32], compiler: String) -> snapshot::Model {
+    let mut files = Vec::new();
+    let root = session.sources.get(session.root).map_or("", |f| &*f.name);
+    let folder = Path::new(root).parent().map(Path::to_owned).unwrap_or_default();
+    for (_, file) in session.sources.files().take(data.names.len()) {
+        let library = twinml_stdlib::module(&file.name).is_some();
+        let path = if library { file.name.to_string() } else { seen_from(&folder, Path::new(&*file.name)) };
+        let origin = if library { Origin::Library } else { Origin::Source };
+        files.push(snapshot::File { path, origin, bytes: file.text.as_bytes().to_vec() });
+    }
+    for (path, bytes) in data.kept.iter().flat_map(|k| k.borrow().clone()) {
+        files.push(snapshot::File { path: seen_from(&folder, &path), origin: Origin::Data, bytes });
+    }
+    snapshot::Model { compiler, hash: digest(session, data), program, files }
+}
+
+fn digest(session: &Session, data: &Data) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(b"twinml model 1\n");
     for (_, file) in session.sources.files().take(data.names.len()) {
@@ -145,7 +231,7 @@ pub fn hash(session: &Session, data: &Data) -> String {
         hash.update(name.as_bytes());
         hash.update(digest);
     }
-    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    hash.finalize().into()
 }
 
 /// What a model was made of, by hash: the texts of all its source files in the order of their use, by name, and the data
@@ -230,6 +316,16 @@ mod tests {
         for text in ["", "h", "2 m", "2 parsecs", "-1 s", "0", "nan", "2 h 3 min"] {
             assert!(duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn files_of_a_snapshot_are_seen_from_the_models_folder() {
+        let from = |folder: &str, path: &str| seen_from(Path::new(folder), Path::new(path));
+        assert_eq!(from("", "tank.twinml"), "tank.twinml");
+        assert_eq!(from("x/y", "x/y/data/d.csv"), "data/d.csv");
+        assert_eq!(from("x/y", "x/lib/pump.twinml"), "../lib/pump.twinml");
+        assert_eq!(from("/a/b", "/a/b/d.csv"), "d.csv");
+        assert_eq!(from("x", "/d.csv"), "/d.csv");
     }
 
     #[test]

@@ -343,6 +343,8 @@ fn json_lines_are_as_documented() {
     let mut objects = Vec::new();
     for args in [
         vec!["run", "tank.twinml"],
+        vec!["snapshot", "take", "tank.twinml", "--at", "1 s", "--out", "one.twinsnap"],
+        vec!["snapshot", "show", "one.twinsnap"],
         vec!["run", "says.twinml", "--until", "1 s"],
         vec!["test", "tank.twinml", "--scenario", "drain"],
         vec!["test", "tank.twinml", "--list"],
@@ -412,6 +414,7 @@ fn json_lines_are_as_documented() {
         "sobol",
         "morris",
         "fitted",
+        "snapshot",
     ] {
         assert!(seen.contains(kind), "{kind} was not printed");
     }

@@ -9,7 +9,7 @@ use twinml_model::passes::{self, Level};
 
 use crate::args::{Compile, Emit};
 use crate::exit::Exit;
-use crate::model::{self, Unread};
+use crate::model::{self, Place, Unread};
 use crate::ui::Ui;
 use crate::world;
 
@@ -19,7 +19,16 @@ use crate::world;
 ///
 /// The exit code, after saying why.
 pub fn open(path: &Path, ui: &Ui) -> Result<Session, Exit> {
-    model::open(path).map_err(|e| {
+    open_in(&Place::Disk, path, ui)
+}
+
+/// [`open`], from wherever the files are.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn open_in(place: &Place, path: &Path, ui: &Ui) -> Result<Session, Exit> {
+    model::open(place, path).map_err(|e| {
         let name = world::shown(path);
         match e {
             Unread::Io(e) if e.kind() == std::io::ErrorKind::NotFound => {

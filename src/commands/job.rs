@@ -9,7 +9,11 @@ use twinml_compiler::flat::System;
 use twinml_compiler::schedule::Structure;
 use twinml_engine::ensemble::plan;
 use twinml_engine::provenance::Part;
-use twinml_engine::run::{self, Ended, FailureKind, Flow, MachineKind, OpenLog, Outlet, Report, RunError};
+use twinml_engine::run::{
+    self, Ended, FailureKind, Flow, Keep, MachineKind, Onward, OpenLog, Outlet, Prepared, Report,
+    ResumeError, RunError,
+};
+use twinml_engine::snapshot::{self, State};
 use twinml_model::host::Machine;
 use twinml_model::passes::{self, Level, later};
 use twinml_model::program::{Experiment, Program, SolverSpec};
@@ -18,7 +22,7 @@ use twinml_solvers::integrator::{Method, Options};
 use super::{compile, failure, summary};
 use crate::args::{Compile, Engine, Simulation};
 use crate::exit::Exit;
-use crate::model::{self, Data};
+use crate::model::{self, Data, Place};
 use crate::ui::numbers::{counted, duration};
 use crate::ui::{Progress, Ui, json};
 use crate::world::{self, Interrupt, Stopwatch};
@@ -39,6 +43,8 @@ pub struct Ready {
     pub hash: String,
     /// What the model was made of, by hash.
     pub inputs: Vec<Part>,
+    /// What snapshots hold of the model, where there are to be any.
+    pub bundle: Option<Arc<snapshot::Model>>,
     /// Parameter values as a JSON object, made when first asked for.
     parameters: OnceCell<serde_json::Value>,
 }
@@ -106,7 +112,7 @@ fn load_as(
     drawn: bool,
     ui: &Ui,
 ) -> Result<Option<Job>, Exit> {
-    let mut data = Data::of(&session);
+    let mut data = Data::at(&session, &flags.place, flags.keeps);
     let choice = Choice {
         scenario: args.scenario.as_deref(),
         settings: &args.sets,
@@ -155,6 +161,7 @@ fn load_as(
     if drawn {
         plan::keep_drawn(&mut program);
     }
+    let text = flags.keeps.then(|| snapshot::program_hash(&program));
     let derivatives = later::begin(&mut program, level);
     let others = branches.iter_mut().flat_map(|b| &mut b.experiment.actions);
     for action in experiment.actions.iter_mut().chain(others) {
@@ -170,8 +177,19 @@ fn load_as(
     let program = Arc::new(program);
     let machine = run::lazy_machine(&program, derivatives, flags.machine);
     let (hash, inputs) = (model::hash(&session, &data), model::inputs(&session, &data));
-    let ready = Ready { session, program, experiment, method, options, hash, inputs, parameters: nominal };
+    let bundle = text.map(|text| Arc::new(model::bundle(&session, &data, text, summary::compiler())));
+    let parameters = nominal;
+    let ready = Ready { session, program, experiment, method, options, hash, inputs, bundle, parameters };
     Ok(Some(Job { ready, branches, facts, machine, rest: (structure, system) }))
+}
+
+/// Where a run begins, and what is kept of it on the way.
+#[derive(Default)]
+pub struct Course<'c> {
+    /// The state that it goes on from, and the end in seconds where that is another.
+    pub from: Option<(&'c State, Option<f64>)>,
+    /// Snapshots.
+    pub keep: Option<Keep<'c>>,
 }
 
 /// Runs an experiment into outlets.
@@ -179,26 +197,37 @@ fn load_as(
 /// # Errors
 ///
 /// The exit code, after saying why.
+#[expect(clippy::too_many_arguments, reason = "what is run, on what, from where, and who watches")]
 pub fn simulate(
     ready: &Ready,
     experiment: &Experiment,
     machine: &mut dyn Machine,
     outlets: Vec<Outlet>,
     log: Option<OpenLog<'_>>,
+    course: Course<'_>,
     watcher: &mut Watcher,
     ui: &Ui,
 ) -> Result<(Report, bool), Exit> {
     let mut see = |p| watcher.see(p);
-    let report = run::simulate_logged(&ready.program, machine, experiment, outlets, log, &mut see);
+    let program = &*ready.program;
+    let prepared = Prepared::new(program, machine, experiment);
+    let Course { from, keep } = course;
+    let report = prepared.map_err(ResumeError::from).and_then(|prepared| match from {
+        Some((state, until)) => {
+            let from = (state, Onward { until, changes: &[] });
+            prepared.resume(program, &*machine, experiment, 0, from, outlets, log, keep, &mut see)
+        }
+        None => prepared
+            .run_kept(program, &*machine, experiment, None, outlets, log, keep, &mut see)
+            .map_err(ResumeError::from),
+    });
     watcher.bar.done();
     let report = report.map_err(|e| {
         ui.error(&e.to_string(), None);
         match e {
-            RunError::Record(_) => Exit::Outside,
-            RunError::Method { .. }
-            | RunError::Stochastic { .. }
-            | RunError::Options(_)
-            | RunError::Taylor(_) => Exit::Usage,
+            ResumeError::Run(RunError::Record(_)) => Exit::Outside,
+            ResumeError::Run(_) | ResumeError::Past { .. } => Exit::Usage,
+            ResumeError::Snapshot(_) | ResumeError::Elsewhere { .. } => Exit::Mismatch,
         }
     })?;
     watcher.ended = matches!(report.ended, Ended::Stopped);
@@ -240,6 +269,10 @@ pub struct Flags {
     /// Longest wall-clock time in seconds.
     pub time_limit: Option<f64>,
     machine: MachineKind,
+    /// Where the model's files are.
+    pub place: Place,
+    /// Whether snapshots are wanted, which hold the model.
+    pub keeps: bool,
 }
 
 impl Flags {
@@ -289,6 +322,8 @@ impl Flags {
                 Engine::Jit => MachineKind::Jit(args.opt.unwrap_or(2)),
                 Engine::Interpreter => MachineKind::Interpreter,
             },
+            place: Place::Disk,
+            keeps: false,
         })
     }
 

@@ -9,7 +9,6 @@ use crate::ui::Ui;
 const LATER: &[(&str, &str)] = &[
     ("live", "running in step with a plant"),
     ("serve", "serving many live twins"),
-    ("snapshot", "snapshots"),
     ("branch", "branches of a timeline"),
     ("timeline", "timelines"),
     ("memory", "agents' memories"),
@@ -35,6 +34,7 @@ const NOW: &[&str] = &[
     "debug",
     "monitor",
     "diff",
+    "snapshot",
     "plot",
     "keys",
     "verify",

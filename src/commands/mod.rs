@@ -19,6 +19,7 @@ mod plot;
 mod run;
 mod seal;
 mod sign;
+mod snapshot;
 mod study;
 mod summary;
 mod test;
@@ -52,6 +53,7 @@ pub fn run(command: &Command, ui: &Ui) -> Exit {
         Command::Calibrate(args) => study::calibrate::run(args, ui),
         Command::Test(args) => test::run(args, ui),
         Command::Debug(args) => debug::run(args, ui),
+        Command::Snapshot(args) => snapshot::run(args, ui),
         Command::Monitor(args) => monitor::run(args, ui),
         Command::Other(words) => later::run(words, ui),
     }

@@ -1,20 +1,24 @@
 //! `twinc run FILE`
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use twinml_compiler::driver::Branch;
 use twinml_engine::data::Frame;
 use twinml_engine::provenance::Signer;
 use twinml_engine::record::{self, ColumnSpec, Format};
-use twinml_engine::run::{self, Ended, Outlet, Plan, Rate, Report};
+use twinml_engine::run::{self, Ended, Keep, Outlet, Plan, Rate, Report};
+use twinml_engine::snapshot::Snapshot;
 use twinml_model::host::Machine;
 use twinml_model::program::Experiment;
 use twinml_solvers::integrator::Method;
 
-use super::job::{self, Flags, Job, Ready, Watcher};
+use super::job::{self, Course, Flags, Job, Ready, Watcher};
+use super::snapshot::{self, Request, Shelf};
 use super::{compile, failure, plot, sign, summary, verdict};
 use crate::args::Run;
 use crate::exit::Exit;
+use crate::model;
 use crate::plot::Plot;
 use crate::ui::Ui;
 use crate::ui::json::{self, VERSION};
@@ -31,27 +35,116 @@ pub fn run(args: &Run, ui: &Ui) -> Exit {
 fn whole(args: &Run, ui: &Ui) -> Result<Exit, Exit> {
     let interrupt = Interrupt::listen();
     let watch = Stopwatch::start();
-    let flags = Flags::read(&args.simulation, ui)?;
-    // A key that cannot sign must not be found out after an hour.
-    let mut signer = sign::signer(&args.signing, ui)?;
-    let session = compile::open(&args.file, ui)?;
+    let ask = Ask::of(args, ui)?;
+    let mut flags = Flags::read(&ask.request.simulation, ui)?;
+    flags.keeps = ask.every.is_some();
+    if let Some(from) = &ask.from {
+        let job = snapshot::load(from, &ask.request, &mut flags, ui)?;
+        return rest(&ask, job, &flags, interrupt, watch, ui);
+    }
+    let session = compile::open(&ask.file, ui)?;
     let early = matches!(args.compile.emit, Some(crate::args::Emit::Tokens | crate::args::Emit::Ast));
     if (early || !session.diags.has_errors()) && compile::emit_early(&session, &args.compile, ui) {
         let said = ui.diagnostics(session.diags.iter(), &session.sources);
         return Ok(if said.errors > 0 { Exit::Usage } else { Exit::Ok });
     }
-    let Some(Job { ready, branches, facts, mut machine, rest }) =
-        job::load(&args.file, &args.compile, &flags, session, 0, ui)?
-    else {
+    let Some(job) = job::load(&ask.file, &args.compile, &flags, session, 0, ui)? else {
         return Ok(Exit::Ok);
     };
+    rest(&ask, job, &flags, interrupt, watch, ui)
+}
+
+/// What is asked for, by the command line or by a snapshot.
+struct Ask<'a> {
+    args: &'a Run,
+    /// The model's file.
+    file: PathBuf,
+    /// What shapes the run.
+    request: Request,
+    /// What it goes on from, and the end where that is another.
+    from: Option<Snapshot>,
+    until: Option<f64>,
+    /// Nanoseconds between snapshots.
+    every: Option<i128>,
+}
+
+impl<'a> Ask<'a> {
+    fn of(args: &'a Run, ui: &Ui) -> Result<Ask<'a>, Exit> {
+        let every = match &args.snapshot_every {
+            Some(text) => Some(snapshot::nanoseconds("snapshot-every", text, ui)?.max(1)),
+            None => None,
+        };
+        let own = Request { compile: args.compile.clone(), simulation: args.simulation.clone(), si: args.si };
+        let Some(path) = &args.from else {
+            let file = args.file.clone().unwrap_or_default();
+            return Ok(Ask { args, file, request: own, from: None, until: None, every });
+        };
+        let from = snapshot::read(path, ui)?;
+        let mut request = snapshot::request(&from, ui)?;
+        let (c, s) = (&own.compile, &own.simulation);
+        let given = [
+            ("set", !c.sets.is_empty()),
+            ("scenario", c.scenario.is_some()),
+            ("emit", c.emit.is_some()),
+            ("seed", s.seed.is_some()),
+            ("solver", s.solver.is_some()),
+            ("rtol", s.rtol.is_some()),
+            ("atol", s.atol.is_some()),
+            ("step", s.step.is_some()),
+            ("max-step", s.max_step.is_some()),
+            ("max-steps", s.max_steps.is_some()),
+            ("every", s.every.is_some()),
+            ("si", own.si && !request.si),
+        ];
+        if let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) {
+            ui.error(
+                &format!("`--{flag}` cannot be combined with `--from`: the run goes on as it was"),
+                Some("`twinc branch` makes a run that differs from an instant on"),
+            );
+            return Err(Exit::Usage);
+        }
+        let until = match &s.until {
+            Some(text) => Some(model::duration(text).map_err(|why| {
+                ui.error(&format!("`--until`: {why}"), None);
+                Exit::Usage
+            })?),
+            None => None,
+        };
+        // How it is computed is no part of what is computed.
+        request.simulation.time_limit.clone_from(&s.time_limit);
+        (request.simulation.engine, request.simulation.opt) = (s.engine, s.opt);
+        let file = from.model.files.first().map(|f| PathBuf::from(&f.path)).unwrap_or_default();
+        Ok(Ask { args, file, request, from: Some(from), until, every })
+    }
+}
+
+/// All that follows from a compiled scenario.
+fn rest(
+    ask: &Ask<'_>,
+    job: Job,
+    flags: &Flags,
+    interrupt: Interrupt,
+    watch: Stopwatch,
+    ui: &Ui,
+) -> Result<Exit, Exit> {
+    let Job { ready, mut branches, facts, mut machine, rest } = job;
     ui.step("Compiled", &facts.text(), Some(watch.elapsed()));
     ui.object(&facts);
 
-    let place = Place::of(args, &ready.experiment, ui)?;
+    let args = ask.args;
+    // A key that cannot sign must not be found out after an hour.
+    let mut signer = sign::signer(&args.signing, ui)?;
+    let place = Place::of(ask, &ready.experiment, ui)?;
+    if let Some(from) = &ask.from {
+        // It is one run that goes on: the trunk, or the branch that the snapshot is of.
+        let only = snapshot::branch(from, &branches, ui)?.map(|b| b.name.clone());
+        branches.retain(|b| Some(&b.name) == only.as_ref());
+    }
+    let of_branch = ask.from.is_some() && !branches.is_empty();
     let mut watcher = Watcher::new(interrupt, flags.time_limit);
     let mut runs: Vec<Ran<'_>> = Vec::new();
-    for branch in std::iter::once(None).chain(branches.iter().map(Some)) {
+    let trunk = std::iter::once(None).filter(|_: &Option<&Branch>| !of_branch);
+    for branch in trunk.chain(branches.iter().map(Some)) {
         if let (Some(trunk), Some(b)) = (runs.first(), branch)
             && !job::reached(b, &trunk.report, ui)
         {
@@ -60,7 +153,7 @@ fn whole(args: &Run, ui: &Ui) -> Result<Exit, Exit> {
         if watcher.ended {
             break;
         }
-        runs.push(one(args, ui, &ready, branch, &place, &mut *machine, &mut watcher)?);
+        runs.push(one(ask, ui, &ready, branch, &place, &mut *machine, &mut watcher)?);
     }
     let signer = signer.as_mut().map(|s| &mut **s as &mut dyn Signer);
     write_all(args, ui, &ready, &place, &runs, &watcher, signer)?;
@@ -83,6 +176,8 @@ pub struct Ran<'a> {
     pub files: Vec<PathBuf>,
     /// The log of events, where there were any.
     pub events: Option<PathBuf>,
+    /// Snapshots.
+    pub snapshots: Vec<PathBuf>,
     /// How it went.
     pub report: Report,
     /// Whether the wall-time limit ended it.
@@ -93,7 +188,7 @@ pub struct Ran<'a> {
 
 /// Runs the trunk or a branch and says how it went.
 fn one<'a>(
-    args: &Run,
+    ask: &Ask<'_>,
     ui: &Ui,
     ready: &'a Ready,
     branch: Option<&'a Branch>,
@@ -102,7 +197,7 @@ fn one<'a>(
     watcher: &mut Watcher,
 ) -> Result<Ran<'a>, Exit> {
     let experiment = branch.map_or(&ready.experiment, |b| &b.experiment);
-    let plans = run::plans(&ready.program, experiment, args.si).map_err(|e| {
+    let plans = run::plans(&ready.program, experiment, ask.request.si).map_err(|e| {
         ui.error(&e.to_string(), None);
         Exit::Usage
     })?;
@@ -116,8 +211,12 @@ fn one<'a>(
         })?;
         outlets.push(Outlet { plan: plan.clone(), recorder });
     }
-    let end = experiment.duration;
-    let from = branch.map_or(String::new(), |b| format!(" from {}", duration(b.time_ns as f64 / 1e9)));
+    let end = ask.until.unwrap_or(experiment.duration);
+    let from = match &ask.from {
+        Some(s) => Some(s.state.clock.asked),
+        None => branch.map(|b| b.time_ns),
+    };
+    let from = from.map_or(String::new(), |ns| format!(" from {}", duration(ns as f64 / 1e9)));
     let solver = solver_text(ready);
     ui.doing("Running", &format!("{}{from} to {} with {solver}", experiment.name, duration(end)));
     ui.object(&json::Running::of(ready, experiment, branch));
@@ -129,7 +228,18 @@ fn one<'a>(
         let metadata = &metadata;
         Box::new(move |columns| record::open(path, columns, metadata)) as run::OpenLog<'_>
     });
-    let (report, over_time) = job::simulate(ready, experiment, machine, outlets, open, watcher, ui)?;
+    let parent = ask.from.as_ref().map(Snapshot::id);
+    let shelf = Shelf { ready, request: &ask.request, parent, written: RefCell::default() };
+    let keep = ask.every.map(|every| {
+        let (shelf, place) = (&shelf, &place);
+        Keep::every(every, move |state| {
+            let path = place.snapshot(branch, state.clock.asked, &ready.experiment.name);
+            shelf.write(path, state, experiment, branch)
+        })
+    });
+    let course = Course { from: ask.from.as_ref().map(|s| (&s.state, ask.until)), keep };
+    let (report, over_time) = job::simulate(ready, experiment, machine, outlets, open, course, watcher, ui)?;
+    let snapshots = shelf.written.into_inner();
     let took = watch.elapsed();
     let exit = job::outcome(&report, over_time);
     let mut line = format!(
@@ -194,7 +304,7 @@ fn one<'a>(
     }
     let exit = [exit, verdict::exit(&said)].into_iter().max_by_key(|e| e.weight()).unwrap_or(exit);
     let events = events.filter(|_| report.log.is_some());
-    Ok(Ran { branch, experiment, plans, files, events, report, over_time, exit })
+    Ok(Ran { branch, experiment, plans, files, events, snapshots, report, over_time, exit })
 }
 
 /// Messages of `log` that people are shown.
@@ -252,19 +362,32 @@ fn write_all(
             rows: Some(recorded.rows),
         });
     }
+    let kept: Vec<&PathBuf> = runs.iter().flat_map(|r| &r.snapshots).collect();
+    for path in &kept {
+        ui.object(&json::Written::file(path, "snapshot"));
+    }
+    match kept.as_slice() {
+        [] => {}
+        [one] => written.push(world::shown(one)),
+        [first, ..] => {
+            written.push(format!("{} ({})", world::shown(first), counted(kept.len() as u64, "snapshot")));
+        }
+    }
     if !place.is_file {
-        let path = place.folder.join("summary.json");
+        let name = format!("summary{}.json", place.from);
+        let path = place.folder.join(&name);
         let text = summary::document(ready, runs, args.si);
         write(&path, text.as_bytes(), ui)?;
-        written.push("summary.json".to_owned());
+        written.push(name);
         files.push((path.clone(), "summary"));
         ui.object(&json::Written::file(&path, "summary"));
         if !args.no_plot {
-            let path = place.folder.join("plot.html");
+            let name = format!("plot{}.html", place.from);
+            let path = place.folder.join(&name);
             match picture(runs.first().map_or(&[][..], |r| &r.files)) {
                 Ok(Some(html)) => {
                     write(&path, html.as_bytes(), ui)?;
-                    written.push("plot.html".to_owned());
+                    written.push(name);
                     files.push((path.clone(), "plot"));
                     ui.object(&json::Written::file(&path, "plot"));
                 }
@@ -324,11 +447,16 @@ struct Place {
     extension: String,
     /// Whether `--out` names a file: then there is nothing beside it.
     is_file: bool,
+    /// `@600s` where the run goes on from a snapshot: what is written then stands beside the results of the whole run.
+    from: String,
 }
 
 impl Place {
-    fn of(args: &Run, experiment: &Experiment, ui: &Ui) -> Result<Place, Exit> {
-        let named = args.out.as_deref();
+    fn of(ask: &Ask<'_>, experiment: &Experiment, ui: &Ui) -> Result<Place, Exit> {
+        let named = ask.args.out.as_deref();
+        let instant = |s: &Snapshot| format!("@{}", snapshot::instant(s.state.clock.asked));
+        let from = ask.from.as_ref().map(instant).unwrap_or_default();
+        let stem = || format!("{}{from}", experiment.name);
         let is_file = named.is_some_and(|p| p.extension().is_some() && !p.is_dir());
         let (folder, stem, extension) = match named {
             Some(path) if is_file => {
@@ -347,10 +475,16 @@ impl Place {
                     part(path.extension()).unwrap_or_default(),
                 )
             }
-            Some(path) => (path.to_owned(), experiment.name.clone(), "parquet".to_owned()),
-            None => (world::default_out(&args.file), experiment.name.clone(), "parquet".to_owned()),
+            Some(path) => (path.to_owned(), stem(), "parquet".to_owned()),
+            None => (world::default_out(&ask.file), stem(), "parquet".to_owned()),
         };
-        Ok(Place { folder, stem, extension, is_file })
+        Ok(Place { folder, stem, extension, is_file, from })
+    }
+
+    /// A snapshot: `drain@600s.twinsnap`; of a branch `drain.no_repair@600s.twinsnap`.
+    fn snapshot(&self, branch: Option<&Branch>, ns: i128, scenario: &str) -> PathBuf {
+        let branch = branch.map_or(String::new(), |b| format!(".{}", b.name));
+        self.folder.join(format!("{scenario}{branch}@{}.twinsnap", snapshot::instant(ns)))
     }
 
     /// The log of events of one run: `events.parquet`, of a branch `events.no_repair.parquet`; none where `--out`
@@ -362,7 +496,7 @@ impl Place {
         let branch = branch.map_or(String::new(), |b| format!(".{}", b.name));
         // The results of a scenario of this name stay.
         let stem = if self.stem.starts_with("events") { "event_log" } else { "events" };
-        let path = self.folder.join(format!("{stem}{branch}.{}", self.extension));
+        let path = self.folder.join(format!("{stem}{branch}{}.{}", self.from, self.extension));
         // A log of another run must not stand beside these results; where it cannot go, opening says why.
         let _ = std::fs::remove_file(&path);
         Some(path)

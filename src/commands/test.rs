@@ -15,7 +15,7 @@ use twinml_compiler::diag::Severity;
 use twinml_engine::run::Report;
 use twinml_model::program::Experiment;
 
-use super::job::{self, Flags, Job, Watcher};
+use super::job::{self, Course, Flags, Job, Watcher};
 use super::verdict::{self, Figure, Verdict};
 use super::{compile, failure, junit, mc, plot};
 use crate::args::{Compile, Test};
@@ -408,7 +408,16 @@ fn scenario(
             ("solver", ready.method.name().to_owned()),
             ("duration_s", experiment.duration.to_string()),
         ];
-        match job::simulate(ready, experiment, &mut **machine, Vec::new(), None, &mut watcher, ui) {
+        match job::simulate(
+            ready,
+            experiment,
+            &mut **machine,
+            Vec::new(),
+            None,
+            Course::default(),
+            &mut watcher,
+            ui,
+        ) {
             Ok((report, over_time)) => {
                 judge(&mut case, experiment, &report, over_time);
                 if case.branch.is_none() && experiment.samples.is_some() {

@@ -38,6 +38,8 @@ impl DataLoader for Beside {
 struct Model {
     program: Program,
     experiment: Experiment,
+    /// The scenario's branches, as runs of their own.
+    branches: Vec<Experiment>,
 }
 
 /// What a run left: rows of each file, lines of the log, what it says of itself.
@@ -57,7 +59,8 @@ fn compile(text: &str, scenario: Option<&str>, folder: &Path) -> Model {
     };
     let mut program = compiled.program;
     passes::prepare(&mut program, Level::O2, true);
-    Model { program, experiment: compiled.experiment }
+    let branches = compiled.branches.into_iter().map(|b| b.experiment).collect();
+    Model { program, experiment: compiled.experiment, branches }
 }
 
 /// What a report says, but for what it wrote itself.
@@ -83,7 +86,14 @@ impl Model {
         let mut experiment = self.experiment.clone();
         experiment.solver.method = solver.to_owned();
         experiment.solver.step = step.or(experiment.solver.step);
-        Model { program: self.program.clone(), experiment }
+        Model { program: self.program.clone(), experiment, branches: self.branches.clone() }
+    }
+
+    /// The first branch of the scenario with the same solver.
+    fn branch(&self) -> Model {
+        let mut experiment = self.branches[0].clone();
+        experiment.solver = self.experiment.solver.clone();
+        Model { program: self.program.clone(), experiment, branches: Vec::new() }
     }
 
     fn ready(&self) -> (Box<dyn Machine>, Prepared) {
@@ -216,4 +226,170 @@ fn every_example_goes_on_from_twenty_instants() {
             check(&format!("{name} {scenario}"), &model, &parts);
         }
     }
+}
+
+const SOLVERS: [(&str, Option<f64>); 13] = [
+    ("euler", Some(0.001)),
+    ("rk4", Some(0.002)),
+    ("tsit5", None),
+    ("dopri5", None),
+    ("taylor", None),
+    ("adams", None),
+    ("implicit_euler", None),
+    ("rosenbrock", None),
+    ("bdf", None),
+    ("esdirk", None),
+    ("trbdf2", None),
+    ("diffsol_bdf", None),
+    ("auto", None),
+];
+
+/// Stiff once, smooth all the time: `auto` changes its method.
+const STIFF: &str = "
+twin T { units: off
+  states { x: Real = 2; v: Real = 0; y: Real = 1 }
+  equations { der(x) = v; der(v) = 50*(1 - x^2)*v - x; der(y) = -y + sin(x) }
+  constraints { low: always(y < 1.5); back: eventually[0, 8](x < 0) }
+}
+scenario s for T { duration: 10 s; record all every 100 ms }";
+
+/// An algebraic loop, a delay, a table of time, a machine, events that restart and events that do not.
+const HYBRID: &str = "
+twin T { units: off
+  parameters { k: Real = 3 }
+  inputs { u: Real = 1 }
+  states { h: Real = 1; w: Real = 0; n: Int = 0; on: Bool = true }
+  variables { q: Real guess 1; d: Real }
+  outputs { power: Real = q*h }
+  equations {
+    q + 0.1*q^3 = u*h
+    d = delay(h, 0.3 s)
+    der(h) = (if on then 1 else 0) - q*0.5 - 0.1*d
+    der(w) = k*sin(2*time) - w
+  }
+  behavior {
+    on rising(h > 1.2) { on = false; n = n + 1; emit full(level: h) }
+    on falling(h > 0.8) { on = true }
+    every 700 ms { n = n + draw(uniform(0, 10)) > 5 ? 1 : 0 }
+    machine mode { initial idle
+      state idle { after 1 s -> busy }
+      state busy { entry { wait 200 ms; n = n + 1 } on full -> idle }
+    }
+    on count(full, 2 within 5 s) { log(\"twice at ${time}\") }
+  }
+  constraints { below: always(h < 2) ; kpi area: integral(h over run) }
+}
+scenario s for T { duration: 10 s; record all every 100 ms }";
+
+#[test]
+fn every_solver_goes_on() {
+    let folder = Path::new(".");
+    let hybrid = HYBRID.replace("n = n + draw(uniform(0, 10)) > 5 ? 1 : 0", "w = w + draw(uniform(0, 0.1))");
+    let models = [("stiff", compile(STIFF, None, folder)), ("hybrid", compile(&hybrid, None, folder))];
+    let mut r = Random(0x0dd_5eed_1234_9999);
+    for (name, model) in &models {
+        for (solver, step) in SOLVERS {
+            if solver == "taylor" && *name == "hybrid" {
+                // No series goes through a loop or a delay.
+                continue;
+            }
+            let parts: Vec<f64> = (0..4).map(|_| r.unit()).chain([0.0, 1.0]).collect();
+            check(&format!("{name} {solver}"), &model.with(solver, step), &parts);
+        }
+    }
+}
+
+const NOISY: &str = "
+twin T { units: off
+  states { x: Real = 1; y: Real = 0 }
+  equations { der(x) = -x + 0.3*x*white_noise(); der(y) = x - y }
+}
+scenario s for T { duration: 4 s; record all every 10 ms; seed: 7 }";
+
+#[test]
+fn paths_of_noise_go_on() {
+    let model = compile(NOISY, None, Path::new("."));
+    for solver in ["euler", "milstein"] {
+        check(solver, &model.with(solver, Some(0.003)), &[0.1, 0.35, 0.5, 0.77, 0.99]);
+    }
+}
+
+/// The state of a model at an instant.
+fn taken(model: &Model, at: f64) -> State {
+    let ready = model.ready();
+    let mut state = None;
+    let keep = Keep::at((at * 1e9).round() as i128, |s| {
+        state = Some(s);
+        Ok(())
+    });
+    model.go(&ready, From::Start, Some(keep)).unwrap();
+    state.unwrap()
+}
+
+/// A change at an instant on the way from a snapshot is what a scenario does that makes it by `at`.
+fn branches(name: &str, trunk: &Model, scenario: &Model, at: f64, change: &Change) {
+    let ready = trunk.ready();
+    let state = taken(trunk, at);
+    let branch = trunk.go(&ready, From::State(&state, std::slice::from_ref(change)), None).unwrap();
+    let whole = scenario.go(&scenario.ready(), From::Start, None).unwrap();
+    for (branch, whole) in branch.rows.iter().zip(&whole.rows) {
+        let skipped = whole.len() - branch.len().min(whole.len());
+        assert!(!branch.is_empty() && whole[skipped..] == branch[..], "{name} at {at}: rows are others");
+    }
+    let skipped = whole.log.len() - branch.log.len().min(whole.log.len());
+    assert_eq!(whole.log[skipped..], branch.log[..], "{name} at {at}: events are others");
+    assert_eq!(branch.said, whole.said, "{name} at {at}");
+}
+
+#[test]
+fn a_change_on_the_way_is_the_scenarios_own() {
+    let folder = Path::new(".");
+    let smooth = "
+twin T { units: off
+  parameters { k: Real = 3 }
+  states { x: Real = 2; v: Real = 0; y: Real = 1 }
+  equations { der(x) = v; der(v) = k*(1 - x^2)*v - x; der(y) = -y + sin(x) }
+}";
+    let mut r = Random(0xb4a7_5eed_0777_1010);
+    for (solver, step) in SOLVERS {
+        for _ in 0..3 {
+            let at = (r.unit() * 9000.0).round() / 1000.0 + 0.5;
+            let text = format!(
+                "{smooth}\nscenario s for T {{ duration: 10 s; record all every 100 ms; branch b at {at} s {{ k = 1.5 }} }}"
+            );
+            let trunk = compile(&text, None, folder).with(solver, step);
+            let scenario = trunk.branch();
+            let var = trunk.program.schema.vars.iter().find(|v| v.element_path(0) == "k").unwrap();
+            let text = scenario.program.origins[scenario.experiment.actions[0].origin.index()].text.clone();
+            let set = vec![(Space::Param, var.base, 1.5)];
+            let change = Change { at: (at * 1e9).round() as i128, text, set };
+            branches(solver, &trunk, &scenario, at, &change);
+        }
+    }
+}
+
+#[test]
+fn what_is_past_cannot_be_changed_and_other_programs_are_refused() {
+    let model = compile(STIFF, None, Path::new("."));
+    let state = taken(&model, 5.0);
+    let change = |at| Change { at, text: "x = 0".into(), set: vec![(Space::State, 0, 0.0)] };
+    let ready = model.ready();
+    let said = |r: Result<Ran, ResumeError>| r.err().unwrap().to_string();
+    let past = said(model.go(&ready, From::State(&state, &[change(1_000_000_000)]), None));
+    assert!(past.starts_with("`x = 0` is to be at 1 s, but the snapshot stands at "), "{past}");
+    let other = compile(
+        HYBRID
+            .split("every 700")
+            .next()
+            .map(|h| format!("{h}}} constraints {{ }} }}\nscenario s for T {{ duration: 10 s }}"))
+            .unwrap()
+            .as_str(),
+        None,
+        Path::new("."),
+    );
+    let refused = said(other.go(&other.ready(), From::State(&state, &[]), None));
+    assert!(refused.starts_with("section `MEMO`, at byte "), "{refused}");
+    let tsit5 = model.with("tsit5", None);
+    let refused = said(tsit5.go(&tsit5.ready(), From::State(&state, &[]), None));
+    assert!(refused.contains("the solver is `auto`, not `tsit5`"), "{refused}");
 }

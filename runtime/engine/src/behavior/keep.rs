@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use twinml_model::behavior::{Behavior, Trigger};
+use twinml_model::behavior::{Behavior, Period, Trigger};
 use twinml_model::bytes::{Malformed, Persist, Reader, Writer};
 use twinml_model::persist;
 
@@ -303,7 +303,7 @@ impl Store {
     fn save(&self, to: &mut Writer) {
         to.put(&self.cells);
         put_map(to, &self.draws);
-        to.put(&self.seed).put(&self.run).put(&self.fuel).put(&self.memory);
+        to.put(&self.seed).put(&self.run);
         to.put(&self.waiting).put(&self.made).put(&self.work).put(&self.anew);
     }
 
@@ -321,10 +321,8 @@ impl Store {
         if asked != (self.seed, self.run) {
             return Err(wrong("seed or run are others"));
         }
-        (self.fuel, self.memory) = from.get()?;
         (self.waiting, self.made, self.work) = from.get()?;
-        let counts = [self.fuel, self.memory as u64, self.waiting as u64, self.made as u64, self.work];
-        if counts.into_iter().any(|n| n >= MOST) {
+        if [self.waiting as u64, self.made as u64, self.work].into_iter().any(|n| n >= MOST) {
             return Err(wrong("an account is out of range"));
         }
         self.anew = from.get()?;
@@ -596,8 +594,14 @@ impl Scheduler<'_> {
         check(self.silent.iter().all(|(h, i)| names.pattern(*h, *i)), "a pattern is not there")?;
         check(names.stems(&self.stems), "a cause is not there")?;
         check(self.whens.iter().all(|(m, i)| names.machine(*m, *i)), "a machine is not there")?;
+        // Periods that are formulas are whole nanoseconds.
+        let exact = |h: u32, p: i128| match b.handlers.get(h as usize).map(|h| &h.trigger) {
+            Some(Trigger::Every { period: Period::Exact(own), .. }) => p == *own,
+            Some(Trigger::Every { .. }) => p > 0 && p % 1_000_000_000 == 0,
+            _ => false,
+        };
         check(
-            self.periods.iter().all(|((h, i), (_, p))| names.handler(*h, *i) && *p > 0),
+            self.periods.iter().all(|((h, i), (_, p))| names.handler(*h, *i) && exact(*h, *p)),
             "a period is out of range",
         )?;
         check(

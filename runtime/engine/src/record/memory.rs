@@ -31,6 +31,36 @@ impl MemoryRecorder {
     }
 }
 
+/// Takes rows and keeps none: for runs of which only the state is wanted.
+#[derive(Debug)]
+pub struct NoRecorder {
+    columns: Columns,
+    rows: u64,
+}
+
+impl NoRecorder {
+    /// For these columns.
+    pub fn new(columns: Columns) -> NoRecorder {
+        NoRecorder { columns, rows: 0 }
+    }
+}
+
+impl Recorder for NoRecorder {
+    fn columns(&self) -> &Columns {
+        &self.columns
+    }
+
+    fn row(&mut self, cells: &[f64]) -> Result<(), RecordError> {
+        check_row(&self.columns, cells)?;
+        self.rows += 1;
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<Recorded, RecordError> {
+        Ok(Recorded { rows: self.rows, bytes: 0 })
+    }
+}
+
 impl Recorder for MemoryRecorder {
     fn columns(&self) -> &Columns {
         &self.columns

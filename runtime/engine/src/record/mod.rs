@@ -22,7 +22,7 @@ use std::path::Path;
 pub use block::Block;
 pub use column::{ColumnSpec, Columns, Element};
 pub use error::RecordError;
-pub use memory::{MemoryRecorder, MemoryRows};
+pub use memory::{MemoryRecorder, MemoryRows, NoRecorder};
 pub use stream::StreamRecorder;
 
 /// What a finished recorder has written.

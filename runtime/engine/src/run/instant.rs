@@ -128,8 +128,9 @@ impl Run<'_> {
             }
             return Ok(Effect::Beside);
         }
-        let stop = self.next_stop();
-        let outcome = self.integrator.restart(&mut self.system, t, &self.x, stop);
+        let (stop, horizon) = (self.next_stop(), self.horizon());
+        let outcome = self.integrator.restart(&mut self.system, t, &self.x, horizon);
+        let outcome = outcome.and_then(|()| self.integrator.set_stop(stop));
         outcome.map_err(|e| self.solver_failure(e))?;
         self.arm(t)?;
         Ok(Effect::Restart)

@@ -68,8 +68,21 @@ pub(super) struct Keeper<'k> {
     candidate: Option<State>,
     /// Where the solver hides its state: the last restart, and the time of its step.
     base: Option<State>,
-    /// Steps and trials before the step at hand, the step that was wanted, and changes of the method.
-    before: (Stats, f64, u32),
+    /// How the run stood before the step at hand.
+    before: Before,
+}
+
+/// How a run stands before a step.
+#[derive(Clone, Copy, Debug, Default)]
+struct Before {
+    t: f64,
+    stats: Stats,
+    /// The step that is wanted.
+    wanted: f64,
+    /// What no step passes in any case.
+    stop: f64,
+    /// Changes of the method so far.
+    switches: u32,
 }
 
 /// What goes on from a snapshot, and how.
@@ -154,42 +167,63 @@ fn hides(method: Method) -> bool {
     matches!(method, Method::Esdirk | Method::Trbdf2 | Method::DiffsolBdf)
 }
 
+/// The values of a snapshot of this program, for whoever shows them.
+///
+/// # Errors
+///
+/// [`SnapshotError`] where the snapshot is of another program.
+pub fn memory_of(program: &Program, state: &State) -> Result<Memory, SnapshotError> {
+    let tag = Tag::MEMORY;
+    let section = state.section(tag).ok_or(SnapshotError::Missing { tag })?;
+    let mut from = Reader::new(&section.bytes);
+    let mut memory = Memory::new(program);
+    for space in SPACES {
+        let filled = from.fill(memory.space_mut(space));
+        filled.map_err(|what| SnapshotError::Section { tag, what })?;
+    }
+    Ok(memory)
+}
+
 impl<'k> Keeper<'k> {
     pub(super) fn new(mut keep: Keep<'k>, from: i128) -> Keeper<'k> {
         let due = (keep.next)(from);
-        Keeper { keep, due, candidate: None, base: None, before: (Stats::default(), 0.0, 0) }
+        Keeper { keep, due, candidate: None, base: None, before: Before::default() }
     }
 
-    /// Before a step; the instant up to which several may be taken at once.
-    pub(super) fn before(&mut self, run: &Run<'_>) -> f64 {
-        let Some(due) = self.due.map(seconds) else { return f64::INFINITY };
+    /// Before a step.
+    pub(super) fn before(&mut self, run: &Run<'_>) {
+        let Some(due) = self.due.map(seconds) else { return };
         let (t, h) = (run.integrator.t(), run.integrator.h());
-        self.before = (*run.integrator.stats(), h, run.integrator.choice().switches);
+        let (stats, stop) = (*run.integrator.stats(), run.next_stop());
+        self.before = Before { t, stats, wanted: h, stop, switches: run.integrator.choice().switches };
         let hidden = hides(run.integrator.method());
         if hidden && run.integrator.t_prev() == t {
             self.base = Some(run.capture());
         }
         // One is always at hand, in case that a step comes out longer than the solver said.
         let late = self.candidate.as_ref().is_none_or(|c| 2.0 * (due - t) <= due - c.clock.time);
-        if late || due - t <= EARLY * h {
+        // On a grid several steps may be taken at once, up to the next row.
+        let at_once = run.integrator.method().fixed_step() && due <= run.next_sample();
+        if late || due <= stop && (at_once || due - t <= EARLY * h) {
             self.candidate = match &self.base {
                 Some(base) if hidden => Some(run.since(base)),
                 _ => Some(run.capture()),
             };
         }
-        due - EARLY * h
     }
 
     /// After it: hands on what the instants that it has seen ask for.
     pub(super) fn after(&mut self, run: &Run<'_>) -> Result<(), RecordError> {
         while let (Some(due), Some(state)) = (self.due, &self.candidate) {
-            let (at, t) = (seconds(due), state.clock.time);
-            let (stats, wanted, switches) = self.before;
+            let at = seconds(due);
+            let Before { t, stats, wanted, stop, switches } = self.before;
             let now = run.integrator.stats();
             // Several steps on a grid are one here.
             let done = if run.integrator.method().fixed_step() { 0.0 } else { run.integrator.t() - t };
             let turned = run.integrator.choice().switches != switches && now.rejected != stats.rejected;
-            let seen = at - t <= SIGHT * wanted.max(done) || at <= run.time || turned;
+            // Only what comes before all other stops can have been seen.
+            let near = at - t <= SIGHT * wanted.max(done) || turned;
+            let seen = at <= run.time || at <= stop && near;
             if !seen {
                 return Ok(());
             }
@@ -385,11 +419,11 @@ impl Run<'_> {
     }
 
     fn restore_recorders(&mut self, from: &mut Reader<'_>) -> Result<(), Malformed> {
-        self.span = from.get()?;
         let at = from.at();
         let wrong = |why: &str| Malformed { at, why: why.to_owned() };
-        if !(self.span > 0.0 && self.span.is_finite()) {
-            return Err(wrong("the run has no length"));
+        let span: f64 = from.get()?;
+        if span.to_bits() != self.span.to_bits() {
+            return Err(wrong("the run is of another length"));
         }
         if from.length(1)? != self.sinks.len() {
             return Err(wrong("other quantities are recorded, or at other rates"));
@@ -406,7 +440,9 @@ impl Run<'_> {
             (s.next, s.next_time, s.last) = from.get()?;
             from.fill(&mut s.row)?;
             s.rows = from.get()?;
-            if s.next >= 1 << 60 || s.rows >= 1 << 60 || s.next_time.is_nan() {
+            let due = s.outlet.plan.rate.instant(s.next, self.span);
+            let sound = s.next_time == due || s.next_time == f64::INFINITY;
+            if s.next >= 1 << 60 || s.rows >= 1 << 60 || !sound {
                 return Err(wrong("the recorder's position is out of range"));
             }
         }

@@ -44,7 +44,7 @@ mod zeno;
 pub use block::BlockFailure;
 pub use fleet::{Fleet, LaneShare, Next, Port};
 pub use forward::{Forward, ForwardError, NotSmooth, Observed, Traced};
-pub use keep::{Change, Keep, Onward, ResumeError, Take};
+pub use keep::{Change, Keep, Onward, ResumeError, Take, memory_of};
 pub use log::OpenLog;
 pub use machine::{MachineKind, lazy_machine, machine, machine_text, parameters};
 pub use plan::{DEFAULT_PERIODS, Plan, Rate, plans, slots, usual};
@@ -319,8 +319,6 @@ struct Run<'a> {
     next_change: usize,
     /// The length of the run that recordings in parts divide.
     span: f64,
-    /// The instant for which a state is to be kept; steps up to it are taken one by one.
-    keeps: f64,
     /// Instants that no step passes, in order.
     stops: Vec<f64>,
     sinks: Vec<Sink>,
@@ -417,7 +415,6 @@ impl<'a> Run<'a> {
             changes: Vec::new(),
             next_change: 0,
             span: end,
-            keeps: f64::INFINITY,
             stops: experiment.stops.iter().map(|t| plan::seconds(*t)).collect(),
             samples: 0,
             events: 0,
@@ -448,7 +445,7 @@ impl<'a> Run<'a> {
     ) -> Result<Ended, Stop> {
         loop {
             if let Some(k) = &mut keeper {
-                self.keeps = k.before(self);
+                k.before(self);
             }
             let ended = self.advance(watch)?;
             if let Some(k) = &mut keeper {
@@ -472,8 +469,9 @@ impl<'a> Run<'a> {
             self.end_behavior()?;
             return Ok(Some(Ended::Complete));
         }
-        let stop = self.next_stop();
-        let started = self.integrator.start(&mut self.system, 0.0, &self.x, stop);
+        let (stop, horizon) = (self.next_stop(), self.horizon());
+        let started = self.integrator.start(&mut self.system, 0.0, &self.x, horizon);
+        let started = started.and_then(|()| self.integrator.set_stop(stop));
         started.map_err(|e| self.solver_failure(e))?;
         self.started = true;
         self.arm(0.0)?;
@@ -482,7 +480,7 @@ impl<'a> Run<'a> {
 
     /// One step of the integrator and what follows from it; how the run ended, where it did.
     fn advance(&mut self, watch: &mut dyn FnMut(Progress) -> Flow) -> Result<Option<Ended>, Stop> {
-        let next = self.next_sample().min(self.keeps);
+        let next = self.next_sample();
         if self.manifold.is_none() && self.observer.is_none() {
             self.integrator.skip_to(next);
         }

@@ -5,14 +5,17 @@ use super::*;
 impl Run<'_> {
     /// The next instant that no step may pass.
     pub(super) fn next_stop(&self) -> f64 {
+        let action = self.actions.get(self.next_action).map_or(f64::INFINITY, |(t, _)| *t);
+        let changed = self.next_changed().unwrap_or(f64::INFINITY);
+        let stop = self.horizon().min(action).min(changed);
+        if stop > self.time { stop } else { self.end }
+    }
+
+    /// The same but for what the scenario does: how a solver begins must not tell what is done later, or a run that is
+    /// changed at an instant would differ from one that is not before that.
+    pub(super) fn horizon(&self) -> f64 {
         let now = self.time;
         let mut stop = self.end;
-        if let Some((t, _)) = self.actions.get(self.next_action) {
-            stop = stop.min(*t);
-        }
-        if let Some(t) = self.next_changed() {
-            stop = stop.min(t);
-        }
         if let Some(t) = self.next_timer().filter(|t| *t > now) {
             stop = stop.min(t);
         }
