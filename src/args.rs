@@ -80,6 +80,10 @@ pub enum Command {
     Snapshot(Snapshot),
     /// Judge a formula of temporal logic over recorded data
     Monitor(Monitor),
+    /// Branch off a snapshot: what if, from an instant on, something were otherwise
+    Branch(timeline::Branch),
+    /// Show the snapshots and branches that are kept, as a tree
+    Timeline(timeline::Timeline),
     /// Say how two runs come apart: when first, where they decided otherwise, what became of them, how fast
     Diff(timeline::Diff),
     /// Draw a result file as SVG, PNG or HTML

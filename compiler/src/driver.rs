@@ -70,6 +70,41 @@ pub struct Branch {
     pub experiment: program::Experiment,
 }
 
+/// A branch that is asked for from outside, beside those of the scenario.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// Its name; any text without a line break or a backquote.
+    pub name: String,
+    /// What it changes: instants in nanoseconds since the start, the first of them the branch's, each with
+    /// assignments as a scenario writes them: `pump.speed = 0 rpm`.
+    pub changes: Vec<(i128, Vec<String>)>,
+}
+
+impl Wish {
+    /// As an entry of a scenario.
+    fn text(&self) -> String {
+        let at = |ns: i128| format!("{}.{:09} s", ns.div_euclid(1_000_000_000), ns.rem_euclid(1_000_000_000));
+        let mut text = String::new();
+        for (k, (ns, sets)) in self.changes.iter().enumerate() {
+            match k {
+                0 => text.push_str(&format!("branch `{}` at {} {{\n", one_line(&self.name), at(*ns))),
+                _ => text.push_str(&format!("at {} {{\n", at(*ns))),
+            }
+            sets.iter().for_each(|set| text.push_str(&format!("{}\n", one_line(set))));
+            if k > 0 {
+                text.push_str("}\n");
+            }
+        }
+        text.push_str("}\n");
+        text
+    }
+}
+
+/// A line break would begin another entry.
+fn one_line(text: &str) -> String {
+    text.replace(['\n', '\r', ';'], " ")
+}
+
 /// Name of the scenario that settings from outside make, and of the text that they are shown in.
 const SETTINGS: &str = "--set";
 
@@ -100,13 +135,23 @@ impl Session {
 
     /// Instantiates and compiles what `choice` names. `None` where `diags` now says why not.
     pub fn compile(&mut self, choice: Choice<'_>, data: &mut dyn DataLoader) -> Option<Compiled> {
+        self.compile_branched(choice, &[], data)
+    }
+
+    /// [`Session::compile`], with branches that the scenario does not have; they follow its own.
+    pub fn compile_branched(
+        &mut self,
+        choice: Choice<'_>,
+        wishes: &[Wish],
+        data: &mut dyn DataLoader,
+    ) -> Option<Compiled> {
         if self.diags.has_errors() {
             return None;
         }
-        let (mut system, experiment) = if choice.settings.is_empty() {
+        let (mut system, experiment) = if choice.settings.is_empty() && wishes.is_empty() {
             self.flatten(choice.scenario, data)?
         } else {
-            self.with_settings(choice, data)?
+            self.with_settings(choice, wishes, data)?
         };
         // What a scenario expects in words of its own is called by them.
         for (k, _) in &experiment.checks {
@@ -199,16 +244,22 @@ impl Session {
         run_flatten(&self.checked.model, target, data, &mut self.diags)
     }
 
-    /// Settings are a scenario of their own, which extends the chosen one.
-    fn with_settings(&mut self, choice: Choice<'_>, data: &mut dyn DataLoader) -> Option<Flat> {
+    /// Settings and branches are a scenario of their own, which extends the chosen one.
+    fn with_settings(
+        &mut self,
+        choice: Choice<'_>,
+        wishes: &[Wish],
+        data: &mut dyn DataLoader,
+    ) -> Option<Flat> {
         let chosen = target(&self.checked.model, choice.scenario, self.root, &mut self.diags)?;
         let mut text = format!("scenario `{SETTINGS}` for X {{ parameters {{\n");
         for s in choice.settings {
-            // A line break would begin another entry.
-            text.push_str(&s.replace(['\n', '\r', ';'], " "));
+            text.push_str(&one_line(s));
             text.push('\n');
         }
-        text.push_str("} }\n");
+        text.push_str("}\n");
+        wishes.iter().for_each(|wish| text.push_str(&wish.text()));
+        text.push_str("}\n");
         let file = self.sources.add(SETTINGS, text.as_str());
         let before = self.diags.error_count();
         let parsed = parser::parse(file, &text, &mut self.diags);

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::path::Path;
 use std::sync::Arc;
 
-use twinml_compiler::driver::{Branch, Choice, Compiled, Session};
+use twinml_compiler::driver::{Branch, Choice, Compiled, Session, Wish};
 use twinml_compiler::flat::System;
 use twinml_compiler::schedule::Structure;
 use twinml_engine::ensemble::plan;
@@ -118,7 +118,7 @@ fn load_as(
         settings: &args.sets,
         keep_system: args.emit == Some(crate::args::Emit::Flat),
     };
-    let compiled = session.compile(choice, &mut data);
+    let compiled = session.compile_branched(choice, &flags.wishes, &mut data);
     let said = ui.diagnostics(session.diags.iter().skip(heard), &session.sources);
     let Some(compiled) = compiled.filter(|_| said.errors == 0) else {
         ui.error_line(&format!("{}: {}", world::shown(file), counted(said.errors as u64, "error")));
@@ -269,6 +269,8 @@ pub struct Flags {
     /// Longest wall-clock time in seconds.
     pub time_limit: Option<f64>,
     machine: MachineKind,
+    /// Branches beside those of the scenario.
+    pub wishes: Vec<Wish>,
     /// Where the model's files are.
     pub place: Place,
     /// Whether snapshots are wanted, which hold the model.
@@ -322,6 +324,7 @@ impl Flags {
                 Engine::Jit => MachineKind::Jit(args.opt.unwrap_or(2)),
                 Engine::Interpreter => MachineKind::Interpreter,
             },
+            wishes: Vec::new(),
             place: Place::Disk,
             keeps: false,
         })

@@ -9,8 +9,6 @@ use crate::ui::Ui;
 const LATER: &[(&str, &str)] = &[
     ("live", "running in step with a plant"),
     ("serve", "serving many live twins"),
-    ("branch", "branches of a timeline"),
-    ("timeline", "timelines"),
     ("memory", "agents' memories"),
     ("fmt", "formatting models"),
     ("lsp", "the language server"),
@@ -34,6 +32,8 @@ const NOW: &[&str] = &[
     "debug",
     "monitor",
     "diff",
+    "branch",
+    "timeline",
     "snapshot",
     "plot",
     "keys",

@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod branch;
 mod check;
 mod compile;
 mod completions;
@@ -23,6 +24,7 @@ mod snapshot;
 mod study;
 mod summary;
 mod test;
+mod timeline;
 mod tpm;
 mod verdict;
 mod verify;
@@ -42,6 +44,8 @@ pub fn run(command: &Command, ui: &Ui) -> Exit {
         Command::Explain(args) => explain::run(args, ui),
         Command::Doctor => doctor::run(ui),
         Command::Completions(args) => completions::run(args, ui),
+        Command::Branch(args) => branch::run(args, ui),
+        Command::Timeline(args) => timeline::run(args, ui),
         Command::Diff(args) => diff::run(args, ui),
         Command::Plot(args) => plot::run(args, ui),
         Command::Check(args) => check::run(args, ui),

@@ -93,7 +93,8 @@ pub fn opened(
     })
 }
 
-fn store_failed(e: &StoreKeyError, ui: &Ui) -> Exit {
+/// Says why a store cannot be used with the key at hand.
+pub fn store_failed(e: &StoreKeyError, ui: &Ui) -> Exit {
     ui.error(&e.to_string(), e.help().as_deref());
     match e {
         StoreKeyError::Crypt(CryptError::Altered | CryptError::Form(_)) => Exit::Mismatch,

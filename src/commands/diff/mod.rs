@@ -2,8 +2,8 @@
 
 mod outcome;
 mod picture;
-mod quantities;
-mod side;
+pub mod quantities;
+pub mod side;
 
 use serde::Serialize;
 use serde_json::{Value, json};

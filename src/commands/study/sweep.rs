@@ -40,9 +40,11 @@ pub fn run(args: &Sweep, ui: &Ui) -> Exit {
 
 /// What is swept over: a path and its values as they would be given to `--set`.
 #[derive(Debug, Clone, PartialEq)]
-struct Axis {
-    path: String,
-    values: Vec<String>,
+pub struct Axis {
+    /// The path.
+    pub path: String,
+    /// Its values.
+    pub values: Vec<String>,
 }
 
 /// How a point came out.
@@ -154,7 +156,11 @@ fn whole(args: &Sweep, ui: &Ui) -> Result<Exit, Exit> {
 }
 
 /// Splits what is set once from what is swept over.
-fn axes(sets: &[String], ui: &Ui) -> Result<(Vec<String>, Vec<Axis>), Exit> {
+///
+/// # Errors
+///
+/// The exit code, after saying why.
+pub fn axes(sets: &[String], ui: &Ui) -> Result<(Vec<String>, Vec<Axis>), Exit> {
     let (mut fixed, mut axes): (Vec<String>, Vec<Axis>) = (Vec::new(), Vec::new());
     for text in sets {
         let Some((path, values)) = text.split_once('=') else {
@@ -243,7 +249,11 @@ fn range(text: &str) -> Option<Result<Vec<String>, String>> {
 }
 
 /// Which value of each axis each point takes; the last axis runs fastest.
-fn points(axes: &[Axis], list: bool, ui: &Ui) -> Result<Vec<Vec<usize>>, Exit> {
+///
+/// # Errors
+///
+/// The exit code, after saying why.
+pub fn points(axes: &[Axis], list: bool, ui: &Ui) -> Result<Vec<Vec<usize>>, Exit> {
     if list {
         let n = axes.first().map_or(0, |a| a.values.len());
         if let Some(other) = axes.iter().find(|a| a.values.len() != n) {

@@ -1,0 +1,218 @@
+//! `twinc branch` and `twinc timeline`, end to end: a branch off a snapshot is the run that a scenario with `at T` is.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const MODEL: &str = "
+twin Tank {
+  parameters { area: Area = 2 m^2; gain: Real = 0.2; total: Real = gain + 1 }
+  inputs { q: VolumeFlow = 1 L/s }
+  states { h: Length = 1 m; on: Bool = true }
+  outputs { shown: Real = total }
+  equations { der(h) = (if on then q else 0 L/s - gain*h*1 L/(s*m))/area }
+  behavior { on rising(h > 2 m) { on = false }; on rising(h < 1.8 m) { on = true } }
+}
+twin Plant {
+  inputs { load: Real = 1 }
+  twins { tanks: Tank[3] }
+  states { x: Real = 0 }
+  equations { der(x) = (load - x)/100 s }
+  constraints { calm: always(x < 30) }
+}
+scenario day for Plant {
+  duration: 60 min
+  at 5 min { tanks.q = 2 L/s }
+  at 45 min { tanks.q = 3 L/s }
+  record all every 10 s
+  expect calm
+}
+scenario loaded for Plant extends day { at 30 min { load = 5 } }
+// What a branch assigns, the trunk's later actions leave alone.
+scenario closed for Plant {
+  duration: 60 min
+  at 5 min { tanks.q = 2 L/s }
+  at 30 min { tanks[1].q = 0 L/s }
+  at 45 min { tanks[0].q = 3 L/s; tanks[2].q = 3 L/s }
+  record all every 10 s
+}
+scenario lifted for Plant extends day { at 30 min { x = 2 } }
+scenario twice for Plant extends day { at 30 min { load = 5 }; at 40 min { load = 2 } }
+";
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Place {
+        let place = Place(tempfile::tempdir().unwrap());
+        fs::write(place.path("m.twinml"), MODEL).unwrap();
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn twinc(&self, args: &[&str], code: i32) -> Output {
+        let out =
+            Command::new(env!("CARGO_BIN_EXE_twinc")).args(args).current_dir(self.0.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);
+        assert_eq!(out.status.code(), Some(code), "{args:?}: {said}");
+        out
+    }
+
+    fn objects(&self, args: &[&str], code: i32) -> Vec<Value> {
+        let out = self.twinc(&[args, &["--format", "json"]].concat(), code);
+        String::from_utf8(out.stdout).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+    }
+
+    /// What `diff` says of two results.
+    fn diff(&self, a: &str, b: &str) -> Value {
+        self.objects(&["diff", a, b], 0).into_iter().find(|o| o["type"] == "diff").unwrap()
+    }
+}
+
+fn of<'o>(objects: &'o [Value], kind: &str) -> Vec<&'o Value> {
+    objects.iter().filter(|o| o["type"] == kind).collect()
+}
+
+#[test]
+fn a_branch_is_the_scenario_with_the_same_change() {
+    for solver in ["tsit5", "bdf", "rosenbrock", "auto", "rk4"] {
+        let place = Place::new();
+        let how: &[&str] =
+            if solver == "rk4" { &["--solver", solver, "--step", "1s"] } else { &["--solver", solver] };
+        place.twinc(
+            &[&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], how].concat(),
+            0,
+        );
+        for (scenario, set) in [("loaded", "load=5"), ("closed", "tanks[1].q=0 L/s"), ("lifted", "x=2")] {
+            place.twinc(&[&["run", "m.twinml", "--scenario", scenario, "--out", scenario], how].concat(), 0);
+            let args =
+                ["branch", "s.twinsnap", "--at", "30min", "--inject", set, "--name", scenario, "--out", "b"];
+            let objects = place.objects(&args, 0);
+            let said = of(&objects, "branch")[0];
+            assert_eq!(
+                (said["ended"].as_str(), said["from_start"].as_bool()),
+                (Some("complete"), Some(false)),
+                "{said}"
+            );
+            let changed = said["changed"].as_array().unwrap();
+            assert!(changed.iter().all(|c| c["first"]["time"].as_f64().unwrap() >= 1800.0), "{said}");
+            assert!(!changed.is_empty(), "{said}");
+            let (own, whole) =
+                (format!("b/{scenario}/day.parquet"), format!("{scenario}/{scenario}.parquet"));
+            let diff = place.diff(&own, &whole);
+            assert_eq!(diff["different"], 0, "{solver} {scenario}: {diff}");
+            assert!(diff["instants"].as_u64().unwrap() > 180, "{diff}");
+        }
+        // A branch of a branch.
+        let args =
+            ["branch", "loaded", "--at", "40min", "--inject", "load=2", "--name", "twice", "--out", "b"];
+        place.twinc(&args, 0);
+        place.twinc(&[&["run", "m.twinml", "--scenario", "twice", "--out", "twice"], how].concat(), 0);
+        assert_eq!(place.diff("b/twice/day.parquet", "twice/twice.parquet")["different"], 0, "{solver}");
+    }
+}
+
+#[test]
+fn a_parameter_and_what_follows_from_it() {
+    let place = Place::new();
+    place.twinc(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], 0);
+    let text = MODEL.to_owned()
+        + "scenario base for Plant extends day { branch wide at 30 min { tanks.area = 4 m^2; tanks[2].gain = 0.3 } }\n";
+    fs::write(place.path("with.twinml"), text).unwrap();
+    place.twinc(&["run", "with.twinml", "--scenario", "base", "--out", "r"], 0);
+    let args =
+        ["branch", "s.twinsnap", "--set", "tanks.area=4 m^2", "--set", "tanks[2].gain=0.3", "--name", "wide"];
+    let objects = place.objects(&args, 0);
+    let said = of(&objects, "branch")[0];
+    // The results are beside the model's own by default.
+    assert_eq!(said["results"], "out/m/branches/wide");
+    let changed = said["changed"].as_array().unwrap();
+    assert!(
+        changed.iter().any(|c| c["name"] == "tanks[2].shown" && c["first"]["time"] == 1800.0),
+        "{changed:?}"
+    );
+    // The scenario's own branch is the same, and so is its trunk.
+    assert_eq!(place.diff("out/m/branches/wide/day.parquet", "r/base.wide.parquet")["different"], 0);
+    assert_eq!(place.diff("out/m/branches/day@1800s/day.parquet", "r/base.parquet")["different"], 0);
+}
+
+#[test]
+fn many_branches_at_once_stand_in_a_tree() {
+    let place = Place::new();
+    place.twinc(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], 0);
+    let objects = place
+        .objects(&["branch", "s.twinsnap", "--inject", "load=1..5:40", "--name", "load", "--jobs", "3"], 0);
+    let branches = of(&objects, "branch");
+    assert_eq!(branches.len(), 40);
+    // Where the load stays as it is, nothing changes but the solver's steps.
+    assert!(branches.iter().all(|b| b["ended"] == "complete"));
+    let before = fs::read(place.path("out/m/branches/load-7/day.parquet")).unwrap();
+    // The same again is the same, node by node, byte by byte, for any number of threads.
+    let again = place
+        .objects(&["branch", "s.twinsnap", "--inject", "load=1..5:40", "--name", "load", "--jobs", "1"], 0);
+    let ids = |objects: &[Value]| of(objects, "branch").iter().map(|b| b["id"].clone()).collect::<Vec<_>>();
+    assert_eq!(ids(&objects), ids(&again));
+    assert!(before == fs::read(place.path("out/m/branches/load-7/day.parquet")).unwrap());
+
+    let objects = place.objects(&["timeline", "--out", "tree.html"], 0);
+    let nodes = of(&objects, "timeline_node");
+    assert_eq!(nodes.len(), 41);
+    assert_eq!(
+        (&nodes[0]["name"], &nodes[0]["kind_of"]),
+        (&Value::from("day@1800s"), &Value::from("snapshot"))
+    );
+    assert!(nodes[1..].iter().all(|n| n["parent"] == nodes[0]["id"] && n["bytes"] == 0));
+    let html = fs::read_to_string(place.path("tree.html")).unwrap();
+    assert!(html.contains("load-39") && html.contains("<svg") && !html.contains("src="));
+    let kept = of(&objects, "timeline")[0];
+    assert_eq!(kept["nodes"], 41);
+
+    // One goes, with what grew from it; the room comes back; the snapshot is what it was.
+    let one = ["branch", "load-3", "--at", "50min", "--inject", "x=0", "--name", "deeper"];
+    place.twinc(&one, 0);
+    let removed = place.objects(&["timeline", "remove", "load-3"], 0);
+    assert_eq!(of(&removed, "timeline")[0]["removed"], 2);
+    place.twinc(&["timeline", "gc"], 0);
+    let checked = place.objects(&["timeline", "check"], 0);
+    assert_eq!(of(&checked, "timeline")[0]["checked"], 1);
+    place.twinc(&["timeline", "export", "day@1800s", "--out", "back.twinsnap"], 0);
+    assert!(fs::read(place.path("back.twinsnap")).unwrap() == fs::read(place.path("s.twinsnap")).unwrap());
+    let text = String::from_utf8(place.twinc(&["timeline"], 0).stdout).unwrap();
+    assert!(
+        text.contains("day@1800s  at 30 min") && text.contains("├─ load-0  at 30 min: load = 1"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_its_reason() {
+    let place = Place::new();
+    place.twinc(&["timeline"], 5);
+    place.twinc(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], 0);
+    let said = |args: &[&str], code| String::from_utf8(place.twinc(args, code).stderr).unwrap();
+    let text = said(&["branch", "s.twinsnap"], 2);
+    assert!(text.contains("a branch changes something"), "{text}");
+    let text = said(&["branch", "s.twinsnap", "--at", "10min", "--inject", "load=5"], 2);
+    assert!(text.contains("is past"), "{text}");
+    let text = said(&["branch", "s.twinsnap", "--inject", "lod=5"], 2);
+    assert!(text.contains("lod"), "{text}");
+    place.twinc(&["branch", "s.twinsnap", "--inject", "load=5 m"], 2);
+    place.twinc(&["branch", "none", "--inject", "load=5"], 2);
+    place.twinc(&["branch", "s.twinsnap", "--inject", "load=5", "--name", "a", "--no-run"], 0);
+    let text = said(&["branch", "s.twinsnap", "--inject", "load=6", "--name", "a", "--no-run"], 2);
+    assert!(text.contains("another node `a`"), "{text}");
+    // A byte that is not what it was.
+    let mut bytes = fs::read(place.path("s.twinsnap")).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at] ^= 1;
+    fs::write(place.path("bad.twinsnap"), bytes).unwrap();
+    place.twinc(&["branch", "bad.twinsnap", "--inject", "load=5"], 6);
+    fs::write(place.path(".twinml/timeline.redb"), b"no store").unwrap();
+    place.twinc(&["timeline"], 5);
+}
