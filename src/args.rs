@@ -64,7 +64,7 @@ pub enum Command {
     Run(Run),
     /// Run a Monte Carlo job: many samples of a scenario, with verdicts
     Mc(Box<Mc>),
-    /// Run one sample of a Monte Carlo job alone, with its trace: `replay DIR#711`
+    /// Do a run again and compare it with snapshots bit by bit, or one sample of a Monte Carlo job with its trace: `replay DIR#711`
     Replay(Replay),
     /// Run every scenario and say what became of what it expects
     Test(Test),
@@ -411,10 +411,10 @@ pub struct Merge {
 /// `twinc replay`
 #[derive(Args, Debug)]
 pub struct Replay {
-    /// A job's folder and the index of a sample: `out/tank_farm/cold_start/mc#711`
-    #[arg(value_name = "DIR#SAMPLE")]
-    pub target: String,
-    /// Folder for the trace
+    /// Snapshots of one run, or a job's folder and the index of a sample: `out/tank_farm/cold_start/mc#711`
+    #[arg(value_name = "SNAPSHOT|DIR#SAMPLE", required = true)]
+    pub targets: Vec<String>,
+    /// Folder for the trace of a sample
     #[arg(short, long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }

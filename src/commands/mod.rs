@@ -17,6 +17,7 @@ mod mc;
 mod monitor;
 mod new;
 mod plot;
+mod replay;
 mod run;
 mod seal;
 mod sign;
@@ -51,7 +52,7 @@ pub fn run(command: &Command, ui: &Ui) -> Exit {
         Command::Check(args) => check::run(args, ui),
         Command::Run(args) => run::run(args, ui),
         Command::Mc(args) => mc::run(args, ui),
-        Command::Replay(args) => mc::replay(args, ui),
+        Command::Replay(args) => replay::run(args, ui),
         Command::Sweep(args) => study::sweep::run(args, ui),
         Command::Sensitivity(args) => study::sensitivity::run(args, ui),
         Command::Calibrate(args) => study::calibrate::run(args, ui),

@@ -1,6 +1,6 @@
 //! `twinc replay DIR#711`: one sample of a job alone, with its trace.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use twinml_engine::record;
 use twinml_engine::run::{self, Ended, Outlet, Prepared, Sample};
@@ -9,7 +9,7 @@ use twinml_model::host::Memory;
 use super::job::{self, Samples};
 use super::place::Place;
 use super::{identity, outside, place, refuse};
-use crate::args::{Mc, Replay};
+use crate::args::Mc;
 use crate::commands::job::Flags;
 use crate::commands::{compile, failure, summary, verdict};
 use crate::exit::Exit;
@@ -19,18 +19,18 @@ use crate::ui::numbers::{counted, duration, short};
 use crate::world::{self, Stopwatch};
 
 /// Does what the command line asks.
-pub fn run(args: &Replay, ui: &Ui) -> Exit {
-    match whole(args, ui) {
+pub fn run(target: &str, out: Option<&Path>, ui: &Ui) -> Exit {
+    match whole(target, out, ui) {
         Ok(exit) | Err(exit) => exit,
     }
 }
 
-fn whole(args: &Replay, ui: &Ui) -> Result<Exit, Exit> {
+fn whole(target: &str, out: Option<&Path>, ui: &Ui) -> Result<Exit, Exit> {
     let parsed =
-        args.target.rsplit_once('#').and_then(|(dir, k)| Some((PathBuf::from(dir), k.parse::<u32>().ok()?)));
+        target.rsplit_once('#').and_then(|(dir, k)| Some((PathBuf::from(dir), k.parse::<u32>().ok()?)));
     let Some((folder, k)) = parsed else {
         let help = "as in `twinc replay out/tank_farm/cold_start/mc#711`: the folder of a job, and the index of a sample";
-        return Err(refuse(ui, &format!("`{}` names no sample", args.target), Some(help)));
+        return Err(refuse(ui, &format!("`{target}` names no sample"), Some(help)));
     };
     let place = place(&folder, ui)?;
     let file = read(&place, ui)?;
@@ -94,7 +94,7 @@ fn whole(args: &Replay, ui: &Ui) -> Result<Exit, Exit> {
         Place::Folder(folder) => folder.join(format!("replay-{k}")),
         Place::Objects(..) => PathBuf::from(format!("replay-{k}")),
     };
-    let out = args.out.clone().unwrap_or(beside);
+    let out = out.map_or(beside, Path::to_owned);
     for (n, (column, x)) in now.layout.draws.iter().zip(&drawn.values).enumerate() {
         let unit = if column.unit.is_empty() { String::new() } else { format!(" {}", column.unit) };
         let line = format!("{} = {}{unit}", column.name, short(column.cell.shown(*x), 8));

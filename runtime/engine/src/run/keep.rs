@@ -163,7 +163,7 @@ impl From<SnapshotError> for ResumeError {
 }
 
 /// Whether a library hides this method's state.
-fn hides(method: Method) -> bool {
+pub(super) fn hides(method: Method) -> bool {
     matches!(method, Method::Esdirk | Method::Trbdf2 | Method::DiffsolBdf)
 }
 
@@ -325,7 +325,7 @@ impl Run<'_> {
     }
 
     /// Where the run stands now, as what it was at its last restart.
-    fn since(&self, base: &State) -> State {
+    pub(super) fn since(&self, base: &State) -> State {
         let mut state = base.clone();
         let now = self.integrator.t();
         state.clock.restart = (base.clock.time != now).then_some(base.clock.time);

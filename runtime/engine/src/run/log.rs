@@ -356,7 +356,7 @@ fn path_of(program: &Program, space: Space, slot: usize) -> String {
     schema_path(program, space, slot).unwrap_or_else(|| format!("{}[{slot}]", space.name()))
 }
 
-fn schema_path(program: &Program, space: Space, slot: usize) -> Option<String> {
+pub(super) fn schema_path(program: &Program, space: Space, slot: usize) -> Option<String> {
     let holds = |base: u32, len: u32| (base as usize..(base + len) as usize).contains(&slot);
     let var = program.schema.vars.iter().find(|v| v.space == space && holds(v.base, v.len));
     var.map(|v| v.element_path((slot - v.base as usize) as u32))

@@ -7,6 +7,7 @@
 //! Rows are taken from the integrator's dense output, so recording never changes a step. The engine reads no clock:
 //! the host's watcher is asked after every step whether to go on.
 
+mod again;
 mod behave;
 mod block;
 mod clamps;
@@ -41,6 +42,7 @@ mod walk;
 mod work;
 mod zeno;
 
+pub use again::{Again, Difference, was_logged};
 pub use block::BlockFailure;
 pub use fleet::{Fleet, LaneShare, Next, Port};
 pub use forward::{Forward, ForwardError, NotSmooth, Observed, Traced};

@@ -163,11 +163,6 @@ impl Recorder for Logged {
     }
 }
 
-/// Whether a library hides this method's state.
-fn hides(method: Method) -> bool {
-    matches!(method, Method::Esdirk | Method::Trbdf2 | Method::DiffsolBdf)
-}
-
 /// A state between two steps, and how many events had been when it was taken.
 struct Kept {
     state: State,
@@ -461,7 +456,7 @@ impl<'a> Walk<'a> {
         let run = &self.run;
         let (t, steps) = (run.integrator.t(), run.integrator.stats().steps);
         // What a library hides can be kept only where it begins anew.
-        let whole = !hides(run.integrator.method()) || run.integrator.t_prev() == t;
+        let whole = !keep::hides(run.integrator.method()) || run.integrator.t_prev() == t;
         let due = match self.kept.last() {
             None => steps > 0,
             Some(k) => t > k.time && steps >= k.state.clock.steps.saturating_add(self.every),
