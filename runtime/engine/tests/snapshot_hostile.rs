@@ -63,6 +63,5 @@ fn sections_whose_hashes_fit_are_refused_or_run() {
             fixture.try_on(&seed[..cut]);
         }
     }
-    println!("{refused} refused, {ran} run");
     assert!(refused > 300 && ran > 100, "{refused} refused, {ran} run");
 }

@@ -81,6 +81,9 @@ enum From<'s> {
     State(&'s State, &'s [Change]),
 }
 
+/// A log of events as it was kept: its columns and rows.
+type Kept = Arc<Mutex<Option<(Vec<Element>, MemoryRows)>>>;
+
 impl Model {
     fn with(&self, solver: &str, step: Option<f64>) -> Model {
         let mut experiment = self.experiment.clone();
@@ -116,7 +119,7 @@ impl Model {
             rows.push(kept);
             outlets.push(Outlet { plan, recorder: Box::new(recorder) });
         }
-        let log: Arc<Mutex<Option<(Vec<Element>, MemoryRows)>>> = Arc::default();
+        let log: Kept = Arc::default();
         let kept = log.clone();
         let open: OpenLog<'_> = Box::new(move |columns| {
             let (recorder, rows) = MemoryRecorder::new(columns.clone());
