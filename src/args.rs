@@ -252,7 +252,7 @@ pub struct Snapshot {
 #[derive(Subcommand, Debug)]
 pub enum SnapshotCommand {
     /// Run a scenario up to an instant and write its state there
-    Take(SnapshotTake),
+    Take(Box<SnapshotTake>),
     /// Say what a snapshot is of, and what is in it
     Show(SnapshotShow),
     /// Unpack a snapshot: the model's files, the parameters, the state as CSV

@@ -90,7 +90,8 @@ fn seen_from(folder: &Path, path: &Path) -> String {
     }
     let (mut a, mut b) = (folder.components().peekable(), path.components().peekable());
     while a.peek().is_some() && a.peek() == b.peek() {
-        (a.next(), b.next());
+        a.next();
+        b.next();
     }
     let up = a.map(|_| Path::new("..").to_owned());
     slashed(&up.chain(b.map(|c| PathBuf::from(c.as_os_str()))).collect::<PathBuf>())
