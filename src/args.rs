@@ -235,9 +235,12 @@ pub struct Run {
     /// Threads for jobs of many runs; a single run does not depend on it
     #[arg(long, value_name = "N")]
     pub jobs: Option<usize>,
-    /// Whether the results are signed.
+    /// Whether results and snapshots are signed.
     #[command(flatten)]
     pub signing: keys::Signing,
+    /// Whether snapshots are encrypted.
+    #[command(flatten)]
+    pub encryption: keys::Encryption,
 }
 
 /// `twinc snapshot`
@@ -257,6 +260,8 @@ pub enum SnapshotCommand {
     Show(SnapshotShow),
     /// Unpack a snapshot: the model's files, the parameters, the state as CSV
     Extract(SnapshotExtract),
+    /// Sign a snapshot that is there, in place of whoever signed it
+    Sign(SnapshotSign),
 }
 
 /// `twinc snapshot take`
@@ -279,6 +284,12 @@ pub struct SnapshotTake {
     /// The file; default: in the folder of the model's results, by scenario and time
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Whether it is signed.
+    #[command(flatten)]
+    pub signing: keys::Signing,
+    /// Whether it is encrypted.
+    #[command(flatten)]
+    pub encryption: keys::Encryption,
 }
 
 /// `twinc snapshot show`
@@ -296,6 +307,22 @@ pub struct SnapshotExtract {
     /// The folder
     #[arg(short, long, value_name = "DIR")]
     pub out: PathBuf,
+}
+
+/// `twinc snapshot sign`
+#[derive(Args, Debug)]
+pub struct SnapshotSign {
+    /// The snapshot
+    pub snapshot: PathBuf,
+    /// The file; default: in place of the snapshot
+    #[arg(short, long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// With which key.
+    #[command(flatten)]
+    pub signing: keys::Signing,
+    /// What opens an encrypted one, and encrypts the signed one.
+    #[command(flatten)]
+    pub encryption: keys::Encryption,
 }
 
 /// `twinc mc`

@@ -209,6 +209,72 @@ fn keys_are_made_listed_and_unlocked() {
 }
 
 #[test]
+fn snapshots_are_signed_encrypted_and_gone_on_from() {
+    let place = Place::new();
+    place.expect(0, &["keys", "create"]);
+    place.expect(0, &["keys", "create", "vault", "--algorithm", "aes-256"]);
+    let take = ["snapshot", "take", "decay.twinml", "--at", "500 ms", "--out"];
+    place.expect(0, &[&take[..], &["plain.twinsnap"]].concat());
+    place.expect(0, &[&take[..], &["signed.twinsnap", "--sign"]].concat());
+    place.expect(0, &[&take[..], &["both.twinsnap", "--sign", "--encryption-key", "vault"]].concat());
+    let (code, v) = place.verify(&["plain.twinsnap"]);
+    assert_eq!((code, &v["verdict"]), (4, &"unknown key".into()));
+    let (code, v) = place.verify(&["signed.twinsnap"]);
+    assert_eq!((code, &v["verdict"], &v["what"]), (0, &"good".into(), &"snapshot".into()), "{v}");
+    let m = &v["manifest"];
+    assert_eq!((&m["time"], &m["seed"], &m["scenario"]), (&"0.5".into(), &"7".into(), &"short".into()));
+    assert_eq!(
+        (&m["inputs"][0]["role"], &m["inputs"][0]["name"]),
+        (&"source".into(), &"decay.twinml".into())
+    );
+    assert!(m["machine"]["architecture"].is_string(), "{m}");
+    place.expect(5, &["verify", "both.twinsnap"]);
+    place.expect(0, &["verify", "both.twinsnap", "--encryption-key", "vault"]);
+    assert!(fs::read(place.path("both.twinsnap")).unwrap().windows(8).all(|w| w != b"TWINSNAP"));
+
+    // Whichever it is, the run goes on from it the same.
+    let run = ["run", "--no-plot", "--from"];
+    for (name, more) in [("plain", &[][..]), ("signed", &[]), ("both", &["--encryption-key", "vault"])] {
+        let (file, out) = (format!("{name}.twinsnap"), format!("{name}.csv"));
+        place.expect(0, &[&run[..], &[&file, "--out", &out], more].concat());
+        assert_eq!(fs::read(place.path(&out)).unwrap(), fs::read(place.path("plain.csv")).unwrap());
+    }
+    // A later signature, in place of none.
+    place.expect(0, &["snapshot", "sign", "plain.twinsnap"]);
+    let (code, v) = place.verify(&["plain.twinsnap"]);
+    assert_eq!((code, &v["manifest"]["machine"]), (0, &serde_json::json!({})));
+    assert_eq!(v["manifest"]["root"], m["root"], "the state is the same");
+
+    // Any byte, and which section it hit.
+    let bytes = fs::read(place.path("signed.twinsnap")).unwrap();
+    for k in 0..60 {
+        let at = (k * 7919 + 3) % bytes.len();
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 1 << (k % 8);
+        fs::write(place.path("damaged.twinsnap"), &damaged).unwrap();
+        let (code, v) = place.verify(&["damaged.twinsnap"]);
+        assert_eq!((code, &v["verdict"]), (6, &"bad".into()), "byte {at}: {v}");
+        assert!(v["part"].is_string());
+    }
+    // Every snapshot of a run is signed, and so is the bundle that lists them.
+    place.expect(
+        0,
+        &["run", "decay.twinml", "--snapshot-every", "250 ms", "--sign", "--out", "r", "--no-plot"],
+    );
+    let (code, v) = place.verify(&["r"]);
+    assert_eq!(code, 0);
+    let names = v["manifest"]["parts"].as_array().unwrap().iter();
+    let names: Vec<&str> =
+        names.filter(|p| p["role"] == "snapshot").map(|p| p["name"].as_str().unwrap()).collect();
+    assert!(names.len() >= 3, "{v}");
+    for name in names {
+        place.expect(0, &["verify", &format!("r/{name}")]);
+    }
+    let (code, v) = place.verify(&[".twinml/operations.log"]);
+    assert_eq!(code, 0, "{v}");
+}
+
+#[test]
 fn json_is_as_documented() {
     let place = Place::new();
     let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/json.md")).unwrap();

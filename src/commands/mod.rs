@@ -27,6 +27,7 @@ mod summary;
 mod test;
 mod timeline;
 mod tpm;
+mod vault;
 mod verdict;
 mod verify;
 

@@ -15,6 +15,7 @@ use twinml_solvers::integrator::Method;
 
 use super::job::{self, Course, Flags, Job, Ready, Watcher};
 use super::snapshot::{self, Request, Shelf};
+use super::vault::Vault;
 use super::{compile, failure, plot, sign, summary, verdict};
 use crate::args::Run;
 use crate::exit::Exit;
@@ -36,11 +37,13 @@ fn whole(args: &Run, ui: &Ui) -> Result<Exit, Exit> {
     let interrupt = Interrupt::listen();
     let watch = Stopwatch::start();
     let ask = Ask::of(args, ui)?;
+    // A key that cannot sign must not be found out after an hour.
+    let vault = Vault::open(&args.signing, &args.encryption, ui)?;
     let mut flags = Flags::read(&ask.request.simulation, ui)?;
     flags.keeps = ask.every.is_some();
     if let Some(from) = &ask.from {
         let job = snapshot::load(from, &ask.request, &mut flags, ui)?;
-        return rest(&ask, job, &flags, interrupt, watch, ui);
+        return rest(&ask, job, &flags, &vault, interrupt, watch, ui);
     }
     let session = compile::open(&ask.file, ui)?;
     let early = matches!(args.compile.emit, Some(crate::args::Emit::Tokens | crate::args::Emit::Ast));
@@ -51,7 +54,7 @@ fn whole(args: &Run, ui: &Ui) -> Result<Exit, Exit> {
     let Some(job) = job::load(&ask.file, &args.compile, &flags, session, 0, ui)? else {
         return Ok(Exit::Ok);
     };
-    rest(&ask, job, &flags, interrupt, watch, ui)
+    rest(&ask, job, &flags, &vault, interrupt, watch, ui)
 }
 
 /// What is asked for, by the command line or by a snapshot.
@@ -79,7 +82,7 @@ impl<'a> Ask<'a> {
             let file = args.file.clone().unwrap_or_default();
             return Ok(Ask { args, file, request: own, from: None, until: None, every });
         };
-        let from = snapshot::read(path, ui)?;
+        let from = snapshot::read_under(path, &args.encryption, &args.signing.place, ui)?;
         let mut request = snapshot::request(&from, ui)?;
         let (c, s) = (&own.compile, &own.simulation);
         let given = [
@@ -123,6 +126,7 @@ fn rest(
     ask: &Ask<'_>,
     job: Job,
     flags: &Flags,
+    vault: &Vault,
     interrupt: Interrupt,
     watch: Stopwatch,
     ui: &Ui,
@@ -132,8 +136,6 @@ fn rest(
     ui.object(&facts);
 
     let args = ask.args;
-    // A key that cannot sign must not be found out after an hour.
-    let mut signer = sign::signer(&args.signing, ui)?;
     let place = Place::of(ask, &ready.experiment, ui)?;
     if let Some(from) = &ask.from {
         // It is one run that goes on: the trunk, or the branch that the snapshot is of.
@@ -153,8 +155,9 @@ fn rest(
         if watcher.ended {
             break;
         }
-        runs.push(one(ask, ui, &ready, branch, &place, &mut *machine, &mut watcher)?);
+        runs.push(one(ask, ui, &ready, branch, &place, &mut *machine, &mut watcher, vault)?);
     }
+    let mut signer = vault.signer.borrow_mut();
     let signer = signer.as_mut().map(|s| &mut **s as &mut dyn Signer);
     write_all(args, ui, &ready, &place, &runs, &watcher, signer)?;
     let exit = runs.iter().map(|r| r.exit).max_by_key(|e| e.weight()).unwrap_or(Exit::Ok);
@@ -187,6 +190,7 @@ pub struct Ran<'a> {
 }
 
 /// Runs the trunk or a branch and says how it went.
+#[expect(clippy::too_many_arguments, reason = "what a command has, once each")]
 fn one<'a>(
     ask: &Ask<'_>,
     ui: &Ui,
@@ -195,6 +199,7 @@ fn one<'a>(
     place: &Place,
     machine: &mut dyn Machine,
     watcher: &mut Watcher,
+    vault: &Vault,
 ) -> Result<Ran<'a>, Exit> {
     let experiment = branch.map_or(&ready.experiment, |b| &b.experiment);
     let plans = run::plans(&ready.program, experiment, ask.request.si).map_err(|e| {
@@ -229,7 +234,7 @@ fn one<'a>(
         Box::new(move |columns| record::open(path, columns, metadata)) as run::OpenLog<'_>
     });
     let parent = ask.from.as_ref().map(Snapshot::id);
-    let shelf = Shelf { ready, request: &ask.request, parent, written: RefCell::default() };
+    let shelf = Shelf { ready, request: &ask.request, parent, vault, written: RefCell::default() };
     let keep = ask.every.map(|every| {
         let (shelf, place) = (&shelf, &place);
         Keep::every(every, move |state| {
@@ -363,6 +368,7 @@ fn write_all(
         });
     }
     let kept: Vec<&PathBuf> = runs.iter().flat_map(|r| &r.snapshots).collect();
+    files.extend(kept.iter().map(|p| (p.to_path_buf(), "snapshot")));
     for path in &kept {
         ui.object(&json::Written::file(path, "snapshot"));
     }
@@ -398,8 +404,11 @@ fn write_all(
     }
     if let Some(signer) = signer {
         let time = runs.first().map_or(0.0, |r| r.report.time);
-        let path = sign::bundle(ready, time, &place.folder, &files, signer, ui)?;
-        written.push(sign::BUNDLE.to_owned());
+        // What goes on from a snapshot stands beside the whole run's.
+        let name = sign::BUNDLE.replace('.', &format!("{}.", place.from));
+        let path = place.folder.join(&name);
+        sign::bundle(ready, time, &path, &files, signer, ui)?;
+        written.push(name);
         ui.object(&json::Written::file(&path, "signature"));
     }
     ui.result("Written", &written.join(", "), None);

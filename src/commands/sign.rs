@@ -150,7 +150,7 @@ pub fn machine(ui: &Ui) -> Result<BTreeMap<String, String>, Exit> {
     Ok(facts.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
 }
 
-/// Signs the files that a run has written into a folder: `bundle.sig` beside them.
+/// Signs the files that a run has written: the envelope `path`, `bundle.sig` beside them.
 ///
 /// # Errors
 ///
@@ -158,11 +158,11 @@ pub fn machine(ui: &Ui) -> Result<BTreeMap<String, String>, Exit> {
 pub fn bundle(
     ready: &Ready,
     time: f64,
-    folder: &Path,
+    path: &Path,
     files: &[(PathBuf, &'static str)],
     signer: &mut dyn Signer,
     ui: &Ui,
-) -> Result<PathBuf, Exit> {
+) -> Result<(), Exit> {
     let mut parts = Vec::with_capacity(files.len());
     for (path, role) in files {
         let (length, digest) = world::digest(path).map_err(|e| {
@@ -188,14 +188,13 @@ pub fn bundle(
     };
     let root = subject.root();
     let text = provenance::seal(subject, None, signer).map_err(|e| unsigned(&e, ui))?;
-    let path = folder.join(BUNDLE);
-    record::file::write_atomic(&path, text.as_bytes()).map_err(|e| {
+    record::file::write_atomic(path, text.as_bytes()).map_err(|e| {
         ui.error(&e.to_string(), None);
         Exit::Outside
     })?;
-    let details = [("file", world::shown(&path)), ("root", root.to_string())];
+    let details = [("file", world::shown(path)), ("root", root.to_string())];
     logged("run", &details, Some(signer), ui)?;
-    Ok(path)
+    Ok(())
 }
 
 /// Notes an operation in the project's log.

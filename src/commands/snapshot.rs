@@ -15,8 +15,12 @@ use twinml_model::program::{Experiment, Program};
 use twinml_model::schema::{Kind, Role};
 
 use super::job::{self, Flags, Job, Ready};
-use super::{compile, summary};
-use crate::args::{Compile, Simulation, SnapshotCommand, SnapshotExtract, SnapshotShow, SnapshotTake};
+use super::vault::Vault;
+use super::{compile, seal, summary};
+use crate::args::keys::{self, Encryption};
+use crate::args::{
+    Compile, Simulation, SnapshotCommand, SnapshotExtract, SnapshotShow, SnapshotSign, SnapshotTake,
+};
 use crate::exit::Exit;
 use crate::model::{self, Place};
 use crate::ui::Ui;
@@ -30,6 +34,7 @@ pub fn run(args: &crate::args::Snapshot, ui: &Ui) -> Exit {
         SnapshotCommand::Take(args) => take(args, ui),
         SnapshotCommand::Show(args) => show(args, ui),
         SnapshotCommand::Extract(args) => extract(args, ui),
+        SnapshotCommand::Sign(args) => sign(args, ui),
     };
     match done {
         Ok(exit) | Err(exit) => exit,
@@ -55,6 +60,8 @@ pub struct Shelf<'r> {
     pub request: &'r Request,
     /// The snapshot that the run goes on from.
     pub parent: Option<[u8; 32]>,
+    /// What signs and encrypts them.
+    pub vault: &'r Vault,
     /// Files that were written.
     pub written: RefCell<Vec<PathBuf>>,
 }
@@ -94,7 +101,7 @@ impl Shelf<'_> {
     ) -> Result<(), record::RecordError> {
         // The model is at hand wherever snapshots are asked for.
         if let Some(snapshot) = self.snapshot(state, experiment, branch) {
-            record::file::write_atomic(&path, &snapshot.encode())?;
+            self.vault.put(&path, "snapshot", snapshot)?;
             self.written.borrow_mut().push(path);
         }
         Ok(())
@@ -125,12 +132,26 @@ pub fn nanoseconds(flag: &str, text: &str, ui: &Ui) -> Result<i128, Exit> {
     Ok((seconds * 1e9).round() as i128)
 }
 
-/// Reads a snapshot.
+/// Reads a snapshot; an encrypted one with the key that the environment names.
 ///
 /// # Errors
 ///
 /// The exit code, after saying why: [`Exit::Mismatch`] for what is no longer what was written.
 pub fn read(path: &Path, ui: &Ui) -> Result<Snapshot, Exit> {
+    read_under(path, &Encryption::default(), &keys::Place::default(), ui)
+}
+
+/// As [`read`], with the key of an encrypted one.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_under(
+    path: &Path,
+    encryption: &Encryption,
+    place: &keys::Place,
+    ui: &Ui,
+) -> Result<Snapshot, Exit> {
     let name = world::shown(path);
     let bytes = world::read(path).map_err(|e| {
         if e.kind() == std::io::ErrorKind::NotFound {
@@ -140,6 +161,7 @@ pub fn read(path: &Path, ui: &Ui) -> Result<Snapshot, Exit> {
         ui.error(&format!("could not read `{name}`: {e}"), None);
         Exit::Outside
     })?;
+    let bytes = seal::opened(bytes, path, encryption, place, ui)?;
     Snapshot::decode(&bytes).map_err(|e| {
         let (help, exit) = match &e {
             SnapshotError::Container(what) if what.at == 0 => (
@@ -219,9 +241,26 @@ pub fn branch<'b>(snapshot: &Snapshot, branches: &'b [Branch], ui: &Ui) -> Resul
     })
 }
 
+/// Signs a snapshot that is there. What computed it is not known here, and the manifest does not say it.
+fn sign(args: &SnapshotSign, ui: &Ui) -> Result<Exit, Exit> {
+    let mut signing = args.signing.clone();
+    signing.sign.get_or_insert_default();
+    let vault = Vault::open(&signing, &args.encryption, ui)?.unknown_machine();
+    let snapshot = read_under(&args.snapshot, &args.encryption, &signing.place, ui)?;
+    let path = args.out.as_deref().unwrap_or(&args.snapshot);
+    vault.put(path, "snapshot sign", snapshot).map_err(|e| {
+        ui.error(&e.to_string(), None);
+        Exit::Outside
+    })?;
+    ui.result("Signed", &world::shown(path), None);
+    ui.object(&Written::file(path, "snapshot"));
+    Ok(Exit::Ok)
+}
+
 fn take(args: &SnapshotTake, ui: &Ui) -> Result<Exit, Exit> {
     let mut flags = Flags::read(&args.simulation, ui)?;
     flags.keeps = true;
+    let vault = Vault::open(&args.signing, &args.encryption, ui)?;
     let at = nanoseconds("at", &args.at, ui)?;
     let session = compile::open(&args.file, ui)?;
     let Some(job) = job::load(&args.file, &args.compile, &flags, session, 0, ui)? else {
@@ -241,7 +280,8 @@ fn take(args: &SnapshotTake, ui: &Ui) -> Result<Exit, Exit> {
         world::default_out(&args.file).join(name)
     });
     let request = Request { compile: args.compile.clone(), simulation: args.simulation.clone(), si: args.si };
-    let shelf = Shelf { ready: &ready, request: &request, parent: None, written: RefCell::default() };
+    let shelf =
+        Shelf { ready: &ready, request: &request, parent: None, vault: &vault, written: RefCell::default() };
     let taken: Cell<Option<f64>> = Cell::new(None);
     let keep = Keep::at(at, |state| {
         taken.set(Some(state.clock.time));
