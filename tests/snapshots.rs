@@ -81,6 +81,14 @@ fn a_run_goes_on_from_the_file_alone() {
     for name in ["fill@900s", "fill@2700s", "fill@3600s", "fill.late@2700s"] {
         assert!(place.path(&format!("res/{name}.twinsnap")).exists(), "{name}");
     }
+    // Wherever it lies.
+    fs::create_dir(place.path("plant")).unwrap();
+    for name in ["tank.twinml", "inflow.csv"] {
+        fs::copy(place.path(name), place.path(&format!("plant/{name}"))).unwrap();
+    }
+    place.run(&["snapshot", "take", "plant/tank.twinml", "--at", "30min", "--out", "far.twinsnap"], 0);
+    assert!(fs::read(place.path("far.twinsnap")).unwrap() == taken);
+    fs::remove_dir_all(place.path("plant")).unwrap();
     // Nothing else is needed.
     fs::remove_file(place.path("tank.twinml")).unwrap();
     fs::remove_file(place.path("inflow.csv")).unwrap();

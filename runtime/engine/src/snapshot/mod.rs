@@ -217,9 +217,13 @@ impl Snapshot {
 }
 
 /// What tells whether two programs are laid out alike and compute the same: the hash of a program's text. To be taken as
-/// the compiler made it, before it is prepared for a machine.
+/// the compiler made it, before it is prepared for a machine. Where its files lie is no part of it: lines that name them
+/// (`file "plant/tank.twinml"`) are for messages.
 pub fn program_hash(program: &Program) -> Hash {
-    Sha256::digest(twinml_model::text::program_text(program)).into()
+    let mut hash = Sha256::new();
+    let text = twinml_model::text::program_text(program);
+    text.split_inclusive('\n').filter(|line| !line.starts_with("file \"")).for_each(|line| hash.update(line));
+    hash.finalize().into()
 }
 
 /// A hash in hexadecimal.
