@@ -297,6 +297,12 @@ pub struct SnapshotTake {
 pub struct SnapshotShow {
     /// The snapshot
     pub snapshot: PathBuf,
+    /// What opens an encrypted one.
+    #[command(flatten)]
+    pub encryption: keys::Encryption,
+    /// Where keys are kept.
+    #[command(flatten)]
+    pub place: keys::Place,
 }
 
 /// `twinc snapshot extract`
@@ -307,6 +313,12 @@ pub struct SnapshotExtract {
     /// The folder
     #[arg(short, long, value_name = "DIR")]
     pub out: PathBuf,
+    /// What opens an encrypted one.
+    #[command(flatten)]
+    pub encryption: keys::Encryption,
+    /// Where keys are kept.
+    #[command(flatten)]
+    pub place: keys::Place,
 }
 
 /// `twinc snapshot sign`
@@ -444,6 +456,12 @@ pub struct Replay {
     /// Folder for the trace of a sample
     #[arg(short, long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Under which key snapshots are encrypted.
+    #[command(flatten)]
+    pub encryption: keys::Encryption,
+    /// Where keys are kept.
+    #[command(flatten)]
+    pub place: keys::Place,
 }
 
 /// `twinc test`

@@ -239,6 +239,19 @@ fn snapshots_are_signed_encrypted_and_gone_on_from() {
         place.expect(0, &[&run[..], &[&file, "--out", &out], more].concat());
         assert_eq!(fs::read(place.path(&out)).unwrap(), fs::read(place.path("plain.csv")).unwrap());
     }
+    // So do branches, in a store that is encrypted as well, and who does it again.
+    let key = ["--encryption-key", "vault"];
+    let branch = ["branch", "both.twinsnap", "--at", "750 ms", "--inject", "x=1", "--name", "low"];
+    place.expect(5, &branch);
+    place.expect(0, &[&branch[..], &key].concat());
+    place.expect(5, &["timeline"]);
+    let (out, _) = place.expect(0, &[&["timeline"], &key[..]].concat());
+    assert!(out.contains("low"), "{out}");
+    assert!(fs::read(place.path(".twinml/timeline.redb")).unwrap().windows(11).all(|w| w != b"twin Decay "));
+    place.expect(0, &[&["replay", "both.twinsnap"], &key[..]].concat());
+    place.expect(0, &[&["snapshot", "show", "both.twinsnap"], &key[..]].concat());
+    place.expect(0, &[&["snapshot", "extract", "both.twinsnap", "--out", "of both"], &key[..]].concat());
+    assert_eq!(fs::read_to_string(place.path("of both/model/decay.twinml")).unwrap(), MODEL);
     // A later signature, in place of none.
     place.expect(0, &["snapshot", "sign", "plain.twinsnap"]);
     let (code, v) = place.verify(&["plain.twinsnap"]);

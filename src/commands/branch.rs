@@ -281,7 +281,7 @@ impl Trunk {
         let refuse = |e| timeline::refuse(&e, ui);
         let path = Path::new(&args.from);
         if path.extension().is_some_and(|e| e == "twinsnap") || path.is_file() {
-            let snapshot = snapshot::read(path, ui)?;
+            let snapshot = snapshot::read(path, &args.store.encryption, &args.store.place, ui)?;
             let root = timeline::root(&snapshot);
             store.put(std::slice::from_ref(&root)).map_err(refuse)?;
             return Trunk { snapshot, node: root.node(), before: Vec::new() }.plain(ui);

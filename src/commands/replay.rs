@@ -70,7 +70,7 @@ fn snapshots(args: &Replay, ui: &Ui) -> Result<Exit, Exit> {
     let mut kept = Vec::with_capacity(args.targets.len());
     for target in &args.targets {
         let path = PathBuf::from(target);
-        let snapshot = snapshot::read(&path, ui)?;
+        let snapshot = snapshot::read(&path, &args.encryption, &args.place, ui)?;
         kept.push(Kept { path, snapshot });
     }
     kept.sort_by(|a, b| a.snapshot.state.clock.time.total_cmp(&b.snapshot.state.clock.time));

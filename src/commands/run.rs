@@ -82,7 +82,7 @@ impl<'a> Ask<'a> {
             let file = args.file.clone().unwrap_or_default();
             return Ok(Ask { args, file, request: own, from: None, until: None, every });
         };
-        let from = snapshot::read_under(path, &args.encryption, &args.signing.place, ui)?;
+        let from = snapshot::read(path, &args.encryption, &args.signing.place, ui)?;
         let mut request = snapshot::request(&from, ui)?;
         let (c, s) = (&own.compile, &own.simulation);
         let given = [

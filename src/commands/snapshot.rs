@@ -132,26 +132,12 @@ pub fn nanoseconds(flag: &str, text: &str, ui: &Ui) -> Result<i128, Exit> {
     Ok((seconds * 1e9).round() as i128)
 }
 
-/// Reads a snapshot; an encrypted one with the key that the environment names.
+/// Reads a snapshot; an encrypted one with the key that is named, or that the environment names.
 ///
 /// # Errors
 ///
 /// The exit code, after saying why: [`Exit::Mismatch`] for what is no longer what was written.
-pub fn read(path: &Path, ui: &Ui) -> Result<Snapshot, Exit> {
-    read_under(path, &Encryption::default(), &keys::Place::default(), ui)
-}
-
-/// As [`read`], with the key of an encrypted one.
-///
-/// # Errors
-///
-/// As [`read`].
-pub fn read_under(
-    path: &Path,
-    encryption: &Encryption,
-    place: &keys::Place,
-    ui: &Ui,
-) -> Result<Snapshot, Exit> {
+pub fn read(path: &Path, encryption: &Encryption, place: &keys::Place, ui: &Ui) -> Result<Snapshot, Exit> {
     let name = world::shown(path);
     let bytes = world::read(path).map_err(|e| {
         if e.kind() == std::io::ErrorKind::NotFound {
@@ -246,7 +232,7 @@ fn sign(args: &SnapshotSign, ui: &Ui) -> Result<Exit, Exit> {
     let mut signing = args.signing.clone();
     signing.sign.get_or_insert_default();
     let vault = Vault::open(&signing, &args.encryption, ui)?.unknown_machine();
-    let snapshot = read_under(&args.snapshot, &args.encryption, &signing.place, ui)?;
+    let snapshot = read(&args.snapshot, &args.encryption, &signing.place, ui)?;
     let path = args.out.as_deref().unwrap_or(&args.snapshot);
     vault.put(path, "snapshot sign", snapshot).map_err(|e| {
         ui.error(&e.to_string(), None);
@@ -376,7 +362,7 @@ fn size(bytes: u64) -> String {
 }
 
 fn show(args: &SnapshotShow, ui: &Ui) -> Result<Exit, Exit> {
-    let snapshot = read(&args.snapshot, ui)?;
+    let snapshot = read(&args.snapshot, &args.encryption, &args.place, ui)?;
     ui.object(&told(&snapshot));
     let (m, s, c) = (&snapshot.model, &snapshot.scenario, &snapshot.state.clock);
     ui.result("Snapshot", &hex(&snapshot.id()), None);
@@ -429,7 +415,7 @@ fn below(folder: &Path, path: &str) -> PathBuf {
 }
 
 fn extract(args: &SnapshotExtract, ui: &Ui) -> Result<Exit, Exit> {
-    let snapshot = read(&args.snapshot, ui)?;
+    let snapshot = read(&args.snapshot, &args.encryption, &args.place, ui)?;
     let write = |path: PathBuf, bytes: &[u8], what: &'static str| {
         record::file::write_atomic(&path, bytes).map_err(|e| {
             ui.error(&e.to_string(), None);

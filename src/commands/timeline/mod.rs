@@ -71,7 +71,7 @@ fn whole(args: &Timeline, ui: &Ui) -> Result<Exit, Exit> {
     if let Some(TimelineCommand::Add { snapshots }) = &args.command {
         let mut store = open(&args.store, ui)?;
         for path in snapshots {
-            let taken = snapshot::read(path, ui)?;
+            let taken = snapshot::read(path, &args.store.encryption, &args.store.place, ui)?;
             let node = root(&taken);
             let id = store.put(std::slice::from_ref(&node)).map_err(failed)?[0];
             ui.result("Kept", &format!("{} ({})", node.name, short(&id)), None);
