@@ -1,9 +1,11 @@
 //! `twinc diff`: two runs compared, from the command line.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "timeline/place.rs"]
+mod place;
+
+use place::{Place, of};
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output};
 
 use serde_json::Value;
 
@@ -40,37 +42,6 @@ scenario day for Tank {
   expect safe
 }
 ";
-
-struct Place(tempfile::TempDir);
-
-impl Place {
-    fn new(files: &[(&str, &str)]) -> Place {
-        let place = Place(tempfile::tempdir().unwrap());
-        files.iter().for_each(|(name, text)| fs::write(place.path(name), text).unwrap());
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn twinc(&self, args: &[&str], code: i32) -> Output {
-        let out =
-            Command::new(env!("CARGO_BIN_EXE_twinc")).args(args).current_dir(self.0.path()).output().unwrap();
-        let said = String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);
-        assert_eq!(out.status.code(), Some(code), "{args:?}: {said}");
-        out
-    }
-
-    fn objects(&self, args: &[&str], code: i32) -> Vec<Value> {
-        let out = self.twinc(&[args, &["--format", "json"]].concat(), code);
-        String::from_utf8(out.stdout).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
-    }
-}
-
-fn of<'o>(objects: &'o [Value], kind: &str) -> Vec<&'o Value> {
-    objects.iter().filter(|o| o["type"] == kind).collect()
-}
 
 #[test]
 fn a_small_difference_grows_at_the_published_rate() {

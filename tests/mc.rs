@@ -2,9 +2,13 @@
 //! merging, replay.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "mc/place.rs"]
+mod place;
+
+use place::{Place, ran, requirement};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -33,75 +37,6 @@ twin Decay {
 scenario short for Decay { duration: 2 s; samples: 400; expect small, sure }
 scenario all for Decay { duration: 2 s; samples: 400 }
 ";
-
-struct Place(tempfile::TempDir);
-
-struct Ran {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Place {
-    fn new(model: &str) -> Place {
-        let place = Place(tempfile::tempdir().unwrap());
-        fs::write(place.path("m.twinml"), model).unwrap();
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut c = Command::new(env!("CARGO_BIN_EXE_twinc"));
-        c.args(args).current_dir(self.0.path());
-        for name in ["SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN"] {
-            c.env_remove(name);
-        }
-        for name in ["JOB_COMPLETION_INDEX", "JOB_COMPLETIONS"] {
-            c.env_remove(name);
-        }
-        c
-    }
-
-    fn run(&self, args: &[&str]) -> Ran {
-        ran(self.command(args))
-    }
-
-    fn mc(&self, args: &[&str]) -> Ran {
-        self.run(&[&["mc", "m.twinml"], args].concat())
-    }
-
-    /// The bytes of a job's results.
-    fn bits(&self, folder: &str) -> (Vec<u8>, Vec<u8>) {
-        let read = |name: &str| fs::read(self.path(folder).join(name)).unwrap();
-        (read("runs.parquet"), read("summary.json"))
-    }
-
-    fn summary(&self, folder: &str) -> Value {
-        serde_json::from_slice(&fs::read(self.path(folder).join("summary.json")).unwrap()).unwrap()
-    }
-}
-
-fn ran(mut c: Command) -> Ran {
-    let o = c.output().unwrap();
-    let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
-    Ran { code: o.status.code(), out: text(&o.stdout), err: text(&o.stderr) }
-}
-
-impl Ran {
-    #[track_caller]
-    fn expect(self, code: i32) -> Ran {
-        assert_eq!(self.code, Some(code), "{}{}", self.out, self.err);
-        self
-    }
-}
-
-fn requirement<'v>(summary: &'v Value, name: &str) -> &'v Value {
-    let all = summary["requirements"].as_array().unwrap();
-    all.iter().find(|r| r["name"] == name).unwrap()
-}
 
 #[test]
 fn threads_and_shards_change_no_bit() {

@@ -1,9 +1,11 @@
 //! `twinc branch` and `twinc timeline`, end to end: a branch off a snapshot is the run that a scenario with `at T` is.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "timeline/place.rs"]
+mod place;
+
+use place::{Place, of};
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output};
 
 use serde_json::Value;
 
@@ -43,46 +45,20 @@ scenario lifted for Plant extends day { at 30 min { x = 2 } }
 scenario twice for Plant extends day { at 30 min { load = 5 }; at 40 min { load = 2 } }
 ";
 
-struct Place(tempfile::TempDir);
-
-impl Place {
-    fn new() -> Place {
-        let place = Place(tempfile::tempdir().unwrap());
-        fs::write(place.path("m.twinml"), MODEL).unwrap();
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn twinc(&self, args: &[&str], code: i32) -> Output {
-        let out =
-            Command::new(env!("CARGO_BIN_EXE_twinc")).args(args).current_dir(self.0.path()).output().unwrap();
-        let said = String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);
-        assert_eq!(out.status.code(), Some(code), "{args:?}: {said}");
-        out
-    }
-
-    fn objects(&self, args: &[&str], code: i32) -> Vec<Value> {
-        let out = self.twinc(&[args, &["--format", "json"]].concat(), code);
-        String::from_utf8(out.stdout).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect()
-    }
-
-    /// What `diff` says of two results.
-    fn diff(&self, a: &str, b: &str) -> Value {
-        self.objects(&["diff", a, b], 0).into_iter().find(|o| o["type"] == "diff").unwrap()
-    }
+/// A folder with the model.
+fn place() -> Place {
+    Place::new(&[("m.twinml", MODEL)])
 }
 
-fn of<'o>(objects: &'o [Value], kind: &str) -> Vec<&'o Value> {
-    objects.iter().filter(|o| o["type"] == kind).collect()
+/// What `diff` says of two results.
+fn diff(place: &Place, a: &str, b: &str) -> Value {
+    place.objects(&["diff", a, b], 0).into_iter().find(|o| o["type"] == "diff").unwrap()
 }
 
 #[test]
 fn a_branch_is_the_scenario_with_the_same_change() {
     for solver in ["tsit5", "bdf", "rosenbrock", "auto", "rk4"] {
-        let place = Place::new();
+        let place = place();
         let how: &[&str] =
             if solver == "rk4" { &["--solver", solver, "--step", "1s"] } else { &["--solver", solver] };
         place.twinc(
@@ -105,7 +81,7 @@ fn a_branch_is_the_scenario_with_the_same_change() {
             assert!(!changed.is_empty(), "{said}");
             let (own, whole) =
                 (format!("b/{scenario}/day.parquet"), format!("{scenario}/{scenario}.parquet"));
-            let diff = place.diff(&own, &whole);
+            let diff = diff(&place, &own, &whole);
             assert_eq!(diff["different"], 0, "{solver} {scenario}: {diff}");
             assert!(diff["instants"].as_u64().unwrap() > 180, "{diff}");
         }
@@ -114,13 +90,13 @@ fn a_branch_is_the_scenario_with_the_same_change() {
             ["branch", "loaded", "--at", "40min", "--inject", "load=2", "--name", "twice", "--out", "b"];
         place.twinc(&args, 0);
         place.twinc(&[&["run", "m.twinml", "--scenario", "twice", "--out", "twice"], how].concat(), 0);
-        assert_eq!(place.diff("b/twice/day.parquet", "twice/twice.parquet")["different"], 0, "{solver}");
+        assert_eq!(diff(&place, "b/twice/day.parquet", "twice/twice.parquet")["different"], 0, "{solver}");
     }
 }
 
 #[test]
 fn a_parameter_and_what_follows_from_it() {
-    let place = Place::new();
+    let place = place();
     place.twinc(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], 0);
     let text = MODEL.to_owned()
         + "scenario base for Plant extends day { branch wide at 30 min { tanks.area = 4 m^2; tanks[2].gain = 0.3 } }\n";
@@ -138,13 +114,13 @@ fn a_parameter_and_what_follows_from_it() {
         "{changed:?}"
     );
     // The scenario's own branch is the same, and so is its trunk.
-    assert_eq!(place.diff("out/m/branches/wide/day.parquet", "r/base.wide.parquet")["different"], 0);
-    assert_eq!(place.diff("out/m/branches/day@1800s/day.parquet", "r/base.parquet")["different"], 0);
+    assert_eq!(diff(&place, "out/m/branches/wide/day.parquet", "r/base.wide.parquet")["different"], 0);
+    assert_eq!(diff(&place, "out/m/branches/day@1800s/day.parquet", "r/base.parquet")["different"], 0);
 }
 
 #[test]
 fn many_branches_at_once_stand_in_a_tree() {
-    let place = Place::new();
+    let place = place();
     place.twinc(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], 0);
     let objects = place
         .objects(&["branch", "s.twinsnap", "--inject", "load=1..5:40", "--name", "load", "--jobs", "3"], 0);
@@ -192,7 +168,7 @@ fn many_branches_at_once_stand_in_a_tree() {
 
 #[test]
 fn what_cannot_be_is_refused_with_its_reason() {
-    let place = Place::new();
+    let place = place();
     place.twinc(&["timeline"], 5);
     place.twinc(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], 0);
     let said = |args: &[&str], code| String::from_utf8(place.twinc(args, code).stderr).unwrap();

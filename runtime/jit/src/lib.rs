@@ -9,6 +9,7 @@
 //! It does no I/O, and generated code touches nothing but the memory, scratch space and host it is
 //! given. A kernel that cannot be compiled runs in the interpreter instead.
 
+mod conditions;
 pub mod error;
 pub mod lanes;
 mod math;

@@ -9,6 +9,7 @@ use super::LaneError;
 use super::emit::{Pool, scratch};
 use super::graph::{Arith2, Bits2, Graph, Id, Mask2, Node, Shift};
 use super::plan::{Plan, Segment, condition};
+use crate::conditions;
 use crate::scalar::target::{self, Effort};
 use cranelift_codegen::Context;
 use cranelift_codegen::control::ControlPlane;
@@ -18,7 +19,6 @@ use cranelift_codegen::ir::{
 };
 use cranelift_codegen::isa::CallConv;
 use cranelift_frontend::{FunctionBuilder, FunctionBuilderContext};
-use twinml_model::ir::CmpOp;
 
 /// Lanes of a vector.
 pub(super) const LANES: usize = 2;
@@ -275,26 +275,12 @@ impl Emitter<'_> {
             }
             Node::Cmp(op, x, y) => {
                 let (x, y) = (self.real(x, group), self.real(y, group));
-                let op = match op {
-                    CmpOp::Eq => FloatCC::Equal,
-                    CmpOp::Ne => FloatCC::NotEqual,
-                    CmpOp::Lt => FloatCC::LessThan,
-                    CmpOp::Le => FloatCC::LessThanOrEqual,
-                    CmpOp::Gt => FloatCC::GreaterThan,
-                    CmpOp::Ge => FloatCC::GreaterThanOrEqual,
-                };
+                let op = conditions::float(op);
                 self.b.ins().fcmp(op, x, y)
             }
             Node::CmpI(op, x, y) => {
                 let (x, y) = (self.bits(x, group), self.bits(y, group));
-                let op = match op {
-                    CmpOp::Eq => IntCC::Equal,
-                    CmpOp::Ne => IntCC::NotEqual,
-                    CmpOp::Lt => IntCC::SignedLessThan,
-                    CmpOp::Le => IntCC::SignedLessThanOrEqual,
-                    CmpOp::Gt => IntCC::SignedGreaterThan,
-                    CmpOp::Ge => IntCC::SignedGreaterThanOrEqual,
-                };
+                let op = conditions::integer(op);
                 self.b.ins().icmp(op, x, y)
             }
             Node::Test(x, y) => {

@@ -1,13 +1,14 @@
 //! Operations: each the one instruction, or the fixed sequence, that gives the interpreter's bits.
 
 use super::{Activation, Callee, Lower, Values, clif_type};
+use crate::conditions;
 use crate::error::JitError;
 use crate::scalar::frame::{offset, status};
 use cranelift_codegen::ir::condcodes::{FloatCC, IntCC};
 use cranelift_codegen::ir::types::{F64, F64X2, I32, I64, I64X2};
 use cranelift_codegen::ir::{self, InstBuilder, MemFlagsData};
 use twinml_model::ids::{FuncId, Value};
-use twinml_model::ir::{BinOp, BoolOp, CmpOp, Function, IntOp, MathFn, Op, Place, Space, UnOp};
+use twinml_model::ir::{BinOp, BoolOp, Function, IntOp, MathFn, Op, Place, Space, UnOp};
 
 impl<'a> Lower<'a, '_> {
     /// The content of a slot.
@@ -66,26 +67,12 @@ impl<'a> Lower<'a, '_> {
             }
             Op::Cmp(op, a, b) => {
                 let (a, b) = (self.f(*a)?, self.f(*b)?);
-                let cc = match op {
-                    CmpOp::Eq => FloatCC::Equal,
-                    CmpOp::Ne => FloatCC::NotEqual,
-                    CmpOp::Lt => FloatCC::LessThan,
-                    CmpOp::Le => FloatCC::LessThanOrEqual,
-                    CmpOp::Gt => FloatCC::GreaterThan,
-                    CmpOp::Ge => FloatCC::GreaterThanOrEqual,
-                };
+                let cc = conditions::float(*op);
                 self.b.ins().fcmp(cc, a, b)
             }
             Op::CmpI(op, a, b) => {
                 let (a, b) = (self.i(*a)?, self.i(*b)?);
-                let cc = match op {
-                    CmpOp::Eq => IntCC::Equal,
-                    CmpOp::Ne => IntCC::NotEqual,
-                    CmpOp::Lt => IntCC::SignedLessThan,
-                    CmpOp::Le => IntCC::SignedLessThanOrEqual,
-                    CmpOp::Gt => IntCC::SignedGreaterThan,
-                    CmpOp::Ge => IntCC::SignedGreaterThanOrEqual,
-                };
+                let cc = conditions::integer(*op);
                 self.b.ins().icmp(cc, a, b)
             }
             Op::BoolBin(op, a, b) => {
