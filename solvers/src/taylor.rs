@@ -13,10 +13,15 @@
 use crate::control::{Clock, inverse_weight, not_finite, rough_exp2, rough_log2, weight};
 use crate::error::SolveError;
 use crate::integrator::{Integrator, Method, Options};
+use crate::lanes::seat::{Place, Seat, SeatCode, Shape};
+use crate::lanes::taylor::seat;
+use crate::lanes::writer::{Control, Slot, status};
 use crate::state;
 use crate::stats::Stats;
 use crate::system::{EvalError, System};
 use twinml_model::bytes::{Malformed, Reader, Writer};
+use twinml_model::ir::Space;
+use twinml_model::lanes::LaneMemory;
 
 /// A step is so much shorter than what the last terms allow.
 pub(crate) const SAFETY: f64 = 0.9;
@@ -370,6 +375,10 @@ impl Integrator for Taylor {
         }
     }
 
+    fn seat(&mut self) -> Option<&mut dyn Seat> {
+        Some(self)
+    }
+
     fn h(&self) -> f64 {
         self.h
     }
@@ -415,6 +424,72 @@ impl Integrator for Taylor {
         self.weigh();
         self.ready = true;
         Ok(())
+    }
+}
+
+impl Seat for Taylor {
+    fn shape(&self) -> Shape {
+        Shape::Taylor(Control::of(&self.options, &self.atol))
+    }
+
+    fn put(
+        &mut self,
+        _: &mut dyn System,
+        _: &SeatCode,
+        memory: &mut LaneMemory,
+        lane: usize,
+        _: f64,
+    ) -> Option<u64> {
+        let (t, stop) = (self.clock.t, self.clock.stop);
+        let room = self.stats.steps + self.stats.rejected < self.clock.max_steps();
+        if !(self.ready && t < stop && room) {
+            return None;
+        }
+        let mut place = Place::new(memory, lane);
+        place.set(Space::Time, 0, t);
+        place.set_all(Space::State, &self.x);
+        for (slot, value) in [
+            (Slot::H, self.h),
+            (Slot::Stop, stop),
+            (Slot::LogOld, 0.0),
+            (Slot::Rejected, 0.0),
+            (Slot::Status, status::RUNNING),
+            (Slot::Steps, self.stats.steps as f64),
+            (Slot::Trials, self.stats.rejected as f64),
+        ] {
+            place.set(Space::Jac, slot as usize, value);
+        }
+        let first = seat::next(self.x.len() as u32, self.order);
+        for (k, &c) in self.c.iter().enumerate() {
+            place.set(Space::Jac, first + k, c);
+        }
+        Some(1)
+    }
+
+    fn take(&mut self, _: &mut dyn System, _: &SeatCode, memory: &LaneMemory, lane: usize, _: u64) {
+        let at = |slot: usize| memory.slot(Space::Jac, slot)[lane];
+        let (steps, rejected) = (at(Slot::Steps as usize) as u64, at(Slot::Trials as usize) as u64);
+        let more = rejected - self.stats.rejected;
+        self.stats.rhs += steps - self.stats.steps + more;
+        self.stats.error_test_failures += more;
+        (self.stats.steps, self.stats.rejected) = (steps, rejected);
+        self.h = at(Slot::H as usize);
+        self.h_done = at(seat::LENGTH as usize);
+        // Steps of which nobody heard may lie between.
+        self.clock.t = memory.slot(Space::Time, 0)[lane];
+        self.clock.t_prev = at(seat::FROM as usize);
+        for (i, x) in self.x.iter_mut().enumerate() {
+            *x = memory.slot(Space::State, i)[lane];
+        }
+        let kept = self.x_prev.iter_mut().chain(&mut self.c_prev);
+        for (k, v) in kept.enumerate() {
+            *v = at(seat::STATES as usize + k);
+        }
+        let first = seat::next(self.x.len() as u32, self.order);
+        for (k, c) in self.c.iter_mut().enumerate() {
+            *c = at(first + k);
+        }
+        self.weigh();
     }
 }
 

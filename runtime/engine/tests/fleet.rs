@@ -109,7 +109,7 @@ fn noise() {
         .replace("kpi top: max(x over run)", "")
         .replace("expect small", "");
     Model::text("noise alone", &calm, None).step("euler", 0.013).check(6, None);
-    Model::text("noise", NOISE, None).step("milstein", 0.01).check(3, Some(NotLanes::Method));
+    Model::text("noise", NOISE, None).step("milstein", 0.01).check(3, None);
 }
 
 #[test]

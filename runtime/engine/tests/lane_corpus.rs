@@ -95,9 +95,9 @@ fn reference_models() {
     expect![[r#"
         01_heating_skid day: lanes; lanes
         01_heating_skid stuck_relay: lanes; lanes
-        04_pendulum_dae swing: its states are projected on what they have to fulfil; its states are projected on what they have to fulfil
-        04_pendulum_dae looping: its states are projected on what they have to fulfil; its states are projected on what they have to fulfil
-        04_pendulum_dae chaos: its states are projected on what they have to fulfil; its states are projected on what they have to fulfil
+        04_pendulum_dae swing: its solver goes alone; its steps cannot be fused
+        04_pendulum_dae looping: its solver goes alone; its steps cannot be fused
+        04_pendulum_dae chaos: its solver goes alone; its steps cannot be fused
         07_cstr_runaway coolant_loss: lanes; lanes
         07_cstr_runaway unprotected: lanes; lanes
         08_production_line three_shifts: its solver goes alone; its solver goes alone
@@ -105,7 +105,8 @@ fn reference_models() {
         11_stick_slip belt: its steps cannot be fused; its steps cannot be fused
         11_stick_slip smooth_belt: its solver goes alone; lanes
         14_building_zone winter_week: it looks up a table; it looks up a table
-    "#]].assert_eq(&corpus(&models));
+    "#]]
+    .assert_eq(&corpus(&models));
 }
 
 /// The formulas of `tests/requirements.rs`: x = sin(t), y = cos(t).

@@ -229,4 +229,10 @@ pub trait Machine: Send + Sync {
     fn derived(&self) -> Option<&Program> {
         None
     }
+
+    /// The directional derivative of the right-hand side as it is run, all roundings decided: a program with `jvp`, and the
+    /// functions of the machine's own program followed by those of its derivatives. `None` as for [`Machine::derived`].
+    fn directional(&self) -> Option<Program> {
+        None
+    }
 }

@@ -218,9 +218,7 @@ pub enum NotLanes {
     NoStep,
     /// Its solver's steps are not computed on lanes.
     Method,
-    /// Equations without derivatives hold its states together, and each step is projected on them.
-    Invariant,
-    /// States are held at limits beyond which the right-hand side is another.
+    /// States are held at limits beyond which the derivatives that its solver takes are others.
     Clamp,
     /// Noise drives it.
     Noise,
@@ -237,7 +235,6 @@ impl std::fmt::Display for NotLanes {
             NotLanes::Invalid => write!(f, "it is not a valid kernel"),
             NotLanes::NoStep => write!(f, "its steps cannot be fused"),
             NotLanes::Method => write!(f, "its solver goes alone"),
-            NotLanes::Invariant => write!(f, "its states are projected on what they have to fulfil"),
             NotLanes::Clamp => write!(f, "its states are held at limits"),
             NotLanes::Noise => write!(f, "noise drives it"),
         }

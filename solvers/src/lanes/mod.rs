@@ -10,7 +10,7 @@ pub mod fixed;
 pub(crate) mod rosenbrock;
 pub mod seat;
 pub(crate) mod stepped;
-mod taylor;
+pub(crate) mod taylor;
 pub(crate) mod tsit5;
 pub(crate) mod writer;
 

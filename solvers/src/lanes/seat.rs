@@ -8,11 +8,12 @@
 
 use super::adaptive::Control;
 use super::writer::{Slot, status};
-use super::{rosenbrock, stepped, tsit5};
+use super::{rosenbrock, stepped, taylor, tsit5};
 use crate::rk;
 use crate::rk::embedded::Tableau;
 use crate::rosenbrock::tableau_for;
 use crate::system::System;
+use crate::taylor::order;
 use twinml_model::ir::{Kernel, Space};
 use twinml_model::lanes::LaneMemory;
 use twinml_model::passes::rk4::{self, Stepped};
@@ -27,6 +28,8 @@ pub enum Shape {
     Dopri5(Control),
     /// Trial steps of `rosenbrock`.
     Rosenbrock(Control),
+    /// Trial steps of `taylor`.
+    Taylor(Control),
     /// Steps of Euler's method or of the classic Runge–Kutta method, from any instant to any other.
     Fixed(Stepped),
     /// Fused steps of the classic Runge–Kutta method on the grid `t0 + n·h`.
@@ -38,6 +41,18 @@ pub enum Shape {
     },
     /// Steps of the Euler–Maruyama method.
     Maruyama,
+    /// Steps of the Milstein method.
+    Milstein {
+        /// No path's intensities depend on states that another one drives.
+        apart: bool,
+    },
+}
+
+impl Shape {
+    /// Whether noise drives its steps.
+    fn noisy(&self) -> bool {
+        matches!(self, Shape::Maruyama | Shape::Milstein { .. })
+    }
 }
 
 /// A method whose steps lanes can do.
@@ -139,8 +154,14 @@ impl SeatCode {
         if n == 0 {
             return None;
         }
+        let families = program.noise.iter();
+        let noise: Vec<usize> =
+            families.flat_map(|f| (f.input..f.input + f.len).map(|k| k as usize)).collect();
         let room = match shape {
-            Shape::Tsit5(control) | Shape::Dopri5(control) | Shape::Rosenbrock(control)
+            Shape::Tsit5(control)
+            | Shape::Dopri5(control)
+            | Shape::Rosenbrock(control)
+            | Shape::Taylor(control)
                 if control.atol.len() != n as usize =>
             {
                 return None;
@@ -150,7 +171,9 @@ impl SeatCode {
                 let stages = tableau_for(control.rtol).stages as u32;
                 rosenbrock::dense::slots(if whole { n } else { 0 }, stages)
             }
+            Shape::Taylor(control) => taylor::seat::slots(n, order(control.rtol))?,
             Shape::Fixed(_) | Shape::Grid { .. } | Shape::Maruyama => stepped::slots(n),
+            Shape::Milstein { .. } => stepped::moves(n) + u32::try_from(noise.len()).ok()?,
         };
         program.sizes.jac = program.sizes.jac.max(room);
         let (step, interpolant) = match shape {
@@ -159,6 +182,10 @@ impl SeatCode {
             Shape::Rosenbrock(control) => {
                 let tableau = tableau_for(control.rtol);
                 (rosenbrock::trial_as(&program, tableau, control, whole)?, None)
+            }
+            Shape::Taylor(control) => {
+                let dense = taylor::seat::interpolant(&program, order(control.rtol));
+                (taylor::seat::trial(&program, control)?, Some(dense))
             }
             Shape::Fixed(method) => {
                 (stepped::step(&program, *method)?, Some(stepped::interpolant(&program, shape)))
@@ -172,11 +199,19 @@ impl SeatCode {
                 (step, Some(stepped::interpolant(&program, shape)))
             }
             Shape::Maruyama => (stepped::maruyama(&program)?, Some(stepped::interpolant(&program, shape))),
+            Shape::Milstein { apart } => {
+                let step = stepped::milstein(&program, &noise, *apart)?;
+                (step, Some(stepped::interpolant(&program, shape)))
+            }
         };
-        let families = program.noise.iter();
-        let noise = families.flat_map(|f| (f.input..f.input + f.len).map(|k| k as usize)).collect();
         let interpolant = interpolant.filter(|_| whole);
         Some(SeatCode { program, step, interpolant, whole, noise, shape: shape.clone() })
+    }
+
+    /// What computes its steps.
+    #[must_use]
+    pub fn shape(&self) -> &Shape {
+        &self.shape
     }
 
     /// Whether a lane waits for nothing but the next run of the step.
@@ -187,7 +222,7 @@ impl SeatCode {
         }
         let at = |s: Slot| memory.slot(Space::Jac, s as usize)[lane];
         match self.shape {
-            Shape::Tsit5(_) | Shape::Dopri5(_) | Shape::Rosenbrock(_) => {
+            Shape::Tsit5(_) | Shape::Dopri5(_) | Shape::Rosenbrock(_) | Shape::Taylor(_) => {
                 let (rejected, status) = (at(Slot::Rejected) != 0.0, at(Slot::Status));
                 match (rejected, status == status::RUNNING) {
                     (true, true) => Landing::Again,
@@ -196,10 +231,9 @@ impl SeatCode {
                     (false, false) => Landing::Arrived,
                 }
             }
-            Shape::Fixed(_) | Shape::Grid { .. } | Shape::Maruyama => {
+            Shape::Fixed(_) | Shape::Grid { .. } | Shape::Maruyama | Shape::Milstein { .. } => {
                 let n = memory.sizes().state as usize;
-                let slopes =
-                    self.whole && self.shape != Shape::Maruyama || matches!(self.shape, Shape::Fixed(_));
+                let slopes = self.whole && !self.shape.noisy() || matches!(self.shape, Shape::Fixed(_));
                 let finite = |space| (0..n).all(|i| memory.slot(space, i)[lane].is_finite());
                 let fine = finite(Space::State) && (!slopes || finite(Space::Der));
                 if fine { Landing::Accepted } else { Landing::Alone }
@@ -216,7 +250,7 @@ impl SeatCode {
     /// Whether [`Seat::put`] is due after each run of the step.
     #[must_use]
     pub fn by_step(&self) -> bool {
-        matches!(self.shape, Shape::Fixed(_) | Shape::Maruyama)
+        matches!(self.shape, Shape::Fixed(_)) || self.shape.noisy()
     }
 
     /// Makes `to` ready for [`SeatCode::interpolant`] about the last steps in `from`.
@@ -229,6 +263,7 @@ impl SeatCode {
             Shape::Tsit5(_) | Shape::Dopri5(_) => {
                 tsit5::dense::FROM as usize..tsit5::dense::slots(n as u32) as usize
             }
+            Shape::Taylor(_) => taylor::seat::FROM as usize..from.sizes().jac as usize,
             // it has no kernel of dense output
             Shape::Rosenbrock(_) => 0..0,
             _ => {
@@ -250,6 +285,7 @@ impl SeatCode {
         match self.shape {
             Shape::Tsit5(_) | Shape::Dopri5(_) => (at(tsit5::dense::FROM), at(tsit5::dense::TO)),
             Shape::Rosenbrock(_) => (at(rosenbrock::dense::FROM), at(rosenbrock::dense::TO)),
+            Shape::Taylor(_) => (at(taylor::seat::FROM), at(taylor::seat::TO)),
             _ => (at(stepped::FROM), at(stepped::TO)),
         }
     }

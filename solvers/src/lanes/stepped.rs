@@ -4,9 +4,10 @@
 
 use super::seat::Shape;
 use super::writer::Writer;
+use std::sync::Arc;
 use twinml_model::ids::Value;
 use twinml_model::ir::{CmpOp, Kernel, Space, UnOp};
-use twinml_model::passes::rk4::{Inline, Stepped};
+use twinml_model::passes::rk4::{Given, Inline, Stepped};
 use twinml_model::program::Program;
 
 /// Slots of `Jac`: where the step began, where it ended, where it may end at most.
@@ -141,6 +142,83 @@ pub(super) fn maruyama(program: &Program) -> Option<Kernel> {
     Some(w.k.kernel())
 }
 
+/// Where `ΔW` stands, of all paths, in a step of the Milstein method.
+pub(crate) const fn moves(n: u32) -> u32 {
+    slots(n)
+}
+
+/// A step of the Milstein method from `Time` to the instant in `TTime`, with `ΔW/h` in the slots of noise and `ΔW` in
+/// those from [`moves`] on: reads and writes `State`, writes `Time`. `apart` as [`crate::sde::milstein`] finds it.
+pub(super) fn milstein(program: &Program, noise: &[usize], apart: bool) -> Option<Kernel> {
+    let n = program.sizes.state as usize;
+    let jvp = Arc::new(program.jvp.clone()?);
+    let mut w = writer(program, "noisy step");
+    let x = w.states(n);
+    let (t, t1) = (w.load(Space::Time, 0), w.load(Space::TTime, 0));
+    let h = w.sub(t1, t);
+    let slope = w.k.rhs(t, &x)?;
+    let mut x1 = along(&mut w, &x, h, None, &slope);
+    let dw: Vec<Value> = (0..noise.len()).map(|k| w.load(Space::Jac, moves(n as u32) as usize + k)).collect();
+    let driven = |values: &[Value]| -> Given {
+        noise.iter().zip(values).map(|(&slot, &v)| ((Space::Input, slot as i64), v)).collect()
+    };
+    let zero = w.c(0.0);
+    let calm = driven(&vec![zero; dw.len()]);
+    let f0 = w.k.rhs_given(t, &x, &calm)?;
+    // `Correction::bilinear`
+    let bilinear = |w: &mut Writer<'_>, p: &[Value], q: &[Value]| -> Option<Vec<Value>> {
+        let f = w.k.rhs_given(t, &x, &driven(q))?;
+        let u: Vec<Value> = f.iter().zip(&f0).map(|(&f, &f0)| w.sub(f, f0)).collect();
+        let [jp, j0] = [driven(p), calm.clone()].map(|mut given| {
+            given.insert((Space::TTime, 0), zero);
+            given.extend(u.iter().enumerate().map(|(i, &u)| ((Space::TState, i as i64), u)));
+            let written = w.k.put(jvp.clone(), t, &x, &given)?;
+            (0..n).map(|i| written.get(&(Space::TDer, i as i64)).copied()).collect::<Option<Vec<_>>>()
+        });
+        Some(jp?.iter().zip(&j0?).map(|(&p, &z)| w.sub(p, z)).collect())
+    };
+    let mut add = |w: &mut Writer<'_>, half: f64, of: &[Value]| {
+        let c = w.c(half);
+        let c = w.mul(c, h);
+        let factor = w.mul(c, h);
+        for (x1, &t) in x1.iter_mut().zip(of) {
+            let d = w.mul(factor, t);
+            *x1 = w.add(*x1, d);
+        }
+    };
+    // `Correction::add`
+    if !dw.is_empty() {
+        let root = w.un(UnOp::Sqrt, h);
+        let one = w.c(1.0);
+        let unit = w.div(one, root);
+        if apart {
+            let size = w.mul(h, root);
+            let p: Vec<Value> = dw
+                .iter()
+                .map(|&dw| {
+                    let square = w.mul(dw, dw);
+                    let rest = w.sub(square, h);
+                    w.div(rest, size)
+                })
+                .collect();
+            let t = bilinear(&mut w, &p, &vec![unit; dw.len()])?;
+            add(&mut w, 0.5, &t);
+        } else {
+            let rate: Vec<Value> = dw.iter().map(|&dw| w.div(dw, h)).collect();
+            let t = bilinear(&mut w, &rate, &rate)?;
+            add(&mut w, 0.5, &t);
+            for k in 0..dw.len() {
+                let mut one = vec![zero; dw.len()];
+                one[k] = unit;
+                let t = bilinear(&mut w, &one, &one)?;
+                add(&mut w, -0.5, &t);
+            }
+        }
+    }
+    keep(&mut w, (t, &x, None), (t1, &x1));
+    Some(w.k.kernel())
+}
+
 /// Dense output at the instant in `TTime`, from the slots above, `TState` and `TDer` (states and slopes where the step
 /// ended); writes `State` and `Time`.
 pub(super) fn interpolant(program: &Program, shape: &Shape) -> Kernel {
@@ -153,7 +231,7 @@ pub(super) fn interpolant(program: &Program, shape: &Shape) -> Kernel {
     let part = w.div(since, h);
     let stands = w.cmp(CmpOp::Eq, from, to);
     let (at_end, at_start) = match shape {
-        Shape::Maruyama => (w.cmp(CmpOp::Eq, t, to), None),
+        Shape::Maruyama | Shape::Milstein { .. } => (w.cmp(CmpOp::Eq, t, to), None),
         _ => {
             let size = w.un(UnOp::Abs, t);
             let roundings = w.c(4.0 * f64::EPSILON);
@@ -170,7 +248,7 @@ pub(super) fn interpolant(program: &Program, shape: &Shape) -> Kernel {
     for i in 0..n {
         let (a, b) = (w.load(Space::Jac, STATES as usize + i), w.load(Space::TState, i));
         let inside = match shape {
-            Shape::Maruyama => {
+            Shape::Maruyama | Shape::Milstein { .. } => {
                 let d = w.sub(b, a);
                 let d = w.mul(part, d);
                 w.add(a, d)

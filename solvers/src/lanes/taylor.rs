@@ -4,8 +4,11 @@
 //! coefficients at its end, which are those of the next one: a run of the kernel expands at the point in `State`, judges the
 //! step that led there, and either goes a step on or back to where that step began, with a shorter one to try. What is
 //! accepted stands in the slots from [`BASE`] on, and its time in [`BEFORE`].
+//!
+//! A run that is looked at after each step ([`seat`]) has the coefficients where its step begins in its lane: a run of the
+//! kernel goes from there, expands at the end, and judges.
 
-use super::writer::{Control, SLOTS, Slot, Writer, status};
+use super::writer::{Control, SLOTS, Slot, Trial, Writer, status};
 use crate::taylor::{GROWTH, OUTSIDE, RESOLUTION, SHORTER, allowed, order};
 use twinml_model::ids::Value;
 use twinml_model::ir::{CmpOp, Kernel, Op, Space, Ty, UnOp};
@@ -80,54 +83,9 @@ pub(super) fn trial(program: &Program, control: &Control) -> Option<Kernel> {
     let (before, done) = (w.load(Space::Jac, BEFORE), w.load(Space::Jac, DONE));
     let (zero, one) = (w.c(0.0), w.c(1.0));
 
-    // `Taylor::weigh`
-    let inverse: Vec<Value> =
-        (0..n).map(|i| w.inverse_weight(control.atol[i], control.rtol, x[i], x[i])).collect();
-
-    // `Taylor::radius`
-    let mut y = None;
-    let mut finite = w.k.push_as(Op::ConstB(true), Ty::Bool);
-    for k in [p - 1, p] {
-        let terms = &c[k as usize - 1];
-        let terms: Vec<Value> = (0..n).map(|i| w.mul(terms[i], inverse[i])).collect();
-        let sum = w.squares(&terms);
-        let f = {
-            let inf = w.c(f64::INFINITY);
-            w.cmp(CmpOp::Lt, sum, inf)
-        };
-        finite = w.and(finite, f);
-        let (a, b) = allowed(n, k);
-        let (a, b) = (w.c(a), w.c(b));
-        let log = w.rough_log2(sum);
-        let log = w.fma(log, a, b);
-        y = Some(match y {
-            None => log,
-            Some(y) => w.min(log, y),
-        });
-    }
-    let h = w.rough_exp2(y?);
-    let growth = w.c(GROWTH);
-    let most = w.mul(growth, wanted_h);
-    let h = w.min(h, most);
-    let (c_least, m) = (w.c(RESOLUTION), w.un(UnOp::Abs, t));
-    let least = w.mul(c_least, m);
-    let h = w.max(h, least);
-
-    // `Taylor::judge`
-    let errors: Vec<Value> = (0..n)
-        .map(|i| {
-            let d = w.sub(slope[i], c[0][i]);
-            let weight = w.min(inverse[i], inverse_prev[i]);
-            w.mul(d, weight)
-        })
-        .collect();
-    let sum = w.squares(&errors);
-    let f = w.c(1.0 / f64::from(p + 1));
-    let scale = w.mul(done, f);
-    let scale = w.mul(scale, scale);
-    let err = w.mul(sum, scale);
-    let f = w.c(1.0 / n.max(1) as f64);
-    let err = w.mul(err, f);
+    let inverse = w.weigh(control, &x);
+    let (h, finite) = w.radius(&c, &inverse, t, wanted_h);
+    let err = w.defect(&slope, &c[0], (&inverse, &inverse_prev), done, p);
     let none = w.cmp(CmpOp::Eq, done, zero);
     let small = w.cmp(CmpOp::Le, err, one);
     let accepted = w.or(small, none);
@@ -181,6 +139,75 @@ pub(super) fn trial(program: &Program, control: &Control) -> Option<Kernel> {
 }
 
 impl Writer<'_> {
+    /// `Taylor::weigh`
+    fn weigh(&mut self, control: &Control, x: &[Value]) -> Vec<Value> {
+        let one = |(i, &x): (usize, &Value)| self.inverse_weight(control.atol[i], control.rtol, x, x);
+        x.iter().enumerate().map(one).collect()
+    }
+
+    /// `Taylor::radius`, not beyond so many times `wanted`; whether the last two terms are finite.
+    fn radius(&mut self, c: &[Vec<Value>], inverse: &[Value], t: Value, wanted: Value) -> (Value, Value) {
+        let w = self;
+        let (n, p) = (inverse.len(), c.len());
+        let mut y = None;
+        let mut finite = w.k.push_as(Op::ConstB(true), Ty::Bool);
+        // orders are 4 or more
+        for (k, terms) in c.iter().enumerate().skip(p.saturating_sub(2)) {
+            let terms: Vec<Value> = terms.iter().zip(inverse).map(|(&t, &i)| w.mul(t, i)).collect();
+            let sum = w.squares(&terms);
+            let inf = w.c(f64::INFINITY);
+            let f = w.cmp(CmpOp::Lt, sum, inf);
+            finite = w.and(finite, f);
+            let (a, b) = allowed(n, k as u32 + 1);
+            let (a, b) = (w.c(a), w.c(b));
+            let log = w.rough_log2(sum);
+            let log = w.fma(log, a, b);
+            y = Some(match y {
+                None => log,
+                Some(y) => w.min(log, y),
+            });
+        }
+        let y = match y {
+            Some(y) => y,
+            None => w.c(0.0),
+        };
+        let h = w.rough_exp2(y);
+        let growth = w.c(GROWTH);
+        let most = w.mul(growth, wanted);
+        let h = w.min(h, most);
+        let (c_least, m) = (w.c(RESOLUTION), w.un(UnOp::Abs, t));
+        let least = w.mul(c_least, m);
+        (w.max(h, least), finite)
+    }
+
+    /// `Taylor::judge`: the slope of the polynomial and that of the equation at the end of a step of length `done`, with one
+    /// over the tolerances at its end and at its start.
+    fn defect(
+        &mut self,
+        slope: &[Value],
+        there: &[Value],
+        (inverse, inverse_prev): (&[Value], &[Value]),
+        done: Value,
+        p: u32,
+    ) -> Value {
+        let w = self;
+        let n = slope.len();
+        let errors: Vec<Value> = (0..n)
+            .map(|i| {
+                let d = w.sub(slope[i], there[i]);
+                let weight = w.min(inverse[i], inverse_prev[i]);
+                w.mul(d, weight)
+            })
+            .collect();
+        let sum = w.squares(&errors);
+        let f = w.c(1.0 / f64::from(p + 1));
+        let scale = w.mul(done, f);
+        let scale = w.mul(scale, scale);
+        let err = w.mul(sum, scale);
+        let f = w.c(1.0 / n.max(1) as f64);
+        w.mul(err, f)
+    }
+
     /// The sum of squares, each fused with those before.
     fn squares(&mut self, of: &[Value]) -> Value {
         let mut sum = None;
@@ -209,5 +236,121 @@ impl Writer<'_> {
             }
         }
         (out, slope)
+    }
+}
+
+/// Steps of runs that are looked at.
+pub(crate) mod seat {
+    use super::*;
+    use std::sync::Arc;
+
+    /// Where the step began, where it ended, its length.
+    pub(crate) const FROM: u32 = SLOTS;
+    pub(crate) const TO: u32 = FROM + 1;
+    pub(crate) const LENGTH: u32 = FROM + 2;
+    /// The states where it began; behind them the coefficients there, of order 1 first, then those where it ended.
+    pub(crate) const STATES: u32 = FROM + 3;
+
+    /// Slots in all; `None` where numbers of slots do not reach as far.
+    pub(crate) fn slots(n: u32, p: u32) -> Option<u32> {
+        p.checked_mul(2)?.checked_add(1)?.checked_mul(n)?.checked_add(STATES)
+    }
+
+    /// Where the coefficients are from which the next step goes.
+    pub(crate) fn next(n: u32, p: u32) -> usize {
+        (STATES + n + n * p) as usize
+    }
+
+    /// A trial step: reads and writes `State`, `Time` and the slots. `None` where the right-hand side has no recurrences.
+    pub(crate) fn trial(program: &Program, control: &Control) -> Option<Kernel> {
+        let n = program.sizes.state as usize;
+        let p = order(control.rtol);
+        let expansion = expansion(program, p).ok()?;
+        let name = format!("taylor of {}", program.rhs.name);
+        let recurrences = Arc::new(expansion.kernel);
+        let k = Inline::of_length(program, name, recurrences.values.len() + 8 * n * p as usize);
+        let mut w = Writer { k };
+        let x = w.states(n);
+        let first = next(n as u32, p);
+        let c: Vec<Vec<Value>> = (0..p as usize)
+            .map(|k| (0..n).map(|i| w.load(Space::Jac, first + k * n + i)).collect())
+            .collect();
+        let trial = w.trial(control);
+        let Trial { t, h, t1, cut, .. } = trial;
+        let (x1, slope) = w.horner(&x, &c, h);
+        let values = w.k.values(recurrences, t1, &x1)?;
+        let there: Vec<Vec<Value>> = expansion
+            .c
+            .iter()
+            .map(|c| c.iter().map(|v| values.get(v.index()).copied().flatten()).collect::<Option<_>>())
+            .collect::<Option<_>>()?;
+        let (inverse, inverse_prev) = (w.weigh(control, &x1), w.weigh(control, &x));
+        let asked = w.slot(Slot::H);
+        let longer = w.max(asked, h);
+        let wanted = w.select(cut, longer, h);
+        let (after, finite) = w.radius(&there, &inverse, t1, wanted);
+        let err = w.defect(&slope, &there[0], (&inverse, &inverse_prev), h, p);
+        let (zero, one) = (w.c(0.0), w.c(1.0));
+        let small = w.cmp(CmpOp::Le, err, one);
+        let accepted = w.and(small, finite);
+        let number = w.finite(err);
+        let number = w.and(number, finite);
+        let (shorter, outside) = (w.c(SHORTER), w.c(OUTSIDE));
+        let f = w.select(number, shorter, outside);
+        let less = w.mul(f, h);
+        let next = w.select(accepted, after, less);
+        let taken = w.select(accepted, one, zero);
+        let refused = w.select(accepted, zero, one);
+        let now = w.select(accepted, t1, t);
+        let stop = w.slot(Slot::Stop);
+        let arrived = w.cmp(CmpOp::Ge, now, stop);
+        let s = w.count([taken, refused], accepted, (t, next), arrived, control);
+        for i in 0..n {
+            let v = w.select(accepted, x1[i], x[i]);
+            w.store(Space::State, i, v);
+            w.store(Space::Jac, STATES as usize + i, x[i]);
+        }
+        for (k, (old, new)) in c.iter().zip(&there).enumerate() {
+            for i in 0..n {
+                w.store(Space::Jac, STATES as usize + n + k * n + i, old[i]);
+                let v = w.select(accepted, new[i], old[i]);
+                w.store(Space::Jac, first + k * n + i, v);
+            }
+        }
+        w.store(Space::Jac, FROM as usize, t);
+        w.store(Space::Jac, TO as usize, t1);
+        w.store(Space::Jac, LENGTH as usize, h);
+        w.store(Space::Time, 0, now);
+        w.put(Slot::H, next);
+        w.put(Slot::Rejected, refused);
+        w.put(Slot::Status, s);
+        Some(w.k.kernel())
+    }
+
+    /// Dense output: reads the slots, `TState` (the states at the end of the step) and `TTime`, the instant that is asked
+    /// for; writes `State` and `Time`. The arithmetic of [`crate::taylor`].
+    pub(crate) fn interpolant(program: &Program, p: u32) -> Kernel {
+        let n = program.sizes.state as usize;
+        let mut w = Writer { k: Inline::of(program, format!("dense output of {}", program.rhs.name)) };
+        let t = w.load(Space::TTime, 0);
+        let (from, to) = (w.load(Space::Jac, FROM as usize), w.load(Space::Jac, TO as usize));
+        let (at_end, at_start) = (w.cmp(CmpOp::Eq, t, to), w.cmp(CmpOp::Eq, t, from));
+        let since = w.sub(t, from);
+        let zero = w.c(0.0);
+        for i in 0..n {
+            let x = w.load(Space::Jac, STATES as usize + i);
+            let mut inside = zero;
+            for k in (0..p as usize).rev() {
+                let c = w.load(Space::Jac, STATES as usize + n + k * n + i);
+                inside = w.fma(inside, since, c);
+            }
+            inside = w.fma(inside, since, x);
+            let last = w.load(Space::TState, i);
+            let v = w.select(at_start, x, inside);
+            let v = w.select(at_end, last, v);
+            w.store(Space::State, i, v);
+        }
+        w.store(Space::Time, 0, t);
+        w.k.kernel()
     }
 }

@@ -160,6 +160,16 @@ impl Correction {
         Ok(())
     }
 
+    /// The work of [`Correction::add`] for so many paths, where it was done elsewhere.
+    pub(super) fn count(&self, paths: usize, stats: &mut Stats) {
+        if paths == 0 {
+            return;
+        }
+        let terms = if self.apart { 1 } else { 1 + paths as u64 };
+        stats.rhs += 1 + terms;
+        stats.jac += 2 * terms;
+    }
+
     /// Finds out how the noises act on one another around `x`.
     ///
     /// # Errors

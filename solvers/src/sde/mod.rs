@@ -21,6 +21,7 @@ use crate::control::{Clock, not_finite};
 use crate::error::SolveError;
 use crate::integrator::{Integrator, Method, Options};
 use crate::lanes::seat::{Place, Seat, SeatCode, Shape};
+use crate::lanes::stepped;
 use crate::rk::fixed::Grid;
 use crate::state;
 use crate::stats::Stats;
@@ -261,13 +262,16 @@ impl Integrator for Stochastic {
     }
 
     fn seat(&mut self) -> Option<&mut dyn Seat> {
-        self.correction.is_none().then_some(self)
+        Some(self)
     }
 }
 
 impl Seat for Stochastic {
     fn shape(&self) -> Shape {
-        Shape::Maruyama
+        match &self.correction {
+            None => Shape::Maruyama,
+            Some(c) => Shape::Milstein { apart: c.apart() },
+        }
     }
 
     fn put(
@@ -279,7 +283,9 @@ impl Seat for Stochastic {
         _: f64,
     ) -> Option<u64> {
         let (t, stop) = (self.clock.t, self.clock.stop);
-        if !self.started || t >= stop || self.stats.steps >= self.clock.max_steps() {
+        // How the noises act on one another is found out anew after each event.
+        let other = *code.shape() != self.shape();
+        if !self.started || t >= stop || self.stats.steps >= self.clock.max_steps() || other {
             return None;
         }
         let next = self.grid.next(t);
@@ -287,8 +293,13 @@ impl Seat for Stochastic {
         let h = t1 - t;
         sys.brownian(t1, &mut self.ahead);
         let mut place = Place::new(memory, lane);
-        for ((slot, ahead), w) in code.noise.iter().zip(&self.ahead).zip(&self.w) {
-            place.set(Space::Input, *slot, (ahead - w) / h);
+        let moves = stepped::moves(self.x.len() as u32) as usize;
+        for (k, (slot, (ahead, w))) in code.noise.iter().zip(self.ahead.iter().zip(&self.w)).enumerate() {
+            let dw = ahead - w;
+            place.set(Space::Input, *slot, dw / h);
+            if self.correction.is_some() {
+                place.set(Space::Jac, moves + k, dw);
+            }
         }
         place.set(Space::Time, 0, t);
         place.set(Space::TTime, 0, t1);
@@ -306,5 +317,8 @@ impl Seat for Stochastic {
         self.clock.advance(memory.slot(Space::Time, 0)[lane]);
         self.stats.steps += 1;
         self.stats.rhs += 1;
+        if let Some(c) = &self.correction {
+            c.count(self.w.len(), &mut self.stats);
+        }
     }
 }

@@ -99,6 +99,10 @@ impl Machine for Lazy {
     fn derived(&self) -> Option<&Program> {
         Some(&self.of_derivatives().program)
     }
+
+    fn directional(&self) -> Option<Program> {
+        Some(self.of_derivatives().finish(Which::Directional))
+    }
 }
 
 /// The kernels of a program as text: Cranelift's form (`clif`) or machine code, then also the right-hand side on lanes. `None` where there is no code

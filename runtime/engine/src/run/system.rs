@@ -294,6 +294,11 @@ impl<'a> KernelSystem<'a> {
         }
     }
 
+    /// Whether states are held at limits.
+    pub(super) fn held(&self) -> bool {
+        !self.limits.is_empty()
+    }
+
     /// Whether the root function of any relation is exactly zero as they were last evaluated.
     pub(super) fn on_edge(&self) -> bool {
         let relations = self.program.relations.iter();

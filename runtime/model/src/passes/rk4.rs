@@ -13,7 +13,9 @@
 mod combine;
 
 use crate::ids::{Index, Value};
-use crate::ir::{Affine, BinOp, Carry, For, If, Kernel, Op, Place, Region, Space, Stmt, Ty, ValueData};
+use crate::ir::{
+    Affine, BinOp, Carry, CmpOp, For, If, Kernel, Op, Place, Region, Space, Stmt, Ty, ValueData,
+};
 use crate::program::Program;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
@@ -171,10 +173,16 @@ pub struct Inline<'a> {
     budget: usize,
 }
 
+/// What stands in slots that a kernel reads.
+pub type Given = FxHashMap<(Space, i64), Value>;
+
 /// One evaluation of the right-hand side.
 struct Evaluation<'x> {
+    kernel: Arc<Kernel>,
     time: Value,
     x: &'x [Value],
+    /// In place of what stands in memory.
+    given: &'x Given,
     written: FxHashMap<(Space, i64), Value>,
     map: Vec<Option<Value>>,
     at: Vec<Option<i64>>,
@@ -186,6 +194,14 @@ impl<'a> Inline<'a> {
     pub fn of(program: &'a Program, name: String) -> Self {
         let mut copy = Self::begin(program, Kernel::new(name));
         copy.budget *= 2;
+        copy
+    }
+
+    /// The same for a kernel that may become so many values longer than others.
+    #[must_use]
+    pub fn of_length(program: &'a Program, name: String, values: usize) -> Self {
+        let mut copy = Self::of(program, name);
+        copy.budget += values;
         copy
     }
 
@@ -316,28 +332,91 @@ impl<'a> Inline<'a> {
 
     /// `f(time, x)`: the right-hand side with its loops written out. `None` as for [`fuse`].
     pub fn rhs(&mut self, time: Value, x: &[Value]) -> Option<Vec<Value>> {
-        let rhs = self.rhs.clone();
+        self.rhs_given(time, x, &Given::default())
+    }
+
+    /// The same with values in place of inputs, by slot.
+    pub fn rhs_given(&mut self, time: Value, x: &[Value], given: &Given) -> Option<Vec<Value>> {
+        let held = self.held(x)?;
+        let written = self.put(self.rhs.clone(), time, &held, given)?;
+        (0..x.len()).map(|k| written.get(&(Space::Der, k as i64)).copied()).collect()
+    }
+
+    /// States as the right-hand side sees them: on the limit that they are held at where they are beyond it.
+    fn held(&mut self, x: &[Value]) -> Option<Vec<Value>> {
+        let mut held = x.to_vec();
+        let program = self.program;
+        for c in &program.clamps {
+            let Some(v) = program.schema.vars.get(c.var.index()).filter(|v| v.space == Space::State) else {
+                continue;
+            };
+            for j in 0..v.len {
+                let place = held.get_mut((v.base + j) as usize)?;
+                let value = *place;
+                let mut now = value;
+                // Of both, the lower limit goes first.
+                for (slot, op) in [(c.hi, CmpOp::Gt), (c.lo, CmpOp::Lt)] {
+                    let Some(slot) = slot else { continue };
+                    let limit = self.unchanging(Space::Param, i64::from(slot + j))?;
+                    let beyond = self.push_as(Op::Cmp(op, value, limit), Ty::Bool);
+                    now = self.push(Op::Select(beyond, limit, now));
+                }
+                *place = now;
+            }
+        }
+        Some(held)
+    }
+
+    /// A kernel of the program that writes derivatives or variables, or their tangents, at a point, with values in place of
+    /// inputs and tangents; what it wrote. `None` as for [`fuse`].
+    pub fn put(
+        &mut self,
+        kernel: Arc<Kernel>,
+        time: Value,
+        x: &[Value],
+        given: &Given,
+    ) -> Option<FxHashMap<(Space, i64), Value>> {
+        Some(self.evaluate(kernel, time, x, given)?.written)
+    }
+
+    /// A kernel that stores nothing, at a point: what each of its values has become.
+    pub fn values(&mut self, kernel: Arc<Kernel>, time: Value, x: &[Value]) -> Option<Vec<Option<Value>>> {
+        let given = Given::default();
+        let values = self.evaluate(kernel, time, x, &given)?.map;
+        Some(values)
+    }
+
+    fn evaluate<'e>(
+        &mut self,
+        kernel: Arc<Kernel>,
+        time: Value,
+        x: &'e [Value],
+        given: &'e Given,
+    ) -> Option<Evaluation<'e>> {
         let mut e = Evaluation {
             time,
             x,
+            given,
             written: FxHashMap::default(),
-            map: vec![None; rhs.values.len()],
-            at: vec![None; rhs.indices as usize],
+            map: vec![None; kernel.values.len()],
+            at: vec![None; kernel.indices as usize],
+            kernel: kernel.clone(),
         };
-        self.statements(&rhs.body, &mut e, true)?;
-        (0..x.len()).map(|k| e.written.get(&(Space::Der, k as i64)).copied()).collect()
+        self.statements(&kernel.body, &mut e, true)?;
+        Some(e)
     }
 
     fn statements(&mut self, region: &[Stmt], e: &mut Evaluation<'_>, may_store: bool) -> Option<()> {
-        let rhs = self.rhs.clone();
+        let kernel = e.kernel.clone();
         for stmt in region {
             match stmt {
                 Stmt::Eval(v) => {
-                    let new = self.value(rhs.values.get(v.index())?, e)?;
+                    let new = self.value(kernel.values.get(v.index())?, e)?;
                     *e.map.get_mut(v.index())? = Some(new);
                 }
                 Stmt::Store { place, value, .. } => {
-                    if !may_store || !matches!(place.space, Space::Der | Space::Var) {
+                    let kept = matches!(place.space, Space::Der | Space::Var | Space::TDer | Space::TVar);
+                    if !may_store || !kept {
                         return None;
                     }
                     let mut value = e.get(*value)?;
@@ -385,7 +464,7 @@ impl<'a> Inline<'a> {
         let otherwise = std::mem::replace(&mut self.region, outer);
         let mut results = Vec::with_capacity(i.results.len());
         for &(result, a, b) in &i.results {
-            let ty = self.rhs.values.get(result.index())?.ty;
+            let ty = e.kernel.values.get(result.index())?.ty;
             let new = self.out.value(Op::Result, ty);
             results.push((new, e.get(a)?, e.get(b)?));
             *e.map.get_mut(result.index())? = Some(new);
@@ -414,15 +493,21 @@ impl<'a> Inline<'a> {
             Op::ConstF(bits) => return Some(self.constant(f64::from_bits(*bits))),
             Op::Load(place) => {
                 let slot = e.slot(&place.at)?;
+                if let Some(&v) = e.given.get(&(place.space, slot)) {
+                    return Some(v);
+                }
                 return match place.space {
                     Space::State => e.x.get(usize::try_from(slot).ok()?).copied(),
                     Space::Time => Some(e.time),
-                    Space::Var | Space::Der => e.written.get(&(place.space, slot)).copied(),
+                    Space::Var | Space::Der | Space::TVar | Space::TDer => {
+                        e.written.get(&(place.space, slot)).copied()
+                    }
                     space => self.unchanging(space, slot),
                 };
             }
             Op::LoadAt { place, at, len, stride, origin } => {
-                if !matches!(place.space, Space::Param | Space::Input | Space::Disc) {
+                let fixed = matches!(place.space, Space::Param | Space::Input | Space::Disc);
+                if !fixed || e.given.keys().any(|k| k.0 == place.space) {
                     return None;
                 }
                 let place = Place { space: place.space, at: Affine::constant(e.slot(&place.at)?) };

@@ -9,7 +9,7 @@ use twinml_model::ir::Kernel;
 
 use twinml_model::passes::dead::Traps;
 use twinml_model::passes::{Level, simplified};
-use twinml_solvers::lanes::seat::SeatCode;
+use twinml_solvers::lanes::seat::{SeatCode, Shape};
 
 use super::super::table::TableFn;
 use super::*;
@@ -46,15 +46,8 @@ impl LaneShare {
     #[must_use]
     pub fn new(program: &Program, isa: Isa, lanes: usize) -> LaneShare {
         let of_time = program.tables.iter().any(|t| t.of_time);
-        let held = |c: &twinml_model::program::Clamp| {
-            program.schema.vars.get(c.var.index()).is_some_and(|v| v.space == Space::State)
-        };
         let refused = if program.sizes.hist > 0 {
             Some(NotLanes::Delay)
-        } else if program.kept.is_some() {
-            Some(NotLanes::Invariant)
-        } else if program.clamps.iter().any(held) {
-            Some(NotLanes::Clamp)
         } else if of_time {
             Some(NotLanes::Table)
         } else {
@@ -99,7 +92,23 @@ impl LaneShare {
         let whole = run.looks_inside();
         let seat = run.integrator.seat().ok_or(NotLanes::Method)?;
         let whole = whole || seat.each();
-        let seat = SeatCode::new(program, &seat.shape(), whole).ok_or(NotLanes::NoStep)?;
+        let shape = seat.shape();
+        let held = run.system.held();
+        if held && matches!(shape, Shape::Milstein { .. } | Shape::Rosenbrock(_)) {
+            // At a limit the derivatives that they take are others.
+            return Err(NotLanes::Clamp);
+        }
+        let with_derivatives;
+        let program = match matches!(shape, Shape::Milstein { .. }).then(|| run.system.machine.directional())
+        {
+            Some(Some(derived)) => {
+                let Program { jvp, functions, .. } = derived;
+                with_derivatives = Program { jvp, functions, ..program.clone() };
+                &with_derivatives
+            }
+            _ => program,
+        };
+        let seat = SeatCode::new(program, &shape, whole).ok_or(NotLanes::NoStep)?;
         let program = Arc::new(seat.program.clone());
         let traps = Traps::of(&program);
         let mut sample = LaneMemory::zeroed(program.sizes, self.lanes);

@@ -378,7 +378,9 @@ impl Run<'_> {
 
     /// Whether every step is looked at, or rows are asked for within steps.
     fn looks_within(&self) -> bool {
-        self.observer.is_some() || !self.roots.sides().is_empty() || !self.system.host.history.is_empty()
+        let corrected = self.manifold.is_some() || self.system.held();
+        let looked = self.observer.is_some() || !self.roots.sides().is_empty();
+        looked || corrected || !self.system.host.history.is_empty()
     }
 
     /// Whether dense output is asked for.

@@ -1,0 +1,131 @@
+//! Forms of models that ask more of a step than its right-hand side: noise with Milstein's term, Taylor series, states held
+//! at limits, states on a manifold. On lanes each run is what it is alone, to the bit.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+#[path = "support/fleet.rs"]
+mod support;
+
+use support::Model;
+use twinml_model::lanes::NotLanes;
+
+/// Paths whose intensities no state of another one changes; an event now and then.
+const APART: &str = "twin Trap {
+  parameters { k: Real[1/s] = 2.5 [1/s]; d: Real[1/s^0.5] = 0.7 [1/s^0.5] }
+  states { x: Real = 0.3; y: Real[1][2] = 0.5; n: Int = 0 }
+  equations {
+    der(x) = -k * x + d * sqrt(1 + x^2) * white_noise()
+    for i in 0..2 { der(y[i]) = (0.2 - y[i])*1 [1/s] + 0.2 [1/s^0.5] * y[i] * white_noise() }
+  }
+  behavior { on rising(x > 0.9) { n = n + 1; x = 0.1 } }
+  constraints { small: always(x < 1.5); kpi top: max(x over run) }
+}
+scenario main for Trap { duration: 3 s; record all every 100 ms; expect small }";
+
+/// Two paths that act on one state, and commute.
+const PAIR: &str = "twin Pair {
+  units: off
+  parameters { a: Real = 0.5; b: Real = 0.4 }
+  states { x: Real = 1; y: Real = 1; z: Real = 1 }
+  variables { u: Real; v: Real }
+  equations {
+    u = white_noise()
+    v = white_noise()
+    der(x) = a*x*u
+    der(y) = 0.3*y*u + b*y*v
+    der(z) = 0.1*(x - z) + 0.6*z*v
+  }
+  constraints { kpi top: max(y over run) }
+}
+scenario main for Pair { duration: 1 s }";
+
+#[test]
+fn milstein() {
+    for h in [0.01, 0.013] {
+        Model::text("apart", APART, None).step("milstein", h).check(6, None);
+        Model::text("pair", PAIR, None).step("milstein", h).check(6, None);
+    }
+    let one = "twin Walk { parameters { m: Real[1/s] = 0.1 [1/s]; s: Real[1/s^0.5] = 0.4 [1/s^0.5] } states { x: Real = 1 }
+      equations { der(x) = m*x + s*x*white_noise() } }
+    scenario main for Walk { duration: 2 s }";
+    Model::text("one path", one, None).step("milstein", 0.01).check(20, None);
+    let held = one.replace("x: Real = 1", "x: Real = 1 where self <= 1.2 else clamp");
+    Model::text("held", &held, None).step("milstein", 0.01).check(4, Some(NotLanes::Clamp));
+    Model::text("held", &held, None).step("euler", 0.01).check(6, None);
+}
+
+const LORENZ: &str = "twin Lorenz {
+  parameters { s: Real[1/s] = 10 [1/s]; r: Real = 28; b: Real[1/s] = 2.5 [1/s] }
+  states { x: Real = 1; y: Real = 1; z: Real = 20; w: Int = 0 }
+  equations { der(x) = s*(y - x); der(y) = (x*(r - z) - y)*1 [1/s]; der(z) = x*y*1 [1/s] - b*z }
+  behavior { on rising(x > 5) { w = w + 1; y = y + 0.1 } }
+  constraints { bounded: always(z < 44); kpi top: max(z over run); kpi mean: mean(x over run) }
+}
+scenario main for Lorenz { duration: 3 s; record all every 200 ms; expect bounded }";
+
+/// The same without anybody who looks.
+fn plain() -> String {
+    let mut text = LORENZ.replace(" record all every 200 ms; expect bounded ", "");
+    for part in ["constraints", "behavior"] {
+        let at = text.find(part).unwrap();
+        let end = at + text[at..].find('\n').unwrap();
+        text.replace_range(at..end, "");
+    }
+    text
+}
+
+#[test]
+fn taylor() {
+    for (rtol, atol) in [(1e-4, 1e-7), (1e-9, 1e-12)] {
+        Model::text("lorenz", LORENZ, None).solver("taylor", rtol, atol).check(10, None);
+        Model::text("lorenz, plain", &plain(), None).solver("taylor", rtol, atol).check(10, None);
+    }
+    // Its first steps are too long: trials are refused.
+    let pendulum = "twin P { states { a: Real = 3; w: Real = 0 } parameters { k: Real = 1 }
+      equations { der(a) = w*1 [1/s]; der(w) = (-k*sin(a) - 0.1*w*abs(w))*1 [1/s] } constraints { kpi top: max(w over run) } }
+    scenario main for P { duration: 20 s; solver: taylor(rtol: 1e-6, atol: 1e-9) }";
+    let model = || Model::text("pendulum", pendulum, None);
+    assert!(model().nominal().stats.rejected > 0);
+    model().check(10, None);
+}
+
+/// A level that fills, rests at its rim, drains and rests at the bottom; beyond it the equations have no value.
+const CLAMPED: &str = "twin Tank {
+  parameters { rim: Length = 0.9 m; fill: Velocity = 0.31 m/s; k: Real[m^0.5/s] = 0.35 }
+  states { h: Length = 0.2 m where 0 m <= self <= rim else clamp; q: Real[1][3] = 0.5 where self <= 0.8 else clamp; s: Length = 0 m }
+  equations {
+    der(h) = (if sin(time*1.3/1 s) > 0 then fill else -0.3*fill) - k*sqrt(h)*0.5
+    for i in 0..3 { der(q[i]) = cos((1 + i)*time/1 s)*0.6 [1/s] }
+    der(s) = h/1 s
+  }
+  constraints { over: always(h <= rim); kpi top: max(h over run) }
+}
+scenario main for Tank { duration: 12 s; record all every 300 ms; expect over }";
+
+#[test]
+fn states_held_at_limits() {
+    let model = || Model::text("clamped", CLAMPED, None);
+    assert!(model().solver("tsit5", 1e-6, 1e-9).nominal().events > 5);
+    model().solver("tsit5", 1e-6, 1e-9).check(8, None);
+    model().solver("dopri5", 1e-6, 1e-9).check(4, None);
+    model().step("rk4", 0.02).check(6, None);
+    model().step("euler", 0.01).check(6, None);
+    model().solver("rosenbrock", 1e-6, 1e-9).check(3, Some(NotLanes::Clamp));
+}
+
+/// Equations that follow from derivatives of others: states stay on a circle.
+const CIRCLE: &str = "twin Pendulum {
+  parameters { L: Length = 1 m; g: Acceleration = 9.81 m/s^2 }
+  states { x: Length = 0.5*L; y: Length guess -L; vx: Velocity = 0 m/s; vy: Velocity = 0 m/s }
+  variables { T: Real[1/s^2] }
+  equations { der(x) = vx; der(y) = vy; der(vx) = -T*x; der(vy) = -T*y - g; x^2 + y^2 = L^2 }
+  constraints { taut: always(T > 0 [1/s^2]); kpi far: max(x over run) }
+}
+scenario main for Pendulum { duration: 3 s; record all every 100 ms; expect taut }";
+
+#[test]
+fn states_on_a_manifold() {
+    let model = || Model::text("pendulum", CIRCLE, None);
+    assert!(model().program.kept.is_some());
+    // The tension follows from an equation that holds accelerations together.
+    model().solver("tsit5", 1e-6, 1e-9).check(3, Some(NotLanes::NoStep));
+}
