@@ -67,7 +67,11 @@ fn long(n: usize) -> (Program, twinml_model::ir::Kernel) {
 
 /// Nanoseconds an operation that making code takes.
 fn emission(isa: Isa) {
+    let only: Option<usize> = std::env::var("OPERATIONS").ok().and_then(|n| n.parse().ok());
     for n in [1_000, 10_000, 100_000, 1_000_000] {
+        if only.is_some_and(|only| only != n) {
+            continue;
+        }
         let (program, kernel) = long(n);
         let sample = LaneMemory::zeroed(program.sizes, 32);
         let mut best = [f64::MAX; 2];
@@ -90,7 +94,12 @@ fn emission(isa: Isa) {
 }
 
 fn main() {
-    emission(Isa::best());
+    if std::env::var("ASM").is_err() {
+        emission(Isa::best());
+    }
+    if std::env::var("OPERATIONS").is_ok() {
+        return;
+    }
     for isa in [Isa::Avx512, Isa::Avx2] {
         if !isa.available() {
             continue;
@@ -112,6 +121,15 @@ fn main() {
                 println!("{}", twinml_model::text::kernel_text(&kernel));
                 let g: usize = std::env::var("GROUPS").map_or(0, |g| g.parse().unwrap());
                 println!("{}", codes[g].assembly().unwrap());
+            }
+            for code in &codes {
+                let [computing, copies, loads, stores, broadcasts] = support::instructions(code);
+                println!(
+                    "{} {} x{}: {computing} computing, {copies} copies, {loads} loads, {stores} stores, {broadcasts} broadcasts",
+                    isa.name(),
+                    program.name,
+                    code.groups()
+                );
             }
             let chosen = LaneCode::tuned(&program, &kernel, isa, &start).unwrap().groups();
             models.push((program, codes, start, vec![f64::MAX; GROUPS], chosen));

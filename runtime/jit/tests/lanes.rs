@@ -11,14 +11,18 @@ mod host;
 mod lanes;
 #[path = "support/reduce.rs"]
 mod reduce;
+#[path = "support/mod.rs"]
+mod support;
 
+use expect_test::expect;
 use std::path::Path;
 use std::sync::Arc;
 use twinml_jit::lanes::{Isa, LaneCode};
 use twinml_model::ids::OriginId;
 use twinml_model::ir::{Affine, BinOp, Kernel, MathFn, Op, Place, Space, Stmt, Ty};
 use twinml_model::lanes::LaneKernel;
-use twinml_model::passes::{Level, prepare};
+use twinml_model::passes::dead::Traps;
+use twinml_model::passes::{Level, contract, prepare, rk4, simplified};
 use twinml_model::program::{Program, Sizes};
 use twinml_model::text::{kernel_text, program_text, read_program};
 use twinml_model::verify::{Role, verify, verify_kernel};
@@ -203,4 +207,52 @@ fn kernels(p: &Program) -> Vec<&Kernel> {
         all.extend(&b.inner_tangent);
     }
     all
+}
+
+/// What a step of the classic method costs beside its operations: whoever changes how registers are given sees it here.
+#[test]
+fn registers_are_given_well() {
+    let mut got = String::new();
+    for isa in [Isa::Avx512, Isa::Avx2] {
+        if !isa.available() {
+            println!("no {} here: nothing to look at", isa.name());
+            return;
+        }
+        for make in [support::lorenz, support::pendulum, support::quad6] {
+            let mut program = make();
+            contract::contract(&mut program);
+            let kernel = rk4::step(&program, rk4::Stepped::Rk4, 0.0, 1e-3).unwrap();
+            let kernel = simplified(&kernel, Level::O2, &Traps::of(&program));
+            for groups in [1, 2, 4] {
+                let code = LaneCode::new(&program, &kernel, isa, 32, groups).unwrap();
+                let [computing, copies, loads, stores, broadcasts] = support::instructions(&code);
+                got.push_str(&format!(
+                    "{} {} x{groups}: {computing} + {copies} copies, {loads} loads, {stores} stores, {broadcasts} broadcasts\n",
+                    isa.name(),
+                    program.name,
+                ));
+            }
+        }
+    }
+    expect![[r#"
+        avx512 lorenz x1: 40 + 0 copies, 4 loads, 0 stores, 6 broadcasts
+        avx512 lorenz x2: 80 + 2 copies, 8 loads, 2 stores, 14 broadcasts
+        avx512 lorenz x4: 160 + 5 copies, 31 loads, 37 stores, 35 broadcasts
+        avx512 pendulum x1: 104 + 0 copies, 0 loads, 0 stores, 20 broadcasts
+        avx512 pendulum x2: 208 + 0 copies, 0 loads, 0 stores, 40 broadcasts
+        avx512 pendulum x4: 416 + 4 copies, 12 loads, 28 stores, 88 broadcasts
+        avx512 quad6 x1: 267 + 0 copies, 1 loads, 0 stores, 35 broadcasts
+        avx512 quad6 x2: 534 + 4 copies, 20 loads, 28 stores, 74 broadcasts
+        avx512 quad6 x4: 1068 + 4 copies, 112 loads, 133 stores, 149 broadcasts
+        avx2 lorenz x1: 40 + 1 copies, 11 loads, 1 stores, 0 broadcasts
+        avx2 lorenz x2: 80 + 1 copies, 35 loads, 19 stores, 0 broadcasts
+        avx2 lorenz x4: 160 + 3 copies, 106 loads, 58 stores, 0 broadcasts
+        avx2 pendulum x1: 105 + 0 copies, 20 loads, 0 stores, 0 broadcasts
+        avx2 pendulum x2: 210 + 2 copies, 50 loads, 14 stores, 0 broadcasts
+        avx2 pendulum x4: 420 + 4 copies, 161 loads, 76 stores, 0 broadcasts
+        avx2 quad6 x1: 283 + 1 copies, 45 loads, 14 stores, 0 broadcasts
+        avx2 quad6 x2: 566 + 0 copies, 133 loads, 67 stores, 0 broadcasts
+        avx2 quad6 x4: 1132 + 0 copies, 410 loads, 248 stores, 0 broadcasts
+    "#]]
+    .assert_eq(&got);
 }

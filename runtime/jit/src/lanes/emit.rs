@@ -9,9 +9,9 @@ mod instruct;
 mod leave;
 
 use super::encode::{Code, Label, Map, Masked, Mem, Opcode, RCX, RDI, RSI, Rm, op};
-use super::graph::{Graph, Id, Node, Target};
+use super::graph::{Graph, Id, NOTHING, Node, Target};
 use super::guard::{Fast, Guard};
-use super::plan::{Plan, Segment};
+use super::plan::{NEVER, Plan, Segment};
 use rustc_hash::FxHashMap;
 
 /// Layout of the scratch space, in bytes. At its start: the slow paths and the function that runs them.
@@ -49,21 +49,32 @@ impl Pool {
 /// Where a group's value is.
 #[derive(Clone, Copy, Debug)]
 struct Place {
+    /// The position of its next use.
+    next: u32,
+    /// Where it stands in memory, from `base` on.
+    disp: i32,
+    /// A general register, or [`NONE`] where it stands in no memory.
+    base: u8,
     reg: u8,
-    /// Offset in the scratch space, or none; of a constant its number.
-    spill: i32,
-    /// Its slot holds it (carried slots whose register was taken).
-    in_slot: bool,
-    /// The load of a carried slot.
-    carried: bool,
     /// The register where it should end, of what is carried on.
     home: u8,
-    /// Uses passed.
-    used: u32,
+    /// Of the bits below.
+    flags: u8,
 }
 
+/// A truth value in a mask register.
+const MASK: u8 = 1;
+/// Its memory is not free where it dies.
+const FIXED: u8 = 2;
+/// What a carried slot held: its memory is the slot's.
+const CARRIED: u8 = 4;
+
 const NONE: u8 = u8::MAX;
-const NOWHERE: Place = Place { reg: NONE, spill: -1, in_slot: false, carried: false, home: NONE, used: 0 };
+const NOBODY: u32 = u32::MAX;
+const NOWHERE: Place = Place { next: NEVER, disp: 0, base: NONE, reg: NONE, home: NONE, flags: 0 };
+
+/// A next use further away than any.
+const FAR: u32 = 1 << 25;
 
 /// What to write code for.
 #[derive(Clone, Copy, Debug)]
@@ -96,14 +107,12 @@ pub(super) fn emit(
         wide,
         vector: if wide { 64 } else { 32 },
         places: vec![NOWHERE; nodes * shape.groups],
-        vectors: [None; 32],
-        masks: [None; 8],
+        vectors: [NOBODY; 32],
+        masks: [NOBODY; 8],
         taken: (0, 0),
-        next: [(NEVER, false); 40],
-        uses: Vec::new(),
-        first_use: Vec::new(),
-        in_body: false,
-        position: 0,
+        keys: [-1; 40],
+        now: [(NOBODY, NEVER); 3],
+        more: &[],
         free_spills: Vec::new(),
         late_spills: Vec::new(),
         next_spill: (rows + 63) & !63,
@@ -152,17 +161,18 @@ struct Emitter<'a> {
     /// Bytes of a vector.
     vector: i32,
     places: Vec<Place>,
-    vectors: [Option<u32>; 32],
-    masks: [Option<u32>; 8],
+    /// What is in which register.
+    vectors: [u32; 32],
+    masks: [u32; 8],
     /// Which of both are in use, as bits.
     taken: (u32, u32),
-    /// For each register, vectors first, the next use of what it holds, and whether that stands in memory too.
-    next: [(u32, bool); 40],
-    /// Positions of all uses, by node from `first_use` on.
-    uses: Vec<u32>,
-    first_use: Vec<u32>,
-    in_body: bool,
-    position: u32,
+    /// For each register, vectors first, how well what it holds can be given up; below 0 where it holds nothing. The lowest
+    /// bits are the register's number, backwards.
+    keys: [i32; 40],
+    /// Operands of the entry at hand, and where each is used next.
+    now: [(u32, u32); 3],
+    /// The same for slow paths and guards.
+    more: &'a [(Id, u32)],
     free_spills: Vec<i32>,
     /// Free from the next entry on.
     late_spills: Vec<i32>,
@@ -175,7 +185,6 @@ struct Emitter<'a> {
 const M0F: Map = Map::M0f;
 const M38: Map = Map::M0f38;
 const M3A: Map = Map::M0f3a;
-const NEVER: u32 = u32::MAX;
 
 impl<'a> Emitter<'a> {
     // ---- values, places, uses
@@ -189,94 +198,69 @@ impl<'a> Emitter<'a> {
         if self.shape.groups == 1 { v } else { v / self.shape.groups as u32 }
     }
 
-    fn group(&self, v: u32) -> i32 {
-        if self.shape.groups == 1 { 0 } else { (v % self.shape.groups as u32) as i32 }
-    }
-
-    fn is_mask(&self, id: Id) -> bool {
-        self.wide && self.g.nodes[id as usize].is_mask()
-    }
-
-    fn next_use(&self, v: u32) -> u32 {
-        let id = self.id(v) as usize;
-        let at = self.first_use[id] + self.places[v as usize].used;
-        if at < self.first_use[id + 1] { self.uses[at as usize] } else { NEVER }
-    }
-
-    /// Collects the uses of a segment: entry `p` uses at `2p`, the stores after it at `2p + 1`.
-    fn count(&mut self, s: &Segment) {
-        let n = self.g.nodes.len();
-        let (plan, g) = (self.plan, self.g);
-        // all but operands, in the order of positions, each value once at a position
-        let mut others: Vec<(u32, Id)> = Vec::with_capacity(s.stores.len() + s.out.len());
-        let mut latest: FxHashMap<Id, u32> = FxHashMap::default();
-        let mut other = |p: u32, id: Id| {
-            if latest.insert(id, p) != Some(p) {
-                others.push((p, id));
-            }
-        };
-        let guard = plan.guard.filter(|_| self.in_body).unwrap_or(NEVER);
-        let (sooner, later) = s.stores.split_at(s.stores.partition_point(|s| s.0 < guard));
-        sooner.iter().for_each(|&(at, _, id)| other(2 * at + 1, id));
-        if guard != NEVER {
-            // where the guard fails, all begins again
-            plan.carried.iter().for_each(|c| other(2 * guard + 1, c.1));
-        }
-        later.iter().for_each(|&(at, _, id)| other(2 * at + 1, id));
-        s.out.iter().for_each(|&id| other(2 * s.order.len() as u32, id));
-        // room for as many as there may be, filled in order; what stays free is never
-        self.first_use.clear();
-        self.first_use.reserve(n + 1);
-        let mut total = 0;
-        self.first_use.push(total);
-        self.first_use.extend(plan.uses.iter().map(|n| {
-            total += n;
-            total
-        }));
-        self.uses.clear();
-        self.uses.resize(total as usize, NEVER);
-        let mut free = self.first_use.clone();
-        let mut add = |id: Id, p: u32| {
-            let at = &mut free[id as usize];
-            self.uses[*at as usize] = p;
-            *at += 1;
-        };
-        let mut rest = others.iter().peekable();
-        let mut list = Vec::new();
-        for (p, &id) in s.order.iter().enumerate() {
-            let p = 2 * p as u32;
-            plan.operands(g, id, &mut list);
-            list.iter().for_each(|&a| add(a, p));
-            while let Some(&(at, id)) = rest.next_if(|o| o.0 <= p + 1) {
-                add(id, at);
+    /// Where constants and slots stand.
+    fn settle(&mut self, plan: &Plan) {
+        for &id in &plan.leaves {
+            let (base, disp, step) = match self.g.nodes[id as usize] {
+                Node::Const(c) => {
+                    let scale = if self.wide { 8 } else { 32 };
+                    (RCX, self.pool.at(c) as i32 * scale, 0)
+                }
+                Node::Load(slot) => (RDI, slot as i32 * self.shape.stride, self.vector),
+                _ => continue,
+            };
+            for group in 0..self.shape.groups {
+                let v = self.v(id, group) as usize;
+                let disp = disp + group as i32 * step;
+                self.places[v] = Place { base, disp, ..self.places[v] };
             }
         }
-        rest.for_each(|&(at, id)| add(id, at));
-        for p in &mut self.places {
-            p.used = 0;
+    }
+
+    /// The next uses as they are before a segment.
+    fn begin(&mut self, s: &Segment) {
+        if self.shape.groups == 1 {
+            self.places.iter_mut().zip(&s.first).for_each(|(place, &next)| place.next = next);
+            return;
         }
+        for (places, &next) in self.places.chunks_exact_mut(self.shape.groups).zip(&s.first) {
+            places.iter_mut().for_each(|place| place.next = next);
+        }
+    }
+
+    /// Looks at the operands of entry `p`.
+    fn look(&mut self, s: &'a Segment, p: usize, group: usize) {
+        let (operands, links) = (s.operands[p], s.links[p]);
+        if operands[0] == NOTHING {
+            self.now = [(NOBODY, NEVER); 3];
+            self.more = &s.more[links[0] as usize..links[1] as usize];
+            return;
+        }
+        self.now = [0, 1, 2].map(|k| (self.v(operands[k], group), links[k]));
+    }
+
+    /// Where an operand of the entry at hand is used next.
+    fn after(&self, v: u32) -> u32 {
+        // of one that stands there twice the last says it
+        for k in [2, 1, 0] {
+            if self.now[k].0 == v {
+                return self.now[k].1;
+            }
+        }
+        let id = self.id(v);
+        self.more.iter().find(|m| m.0 == id).map_or(NEVER, |m| m.1)
+    }
+
+    /// Whether the use at hand is the last one.
+    fn dies(&self, v: u32) -> bool {
+        self.after(v) == NEVER
     }
 
     /// Where a value stands in memory, if it does.
-    fn mem(&mut self, v: u32) -> Option<Mem> {
-        let id = self.id(v);
-        let place = self.places[v as usize];
-        let at = self.group(v) * self.vector;
-        match self.g.nodes[id as usize] {
-            Node::Const(c) => {
-                // found once: a constant is spilled nowhere
-                let k = if place.spill >= 0 { place.spill } else { self.pool.at(c) as i32 };
-                self.places[v as usize].spill = k;
-                let scale = if self.wide { 8 } else { 32 };
-                return Some(Mem { base: RCX, disp: k * scale, broadcast: self.wide });
-            }
-            Node::Load(slot) if place.in_slot || !(self.in_body && place.carried) => {
-                let disp = slot as i32 * self.shape.stride + at;
-                return Some(Mem { base: RDI, disp, broadcast: false });
-            }
-            _ => {}
-        }
-        (place.spill >= 0).then_some(Mem { base: RSI, disp: place.spill, broadcast: false })
+    fn mem(&self, v: u32) -> Option<Mem> {
+        let place = &self.places[v as usize];
+        let broadcast = self.wide && place.base == RCX;
+        (place.base != NONE).then_some(Mem { base: place.base, disp: place.disp, broadcast })
     }
 
     fn spill_place(&mut self) -> i32 {
@@ -288,22 +272,16 @@ impl<'a> Emitter<'a> {
 
     /// Puts a value that stands in a register into memory too.
     fn keep(&mut self, v: u32) {
-        if self.mem(v).is_some() {
+        let place = self.places[v as usize];
+        if place.base != NONE {
             return;
         }
-        let (id, reg) = (self.id(v), self.places[v as usize].reg);
-        if let Node::Load(slot) = self.g.nodes[id as usize] {
-            let disp = slot as i32 * self.shape.stride + self.group(v) * self.vector;
-            self.store(reg, Mem { base: RDI, disp, broadcast: false });
-            self.places[v as usize].in_slot = true;
-            self.note(v);
-            return;
-        }
-        let disp = self.spill_place();
-        self.places[v as usize].spill = disp;
+        let (base, disp) =
+            if place.flags & CARRIED != 0 { (RDI, place.disp) } else { (RSI, self.spill_place()) };
+        self.places[v as usize] = Place { base, disp, ..place };
         self.note(v);
-        let mem = Mem { base: RSI, disp, broadcast: false };
-        if self.is_mask(id) { self.mask_store(reg, mem) } else { self.store(reg, mem) }
+        let mem = Mem { base, disp, broadcast: false };
+        if place.flags & MASK != 0 { self.mask_store(place.reg, mem) } else { self.store(place.reg, mem) }
     }
 
     /// A free register; one is freed where there is none. Pinned ones are left alone.
@@ -317,23 +295,10 @@ impl<'a> Emitter<'a> {
         if open != 0 {
             return open.trailing_zeros() as u8;
         }
-        let first = if mask { 32 } else { 0 };
-        let (mut best, mut far) = (NONE, 0u64);
-        for r in lo as u8..hi as u8 {
-            if pins >> r & 1 == 1 {
-                continue;
-            }
-            let (next, kept) = self.next[first + r as usize];
-            // what need not be stored is a little cheaper to give up
-            let cheap = u64::from(kept) * 24;
-            let score = u64::from(next - self.position.min(next)) + cheap + 1;
-            if score > far {
-                (best, far) = (r, score);
-            }
-        }
-        let held = if mask { self.masks[best as usize & 7] } else { self.vectors[best as usize & 31] };
-        if let Some(v) = held {
-            if self.next_use(v) != NEVER {
+        let best = self.farthest(mask, pins);
+        let v = if mask { self.masks[best as usize & 7] } else { self.vectors[best as usize & 31] };
+        if v != NOBODY {
+            if self.places[v as usize].next != NEVER {
                 self.keep(v);
             }
             self.release(v);
@@ -341,47 +306,67 @@ impl<'a> Emitter<'a> {
         best
     }
 
+    /// The register that serves best to be given up.
+    fn farthest(&self, mask: bool, pins: u32) -> u8 {
+        let number = |key: i32| 31 - (key & 31) as u8;
+        let keys = if mask { &self.keys[32..] } else { &self.keys[..32] };
+        if pins == 0 {
+            // rows of four, which vectors of any processor compare at once
+            let mut best = [-1; 4];
+            for row in keys.chunks_exact(4) {
+                for (best, &key) in best.iter_mut().zip(row) {
+                    *best = if key > *best { key } else { *best };
+                }
+            }
+            return number(best.into_iter().fold(-1, i32::max));
+        }
+        let open = keys.iter().filter(|&&key| pins >> number(key) & 1 == 0);
+        number(open.fold(-1, |best, &key| best.max(key)))
+    }
+
     fn release(&mut self, v: u32) {
-        let reg = std::mem::replace(&mut self.places[v as usize].reg, NONE);
+        let place = &mut self.places[v as usize];
+        let reg = std::mem::replace(&mut place.reg, NONE);
         if reg != NONE {
-            if self.is_mask(self.id(v)) {
-                self.masks[reg as usize] = None;
+            if place.flags & MASK != 0 {
+                self.masks[reg as usize & 7] = NOBODY;
                 self.taken.1 &= !(1 << reg);
+                self.keys[32 + (reg as usize & 7)] = -1;
             } else {
-                self.vectors[reg as usize] = None;
+                self.vectors[reg as usize & 31] = NOBODY;
                 self.taken.0 &= !(1 << reg);
+                self.keys[reg as usize & 31] = -1;
             }
         }
     }
 
     fn put(&mut self, v: u32, reg: u8) {
         self.places[v as usize].reg = reg;
-        if self.is_mask(self.id(v)) {
-            self.masks[reg as usize] = Some(v);
-            self.taken.1 |= 1 << reg;
-        } else {
-            self.vectors[reg as usize] = Some(v);
-            self.taken.0 |= 1 << reg;
-        }
+        self.vectors[reg as usize & 31] = v;
+        self.taken.0 |= 1 << reg;
         self.note(v);
     }
 
-    /// Whether a value stands in memory.
-    fn kept(&self, v: u32) -> bool {
-        let (id, place) = (self.id(v), self.places[v as usize]);
-        match self.g.nodes[id as usize] {
-            Node::Const(_) => true,
-            Node::Load(_) => place.in_slot || !(self.in_body && place.carried),
-            _ => place.spill >= 0,
-        }
+    fn put_mask(&mut self, v: u32, reg: u8) {
+        self.places[v as usize].reg = reg;
+        self.places[v as usize].flags |= MASK;
+        self.masks[reg as usize & 7] = v;
+        self.taken.1 |= 1 << reg;
+        self.note(v);
     }
 
     /// What is known of the value of a register changed.
     fn note(&mut self, v: u32) {
-        let reg = self.places[v as usize].reg;
-        if reg != NONE {
-            let first = if self.is_mask(self.id(v)) { 32 } else { 0 };
-            self.next[first + reg as usize] = (self.next_use(v), self.kept(v));
+        let place = self.places[v as usize];
+        if place.reg == NONE {
+            return;
+        }
+        // what need not be stored is a little cheaper to give up
+        let cheap = if place.base == NONE { 0 } else { 24 };
+        let key = (place.next.min(FAR) + cheap) << 5 | (31 - u32::from(place.reg & 31));
+        let at = place.reg as usize & 31 | if place.flags & MASK != 0 { 32 } else { 0 };
+        if let Some(k) = self.keys.get_mut(at) {
+            *k = key as i32;
         }
     }
 
@@ -389,12 +374,12 @@ impl<'a> Emitter<'a> {
     fn reg(&mut self, v: u32, pins: &mut u32) -> u8 {
         let mut reg = self.places[v as usize].reg;
         if reg == NONE {
-            let mask = self.is_mask(self.id(v));
+            let mask = self.places[v as usize].flags & MASK != 0;
             reg = self.free(mask, *pins, NONE);
             if let Some(mem) = self.mem(v) {
                 if mask { self.mask_load(reg, mem) } else { self.load(reg, mem) }
             }
-            self.put(v, reg);
+            if mask { self.put_mask(v, reg) } else { self.put(v, reg) }
         }
         *pins |= 1 << reg;
         reg
@@ -413,31 +398,26 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    /// A use of `v` at the current position is over: where it was the last one, the register is free.
+    /// The use of `v` by the entry at hand is over: where it was the last one, the register is free.
     fn used(&mut self, v: u32) {
-        let id = self.id(v) as usize;
+        let next = self.after(v);
+        self.used_until(v, next);
+    }
+
+    /// A use of `v` is over; `next`: the next one.
+    fn used_until(&mut self, v: u32, next: u32) {
         let place = &mut self.places[v as usize];
-        let at = self.first_use[id] + place.used;
-        if at < self.first_use[id + 1] && self.uses[at as usize] == self.position {
-            place.used += 1;
-        }
-        if self.next_use(v) != NEVER {
+        place.next = next;
+        if next != NEVER {
             self.note(v);
             return;
         }
-        self.release(v);
-        let spill = self.places[v as usize].spill;
-        if spill >= 0 && !self.plan.invariant[id] {
+        if place.base == RSI && place.flags & FIXED == 0 {
             // the instruction at hand may still read it
-            self.late_spills.push(spill);
-            self.places[v as usize].spill = -1;
+            self.late_spills.push(place.disp);
+            place.base = NONE;
         }
-    }
-
-    fn dies(&self, v: u32) -> bool {
-        let id = self.id(v) as usize;
-        let at = self.first_use[id] + self.places[v as usize].used + 1;
-        at >= self.first_use[id + 1] || self.uses[at as usize] == NEVER
+        self.release(v);
     }
 
     // ---- instructions
@@ -485,15 +465,20 @@ impl<'a> Emitter<'a> {
     fn all(&mut self, fast: Option<(&'a Fast, &'a Plan)>) {
         let groups = self.shape.groups;
         let plan = self.plan;
+        self.settle(plan);
+        if let Some((_, second)) = fast {
+            self.settle(second);
+        }
         if !plan.before.order.is_empty() {
-            self.count(&plan.before);
-            for p in 0..plan.before.order.len() {
-                self.position = 2 * p as u32;
+            self.begin(&plan.before);
+            for (p, &id) in plan.before.order.iter().enumerate() {
                 for group in 0..groups {
-                    let v = self.v(plan.before.order[p], group);
-                    self.entry(v);
+                    let v = self.v(id, group);
+                    self.look(&plan.before, p, group);
+                    self.entry(v, id, group);
                     // what the repetitions read is read from memory
                     self.keep(v);
+                    self.places[v as usize].flags |= FIXED;
                     self.used_at_definition(v);
                 }
             }
@@ -501,7 +486,6 @@ impl<'a> Emitter<'a> {
                 p.reg = NONE;
             }
         }
-        self.in_body = true;
         let homes: Vec<(u8, Mem)> = (0..plan.carried.len() * groups)
             .map(|k| {
                 let disp =
@@ -556,18 +540,20 @@ impl<'a> Emitter<'a> {
     /// One repetition, from and to the registers of what is carried.
     fn body(&mut self) {
         let (groups, plan) = (self.shape.groups, self.plan);
-        self.vectors = [None; 32];
-        self.masks = [None; 8];
+        self.vectors = [NOBODY; 32];
+        self.masks = [NOBODY; 8];
         self.taken = (0, 0);
+        self.keys = [-1; 40];
         self.free_spills.clear();
         self.late_spills.clear();
-        self.count(&plan.body);
+        self.begin(&plan.body);
         let mut ends = Vec::new();
         for (k, &(_, load, next)) in plan.carried.iter().enumerate() {
             for group in 0..groups {
                 let reg = (k * groups + group) as u8;
                 let from = self.v(load, group);
-                self.places[from as usize].carried = true;
+                let place = &mut self.places[from as usize];
+                (place.base, place.flags) = (NONE, CARRIED);
                 self.put(from, reg);
                 let v = self.v(next, group);
                 ends.push((reg, v));
@@ -575,24 +561,22 @@ impl<'a> Emitter<'a> {
             }
         }
         let mut store = 0;
-        for p in 0..plan.body.order.len() {
-            self.position = 2 * p as u32;
+        for (p, &id) in plan.body.order.iter().enumerate() {
             for group in 0..groups {
-                let v = self.v(plan.body.order[p], group);
-                self.entry(v);
+                let v = self.v(id, group);
+                self.look(&plan.body, p, group);
+                self.entry(v, id, group);
                 self.used_at_definition(v);
             }
             if plan.guard == Some(p as u32) {
-                self.position += 1;
-                for &(_, load, _) in &plan.carried {
-                    (0..groups).for_each(|group| self.used(self.v(load, group)));
+                for (&(_, load, _), &next) in plan.carried.iter().zip(&plan.carried_links) {
+                    (0..groups).for_each(|group| self.used_until(self.v(load, group), next));
                 }
             }
             store = self.stores(store, p as u32);
         }
         // a body without operations only moves slots
         self.stores(store, NEVER);
-        self.position = 2 * plan.body.order.len() as u32;
         let moves = self.moves(&ends);
         self.shuffle(moves);
     }
@@ -616,7 +600,7 @@ impl<'a> Emitter<'a> {
 
     /// A value that nobody uses needs no register (slow paths and stores count as uses).
     fn used_at_definition(&mut self, v: u32) {
-        if self.next_use(v) == NEVER {
+        if self.places[v as usize].next == NEVER {
             self.release(v);
         }
     }
@@ -630,19 +614,15 @@ impl<'a> Emitter<'a> {
         }
         for group in 0..self.shape.groups {
             // all of a position are read before any is written, as far as they are leaves
-            for &(at, slot, id) in &plan.body.stores[from..end] {
-                self.position = 2 * at + 1;
+            for &(_, slot, id) in &plan.body.stores[from..end] {
                 let v = self.v(id, group);
-                let mut pins = 0;
-                let reg = self.reg(v, &mut pins);
+                let reg = self.reg(v, &mut 0);
                 let disp = slot as i32 * self.shape.stride + group as i32 * self.vector;
                 self.store(reg, Mem { base: RDI, disp, broadcast: false });
             }
+            // where two of them have one value, the last says where it is used next
             for k in from..end {
-                let v = self.v(plan.body.stores[k].2, group);
-                if (from..k).all(|j| plan.body.stores[j].2 != plan.body.stores[k].2) {
-                    self.used(v);
-                }
+                self.used_until(self.v(plan.body.stores[k].2, group), plan.body.store_links[k]);
             }
         }
         end

@@ -11,6 +11,9 @@ use twinml_model::ir::CmpOp;
 /// A node of a graph, by number; operands have lower numbers.
 pub(super) type Id = u32;
 
+/// The first node of every graph; no operand.
+pub(super) const NOTHING: Id = 0;
+
 pub(super) const SIGN: u64 = 1 << 63;
 
 /// Arithmetic of two numbers.
@@ -204,6 +207,33 @@ impl Node {
         }
     }
 
+    /// The operands, filled up with [`NOTHING`]; none of slow paths.
+    #[inline(always)]
+    pub fn triple(self) -> [Id; 3] {
+        match self {
+            Node::Const(_)
+            | Node::ConstB(_)
+            | Node::Load(_)
+            | Node::Input(_)
+            | Node::Slow(_)
+            | Node::Guard => [NOTHING; 3],
+            Node::Copy(a)
+            | Node::Sqrt(a)
+            | Node::Round(_, a)
+            | Node::Shift(_, a, _)
+            | Node::Not(a)
+            | Node::ToInt(a)
+            | Node::ToFloat(a) => [a, NOTHING, NOTHING],
+            Node::Arith(_, a, b)
+            | Node::Bits(_, a, b)
+            | Node::Cmp(_, a, b)
+            | Node::CmpI(_, a, b)
+            | Node::Test(a, b)
+            | Node::Mask(_, a, b) => [a, b, NOTHING],
+            Node::Fma { a, b, c, .. } | Node::Select(a, b, c) => [a, b, c],
+        }
+    }
+
     /// With other operands.
     pub fn map(mut self, mut f: impl FnMut(Id) -> Id) -> Node {
         match &mut self {
@@ -372,9 +402,11 @@ impl Sub {
 impl Graph {
     /// An empty one, with room for so many nodes.
     pub fn new(target: Target, room: usize) -> Self {
+        let mut nodes = Vec::with_capacity(room + 1);
+        nodes.push(Node::ConstB(false));
         Self {
             target,
-            nodes: Vec::with_capacity(room),
+            nodes,
             slow: Vec::new(),
             subs: Vec::new(),
             links: Vec::with_capacity(room),

@@ -43,7 +43,7 @@ pub(super) struct Fast {
 const LIMIT: usize = 20_000;
 
 /// `None` where there is nothing to win. `invariant`: nodes that are computed once before the repetitions.
-pub(super) fn fast(g: &Graph, slots: &BTreeMap<u32, Id>, uses: &[u32], invariant: &[bool]) -> Option<Fast> {
+pub(super) fn fast(g: &Graph, slots: &BTreeMap<u32, Id>, uses: &[u8], invariant: &[bool]) -> Option<Fast> {
     if g.nodes.len() > LIMIT {
         return None;
     }

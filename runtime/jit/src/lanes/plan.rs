@@ -1,7 +1,7 @@
 //! What is computed when: which nodes live, which are computed once before the first repetition, which merge into one
 //! instruction, and when slots are written.
 
-use super::graph::{Bits2, Graph, Id, Node, Target};
+use super::graph::{Bits2, Graph, Id, NOTHING, Node, Target};
 use super::guard::{self, Fast};
 use std::collections::BTreeMap;
 
@@ -15,40 +15,102 @@ pub(super) enum Step {
 }
 
 /// What the entries do: nearly all are their nodes as they stand.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Steps {
-    /// By node, from 1 on the number in the list.
+    /// By node, from 1 on the number in the list; empty where all are plain.
     number: Vec<u32>,
     list: Vec<Step>,
 }
 
 impl Steps {
-    fn plain(n: usize) -> Self {
-        Steps { number: vec![0; n], list: Vec::new() }
-    }
-
     /// Of a node.
     pub fn of(&self, id: Id) -> Step {
-        match self.number[id as usize] {
-            0 => Step::Node,
-            k => self.list[k as usize - 1],
+        match self.number.get(id as usize) {
+            None | Some(0) => Step::Node,
+            Some(&k) => self.list[k as usize - 1],
         }
     }
 
-    fn set(&mut self, id: usize, step: Step) {
+    fn set(&mut self, n: usize, id: usize, step: Step) {
+        self.number.resize(n, 0);
         self.list.push(step);
         self.number[id] = self.list.len() as u32;
     }
 }
 
-/// Entries in order, with the stores that follow each.
+/// No position: never used again.
+pub(super) const NEVER: u32 = u32::MAX;
+
+/// Entries in order, with the stores that follow each. Entry `p` uses its operands at position `2p`, the stores behind it
+/// at `2p + 1`.
 #[derive(Debug, Default)]
 pub(super) struct Segment {
     pub order: Vec<Id>,
+    /// The operands of each entry, filled up with [`NOTHING`]; of slow paths and guards see `more`.
+    pub operands: Vec<[Id; 3]>,
+    /// Where each operand is used next. An operand that stands there twice is asked for at its last place.
+    pub links: Vec<[u32; 3]>,
+    /// The operands of slow paths and guards, each once, with their next uses. Their entries' links say `[from, to, _]`.
+    pub more: Vec<(Id, u32)>,
     /// `(position, slot, value)`, sorted by position.
     pub stores: Vec<(u32, u32, Id)>,
+    /// Where the value of each store is used next; the store's own position where another one there has it too.
+    pub store_links: Vec<u32>,
     /// Values that must outlive the segment: used at its end.
     pub out: Vec<Id>,
+    /// Where each node is used first.
+    pub first: Vec<u32>,
+}
+
+impl Segment {
+    fn push(&mut self, id: Id, operands: [Id; 3]) {
+        self.order.push(id);
+        self.operands.push(operands);
+    }
+
+    /// Finds all next uses, from the end backwards. `again`: values that position `2·guard + 1` uses besides; gives their
+    /// next uses.
+    fn link(&mut self, plan: &Plan, g: &Graph, guard: u32, again: &[Id]) -> Vec<u32> {
+        let end = self.order.len();
+        let mut first = vec![NEVER; g.nodes.len()];
+        let mut use_at = |id: Id, position: u32| std::mem::replace(&mut first[id as usize], position);
+        for &id in &self.out {
+            use_at(id, 2 * end as u32);
+        }
+        self.links = vec![[NEVER; 3]; end];
+        self.store_links = vec![NEVER; self.stores.len()];
+        let mut again_links = vec![NEVER; again.len()];
+        let mut store = self.stores.len();
+        for p in (0..end.max(1)).rev() {
+            let at = 2 * p as u32;
+            while store > 0 && self.stores[store - 1].0 as usize == p {
+                store -= 1;
+                self.store_links[store] = use_at(self.stores[store].2, at + 1);
+            }
+            if p == guard as usize {
+                for (link, &id) in again_links.iter_mut().zip(again).rev() {
+                    *link = use_at(id, at + 1);
+                }
+            }
+            let (Some(&id), Some(operands)) = (self.order.get(p), self.operands.get(p)) else { continue };
+            if operands[0] != NOTHING {
+                let [a, b, c] = *operands;
+                let c = use_at(c, at);
+                let b = use_at(b, at);
+                self.links[p] = [use_at(a, at), b, c];
+            } else {
+                let from = self.more.len() as u32;
+                plan.others(g, id, |a| {
+                    if self.more[from as usize..].iter().all(|m| m.0 != a) {
+                        self.more.push((a, use_at(a, at)));
+                    }
+                });
+                self.links[p] = [from, self.more.len() as u32, NEVER];
+            }
+        }
+        self.first = first;
+        again_links
+    }
 }
 
 /// The plan of a graph.
@@ -57,12 +119,14 @@ pub(super) struct Plan {
     pub before: Segment,
     pub body: Segment,
     pub steps: Steps,
-    /// At most so often each node is used, by entries and at the ends of segments.
-    pub uses: Vec<u32>,
     /// Computed before the first repetition.
     pub invariant: Vec<bool>,
+    /// Constants and loads that are used.
+    pub leaves: Vec<Id>,
     /// Slots that one repetition hands to the next: `(slot, its node, what it becomes)`.
     pub carried: Vec<(u32, Id, Id)>,
+    /// Where the nodes of these are used next after the guard, from which all may begin again.
+    pub carried_links: Vec<u32>,
     /// Most arguments of a slow path.
     pub args: usize,
     /// Where the guard stands in the body.
@@ -72,17 +136,13 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// The operands of an entry, each once.
-    pub fn operands(&self, g: &Graph, id: Id, out: &mut Vec<Id>) {
-        out.clear();
-        if g.nodes[id as usize] == Node::Guard {
-            out.extend(&self.guarded);
+    /// The operands of a slow path or a guard.
+    fn others(&self, g: &Graph, id: Id, mut f: impl FnMut(Id)) {
+        match g.nodes[id as usize] {
+            Node::Slow(k) => slow_operands(g, k, f),
+            Node::Guard => self.guarded.iter().for_each(|&a| f(a)),
+            _ => {}
         }
-        operands(g, self.steps.of(id), id, |a| {
-            if !out.contains(&a) {
-                out.push(a);
-            }
-        });
     }
 
     /// `carry`: how many slots may be carried in registers. A second plan, for the code without slow paths, carries the
@@ -99,14 +159,13 @@ impl Plan {
                 slots.insert(slot, copy);
             }
         }
+        let plan = Plan::make(g, &slots, &[], Vec::new(), carry);
         let fast = if g.slow.is_empty() {
             None
         } else {
             let uses = uses(g, &slots, &[], &[]);
-            let invariant = invariant(g, &slots, &Steps::plain(g.nodes.len()));
-            guard::fast(g, &slots, &uses, &invariant)
+            guard::fast(g, &slots, &uses, &plan.invariant)
         };
-        let plan = Plan::make(g, &slots, &[], Vec::new(), carry);
         let fast = fast.and_then(|fast| {
             let second = Plan::make(&fast.graph, &fast.slots, &fast.extra, fast.guard.reads(), carry);
             let same = |p: &Plan| p.carried.iter().map(|c| (c.0, c.1)).collect::<Vec<_>>();
@@ -128,57 +187,43 @@ impl Plan {
         carry: usize,
     ) -> Plan {
         let n = g.nodes.len();
-        let mut steps = Steps::plain(n);
+        let mut steps = Steps::default();
         let mut uses = uses(g, slots, extra, &guarded);
         if g.target == Target::Avx512 {
             ternaries(g, &mut uses, &mut steps);
         }
-        let invariant = invariant(g, slots, &steps);
         let mut plan = Plan {
             before: Segment::default(),
             body: Segment::default(),
             steps,
-            uses: Vec::new(),
-            invariant,
+            invariant: vec![false; n],
+            leaves: Vec::new(),
             carried: Vec::new(),
+            carried_links: Vec::new(),
             args: g.slow.iter().map(|s| s.args.len()).max().unwrap_or(0),
             guard: None,
             guarded,
         };
-        let mut place = |id: Id| {
-            if uses[id as usize] == 0 || leaf(&g.nodes[id as usize]) {
-                return;
-            }
-            let segment = if plan.invariant[id as usize] { &mut plan.before } else { &mut plan.body };
-            if g.nodes[id as usize] == Node::Guard {
-                plan.guard = Some(segment.order.len() as u32);
-            }
-            segment.order.push(id);
-        };
+        plan.invariant[NOTHING as usize] = true;
+        plan.body.order.reserve(n);
+        plan.body.operands.reserve(n);
+        // where values are made in the body, and last used
+        let (mut made, mut last) = (vec![0u32; n], vec![0u32; n]);
         // the extra ones are the last by number, and stand right after others
         let mut extra: Vec<(Id, Id)> = extra.iter().map(|&(id, after)| (after, id)).collect();
         extra.sort_unstable();
         let mut extra = extra.into_iter().peekable();
         for id in 0..(n - extra.len()) as Id {
-            place(id);
+            plan.place(g, slots, id, &uses, (&mut made, &mut last));
             while let Some((_, more)) = extra.next_if(|e| e.0 == id) {
-                place(more);
+                plan.place(g, slots, more, &uses, (&mut made, &mut last));
             }
         }
-        // the last use of each slot's old value, and where values are made
-        let mut made = vec![0u32; n];
-        let mut last = vec![0u32; n];
-        let mut list = Vec::new();
-        for (p, &id) in plan.body.order.iter().enumerate() {
-            made[id as usize] = p as u32;
-            plan.operands(g, id, &mut list);
-            for &a in &list {
-                last[a as usize] = p as u32;
-            }
-        }
-        let loads: BTreeMap<u32, Id> = (0..n as Id)
-            .filter_map(|id| match g.nodes[id as usize] {
-                Node::Load(slot) if uses[id as usize] > 0 => Some((slot, id)),
+        let loads: BTreeMap<u32, Id> = plan
+            .leaves
+            .iter()
+            .filter_map(|&id| match g.nodes[id as usize] {
+                Node::Load(slot) => Some((slot, id)),
                 _ => None,
             })
             .collect();
@@ -199,52 +244,97 @@ impl Plan {
             plan.body.stores.push((p, slot, id));
         }
         plan.body.stores.sort_unstable();
-        if plan.guard.is_some() {
-            // all begins again with these where the guard fails
-            plan.carried.iter().for_each(|c| uses[c.1 as usize] += 1);
+        drop((uses, made, last));
+        let mut segment = std::mem::take(&mut plan.before);
+        if !segment.order.is_empty() {
+            segment.link(&plan, g, NEVER, &[]);
         }
-        plan.uses = uses;
+        plan.before = segment;
+        let again: Vec<Id> = plan.carried.iter().map(|c| c.1).collect();
+        let mut segment = std::mem::take(&mut plan.body);
+        plan.carried_links = segment.link(&plan, g, plan.guard.unwrap_or(NEVER), &again);
+        plan.body = segment;
         plan
+    }
+
+    /// Finds a node its place. `made`, `last`: where values of the body are made and last used so far.
+    #[inline(always)]
+    fn place(
+        &mut self,
+        g: &Graph,
+        slots: &BTreeMap<u32, Id>,
+        id: Id,
+        uses: &[u8],
+        (made, last): (&mut [u32], &mut [u32]),
+    ) {
+        if uses[id as usize] == 0 {
+            return;
+        }
+        let node = g.nodes[id as usize];
+        if leaf(&node) {
+            self.invariant[id as usize] = match node {
+                Node::Load(slot) => !slots.contains_key(&slot),
+                _ => true,
+            };
+            self.leaves.push(id);
+            return;
+        }
+        let operands = match self.steps.of(id) {
+            Step::Ternary { a, b, c, .. } => [a, b, c],
+            Step::Node => node.triple(),
+        };
+        let p = self.body.order.len() as u32;
+        if operands[0] == NOTHING {
+            let mut all = node != Node::Guard;
+            self.others(g, id, |a| all &= self.invariant[a as usize]);
+            if !all {
+                self.others(g, id, |a| last[a as usize] = p);
+            }
+            self.invariant[id as usize] = all;
+            if node == Node::Guard {
+                self.guard = Some(p);
+            }
+        } else {
+            let of = |a: Id| self.invariant[a as usize];
+            let all = of(operands[0]) & of(operands[1]) & of(operands[2]);
+            self.invariant[id as usize] = all;
+            if !all {
+                operands.iter().for_each(|&a| last[a as usize] = p);
+            }
+        }
+        if self.invariant[id as usize] {
+            self.before.push(id, operands);
+        } else {
+            made[id as usize] = p;
+            self.body.push(id, operands);
+        }
     }
 }
 
-/// How often each node is used, by what is live.
-fn uses(g: &Graph, slots: &BTreeMap<u32, Id>, extra: &[(Id, Id)], guarded: &[Id]) -> Vec<u32> {
+/// How often each node is used (many times: at least twice), by what is live.
+fn uses(g: &Graph, slots: &BTreeMap<u32, Id>, extra: &[(Id, Id)], guarded: &[Id]) -> Vec<u8> {
     let n = g.nodes.len();
-    let mut uses = vec![0u32; n];
+    let mut uses = vec![0u8; n];
+    let add = |uses: &mut [u8], a: Id| uses[a as usize] = uses[a as usize].saturating_add(1);
     for &id in slots.values() {
-        uses[id as usize] += 1;
+        add(&mut uses, id);
     }
     // the last of the extra ones is the guard
     for &id in extra.last().iter().map(|e| &e.0).chain(guarded) {
-        uses[id as usize] += 1;
+        add(&mut uses, id);
     }
     // those that stand elsewhere than their number says come first
     let backwards = extra.iter().rev().map(|e| e.0).chain((0..(n - extra.len()) as Id).rev());
     for id in backwards {
         if uses[id as usize] > 0 {
-            operands(g, Step::Node, id, |a| uses[a as usize] += 1);
+            match g.nodes[id as usize] {
+                Node::Slow(k) => slow_operands(g, k, |a| add(&mut uses, a)),
+                node => node.triple().iter().for_each(|&a| add(&mut uses, a)),
+            }
         }
     }
+    uses[NOTHING as usize] = 0;
     uses
-}
-
-fn invariant(g: &Graph, slots: &BTreeMap<u32, Id>, steps: &Steps) -> Vec<bool> {
-    let n = g.nodes.len();
-    let mut invariant = vec![false; n];
-    for id in 0..n as Id {
-        invariant[id as usize] = match g.nodes[id as usize] {
-            Node::Const(_) | Node::ConstB(_) => true,
-            Node::Guard => false,
-            Node::Load(slot) => !slots.contains_key(&slot),
-            _ => {
-                let mut all = true;
-                operands(g, steps.of(id), id, |a| all &= invariant[a as usize]);
-                all
-            }
-        };
-    }
-    invariant
 }
 
 fn leaf(n: &Node) -> bool {
@@ -259,27 +349,15 @@ pub(super) fn condition(g: &Graph, cond: Id) -> (Id, bool) {
     }
 }
 
-#[inline(always)]
-fn operands(g: &Graph, step: Step, id: Id, mut f: impl FnMut(Id)) {
-    if let Step::Ternary { a, b, c, .. } = step {
-        f(a);
-        f(b);
-        f(c);
-        return;
+fn slow_operands(g: &Graph, k: u32, mut f: impl FnMut(Id)) {
+    let slow = &g.slow[k as usize];
+    if let Some(c) = slow.cond {
+        f(condition(g, c).0);
     }
-    match g.nodes[id as usize] {
-        Node::Slow(k) => {
-            let slow = &g.slow[k as usize];
-            if let Some(c) = slow.cond {
-                f(condition(g, c).0);
-            }
-            if let Some(u) = slow.usual {
-                f(u);
-            }
-            slow.args.iter().for_each(|&a| f(a));
-        }
-        node => node.operands(f),
+    if let Some(u) = slow.usual {
+        f(u);
     }
+    slow.args.iter().for_each(|&a| f(a));
 }
 
 fn bitwise(n: &Node) -> Option<(Bits2, Id, Id)> {
@@ -298,7 +376,7 @@ fn truth(op: Bits2, x: u8, y: u8) -> u8 {
 }
 
 /// Two bitwise operations in one instruction, where the inner one has no other use.
-fn ternaries(g: &Graph, uses: &mut [u32], steps: &mut Steps) {
+fn ternaries(g: &Graph, uses: &mut [u8], steps: &mut Steps) {
     for id in (0..g.nodes.len()).rev() {
         if uses[id] == 0 {
             continue;
@@ -310,7 +388,7 @@ fn ternaries(g: &Graph, uses: &mut [u32], steps: &mut Steps) {
                 continue;
             }
             let table = truth(op, truth(first, 0xf0, 0xcc), 0xaa);
-            steps.set(id, Step::Ternary { table, a, b, c: other });
+            steps.set(g.nodes.len(), id, Step::Ternary { table, a, b, c: other });
             uses[inner as usize] = 0;
             break;
         }

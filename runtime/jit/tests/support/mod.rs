@@ -1,6 +1,7 @@
 //! The three models of the speed comparison, written as IR by hand.
 #![allow(dead_code, reason = "each user takes what it needs")]
 
+use twinml_jit::lanes::LaneCode;
 use twinml_model::defaults::Fills;
 use twinml_model::ids::{OriginId, Value};
 use twinml_model::ir::{Affine, BinOp, Kernel, MathFn, Op, Place, Space, Stmt, Ty, UnOp};
@@ -55,6 +56,33 @@ impl Code {
     pub fn math(&mut self, f: MathFn, a: Value) -> Value {
         self.f(Op::Math(f, vec![a]))
     }
+}
+
+/// Instructions of one repetition (of the code without slow paths, vectors of 4 or 8): computing, copies between registers,
+/// loads, stores, broadcasts.
+pub fn instructions(code: &LaneCode) -> [usize; 5] {
+    let text = code.assembly().unwrap_or_default();
+    let head = text.split(" dec rdx").next().unwrap_or_default();
+    // what stands before the repetitions ends where the loop's jump leads to
+    let jump = text[head.len()..].lines().find_map(|l| l.split_once("jne 0x"));
+    let top = jump.and_then(|j| usize::from_str_radix(j.1.trim(), 16).ok()).unwrap_or(0);
+    let mut all = [0; 5];
+    for line in head.lines() {
+        let Some((at, i)) = line.split_once(":  ") else { continue };
+        if usize::from_str_radix(at.trim(), 16).is_ok_and(|at| at < top) {
+            continue;
+        }
+        let (name, operands) = i.split_once(' ').unwrap_or((i, ""));
+        let to_memory = operands.starts_with("zmmword") || operands.starts_with("ymmword");
+        all[match name {
+            "vmovapd" => 1,
+            "vmovupd" if to_memory => 3,
+            "vmovupd" => 2,
+            "vbroadcastsd" => 4,
+            _ => 0,
+        }] += 1;
+    }
+    all
 }
 
 fn program(rhs: Kernel, x0: &[f64], p: &[f64]) -> Program {

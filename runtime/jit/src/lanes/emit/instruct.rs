@@ -8,9 +8,10 @@ use twinml_model::ir::CmpOp;
 
 impl Emitter<'_> {
     /// The instructions of one entry for one group.
-    pub(super) fn entry(&mut self, v: u32) {
-        self.free_spills.append(&mut self.late_spills);
-        let (id, group) = (self.id(v), self.group(v) as usize);
+    pub(super) fn entry(&mut self, v: u32, id: Id, group: usize) {
+        if !self.late_spills.is_empty() {
+            self.free_spills.append(&mut self.late_spills);
+        }
         let of = |e: &Self, a: Id| e.v(a, group);
         if let Step::Ternary { table, a, b, c } = self.plan.steps.of(id) {
             return self.ternary(v, table, [of(self, a), of(self, b), of(self, c)]);
@@ -22,7 +23,7 @@ impl Emitter<'_> {
                 let mut pins = 0;
                 let from = self.rm(a, &mut pins);
                 self.used(a);
-                let reg = self.free(false, pins, NONE);
+                let reg = self.free(false, 0, NONE);
                 self.copy(reg, from);
                 self.put(v, reg);
             }
@@ -63,7 +64,7 @@ impl Emitter<'_> {
                 let mut pins = 0;
                 let from = Rm::Reg(self.reg(a, &mut pins));
                 self.used(a);
-                let reg = self.free(false, pins, NONE);
+                let reg = self.free(false, 0, NONE);
                 // the destination stands where the second operand would
                 self.vec(op(M0F, false, byte), digit, reg, from);
                 self.code.byte(n);
@@ -122,9 +123,9 @@ impl Emitter<'_> {
                 if a != b {
                     self.used(b);
                 }
-                let k = self.free(true, pins, NONE);
+                let k = self.free(true, 0, NONE);
                 self.code.vex(op(M0F, false, byte), true, k, x, Rm::Reg(y));
-                self.put(v, k);
+                self.put_mask(v, k);
             }
             Node::Not(a) => {
                 let a = of(self, a);
@@ -132,12 +133,12 @@ impl Emitter<'_> {
                 let x = self.reg(a, &mut pins);
                 self.used(a);
                 if self.wide {
-                    let k = self.free(true, pins, NONE);
+                    let k = self.free(true, 0, NONE);
                     self.code.vex(op(M0F, false, 0x44), false, k, 0, Rm::Reg(x));
-                    self.put(v, k);
+                    self.put_mask(v, k);
                 } else {
                     let ones = self.pool.at(u64::MAX) as i32;
-                    let reg = self.free(false, pins, NONE);
+                    let reg = self.free(false, 0, NONE);
                     let mem = Mem { base: RCX, disp: ones * 32, broadcast: false };
                     self.vec(op(M0F, false, 0x57), reg, x, Rm::Mem(mem));
                     self.put(v, reg);
@@ -152,7 +153,7 @@ impl Emitter<'_> {
                 for w in distinct([c, a, b]) {
                     self.used(w);
                 }
-                let reg = self.free(false, pins, self.places[v as usize].home);
+                let reg = self.free(false, 0, self.places[v as usize].home);
                 if self.wide {
                     let masked = Masked { k: mask, zero: false };
                     self.code.evex(op(M38, true, 0x65), reg, y, x, masked, false);
@@ -186,7 +187,7 @@ impl Emitter<'_> {
         if a != b {
             self.used(b);
         }
-        let reg = self.free(false, pins, self.places[v as usize].home);
+        let reg = self.free(false, 0, self.places[v as usize].home);
         self.vec(o, reg, x, y);
         self.put(v, reg);
     }
@@ -195,7 +196,7 @@ impl Emitter<'_> {
         let mut pins = 0;
         let x = self.rm(a, &mut pins);
         self.used(a);
-        let reg = self.free(false, pins, self.places[v as usize].home);
+        let reg = self.free(false, 0, self.places[v as usize].home);
         self.vec(o, reg, 0, x);
         if let Some(i) = immediate {
             self.code.byte(i);
@@ -211,12 +212,12 @@ impl Emitter<'_> {
         if a != b {
             self.used(b);
         }
-        let reg = if self.wide { self.free(true, 0, NONE) } else { self.free(false, pins, NONE) };
+        let reg = self.free(self.wide, 0, NONE);
         self.vec(o, reg, x, y);
         if let Some(i) = immediate {
             self.code.byte(i);
         }
-        self.put(v, reg);
+        if self.wide { self.put_mask(v, reg) } else { self.put(v, reg) }
     }
 
     /// Which of three operands gives its register to the result: one that is not needed any more, else a copy.

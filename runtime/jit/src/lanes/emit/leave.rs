@@ -2,7 +2,7 @@
 
 use super::super::encode::{Label, Mem, Opcode, RAX, RCX, RDI, RDX, RSI, Rm, op};
 use super::super::plan::condition;
-use super::{Bail, Call, Emitter, M0F, M38, Masked, NONE, Stub, scratch};
+use super::{Bail, Call, Emitter, M0F, M38, MASK, Masked, NOBODY, NONE, Stub, scratch};
 
 impl Emitter<'_> {
     /// Leaves for the careful code where a lane needs a slow path.
@@ -109,7 +109,7 @@ impl Emitter<'_> {
         let mut args = Vec::with_capacity(slow.args.len());
         for &a in &slow.args {
             let a = self.v(a, group);
-            args.push(if self.is_mask(self.id(a)) {
+            args.push(if self.places[a as usize].flags & MASK != 0 {
                 (Rm::Reg(self.reg(a, &mut mask_pins)), true)
             } else {
                 (self.rm(a, &mut pins), false)
@@ -117,12 +117,12 @@ impl Emitter<'_> {
         }
         let mut saved: Vec<(bool, u8)> = Vec::new();
         for r in 0..32u8 {
-            if self.vectors[r as usize].is_some() && r != dst {
+            if self.vectors[r as usize] != NOBODY && r != dst {
                 saved.push((false, r));
             }
         }
         for r in 1..8u8 {
-            if self.masks[r as usize].is_some() {
+            if self.masks[r as usize] != NOBODY {
                 saved.push((true, r));
             }
         }
@@ -143,11 +143,10 @@ impl Emitter<'_> {
         for w in all {
             self.used(w);
         }
-        if self.vectors[dst as usize].is_some_and(|w| w != v) {
+        let other = self.vectors[dst as usize];
+        if other != NOBODY && other != v {
             // the usual value's register became the result's
-            if let Some(w) = self.vectors[dst as usize] {
-                self.release(w);
-            }
+            self.release(other);
         }
         self.put(v, dst);
     }
