@@ -243,6 +243,25 @@ pub struct Run {
     pub encryption: keys::Encryption,
 }
 
+impl Run {
+    /// The arguments of a run that is done again into a folder.
+    pub fn again(compile: &Compile, simulation: &Simulation, si: bool, out: PathBuf) -> Run {
+        Run {
+            file: None,
+            compile: compile.clone(),
+            simulation: simulation.clone(),
+            out: Some(out),
+            si,
+            no_plot: true,
+            snapshot_every: None,
+            from: None,
+            jobs: None,
+            signing: keys::Signing::default(),
+            encryption: keys::Encryption::default(),
+        }
+    }
+}
+
 /// `twinc snapshot`
 #[derive(Args, Debug)]
 pub struct Snapshot {
@@ -450,9 +469,13 @@ pub struct Merge {
 /// `twinc replay`
 #[derive(Args, Debug)]
 pub struct Replay {
-    /// Snapshots of one run, or a job's folder and the index of a sample: `out/tank_farm/cold_start/mc#711`
-    #[arg(value_name = "SNAPSHOT|DIR#SAMPLE", required = true)]
+    /// Snapshots of one run; the results of a run: their folder, or one of its files; or a job's folder and the index of a
+    /// sample: `out/tank_farm/cold_start/mc#711`
+    #[arg(value_name = "SNAPSHOT|DIR|DIR#SAMPLE", required = true)]
     pub targets: Vec<String>,
+    /// Of results: the model that they are of, where it is neither among them nor where it was
+    #[arg(long, value_name = "FILE")]
+    pub model: Option<PathBuf>,
     /// Folder for the trace of a sample
     #[arg(short, long, value_name = "DIR")]
     pub out: Option<PathBuf>,

@@ -351,6 +351,7 @@ fn json_lines_are_as_documented() {
         vec!["monitor", "always(level < 2 m)", "--trace", "out/tank/drain.parquet"],
         vec!["check", "tank.twinml", "warn.twinml"],
         vec!["check", "tank.twinml", "--emit", "flat"],
+        vec!["replay", "out/tank"],
         vec!["plot", "out/tank/drain.parquet"],
         vec!["run", "tank.twinml", "--set", "h=1.5 m", "--out", "other"],
         vec!["diff", "out/tank", "other"],

@@ -56,7 +56,7 @@ fn a_signed_run_is_good_and_says_what_it_was_made_of() {
     let (out, _) = place.expect(0, &["keys", "create", "plant"]);
     assert!(out.contains("    Created plant  ecdsa-p256-sha256  file\n"), "{out}");
     let (out, _) = place.expect(0, &["run", "decay.twinml", "--sign", "plant", "--out", "r"]);
-    assert!(out.contains("plot.html, bundle.sig\n"), "{out}");
+    assert!(out.contains("plot.html, model.twinmodel, bundle.sig\n"), "{out}");
     // Equal runs signed by one key are equal files: nothing of the clock is in them.
     let first = fs::read(place.path("r/bundle.sig")).unwrap();
     place.expect(0, &["run", "decay.twinml", "--sign", "--out", "again"]);
@@ -81,7 +81,7 @@ fn a_signed_run_is_good_and_says_what_it_was_made_of() {
     assert_eq!(m["model"]["hash"], summary["model_hash"]);
     let names: Vec<&str> =
         m["parts"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["short.parquet", "summary.json", "plot.html"]);
+    assert_eq!(names, ["short.parquet", "summary.json", "plot.html", "model.twinmodel"]);
 
     // Anybody with the public half can look, and with another one learns that it is not that one's.
     place.expect(0, &["keys", "export", "plant", "--out", "plant.pem"]);

@@ -559,7 +559,7 @@ fn finish(task: &Task<'_>, done: Done, ready: &Ready, si: bool, ui: &Ui) -> Resu
         over_time: false,
         exit,
     };
-    let text = summary::document(ready, std::slice::from_ref(&ran), si);
+    let text = summary::document(ready, std::slice::from_ref(&ran), si, None, ui)?;
     record::file::write_atomic(&task.place.join("summary.json"), text.as_bytes()).map_err(|e| {
         ui.error(&e.to_string(), None);
         Exit::Outside

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use twinml_compiler::driver::Branch;
 use twinml_engine::data::Frame;
-use twinml_engine::provenance::Signer;
 use twinml_engine::record::{self, ColumnSpec, Format};
 use twinml_engine::run::{self, Ended, Keep, Outlet, Plan, Rate, Report};
 use twinml_engine::snapshot::Snapshot;
@@ -13,6 +12,7 @@ use twinml_model::host::Machine;
 use twinml_model::program::Experiment;
 use twinml_solvers::integrator::Method;
 
+use super::asked::Asked;
 use super::job::{self, Course, Flags, Job, Ready, Watcher};
 use super::snapshot::{self, Request, Shelf};
 use super::vault::Vault;
@@ -40,7 +40,8 @@ fn whole(args: &Run, ui: &Ui) -> Result<Exit, Exit> {
     // A key that cannot sign must not be found out after an hour.
     let vault = Vault::open(&args.signing, &args.encryption, ui)?;
     let mut flags = Flags::read(&ask.request.simulation, ui)?;
-    flags.keeps = ask.every.is_some();
+    // What is signed stands by itself: with its model, a run can be done again anywhere.
+    flags.keeps = ask.every.is_some() || vault.signs();
     if let Some(from) = &ask.from {
         let job = snapshot::load(from, &ask.request, &mut flags, ui)?;
         return rest(&ask, job, &flags, &vault, interrupt, watch, ui);
@@ -57,6 +58,56 @@ fn whole(args: &Run, ui: &Ui) -> Result<Exit, Exit> {
     rest(&ask, job, &flags, &vault, interrupt, watch, ui)
 }
 
+/// Does a run again into a folder, as it was asked for; its model is in `place`. What is said of it goes to `ui`.
+///
+/// # Errors
+///
+/// The exit code, after saying why.
+pub fn again(
+    asked: &Asked,
+    (file, place): (PathBuf, model::Place),
+    from: Option<Snapshot>,
+    folder: PathBuf,
+    interrupt: Interrupt,
+    ui: &Ui,
+) -> Result<Exit, Exit> {
+    let unread = |why: String| {
+        ui.error(&why, None);
+        Exit::Usage
+    };
+    let own = asked.request().map_err(|why| unread(format!("what the run was asked with: {why}")))?;
+    let request = match &from {
+        Some(from) => snapshot::request(from, ui)?,
+        None => own,
+    };
+    let args = Run::again(&request.compile, &request.simulation, request.si, folder);
+    let every = match &asked.snapshot_every {
+        Some(text) => Some(snapshot::nanoseconds("snapshot-every", text, ui)?.max(1)),
+        None => None,
+    };
+    let until = match &asked.until {
+        Some(text) if from.is_some() => {
+            Some(model::duration(text).map_err(|why| unread(format!("`until`: {why}")))?)
+        }
+        _ => None,
+    };
+    let mut flags = Flags::read(&request.simulation, ui)?;
+    flags.keeps = every.is_some();
+    let job = match &from {
+        Some(from) => snapshot::load(from, &request, &mut flags, ui)?,
+        None => {
+            flags.place = place;
+            let session = compile::open_in(&flags.place, &file, ui)?;
+            match job::load(&file, &request.compile, &flags, session, 0, ui)? {
+                Some(job) => job,
+                None => return Err(Exit::Usage),
+            }
+        }
+    };
+    let ask = Ask { args: &args, file, request, from, until, every, asked: asked.clone() };
+    rest(&ask, job, &flags, &Vault::default(), interrupt, Stopwatch::start(), ui)
+}
+
 /// What is asked for, by the command line or by a snapshot.
 struct Ask<'a> {
     args: &'a Run,
@@ -69,6 +120,8 @@ struct Ask<'a> {
     until: Option<f64>,
     /// Nanoseconds between snapshots.
     every: Option<i128>,
+    /// The same in the words of the command line.
+    asked: Asked,
 }
 
 impl<'a> Ask<'a> {
@@ -78,9 +131,11 @@ impl<'a> Ask<'a> {
             None => None,
         };
         let own = Request { compile: args.compile.clone(), simulation: args.simulation.clone(), si: args.si };
+        let snapshot_every = args.snapshot_every.as_deref();
         let Some(path) = &args.from else {
             let file = args.file.clone().unwrap_or_default();
-            return Ok(Ask { args, file, request: own, from: None, until: None, every });
+            let asked = Asked::of(&own, snapshot_every);
+            return Ok(Ask { args, file, request: own, from: None, until: None, every, asked });
         };
         let from = snapshot::read(path, &args.encryption, &args.signing.place, ui)?;
         let mut request = snapshot::request(&from, ui)?;
@@ -117,7 +172,8 @@ impl<'a> Ask<'a> {
         request.simulation.time_limit.clone_from(&s.time_limit);
         (request.simulation.engine, request.simulation.opt) = (s.engine, s.opt);
         let file = from.model.files.first().map(|f| PathBuf::from(&f.path)).unwrap_or_default();
-        Ok(Ask { args, file, request, from: Some(from), until, every })
+        let asked = Asked::onward(s.until.as_deref(), request.si, snapshot_every);
+        Ok(Ask { args, file, request, from: Some(from), until, every, asked })
     }
 }
 
@@ -135,7 +191,6 @@ fn rest(
     ui.step("Compiled", &facts.text(), Some(watch.elapsed()));
     ui.object(&facts);
 
-    let args = ask.args;
     let place = Place::of(ask, &ready.experiment, ui)?;
     if let Some(from) = &ask.from {
         // It is one run that goes on: the trunk, or the branch that the snapshot is of.
@@ -157,9 +212,7 @@ fn rest(
         }
         runs.push(one(ask, ui, &ready, branch, &place, &mut *machine, &mut watcher, vault)?);
     }
-    let mut signer = vault.signer.borrow_mut();
-    let signer = signer.as_mut().map(|s| &mut **s as &mut dyn Signer);
-    write_all(args, ui, &ready, &place, &runs, &watcher, signer)?;
+    write_all(ask, ui, &ready, &place, &runs, &watcher, vault)?;
     let exit = runs.iter().map(|r| r.exit).max_by_key(|e| e.weight()).unwrap_or(Exit::Ok);
     drop(runs);
     // The process ends here: to take a large model's trees apart, node by node, would only delay that.
@@ -335,14 +388,15 @@ fn said_lines(report: &Report) -> Vec<String> {
 
 /// Tells the results' files and writes what is beside them.
 fn write_all(
-    args: &Run,
+    ask: &Ask<'_>,
     ui: &Ui,
     ready: &Ready,
     place: &Place,
     runs: &[Ran<'_>],
     watcher: &Watcher,
-    signer: Option<&mut dyn Signer>,
+    vault: &Vault,
 ) -> Result<(), Exit> {
+    let args = ask.args;
     let mut files: Vec<(PathBuf, &'static str)> = Vec::new();
     files.extend(runs.iter().flat_map(|r| &r.files).map(|p| (p.clone(), "result")));
     let logs = runs.iter().filter(|r| r.report.log.is_some()).filter_map(|r| r.events.as_ref());
@@ -382,7 +436,8 @@ fn write_all(
     if !place.is_file {
         let name = format!("summary{}.json", place.from);
         let path = place.folder.join(&name);
-        let text = summary::document(ready, runs, args.si);
+        let again = summary::Again { asked: &ask.asked, from: ask.from.as_ref() };
+        let text = summary::document(ready, runs, ask.request.si, Some(again), ui)?;
         write(&path, text.as_bytes(), ui)?;
         written.push(name);
         files.push((path.clone(), "summary"));
@@ -402,12 +457,24 @@ fn write_all(
             }
         }
     }
-    if let Some(signer) = signer {
+    if vault.signs() && !place.is_file {
+        let (name, what, bytes) = made_of(ask, ready, place);
+        let path = place.folder.join(&name);
+        let bytes = vault.sealed(bytes).map_err(|e| {
+            ui.error(&e.to_string(), e.help());
+            Exit::Outside
+        })?;
+        write(&path, &bytes, ui)?;
+        written.push(name);
+        files.push((path.clone(), what));
+        ui.object(&json::Written::file(&path, what));
+    }
+    if let Some(signer) = &mut *vault.signer.borrow_mut() {
         let time = runs.first().map_or(0.0, |r| r.report.time);
         // What goes on from a snapshot stands beside the whole run's.
         let name = sign::BUNDLE.replace('.', &format!("{}.", place.from));
         let path = place.folder.join(&name);
-        sign::bundle(ready, time, &path, &files, signer, ui)?;
+        sign::bundle(ready, time, &path, &files, &mut **signer, ui)?;
         written.push(name);
         ui.object(&json::Written::file(&path, "signature"));
     }
@@ -416,6 +483,19 @@ fn write_all(
         ui.error("the wall-time limit ended the run", Some("what was recorded up to there is complete"));
     }
     Ok(())
+}
+
+/// What a signed run keeps of what it was made of: its name, its role, its bytes. The model; of a run that goes on from a
+/// snapshot that snapshot, which has the model in it.
+fn made_of(ask: &Ask<'_>, ready: &Ready, place: &Place) -> (String, &'static str, Vec<u8>) {
+    match (&ask.from, &ready.bundle) {
+        (Some(from), _) => (format!("from{}.twinsnap", place.from), "snapshot", from.encode()),
+        // What is signed was compiled so that the model is at hand.
+        (None, bundle) => {
+            let bytes = bundle.as_ref().map(|m| m.encode()).unwrap_or_default();
+            ("model.twinmodel".to_owned(), "model", bytes)
+        }
+    }
 }
 
 fn write(path: &Path, bytes: &[u8], ui: &Ui) -> Result<(), Exit> {

@@ -1,15 +1,22 @@
 //! What a run tells about itself: the metadata in its files, and `summary.json`.
 
+use std::path::Path;
+
 use serde_json::{Map, Value, json};
 use twinml_engine::record::{Element, Metadata};
 use twinml_engine::run::{Ended, Plan, Report};
+use twinml_engine::snapshot::{Snapshot, hex};
 use twinml_model::program::{Experiment, Program};
 use twinml_model::schema::{Kind, Role};
 
-use super::failure;
+use super::asked::Asked;
 use super::job::Ready;
 use super::run::{Ran, facts};
+use super::{failure, sign};
+use crate::exit::Exit;
+use crate::ui::Ui;
 use crate::ui::json::VERSION;
+use crate::world;
 
 /// Arrays of more elements are told by their range.
 const LONG: usize = 256;
@@ -100,9 +107,38 @@ pub fn parameters(program: &Program) -> Value {
     Value::Object(all)
 }
 
+/// With what a run can be done again.
+pub struct Again<'a> {
+    /// What the command line asked.
+    pub asked: &'a Asked,
+    /// The snapshot that the run went on from.
+    pub from: Option<&'a Snapshot>,
+}
+
 /// `summary.json`: no wall-clock value is in it, so that equal runs have equal summaries. The trunk's facts stand at
-/// the top, each branch's in a list.
-pub fn document(ready: &Ready, runs: &[Ran<'_>], si: bool) -> String {
+/// the top, each branch's in a list. With what `again` and the inputs say, `twinc replay` does the run again.
+///
+/// # Errors
+///
+/// `TWINC_ISA` names nothing: that was said.
+pub fn document(
+    ready: &Ready,
+    runs: &[Ran<'_>],
+    si: bool,
+    again: Option<Again<'_>>,
+    ui: &Ui,
+) -> Result<String, Exit> {
+    let file = ready.session.sources.get(ready.session.root).map_or("", |f| &*f.name);
+    // Where on a machine the model lies is nobody's business.
+    let file = Path::new(file);
+    let file = if file.is_absolute() { file.file_name().map(Path::new).unwrap_or(file) } else { file };
+    let inputs: Vec<Value> = ready
+        .inputs
+        .iter()
+        .map(
+            |i| json!({ "role": i.role, "name": i.name, "length": i.length, "sha256": i.sha256.to_string() }),
+        )
+        .collect();
     let mut summary = json!({
         "type": "summary",
         "version": VERSION,
@@ -111,6 +147,11 @@ pub fn document(ready: &Ready, runs: &[Ran<'_>], si: bool) -> String {
         "model_hash": ready.hash,
         "compiler": compiler(),
         "seed": ready.experiment.seed,
+        "machine": sign::machine(ui)?,
+        "file": world::shown(file),
+        "inputs": inputs,
+        "asked": again.as_ref().map(|a| a.asked),
+        "from": again.as_ref().and_then(|a| a.from).map(|s| hex(&s.id())),
         "si": si,
         "parameters": ready.parameters(),
         "solver": solver(ready),
@@ -130,7 +171,7 @@ pub fn document(ready: &Ready, runs: &[Ran<'_>], si: bool) -> String {
     }
     summary["branches"] = Value::Array(branches);
     // Maps with text keys always serialise.
-    serde_json::to_string_pretty(&summary).unwrap_or_default() + "\n"
+    Ok(serde_json::to_string_pretty(&summary).unwrap_or_default() + "\n")
 }
 
 /// How one run went, and what it left.

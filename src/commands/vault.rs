@@ -8,7 +8,7 @@ use std::path::Path;
 use twinml_engine::provenance::{Digest, Signer, sign_snapshot};
 use twinml_engine::record::{self, RecordError};
 use twinml_engine::snapshot::Snapshot;
-use twinml_providers::crypt::{self, KeyWrap};
+use twinml_providers::crypt::{self, CryptError, KeyWrap};
 use twinml_providers::operations;
 
 use super::{seal, sign};
@@ -46,6 +46,23 @@ impl Vault {
         self
     }
 
+    /// Whether what is written is signed.
+    pub fn signs(&self) -> bool {
+        self.signer.borrow().is_some()
+    }
+
+    /// Bytes as they are to be written: encrypted, where a key says so.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the key.
+    pub fn sealed(&self, bytes: Vec<u8>) -> Result<Vec<u8>, CryptError> {
+        match &mut *self.wrap.borrow_mut() {
+            Some(wrap) => crypt::seal(&bytes, &mut **wrap),
+            None => Ok(bytes),
+        }
+    }
+
     /// Writes a snapshot, whole or not at all: signed and encrypted as the keys ask. What is signed is
     /// noted in the log of operations.
     ///
@@ -63,10 +80,7 @@ impl Vault {
             sign_snapshot(&mut snapshot, self.machine.clone(), None, &mut **signer)
                 .map_err(|e| fail("sign", e.to_string()))?;
         }
-        let mut bytes = snapshot.encode();
-        if let Some(wrap) = &mut *self.wrap.borrow_mut() {
-            bytes = crypt::seal(&bytes, &mut **wrap).map_err(|e| fail("encrypt", e.to_string()))?;
-        }
+        let bytes = self.sealed(snapshot.encode()).map_err(|e| fail("encrypt", e.to_string()))?;
         record::file::write_atomic(path, &bytes)?;
         // Without a key there is nobody to vouch for a log, and none is begun.
         if let Some(signer) = &mut *signer {

@@ -105,6 +105,13 @@ fn target(path: &Path, args: &Verify, ui: &Ui) -> Result<Target, Exit> {
         Exit::Outside
     })?;
     let bytes = seal::opened(bytes, path, &args.encryption, &args.place, ui)?;
+    if path.extension().is_some_and(|e| e == "twinmodel") {
+        ui.error(
+            &format!("{} bears no signature of its own", world::shown(path)),
+            Some("the `bundle.sig` beside it vouches for it: verify that"),
+        );
+        return Err(Exit::Usage);
+    }
     if bytes.starts_with(&format::MAGIC) || path.extension().is_some_and(|e| e == "twinsnap") {
         return Ok(Target::Snapshot(bytes));
     }
@@ -126,7 +133,11 @@ fn target(path: &Path, args: &Verify, ui: &Ui) -> Result<Target, Exit> {
 }
 
 /// A file of a bundle as it is.
-fn beside(folder: &Path, part: &Part) -> Result<(u64, Digest), String> {
+///
+/// # Errors
+///
+/// Why there is none, in a sentence.
+pub fn beside(folder: &Path, part: &Part) -> Result<(u64, Digest), String> {
     // A manifest that anybody may have written does not lead out of its folder.
     let mut components = Path::new(&part.name).components();
     let plain = matches!(components.next(), Some(std::path::Component::Normal(_)));
@@ -199,7 +210,8 @@ fn say(path: &Path, kind: Kind, found: &Findings, args: &Verify, ui: &Ui) -> Exi
     exit
 }
 
-fn verdict_line(verdict: &Verdict, path: &Path, ui: &Ui) -> Exit {
+/// Says a verdict.
+pub fn verdict_line(verdict: &Verdict, path: &Path, ui: &Ui) -> Exit {
     let path = world::shown(path);
     match verdict {
         Verdict::Good => {
@@ -218,7 +230,7 @@ fn verdict_line(verdict: &Verdict, path: &Path, ui: &Ui) -> Exit {
 }
 
 /// Text that others wrote, without commands to a terminal.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 

@@ -216,6 +216,40 @@ impl Snapshot {
     }
 }
 
+impl Model {
+    /// A model alone, as a container of its section: what stands beside signed results (`*.twinmodel`).
+    pub fn encode(&self) -> Vec<u8> {
+        Container::new(vec![section(Tag::MODEL, self)], Vec::new()).encode()
+    }
+
+    /// Reads what [`Model::encode`] writes.
+    ///
+    /// # Errors
+    ///
+    /// [`SnapshotError`]; a container with anything else in it is none.
+    pub fn decode(bytes: &[u8]) -> Result<Model, SnapshotError> {
+        let (sections, envelope) = Container::decode(bytes).map_err(SnapshotError::Container)?.into_parts();
+        let mut model = None;
+        for s in sections {
+            let tag = s.tag;
+            match s.tag.known() {
+                Some(latest) if tag == Tag::MODEL && (1..=latest).contains(&s.version) => {
+                    model = Some(whole(&s)?);
+                }
+                Some(latest) if tag == Tag::MODEL => {
+                    return Err(SnapshotError::Version { tag, found: s.version, latest });
+                }
+                _ => return Err(SnapshotError::Unknown { tag }),
+            }
+        }
+        if !envelope.is_empty() {
+            let why = "a model alone has no envelope".to_owned();
+            return Err(SnapshotError::Container(Malformed { at: 0, why }));
+        }
+        model.ok_or(SnapshotError::Missing { tag: Tag::MODEL })
+    }
+}
+
 /// What tells whether two programs are laid out alike and compute the same: the hash of a program's text. To be taken as
 /// the compiler made it, before it is prepared for a machine. Where its files lie is no part of it: lines that name them
 /// (`file "plant/tank.twinml"`) are for messages.

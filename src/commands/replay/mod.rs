@@ -1,4 +1,8 @@
-//! `twinc replay X.twinsnap…`: the run of a snapshot done again from its start, and compared bit by bit.
+//! `twinc replay X.twinsnap…`: the run of a snapshot done again from its start, and compared bit by bit; `result` does it with
+//! results.
+
+mod result;
+mod rows;
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +23,7 @@ use crate::ui::json::VERSION;
 use crate::ui::numbers::{counted, short};
 use crate::world::{self, Interrupt, Stopwatch};
 
-/// Does what the command line asks: snapshots, or one sample of a job.
+/// Does what the command line asks: snapshots, results, or one sample of a job.
 pub fn run(args: &Replay, ui: &Ui) -> Exit {
     let is_snapshot = |t: &String| Path::new(t).extension().is_some_and(|e| e == "twinsnap");
     if args.targets.iter().any(is_snapshot) {
@@ -32,9 +36,12 @@ pub fn run(args: &Replay, ui: &Ui) -> Exit {
         };
     }
     match &args.targets[..] {
+        [target] if !target.contains('#') => match result::run(target, args, ui) {
+            Ok(exit) | Err(exit) => exit,
+        },
         [target] => mc::replay(target, args.out.as_deref(), ui),
         _ => {
-            ui.error("one sample of a job is replayed at a time", None);
+            ui.error("results, and samples of a job, are replayed one at a time", None);
             Exit::Usage
         }
     }
