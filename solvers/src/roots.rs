@@ -232,6 +232,19 @@ impl RootFinder {
         Ok(changed)
     }
 
+    /// Puts each root function on the side that its comparison says, where it says one. What is on the other side already,
+    /// by a rounding, then crosses at once; else nobody would ever see it cross. What was on its edge when sides were taken,
+    /// or is across it at once, keeps the side that it is heading to.
+    pub fn agree(&mut self, says: impl Fn(usize) -> Option<bool>) {
+        let n = self.sides.len();
+        let (now, later) = self.table.split_at(n);
+        for (i, side) in self.sides.iter_mut().enumerate() {
+            if now[i] != 0.0 && (now[i] > 0.0) == (later[i] > 0.0) {
+                *side = says(i).unwrap_or(*side);
+            }
+        }
+    }
+
     /// The time of the first crossing after the last one in the step that `step` has just done, or none.
     /// Which root functions cross there (those whose located times agree): [`RootFinder::crossings`].
     /// Their sides are then the new ones.
@@ -313,6 +326,15 @@ impl RootFinder {
                     {
                         let span = ((time(j), g(j)), (t0, here[i]), (t, g(k)));
                         found = dip(&mut probe, i, side, span)?.filter(|b| b.0 > t0);
+                    }
+                    // What set out from a rounding beyond zero may have been on the other side before the first sample:
+                    // the parabola through the first two says so.
+                    if found.is_none() && k == after && k + 1 < count && a.0 == t0 && nearer(a.1, g(k)) {
+                        let top = vertex(a, (t, g(k)), (time(k + 1), g(k + 1)));
+                        if let Some((top, _)) = top.filter(|(at, g)| *at < t && (*g > 0.0) != side) {
+                            let g = probe.one(top, i)?;
+                            found = (!g.is_nan() && (g > 0.0) != side).then_some((top, g));
+                        }
                     }
                     if found.is_none() && k + 1 < count && nearer(g(k), a.1) && nearer(g(k), g(k + 1)) {
                         let span = (a, (t, g(k)), (time(k + 1), g(k + 1)));
@@ -453,6 +475,18 @@ impl RootFinder {
 }
 
 type Point = (f64, f64);
+
+/// The vertex of the parabola through three points, where it lies behind the first.
+fn vertex(a: Point, b: Point, c: Point) -> Option<Point> {
+    let (u, v) = (b.0 - a.0, c.0 - a.0);
+    // the slopes of the chords from `a`, and what follows of slope and curvature there
+    let (p, q) = ((b.1 - a.1) / u, (c.1 - a.1) / v);
+    let curvature = (q - p) / (v - u);
+    let slope = p - curvature * u;
+    let forward = -slope / (2.0 * curvature);
+    let t = a.0 + forward;
+    (t > a.0 && t.is_finite()).then(|| (t, a.1 + 0.5 * slope * forward))
+}
 
 /// Follows an extremum of root function `i` towards zero, from three points on one side, the middle one
 /// nearest to zero: a point on the other side, or none.

@@ -363,7 +363,7 @@ impl<const ORDER: u32> Integrator for Fixed<ORDER> {
         let (t0, t1) = (self.clock.t_prev, self.clock.t);
         if same(t, t1) || t0 == t1 {
             out.copy_from_slice(&self.x);
-        } else if same(t, t0) {
+        } else if t == t0 {
             out.copy_from_slice(&self.x_prev);
         } else if ORDER == 1 {
             stage(out, &self.x_prev, t - t0, [1.0], [&self.f0]);

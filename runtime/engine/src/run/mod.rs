@@ -561,7 +561,8 @@ impl<'a> Run<'a> {
                 to = t;
                 match self.instant(t, Cause::Crossing)? {
                     Effect::Restart => return Ok(()),
-                    Effect::Beside => break,
+                    Effect::Beside if !self.at_odds() => break,
+                    Effect::Beside => {}
                     Effect::Nothing if t >= t1 => break,
                     Effect::Nothing => {}
                 }

@@ -21,7 +21,11 @@ impl Run<'_> {
             return Ok(());
         }
         self.roots.arm(&mut self.system, t, &self.x, None).map_err(|e| self.solver_failure(e))?;
-        if self.sliding || !self.system.on_edge() {
+        if self.sliding {
+            return Ok(());
+        }
+        if !self.system.on_edge() {
+            self.roots.agree(|i| self.system.says(i));
             return Ok(());
         }
         let dt = self.look_ahead(t);
@@ -31,7 +35,17 @@ impl Run<'_> {
         let ahead = Some((&self.heading[..], dt));
         self.roots.arm(&mut self.system, t, &self.x, ahead).map_err(|e| self.solver_failure(e))?;
         self.system.set(t, &self.x);
+        self.roots.agree(|i| self.system.says(i));
         Ok(())
+    }
+
+    /// Whether something crossed whose comparison, rounded otherwise, has not changed yet.
+    pub(super) fn at_odds(&self) -> bool {
+        let side = |i: usize| self.roots.sides()[i];
+        self.roots
+            .crossings()
+            .iter()
+            .any(|c| self.system.says(c.index).is_some_and(|says| says != side(c.index)))
     }
 
     /// A time that is short beside the step and yet moves `t`.

@@ -29,6 +29,8 @@ struct Root {
     sign: f64,
     /// The frozen value that it watches over.
     disc: usize,
+    /// The side on which that value is true; none for what is no comparison.
+    holds: Option<bool>,
 }
 
 /// Runge–Kutta steps by kernels of their own.
@@ -176,20 +178,23 @@ impl<'a> KernelSystem<'a> {
         for relation in &program.relations {
             for k in 0..relation.len as usize {
                 let (slot, disc) = (relation.root as usize + k, relation.disc as usize + k);
-                let mut push = |sign| roots.push(Root { slot, sign, disc });
+                let mut push = |sign, holds| roots.push(Root { slot, sign, disc, holds });
                 match relation.kind {
                     // The root finder's sides are "above zero" and "not above zero". `a >= b` and `a < b` change
                     // truth between "below" and "not below", so these two look at `b - a`.
-                    RelationKind::Compare(CmpOp::Ge | CmpOp::Lt) => push(-1.0),
-                    RelationKind::Compare(_) => push(1.0),
+                    RelationKind::Compare(CmpOp::Ge) => push(-1.0, Some(false)),
+                    RelationKind::Compare(CmpOp::Lt) => push(-1.0, Some(true)),
+                    RelationKind::Compare(CmpOp::Gt) => push(1.0, Some(true)),
+                    RelationKind::Compare(CmpOp::Le) => push(1.0, Some(false)),
+                    RelationKind::Compare(_) => push(1.0, None),
                     // Above zero inside of the cell.
-                    RelationKind::Step => push(1.0),
+                    RelationKind::Step => push(1.0, None),
                 }
             }
         }
         for range in &program.ranges {
             if let Watch::Root(slot) = range.watch {
-                let root = |k| Root { slot: slot as usize + k, sign: 1.0, disc: usize::MAX };
+                let root = |k| Root { slot: slot as usize + k, sign: 1.0, disc: usize::MAX, holds: None };
                 roots.extend((0..range.len as usize).map(root));
             }
         }
@@ -305,6 +310,12 @@ impl<'a> KernelSystem<'a> {
         let of = |r: &twinml_model::program::Relation| r.root as usize..(r.root + r.len) as usize;
         let values = self.memory.space(Space::Root);
         relations.map(of).any(|slots| values[slots].contains(&0.0))
+    }
+
+    /// The side on which root function `index` is by the comparison that it watches over, where it is of one.
+    pub(super) fn says(&self, index: usize) -> Option<bool> {
+        let Root { disc, holds, .. } = self.roots[index];
+        holds.map(|side| (self.memory.space(Space::Disc)[disc] != 0.0) == side)
     }
 
     /// The frozen value that root function `index` watches over.
