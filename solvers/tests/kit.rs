@@ -392,8 +392,8 @@ fn work_is_pinned() {
     expect_test::expect![[r#"
         pleiades    euler       1e0: steps 300 rejected 0 rhs 301 jac 0 factor 0 solves 0
         pleiades    rk4         1e0: steps 300 rejected 0 rhs 1201 jac 0 factor 0 solves 0
-        pleiades    tsit5       1e-8: steps 499 rejected 39 rhs 3230 jac 0 factor 0 solves 0
-        pleiades    dopri5      1e-8: steps 466 rejected 46 rhs 3074 jac 0 factor 0 solves 0
+        pleiades    tsit5       1e-8: steps 498 rejected 37 rhs 3212 jac 0 factor 0 solves 0
+        pleiades    dopri5      1e-8: steps 467 rejected 49 rhs 3098 jac 0 factor 0 solves 0
         pleiades    auto        1e-8: steps 1066 rejected 36 rhs 2286 jac 0 factor 0 solves 0
         robertson   rosenbrock  1e-4: steps 84 rejected 3 rhs 520 jac 84 factor 87 solves 522
         hires       rosenbrock  1e-4: steps 65 rejected 15 rhs 466 jac 65 factor 80 solves 480

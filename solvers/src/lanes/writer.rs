@@ -4,7 +4,7 @@
 //! branches: each lane tries its own step, judges it, and takes it or not.
 
 pub(crate) use crate::control::Law;
-use crate::control::{AGAIN, EXP2, FAILED, LEAST, LEAST_PAST, LOG2, MAGIC, rough_log2};
+use crate::control::{AGAIN, EXP2, FAILED, FLIP, LEAST, LEAST_PAST, LOG2, MAGIC, rough_log2};
 use crate::integrator::Options;
 use twinml_model::ids::Value;
 use twinml_model::ir::{Affine, BinOp, BoolOp, CmpOp, IntOp, Kernel, Op, Place, Space, Stmt, Ty, UnOp};
@@ -364,7 +364,13 @@ impl Writer<'_> {
         let w = self.fma(rtol, m, atol);
         // a weight that is no number belongs to an error that is none either
         let w = if limit { w } else { self.max(w, least) };
-        self.div(one, w)
+        let (flip, bits) = (self.ci(FLIP as i64), self.bits(w));
+        let y = self.int(IntOp::Sub, flip, bits);
+        let y = self.float(y);
+        let minus = self.un(UnOp::Neg, w);
+        let r = self.fma(minus, y, one);
+        let s = self.fma(r, r, r);
+        self.fma(y, s, y)
     }
 
     /// The step that [`Clock::trial`](crate::control::Clock::trial) tries next.
