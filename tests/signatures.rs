@@ -314,4 +314,7 @@ fn json_is_as_documented() {
     assert_eq!(fields(&v), documented("verified"));
     let (_, v) = place.verify(&[".twinml/operations.log"]);
     assert_eq!(fields(&v), documented("verified"));
+    let (out, _) = place.expect(0, &["verify", ".twinml/operations.log", "--format", "json"]);
+    let record: Value = serde_json::from_str(out.lines().next().unwrap()).unwrap();
+    assert_eq!((&record["type"], fields(&record)), (&"operation".into(), documented("operation")));
 }

@@ -148,6 +148,9 @@ pub struct Rotate {
     /// The key that it is to be under
     #[arg(long, value_name = "KEY")]
     pub to: String,
+    /// Who vouches for it.
+    #[command(flatten)]
+    pub vouching: Vouching,
     /// Where keys are kept.
     #[command(flatten)]
     pub place: Place,
@@ -174,6 +177,18 @@ pub struct Signing {
     /// Where keys are kept.
     #[command(flatten)]
     pub place: Place,
+}
+
+/// With which key the record of an operation is signed.
+#[derive(Args, Debug, Clone, Default)]
+pub struct Vouching {
+    /// Sign the record of this in the log of operations, with a key of that name or file; without one, with `default` or
+    /// the only one there is
+    #[arg(long, value_name = "KEY", num_args = 0..=1, default_missing_value = "", global = true)]
+    pub sign: Option<String>,
+    /// What unlocks the key: env:NAME, file:PATH or prompt
+    #[arg(long, value_name = "SOURCE", global = true)]
+    pub passphrase: Option<String>,
 }
 
 /// `twinc verify`

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::keys::{Encryption, Place};
+use super::keys::{Encryption, Place, Vouching};
 
 /// `twinc diff`
 #[derive(Args, Debug)]
@@ -43,6 +43,9 @@ pub struct Store {
     /// Where keys are kept.
     #[command(flatten)]
     pub place: Place,
+    /// Who vouches for what is changed.
+    #[command(flatten)]
+    pub vouching: Vouching,
 }
 
 /// `twinc branch`

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::{Value, json};
 use twinml_compiler::driver::{Branch, Wish};
+use twinml_engine::provenance::Signer;
 use twinml_engine::record;
 use twinml_engine::run::{
     self, Ended, Flow, Onward, OpenLog, Outlet, Plan, Prepared, Report, ResumeError, RunError,
@@ -25,7 +26,7 @@ use super::run::Ran;
 use super::snapshot::{self, Request};
 use super::study::{spread, sweep};
 use super::timeline::{self, SNAPSHOT, plain, short};
-use super::{compile, summary, verdict};
+use super::{compile, sign, summary, verdict};
 use crate::args::timeline::Branch as Args;
 use crate::exit::Exit;
 use crate::model::{self, Place};
@@ -103,6 +104,7 @@ pub fn run(args: &Args, ui: &Ui) -> Exit {
 fn whole(args: &Args, ui: &Ui) -> Result<Exit, Exit> {
     let interrupt = Interrupt::listen();
     let watch = Stopwatch::start();
+    let mut voucher = sign::voucher(&args.store.vouching, &args.store.place, ui)?;
     let mut store = timeline::open(&args.store, ui)?;
     let trunk = Trunk::of(args, &mut store, ui)?;
     let clock = &trunk.snapshot.state.clock;
@@ -150,6 +152,13 @@ fn whole(args: &Args, ui: &Ui) -> Result<Exit, Exit> {
     taken(&store.nodes().map_err(|e| timeline::refuse(&e, ui))?, &drafts, ui)?;
     let making = Stopwatch::start();
     let ids = store.put(&drafts).map_err(|e| timeline::refuse(&e, ui))?;
+    let details = [
+        ("store", world::shown(&args.store.store)),
+        ("from", trunk.node.id.to_string()),
+        ("at", shown(at)),
+        ("nodes", timeline::list(&ids)),
+    ];
+    sign::logged("branch", &details, voucher.as_mut().map(|v| &mut **v as &mut dyn Signer), ui)?;
     let made = format!("{} at {}, off {}", names(&points), shown(at), trunk.node.name);
     ui.result("Branched", &made, Some(making.elapsed()));
     drop(store);

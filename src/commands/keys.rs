@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use twinml_engine::provenance::{Algorithm, PublicKey};
+use twinml_engine::provenance::{Algorithm, PublicKey, Signer};
 use twinml_engine::record;
 use twinml_providers::crypt::{HexKey, KeyWrap as _, create_key_file};
 use twinml_providers::keyfile::{Folder, Kept, KeyFile, Listed, Source};
 
-use super::{seal, tpm};
+use super::{seal, sign, tpm};
 
 use super::sign::{failed, folder, passphrase};
 use crate::args::keys::{AlgorithmName, Create, Export, Keys, KeysCommand, List};
@@ -108,15 +108,31 @@ fn create(args: &Create, ui: &Ui) -> Result<(), Exit> {
     let secret = passphrase(args.passphrase.as_deref(), true, ui)?;
     let made = KeyFile::generate(algorithm).and_then(|key| {
         folder.create(&args.name, &key, secret.as_deref().map(String::as_str))?;
-        folder.find(&args.name)
+        Ok((folder.find(&args.name)?, key))
     });
-    let key = Key::of(&made.map_err(|e| failed(&e, ui))?);
+    let (listed, mut signer) = made.map_err(|e| failed(&e, ui))?;
+    let key = Key::of(&listed);
+    noted(&key, Some(&mut signer), ui)?;
     ui.result("Created", &format!("{}  {}", key.name, key.about()), None);
     ui.result("Id", key.id.as_deref().unwrap_or_default(), None);
     let (private, public) = (folder.key(&args.name), folder.public(&args.name));
     ui.result("Written", &format!("{}, {}", world::shown(&private), world::shown(&public)), None);
     ui.object(&key);
     Ok(())
+}
+
+/// Notes a key that was made where the project has a log; a key that signs vouches for its own record.
+fn noted(key: &Key, signer: Option<&mut dyn Signer>, ui: &Ui) -> Result<(), Exit> {
+    if !sign::keeps_log() {
+        return Ok(());
+    }
+    let details = [
+        ("algorithm", key.algorithm.unwrap_or_default().to_owned()),
+        ("backing", key.backing.to_owned()),
+        ("id", key.id.clone().unwrap_or_default()),
+        ("name", key.name.clone()),
+    ];
+    sign::logged("keys create", &details, signer, ui)
 }
 
 fn create_in_tpm(address: &str, args: &Create, folder: &Folder, ui: &Ui) -> Result<(), Exit> {
@@ -128,6 +144,9 @@ fn create_in_tpm(address: &str, args: &Create, folder: &Folder, ui: &Ui) -> Resu
     let made = tpm::create(address, &args.tpm, &path, ui)?;
     let done = folder.publish(&args.name, &made.public).and_then(|()| folder.find(&args.name));
     let key = Key::of(&done.map_err(|e| failed(&e, ui))?);
+    if sign::keeps_log() {
+        noted(&key, Some(&mut tpm::signer(&path, ui)?), ui)?;
+    }
     ui.result("Created", &format!("{}  {}", key.name, key.about()), None);
     ui.result("Id", key.id.as_deref().unwrap_or_default(), None);
     let public = folder.public(&args.name);
@@ -146,6 +165,7 @@ fn create_aes(args: &Create, folder: &Folder, ui: &Ui) -> Result<(), Exit> {
     let path = folder.aes(&args.name);
     let made = create_key_file(&path).and_then(|_| folder.find(&args.name));
     let key = Key::of(&made.map_err(|e| failed(&e, ui))?);
+    noted(&key, None, ui)?;
     ui.result("Created", &format!("{}  {}", key.name, key.about()), None);
     ui.result("Id", key.id.as_deref().unwrap_or_default(), None);
     ui.result("Written", &world::shown(&path), None);

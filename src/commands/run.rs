@@ -104,8 +104,8 @@ pub fn again(
             }
         }
     };
-    let ask = Ask { args: &args, file, request, from, until, every, asked: asked.clone() };
-    rest(&ask, job, &flags, &Vault::default(), interrupt, Stopwatch::start(), ui)
+    let ask = Ask { args: &args, file, request, from, until, every, asked: asked.clone(), again: true };
+    rest(&ask, job, &flags, &Vault::silent(), interrupt, Stopwatch::start(), ui)
 }
 
 /// What is asked for, by the command line or by a snapshot.
@@ -122,6 +122,8 @@ struct Ask<'a> {
     every: Option<i128>,
     /// The same in the words of the command line.
     asked: Asked,
+    /// Whether it was run before, and is only compared: it makes nothing that is kept.
+    again: bool,
 }
 
 impl<'a> Ask<'a> {
@@ -135,7 +137,7 @@ impl<'a> Ask<'a> {
         let Some(path) = &args.from else {
             let file = args.file.clone().unwrap_or_default();
             let asked = Asked::of(&own, snapshot_every);
-            return Ok(Ask { args, file, request: own, from: None, until: None, every, asked });
+            return Ok(Ask { args, file, request: own, from: None, until: None, every, asked, again: false });
         };
         let from = snapshot::read(path, &args.encryption, &args.signing.place, ui)?;
         let mut request = snapshot::request(&from, ui)?;
@@ -173,7 +175,7 @@ impl<'a> Ask<'a> {
         (request.simulation.engine, request.simulation.opt) = (s.engine, s.opt);
         let file = from.model.files.first().map(|f| PathBuf::from(&f.path)).unwrap_or_default();
         let asked = Asked::onward(s.until.as_deref(), request.si, snapshot_every);
-        Ok(Ask { args, file, request, from: Some(from), until, every, asked })
+        Ok(Ask { args, file, request, from: Some(from), until, every, asked, again: false })
     }
 }
 
@@ -287,7 +289,14 @@ fn one<'a>(
         Box::new(move |columns| record::open(path, columns, metadata)) as run::OpenLog<'_>
     });
     let parent = ask.from.as_ref().map(Snapshot::id);
-    let shelf = Shelf { ready, request: &ask.request, parent, vault, written: RefCell::default() };
+    let shelf = Shelf {
+        ready,
+        request: &ask.request,
+        parent,
+        vault,
+        operation: "snapshot",
+        written: RefCell::default(),
+    };
     let keep = ask.every.map(|every| {
         let (shelf, place) = (&shelf, &place);
         Keep::every(every, move |state| {
@@ -477,6 +486,13 @@ fn write_all(
         sign::bundle(ready, time, &path, &files, &mut **signer, ui)?;
         written.push(name);
         ui.object(&json::Written::file(&path, "signature"));
+    }
+    if !vault.signs() && !ask.again && sign::keeps_log() {
+        // Nobody signs it; the next record that is signed vouches for this one, too.
+        let time = runs.first().map_or(0.0, |r| r.report.time);
+        let root = sign::subject(ready, time, &files, ui)?.root();
+        let first = files.first().map_or(String::new(), |f| world::shown(&f.0));
+        sign::logged("run", &[("file", first), ("root", root.to_string())], None, ui)?;
     }
     ui.result("Written", &written.join(", "), None);
     if watcher.over_time {

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use serde::Serialize;
+use twinml_engine::provenance::Signer;
 use twinml_engine::record;
 use twinml_providers::crypt::store::{StoreKeyError, rotate as rotate_store, wrapped_by};
 use twinml_providers::crypt::{self, CryptError, HexKey, KeyWrap};
 use twinml_providers::keyfile::{Kept, Source};
 use twinml_providers::store::Embedded;
 
-use super::sign::{failed, folder, logged};
+use super::sign::{failed, folder, logged, voucher};
 use crate::args::keys::{Encryption, Place, Rotate};
 use crate::exit::Exit;
 use crate::ui::Ui;
@@ -125,6 +126,7 @@ struct Rotated {
 /// interrupted rotation is finished by the same command.
 pub fn rotate(args: &Rotate, ui: &Ui) -> Result<(), Exit> {
     let (mut from, mut to) = (key(&args.from, &args.place, ui)?, key(&args.to, &args.place, ui)?);
+    let mut voucher = voucher(&args.vouching, &args.place, ui)?;
     if from.name() == to.name() {
         ui.error("`--from` and `--to` are the same key", None);
         return Err(Exit::Usage);
@@ -159,7 +161,8 @@ pub fn rotate(args: &Rotate, ui: &Ui) -> Result<(), Exit> {
             ui.result("Kept", &format!("{shown}, under {} already", to.name()), None);
         } else {
             let details = [("file", shown.clone()), ("from", before.clone()), ("to", to.name().to_owned())];
-            logged("keys rotate", &details, None, ui)?;
+            let voucher = voucher.as_mut().map(|v| &mut **v as &mut dyn Signer);
+            logged("keys rotate", &details, voucher, ui)?;
             ui.result("Rotated", &format!("{shown}, under {} now", to.name()), None);
         }
         ui.object(&Rotated {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use std::collections::BTreeMap;
 
-use twinml_engine::provenance::{self, Backing, Digest, Kind, Part, SignError, Signer, Subject};
+use twinml_engine::provenance::{self, Backing, Digest, Kind, Part, SignError, Signer, Subject, Trust};
 use twinml_engine::record;
 use twinml_providers::keyfile::{Folder, Kept, KeyError, KeyFile, Source};
 use twinml_providers::operations;
@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::job::Ready;
 use super::{doctor, summary, tpm};
-use crate::args::keys::{Place, Signing};
+use crate::args::keys::{Place, Signing, Vouching};
 use crate::exit::Exit;
 use crate::ui::Ui;
 use crate::world;
@@ -31,6 +31,19 @@ pub fn folder(place: &Place, ui: &Ui) -> Result<Folder, Exit> {
         ui.error("nothing says where keys are kept", Some("give `--keys DIR`, or set TWINML_KEYS"));
         Exit::Usage
     })
+}
+
+/// The public keys in one's own folder of keys: those that count where no others are named.
+///
+/// # Errors
+///
+/// [`KeyError`] where the folder cannot be read.
+pub fn own(place: &Place) -> Result<Trust, KeyError> {
+    let mut trust = Trust::new();
+    let own = place.keys.clone().or_else(world::keys);
+    let own = own.map(|path| Folder::at(&path).list()).transpose()?;
+    own.unwrap_or_default().into_iter().filter_map(|l| l.public).for_each(|key| trust.add(key));
+    Ok(trust)
 }
 
 /// The passphrase that was asked for on the command line.
@@ -163,6 +176,28 @@ pub fn bundle(
     signer: &mut dyn Signer,
     ui: &Ui,
 ) -> Result<(), Exit> {
+    let subject = subject(ready, time, files, ui)?;
+    let root = subject.root();
+    let text = provenance::seal(subject, None, signer).map_err(|e| unsigned(&e, ui))?;
+    record::file::write_atomic(path, text.as_bytes()).map_err(|e| {
+        ui.error(&e.to_string(), None);
+        Exit::Outside
+    })?;
+    let details = [("file", world::shown(path)), ("root", root.to_string())];
+    logged("run", &details, Some(signer), ui)
+}
+
+/// What a manifest of a run's files would be over.
+///
+/// # Errors
+///
+/// What failed was said.
+pub fn subject(
+    ready: &Ready,
+    time: f64,
+    files: &[(PathBuf, &'static str)],
+    ui: &Ui,
+) -> Result<Subject, Exit> {
     let mut parts = Vec::with_capacity(files.len());
     for (path, role) in files {
         let (length, digest) = world::digest(path).map_err(|e| {
@@ -172,7 +207,7 @@ pub fn bundle(
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         parts.push(Part { name, role: (*role).to_owned(), length, sha256: Digest(digest) });
     }
-    let subject = Subject {
+    Ok(Subject {
         kind: Kind::Bundle,
         compiler: summary::compiler(),
         model: ready.program.name.clone(),
@@ -185,19 +220,29 @@ pub fn bundle(
         inputs: ready.inputs.clone(),
         parts,
         parent: None,
-    };
-    let root = subject.root();
-    let text = provenance::seal(subject, None, signer).map_err(|e| unsigned(&e, ui))?;
-    record::file::write_atomic(path, text.as_bytes()).map_err(|e| {
-        ui.error(&e.to_string(), None);
-        Exit::Outside
-    })?;
-    let details = [("file", world::shown(path)), ("root", root.to_string())];
-    logged("run", &details, Some(signer), ui)?;
-    Ok(())
+    })
 }
 
-/// Notes an operation in the project's log.
+/// The key that is to sign the record of an operation, where one is.
+///
+/// # Errors
+///
+/// Why there is none was said.
+pub fn voucher(args: &Vouching, place: &Place, ui: &Ui) -> Result<Option<Box<dyn Signer>>, Exit> {
+    let (sign, passphrase) = (args.sign.clone(), args.passphrase.clone());
+    if sign.is_none() && passphrase.is_some() {
+        ui.error("`--passphrase` unlocks the key that `--sign` names", Some("give both"));
+        return Err(Exit::Usage);
+    }
+    signer(&Signing { sign, passphrase, place: place.clone() }, ui)
+}
+
+/// Whether the project has a log of operations.
+pub fn keeps_log() -> bool {
+    Path::new(operations::FILE).exists()
+}
+
+/// Notes an operation in the project's log; begins one where there is none.
 ///
 /// # Errors
 ///

@@ -62,6 +62,8 @@ pub struct Shelf<'r> {
     pub parent: Option<[u8; 32]>,
     /// What signs and encrypts them.
     pub vault: &'r Vault,
+    /// What the log of operations calls it.
+    pub operation: &'static str,
     /// Files that were written.
     pub written: RefCell<Vec<PathBuf>>,
 }
@@ -101,7 +103,7 @@ impl Shelf<'_> {
     ) -> Result<(), record::RecordError> {
         // The model is at hand wherever snapshots are asked for.
         if let Some(snapshot) = self.snapshot(state, experiment, branch) {
-            self.vault.put(&path, "snapshot", snapshot)?;
+            self.vault.put(&path, self.operation, snapshot)?;
             self.written.borrow_mut().push(path);
         }
         Ok(())
@@ -266,8 +268,14 @@ fn take(args: &SnapshotTake, ui: &Ui) -> Result<Exit, Exit> {
         world::default_out(&args.file).join(name)
     });
     let request = Request { compile: args.compile.clone(), simulation: args.simulation.clone(), si: args.si };
-    let shelf =
-        Shelf { ready: &ready, request: &request, parent: None, vault: &vault, written: RefCell::default() };
+    let shelf = Shelf {
+        ready: &ready,
+        request: &request,
+        parent: None,
+        vault: &vault,
+        operation: "snapshot take",
+        written: RefCell::default(),
+    };
     let taken: Cell<Option<f64>> = Cell::new(None);
     let keep = Keep::at(at, |state| {
         taken.set(Some(state.clock.time));

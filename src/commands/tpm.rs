@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde::Serialize;
-use twinml_engine::provenance::{Manifest, PublicKey, Trust};
+use twinml_engine::provenance::{Digest, Manifest, PublicKey, Trust};
 use twinml_engine::record;
 use twinml_providers::keyfile::{Folder, Kept, Source};
 use twinml_providers::tpm::{
@@ -11,7 +11,7 @@ use twinml_providers::tpm::{
     Use,
 };
 
-use super::sign::{failed, folder};
+use super::sign::{self, failed, folder};
 use crate::args::keys::{Attest, InTpm, Place};
 use crate::exit::Exit;
 use crate::ui::Ui;
@@ -287,6 +287,12 @@ pub fn attest(args: &Attest, ui: &Ui) -> Result<(), Exit> {
         ui.error(&e.to_string(), None);
         Exit::Outside
     })?;
+    let details = [
+        ("file", world::shown(&args.out)),
+        ("nonce", args.nonce.to_ascii_lowercase()),
+        ("sha256", Digest::of(quote.text().as_bytes()).to_string()),
+    ];
+    sign::logged("keys attest", &details, Some(&mut signer), ui)?;
     let said = Quoted::of(&args.out, &quote);
     said.say(ui);
     ui.result("Written", &world::shown(&args.out), None);

@@ -24,9 +24,16 @@ pub struct Vault {
     pub signer: RefCell<Option<Box<dyn Signer>>>,
     wrap: RefCell<Option<Box<dyn KeyWrap>>>,
     machine: BTreeMap<String, String>,
+    /// Whether what is written is no operation that is noted.
+    silent: bool,
 }
 
 impl Vault {
+    /// Without keys, for what is written only to be compared.
+    pub fn silent() -> Vault {
+        Vault { silent: true, ..Vault::default() }
+    }
+
     /// Opens the keys that are named.
     ///
     /// # Errors
@@ -37,6 +44,7 @@ impl Vault {
             signer: RefCell::new(sign::signer(signing, ui)?),
             wrap: RefCell::new(seal::named(encryption, &signing.place, ui)?),
             machine: sign::machine(ui)?,
+            silent: false,
         })
     }
 
@@ -83,14 +91,20 @@ impl Vault {
         let bytes = self.sealed(snapshot.encode()).map_err(|e| fail("encrypt", e.to_string()))?;
         record::file::write_atomic(path, &bytes)?;
         // Without a key there is nobody to vouch for a log, and none is begun.
-        if let Some(signer) = &mut *signer {
+        if !self.silent && (signer.is_some() || sign::keeps_log()) {
             let details = BTreeMap::from([
                 ("file".to_owned(), world::shown(path)),
                 ("snapshot".to_owned(), Digest(snapshot.id()).to_string()),
             ]);
             let log = Path::new(operations::FILE);
-            operations::append(log, world::seconds(), operation, details, Some(&mut **signer))
-                .map_err(|e| fail("log", e.to_string()))?;
+            operations::append(
+                log,
+                world::seconds(),
+                operation,
+                details,
+                signer.as_mut().map(|s| &mut **s as &mut dyn Signer),
+            )
+            .map_err(|e| fail("log", e.to_string()))?;
         }
         Ok(())
     }

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::Value;
-use twinml_engine::provenance::{self, Checked, Digest, Findings, Kind, Manifest, Part, Trust, Verdict};
+use twinml_engine::provenance::{
+    self, Checked, Digest, Entry, Findings, Kind, Manifest, Part, Trust, Verdict,
+};
 use twinml_engine::snapshot::format;
-use twinml_providers::keyfile::{self, Folder};
+use twinml_providers::keyfile;
 
-use super::sign::{backing, failed};
+use super::sign::{self, backing, failed};
 use super::{seal, tpm};
 use crate::args::keys::Verify;
 use crate::exit::Exit;
@@ -50,6 +52,46 @@ struct Verified<'a> {
     vouched: Option<u64>,
 }
 
+/// Records of a log that people are shown: the last of it.
+const LISTED: usize = 20;
+
+/// A record of a log of operations.
+#[derive(Serialize, Debug)]
+struct Operation<'a> {
+    /// `operation`
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// Schema version.
+    version: u32,
+    /// Which record it is, from 0.
+    sequence: u64,
+    /// When, by the clock of the machine: seconds since 1970.
+    at: u64,
+    /// What was done.
+    operation: &'a str,
+    /// With what, by name.
+    details: &'a std::collections::BTreeMap<String, String>,
+    /// The id of the key that signed it; `null` where none did.
+    key: Option<&'a str>,
+    /// Whether a trusted signature, its own or a later one, vouches for it.
+    vouched: bool,
+}
+
+impl<'a> Operation<'a> {
+    fn of(e: &'a Entry, vouched: bool) -> Operation<'a> {
+        Operation {
+            kind: "operation",
+            version: VERSION,
+            sequence: e.sequence,
+            at: e.at,
+            operation: &e.operation,
+            details: &e.details,
+            key: e.key.as_ref().map(|k| &*k.id),
+            vouched,
+        }
+    }
+}
+
 /// What kind of thing is to be verified.
 enum Target {
     Quote(Vec<u8>),
@@ -65,7 +107,7 @@ pub fn run(args: &Verify, ui: &Ui) -> Exit {
 
 fn whole(args: &Verify, ui: &Ui) -> Result<Exit, Exit> {
     let trust = trust(args, ui)?;
-    let path = if args.target.is_dir() { args.target.join(super::sign::BUNDLE) } else { args.target.clone() };
+    let path = if args.target.is_dir() { args.target.join(sign::BUNDLE) } else { args.target.clone() };
     match target(&path, args, ui)? {
         Target::Bundle { envelope, folder } => {
             let found =
@@ -83,17 +125,15 @@ fn whole(args: &Verify, ui: &Ui) -> Result<Exit, Exit> {
 
 /// The keys that count: those that are named, or one's own.
 fn trust(args: &Verify, ui: &Ui) -> Result<Trust, Exit> {
+    if args.key.is_empty() && args.trust.is_empty() {
+        return sign::own(&args.place).map_err(|e| failed(&e, ui));
+    }
     let mut trust = Trust::new();
     for path in &args.key {
         trust.add(keyfile::read_public(path).map_err(|e| failed(&e, ui))?);
     }
     for folder in &args.trust {
         keyfile::read_trust(folder, &mut trust).map_err(|e| failed(&e, ui))?;
-    }
-    if args.key.is_empty() && args.trust.is_empty() {
-        let own = args.place.keys.clone().or_else(world::keys);
-        let own = own.map(|path| Folder::at(&path).list()).transpose().map_err(|e| failed(&e, ui))?;
-        own.unwrap_or_default().into_iter().filter_map(|l| l.public).for_each(|key| trust.add(key));
     }
     Ok(trust)
 }
@@ -266,6 +306,19 @@ fn say_log(path: &Path, checked: &Checked, ui: &Ui) -> Exit {
     let records = checked.entries.len() as u64;
     let vouched = checked.vouched;
     ui.result("Holds", &format!("{}, {vouched} of them vouched for", counted(records, "record")), None);
+    let skipped = checked.entries.len().saturating_sub(LISTED);
+    if skipped > 0 {
+        ui.result("", &format!("{} before these", counted(skipped as u64, "record")), None);
+    }
+    for (k, e) in checked.entries.iter().enumerate() {
+        ui.object(&Operation::of(e, e.sequence < vouched));
+        if k >= skipped {
+            let details: Vec<String> = e.details.iter().map(|(k, v)| format!("{k} {}", plain(v))).collect();
+            let by = e.key.as_ref().map_or("nobody", |key| &key.id[..key.id.len().min(12)]);
+            let line = format!("{}  by {by}  {}", plain(&e.operation), details.join(", "));
+            ui.result(&e.sequence.to_string(), &line, None);
+        }
+    }
     let (part, why) = match &verdict {
         Verdict::Bad { part, why } => (Some(part.as_str()), Some(why.as_str())),
         _ => (None, None),

@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use twinml_engine::provenance::{self, Digest, Findings, Kind, Manifest, Part, Trust, Verdict};
+use twinml_engine::provenance::{self, Digest, Findings, Kind, Manifest, Part, Verdict};
 use twinml_engine::snapshot::{Model, Snapshot, hex};
-use twinml_providers::keyfile::Folder;
 use twinml_solvers::integrator::Method;
 
 use super::rows::{self, First};
@@ -108,11 +107,8 @@ fn results(target: &Path, args: &Replay, ui: &Ui) -> Result<Results, Exit> {
     let path = folder.join(sign::BUNDLE.replace('.', &format!("{from}.")));
     let signed = match world::read(&path) {
         Ok(bytes) => {
-            let own = args.place.keys.clone().or_else(world::keys);
-            let mut trust = Trust::new();
-            for listed in own.and_then(|own| Folder::at(&own).list().ok()).unwrap_or_default() {
-                listed.public.into_iter().for_each(|key| trust.add(key));
-            }
+            // Whose signature it is, is `verify`'s question: here a folder that cannot be read trusts nobody.
+            let trust = sign::own(&args.place).unwrap_or_default();
             let look = &mut |part: &Part| verify::beside(&folder, part);
             Some(provenance::verify(&bytes, Kind::Bundle, &trust, look))
         }

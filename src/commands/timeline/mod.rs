@@ -2,18 +2,20 @@
 
 mod tree;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::Value;
+use twinml_engine::provenance::{Checked, Digest, Signer};
 use twinml_engine::record::file::write_atomic;
-use twinml_engine::snapshot::Snapshot;
+use twinml_engine::snapshot::{Snapshot, hex};
 use twinml_engine::timeline::{Draft, Id, Node, Part, Store as _, StoreError};
 use twinml_providers::crypt::KeyWrap;
 use twinml_providers::crypt::store::unlock;
+use twinml_providers::operations;
 use twinml_providers::store::Embedded;
 
-use super::{seal, snapshot};
+use super::{seal, sign, snapshot};
 use crate::args::timeline::{Store, Timeline, TimelineCommand};
 use crate::exit::Exit;
 use crate::ui::Ui;
@@ -69,11 +71,14 @@ pub fn run(args: &Timeline, ui: &Ui) -> Exit {
 fn whole(args: &Timeline, ui: &Ui) -> Result<Exit, Exit> {
     let failed = |e: StoreError| refuse(&e, ui);
     if let Some(TimelineCommand::Add { snapshots }) = &args.command {
+        let mut voucher = sign::voucher(&args.store.vouching, &args.store.place, ui)?;
         let mut store = open(&args.store, ui)?;
         for path in snapshots {
             let taken = snapshot::read(path, &args.store.encryption, &args.store.place, ui)?;
             let node = root(&taken);
             let id = store.put(std::slice::from_ref(&node)).map_err(failed)?[0];
+            let details = [("node", id.to_string()), ("snapshot", hex(&taken.id()))];
+            noted("timeline add", args, &details, &mut voucher, ui)?;
             ui.result("Kept", &format!("{} ({})", node.name, short(&id)), None);
         }
         return said(args, &store, 0, None, ui);
@@ -126,11 +131,16 @@ fn whole(args: &Timeline, ui: &Ui) -> Result<Exit, Exit> {
             }
             gone.sort_unstable();
             gone.dedup();
+            // What is taken away is noted before it is.
+            let mut voucher = sign::voucher(&args.store.vouching, &args.store.place, ui)?;
+            noted("timeline remove", args, &[("nodes", list(&gone))], &mut voucher, ui)?;
             store.remove(&gone).map_err(failed)?;
             ui.result("Removed", &counted(gone.len() as u64, "node"), None);
             said(args, &store, gone.len() as u64, None, ui)
         }
         Some(TimelineCommand::Gc) => {
+            let mut voucher = sign::voucher(&args.store.vouching, &args.store.place, ui)?;
+            noted("timeline gc", args, &[], &mut voucher, ui)?;
             let swept = store.sweep().map_err(failed)?;
             let (before, after) = (count(swept.before), count(swept.after));
             let pieces = counted(swept.pieces, "piece");
@@ -140,8 +150,61 @@ fn whole(args: &Timeline, ui: &Ui) -> Result<Exit, Exit> {
         Some(TimelineCommand::Check) => {
             let parts = store.check().map_err(failed)?;
             ui.result("Good", &format!("{} read, each as it was kept", counted(parts, "part")), None);
-            said(args, &store, 0, Some(parts), ui)
+            let log = log_is_whole(args, ui)?;
+            let said = said(args, &store, 0, Some(parts), ui)?;
+            Ok(if log { said } else { Exit::Mismatch })
         }
+    }
+}
+
+/// Notes what is done to the store, which begins a log where there is none.
+fn noted(
+    operation: &str,
+    args: &Timeline,
+    details: &[(&str, String)],
+    voucher: &mut Option<Box<dyn Signer>>,
+    ui: &Ui,
+) -> Result<(), Exit> {
+    let store = [("store", world::shown(&args.store.store))];
+    let details = [&store[..], details].concat();
+    sign::logged(operation, &details, voucher.as_mut().map(|v| &mut **v as &mut dyn Signer), ui)
+}
+
+/// Whether no link of the log of operations is broken; who signed it, `twinc verify` says.
+fn log_is_whole(args: &Timeline, ui: &Ui) -> Result<bool, Exit> {
+    let path = Path::new(operations::FILE);
+    if !path.exists() {
+        return Ok(true);
+    }
+    let shown = world::shown(path);
+    let bytes = world::read(path).map_err(|e| {
+        ui.error(&format!("could not read {shown}: {e}"), None);
+        Exit::Outside
+    })?;
+    let checked = Checked::of(&bytes, &sign::own(&args.store.place).unwrap_or_default());
+    match &checked.broken {
+        None => {
+            let records = counted(checked.entries.len() as u64, "record");
+            ui.result("Good", &format!("{shown}: {records}, each hung to the one before"), None);
+            Ok(true)
+        }
+        Some(broken) => {
+            ui.error(&format!("{shown} was altered: {broken}"), Some("`twinc verify` tells who signed what"));
+            Ok(false)
+        }
+    }
+}
+
+/// Nodes as a record has them: each id; of many the first, how many, and the hash of all ids, a line each.
+pub fn list(ids: &[Id]) -> String {
+    const FEW: usize = 16;
+    let all: Vec<String> = ids.iter().map(Id::to_string).collect();
+    match all.split_first() {
+        Some((first, _)) if all.len() > FEW => {
+            let hash = Digest::of((all.join("\n") + "\n").as_bytes());
+            format!("{first} and {} more, sha256 of all {hash}", all.len() - 1)
+        }
+        _ => all.join(" "),
     }
 }
 
@@ -247,7 +310,7 @@ pub fn root(taken: &Snapshot) -> Draft {
         ("kind", "snapshot".to_owned()),
         ("scenario", s.name.clone()),
         ("twin", s.twin.clone()),
-        ("model", twinml_engine::snapshot::hex(&m.hash)),
+        ("model", hex(&m.hash)),
         ("solver", s.solver.clone()),
         ("seed", s.seed.to_string()),
     ];
