@@ -55,6 +55,7 @@ struct Place {
     disp: i32,
     /// A general register, or [`NONE`] where it stands in no memory.
     base: u8,
+    /// Its register: a vector below [`MASKS`], else a mask; [`NONE`] where it has none.
     reg: u8,
     /// The register where it should end, of what is carried on.
     home: u8,
@@ -62,14 +63,21 @@ struct Place {
     flags: u8,
 }
 
-/// A truth value in a mask register.
+/// A truth value that goes into mask registers.
 const MASK: u8 = 1;
 /// Its memory is not free where it dies.
 const FIXED: u8 = 2;
 /// What a carried slot held: its memory is the slot's.
 const CARRIED: u8 = 4;
 
-const NONE: u8 = u8::MAX;
+/// The first mask register, of all registers; the eighth is the last of all.
+const MASKS: u8 = 32;
+/// No register, no memory. Among the registers this one has a place, where what is known of none may be written.
+const NONE: u8 = 40;
+/// How well a register that holds nothing can be given up; one that is not there, or is promised.
+const OPEN: i32 = i32::MAX & !31;
+/// The same of one that is promised, or that the processor does not have.
+const SHUT: i32 = -1;
 const NOBODY: u32 = u32::MAX;
 const NOWHERE: Place = Place { next: NEVER, disp: 0, base: NONE, reg: NONE, home: NONE, flags: 0 };
 
@@ -107,10 +115,9 @@ pub(super) fn emit(
         wide,
         vector: if wide { 64 } else { 32 },
         places: vec![NOWHERE; nodes * shape.groups],
-        vectors: [NOBODY; 32],
-        masks: [NOBODY; 8],
-        taken: (0, 0),
-        keys: [-1; 40],
+        held: [NOBODY; 41],
+        taken: 0,
+        keys: [SHUT; 41],
         now: [(NOBODY, NEVER); 3],
         more: &[],
         free_spills: Vec::new(),
@@ -162,13 +169,11 @@ struct Emitter<'a> {
     vector: i32,
     places: Vec<Place>,
     /// What is in which register.
-    vectors: [u32; 32],
-    masks: [u32; 8],
-    /// Which of both are in use, as bits.
-    taken: (u32, u32),
-    /// For each register, vectors first, how well what it holds can be given up; below 0 where it holds nothing. The lowest
-    /// bits are the register's number, backwards.
-    keys: [i32; 40],
+    held: [u32; 41],
+    /// Which are in use, as bits.
+    taken: u64,
+    /// How well what each holds can be given up. The lowest five bits are the register's number, backwards.
+    keys: [i32; 41],
     /// Operands of the entry at hand, and where each is used next.
     now: [(u32, u32); 3],
     /// The same for slow paths and guards.
@@ -281,97 +286,76 @@ impl<'a> Emitter<'a> {
         self.places[v as usize] = Place { base, disp, ..place };
         self.note(v);
         let mem = Mem { base, disp, broadcast: false };
-        if place.flags & MASK != 0 { self.mask_store(place.reg, mem) } else { self.store(place.reg, mem) }
+        if place.reg >= MASKS { self.mask_store(place.reg, mem) } else { self.store(place.reg, mem) }
     }
 
-    /// A free register; one is freed where there is none. Pinned ones are left alone.
-    fn free(&mut self, mask: bool, pins: u32, wish: u8) -> u8 {
-        let (lo, hi) = if mask { (1, 8) } else { (0, if self.wide { 32 } else { 16 }) };
-        let taken = if mask { self.taken.1 } else { self.taken.0 };
-        let open = !taken & !pins & (u32::MAX >> (32 - hi)) & (u32::MAX << lo);
-        if wish != NONE && open >> wish & 1 == 1 {
+    /// A register for what comes; what it held is put into memory where it has to be. Pinned ones are left alone. It is
+    /// promised from now on, until something is put into it.
+    fn free(&mut self, mask: bool, pins: u64, wish: u8) -> u8 {
+        if wish != NONE && (self.taken | pins) >> wish & 1 == 0 && self.keys[wish as usize] != SHUT {
+            self.keys[wish as usize] = SHUT;
             return wish;
         }
-        if open != 0 {
-            return open.trailing_zeros() as u8;
+        let mut best = if mask { farthest(&self.keys[32..40]) | MASKS } else { farthest(&self.keys[..32]) };
+        if pins >> best & 1 == 1 {
+            best = self.unpinned(mask, pins);
         }
-        let best = self.farthest(mask, pins);
-        let v = if mask { self.masks[best as usize & 7] } else { self.vectors[best as usize & 31] };
-        if v != NOBODY {
-            if self.places[v as usize].next != NEVER {
-                self.keep(v);
-            }
+        if self.taken >> best & 1 == 1 {
+            // what is held is used again, else the register were open
+            let v = self.held[best as usize];
+            self.keep(v);
             self.release(v);
         }
+        self.keys[best as usize] = SHUT;
         best
     }
 
-    /// The register that serves best to be given up.
-    fn farthest(&self, mask: bool, pins: u32) -> u8 {
-        let number = |key: i32| 31 - (key & 31) as u8;
-        let keys = if mask { &self.keys[32..] } else { &self.keys[..32] };
-        if pins == 0 {
-            // rows of four, which vectors of any processor compare at once
-            let mut best = [-1; 4];
-            for row in keys.chunks_exact(4) {
-                for (best, &key) in best.iter_mut().zip(row) {
-                    *best = if key > *best { key } else { *best };
-                }
-            }
-            return number(best.into_iter().fold(-1, i32::max));
+    /// The best one that is not pinned.
+    fn unpinned(&self, mask: bool, pins: u64) -> u8 {
+        let all = if mask { MASKS..NONE } else { 0..MASKS };
+        all.filter(|r| pins >> r & 1 == 0).max_by_key(|&r| self.keys[r as usize]).unwrap_or(0)
+    }
+
+    /// A promised register is open again.
+    fn open(&mut self, reg: u8) {
+        self.keys[reg as usize] = OPEN | (31 - i32::from(reg & 31));
+    }
+
+    /// All registers hold nothing.
+    fn clear(&mut self) {
+        self.held = [NOBODY; 41];
+        self.taken = 0;
+        self.keys = [SHUT; 41];
+        (0..if self.wide { 32 } else { 16 }).for_each(|r| self.open(r));
+        if self.wide {
+            (MASKS + 1..NONE).for_each(|r| self.open(r));
         }
-        let open = keys.iter().filter(|&&key| pins >> number(key) & 1 == 0);
-        number(open.fold(-1, |best, &key| best.max(key)))
     }
 
     fn release(&mut self, v: u32) {
-        let place = &mut self.places[v as usize];
-        let reg = std::mem::replace(&mut place.reg, NONE);
-        if reg != NONE {
-            if place.flags & MASK != 0 {
-                self.masks[reg as usize & 7] = NOBODY;
-                self.taken.1 &= !(1 << reg);
-                self.keys[32 + (reg as usize & 7)] = -1;
-            } else {
-                self.vectors[reg as usize & 31] = NOBODY;
-                self.taken.0 &= !(1 << reg);
-                self.keys[reg as usize & 31] = -1;
-            }
-        }
+        let reg = std::mem::replace(&mut self.places[v as usize].reg, NONE);
+        self.taken &= !(1 << reg);
+        self.open(reg);
     }
 
     fn put(&mut self, v: u32, reg: u8) {
-        self.places[v as usize].reg = reg;
-        self.vectors[reg as usize & 31] = v;
-        self.taken.0 |= 1 << reg;
-        self.note(v);
-    }
-
-    fn put_mask(&mut self, v: u32, reg: u8) {
-        self.places[v as usize].reg = reg;
-        self.places[v as usize].flags |= MASK;
-        self.masks[reg as usize & 7] = v;
-        self.taken.1 |= 1 << reg;
+        let place = &mut self.places[v as usize];
+        place.reg = reg;
+        place.flags |= u8::from(reg >= MASKS) * MASK;
+        self.held[reg as usize] = v;
+        self.taken |= 1 << reg;
         self.note(v);
     }
 
     /// What is known of the value of a register changed.
+    #[inline(always)]
     fn note(&mut self, v: u32) {
         let place = self.places[v as usize];
-        if place.reg == NONE {
-            return;
-        }
-        // what need not be stored is a little cheaper to give up
-        let cheap = if place.base == NONE { 0 } else { 24 };
-        let key = (place.next.min(FAR) + cheap) << 5 | (31 - u32::from(place.reg & 31));
-        let at = place.reg as usize & 31 | if place.flags & MASK != 0 { 32 } else { 0 };
-        if let Some(k) = self.keys.get_mut(at) {
-            *k = key as i32;
-        }
+        self.keys[place.reg as usize] = key(&place);
     }
 
     /// The value in a register, which is pinned.
-    fn reg(&mut self, v: u32, pins: &mut u32) -> u8 {
+    fn reg(&mut self, v: u32, pins: &mut u64) -> u8 {
         let mut reg = self.places[v as usize].reg;
         if reg == NONE {
             let mask = self.places[v as usize].flags & MASK != 0;
@@ -379,14 +363,14 @@ impl<'a> Emitter<'a> {
             if let Some(mem) = self.mem(v) {
                 if mask { self.mask_load(reg, mem) } else { self.load(reg, mem) }
             }
-            if mask { self.put_mask(v, reg) } else { self.put(v, reg) }
+            self.put(v, reg);
         }
         *pins |= 1 << reg;
         reg
     }
 
     /// The value in a register that has it, or in memory.
-    fn rm(&mut self, v: u32, pins: &mut u32) -> Rm {
+    fn rm(&mut self, v: u32, pins: &mut u64) -> Rm {
         let reg = self.places[v as usize].reg;
         if reg != NONE {
             *pins |= 1 << reg;
@@ -408,16 +392,18 @@ impl<'a> Emitter<'a> {
     fn used_until(&mut self, v: u32, next: u32) {
         let place = &mut self.places[v as usize];
         place.next = next;
-        if next != NEVER {
-            self.note(v);
-            return;
-        }
-        if place.base == RSI && place.flags & FIXED == 0 {
+        let reg = place.reg;
+        let dead = next == NEVER;
+        // Which is the last use nobody foretells: all of this goes without a branch.
+        let open = OPEN | (31 - i32::from(reg & 31));
+        self.keys[reg as usize] = if dead { open } else { key(place) };
+        self.taken &= !(u64::from(dead) << reg);
+        place.reg = if dead { NONE } else { reg };
+        if dead & (place.base == RSI) & (place.flags & FIXED == 0) {
             // the instruction at hand may still read it
             self.late_spills.push(place.disp);
             place.base = NONE;
         }
-        self.release(v);
     }
 
     // ---- instructions
@@ -453,11 +439,11 @@ impl<'a> Emitter<'a> {
     }
 
     fn mask_load(&mut self, k: u8, mem: Mem) {
-        self.code.vex(op(M0F, false, 0x90), false, k, 0, Rm::Mem(mem));
+        self.code.vex(op(M0F, false, 0x90), false, k & 7, 0, Rm::Mem(mem));
     }
 
     fn mask_store(&mut self, k: u8, mem: Mem) {
-        self.code.vex(op(M0F, false, 0x91), false, k, 0, Rm::Mem(mem));
+        self.code.vex(op(M0F, false, 0x91), false, k & 7, 0, Rm::Mem(mem));
     }
 
     // ---- the whole
@@ -469,6 +455,7 @@ impl<'a> Emitter<'a> {
         if let Some((_, second)) = fast {
             self.settle(second);
         }
+        self.clear();
         if !plan.before.order.is_empty() {
             self.begin(&plan.before);
             for (p, &id) in plan.before.order.iter().enumerate() {
@@ -540,10 +527,7 @@ impl<'a> Emitter<'a> {
     /// One repetition, from and to the registers of what is carried.
     fn body(&mut self) {
         let (groups, plan) = (self.shape.groups, self.plan);
-        self.vectors = [NOBODY; 32];
-        self.masks = [NOBODY; 8];
-        self.taken = (0, 0);
-        self.keys = [-1; 40];
+        self.clear();
         self.free_spills.clear();
         self.late_spills.clear();
         self.begin(&plan.body);
@@ -573,7 +557,9 @@ impl<'a> Emitter<'a> {
                     (0..groups).for_each(|group| self.used_until(self.v(load, group), next));
                 }
             }
-            store = self.stores(store, p as u32);
+            if plan.body.stores.get(store).is_some_and(|s| s.0 <= p as u32) {
+                store = self.stores(store, p as u32);
+            }
         }
         // a body without operations only moves slots
         self.stores(store, NEVER);
@@ -652,6 +638,27 @@ impl<'a> Emitter<'a> {
             self.copy(to, from);
         }
     }
+}
+
+/// How well a register with this value can be given up.
+#[inline(always)]
+fn key(place: &Place) -> i32 {
+    // what need not be stored is a little cheaper
+    let cheap = u32::from(place.base != NONE) * 24;
+    ((place.next.min(FAR) + cheap) << 5 | (31 - u32::from(place.reg & 31))) as i32
+}
+
+/// The register with the highest key.
+#[inline(always)]
+fn farthest(keys: &[i32]) -> u8 {
+    // rows of four, which vectors of any processor compare at once
+    let mut best = [SHUT; 4];
+    for row in keys.chunks_exact(4) {
+        for (best, &key) in best.iter_mut().zip(row) {
+            *best = if key > *best { key } else { *best };
+        }
+    }
+    31 - (best.into_iter().fold(SHUT, i32::max) & 31) as u8
 }
 
 fn distinct(values: [u32; 3]) -> impl Iterator<Item = u32> {

@@ -157,12 +157,15 @@ const CHAIN: usize = 6;
 pub(super) struct Graph {
     pub target: Target,
     pub nodes: Vec<Node>,
+    /// Of each node, as [`Node::triple`] gives them: passes read them without asking what the node is.
+    pub operands: Vec<[Id; 3]>,
     pub slow: Vec<Slow>,
     pub subs: Vec<Sub>,
     /// For each node, who uses it as the last of its operands: found there, equal nodes need no hash, and what was
     /// made lately is at hand.
     links: Vec<Link>,
-    /// Nodes without operands, and those that found their last operand with [`CHAIN`] users.
+    constants: FxHashMap<u64, Id>,
+    /// Other nodes without operands, and those that found their last operand with [`CHAIN`] users.
     known: FxHashMap<Node, Id>,
     known_subs: FxHashMap<Sub, u32>,
     known_slow: FxHashMap<Slow, Id>,
@@ -268,14 +271,6 @@ impl Node {
         self
     }
 
-    /// The highest operand.
-    #[inline(always)]
-    fn last(self) -> Option<Id> {
-        let mut last = None;
-        self.operands(|a| last = last.max(Some(a)));
-        last
-    }
-
     /// Whether it is a truth value.
     pub fn is_mask(&self) -> bool {
         matches!(
@@ -283,6 +278,11 @@ impl Node {
             Node::ConstB(_) | Node::Cmp(..) | Node::CmpI(..) | Node::Test(..) | Node::Mask(..) | Node::Not(_)
         )
     }
+}
+
+#[inline(always)]
+fn highest([a, b, c]: [Id; 3]) -> Id {
+    a.max(b).max(c)
 }
 
 /// 1.0, as bits.
@@ -404,12 +404,16 @@ impl Graph {
     pub fn new(target: Target, room: usize) -> Self {
         let mut nodes = Vec::with_capacity(room + 1);
         nodes.push(Node::ConstB(false));
+        let mut operands = Vec::with_capacity(room + 1);
+        operands.push([NOTHING; 3]);
         Self {
             target,
             nodes,
+            operands,
             slow: Vec::new(),
             subs: Vec::new(),
             links: Vec::with_capacity(room),
+            constants: FxHashMap::default(),
             known: FxHashMap::default(),
             known_subs: FxHashMap::default(),
             known_slow: FxHashMap::default(),
@@ -418,23 +422,34 @@ impl Graph {
         }
     }
 
-    /// A node, as it stands.
-    fn raw(&mut self, node: Node) -> Id {
-        if self.inside.is_some() && matches!(node, Node::Const(_) | Node::ConstB(_)) {
-            // a slow path has its own, so that equal ones are equal wherever they stand
-            self.nodes.push(node);
-            return self.nodes.len() as Id - 1;
+    /// Appends a node that nobody looks for.
+    pub fn append(&mut self, node: Node) -> Id {
+        self.nodes.push(node);
+        self.operands.push(node.triple());
+        self.nodes.len() as Id - 1
+    }
+
+    /// All nodes with other operands.
+    pub fn remap(&mut self, f: impl Fn(Id) -> Id) {
+        for (node, operands) in self.nodes.iter_mut().zip(&mut self.operands) {
+            *node = node.map(&f);
+            *operands = node.triple();
         }
+    }
+
+    /// A node with these operands, as it stands.
+    fn raw(&mut self, node: Node, operands: [Id; 3]) -> Id {
         // nodes that are never looked for have been added
         self.links.resize(self.nodes.len(), ALONE);
         let id = self.nodes.len() as Id;
         let mut link = ALONE;
         let mut listed = false;
-        if let Some(last) = node.last() {
+        let last = highest(operands);
+        if last != NOTHING {
             let mut at = self.links[last as usize].user;
             let mut steps = 0;
             while at != NOBODY {
-                if self.nodes[at as usize] == node {
+                if self.operands[at as usize] == operands && self.nodes[at as usize] == node {
                     return at;
                 }
                 at = self.links[at as usize].next;
@@ -452,6 +467,7 @@ impl Graph {
             };
         }
         self.nodes.push(node);
+        self.operands.push(operands);
         self.links.push(link);
         id
     }
@@ -460,16 +476,13 @@ impl Graph {
     fn forget(&mut self, start: Id) {
         self.links.resize(self.nodes.len(), ALONE);
         while self.nodes.len() as Id > start {
-            let Some(node) = self.nodes.pop() else { break };
+            let (Some(node), Some(operands)) = (self.nodes.pop(), self.operands.pop()) else { break };
             let (id, link) = (self.nodes.len() as Id, self.links.pop().unwrap_or(ALONE));
-            match node.last() {
-                Some(last) if self.links[last as usize].user == id => {
-                    self.links[last as usize].user = link.next;
-                }
-                _ if self.known.get(&node) == Some(&id) => {
-                    self.known.remove(&node);
-                }
-                _ => {}
+            let last = highest(operands);
+            if last != NOTHING && self.links[last as usize].user == id {
+                self.links[last as usize].user = link.next;
+            } else if self.known.get(&node) == Some(&id) {
+                self.known.remove(&node);
             }
         }
     }
@@ -479,9 +492,11 @@ impl Graph {
         Graph {
             target: self.target,
             nodes: self.nodes.clone(),
+            operands: self.operands.clone(),
             slow: self.slow.clone(),
             subs: Vec::new(),
             links: Vec::new(),
+            constants: FxHashMap::default(),
             known: FxHashMap::default(),
             known_subs: FxHashMap::default(),
             known_slow: FxHashMap::default(),
@@ -491,30 +506,43 @@ impl Graph {
     }
 
     /// A node, computed now if its operands are constants.
+    #[inline(always)]
     pub fn node(&mut self, node: Node) -> Id {
+        let operands = node.triple();
         let is_constant = |a: Id| matches!(self.nodes[a as usize], Node::Const(_) | Node::ConstB(_));
-        let mut constant = node.last().is_some_and(is_constant);
-        if constant {
-            node.operands(|a| constant &= is_constant(a));
+        // nothing counts as a constant
+        if operands[0] != NOTHING && is_constant(highest(operands)) && operands.into_iter().all(is_constant) {
+            return self.folded(node);
         }
-        if constant {
-            let v = value(&node, |id| match self.nodes[id as usize] {
-                Node::Const(c) => c,
-                Node::ConstB(c) => u64::from(c),
-                _ => 0,
-            });
-            return if node.is_mask() { self.truth(v != 0) } else { self.bits(v) };
-        }
-        self.raw(node)
+        self.raw(node, operands)
+    }
+
+    /// What a node with constant operands gives.
+    fn folded(&mut self, node: Node) -> Id {
+        let v = value(&node, |id| match self.nodes[id as usize] {
+            Node::Const(c) => c,
+            Node::ConstB(c) => u64::from(c),
+            _ => 0,
+        });
+        if node.is_mask() { self.truth(v != 0) } else { self.bits(v) }
     }
 
     /// An entry of its own.
     pub fn copy(&mut self, a: Id) -> Id {
-        self.raw(Node::Copy(a))
+        self.raw(Node::Copy(a), [a, NOTHING, NOTHING])
     }
 
     pub fn bits(&mut self, c: u64) -> Id {
-        self.raw(Node::Const(c))
+        if self.inside.is_some() {
+            // a slow path has its own, so that equal ones are equal wherever they stand
+            return self.append(Node::Const(c));
+        }
+        let next = self.nodes.len() as Id;
+        let id = *self.constants.entry(c).or_insert(next);
+        if id == next {
+            self.append(Node::Const(c));
+        }
+        id
     }
 
     pub fn number(&mut self, c: f64) -> Id {
@@ -522,7 +550,10 @@ impl Graph {
     }
 
     pub fn truth(&mut self, c: bool) -> Id {
-        self.raw(Node::ConstB(c))
+        if self.inside.is_some() {
+            return self.append(Node::ConstB(c));
+        }
+        self.raw(Node::ConstB(c), [NOTHING; 3])
     }
 
     pub fn constant(&self, id: Id) -> Option<u64> {
@@ -789,8 +820,7 @@ impl Graph {
             return id;
         }
         self.slow.push(entry.clone());
-        let id = self.nodes.len() as Id;
-        self.nodes.push(Node::Slow(self.slow.len() as u32 - 1));
+        let id = self.append(Node::Slow(self.slow.len() as u32 - 1));
         self.known_slow.insert(entry, id);
         id
     }

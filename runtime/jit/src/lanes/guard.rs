@@ -66,9 +66,7 @@ pub(super) fn fast(g: &Graph, slots: &BTreeMap<u32, Id>, uses: &[u8], invariant:
     }
     let mut graph = g.frozen();
     let to = |id: Id| alias[id as usize];
-    for node in &mut graph.nodes {
-        *node = node.map(to);
-    }
+    graph.remap(to);
     for slow in &mut graph.slow {
         slow.cond = slow.cond.map(to);
         slow.usual = slow.usual.map(to);
@@ -99,8 +97,7 @@ pub(super) fn fast(g: &Graph, slots: &BTreeMap<u32, Id>, uses: &[u8], invariant:
         match sums.iter_mut().find(|sum| sum.0 == limit) {
             Some((_, sum, after)) => {
                 let node = Node::Fma { a, b: a, c: *sum, minus_product: false, minus_c: false };
-                graph.nodes.push(node);
-                *sum = graph.nodes.len() as Id - 1;
+                *sum = graph.append(node);
                 *after = (*after).max(s);
                 extra.push((*sum, *after));
             }
@@ -111,7 +108,7 @@ pub(super) fn fast(g: &Graph, slots: &BTreeMap<u32, Id>, uses: &[u8], invariant:
         guard.below.push((sum, limit));
         last = last.max(after);
     }
-    graph.nodes.push(Node::Guard);
-    extra.push((graph.nodes.len() as Id - 1, last));
+    let guarding = graph.append(Node::Guard);
+    extra.push((guarding, last));
     Some(Fast { graph, slots, extra, guard })
 }

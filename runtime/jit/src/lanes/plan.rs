@@ -270,39 +270,40 @@ impl Plan {
         if uses[id as usize] == 0 {
             return;
         }
-        let node = g.nodes[id as usize];
-        if leaf(&node) {
-            self.invariant[id as usize] = match node {
-                Node::Load(slot) => !slots.contains_key(&slot),
-                _ => true,
-            };
-            self.leaves.push(id);
-            return;
-        }
         let operands = match self.steps.of(id) {
             Step::Ternary { a, b, c, .. } => [a, b, c],
-            Step::Node => node.triple(),
+            Step::Node => g.operands[id as usize],
         };
         let p = self.body.order.len() as u32;
-        if operands[0] == NOTHING {
-            let mut all = node != Node::Guard;
-            self.others(g, id, |a| all &= self.invariant[a as usize]);
-            if !all {
-                self.others(g, id, |a| last[a as usize] = p);
-            }
-            self.invariant[id as usize] = all;
-            if node == Node::Guard {
-                self.guard = Some(p);
-            }
-        } else {
+        let all;
+        if operands[0] != NOTHING {
             let of = |a: Id| self.invariant[a as usize];
-            let all = of(operands[0]) & of(operands[1]) & of(operands[2]);
-            self.invariant[id as usize] = all;
+            all = of(operands[0]) & of(operands[1]) & of(operands[2]);
             if !all {
                 operands.iter().for_each(|&a| last[a as usize] = p);
             }
+        } else {
+            let node = g.nodes[id as usize];
+            if leaf(&node) {
+                self.invariant[id as usize] = match node {
+                    Node::Load(slot) => !slots.contains_key(&slot),
+                    _ => true,
+                };
+                self.leaves.push(id);
+                return;
+            }
+            let mut every = node != Node::Guard;
+            self.others(g, id, |a| every &= self.invariant[a as usize]);
+            all = every;
+            if !all {
+                self.others(g, id, |a| last[a as usize] = p);
+            }
+            if node == Node::Guard {
+                self.guard = Some(p);
+            }
         }
-        if self.invariant[id as usize] {
+        self.invariant[id as usize] = all;
+        if all {
             self.before.push(id, operands);
         } else {
             made[id as usize] = p;
@@ -327,9 +328,12 @@ fn uses(g: &Graph, slots: &BTreeMap<u32, Id>, extra: &[(Id, Id)], guarded: &[Id]
     let backwards = extra.iter().rev().map(|e| e.0).chain((0..(n - extra.len()) as Id).rev());
     for id in backwards {
         if uses[id as usize] > 0 {
-            match g.nodes[id as usize] {
-                Node::Slow(k) => slow_operands(g, k, |a| add(&mut uses, a)),
-                node => node.triple().iter().for_each(|&a| add(&mut uses, a)),
+            let operands = g.operands[id as usize];
+            operands.iter().for_each(|&a| add(&mut uses, a));
+            if operands[0] == NOTHING
+                && let Node::Slow(k) = g.nodes[id as usize]
+            {
+                slow_operands(g, k, |a| add(&mut uses, a));
             }
         }
     }

@@ -124,8 +124,8 @@ impl Emitter<'_> {
                     self.used(b);
                 }
                 let k = self.free(true, 0, NONE);
-                self.code.vex(op(M0F, false, byte), true, k, x, Rm::Reg(y));
-                self.put_mask(v, k);
+                self.code.vex(op(M0F, false, byte), true, k & 7, x & 7, Rm::Reg(y & 7));
+                self.put(v, k);
             }
             Node::Not(a) => {
                 let a = of(self, a);
@@ -134,8 +134,8 @@ impl Emitter<'_> {
                 self.used(a);
                 if self.wide {
                     let k = self.free(true, 0, NONE);
-                    self.code.vex(op(M0F, false, 0x44), false, k, 0, Rm::Reg(x));
-                    self.put_mask(v, k);
+                    self.code.vex(op(M0F, false, 0x44), false, k & 7, 0, Rm::Reg(x & 7));
+                    self.put(v, k);
                 } else {
                     let ones = self.pool.at(u64::MAX) as i32;
                     let reg = self.free(false, 0, NONE);
@@ -146,8 +146,8 @@ impl Emitter<'_> {
             }
             Node::Select(c, a, b) => {
                 let (c, a, b) = (of(self, c), of(self, a), of(self, b));
-                let (mut pins, mut mask_pins) = (0, 0);
-                let mask = if self.wide { self.reg(c, &mut mask_pins) } else { self.reg(c, &mut pins) };
+                let mut pins = 0;
+                let mask = self.reg(c, &mut pins);
                 let y = self.reg(b, &mut pins);
                 let x = self.rm(a, &mut pins);
                 for w in distinct([c, a, b]) {
@@ -155,7 +155,7 @@ impl Emitter<'_> {
                 }
                 let reg = self.free(false, 0, self.places[v as usize].home);
                 if self.wide {
-                    let masked = Masked { k: mask, zero: false };
+                    let masked = Masked { k: mask & 7, zero: false };
                     self.code.evex(op(M38, true, 0x65), reg, y, x, masked, false);
                 } else {
                     self.vec(op(M3A, false, 0x4b), reg, y, x);
@@ -213,15 +213,15 @@ impl Emitter<'_> {
             self.used(b);
         }
         let reg = self.free(self.wide, 0, NONE);
-        self.vec(o, reg, x, y);
+        self.vec(o, if self.wide { reg & 7 } else { reg }, x, y);
         if let Some(i) = immediate {
             self.code.byte(i);
         }
-        if self.wide { self.put_mask(v, reg) } else { self.put(v, reg) }
+        self.put(v, reg);
     }
 
     /// Which of three operands gives its register to the result: one that is not needed any more, else a copy.
-    fn destructive(&mut self, values: [u32; 3], order: [usize; 3]) -> (usize, u8, u32) {
+    fn destructive(&mut self, values: [u32; 3], order: [usize; 3]) -> (usize, u8, u64) {
         let mut pins = 0;
         for v in values {
             let reg = self.places[v as usize].reg;
@@ -271,7 +271,7 @@ impl Emitter<'_> {
     }
 
     /// A register operand beside a destination that may hold the same value already.
-    fn operand(&mut self, v: u32, same: u32, dst: u8, pins: &mut u32) -> u8 {
+    fn operand(&mut self, v: u32, same: u32, dst: u8, pins: &mut u64) -> u8 {
         if v == same && self.places[v as usize].reg == NONE { dst } else { self.reg(v, pins) }
     }
 

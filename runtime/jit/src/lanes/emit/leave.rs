@@ -2,7 +2,7 @@
 
 use super::super::encode::{Label, Mem, Opcode, RAX, RCX, RDI, RDX, RSI, Rm, op};
 use super::super::plan::condition;
-use super::{Bail, Call, Emitter, M0F, M38, MASK, Masked, NOBODY, NONE, Stub, scratch};
+use super::{Bail, Call, Emitter, M0F, M38, MASK, MASKS, Masked, NONE, Stub, scratch};
 
 impl Emitter<'_> {
     /// Leaves for the careful code where a lane needs a slow path.
@@ -11,14 +11,13 @@ impl Emitter<'_> {
         let mut bad = Vec::new();
         for &(value, limit) in &guard.below {
             let v = self.v(value, group);
-            let (mut pins, mask_pins) = (0, bad.iter().fold(0, |pins, &k: &u8| pins | 1 << k));
-            let x = self.reg(v, &mut pins);
+            let x = self.reg(v, &mut 0);
             let at = self.pool.at(limit) as i32;
             let scale = if self.wide { 8 } else { 32 };
             let limit = Rm::Mem(Mem { base: RCX, disp: at * scale, broadcast: self.wide });
-            let to = if self.wide { self.free(true, mask_pins, NONE) } else { self.free(false, pins, NONE) };
+            let to = self.free(self.wide, if self.wide { 0 } else { 1 << x }, NONE);
             // not less, or unordered
-            self.vec(op(M0F, false, 0xc2), to, x, limit);
+            self.vec(op(M0F, false, 0xc2), if self.wide { to & 7 } else { to }, x, limit);
             self.code.byte(0x15);
             if self.wide {
                 bad.push(to);
@@ -30,6 +29,7 @@ impl Emitter<'_> {
             } else {
                 let label = self.bail();
                 self.jump_if_any(to, false, label);
+                self.open(to);
             }
         }
         self.leave_where(&bad);
@@ -47,9 +47,11 @@ impl Emitter<'_> {
     /// Leaves where any of these masks holds anywhere.
     fn leave_where(&mut self, masks: &[u8]) {
         for pair in masks.chunks(2) {
-            self.code.vex(op(M0F, false, 0x98), false, pair[0], 0, Rm::Reg(pair[pair.len() - 1]));
+            let last = pair[pair.len() - 1];
+            self.code.vex(op(M0F, false, 0x98), false, pair[0] & 7, 0, Rm::Reg(last & 7));
             let label = self.bail();
             self.code.jcc(5, label);
+            pair.iter().for_each(|&k| self.open(k));
         }
     }
 
@@ -68,7 +70,7 @@ impl Emitter<'_> {
     /// Jumps if the truth value holds in any lane (or, `inverted`, fails in any).
     fn jump_if_any(&mut self, c: u8, inverted: bool, label: Label) {
         if self.wide {
-            self.code.vex(op(M0F, false, 0x98), false, c, 0, Rm::Reg(c));
+            self.code.vex(op(M0F, false, 0x98), false, c & 7, 0, Rm::Reg(c & 7));
             self.code.jcc(if inverted { 3 } else { 5 }, label);
             return;
         }
@@ -84,10 +86,10 @@ impl Emitter<'_> {
     pub(super) fn slow(&mut self, v: u32, k: u32, group: usize) {
         let slow = &self.g.slow[k as usize];
         let cond = slow.cond.map(|c| condition(self.g, c));
-        let (mut pins, mut mask_pins) = (0, 0);
+        let mut pins = 0;
         let test = cond.map(|(c, inverted)| {
             let c = self.v(c, group);
-            (if self.wide { self.reg(c, &mut mask_pins) } else { self.reg(c, &mut pins) }, inverted)
+            (self.reg(c, &mut pins), inverted)
         });
         let usual = slow.usual.map(|u| self.v(u, group));
         let mut dst = NONE;
@@ -110,21 +112,14 @@ impl Emitter<'_> {
         for &a in &slow.args {
             let a = self.v(a, group);
             args.push(if self.places[a as usize].flags & MASK != 0 {
-                (Rm::Reg(self.reg(a, &mut mask_pins)), true)
+                (Rm::Reg(self.reg(a, &mut pins)), true)
             } else {
                 (self.rm(a, &mut pins), false)
             });
         }
         let mut saved: Vec<(bool, u8)> = Vec::new();
-        for r in 0..32u8 {
-            if self.vectors[r as usize] != NOBODY && r != dst {
-                saved.push((false, r));
-            }
-        }
-        for r in 1..8u8 {
-            if self.masks[r as usize] != NOBODY {
-                saved.push((true, r));
-            }
+        for r in (0..NONE).filter(|&r| self.taken >> r & 1 == 1 && r != dst) {
+            saved.push((r >= MASKS, r));
         }
         let call = Call { saved, args, dst, usual: usual.is_some(), cond: test, sub: slow.sub };
         if let Some((c, inverted)) = test {
@@ -143,8 +138,8 @@ impl Emitter<'_> {
         for w in all {
             self.used(w);
         }
-        let other = self.vectors[dst as usize];
-        if other != NOBODY && other != v {
+        let other = self.held[dst as usize];
+        if self.taken >> dst & 1 == 1 && other != v {
             // the usual value's register became the result's
             self.release(other);
         }
@@ -156,7 +151,7 @@ impl Emitter<'_> {
         let at = |disp| Mem { base: RSI, disp, broadcast: false };
         for &(mask, r) in &call.saved {
             if mask {
-                self.mask_store(r, at(scratch::MASKS + 8 * i32::from(r)));
+                self.mask_store(r, at(scratch::MASKS + 8 * i32::from(r & 7)));
             } else {
                 self.store(r, at(scratch::VECTORS + 64 * i32::from(r)));
             }
@@ -167,7 +162,7 @@ impl Emitter<'_> {
         match call.cond {
             Some((c, inverted)) => {
                 if self.wide {
-                    self.code.vex(op(M0F, false, 0x93), false, RAX, 0, Rm::Reg(c));
+                    self.code.vex(op(M0F, false, 0x93), false, RAX, 0, Rm::Reg(c & 7));
                 } else {
                     self.code.vex(op(M0F, false, 0x50), true, RAX, 0, Rm::Reg(c));
                 }
@@ -182,6 +177,7 @@ impl Emitter<'_> {
             let row = at(scratch::ROWS + scratch::ROW * (k as i32 + 1));
             match arg {
                 (Rm::Reg(k), true) => {
+                    let k = k & 7;
                     let spread = Opcode { map: M38, pp: 2, w: true, byte: 0x38 };
                     self.code.evex(spread, call.dst, 0, Rm::Reg(k), Masked::default(), false);
                     self.store(call.dst, row);
@@ -211,7 +207,7 @@ impl Emitter<'_> {
         }
         for &(mask, r) in &call.saved {
             if mask {
-                self.mask_load(r, at(scratch::MASKS + 8 * i32::from(r)));
+                self.mask_load(r, at(scratch::MASKS + 8 * i32::from(r & 7)));
             } else {
                 self.load(r, at(scratch::VECTORS + 64 * i32::from(r)));
             }
