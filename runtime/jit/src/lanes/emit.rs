@@ -65,8 +65,8 @@ struct Place {
 
 /// A truth value that goes into mask registers.
 const MASK: u8 = 1;
-/// Its memory is not free where it dies.
-const FIXED: u8 = 2;
+/// Its memory is free where it dies.
+const SPILLED: u8 = 2;
 /// What a carried slot held: its memory is the slot's.
 const CARRIED: u8 = 4;
 
@@ -120,8 +120,8 @@ pub(super) fn emit(
         keys: [SHUT; 41],
         now: [(NOBODY, NEVER); 3],
         more: &[],
-        free_spills: Vec::new(),
-        late_spills: Vec::new(),
+        spills: vec![0; 64],
+        free: (0, 0),
         next_spill: (rows + 63) & !63,
         stubs: Vec::new(),
         bails: Vec::new(),
@@ -178,9 +178,10 @@ struct Emitter<'a> {
     now: [(u32, u32); 3],
     /// The same for slow paths and guards.
     more: &'a [(Id, u32)],
-    free_spills: Vec<i32>,
-    /// Free from the next entry on.
-    late_spills: Vec<i32>,
+    /// Places for spilled values that are free: the first `free.0` of these, of which the last `free.1` only from the next
+    /// entry on, for the instruction at hand may still read them.
+    spills: Vec<i32>,
+    free: (usize, usize),
     next_spill: i32,
     stubs: Vec<Stub>,
     bails: Vec<Bail>,
@@ -235,7 +236,8 @@ impl<'a> Emitter<'a> {
 
     /// Looks at the operands of entry `p`.
     fn look(&mut self, s: &'a Segment, p: usize, group: usize) {
-        let (operands, links) = (s.operands[p], s.links[p]);
+        let (operands, links) = (self.plan.operands(self.g, s.order[p]), s.links[p]);
+        self.more = &[];
         if operands[0] == NOTHING {
             self.now = [(NOBODY, NEVER); 3];
             self.more = &s.more[links[0] as usize..links[1] as usize];
@@ -246,14 +248,14 @@ impl<'a> Emitter<'a> {
 
     /// Where an operand of the entry at hand is used next.
     fn after(&self, v: u32) -> u32 {
-        // of one that stands there twice the last says it
-        for k in [2, 1, 0] {
-            if self.now[k].0 == v {
-                return self.now[k].1;
-            }
+        if !self.more.is_empty() {
+            let id = self.id(v);
+            return self.more.iter().find(|m| m.0 == id).map_or(NEVER, |m| m.1);
         }
-        let id = self.id(v);
-        self.more.iter().find(|m| m.0 == id).map_or(NEVER, |m| m.1)
+        // of one that stands there twice the last says it; which one it is nobody foretells
+        let [a, b, c] = self.now;
+        let next = if b.0 == v { b.1 } else { a.1 };
+        if c.0 == v { c.1 } else { next }
     }
 
     /// Whether the use at hand is the last one.
@@ -269,10 +271,14 @@ impl<'a> Emitter<'a> {
     }
 
     fn spill_place(&mut self) -> i32 {
-        self.free_spills.pop().unwrap_or_else(|| {
+        let (free, late) = self.free;
+        if free == late {
             self.next_spill += 64;
-            self.next_spill - 64
-        })
+            return self.next_spill - 64;
+        }
+        self.free.0 -= 1;
+        let last = self.spills[free - 1];
+        std::mem::replace(&mut self.spills[free - late - 1], last)
     }
 
     /// Puts a value that stands in a register into memory too.
@@ -283,7 +289,8 @@ impl<'a> Emitter<'a> {
         }
         let (base, disp) =
             if place.flags & CARRIED != 0 { (RDI, place.disp) } else { (RSI, self.spill_place()) };
-        self.places[v as usize] = Place { base, disp, ..place };
+        let spilled = if base == RSI { SPILLED } else { 0 };
+        self.places[v as usize] = Place { base, disp, flags: place.flags | spilled, ..place };
         self.note(v);
         let mem = Mem { base, disp, broadcast: false };
         if place.reg >= MASKS { self.mask_store(place.reg, mem) } else { self.store(place.reg, mem) }
@@ -395,14 +402,18 @@ impl<'a> Emitter<'a> {
         let reg = place.reg;
         let dead = next == NEVER;
         // Which is the last use nobody foretells: all of this goes without a branch.
-        let open = OPEN | (31 - i32::from(reg & 31));
-        self.keys[reg as usize] = if dead { open } else { key(place) };
+        let (open, kept) = (OPEN | (31 - i32::from(reg & 31)), i32::from(dead) - 1);
+        self.keys[reg as usize] = open ^ ((open ^ key(place)) & kept);
         self.taken &= !(u64::from(dead) << reg);
-        place.reg = if dead { NONE } else { reg };
-        if dead & (place.base == RSI) & (place.flags & FIXED == 0) {
-            // the instruction at hand may still read it
-            self.late_spills.push(place.disp);
-            place.base = NONE;
+        place.reg = NONE ^ ((NONE ^ reg) & kept as u8);
+        let freed = place.flags & SPILLED & !(kept as u8);
+        place.flags ^= freed;
+        place.base = if freed == 0 { place.base } else { NONE };
+        let freed = usize::from(freed / SPILLED);
+        self.spills[self.free.0] = place.disp;
+        self.free = (self.free.0 + freed, self.free.1 + freed);
+        if self.free.0 == self.spills.len() {
+            self.spills.resize(2 * self.free.0, 0);
         }
     }
 
@@ -465,7 +476,7 @@ impl<'a> Emitter<'a> {
                     self.entry(v, id, group);
                     // what the repetitions read is read from memory
                     self.keep(v);
-                    self.places[v as usize].flags |= FIXED;
+                    self.places[v as usize].flags &= !SPILLED;
                     self.used_at_definition(v);
                 }
             }
@@ -528,8 +539,7 @@ impl<'a> Emitter<'a> {
     fn body(&mut self) {
         let (groups, plan) = (self.shape.groups, self.plan);
         self.clear();
-        self.free_spills.clear();
-        self.late_spills.clear();
+        self.free = (0, 0);
         self.begin(&plan.body);
         let mut ends = Vec::new();
         for (k, &(_, load, next)) in plan.carried.iter().enumerate() {

@@ -79,25 +79,37 @@ impl Code {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// ModRM and displacement; `scale` is what an 8-bit displacement counts.
-    fn modrm(&mut self, reg: u8, rm: Rm, scale: i32) {
+    /// The first bytes of a word.
+    #[inline(always)]
+    fn word(&mut self, word: u128, bytes: usize) {
+        let at = self.bytes.len();
+        // sixteen at once, and what is too much taken back: cheaper than so many as there are
+        self.bytes.extend_from_slice(&word.to_le_bytes());
+        self.bytes.truncate(at + bytes);
+    }
+
+    /// An instruction that begins with so many bytes, then ModRM and displacement; `scale` is what an 8-bit displacement
+    /// counts (a power of two).
+    #[inline(always)]
+    fn instruction(&mut self, head: u64, length: usize, reg: u8, rm: Rm, scale: i32) {
         let reg = (reg & 7) << 3;
-        match rm {
-            Rm::Reg(r) => self.push(&[0xc0 | reg | (r & 7)]),
+        let (modrm, disp, bytes) = match rm {
+            Rm::Reg(r) => (0xc0 | reg | (r & 7), 0, 0),
             Rm::Mem(m) => {
                 let base = m.base & 7;
                 debug_assert!(base != 4);
-                let short = m.disp / scale;
+                let short = m.disp >> scale.trailing_zeros();
                 if m.disp == 0 && base != 5 {
-                    self.push(&[reg | base]);
-                } else if m.disp % scale == 0 && i8::try_from(short).is_ok() {
-                    self.push(&[0x40 | reg | base, short as u8]);
+                    (reg | base, 0, 0)
+                } else if m.disp & (scale - 1) == 0 && i8::try_from(short).is_ok() {
+                    (0x40 | reg | base, short, 1)
                 } else {
-                    self.push(&[0x80 | reg | base]);
-                    self.push(&m.disp.to_le_bytes());
+                    (0x80 | reg | base, m.disp, 4)
                 }
             }
-        }
+        };
+        let tail = u64::from(modrm) | u64::from(disp as u32) << 8;
+        self.word(u128::from(head) | u128::from(tail) << (8 * length), length + 1 + bytes);
     }
 
     /// A VEX instruction; `long`: 256 bits.
@@ -109,8 +121,7 @@ impl Code {
         debug_assert!(!mem || !matches!(rm, Rm::Mem(Mem { broadcast: true, .. })));
         let p0 = (u8::from(reg < 8) << 7) | 0x40 | ((b ^ 1) << 5) | o.map as u8;
         let p1 = (u8::from(o.w) << 7) | ((!second & 15) << 3) | (u8::from(long) << 2) | o.pp;
-        self.push(&[0xc4, p0, p1, o.byte]);
-        self.modrm(reg, rm, 1);
+        self.instruction(u64::from(u32::from_le_bytes([0xc4, p0, p1, o.byte])), 4, reg, rm, 1);
     }
 
     /// An EVEX instruction with 512 bits; `element`: the memory operand is one element of 8 bytes.
@@ -127,8 +138,8 @@ impl Code {
             | (u8::from(broadcast) << 4)
             | ((second >> 4 ^ 1) << 3)
             | mask.k;
-        self.push(&[0x62, p0, p1, p2, o.byte]);
-        self.modrm(reg, rm, if broadcast || element { 8 } else { 64 });
+        let head = u64::from_le_bytes([0x62, p0, p1, p2, o.byte, 0, 0, 0]);
+        self.instruction(head, 5, reg, rm, if broadcast || element { 8 } else { 64 });
     }
 
     pub fn byte(&mut self, b: u8) {
@@ -173,14 +184,14 @@ impl Code {
 
     /// `mov r64, [base + disp]`.
     pub fn load64(&mut self, r: Gpr, base: Gpr, disp: i32) {
-        self.push(&[0x48 | (r >> 3 << 2) | (base >> 3), 0x8b]);
-        self.modrm(r, Rm::Mem(Mem { base, disp, broadcast: false }), 1);
+        let head = u64::from(u16::from_le_bytes([0x48 | (r >> 3 << 2) | (base >> 3), 0x8b]));
+        self.instruction(head, 2, r, Rm::Mem(Mem { base, disp, broadcast: false }), 1);
     }
 
     /// `lea r64, [base + disp]`.
     pub fn lea(&mut self, r: Gpr, base: Gpr, disp: i32) {
-        self.push(&[0x48 | (r >> 3 << 2) | (base >> 3), 0x8d]);
-        self.modrm(r, Rm::Mem(Mem { base, disp, broadcast: false }), 1);
+        let head = u64::from(u16::from_le_bytes([0x48 | (r >> 3 << 2) | (base >> 3), 0x8d]));
+        self.instruction(head, 2, r, Rm::Mem(Mem { base, disp, broadcast: false }), 1);
     }
 
     /// `mov r32, imm32` (not for `r8` and above).

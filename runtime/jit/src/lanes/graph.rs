@@ -165,6 +165,9 @@ pub(super) struct Graph {
     /// made lately is at hand.
     links: Vec<Link>,
     constants: FxHashMap<u64, Id>,
+    /// Where the next constant goes, and the first place that is none for constants: they stand together, in front, so that
+    /// many uses of them find them near.
+    shelf: (Id, Id),
     /// Other nodes without operands, and those that found their last operand with [`CHAIN`] users.
     known: FxHashMap<Node, Id>,
     known_subs: FxHashMap<Sub, u32>,
@@ -402,18 +405,20 @@ impl Sub {
 impl Graph {
     /// An empty one, with room for so many nodes.
     pub fn new(target: Target, room: usize) -> Self {
-        let mut nodes = Vec::with_capacity(room + 1);
-        nodes.push(Node::ConstB(false));
-        let mut operands = Vec::with_capacity(room + 1);
-        operands.push([NOTHING; 3]);
+        let shelf = room / 8 + 32;
+        let mut nodes = Vec::with_capacity(room + shelf);
+        nodes.resize(shelf, Node::ConstB(false));
+        let mut operands = Vec::with_capacity(room + shelf);
+        operands.resize(shelf, [NOTHING; 3]);
         Self {
             target,
             nodes,
             operands,
             slow: Vec::new(),
             subs: Vec::new(),
-            links: Vec::with_capacity(room),
+            links: Vec::with_capacity(room + shelf),
             constants: FxHashMap::default(),
+            shelf: (NOTHING + 1, shelf as Id),
             known: FxHashMap::default(),
             known_subs: FxHashMap::default(),
             known_slow: FxHashMap::default(),
@@ -487,6 +492,15 @@ impl Graph {
         }
     }
 
+    /// No more nodes will be looked for: what served that is given back.
+    pub fn settle(&mut self) {
+        self.links = Vec::new();
+        self.constants = FxHashMap::default();
+        self.known = FxHashMap::default();
+        self.known_subs = FxHashMap::default();
+        self.known_slow = FxHashMap::default();
+    }
+
     /// The nodes as they are, where none is looked for any more.
     pub fn frozen(&self) -> Graph {
         Graph {
@@ -497,6 +511,7 @@ impl Graph {
             subs: Vec::new(),
             links: Vec::new(),
             constants: FxHashMap::default(),
+            shelf: (0, 0),
             known: FxHashMap::default(),
             known_subs: FxHashMap::default(),
             known_slow: FxHashMap::default(),
@@ -537,9 +552,13 @@ impl Graph {
             // a slow path has its own, so that equal ones are equal wherever they stand
             return self.append(Node::Const(c));
         }
-        let next = self.nodes.len() as Id;
+        let (free, end) = self.shelf;
+        let next = if free < end { free } else { self.nodes.len() as Id };
         let id = *self.constants.entry(c).or_insert(next);
-        if id == next {
+        if id == next && free < end {
+            self.nodes[id as usize] = Node::Const(c);
+            self.shelf.0 += 1;
+        } else if id == next {
             self.append(Node::Const(c));
         }
         id

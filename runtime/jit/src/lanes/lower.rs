@@ -25,8 +25,21 @@ pub(super) fn lower(
     let mut env = Env::of(kernel);
     l.region(&mut env, &kernel.body)?;
     // a slot that keeps what it holds is not written
-    let Lower { g, mut slots, .. } = l;
+    let Lower { mut g, mut slots, .. } = l;
     slots.retain(|&slot, &mut id| g.nodes[id as usize] != Node::Load(slot));
+    // a slot that gets what another written slot held is read before that one is written
+    let read: Vec<(u32, Id)> = slots
+        .iter()
+        .filter(|&(slot, &id)| match g.nodes[id as usize] {
+            Node::Load(from) => from != *slot && slots.contains_key(&from),
+            _ => false,
+        })
+        .map(|(&slot, &id)| (slot, id))
+        .collect();
+    for (slot, id) in read {
+        slots.insert(slot, g.copy(id));
+    }
+    g.settle();
     Ok((g, slots))
 }
 

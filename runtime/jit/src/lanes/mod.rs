@@ -264,7 +264,7 @@ impl LaneCode {
         let mut code = encode::Code::default();
         let mut pool = emit::Pool::default();
         let mut ways = Vec::new();
-        let (mut graph, slots) = lower::lower(program, kernel, target)?;
+        let (graph, slots) = lower::lower(program, kernel, target)?;
         let mut operations = 0;
         let mut list = groups.to_vec();
         if !list.contains(&1) {
@@ -283,7 +283,7 @@ impl LaneCode {
             // There are 16 registers, and each way is compiled by itself.
             list.retain(|&g| g <= 2 || groups.len() == 1);
             for &groups in &list {
-                let (plan, _) = plan::Plan::of(&mut graph, &slots, 0);
+                let (plan, _) = plan::Plan::of(&graph, &slots, 0);
                 operations = plan.body.order.len();
                 let (bytes, scratch) = v128::emit(&mut pool, &graph, &plan, groups, (width * 8) as i32)?;
                 // Between them instructions that do nothing, where these have one byte.
@@ -295,7 +295,7 @@ impl LaneCode {
         }
         for &groups in &list {
             let registers = if target == Target::Avx512 { CARRIED } else { CARRIED / 3 };
-            let (plan, fast) = plan::Plan::of(&mut graph, &slots, registers / groups);
+            let (plan, fast) = plan::Plan::of(&graph, &slots, registers / groups);
             let fast = fast.as_ref().map(|(fast, plan)| (fast, plan));
             operations = fast.map_or(&plan, |f| f.1).body.order.len();
             let shape = emit::Shape { groups, stride: (width * 8) as i32 };

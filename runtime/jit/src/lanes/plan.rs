@@ -46,8 +46,6 @@ pub(super) const NEVER: u32 = u32::MAX;
 #[derive(Debug, Default)]
 pub(super) struct Segment {
     pub order: Vec<Id>,
-    /// The operands of each entry, filled up with [`NOTHING`]; of slow paths and guards see `more`.
-    pub operands: Vec<[Id; 3]>,
     /// Where each operand is used next. An operand that stands there twice is asked for at its last place.
     pub links: Vec<[u32; 3]>,
     /// The operands of slow paths and guards, each once, with their next uses. Their entries' links say `[from, to, _]`.
@@ -63,16 +61,11 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    fn push(&mut self, id: Id, operands: [Id; 3]) {
-        self.order.push(id);
-        self.operands.push(operands);
-    }
-
     /// Finds all next uses, from the end backwards. `again`: values that position `2·guard + 1` uses besides; gives their
-    /// next uses.
-    fn link(&mut self, plan: &Plan, g: &Graph, guard: u32, again: &[Id]) -> Vec<u32> {
+    /// next uses. `first`: room for the first uses.
+    fn link(&mut self, plan: &Plan, g: &Graph, guard: u32, again: &[Id], mut first: Vec<u32>) -> Vec<u32> {
         let end = self.order.len();
-        let mut first = vec![NEVER; g.nodes.len()];
+        first.fill(NEVER);
         let mut use_at = |id: Id, position: u32| std::mem::replace(&mut first[id as usize], position);
         for &id in &self.out {
             use_at(id, 2 * end as u32);
@@ -92,9 +85,9 @@ impl Segment {
                     *link = use_at(id, at + 1);
                 }
             }
-            let (Some(&id), Some(operands)) = (self.order.get(p), self.operands.get(p)) else { continue };
-            if operands[0] != NOTHING {
-                let [a, b, c] = *operands;
+            let Some(&id) = self.order.get(p) else { continue };
+            let [a, b, c] = plan.operands(g, id);
+            if a != NOTHING {
                 let c = use_at(c, at);
                 let b = use_at(b, at);
                 self.links[p] = [use_at(a, at), b, c];
@@ -119,7 +112,7 @@ pub(super) struct Plan {
     pub before: Segment,
     pub body: Segment,
     pub steps: Steps,
-    /// Computed before the first repetition.
+    /// Computed before the first repetition; empty where there are no slow paths.
     pub invariant: Vec<bool>,
     /// Constants and loads that are used.
     pub leaves: Vec<Id>,
@@ -136,6 +129,15 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// The operands of an entry, filled up with [`NOTHING`]; none of slow paths and guards.
+    #[inline(always)]
+    pub fn operands(&self, g: &Graph, id: Id) -> [Id; 3] {
+        match self.steps.of(id) {
+            Step::Ternary { a, b, c, .. } => [a, b, c],
+            Step::Node => g.operands[id as usize],
+        }
+    }
+
     /// The operands of a slow path or a guard.
     fn others(&self, g: &Graph, id: Id, mut f: impl FnMut(Id)) {
         match g.nodes[id as usize] {
@@ -147,24 +149,13 @@ impl Plan {
 
     /// `carry`: how many slots may be carried in registers. A second plan, for the code without slow paths, carries the
     /// same.
-    pub fn of(g: &mut Graph, slots: &BTreeMap<u32, Id>, carry: usize) -> (Plan, Option<(Fast, Plan)>) {
-        let mut slots = slots.clone();
-        // a slot that gets what another written slot held is read before that one is written
-        for (&slot, id) in &mut slots.clone() {
-            if let Node::Load(from) = g.nodes[*id as usize]
-                && from != slot
-                && slots.contains_key(&from)
-            {
-                let copy = g.copy(*id);
-                slots.insert(slot, copy);
-            }
-        }
-        let plan = Plan::make(g, &slots, &[], Vec::new(), carry);
+    pub fn of(g: &Graph, slots: &BTreeMap<u32, Id>, carry: usize) -> (Plan, Option<(Fast, Plan)>) {
+        let plan = Plan::make(g, slots, &[], Vec::new(), carry);
         let fast = if g.slow.is_empty() {
             None
         } else {
-            let uses = uses(g, &slots, &[], &[]);
-            guard::fast(g, &slots, &uses, &plan.invariant)
+            let uses = uses(g, slots, &[], &[]);
+            guard::fast(g, slots, &uses, &plan.invariant)
         };
         let fast = fast.and_then(|fast| {
             let second = Plan::make(&fast.graph, &fast.slots, &fast.extra, fast.guard.reads(), carry);
@@ -206,7 +197,6 @@ impl Plan {
         };
         plan.invariant[NOTHING as usize] = true;
         plan.body.order.reserve(n);
-        plan.body.operands.reserve(n);
         // where values are made in the body, and last used
         let (mut made, mut last) = (vec![0u32; n], vec![0u32; n]);
         // the extra ones are the last by number, and stand right after others
@@ -244,15 +234,21 @@ impl Plan {
             plan.body.stores.push((p, slot, id));
         }
         plan.body.stores.sort_unstable();
-        drop((uses, made, last));
+        drop(uses);
         let mut segment = std::mem::take(&mut plan.before);
-        if !segment.order.is_empty() {
-            segment.link(&plan, g, NEVER, &[]);
+        if segment.order.is_empty() {
+            drop(last);
+        } else {
+            segment.link(&plan, g, NEVER, &[], last);
         }
         plan.before = segment;
+        if g.slow.is_empty() {
+            // nobody asks any more
+            plan.invariant = Vec::new();
+        }
         let again: Vec<Id> = plan.carried.iter().map(|c| c.1).collect();
         let mut segment = std::mem::take(&mut plan.body);
-        plan.carried_links = segment.link(&plan, g, plan.guard.unwrap_or(NEVER), &again);
+        plan.carried_links = segment.link(&plan, g, plan.guard.unwrap_or(NEVER), &again, made);
         plan.body = segment;
         plan
     }
@@ -270,10 +266,7 @@ impl Plan {
         if uses[id as usize] == 0 {
             return;
         }
-        let operands = match self.steps.of(id) {
-            Step::Ternary { a, b, c, .. } => [a, b, c],
-            Step::Node => g.operands[id as usize],
-        };
+        let operands = self.operands(g, id);
         let p = self.body.order.len() as u32;
         let all;
         if operands[0] != NOTHING {
@@ -304,10 +297,10 @@ impl Plan {
         }
         self.invariant[id as usize] = all;
         if all {
-            self.before.push(id, operands);
+            self.before.order.push(id);
         } else {
             made[id as usize] = p;
-            self.body.push(id, operands);
+            self.body.order.push(id);
         }
     }
 }
@@ -330,7 +323,7 @@ fn uses(g: &Graph, slots: &BTreeMap<u32, Id>, extra: &[(Id, Id)], guarded: &[Id]
         if uses[id as usize] > 0 {
             let operands = g.operands[id as usize];
             operands.iter().for_each(|&a| add(&mut uses, a));
-            if operands[0] == NOTHING
+            if !g.slow.is_empty()
                 && let Node::Slow(k) = g.nodes[id as usize]
             {
                 slow_operands(g, k, |a| add(&mut uses, a));

@@ -9,9 +9,7 @@ use twinml_model::ir::CmpOp;
 impl Emitter<'_> {
     /// The instructions of one entry for one group.
     pub(super) fn entry(&mut self, v: u32, id: Id, group: usize) {
-        if !self.late_spills.is_empty() {
-            self.free_spills.append(&mut self.late_spills);
-        }
+        self.free.1 = 0;
         let of = |e: &Self, a: Id| e.v(a, group);
         if let Step::Ternary { table, a, b, c } = self.plan.steps.of(id) {
             return self.ternary(v, table, [of(self, a), of(self, b), of(self, c)]);
