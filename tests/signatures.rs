@@ -94,9 +94,13 @@ fn a_signed_run_is_good_and_says_what_it_was_made_of() {
     assert_eq!(place.verify(&["r", "--trust", "elsewhere"]).0, 4);
     assert_eq!(place.verify(&["r", "--trust", "elsewhere", "--key", "plant.pem"]).0, 0);
 
-    // The log of operations has both runs and is vouched for.
+    // The log of operations has both runs, which are vouched for, and the other key, of which nobody knows whose it is
+    // until it is trusted.
     let (code, v) = place.verify(&[".twinml/operations.log"]);
-    assert_eq!((code, &v["records"], &v["vouched"]), (0, &2.into(), &2.into()));
+    assert_eq!((code, &v["records"], &v["vouched"]), (4, &3.into(), &2.into()));
+    let both = [".twinml/operations.log", "--key", "plant.pem", "--trust", "elsewhere"];
+    let (code, v) = place.verify(&both);
+    assert_eq!((code, &v["records"], &v["vouched"]), (0, &3.into(), &3.into()));
 }
 
 #[test]
