@@ -32,7 +32,7 @@ use crate::exit::Exit;
 use crate::model::{self, Place};
 use crate::ui::Ui;
 use crate::ui::json::VERSION;
-use crate::ui::numbers::duration;
+use crate::ui::numbers::instant;
 use crate::world::{self, Interrupt, Stopwatch};
 
 /// Branches of one call.
@@ -274,7 +274,7 @@ fn usage(ui: &Ui, message: &str, help: Option<&str>) -> Exit {
 }
 
 fn shown(ns: i128) -> String {
-    duration(ns as f64 / 1e9)
+    instant(ns as f64 / 1e9)
 }
 
 fn names(points: &[(String, Vec<String>)]) -> String {
@@ -548,7 +548,7 @@ fn finish(task: &Task<'_>, done: Done, ready: &Ready, si: bool, ui: &Ui) -> Resu
         Ended::Decided => ("decided", None),
         Ended::Complete => ("complete", None),
     };
-    let mut line = format!("{ended} at {}", duration(report.time));
+    let mut line = format!("{ended} at {}", instant(report.time));
     if let Some(message) = &message {
         line.push_str(&format!(" ({message})"));
     }

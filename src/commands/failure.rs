@@ -9,7 +9,7 @@ use twinml_model::program::Program;
 use twinml_solvers::error::SolveError;
 use twinml_solvers::integrator::Method;
 
-use crate::ui::numbers::{duration, short};
+use crate::ui::numbers::{instant, short};
 
 /// The failure with its places, values and a likely mend.
 pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
@@ -137,7 +137,7 @@ pub fn left_range(broken: &Broken, program: &Program) -> Diagnostic {
     let unit = if unit.is_empty() { String::new() } else { format!(" {unit}") };
     let nowhere = (Span::new(FileId(u32::MAX), 0, 0), String::new());
     let (span, _) = place(program, broken.origin).unwrap_or(nowhere);
-    let (path, time) = (&broken.path, duration(broken.time));
+    let (path, time) = (&broken.path, instant(broken.time));
     let d = Diagnostic::new(codes::RANGE_LEFT, span, format!("`{path}` leaves its range at {time}"))
         .here(format!("`{path}` is {}{unit}", short(value, 6)));
     let d = if broken.clamped { d.note("`else clamp` holds it at its limit") } else { d };

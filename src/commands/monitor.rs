@@ -22,7 +22,7 @@ use crate::exit::Exit;
 use crate::model::Data;
 use crate::ui::Ui;
 use crate::ui::json::VERSION;
-use crate::ui::numbers::{counted, duration, short};
+use crate::ui::numbers::{counted, instant, short};
 use crate::world;
 
 /// What is said of a trace.
@@ -172,7 +172,7 @@ fn whole(args: &Monitor, ui: &Ui) -> Result<Exit, Exit> {
         line.push_str(format!("   robustness {} {}", short(r, 6), judged.unit.0).trim_end());
     }
     if let Some(t) = found.closest {
-        line.push_str(&format!("  (closest at {})", duration(t)));
+        line.push_str(&format!("  (closest at {})", instant(t)));
     }
     if let Some(k) = element {
         line.push_str(&format!("  (element {k})"));

@@ -23,7 +23,7 @@ use crate::model;
 use crate::plot::Plot;
 use crate::ui::Ui;
 use crate::ui::json::{self, VERSION};
-use crate::ui::numbers::{counted, duration, short};
+use crate::ui::numbers::{counted, duration, instant, short};
 use crate::world::{self, Interrupt, Stopwatch};
 
 /// Compiles, simulates, writes.
@@ -331,19 +331,17 @@ fn one<'a>(
         Ended::Complete | Ended::Decided => ui.result("Finished", &line, Some(took)),
         Ended::Stopped => {
             let why = if over_time { "time limit" } else { "interrupted" };
-            ui.result("Stopped", &format!("at {} ({why}): {line}", duration(report.time)), Some(took));
+            ui.result("Stopped", &format!("at {} ({why}): {line}", instant(report.time)), Some(took));
         }
         Ended::Halted(reason) => {
             let why = reason.as_ref().map_or_else(|| "`stop`".to_owned(), |r| format!("`stop`: {r}"));
-            ui.result("Ended", &format!("at {} ({why}): {line}", duration(report.time)), Some(took));
+            ui.result("Ended", &format!("at {} ({why}): {line}", instant(report.time)), Some(took));
         }
-        Ended::Range => ui.result(
-            "Ended",
-            &format!("at {} (a range was left): {line}", duration(report.time)),
-            Some(took),
-        ),
+        Ended::Range => {
+            ui.result("Ended", &format!("at {} (a range was left): {line}", instant(report.time)), Some(took))
+        }
         Ended::Failed(failed) => {
-            ui.result("Failed", &format!("at {}: {line}", duration(failed.time)), Some(took));
+            ui.result("Failed", &format!("at {}: {line}", instant(failed.time)), Some(took));
             let said = failure::diagnostic(failed, &ready.program);
             ui.diagnostics([&said], &ready.session.sources);
         }
@@ -380,7 +378,7 @@ const MOST_SAID: usize = 50;
 /// `3 s  pump: full`: the messages of `log`, in columns.
 fn said_lines(report: &Report) -> Vec<String> {
     let shown = &report.logs[..report.logs.len().min(MOST_SAID)];
-    let times: Vec<String> = shown.iter().map(|l| duration(l.time)).collect();
+    let times: Vec<String> = shown.iter().map(|l| instant(l.time)).collect();
     let wide = times.iter().map(|t| t.chars().count()).max().unwrap_or(0);
     let mut lines = Vec::with_capacity(shown.len() + 1);
     for (l, t) in shown.iter().zip(times) {

@@ -21,7 +21,7 @@ use super::{compile, failure, junit, mc, plot};
 use crate::args::{Compile, Test};
 use crate::exit::Exit;
 use crate::ui::json::{self, VERSION};
-use crate::ui::numbers::{counted, duration};
+use crate::ui::numbers::{counted, instant};
 use crate::ui::{Kept, Ui};
 use crate::world::{self, Interrupt};
 
@@ -501,13 +501,13 @@ fn judge(case: &mut Case, experiment: &Experiment, report: &Report, over_time: b
     case.message = match &report.ended {
         Ended::Failed(failed) => Some(failed.to_string()),
         Ended::Stopped if over_time => {
-            Some(format!("the wall-time limit ended it at {}", duration(report.time)))
+            Some(format!("the wall-time limit ended it at {}", instant(report.time)))
         }
-        Ended::Stopped => Some(format!("interrupted at {}", duration(report.time))),
-        Ended::Range => Some(format!("a range ended it at {}", duration(report.time))),
+        Ended::Stopped => Some(format!("interrupted at {}", instant(report.time))),
+        Ended::Range => Some(format!("a range ended it at {}", instant(report.time))),
         Ended::Halted(reason) => {
             let why = reason.as_ref().map_or(String::new(), |r| format!(": {r}"));
-            Some(format!("`stop` ended it at {}{why}", duration(report.time)))
+            Some(format!("`stop` ended it at {}{why}", instant(report.time)))
         }
         Ended::Complete | Ended::Decided => None,
     };

@@ -9,7 +9,7 @@ use twinml_model::requirement::Goal;
 
 use crate::exit::Exit;
 use crate::ui::json::VERSION;
-use crate::ui::numbers::{counted, duration, short};
+use crate::ui::numbers::{counted, instant, short};
 
 /// A requirement's verdict.
 #[derive(Serialize, Debug)]
@@ -226,7 +226,7 @@ impl Verdict {
             }
         }
         if let Some(t) = self.closest {
-            text.push_str(&format!("  (closest at {})", duration(t)));
+            text.push_str(&format!("  (closest at {})", instant(t)));
         }
         if let Some(k) = self.element {
             text.push_str(&format!("  (element {k})"));

@@ -86,9 +86,47 @@ pub fn duration(seconds: f64) -> String {
     text
 }
 
+/// An instant of simulated time as exactly as people ask for it, to the millisecond: `1 h 10 s`, `43 min 12.25 s`.
+pub fn instant(seconds: f64) -> String {
+    let whole = (seconds * 1e3).round();
+    if !(60_000.0..1e12).contains(&whole) {
+        return duration(seconds);
+    }
+    let mut ms = whole as u64;
+    let mut words = Vec::new();
+    for (size, one, many) in [(86_400_000, "day", "days"), (3_600_000, "h", "h"), (60_000, "min", "min")] {
+        let n = ms / size;
+        ms %= size;
+        if n > 0 {
+            words.push(format!("{n} {}", if n == 1 { one } else { many }));
+        }
+    }
+    if ms > 0 {
+        words.push(format!("{} s", ms as f64 / 1e3));
+    }
+    words.join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn instants_are_told_to_the_millisecond() {
+        for (seconds, text) in [
+            (3610.0, "1 h 10 s"),
+            (2592.25, "43 min 12.25 s"),
+            (7200.0, "2 h"),
+            (90_061.5, "1 day 1 h 1 min 1.5 s"),
+            (59.999_99, "1 min"),
+            (3.5, "3.5 s"),
+            (0.02, "20 ms"),
+            (-5.0, "-5 s"),
+            (4e10, "4e10 s"),
+        ] {
+            assert_eq!(instant(seconds), text);
+        }
+    }
 
     #[test]
     fn counts_have_their_thousands_apart() {

@@ -14,7 +14,7 @@ use crate::args::timeline::Diff;
 use crate::exit::Exit;
 use crate::ui::Ui;
 use crate::ui::json::VERSION;
-use crate::ui::numbers::{counted, duration, short};
+use crate::ui::numbers::{counted, duration, instant, short};
 
 use quantities::{Compared, Different};
 use side::Side;
@@ -253,8 +253,8 @@ fn tell(
             "{} ± {} per s ({unit} in {time}), from {} to {}, R² {}",
             short(g.rate, 4),
             short(g.error, 2),
-            duration(g.from),
-            duration(g.to),
+            instant(g.from),
+            instant(g.to),
             short(g.r2, 3)
         );
         ui.result("Growth", &line, None);
@@ -289,7 +289,7 @@ fn decision(d: &Decision) -> String {
         (Some(_), None) => "in A only".to_owned(),
         _ => "in B only".to_owned(),
     };
-    format!("{}  {of}{} ({}), {when}", duration(d.time()), d.event, d.kind)
+    format!("{}  {of}{} ({}), {when}", instant(d.time()), d.event, d.kind)
 }
 
 /// Two numbers as `plain` says them, or with all their digits where that is the same text.

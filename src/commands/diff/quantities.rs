@@ -7,7 +7,7 @@ use twinml_engine::data::{ColumnInfo, DataError, Frame};
 use twinml_engine::timeline::divergence::{Apart, Common, Distance, Pair, common};
 
 use super::side::Side;
-use crate::ui::numbers::{duration, short};
+use crate::ui::numbers::{instant, short};
 
 /// Curves that a picture has at most.
 const CURVES: usize = 12;
@@ -92,7 +92,7 @@ impl Different {
             }
         };
         let unit = if self.unit.is_empty() { String::new() } else { format!(" {}", self.unit) };
-        format!("{}  at {}: {said}{unit}", self.name, duration(time))
+        format!("{}  at {}: {said}{unit}", self.name, instant(time))
     }
 }
 

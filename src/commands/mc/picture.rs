@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::worst::{Curve, Worst};
 use crate::plot::axis::{self, Axis, TimeAxis};
-use crate::ui::numbers::{duration, short};
+use crate::ui::numbers::{instant, short};
 use crate::ui::xml::escape;
 
 /// Of a picture, and of its drawing area.
@@ -145,7 +145,7 @@ fn caption(out: &mut String, w: &Worst, k: usize, c: &Curve) {
     };
     let _ = write!(out, "<b>{}</b>: {what}, run {}", escape(&w.name), w.run);
     if let Some(t) = w.closest {
-        let _ = write!(out, ", decided at {}", duration(t));
+        let _ = write!(out, ", decided at {}", instant(t));
     }
     if k > 0 || w.drawn.is_empty() {
         return;

@@ -19,7 +19,7 @@ use crate::exit::Exit;
 use crate::model::Place;
 use crate::ui::Ui;
 use crate::ui::json::VERSION;
-use crate::ui::numbers::{counted, duration};
+use crate::ui::numbers::{counted, instant};
 use crate::world::{self, Interrupt, Stopwatch};
 
 /// A summary that is larger is none of ours.
@@ -451,7 +451,7 @@ impl Told<'_> {
             self.ui.result("Same", same, None);
             return;
         };
-        let when = f.at.map_or(String::new(), |t| format!("at {} ", duration(t)));
+        let when = f.at.map_or(String::new(), |t| format!("at {} ", instant(t)));
         let unit = if f.unit.is_empty() { String::new() } else { format!(" {}", f.unit) };
         let value = |v: &Value| match v {
             Value::Null => "nothing".to_owned(),

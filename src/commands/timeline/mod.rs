@@ -20,7 +20,7 @@ use crate::args::timeline::{Store, Timeline, TimelineCommand};
 use crate::exit::Exit;
 use crate::ui::Ui;
 use crate::ui::json::{VERSION, Written};
-use crate::ui::numbers::{count, counted, duration};
+use crate::ui::numbers::{count, counted, instant};
 use crate::world;
 
 /// The part of a node that is a `*.twinsnap`.
@@ -366,7 +366,7 @@ pub fn plain(name: &str) -> String {
 pub fn changes(node: &Node) -> String {
     let sets = node.fact("set").and_then(|s| serde_json::from_str::<Vec<String>>(s).ok()).unwrap_or_default();
     match sets.is_empty() {
-        true => format!("at {}", duration(node.time)),
-        false => format!("at {}: {}", duration(node.time), sets.join(", ")),
+        true => format!("at {}", instant(node.time)),
+        false => format!("at {}: {}", instant(node.time), sets.join(", ")),
     }
 }
