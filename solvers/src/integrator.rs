@@ -238,6 +238,22 @@ pub trait Integrator {
         let _ = t;
     }
 
+    /// As [`Integrator::skip_to`] the first of these instants, which ascend; and nobody asks for another time before the last
+    /// of them. A method may then pass several of them in one call of [`Integrator::step`], where the system keeps their
+    /// states: see [`Integrator::passed`].
+    fn ask(&mut self, instants: &[f64]) {
+        if let Some(first) = instants.first() {
+            self.skip_to(*first);
+        }
+    }
+
+    /// The instants of [`Integrator::ask`] that the last step has passed, the states of which the system keeps
+    /// ([`System::rk4_kept`]): for each, in order, how many of the kept states come before its own. They are not asked for
+    /// otherwise. Empty where the dense output is to be asked.
+    fn passed(&self) -> &[u32] {
+        &[]
+    }
+
     /// The work done since `start`.
     fn stats(&self) -> &Stats;
 

@@ -188,6 +188,13 @@ pub trait System {
         None
     }
 
+    /// As [`System::rk4`], by code that keeps the states after each step where the system's owner finds them, until the next
+    /// call of any other function. `None` where it has none for so many ([`crate::rk::fixed::KEPT`]) of this grid, and then always.
+    fn rk4_kept(&mut self, grid: Rk4Grid, steps: u64, x: &mut [f64]) -> Option<Result<(), EvalError>> {
+        let _ = (grid, steps, x);
+        None
+    }
+
     /// The number of independent Brownian paths that drive the system; [`System::rhs`] is its drift.
     fn n_noise(&self) -> usize {
         0

@@ -481,7 +481,19 @@ problem("stiff_b3", 20, [1, 1, 1, 1, 1, 1], ["y1", "y2", "y3", "y4", "y5", "y6"]
 problem("stiff_e1", 1, [0, 0, 0, 0], ["y1", "y2", "y3", "y4"], lambda t, y: [
     y[1], y[2], y[3],
     (y[0]**2 - math.sin(y[0]) - 1e8)*y[0] + (y[1]*y[2]/(y[0]**2 + 1) - 4e6)*y[1] + (1 - 6e4)*y[2]
-    + (10*math.exp(-y[3]**2) - 400)*y[3] + 1], stiff=True, run_atol=1e-16, source=SD)
+    + (10*math.exp(-y[3]**2) - 400)*y[3] + 1], atol=1e-22, run_atol=1e-16, source=SD)
+
+
+def e4(t):
+    """Stiff DETEST E4 in closed form: what its matrix takes apart are Bernoulli equations, linear in the reciprocals."""
+    a, u = 10 - 10j, -1/2
+    z = 1/(-1/(2*a) + (u + 1/(2*a))*np.exp(-a*t))
+    z = np.array([z.real, z.imag, 1/(0.001 - 1.001*math.exp(min(1000*t, 700))),
+                  1/(100 - 101*math.exp(0.01*t))])
+    return z.sum()/2 - z
+
+
+problem("stiff_e4", 1000, [0, -2, -1, -1], ["y1", "y2", "y3", "y4"], None, stiff=True, source=SD)
 
 
 def f1(t, y):
@@ -521,6 +533,7 @@ problem("figure_eight", 20, [0.97000436, -0.24308753, -0.97000436, 0.24308753, 0
         ["x[0]", "y[0]", "x[1]", "y[1]", "x[2]", "y[2]", "vx[0]", "vy[0]", "vx[1]", "vy[1]", "vx[2]", "vy[2]"],
         figure_eight, source="Chenciner and Montgomery, Annals of Mathematics 152 (2000) 881")
 
+CLOSED = {"stiff_e4": e4}
 BREAKS = {"medical_akzo": [5], "beam": [math.pi], "square_forced": [k / 2 for k in range(1, 10)]}
 
 # The chemistry of ozone, 66 species: only the published values, its equations stand in `emep.twinml` alone
@@ -548,6 +561,8 @@ def main():
         err = None
         if name in PUBLISHED:
             y, how = np.array(PUBLISHED[name], float), "published"
+        elif name in CLOSED:
+            y, how = CLOSED[name](p["T"]), "closed form"
         else:
             scale = max(np.abs(p["y0"]).max(), 1e-3)
             atol = p["atol"] or 1e-15 * scale

@@ -4,7 +4,10 @@
 mod support;
 
 use support::{Case, Ran, case};
-use twinml_engine::run::{Ended, FailureKind};
+use twinml_engine::record::MemoryRecorder;
+use twinml_engine::run::{self, Ended, FailureKind, Flow, Outlet, Prepared};
+use twinml_jit::{Compiled, OptLevel, Tier};
+use twinml_model::host::KernelId;
 use twinml_model::ids::VarId;
 use twinml_model::program::Record;
 
@@ -97,4 +100,94 @@ fn the_step_that_fails_is_found() {
     assert!(matches!(failure.kind, FailureKind::Solver(_)), "{failure:?}");
     // The solution 1/(1 - t) has no value from t = 1 on.
     assert!(failure.time > 0.99 && failure.time < 1.1, "{failure:?}");
+}
+
+/// The same run and how many calls of the solver it took.
+fn calls(case: &Case) -> (Vec<Vec<f64>>, u64) {
+    let mut machine = Compiled::compile(case.program.clone(), OptLevel::O2).unwrap();
+    let mut plans = run::plans(&case.program, &case.experiment, false).unwrap();
+    let plan = plans.remove(0);
+    let (recorder, rows) = MemoryRecorder::new(plan.columns().clone());
+    let outlets = vec![Outlet { plan, recorder: Box::new(recorder) }];
+    let mut calls = 0;
+    let mut watch = |_| {
+        calls += 1;
+        Flow::Continue
+    };
+    let report = run::simulate(&case.program, &mut machine, &case.experiment, outlets, &mut watch).unwrap();
+    assert_eq!(report.samples, rows.rows().len() as u64);
+    let last = rows.rows().pop();
+    assert_eq!(report.last, [last.unwrap()]);
+    (rows.rows(), calls)
+}
+
+#[test]
+fn rows_at_every_step_or_every_few_are_taken_many_at_a_time() {
+    // A variable, so that formulas have to be evaluated at each row; without it rows are copies of states.
+    let energy = format!(
+        "{PENDULUM}\n var e : unknown declared outputs\n eq : e = 0.5 * w * w + 10.0 * (1.0 - cos(a))"
+    );
+    for text in [PENDULUM, &energy] {
+        let each = rk4(text, 1e-3, 1_000_000);
+        let (rows, took) = calls(&each);
+        assert_eq!(rows.len(), 5001);
+        // 156 times 32 steps, then 8 by themselves; the last of these ends the run.
+        assert_eq!(took, 163);
+        // A row between two steps makes every step one by itself.
+        let mut between = rk4(text, 1e-3, 500_000);
+        between.experiment.duration = 5.0;
+        let (twice, alone) = calls(&between);
+        assert_eq!(alone, 4999);
+        let bits = |rows: &[Vec<f64>]| -> Vec<u64> { rows.iter().flatten().map(|v| v.to_bits()).collect() };
+        let halves: Vec<Vec<f64>> = twice.into_iter().step_by(2).collect();
+        assert_eq!(bits(&rows), bits(&halves));
+        for every in [2, 3, 8] {
+            let few = rk4(text, 1e-3, every * 1_000_000);
+            let (some, took) = calls(&few);
+            let thinned: Vec<Vec<f64>> = rows.iter().step_by(every as usize).cloned().collect();
+            assert_eq!(bits(&some), bits(&thinned), "every {every} steps");
+            assert!(took < 200, "{took}");
+        }
+    }
+}
+
+#[test]
+fn rows_before_a_failure_are_those_of_single_steps() {
+    let text = "flat Burst
+     var x : state fixed
+       value @[0] = 1.0
+     eq : der(x) = x * x";
+    let each = rk4(text, 1e-3, 1_000_000).run();
+    // With a second file every step is one by itself.
+    let mut single = rk4(text, 1e-3, 1_000_000);
+    let second = Record { every_as: Some(1_000_000_000_000_000_000), ..single.experiment.records[0].clone() };
+    single.experiment.records.push(second);
+    let single = single.run();
+    let (Ended::Failed(a), Ended::Failed(b)) = (&each.report.ended, &single.report.ended) else {
+        panic!("{:?} {:?}", each.report.ended, single.report.ended)
+    };
+    assert_eq!((a.time, format!("{:?}", a.kind)), (b.time, format!("{:?}", b.kind)));
+    assert_eq!(each.report.stats.steps, single.report.stats.steps);
+    assert!(each.rows[0].len() > 1000);
+    assert_eq!(each.rows[0], single.rows[0]);
+}
+
+#[test]
+fn whole_steps_of_solvers_are_machine_code() {
+    for method in ["rk4", "taylor", "rosenbrock"] {
+        let mut case = rk4(PENDULUM, 1e-3, 1_000_000);
+        case.experiment.solver.method = method.into();
+        if method != "rk4" {
+            case.experiment.solver.step = None;
+        }
+        let mut machine = Compiled::compile(case.program.clone(), OptLevel::O2).unwrap();
+        Prepared::new(&case.program, &mut machine, &case.experiment).unwrap();
+        let kernels = if method == "rk4" { 5 } else { 1 };
+        for k in 0..kernels {
+            for tier in [Tier::Quick, Tier::Full] {
+                machine.prepare(KernelId::Extra(k), tier).unwrap_or_else(|e| panic!("{method} {k}: {e:?}"));
+            }
+        }
+        assert!(machine.prepare(KernelId::Extra(kernels), Tier::Quick).is_err(), "{method}: another kernel");
+    }
 }

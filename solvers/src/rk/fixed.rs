@@ -84,6 +84,9 @@ pub struct Fixed<const ORDER: u32> {
     started: bool,
     /// Nobody wants a state before this.
     skip: f64,
+    /// Nobody wants any but these before the last of them; those that the last step has passed, as numbers of kept states.
+    asked: Vec<f64>,
+    passed: Vec<u32>,
     /// The system has code of its own for steps on the grid.
     own: bool,
     /// Whether `f1` is `f` at the end of the last step.
@@ -117,6 +120,8 @@ impl<const ORDER: u32> Fixed<ORDER> {
             stats: Stats::default(),
             started: false,
             skip: f64::NEG_INFINITY,
+            asked: Vec::new(),
+            passed: Vec::new(),
             own: false,
             f1_known: false,
             x: Vec::new(),
@@ -166,11 +171,16 @@ impl<const ORDER: u32> Fixed<ORDER> {
 
 /// Most steps that one call takes: the caller wants to hear from us.
 const FUSED: f64 = 4096.0;
+/// Steps whose states a system is asked to keep.
+pub const KEPT: u64 = 32;
 
 impl<const ORDER: u32> Fixed<ORDER> {
     /// Steps by the system's own code: as many as reach neither the stop time nor beyond what may be skipped,
     /// or one, with dense output. `None` where the system has no such code or the next step is cut.
     fn fused(&mut self, sys: &mut dyn System) -> Option<Result<(), SolveError>> {
+        if self.kept(sys) {
+            return Some(Ok(()));
+        }
         let (t, stop, Grid { t0, h, k }) = (self.clock.t, self.clock.stop, self.grid.clone());
         let at = |m: f64| t0 + (k + m) * h;
         let m = self.in_a_row(self.skip)?;
@@ -207,6 +217,48 @@ impl<const ORDER: u32> Fixed<ORDER> {
         }
         self.clock.advance(t1);
         Some(Ok(()))
+    }
+
+    /// [`KEPT`] steps by the system's own code that keeps the states after each of them, where several instants that are
+    /// asked for lie on these, and all. False where they do not, and nothing is done: also where such steps fail, for then
+    /// each is to be done by itself.
+    fn kept(&mut self, sys: &mut dyn System) -> bool {
+        let Grid { t0, h, k } = self.grid;
+        let (steps, stop) = (KEPT as f64, self.clock.stop);
+        let (at, t1) = (|m: f64| t0 + (k + m) * h, t0 + (k + steps) * h);
+        let known = self.asked.len() > 1 && self.asked.last().is_some_and(|&t| t >= t1 || same(t, t1));
+        if !known || self.in_a_row(t1).is_none_or(|most| most < steps) {
+            return false;
+        }
+        for &t in &self.asked {
+            let m = ((t - t0) / h).round() - k;
+            if m > steps {
+                break;
+            }
+            if !(m >= 1.0 && same(t, at(m))) {
+                self.passed.clear();
+                return false;
+            }
+            self.passed.push(m as u32 - 1);
+        }
+        let grid = Rk4Grid { t0, h, n: k as u64 };
+        self.x_stage.copy_from_slice(&self.x);
+        let done = self.passed.len() > 1
+            && matches!(sys.rk4_kept(grid, KEPT, &mut self.x_stage), Some(Ok(())))
+            && not_finite(&self.x_stage).is_none();
+        self.asked.clear();
+        if !done {
+            self.passed.clear();
+            return false;
+        }
+        std::mem::swap(&mut self.x, &mut self.x_prev);
+        std::mem::swap(&mut self.x, &mut self.x_stage);
+        self.grid.k = k + steps;
+        self.stats.steps += KEPT;
+        self.stats.rhs += 4 * KEPT;
+        self.f1_known = false;
+        self.clock.advance(if stop - t1 <= 1e-9 * h { stop } else { t1 });
+        true
     }
 
     /// How many fused steps reach neither the stop time nor beyond `skip`; 0: one, which does. `None`: the next step is cut.
@@ -294,6 +346,7 @@ impl<const ORDER: u32> Integrator for Fixed<ORDER> {
         if self.stats.steps >= self.clock.max_steps() {
             return Err(SolveError::TooManySteps { t, h: self.grid.h, steps: self.stats.steps });
         }
+        self.passed.clear();
         if ORDER == 4
             && let Some(done) = self.fused(sys)
         {
@@ -341,6 +394,17 @@ impl<const ORDER: u32> Integrator for Fixed<ORDER> {
 
     fn skip_to(&mut self, t: f64) {
         self.skip = t;
+        self.asked.clear();
+    }
+
+    fn ask(&mut self, instants: &[f64]) {
+        self.skip = instants.first().copied().unwrap_or(f64::INFINITY);
+        self.asked.clear();
+        self.asked.extend_from_slice(instants);
+    }
+
+    fn passed(&self) -> &[u32] {
+        &self.passed
     }
 
     fn set_stop(&mut self, stop: f64) -> Result<(), SolveError> {

@@ -36,6 +36,26 @@ impl Block {
         self.cells.extend_from_slice(row);
     }
 
+    /// Appends the row that `fill` appends, if it has the right length and, where columns are given, fits these.
+    pub(super) fn push_by(
+        &mut self,
+        fill: &mut dyn FnMut(&mut Vec<f64>),
+        checked: Option<&Columns>,
+    ) -> Result<(), RecordError> {
+        let before = self.cells.len();
+        fill(&mut self.cells);
+        let found = self.cells.len().saturating_sub(before);
+        let outcome = match checked {
+            _ if found != self.width => Err(RecordError::RowLength { expected: self.width, found }),
+            Some(columns) => check_row(columns, &self.cells[before..]),
+            None => Ok(()),
+        };
+        if outcome.is_err() {
+            self.cells.truncate(before);
+        }
+        outcome
+    }
+
     /// Whether another row would not fit into the memory that the block has.
     pub fn is_full(&self) -> bool {
         self.cells.len() + self.width > self.cells.capacity()
@@ -54,12 +74,6 @@ impl Block {
     /// Row `index`.
     pub fn row(&self, index: usize) -> &[f64] {
         &self.cells[index * self.width..(index + 1) * self.width]
-    }
-
-    /// The cell `cell` of every row from `first` on.
-    pub(super) fn column_from(&self, first: usize, cell: usize) -> impl Iterator<Item = f64> + '_ {
-        let from = (first * self.width + cell).min(self.cells.len());
-        self.cells[from..].iter().step_by(self.width).copied()
     }
 
     /// The cell `cell` of every row.

@@ -51,6 +51,17 @@ pub trait Recorder: Send {
     /// on an earlier row (a full disk, say). After an error the recorder takes no further rows.
     fn row(&mut self, cells: &[f64]) -> Result<(), RecordError>;
 
+    /// Appends the row that `fill` appends to what it is given: [`Columns::cells`] cells.
+    ///
+    /// # Errors
+    ///
+    /// As [`Recorder::row`].
+    fn row_by(&mut self, fill: &mut dyn FnMut(&mut Vec<f64>)) -> Result<(), RecordError> {
+        let mut cells = Vec::with_capacity(self.columns().cells());
+        fill(&mut cells);
+        self.row(&cells)
+    }
+
     /// Completes the result and gives it its name.
     ///
     /// # Errors

@@ -4,7 +4,6 @@
 //! gathered column by column as they will lie in the file and go there as they are, a page header before each
 //! stretch. Everything else (integers, truth values, words, lists, what may be absent) takes the library's way.
 
-use std::collections::VecDeque;
 use std::io::Read;
 
 use arrow_schema::SchemaRef;
@@ -31,19 +30,19 @@ use super::{ColumnSpec, Columns, Element, Metadata, RecordError};
 const ROW_GROUP_BYTES: usize = 16 << 20;
 /// Bytes of values in one page.
 const PAGE_BYTES: usize = 1 << 20;
-/// Rows whose cells are turned into columns together: their cells stay in the nearest cache.
-const TILE: usize = 16;
+/// Rows and cells of a tile that is turned into columns at once: a line of the cache across, two of them down.
+const DOWN: usize = 16;
+const ACROSS: usize = 8;
 /// Rows that there is room for at the beginning.
 const FEW_ROWS: usize = 64;
-/// Rows whose extremes are kept apart, so that they can be compared at once.
-const LANES: usize = 4;
 
 /// Writes a Parquet file, with statistics for each row group so that readers can skip.
 pub(super) struct ParquetEncoder {
     writer: SerializedFileWriter<AtomicFile>,
     factory: ArrowRowGroupWriterFactory,
-    /// Cells of plain reals, and how each is shown.
-    reals: Vec<Real>,
+    /// The plain reals, and how many columns they are.
+    strips: Vec<Strip>,
+    reals: usize,
     /// Values of the reals: `rows` of the first, `rows` of the second, …
     values: Vec<u8>,
     /// Rows that there is room for.
@@ -57,16 +56,21 @@ pub(super) struct ParquetEncoder {
     descriptors: Vec<ColumnDescPtr>,
 }
 
-/// A column of reals without holes.
-struct Real {
-    /// The column in the file.
+/// Neighbouring columns of reals without holes, as many as a tile has across. Whoever is not there has limits nobody sees.
+struct Strip {
+    /// The first of them: in the file, in a row, among the reals.
     column: usize,
     cell: usize,
-    scale: f64,
-    offset: f64,
-    /// The least and the greatest value, of every so manyth row.
-    least: [f64; LANES],
-    most: [f64; LANES],
+    real: usize,
+    /// How many they are.
+    width: usize,
+    /// All of them are shown as they are.
+    plain: bool,
+    scale: [f64; ACROSS],
+    offset: [f64; ACROSS],
+    /// The least and the greatest values so far.
+    least: [f64; ACROSS],
+    most: [f64; ACROSS],
 }
 
 /// The other columns, in rows of their own.
@@ -84,39 +88,81 @@ fn is_plain(spec: &ColumnSpec) -> bool {
     matches!(spec.element, Element::Real { .. }) && spec.list.is_none() && !spec.nullable
 }
 
-impl Real {
-    /// Turns up to [`TILE`] cells into values of the file, as many as there is room for.
-    fn take(&mut self, cells: impl Iterator<Item = f64>, room: &mut [u8]) {
-        let mut tile = [f64::NAN; TILE];
-        for (value, cell) in tile.iter_mut().zip(cells.take(room.len() / 8)) {
-            *value = cell;
-        }
-        if self.scale == 1.0 && self.offset == 0.0 {
-            tile = tile.map(|cell| shown(cell, 1.0, 0.0));
+impl Strip {
+    /// The strip that begins with this column.
+    fn new(column: usize, cell: usize, real: usize) -> Strip {
+        let (least, most) = ([f64::INFINITY; ACROSS], [f64::NEG_INFINITY; ACROSS]);
+        let (scale, offset) = ([1.0; ACROSS], [0.0; ACROSS]);
+        Strip { column, cell, real, width: 0, plain: true, scale, offset, least, most }
+    }
+
+    /// Whether a column may be its next one.
+    fn goes_on(&self, column: usize, cell: usize) -> bool {
+        self.width < ACROSS && column == self.column + self.width && cell == self.cell + self.width
+    }
+
+    fn push(&mut self, scale: f64, offset: f64) {
+        self.scale[self.width] = scale;
+        self.offset[self.width] = offset;
+        self.plain &= scale == 1.0 && offset == 0.0;
+        self.width += 1;
+    }
+
+    /// Turns rows `from..to` of a block, [`DOWN`] at most, into values of the file. `values` has `rows` of each real, these
+    /// rows begin at `at`.
+    fn take(&mut self, block: &Block, (from, to): (usize, usize), values: &mut [u8], rows: usize, at: usize) {
+        let mut tile = [[f64::NAN; ACROSS]; DOWN];
+        if self.width == ACROSS {
+            for (values, row) in tile.iter_mut().zip(from..to) {
+                values.copy_from_slice(&block.row(row)[self.cell..self.cell + ACROSS]);
+            }
         } else {
-            tile = tile.map(|cell| shown(cell, self.scale, self.offset));
+            for (values, row) in tile.iter_mut().zip(from..to) {
+                values[..self.width].copy_from_slice(&block.row(row)[self.cell..self.cell + self.width]);
+            }
+        }
+        if self.plain {
+            tile.iter_mut().flatten().for_each(|v| *v = shown(*v, 1.0, 0.0));
+        } else {
+            for row in &mut tile {
+                for (k, v) in row.iter_mut().enumerate() {
+                    *v = shown(*v, self.scale[k], self.offset[k]);
+                }
+            }
         }
         // What is not a number is neither the least nor the greatest.
-        for (half, value) in tile.iter().enumerate() {
-            let (least, most) = (&mut self.least[half % LANES], &mut self.most[half % LANES]);
-            *least = if value < least { *value } else { *least };
-            *most = if value > most { *value } else { *most };
+        let (mut least, mut most) = (self.least, self.most);
+        for row in &tile {
+            for (k, &v) in row.iter().enumerate() {
+                least[k] = if v < least[k] { v } else { least[k] };
+                most[k] = if v > most[k] { v } else { most[k] };
+            }
         }
-        for (room, value) in room.chunks_exact_mut(8).zip(tile) {
-            room.copy_from_slice(&value.to_le_bytes());
+        (self.least, self.most) = (least, most);
+        let n = to - from;
+        for k in 0..self.width {
+            let start = 8 * ((self.real + k) * rows + at);
+            if let Ok(room) = <&mut [u8; 8 * DOWN]>::try_from(&mut values[start..start + 8 * n]) {
+                for (room, row) in room.chunks_exact_mut(8).zip(&tile) {
+                    room.copy_from_slice(&row[k].to_le_bytes());
+                }
+            } else {
+                for (room, row) in values[start..start + 8 * n].chunks_exact_mut(8).zip(&tile) {
+                    room.copy_from_slice(&row[k].to_le_bytes());
+                }
+            }
         }
     }
 
     /// Forgets the extremes.
     fn begin(&mut self) {
-        (self.least, self.most) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
+        (self.least, self.most) = ([f64::INFINITY; ACROSS], [f64::NEG_INFINITY; ACROSS]);
     }
 
-    /// Least and greatest value; none where nothing is a number.
-    fn statistics(&self) -> Option<Statistics> {
+    /// Least and greatest value of its `k`-th column; none where nothing is a number.
+    fn statistics(&self, k: usize) -> Option<Statistics> {
+        let (least, most) = (self.least[k], self.most[k]);
         // Parquet wants a zero to cover both.
-        let least = self.least.iter().copied().fold(f64::INFINITY, f64::min);
-        let most = self.most.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let least = if least == 0.0 { -0.0 } else { least };
         let most = if most == 0.0 { 0.0 } else { most };
         (least <= most).then(|| Statistics::double(Some(least), Some(most), None, Some(0), false))
@@ -182,16 +228,15 @@ impl ChunkReader for Pages {
     type T = Parts;
 
     fn get_read(&self, start: u64) -> Result<Parts, ParquetError> {
-        let mut parts = Parts(self.parts.iter().cloned().collect());
+        let mut parts = Parts { parts: self.parts.clone(), part: 0, at: 0 };
         let mut rest = start as usize;
-        while let Some(part) = parts.0.front_mut() {
-            let skipped = rest.min(part.len());
-            let _ = part.split_to(skipped);
-            rest -= skipped;
-            if !part.is_empty() {
+        while let Some(part) = parts.parts.get(parts.part) {
+            if rest < part.len() {
+                parts.at = rest;
                 break;
             }
-            parts.0.pop_front();
+            rest -= part.len();
+            parts.part += 1;
         }
         Ok(parts)
     }
@@ -203,16 +248,21 @@ impl ChunkReader for Pages {
     }
 }
 
-/// Bytes one after the other.
-struct Parts(VecDeque<Bytes>);
+/// Bytes one after the other, from a byte of one of them on.
+struct Parts {
+    parts: Vec<Bytes>,
+    part: usize,
+    at: usize,
+}
 
 impl Read for Parts {
     fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        let Some(part) = self.0.front_mut() else { return Ok(0) };
-        let n = out.len().min(part.len());
-        out[..n].copy_from_slice(&part.split_to(n));
-        if part.is_empty() {
-            self.0.pop_front();
+        let Some(part) = self.parts.get(self.part) else { return Ok(0) };
+        let n = out.len().min(part.len() - self.at);
+        out[..n].copy_from_slice(&part[self.at..self.at + n]);
+        self.at += n;
+        if self.at == part.len() {
+            (self.part, self.at) = (self.part + 1, 0);
         }
         Ok(n)
     }
@@ -234,7 +284,8 @@ impl ParquetEncoder {
             .set_offset_index_disabled(true)
             .set_dictionary_enabled(false)
             .set_key_value_metadata(Some(facts));
-        let (mut reals, mut others, mut cells) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut strips, mut others, mut cells) = (Vec::<Strip>::new(), Vec::new(), Vec::new());
+        let mut reals = 0;
         for (column, (spec, cell)) in columns.with_cells().enumerate() {
             let mut parts = vec![spec.name.clone()];
             if spec.list.is_some() {
@@ -248,8 +299,15 @@ impl ParquetEncoder {
             };
             match spec.element {
                 Element::Real { scale, offset } if is_plain(spec) => {
-                    let (least, most) = ([f64::INFINITY; LANES], [f64::NEG_INFINITY; LANES]);
-                    reals.push(Real { column, cell, scale, offset, least, most });
+                    match strips.last_mut() {
+                        Some(strip) if strip.goes_on(column, cell) => strip.push(scale, offset),
+                        _ => {
+                            let mut strip = Strip::new(column, cell, reals);
+                            strip.push(scale, offset);
+                            strips.push(strip);
+                        }
+                    }
+                    reals += 1;
                 }
                 _ => {
                     cells.push((cell, spec.cells()));
@@ -272,6 +330,7 @@ impl ParquetEncoder {
         Ok(ParquetEncoder {
             writer,
             factory,
+            strips,
             reals,
             values: Vec::new(),
             rows: 0,
@@ -285,8 +344,8 @@ impl ParquetEncoder {
     /// Makes room for more rows: short results stay small.
     fn grow(&mut self) {
         let rows = (4 * self.rows).clamp(FEW_ROWS, self.most.max(FEW_ROWS)).min(self.most);
-        let mut values = vec![0; 8 * rows * self.reals.len()];
-        for k in 0..self.reals.len() {
+        let mut values = vec![0; 8 * rows * self.reals];
+        for k in 0..self.reals {
             let (old, new) = (8 * k * self.rows, 8 * k * rows);
             values[new..new + 8 * self.filled].copy_from_slice(&self.values[old..old + 8 * self.filled]);
         }
@@ -295,11 +354,10 @@ impl ParquetEncoder {
 
     /// Takes rows `from..to` of a block, which fit.
     fn take(&mut self, block: &Block, from: usize, to: usize) {
-        for first in (from..to).step_by(TILE) {
-            let n = TILE.min(to - first);
-            for (k, real) in self.reals.iter_mut().enumerate() {
-                let start = 8 * (k * self.rows + self.filled + first - from);
-                real.take(block.column_from(first, real.cell), &mut self.values[start..start + 8 * n]);
+        for first in (from..to).step_by(DOWN) {
+            let (last, at) = (to.min(first + DOWN), self.filled + first - from);
+            for strip in &mut self.strips {
+                strip.take(block, (first, last), &mut self.values, self.rows, at);
             }
         }
         let o = &mut self.others;
@@ -328,10 +386,12 @@ impl ParquetEncoder {
             let group = self.writer.flushed_row_groups().len();
             // One writer for each column of the file; those of the reals are not needed.
             let mut writers = self.factory.create_column_writers(group)?;
-            let mut plain: Vec<usize> = self.reals.iter().map(|r| r.column).collect();
-            while let Some(column) = plain.pop() {
-                writers.remove(column);
-            }
+            let mut column = 0;
+            writers.retain(|_| {
+                let plain = self.strips.iter().any(|s| (s.column..s.column + s.width).contains(&column));
+                column += 1;
+                !plain
+            });
             for ((writer, field), array) in
                 writers.into_iter().zip(batch.schema().fields()).zip(batch.columns())
             {
@@ -345,11 +405,12 @@ impl ParquetEncoder {
         let mut chunks = chunks.into_iter();
         let values = Bytes::from(std::mem::take(&mut self.values));
         let mut group = self.writer.next_row_group()?;
-        let mut reals = self.reals.iter_mut().enumerate().peekable();
+        let reals = |s: &Strip| (0..s.width).map(|k| (s.column + k, s.real + k, s.statistics(k))).collect();
+        let mut reals = self.strips.iter().flat_map(|s| -> Vec<_> { reals(s) }).peekable();
         for column in 0..self.descriptors.len() {
-            match reals.next_if(|(_, r)| r.column == column) {
-                Some((k, real)) => {
-                    let first = 8 * k * self.rows;
+            match reals.next_if(|(c, ..)| *c == column) {
+                Some((_, real, statistics)) => {
+                    let first = 8 * real * self.rows;
                     let pages = Pages::of(&values.slice(first..first + 8 * n));
                     let mut metadata = ColumnChunkMetaData::builder(self.descriptors[column].clone())
                         .set_compression(Compression::UNCOMPRESSED)
@@ -358,10 +419,9 @@ impl ParquetEncoder {
                         .set_total_uncompressed_size(pages.length as i64)
                         .set_num_values(n as i64)
                         .set_data_page_offset(0);
-                    if let Some(statistics) = real.statistics() {
+                    if let Some(statistics) = statistics {
                         metadata = metadata.set_statistics(statistics);
                     }
-                    real.begin();
                     let close = ColumnCloseResult {
                         bytes_written: pages.length as u64,
                         rows_written: n as u64,
@@ -380,6 +440,7 @@ impl ParquetEncoder {
             }
         }
         group.close()?;
+        self.strips.iter_mut().for_each(Strip::begin);
         // Nobody else holds them any more: the memory comes back as it was.
         self.values = Vec::from(values);
         self.others.block.clear();

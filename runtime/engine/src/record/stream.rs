@@ -117,6 +117,16 @@ impl Recorder for StreamRecorder {
         Ok(())
     }
 
+    fn row_by(&mut self, fill: &mut dyn FnMut(&mut Vec<f64>)) -> Result<(), RecordError> {
+        if self.block.is_full() {
+            self.turn()?;
+        }
+        let checked = self.checked.then_some(&self.columns);
+        self.block.push_by(fill, checked)?;
+        self.rows += 1;
+        Ok(())
+    }
+
     fn finish(mut self: Box<Self>) -> Result<Recorded, RecordError> {
         let last = std::mem::replace(&mut self.block, Block::empty());
         if last.rows() > 0 {

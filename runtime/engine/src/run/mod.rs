@@ -325,6 +325,8 @@ struct Run<'a> {
     stops: Vec<f64>,
     sinks: Vec<Sink>,
     samples: u64,
+    /// Instants of rows that the step at hand may keep the states of.
+    asked: Vec<f64>,
     events: u64,
     time: f64,
     /// Time and micro-step of the last event.
@@ -419,6 +421,7 @@ impl<'a> Run<'a> {
             span: end,
             stops: experiment.stops.iter().map(|t| plan::seconds(*t)).collect(),
             samples: 0,
+            asked: Vec::new(),
             events: 0,
             time: 0.0,
             micro: (f64::NAN, 0),
@@ -482,9 +485,8 @@ impl<'a> Run<'a> {
 
     /// One step of the integrator and what follows from it; how the run ended, where it did.
     fn advance(&mut self, watch: &mut dyn FnMut(Progress) -> Flow) -> Result<Option<Ended>, Stop> {
-        let next = self.next_sample();
         if self.manifold.is_none() && self.observer.is_none() {
-            self.integrator.skip_to(next);
+            self.ask();
         }
         if let Err(error) = self.integrator.step(&mut self.system) {
             return Err(self.step_failure(error));

@@ -88,6 +88,27 @@ impl Plan {
             }
         }
     }
+
+    /// Appends a row of states that stand elsewhere than in memory, at a time: those of slot `first` on. Everything else is
+    /// taken from memory.
+    pub(super) fn append(
+        &self,
+        time: f64,
+        data: &[f64],
+        (first, states): (usize, &[f64]),
+        row: &mut Vec<f64>,
+    ) {
+        row.extend([time, 0.0]);
+        for &(_, slot, len) in &self.copies {
+            match slot.checked_sub(first).and_then(|k| states.get(k..k + len)) {
+                Some(states) => row.extend_from_slice(states),
+                // A stretch may begin or end among the states.
+                None => row.extend((slot..slot + len).map(|slot| {
+                    slot.checked_sub(first).and_then(|k| states.get(k)).copied().unwrap_or(data[slot])
+                })),
+            }
+        }
+    }
 }
 
 /// The result files of an experiment, one for each rate, in the order in which the rates first occur.

@@ -1,9 +1,13 @@
 //! An experiment made ready once, for any number of runs of it.
 
 use twinml_model::passes::slice;
+use twinml_model::program::Record;
 
 use super::*;
 use crate::snapshot::State;
+
+/// Rows that are no more than so many fixed steps apart are taken many at a time.
+const OFTEN: f64 = 8.5;
 
 /// What all runs of an experiment share: solver, options, kernels that were added to the machine.
 #[derive(Clone, Debug)]
@@ -57,7 +61,9 @@ impl Prepared {
             .collect();
         let fused = match (method, options.h) {
             (Method::Rk4, Some(h)) if program.kept.is_none() => {
-                Fused::new(program, machine, 0.0, h.min(options.h_max))
+                let h = h.min(options.h_max);
+                let often = |r: &Record| r.every_as.is_some_and(|p| (p as f64) * 1e-18 <= OFTEN * h);
+                Fused::new(program, machine, (0.0, h), experiment.records.iter().any(often))
             }
             _ => None,
         };

@@ -1,5 +1,7 @@
 //! Rows of the result files, from the dense output and of events.
 
+use twinml_solvers::rk::fixed::KEPT;
+
 use super::*;
 
 impl Run<'_> {
@@ -35,8 +37,66 @@ impl Run<'_> {
         self.system.host.new_point();
     }
 
+    /// Tells the integrator which instants rows come from next.
+    pub(super) fn ask(&mut self) {
+        self.asked.clear();
+        let next = self.next_sample();
+        let (sinks, span, end) = (&self.sinks, self.span, self.end);
+        if self.system.keeps_steps()
+            && let [sink] = &sinks[..]
+            && sink.outlet.plan.rate.instant(sink.next, span) == next
+        {
+            let instants = (sink.next..=sink.next + KEPT).map(|k| sink.outlet.plan.rate.instant(k, span));
+            self.asked.extend(instants.take_while(|&t| t <= end));
+        }
+        match &self.asked[..] {
+            [] | [_] => self.integrator.skip_to(next),
+            asked => self.integrator.ask(asked),
+        }
+    }
+
+    /// Records the instants that the last step has passed and whose states the system has kept.
+    fn kept_rows(&mut self) -> Result<(), Stop> {
+        let (asked, steps) = (std::mem::take(&mut self.asked), self.integrator.passed().len());
+        for (k, &t) in asked.iter().enumerate().take(steps) {
+            let states = self.system.kept(self.integrator.passed()[k]);
+            // They were asked for by the one sink there is.
+            let outputs = self.sinks[0].outlet.plan.needs_outputs();
+            let last = k + 1 == steps;
+            if outputs || last {
+                let at = self.system.memory.sizes().offset(Space::State);
+                self.system.memory.data_mut().copy_within(states.clone(), at);
+                self.system.memory.set_time(t);
+                self.system.host.new_point();
+            }
+            if outputs {
+                self.kernel(KernelId::Outputs, false)?;
+            }
+            let (data, sink) = (self.system.memory.data(), &mut self.sinks[0]);
+            if outputs || last {
+                sink.write(data, t, 0)?;
+            } else {
+                let at = self.system.memory.sizes().offset(Space::State);
+                sink.write_kept(data, t, (at, &data[states]))?;
+            }
+        }
+        self.asked = asked;
+        if let [sink] = &mut self.sinks[..]
+            && steps > 0
+        {
+            self.samples += steps as u64;
+            sink.next += steps as u64;
+            sink.next_time = sink.outlet.plan.rate.instant(sink.next, self.span);
+        }
+        self.asked.clear();
+        Ok(())
+    }
+
     /// Records the regular instants up to and at `limit`, the last of them as it is at `left`, in the limit from before.
     pub(super) fn samples_up_to(&mut self, limit: f64, left: f64) -> Result<(), Stop> {
+        if !self.asked.is_empty() {
+            self.kept_rows()?;
+        }
         loop {
             let next = self.sinks.iter().map(|s| s.next_time).fold(f64::INFINITY, f64::min);
             if !(next <= limit && next <= self.end) {
@@ -84,6 +144,16 @@ impl Run<'_> {
 }
 
 impl Sink {
+    /// As [`Sink::write`], of states that stand elsewhere than in memory. The last row of a run is not written so.
+    fn write_kept(&mut self, data: &[f64], t: f64, states: (usize, &[f64])) -> Result<(), RecordError> {
+        self.rows += 1;
+        if self.rows <= self.mute {
+            return Ok(());
+        }
+        let plan = &self.outlet.plan;
+        self.outlet.recorder.row_by(&mut |row| plan.append(t, data, states, row))
+    }
+
     fn write(&mut self, data: &[f64], t: f64, step: u64) -> Result<(), RecordError> {
         self.outlet.plan.fill(data, step, &mut self.row);
         self.last = Some((t, step));

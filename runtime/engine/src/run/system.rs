@@ -13,6 +13,7 @@ use twinml_model::passes::sparsity::Csc;
 use twinml_model::passes::taylor::{self, Unfit};
 use twinml_model::program::{Program, RelationKind, Watch};
 use twinml_solvers::integrator::Tolerances;
+use twinml_solvers::rk::fixed::KEPT;
 use twinml_solvers::rosenbrock::{fused, tableau_for};
 use twinml_solvers::system::{EvalError, Pattern, Rk4Grid, System};
 
@@ -42,6 +43,8 @@ pub(super) struct Fused {
     h: f64,
     /// Steps and kernel; the last does one step.
     kernels: [(u32, KernelId); LENGTHS.len()],
+    /// [`KEPT`] steps, the states after each of them in `Jac`; only where rows may be asked for so often.
+    kept: Option<KernelId>,
 }
 
 /// Steps of the fused kernels. Each is compiled when it has run for a while.
@@ -49,8 +52,13 @@ const LENGTHS: [u32; 4] = [512, 64, 8, 1];
 
 impl Fused {
     /// Adds the kernels for the grid from `t0` on to the machine; `None` where there are none (`passes::rk4`) or
-    /// events have to be looked for after every step.
-    pub(super) fn new(program: &Program, machine: &mut dyn Machine, t0: f64, h: f64) -> Option<Fused> {
+    /// events have to be looked for after every step. `often`: rows are recorded every few steps.
+    pub(super) fn new(
+        program: &Program,
+        machine: &mut dyn Machine,
+        (t0, h): (f64, f64),
+        often: bool,
+    ) -> Option<Fused> {
         if program.sizes.root > 0 || program.sizes.hist > 0 {
             return None;
         }
@@ -60,7 +68,8 @@ impl Fused {
         for (entry, kernel) in kernels.iter_mut().zip(made) {
             entry.1 = machine.add(kernel);
         }
-        Some(Fused { t0, h, kernels })
+        let kept = if often { rk4::fuse_kept(program, t0, h, KEPT as u32) } else { None };
+        Some(Fused { t0, h, kernels, kept: kept.map(|k| machine.add(k)) })
     }
 }
 
@@ -291,6 +300,17 @@ impl<'a> KernelSystem<'a> {
         })
     }
 
+    /// Whether there is code that keeps the states after each of some steps.
+    pub(super) fn keeps_steps(&self) -> bool {
+        self.fused.is_some_and(|f| f.kept.is_some())
+    }
+
+    /// Where the states after one of the steps that were kept stand in memory.
+    pub(super) fn kept(&self, step: u32) -> std::ops::Range<usize> {
+        let first = self.memory.sizes().offset(Space::Jac) + step as usize * self.states;
+        first..first + self.states
+    }
+
     /// Puts states that are beyond a limit at which they are held onto it, in memory and in `x`.
     pub(super) fn hold(&mut self, x: &mut [f64]) {
         if self.limits.any(&self.memory, x) {
@@ -444,6 +464,19 @@ impl System for KernelSystem<'_> {
         }
         x.copy_from_slice(&self.memory.data()[states]);
         Some(Ok(()))
+    }
+
+    fn rk4_kept(&mut self, grid: Rk4Grid, steps: u64, x: &mut [f64]) -> Option<Result<(), EvalError>> {
+        let fused = self.fused.as_ref().filter(|f| f.t0 == grid.t0 && f.h == grid.h && steps == KEPT)?;
+        let kernel = fused.kept?;
+        // As many as a kernel's states are, so few slots.
+        self.memory.make_room(self.states as u32 * KEPT as u32);
+        let states = self.state_at..self.state_at + self.states;
+        self.memory.data_mut()[states.clone()].copy_from_slice(x);
+        self.memory.space_mut(Space::TTime)[0] = grid.n as f64;
+        let done = self.eval(kernel);
+        x.copy_from_slice(&self.memory.data()[states]);
+        Some(done)
     }
 
     fn n_noise(&self) -> usize {

@@ -133,7 +133,7 @@ unsafe extern "C" fn delay(frame: *mut Frame, slot: u32, tau: f64) -> u32 {
 /// # Safety
 ///
 /// `entry` must be code made by this crate, still mapped, for a program whose sizes are those of
-/// `memory`, and need no more scratch words than `scratch` has.
+/// `memory`, which has as much of `Jac` as the code was made for, and need no more scratch words than `scratch` has.
 #[expect(unsafe_code, reason = "enters machine code")]
 pub(crate) unsafe fn run(
     entry: Entry,

@@ -6,6 +6,7 @@ use super::lower::{
     Callee, Context, Linker, Lower, Style, Values, function_signature, kernel_signature, rare_signature,
 };
 use super::plan::{self, Cuts, PieceId, Segment};
+use super::room;
 use super::target::{Effort, isa};
 use super::{Limits, Tier};
 use crate::error::JitError;
@@ -90,6 +91,8 @@ pub(crate) struct Code {
     pub entry: Entry,
     /// Scratch words that it needs.
     pub words: usize,
+    /// Slots of `Jac` that the memory must have.
+    pub jac: u32,
 }
 
 /// Operations of a kernel with functions put in place (of elementary ones, the usual way through);
@@ -320,12 +323,14 @@ impl Unit {
         let isa = &self.isa;
         let module = self.module.get_or_insert_with(|| module(isa.clone()));
         let plan = if style.inline { None } else { plan::plan(kernel, style.piece) };
+        let jac = program.sizes.jac.max(room::of_jac(kernel));
         let context = Context {
             program,
             effects,
             style,
             config: isa.frontend_config(),
             written: effects.region(&kernel.body),
+            jac,
         };
         let declare = |module: &mut JITModule| {
             module.declare_anonymous_function(&kernel_signature()).map_err(|e| code_error(&kernel.name, e))
@@ -394,6 +399,7 @@ impl Unit {
                     style: Style { inline: false, ..style },
                     config: context.config,
                     written: 0,
+                    jac,
                 };
                 define.function(&mut calls, id, sig, &name, |calls, b| {
                     Lower::function(&context, calls, b, function, traps)
@@ -409,7 +415,7 @@ impl Unit {
         // signature of `Entry`. It stays mapped until the module is freed, when `self` is dropped.
         #[expect(unsafe_code, reason = "machine code becomes a function")]
         let entry = unsafe { std::mem::transmute::<*const u8, Entry>(address) };
-        Ok(Code { entry, words: plan.map_or(0, |p| p.words) })
+        Ok(Code { entry, words: plan.map_or(0, |p| p.words), jac })
     }
 }
 

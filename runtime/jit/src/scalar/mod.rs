@@ -7,6 +7,7 @@ mod known;
 mod link;
 mod lower;
 mod plan;
+mod room;
 pub(crate) mod target;
 mod tier;
 
@@ -245,6 +246,7 @@ impl Compiled {
 
     fn run_code(&self, code: &Code, memory: &mut Memory, host: &mut dyn Host) -> Result<(), Trap> {
         assert!(self.shared.program.sizes.fit(memory.sizes()), "the memory belongs to another program");
+        assert!(code.jac <= memory.sizes().jac, "the memory has too little room for the kernel");
         let mut scratch = Vec::new();
         if code.words > 0 {
             scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
@@ -253,7 +255,7 @@ impl Compiled {
             }
         }
         // SAFETY: the entry was made by our backend, which lives as long as `self`, for this program, whose
-        // sizes were just compared; `scratch` has the words that came with the entry.
+        // sizes were just compared, `Jac` also with what the kernel itself needs; `scratch` has the words that came with the entry.
         #[expect(unsafe_code, reason = "enters machine code")]
         let done = unsafe { frame::run(code.entry, memory, host, &mut scratch) };
         if code.words > 0 {

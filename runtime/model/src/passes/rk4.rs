@@ -32,6 +32,16 @@ const VALUES: usize = 1_000;
 /// earlier call.
 #[must_use]
 pub fn fuse(program: &Program, t0: f64, h: f64, steps: u32) -> Option<Kernel> {
+    fused(program, t0, h, steps, false)
+}
+
+/// As [`fuse`], with the states after each step in `Jac`, one step after the other: `steps · states` slots.
+#[must_use]
+pub fn fuse_kept(program: &Program, t0: f64, h: f64, steps: u32) -> Option<Kernel> {
+    fused(program, t0, h, steps, true)
+}
+
+fn fused(program: &Program, t0: f64, h: f64, steps: u32, keep: bool) -> Option<Kernel> {
     let n = program.sizes.state as usize;
     if n == 0 || n > STATES || steps == 0 {
         return None;
@@ -48,13 +58,19 @@ pub fn fuse(program: &Program, t0: f64, h: f64, steps: u32) -> Option<Kernel> {
     let next = copy.rk4(number, &x, t0, h)?;
     let [h_, t0_] = [h, t0].map(|c| copy.constant(c));
 
-    let Inline { mut out, before, region: body, .. } = copy;
+    let origin = crate::ids::OriginId(0);
+    let Inline { mut out, before, region: mut body, .. } = copy;
+    if keep {
+        body.extend(next.iter().enumerate().map(|(k, &value)| {
+            let at = Affine::constant(k as i64).plus(index, n as i64);
+            Stmt::Store { place: Place { space: Space::Jac, at }, value, origin }
+        }));
+    }
     let results: Vec<Value> = (0..n).map(|_| out.value(Op::Result, Ty::F64)).collect();
     let carries =
         (0..n).map(|i| Carry { var: x[i], init: x0[i], next: next[i], result: results[i] }).collect();
     let mut code = before;
     code.push(Stmt::For(Box::new(For { index, lo: 0, hi: i64::from(steps), reverse: false, carries, body })));
-    let origin = crate::ids::OriginId(0);
     let store = |space, k: usize, value| {
         let place = Place { space, at: Affine::constant(k as i64) };
         Stmt::Store { place, value, origin }

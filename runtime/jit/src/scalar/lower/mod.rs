@@ -162,6 +162,8 @@ pub(crate) struct Context<'a> {
     pub config: TargetFrontendConfig,
     /// Spaces that the whole kernel writes.
     pub written: Mask,
+    /// Slots of `Jac` in the memory that the code runs on, at least.
+    pub jac: u32,
 }
 
 pub(crate) struct Lower<'a, 'f> {
@@ -216,7 +218,7 @@ impl<'a, 'f> Lower<'a, 'f> {
         Self {
             context,
             linker,
-            sizes: context.program.sizes,
+            sizes: Sizes { jac: context.jac, ..context.program.sizes },
             act: Activation {
                 kernel,
                 values,
