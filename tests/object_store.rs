@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
@@ -116,14 +116,48 @@ impl Server {
         use std::io::{Read as _, Write as _};
         let host = self.endpoint.trim_start_matches("http://");
         let mut s = TcpStream::connect(host).unwrap();
-        let ask = format!(
-            "PUT /results HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        );
-        s.write_all(ask.as_bytes()).unwrap();
+        s.write_all(make_bucket(host).as_bytes()).unwrap();
         let mut answer = String::new();
         s.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
+
+    /// The same over TLS, by OpenSSL.
+    fn bucket_over_tls(&self) {
+        use std::io::Write as _;
+        let host = self.endpoint.trim_start_matches("https://");
+        let mut client = Command::new("openssl")
+            .args(["s_client", "-quiet", "-connect", host])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut input = client.stdin.take().unwrap();
+        input.write_all(make_bucket(host).as_bytes()).unwrap();
+        let answer = client.wait_with_output().unwrap().stdout;
+        drop(input);
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+}
+
+fn make_bucket(host: &str) -> String {
+    format!("PUT /results HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+}
+
+/// An authority of one's own, `ca.pem`, and a certificate of this address that it has signed, `server.pem` with `server.key`.
+fn certificates(place: &Path) {
+    let openssl = |args: &str| {
+        let done = Command::new("openssl").args(args.split(' ')).current_dir(place).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2";
+    openssl(&format!("req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=authority"));
+    openssl(&format!(
+        "req -x509 -CA ca.pem -CAkey ca.key {key} -keyout server.key -out server.pem -subj /CN=store \
+         -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:false"
+    ));
 }
 
 fn ran(mut c: Command) -> Ran {
@@ -249,4 +283,38 @@ fn a_server_that_nobody_vouches_for_is_not_spoken_to() {
     let Some(server) = Server::start(&["-s"]) else { return };
     let error = server.client().read("x").unwrap_err().to_string();
     assert!(error.contains("no secure connection"), "{error}");
+}
+
+#[test]
+fn an_authority_of_ones_own_vouches_for_a_server() {
+    if Command::new("openssl").arg("version").stdout(Stdio::null()).status().is_err() {
+        eprintln!("left out: there is no openssl to make certificates");
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    certificates(place.path());
+    let file = |name: &str| place.path().join(name).display().to_string();
+    let flags = ["-c", &file("server.pem"), "-k", &file("server.key")];
+    let Some(server) = Server::start(&flags) else { return };
+    server.bucket_over_tls();
+    let job = ["mc", "m.twinml", "-n", "100", "--out", "s3://results/x"];
+    let with = |bundle: &str| {
+        let mut c = server.command(&job);
+        c.env("AWS_CA_BUNDLE", file(bundle));
+        ran(c)
+    };
+    with("ca.pem").expect(0);
+    let mut c = server.command(&["replay", "s3://results/x#7", "--out", "again"]);
+    c.env("AWS_CA_BUNDLE", file("ca.pem"));
+    ran(c).expect(0);
+    // Nobody else vouches for it, and what vouches is no key.
+    let alone = server.twinc(&job).expect(5);
+    assert!(alone.err.contains("no secure connection"), "{}", alone.err);
+    let certificates = tempfile::tempdir().unwrap();
+    self::certificates(certificates.path());
+    let mut c = server.command(&job);
+    c.env("AWS_CA_BUNDLE", certificates.path().join("ca.pem"));
+    assert!(ran(c).expect(5).err.contains("no secure connection"));
+    let no = with("ca.key").expect(2);
+    assert!(no.err.contains("AWS_CA_BUNDLE"), "{}", no.err);
 }
