@@ -6,6 +6,7 @@
 mod support;
 
 use support::Model;
+use twinml_jit::lanes::Isa;
 use twinml_model::lanes::NotLanes;
 
 /// Paths whose intensities no state of another one changes; an event now and then.
@@ -109,7 +110,7 @@ fn states_held_at_limits() {
     model().solver("dopri5", 1e-6, 1e-9).check(4, None);
     model().step("rk4", 0.02).check(6, None);
     model().step("euler", 0.01).check(6, None);
-    model().solver("rosenbrock", 1e-6, 1e-9).check(3, Some(NotLanes::Clamp));
+    model().solver("rosenbrock", 1e-6, 1e-9).check(6, None);
 }
 
 /// Equations that follow from derivatives of others: states stay on a circle.
@@ -126,6 +127,110 @@ scenario main for Pendulum { duration: 3 s; record all every 100 ms; expect taut
 fn states_on_a_manifold() {
     let model = || Model::text("pendulum", CIRCLE, None);
     assert!(model().program.kept.is_some());
-    // The tension follows from an equation that holds accelerations together.
-    model().solver("tsit5", 1e-6, 1e-9).check(3, Some(NotLanes::NoStep));
+    // The tension follows from equations that hold accelerations together: a block of three.
+    assert!(model().program.blocks.iter().any(|b| b.n == 3 && b.linear && !b.initial_only));
+    model().solver("tsit5", 1e-6, 1e-9).check(6, None);
+    model().solver("dopri5", 1e-6, 1e-9).check(4, None);
+    model().step("rk4", 0.01).check(4, None);
+    model().step("euler", 0.002).check(4, None);
+    model().solver("rosenbrock", 1e-6, 1e-9).check(2, Some(NotLanes::NoStep));
+}
+
+/// Pressures between a tank and two pipes that meet: a loop of two that is not linear, and one that is linear beside it.
+const LOOPS: &str = "twin Pipes {
+  units: off
+  parameters { a: Real = 1.3; b: Real = 0.7; c: Real = 0.9; top: Real = 2.1 }
+  states { h: Real = 2; k: Real = 0.5; n: Int = 0 }
+  variables { p: Real guess 1; q: Real guess 0.5; u: Real; v: Real; w: Real }
+  equations {
+    q = a*(h - p) / sqrt(1 + abs(h - p))
+    q = b*p*sqrt(1 + p^2) + c*(p - k)
+    u + 2*v = h + w
+    3*u - c*v = k
+    w = 0.3*u
+    der(h) = sin(time) - q + 0.4
+    der(k) = 0.2*(p - k) + 0.1*(v - k)
+  }
+  behavior { on rising(h > top) { n = n + 1; h = h - 0.4 } }
+  constraints { low: always(p < 2.5); kpi most: max(q over run); kpi mean: mean(u over run) }
+}
+scenario main for Pipes { duration: 20 s; record all every 500 ms; expect low }";
+
+#[test]
+fn loops_of_equations() {
+    let model = || Model::text("pipes", LOOPS, None);
+    let blocks = model().program.blocks;
+    assert!(blocks.iter().any(|b| b.linear) && blocks.iter().any(|b| !b.linear && !b.initial_only));
+    assert!(model().nominal().events > 0);
+    model().solver("tsit5", 1e-6, 1e-9).check(8, None);
+    model().solver("dopri5", 1e-4, 1e-7).check(8, None);
+    model().step("rk4", 0.05).check(6, None);
+    model().step("euler", 0.02).check(6, None);
+    // Nobody looks: runs stay in their lanes for many steps.
+    let text = LOOPS.replace(" record all every 500 ms; expect low ", "");
+    let text: String = text
+        .lines()
+        .filter(|l| !l.contains("behavior") && !l.contains("constraints"))
+        .map(|l| l.to_owned() + "\n")
+        .collect();
+    Model::text("quiet", &text, None).solver("tsit5", 1e-6, 1e-9).check(12, None);
+    Model::text("quiet", &text, None).step("euler", 0.02).check(12, None);
+    let noisy = text.replace("0.1*(v - k)", "0.1*(v - k) + 0.05*k*white_noise()");
+    Model::text("noisy", &noisy, None).step("euler", 0.02).check(8, None);
+}
+
+/// A loop that Newton does not solve in a few full corrections: such steps are done alone.
+#[test]
+fn loops_that_take_many_corrections() {
+    let text = "twin Hard {
+  units: off
+  parameters { a: Real = 1 }
+  states { x: Real = 0.01 }
+  variables { y: Real guess 3 }
+  equations { exp(6*y) + y^3 = 1 + x*(1 + 40*sin(9*time)^2); der(x) = a*(1 - y) - 0.1*x }
+  constraints { kpi most: max(y over run) }
+}
+scenario main for Hard { duration: 4 s; record all every 100 ms }";
+    for h in [0.2, 0.01] {
+        Model::text("hard", text, None).step("rk4", h).check(4, None);
+    }
+    Model::text("hard", text, None).solver("tsit5", 1e-3, 1e-6).check(4, None);
+}
+
+/// Functions of time given by samples: before, between and after them.
+#[test]
+fn tables_of_time() {
+    let folder = std::env::temp_dir().join(format!("fleet-forms-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let rows = "t,y\n0.5,1\n1,3\n1.7,-0.5\n2.5,-0.0\n4,2\n";
+    std::fs::write(folder.join("f.csv"), rows).unwrap();
+    let text = |method: &str, outside: &str, arg: &str| {
+        format!(
+            "twin Driven {{
+  parameters {{ f: Table = table(\"f.csv\", x: \"t\" in s, y: \"y\", method: {method}, outside: {outside}); k: Real[1/s] = 0.7 [1/s] }}
+  states {{ x: Real = 0.2; n: Int = 0 }}
+  outputs {{ drive: Real = f({arg}) }}
+  equations {{ der(x) = f({arg})*1 [1/s] - k*x }}
+  behavior {{ on rising(x > 0.9) {{ n = n + 1; x = 0.1 }} }}
+  constraints {{ small: always(x < 2); kpi top: max(drive over run) }}
+}}
+scenario main for Driven {{ duration: 9 s; record all every 200 ms; expect small }}"
+        )
+    };
+    for method in ["linear", "step", "pchip"] {
+        for outside in ["hold", "extend", "repeat"] {
+            let path = folder.join(format!("{method}-{outside}.twinml"));
+            std::fs::write(&path, text(method, outside, "time")).unwrap();
+            let model = || Model::whole(&path, None).unwrap();
+            assert!(model().program.tables.iter().all(|t| t.of_time));
+            for m in
+                [model().solver("tsit5", 1e-6, 1e-9), model().step("rk4", 0.03), model().step("euler", 0.01)]
+            {
+                // A table that is looked up at each evaluation is none for a straight line.
+                let levels = if method == "pchip" { &[Isa::Block][..] } else { &Isa::ALL };
+                assert_eq!(m.compare(4, levels), None, "{method}, {outside}");
+            }
+        }
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
 }

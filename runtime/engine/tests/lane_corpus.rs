@@ -59,7 +59,7 @@ fn corpus(folder: &Path) -> String {
 fn examples() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../twinml-examples");
     expect![[r#"
-        cell pulses: it looks up a table; it looks up a table
+        cell pulses: lanes; lanes
         ball drop: lanes; lanes
         buck light_load: lanes; lanes
         motor start: its solver goes alone; lanes
@@ -68,10 +68,10 @@ fn examples() {
         orbit two_orbits: lanes; lanes
         line week: its solver goes alone; its solver goes alone
         line worn: its solver goes alone; its solver goes alone
-        room three_days: it looks up a table; it looks up a table
+        room three_days: its solver goes alone; lanes
         sampled jitter: lanes; lanes
         sampled steady: lanes; lanes
-        stick_slip pull: its steps cannot be fused; its steps cannot be fused
+        stick_slip pull: lanes; lanes
         robertson long: its solver goes alone; lanes
         reactor steady: lanes; lanes
         reactor runaway: lanes; lanes
@@ -95,16 +95,16 @@ fn reference_models() {
     expect![[r#"
         01_heating_skid day: lanes; lanes
         01_heating_skid stuck_relay: lanes; lanes
-        04_pendulum_dae swing: its solver goes alone; its steps cannot be fused
-        04_pendulum_dae looping: its solver goes alone; its steps cannot be fused
-        04_pendulum_dae chaos: its solver goes alone; its steps cannot be fused
+        04_pendulum_dae swing: its solver goes alone; lanes
+        04_pendulum_dae looping: its solver goes alone; lanes
+        04_pendulum_dae chaos: its solver goes alone; lanes
         07_cstr_runaway coolant_loss: lanes; lanes
         07_cstr_runaway unprotected: lanes; lanes
         08_production_line three_shifts: its solver goes alone; its solver goes alone
         08_production_line heavy_wear: its solver goes alone; its solver goes alone
-        11_stick_slip belt: its steps cannot be fused; its steps cannot be fused
+        11_stick_slip belt: lanes; lanes
         11_stick_slip smooth_belt: its solver goes alone; lanes
-        14_building_zone winter_week: it looks up a table; it looks up a table
+        14_building_zone winter_week: its solver goes alone; lanes
     "#]]
     .assert_eq(&corpus(&models));
 }

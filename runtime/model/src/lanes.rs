@@ -218,7 +218,7 @@ pub enum NotLanes {
     NoStep,
     /// Its solver's steps are not computed on lanes.
     Method,
-    /// States are held at limits beyond which the derivatives that its solver takes are others.
+    /// States are held at limits, where the derivatives that its solver takes are others.
     Clamp,
     /// Noise drives it.
     Noise,

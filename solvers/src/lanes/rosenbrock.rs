@@ -4,6 +4,7 @@
 use super::writer::{Control, Slot, Verdict, Writer, status};
 use crate::rosenbrock::fused::{Code, GROWTH};
 use crate::rosenbrock::tableau::Tableau;
+use twinml_model::ids::Value;
 use twinml_model::ir::{CmpOp, Kernel, Space};
 use twinml_model::passes::rk4::Inline;
 use twinml_model::program::Program;
@@ -64,4 +65,48 @@ pub(super) fn trial_as(
     }
     w.put(Slot::Status, going);
     Some(w.k.kernel())
+}
+
+/// Dense output: reads the slots of [`dense`], `TState` (the states at the end of the step) and `TTime`, the instant that is
+/// asked for; writes `State` and `Time`. The arithmetic of [`crate::rosenbrock`].
+pub(super) fn interpolant(program: &Program, tableau: &'static Tableau) -> Kernel {
+    let n = program.sizes.state as usize;
+    let mut w = Writer { k: Inline::of(program, format!("dense output of {}", program.rhs.name)) };
+    let t = w.load(Space::TTime, 0);
+    let [from, length, to] =
+        [dense::FROM, dense::LENGTH, dense::TO].map(|slot| w.load(Space::Jac, slot as usize));
+    let (at_end, at_start) = (w.cmp(CmpOp::Eq, t, to), w.cmp(CmpOp::Eq, t, from));
+    let since = w.sub(t, from);
+    let s = w.div(since, length);
+    let one = w.c(1.0);
+    let r = w.sub(one, s);
+    let bend = w.mul(s, r);
+    let [h0, h1, h2] = &tableau.dense;
+    let weights: Vec<Value> = (0..tableau.stages)
+        .map(|j| {
+            let [c0, c1, c2] = [h0[j], h1[j], h2[j]].map(|c| w.c(c));
+            let p = w.mul(s, c2);
+            let p = w.add(c1, p);
+            let p = w.mul(s, p);
+            let p = w.add(c0, p);
+            w.mul(bend, p)
+        })
+        .collect();
+    for i in 0..n {
+        let x0 = w.load(Space::Jac, dense::STATES as usize + i);
+        let x1 = w.load(Space::TState, i);
+        let d = w.sub(x1, x0);
+        let mut v = w.mul(s, d);
+        for (j, &weight) in weights.iter().enumerate() {
+            let k = w.load(Space::Jac, dense::STATES as usize + (1 + j) * n + i);
+            let d = w.mul(weight, k);
+            v = w.add(v, d);
+        }
+        let v = w.add(v, x0);
+        let v = w.select(at_start, x0, v);
+        let v = w.select(at_end, x1, v);
+        w.store(Space::State, i, v);
+    }
+    w.store(Space::Time, 0, t);
+    w.k.kernel()
 }

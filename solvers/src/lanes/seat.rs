@@ -17,6 +17,7 @@ use crate::taylor::order;
 use twinml_model::ir::{Kernel, Space};
 use twinml_model::lanes::LaneMemory;
 use twinml_model::passes::rk4::{self, Stepped};
+use twinml_model::passes::straight::Guesses;
 use twinml_model::program::Program;
 
 /// What computes the steps of a seat: seats of one shape share a kernel.
@@ -123,9 +124,15 @@ impl<'m> Place<'m> {
 }
 
 /// A trial step of an explicit pair, and its dense output.
-fn pair<T: Tableau>(program: &Program, control: &Control, whole: bool) -> Option<(Kernel, Option<Kernel>)> {
+fn pair<T: Tableau>(
+    program: &Program,
+    control: &Control,
+    whole: bool,
+    guesses: Option<&Guesses>,
+) -> Option<(Kernel, Option<Kernel>)> {
     let kept = if whole { tsit5::Kept::Step } else { tsit5::Kept::Nothing };
-    Some((tsit5::trial_as::<T>(program, control, kept)?, Some(tsit5::interpolant::<T>(program)?)))
+    let step = tsit5::trial_as::<T>(program, control, kept, guesses)?;
+    Some((step, Some(tsit5::interpolant::<T>(program)?)))
 }
 
 /// The kernels of a shape, and the program with room for what they leave.
@@ -135,29 +142,26 @@ pub struct SeatCode {
     pub program: Program,
     /// A step.
     pub step: Kernel,
-    /// Dense output within the last step: see [`SeatCode::ready`]. `None`: the run's integrator alone gives it.
+    /// Dense output within the last step: see [`SeatCode::ready`]. `None`: nobody asks for it.
     pub interpolant: Option<Kernel>,
     /// Runs are looked at within their steps: dense output is kept.
     pub whole: bool,
     /// Slots of `Input` that noise stands in.
     pub(crate) noise: Vec<usize>,
+    guesses: Option<Guesses>,
     shape: Shape,
 }
 
 impl SeatCode {
-    /// The kernels. `whole`: runs are looked at within their steps. `None` where the right-hand side cannot be put into
-    /// a step (see `twinml_model::passes::rk4::fuse`).
+    /// Slots of `Jac` that the kernels of a shape use. `None` where there are none.
     #[must_use]
-    pub fn new(program: &Program, shape: &Shape, whole: bool) -> Option<Self> {
+    pub fn room(program: &Program, shape: &Shape, whole: bool) -> Option<u32> {
         let n = program.sizes.state;
-        let mut program = program.clone();
         if n == 0 {
             return None;
         }
-        let families = program.noise.iter();
-        let noise: Vec<usize> =
-            families.flat_map(|f| (f.input..f.input + f.len).map(|k| k as usize)).collect();
-        let room = match shape {
+        let paths: u32 = program.noise.iter().map(|f| f.len).sum();
+        Some(match shape {
             Shape::Tsit5(control)
             | Shape::Dopri5(control)
             | Shape::Rosenbrock(control)
@@ -173,22 +177,36 @@ impl SeatCode {
             }
             Shape::Taylor(control) => taylor::seat::slots(n, order(control.rtol))?,
             Shape::Fixed(_) | Shape::Grid { .. } | Shape::Maruyama => stepped::slots(n),
-            Shape::Milstein { .. } => stepped::moves(n) + u32::try_from(noise.len()).ok()?,
-        };
+            Shape::Milstein { .. } => stepped::moves(n).checked_add(paths)?,
+        })
+    }
+
+    /// The kernels. `whole`: runs are looked at within their steps. `guesses`: where blocks begin, of a program from
+    /// `twinml_model::passes::straight` with at least [`SeatCode::room`]. `None` where the right-hand side cannot be put
+    /// into a step (see `twinml_model::passes::rk4::fuse`).
+    #[must_use]
+    pub fn new(program: &Program, shape: &Shape, whole: bool, guesses: Option<Guesses>) -> Option<Self> {
+        let room = Self::room(program, shape, whole)?;
+        let mut program = program.clone();
+        let families = program.noise.iter();
+        let noise: Vec<usize> =
+            families.flat_map(|f| (f.input..f.input + f.len).map(|k| k as usize)).collect();
+        let g = guesses.as_ref();
         program.sizes.jac = program.sizes.jac.max(room);
         let (step, interpolant) = match shape {
-            Shape::Tsit5(control) => pair::<rk::tsit5::Coefficients>(&program, control, whole)?,
-            Shape::Dopri5(control) => pair::<rk::dopri5::Coefficients>(&program, control, whole)?,
+            Shape::Tsit5(control) => pair::<rk::tsit5::Coefficients>(&program, control, whole, g)?,
+            Shape::Dopri5(control) => pair::<rk::dopri5::Coefficients>(&program, control, whole, g)?,
             Shape::Rosenbrock(control) => {
                 let tableau = tableau_for(control.rtol);
-                (rosenbrock::trial_as(&program, tableau, control, whole)?, None)
+                let dense = rosenbrock::interpolant(&program, tableau);
+                (rosenbrock::trial_as(&program, tableau, control, whole)?, Some(dense))
             }
             Shape::Taylor(control) => {
                 let dense = taylor::seat::interpolant(&program, order(control.rtol));
                 (taylor::seat::trial(&program, control)?, Some(dense))
             }
             Shape::Fixed(method) => {
-                (stepped::step(&program, *method)?, Some(stepped::interpolant(&program, shape)))
+                (stepped::step(&program, *method, g)?, Some(stepped::interpolant(&program, shape)))
             }
             Shape::Grid { t0, h } => {
                 let step = if whole {
@@ -198,14 +216,20 @@ impl SeatCode {
                 };
                 (step, Some(stepped::interpolant(&program, shape)))
             }
-            Shape::Maruyama => (stepped::maruyama(&program)?, Some(stepped::interpolant(&program, shape))),
+            Shape::Maruyama => (stepped::maruyama(&program, g)?, Some(stepped::interpolant(&program, shape))),
             Shape::Milstein { apart } => {
                 let step = stepped::milstein(&program, &noise, *apart)?;
                 (step, Some(stepped::interpolant(&program, shape)))
             }
         };
         let interpolant = interpolant.filter(|_| whole);
-        Some(SeatCode { program, step, interpolant, whole, noise, shape: shape.clone() })
+        Some(SeatCode { program, step, interpolant, whole, noise, guesses, shape: shape.clone() })
+    }
+
+    /// Where algebraic blocks begin.
+    #[must_use]
+    pub fn guesses(&self) -> Option<&Guesses> {
+        self.guesses.as_ref()
     }
 
     /// What computes its steps.
@@ -218,6 +242,11 @@ impl SeatCode {
     #[must_use]
     pub fn landing(&self, memory: &LaneMemory, lane: usize) -> Landing {
         if memory.trap(lane).is_some() {
+            return Landing::Alone;
+        }
+        if let Some(g) = &self.guesses
+            && memory.slot(Space::Jac, g.fine as usize)[lane] != 1.0
+        {
             return Landing::Alone;
         }
         let at = |s: Slot| memory.slot(Space::Jac, s as usize)[lane];
@@ -263,9 +292,14 @@ impl SeatCode {
             Shape::Tsit5(_) | Shape::Dopri5(_) => {
                 tsit5::dense::FROM as usize..tsit5::dense::slots(n as u32) as usize
             }
-            Shape::Taylor(_) => taylor::seat::FROM as usize..from.sizes().jac as usize,
-            // it has no kernel of dense output
-            Shape::Rosenbrock(_) => 0..0,
+            Shape::Taylor(ref control) => {
+                let all = taylor::seat::slots(n as u32, order(control.rtol)).unwrap_or(0);
+                taylor::seat::FROM as usize..all as usize
+            }
+            Shape::Rosenbrock(ref control) => {
+                let stages = tableau_for(control.rtol).stages as u32;
+                rosenbrock::dense::FROM as usize..rosenbrock::dense::slots(n as u32, stages) as usize
+            }
             _ => {
                 for i in 0..n {
                     to.slot_mut(Space::TDer, i).copy_from_slice(from.slot(Space::Der, i));
@@ -275,6 +309,12 @@ impl SeatCode {
         };
         for k in rows {
             to.slot_mut(Space::Jac, k).copy_from_slice(from.slot(Space::Jac, k));
+        }
+        if let Some(g) = &self.guesses {
+            // The step is looked into before it is taken: blocks begin where they did in it.
+            for (k, b) in (g.first..g.first + g.len).zip(g.before()..) {
+                to.slot_mut(Space::Jac, k as usize).copy_from_slice(from.slot(Space::Jac, b as usize));
+            }
         }
     }
 

@@ -3,11 +3,12 @@
 //! The arithmetic, operation by operation, of [`crate::rk::fixed`] and [`crate::sde`].
 
 use super::seat::Shape;
-use super::writer::Writer;
+use super::writer::{SOLVING, Writer};
 use std::sync::Arc;
 use twinml_model::ids::Value;
 use twinml_model::ir::{CmpOp, Kernel, Space, UnOp};
 use twinml_model::passes::rk4::{Given, Inline, Stepped};
+use twinml_model::passes::straight::Guesses;
 use twinml_model::program::Program;
 
 /// Slots of `Jac`: where the step began, where it ended, where it may end at most.
@@ -57,9 +58,10 @@ fn along(w: &mut Writer<'_>, x: &[Value], h: Value, a: Option<f64>, k: &[Value])
 
 /// A step from `Time` to the instant in `TTime`: reads and writes `State` and `Der` (the slope at the state), writes
 /// `Time`.
-pub(super) fn step(program: &Program, method: Stepped) -> Option<Kernel> {
+pub(super) fn step(program: &Program, method: Stepped, guesses: Option<&Guesses>) -> Option<Kernel> {
     let n = program.sizes.state as usize;
-    let mut w = writer(program, "step");
+    let more = guesses.map_or(0, |_| SOLVING);
+    let mut w = Writer { k: Inline::of_length(program, format!("step of {}", program.rhs.name), more) };
     let x = w.states(n);
     let f0: Vec<Value> = (0..n).map(|i| w.load(Space::Der, i)).collect();
     let (t, t1) = (w.load(Space::Time, 0), w.load(Space::TTime, 0));
@@ -95,6 +97,7 @@ pub(super) fn step(program: &Program, method: Stepped) -> Option<Kernel> {
     for (i, &v) in f1.iter().enumerate() {
         w.store(Space::Der, i, v);
     }
+    w.settle(guesses, None)?;
     Some(w.k.kernel())
 }
 
@@ -130,7 +133,7 @@ pub(super) fn on_grid(program: &Program, t0: f64, h: f64) -> Option<Kernel> {
 
 /// A step of the Euler–Maruyama method from `Time` to the instant in `TTime`, with `ΔW/h` in the slots of noise: reads and
 /// writes `State`, writes `Time`.
-pub(super) fn maruyama(program: &Program) -> Option<Kernel> {
+pub(super) fn maruyama(program: &Program, guesses: Option<&Guesses>) -> Option<Kernel> {
     let n = program.sizes.state as usize;
     let mut w = writer(program, "noisy step");
     let x = w.states(n);
@@ -139,6 +142,7 @@ pub(super) fn maruyama(program: &Program) -> Option<Kernel> {
     let slope = w.k.rhs(t, &x)?;
     let x1 = along(&mut w, &x, h, None, &slope);
     keep(&mut w, (t, &x, None), (t1, &x1));
+    w.settle(guesses, None)?;
     Some(w.k.kernel())
 }
 

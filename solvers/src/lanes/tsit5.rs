@@ -3,12 +3,13 @@
 //!
 //! The same arithmetic, operation by operation, as [`crate::rk::embedded`] does for a single run.
 
-use super::writer::{Control, Slot, Verdict, Writer};
+use super::writer::{Control, SOLVING, Slot, Verdict, Writer};
 use crate::rk::embedded::{STABILITY, Tableau, law};
 use crate::rk::tsit5;
 use twinml_model::ids::Value;
 use twinml_model::ir::{CmpOp, Kernel, Space, UnOp};
 use twinml_model::passes::rk4::Inline;
+use twinml_model::passes::straight::Guesses;
 use twinml_model::program::Program;
 
 /// `x + h·Σ a·k`, as [`crate::rk::fused`].
@@ -36,7 +37,7 @@ fn combination(w: &mut Writer<'_>, a: &[f64], k: &[Vec<Value>], i: usize) -> Opt
 
 /// A trial step of `tsit5`: reads and writes `State`, `Time`, `Der` (the slope at the state) and the slots.
 pub(super) fn trial(program: &Program, control: &Control) -> Option<Kernel> {
-    trial_as::<tsit5::Coefficients>(program, control, Kept::Nothing)
+    trial_as::<tsit5::Coefficients>(program, control, Kept::Nothing, None)
 }
 
 /// What a trial leaves in slots of `Jac` behind those of [`Slot`].
@@ -68,10 +69,17 @@ pub(super) enum Kept {
 }
 
 /// As [`trial`]; also leaves what is to be kept.
-pub(super) fn trial_as<T: Tableau>(program: &Program, control: &Control, kept: Kept) -> Option<Kernel> {
+pub(super) fn trial_as<T: Tableau>(
+    program: &Program,
+    control: &Control,
+    kept: Kept,
+    guesses: Option<&Guesses>,
+) -> Option<Kernel> {
     let whole = kept == Kept::Step;
     let n = program.sizes.state as usize;
-    let mut w = Writer { k: Inline::of(program, format!("{} of {}", T::METHOD.name(), program.rhs.name)) };
+    let name = format!("{} of {}", T::METHOD.name(), program.rhs.name);
+    let more = guesses.map_or(0, |_| SOLVING);
+    let mut w = Writer { k: Inline::of_length(program, name, more) };
     let x = w.states(n);
     let k1: Vec<Value> = (0..n).map(|i| w.load(Space::Der, i)).collect();
     let trial = w.trial(control);
@@ -144,6 +152,7 @@ pub(super) fn trial_as<T: Tableau>(program: &Program, control: &Control, kept: K
         }
     }
     w.put(Slot::Status, status);
+    w.settle(guesses, Some(accepted))?;
     Some(w.k.kernel())
 }
 

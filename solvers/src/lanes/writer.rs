@@ -9,6 +9,7 @@ use crate::integrator::Options;
 use twinml_model::ids::Value;
 use twinml_model::ir::{Affine, BinOp, BoolOp, CmpOp, IntOp, Kernel, Op, Place, Space, Stmt, Ty, UnOp};
 use twinml_model::passes::rk4::Inline;
+use twinml_model::passes::straight::Guesses;
 use twinml_model::program::Program;
 
 /// What the driver and the kernels tell each other: slots of `Jac`.
@@ -33,6 +34,9 @@ pub(crate) enum Slot {
 
 /// Number of [`Slot`]s.
 pub(crate) const SLOTS: u32 = 7;
+
+/// Values by which a step may be longer where algebraic blocks are solved in it.
+pub(crate) const SOLVING: usize = 30_000;
 
 /// What a lane's run is at.
 pub(crate) mod status {
@@ -458,6 +462,24 @@ impl Writer<'_> {
         w.put(Slot::LogOld, new_old);
         w.put(Slot::Rejected, refused);
         Verdict { accepted, status: s }
+    }
+
+    /// Leaves where the next step's algebraic blocks begin, and whether all of them were solved: `accepted` as for states.
+    pub fn settle(&mut self, guesses: Option<&Guesses>, accepted: Option<Value>) -> Option<()> {
+        let Some(g) = guesses else { return Some(()) };
+        for k in 0..g.len {
+            let found = self.k.left(g.found() + k)?;
+            let old = self.load(Space::Jac, (g.first + k) as usize);
+            self.store(Space::Jac, (g.before() + k) as usize, old);
+            let new = match accepted {
+                Some(accepted) => self.select(accepted, found, old),
+                None => found,
+            };
+            self.store(Space::Jac, (g.first + k) as usize, new);
+        }
+        let fine = self.k.fine(g.fine)?;
+        self.store(Space::Jac, g.fine as usize, fine);
+        Some(())
     }
 
     /// Counts a trial, by what it adds to the accepted and the refused ones, and says how its lane goes on: `t` and `next`

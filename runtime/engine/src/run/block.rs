@@ -11,6 +11,7 @@
 use twinml_model::host::{Host, KernelId, Machine, Memory};
 use twinml_model::ids::BlockId;
 use twinml_model::ir::{Space, Trap};
+use twinml_model::passes::straight::Limits;
 use twinml_model::program::{Block, SlotRun};
 use twinml_solvers::linalg::IterationMatrix;
 
@@ -22,6 +23,8 @@ const ITERATIONS: u32 = 50;
 const CLOSE: f64 = 1e-10;
 /// Corrections that no longer shrink are rounding when they are below this part.
 const ROUNDING: f64 = 1e-7;
+/// The same for blocks that are written out.
+pub(super) const LIMITS: Limits = Limits { close: CLOSE, rounding: ROUNDING };
 /// The smallest part of a correction that the line search tries.
 const SHORTEST: f64 = 1e-4;
 
@@ -53,6 +56,8 @@ pub(super) struct BlockSolver {
     matrix: IterationMatrix,
     /// Where Newton begins: the unknowns at the last accepted point.
     guess: Vec<f64>,
+    /// The unknowns when the right-hand side was last evaluated.
+    latest: Vec<f64>,
     /// Where it begins when that fails: the declared guesses.
     declared: Vec<f64>,
     weight: Vec<f64>,
@@ -102,6 +107,7 @@ impl BlockSolver {
             values: vec![0.0; assembly.pattern().nnz()],
             assembly,
             guess: declared.clone(),
+            latest: declared.clone(),
             declared,
             factored: false,
             u: vec![0.0; n],
@@ -115,6 +121,24 @@ impl BlockSolver {
     /// The point reached is accepted: Newton begins here from now on.
     pub(super) fn accept(&mut self, memory: &Memory) {
         gather(&self.runs, memory, &mut self.guess);
+        self.latest.copy_from_slice(&self.guess);
+    }
+
+    /// The right-hand side was evaluated.
+    pub(super) fn note(&mut self, memory: &Memory) {
+        gather(&self.runs, memory, &mut self.latest);
+    }
+
+    /// The same, elsewhere.
+    pub(super) fn note_that(&mut self, unknowns: impl Iterator<Item = f64>) {
+        for (to, u) in self.latest.iter_mut().zip(unknowns) {
+            *to = u;
+        }
+    }
+
+    /// The last step is accepted: Newton begins where its last evaluation found the unknowns.
+    pub(super) fn step_on(&mut self) {
+        self.guess.copy_from_slice(&self.latest);
     }
 
     /// Where Newton begins.

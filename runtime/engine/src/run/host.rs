@@ -50,6 +50,25 @@ impl<'a> EngineHost<'a> {
         }
     }
 
+    /// The right-hand side was evaluated.
+    pub(super) fn note(&mut self, memory: &Memory) {
+        for solver in self.blocks.iter_mut().flatten() {
+            solver.note(memory);
+        }
+    }
+
+    /// The last step is accepted: blocks begin where its last evaluation found them.
+    pub(super) fn step_on(&mut self) {
+        for solver in self.blocks.iter_mut().flatten() {
+            solver.step_on();
+        }
+    }
+
+    /// The solver of a block.
+    pub(super) fn block(&mut self, k: usize) -> Option<&mut BlockSolver> {
+        self.blocks.get_mut(k)?.as_deref_mut()
+    }
+
     /// Where blocks begin, tables stand and what `delay` looks back at, as bytes.
     pub(super) fn save(&self, to: &mut Writer) {
         to.put(&self.blocks.len());

@@ -576,7 +576,7 @@ impl<'a> Run<'a> {
         self.samples_up_to(reached, reached)?;
         self.time = t1;
         self.x.copy_from_slice(self.integrator.x());
-        self.system.host.accept(&self.system.memory);
+        self.system.host.step_on();
         if timed {
             self.instant(t1, Cause::Due)?;
         } else if t1 < self.end {

@@ -99,16 +99,12 @@ pub(super) struct Rosenbrock {
 }
 
 impl Rosenbrock {
-    /// Adds the kernel to the machine; `None` where there is none (`solvers::rosenbrock::fused`), or states are held at
-    /// limits.
+    /// Adds the kernel to the machine; `None` where there is none (`solvers::rosenbrock::fused`).
     pub(super) fn new(
         program: &Program,
         machine: &mut dyn Machine,
         asked: &Tolerances,
     ) -> Option<Rosenbrock> {
-        if !Limits::of(program).is_empty() {
-            return None;
-        }
         let atol = asked.expand(program.sizes.state as usize).ok()?;
         let code = fused::Code::new(program, tableau_for(asked.rtol), asked.rtol, &atol)?;
         let room = u32::try_from(code.room()).ok()?;
@@ -355,6 +351,7 @@ impl System for KernelSystem<'_> {
         data[self.state_at..self.state_at + self.states].copy_from_slice(x);
         self.limits.put(&mut self.memory, x);
         self.eval(KernelId::Rhs)?;
+        self.host.note(&self.memory);
         dx.copy_from_slice(&self.memory.data()[self.der_at..self.der_at + self.states]);
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! piecewise cubic interpolation" (SIAM J. Numer. Anal. 17, 1980) with the three-point end slopes of Fritsch and
 //! Butland; `cubic` the natural spline (second derivative zero at both ends). Arguments and values are in SI.
 
+use twinml_model::passes::straight::PIECES;
 use twinml_model::program::{Outside, Table, TableMethod};
 
 /// A table, ready to be evaluated.
@@ -46,6 +47,39 @@ impl TableFn {
     /// For a table of time: freezes the piece that holds from `t` on.
     pub(super) fn freeze(&mut self, t: f64) {
         self.frozen = Some(self.piece(t));
+    }
+
+    /// The numbers by which kernels on lanes evaluate the frozen piece (`twinml_model::passes::straight`), in the order of
+    /// `Piece`; `None` where there is no such piece or the table may end on it.
+    pub(super) fn numbers(&self) -> Option<[f64; PIECES as usize]> {
+        let frozen = self.frozen.filter(|_| self.has_kinks())?;
+        let n = self.x.len() as i64;
+        let (mut k, mut shift) = (frozen, 0.0);
+        if self.outside == Outside::Repeat {
+            let turn = frozen.div_euclid(n - 1);
+            k = frozen.rem_euclid(n - 1);
+            shift = turn as f64 * (self.x[n as usize - 1] - self.x[0]);
+        }
+        let before = k < 0;
+        let behind = k == n - 1;
+        let ends = matches!(self.outside, Outside::Hold | Outside::Error);
+        if self.outside == Outside::Error && (before || behind) {
+            return None;
+        }
+        let edge = if before { 0 } else { n as usize - 1 };
+        let end = match (before, behind) {
+            (true, _) if ends => f64::NEG_INFINITY,
+            (_, true) if ends => self.x[edge],
+            _ => f64::INFINITY,
+        };
+        let last = self.y[edge];
+        if self.method == TableMethod::Step {
+            let value = self.y[k.clamp(0, n - 1) as usize];
+            return Some([shift, 0.0, 0.0, value, value, 0.0, f64::INFINITY, value]);
+        }
+        let k = k.clamp(0, n - 2) as usize;
+        let (x0, x1, y0, y1) = (self.x[k], self.x[k + 1], self.y[k], self.y[k + 1]);
+        Some([shift, x0, x1, y0, y1, (y1 - y0) / (x1 - x0), end, last])
     }
 
     /// The frozen piece, for a snapshot.

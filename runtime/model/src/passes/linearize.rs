@@ -101,14 +101,17 @@ impl Linearized {
 
     /// Appends `f(t, x)`.
     pub fn rhs(&self, k: &mut Inline<'_>, t: Value, x: &[Value]) -> Option<Vec<Value>> {
-        let written = self.rhs.put(k, t, x)?;
+        let held = k.held(x)?;
+        let written = self.rhs.put(k, t, &held)?;
         (0..self.states).map(|s| written.get(&(Space::Der, s as i64)).copied()).collect()
     }
 
-    /// Appends `f(t, x)` and its derivatives.
+    /// Appends `f(t, x)` and its derivatives. Beyond a limit that a state is held at nothing depends on it any more; on it
+    /// the derivative may be infinite, and is not taken either.
     pub fn point(&self, k: &mut Inline<'_>, t: Value, x: &[Value]) -> Option<Point> {
         let f = self.rhs(k, t, x)?;
-        let written = self.derivatives.put(k, t, x)?;
+        let held = k.held(x)?;
+        let written = self.derivatives.put(k, t, &held)?;
         let mut point = Point { f, jacobian: BTreeMap::new(), time: BTreeMap::new() };
         for &(row, col, slot) in &self.entries {
             let value = *written.get(&(Space::Jac, slot))?;
@@ -125,6 +128,12 @@ impl Linearized {
                 true => point.time.insert(row, value),
                 false => point.jacobian.insert((row, col), value),
             };
+        }
+        for (state, on) in k.on_limits(x)? {
+            let zero = k.constant(0.0);
+            for (_, value) in point.jacobian.iter_mut().filter(|(place, _)| place.1 == state) {
+                *value = k.push_as(Op::Select(on, zero, *value), Ty::F64);
+            }
         }
         Some(point)
     }

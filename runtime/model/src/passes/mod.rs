@@ -15,6 +15,7 @@ pub mod simplify;
 pub mod slice;
 pub mod sparsity;
 pub mod stores;
+pub mod straight;
 pub mod taylor;
 pub mod unroll;
 mod walk;

@@ -187,6 +187,8 @@ pub struct Inline<'a> {
     tight: bool,
     /// How many more values may be made.
     budget: usize,
+    /// What evaluations of the right-hand side left in `Jac`.
+    evaluations: Vec<Given>,
 }
 
 /// What stands in slots that a kernel reads.
@@ -252,6 +254,7 @@ impl<'a> Inline<'a> {
             done_once: FxHashMap::default(),
             tight: false,
             budget: 4 * VALUES,
+            evaluations: Vec::new(),
         }
     }
 
@@ -355,11 +358,54 @@ impl<'a> Inline<'a> {
     pub fn rhs_given(&mut self, time: Value, x: &[Value], given: &Given) -> Option<Vec<Value>> {
         let held = self.held(x)?;
         let written = self.put(self.rhs.clone(), time, &held, given)?;
+        if !self.program.blocks.is_empty() {
+            let mut left = written.clone();
+            left.retain(|k, _| k.0 == Space::Jac);
+            self.evaluations.push(left);
+        }
         (0..x.len()).map(|k| written.get(&(Space::Der, k as i64)).copied()).collect()
     }
 
+    /// The states that are held at limits, and whether each is on one or beyond.
+    pub fn on_limits(&mut self, x: &[Value]) -> Option<Vec<(usize, Value)>> {
+        let program = self.program;
+        let mut all = Vec::new();
+        for c in &program.clamps {
+            let Some(v) = program.schema.vars.get(c.var.index()).filter(|v| v.space == Space::State) else {
+                continue;
+            };
+            for j in 0..v.len {
+                let state = (v.base + j) as usize;
+                let value = *x.get(state)?;
+                for (slot, op) in [(c.lo, CmpOp::Le), (c.hi, CmpOp::Ge)] {
+                    let Some(slot) = slot else { continue };
+                    let limit = self.unchanging(Space::Param, i64::from(slot + j))?;
+                    all.push((state, self.push_as(Op::Cmp(op, value, limit), Ty::Bool)));
+                }
+            }
+        }
+        Some(all)
+    }
+
+    /// What the last evaluation of the right-hand side left in a slot of `Jac` ([`super::straight`]).
+    #[must_use]
+    pub fn left(&self, slot: u32) -> Option<Value> {
+        self.evaluations.last()?.get(&(Space::Jac, i64::from(slot))).copied()
+    }
+
+    /// The product of what all of them left in a slot.
+    pub fn fine(&mut self, slot: u32) -> Option<Value> {
+        let all: Option<Vec<Value>> =
+            self.evaluations.iter().map(|e| e.get(&(Space::Jac, i64::from(slot))).copied()).collect();
+        let mut product = self.constant(1.0);
+        for v in all? {
+            product = self.push(Op::Bin(BinOp::Mul, product, v));
+        }
+        Some(product)
+    }
+
     /// States as the right-hand side sees them: on the limit that they are held at where they are beyond it.
-    fn held(&mut self, x: &[Value]) -> Option<Vec<Value>> {
+    pub fn held(&mut self, x: &[Value]) -> Option<Vec<Value>> {
         let mut held = x.to_vec();
         let program = self.program;
         for c in &program.clamps {
@@ -431,7 +477,10 @@ impl<'a> Inline<'a> {
                     *e.map.get_mut(v.index())? = Some(new);
                 }
                 Stmt::Store { place, value, .. } => {
-                    let kept = matches!(place.space, Space::Der | Space::Var | Space::TDer | Space::TVar);
+                    let kept = matches!(
+                        place.space,
+                        Space::Der | Space::Var | Space::TDer | Space::TVar | Space::Res | Space::Jac
+                    );
                     if !may_store || !kept {
                         return None;
                     }
@@ -489,9 +538,9 @@ impl<'a> Inline<'a> {
         Some(())
     }
 
-    /// A slot of a space that no step changes.
+    /// A slot of a space that no step changes, as long as it lasts.
     fn unchanging(&mut self, space: Space, slot: i64) -> Option<Value> {
-        if !matches!(space, Space::Param | Space::Input | Space::Disc) {
+        if !matches!(space, Space::Param | Space::Input | Space::Disc | Space::Jac) {
             return None;
         }
         if let Some(&v) = self.loaded.get(&(space, slot)) {
@@ -515,7 +564,10 @@ impl<'a> Inline<'a> {
                 return match place.space {
                     Space::State => e.x.get(usize::try_from(slot).ok()?).copied(),
                     Space::Time => Some(e.time),
-                    Space::Var | Space::Der | Space::TVar | Space::TDer => {
+                    Space::Jac if !e.written.contains_key(&(Space::Jac, slot)) => {
+                        self.unchanging(Space::Jac, slot)
+                    }
+                    Space::Var | Space::Der | Space::TVar | Space::TDer | Space::Res | Space::Jac => {
                         e.written.get(&(place.space, slot)).copied()
                     }
                     space => self.unchanging(space, slot),

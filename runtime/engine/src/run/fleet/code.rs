@@ -8,9 +8,11 @@ use twinml_model::ids::{BlockId, TableId};
 use twinml_model::ir::Kernel;
 
 use twinml_model::passes::dead::Traps;
+use twinml_model::passes::straight::{by_piece, straight};
 use twinml_model::passes::{Level, simplified};
 use twinml_solvers::lanes::seat::{SeatCode, Shape};
 
+use super::super::block::LIMITS;
 use super::super::table::TableFn;
 use super::*;
 
@@ -22,6 +24,31 @@ pub(super) struct Code {
     pub(super) step: Box<dyn LaneKernel>,
     /// What looks into steps.
     pub(super) look: Option<Look>,
+    /// Tables whose pieces stand in slots of `Jac`, from which on.
+    pub(super) tables: Vec<(usize, u32)>,
+}
+
+/// What a program has that each run does in its own time.
+struct Alone {
+    /// Tables that are looked up on one piece from event to event.
+    tables: bool,
+    /// Algebraic blocks.
+    blocks: bool,
+}
+
+impl Alone {
+    fn of(program: &Program) -> Alone {
+        let blocks = program.blocks.iter().any(|b| !b.initial_only);
+        Alone { tables: program.tables.iter().any(by_piece), blocks }
+    }
+}
+
+/// What became of it.
+#[derive(Default)]
+struct Written {
+    /// Root functions and outputs that could not be written out.
+    missing: [bool; 2],
+    tables: Vec<(usize, u32)>,
 }
 
 /// Kernels that look into the last steps of all lanes.
@@ -45,14 +72,7 @@ impl LaneShare {
     /// For runs of this program, `lanes` at a time on each thread.
     #[must_use]
     pub fn new(program: &Program, isa: Isa, lanes: usize) -> LaneShare {
-        let of_time = program.tables.iter().any(|t| t.of_time);
-        let refused = if program.sizes.hist > 0 {
-            Some(NotLanes::Delay)
-        } else if of_time {
-            Some(NotLanes::Table)
-        } else {
-            None
-        };
+        let refused = if program.sizes.hist > 0 { Some(NotLanes::Delay) } else { None };
         LaneShare { isa, lanes: lanes.max(1), refused, code: OnceLock::new() }
     }
 
@@ -93,14 +113,17 @@ impl LaneShare {
         let seat = run.integrator.seat().ok_or(NotLanes::Method)?;
         let whole = whole || seat.each();
         let shape = seat.shape();
-        let held = run.system.held();
-        if held && matches!(shape, Shape::Milstein { .. } | Shape::Rosenbrock(_)) {
-            // At a limit the derivatives that they take are others.
+        if matches!(shape, Shape::Rosenbrock(_)) && run.system.rosenbrock.is_none() {
+            // Its steps are not those of a kernel.
+            return Err(NotLanes::NoStep);
+        }
+        let noisy = matches!(shape, Shape::Milstein { .. });
+        if noisy && run.system.held() {
+            // At a limit the term is made of differences.
             return Err(NotLanes::Clamp);
         }
         let with_derivatives;
-        let program = match matches!(shape, Shape::Milstein { .. }).then(|| run.system.machine.directional())
-        {
+        let program = match noisy.then(|| run.system.machine.directional()) {
             Some(Some(derived)) => {
                 let Program { jvp, functions, .. } = derived;
                 with_derivatives = Program { jvp, functions, ..program.clone() };
@@ -108,7 +131,30 @@ impl LaneShare {
             }
             _ => program,
         };
-        let seat = SeatCode::new(program, &shape, whole).ok_or(NotLanes::NoStep)?;
+        let alone = Alone::of(program);
+        if noisy && (alone.tables || alone.blocks) {
+            return Err(if alone.tables { NotLanes::Table } else { NotLanes::NoStep });
+        }
+        let mut written = Written::default();
+        let straightened;
+        let mut guesses = None;
+        let program = if alone.tables || alone.blocks {
+            let room = SeatCode::room(program, &shape, whole).ok_or(NotLanes::NoStep)?;
+            let nominal = host::nominals(program);
+            let weight = |space: Space, slot: usize| {
+                let values = nominal.iter().find(|(s, _)| *s == space);
+                values.and_then(|(_, v)| v.get(slot)).copied().unwrap_or(1.0)
+            };
+            let room = room.max(program.sizes.jac);
+            let made = straight(program, room, LIMITS, &weight).ok_or(NotLanes::NoStep)?;
+            written = Written { missing: made.whole.map(|w| !w), tables: made.tables };
+            guesses = made.guesses;
+            straightened = made.program;
+            &straightened
+        } else {
+            program
+        };
+        let seat = SeatCode::new(program, &shape, whole, guesses).ok_or(NotLanes::NoStep)?;
         let program = Arc::new(seat.program.clone());
         let traps = Traps::of(&program);
         let mut sample = LaneMemory::zeroed(program.sizes, self.lanes);
@@ -125,11 +171,15 @@ impl LaneShare {
         let interpolate = seat.interpolant.as_ref().and_then(|k| ready(k).ok());
         let look = interpolate.map(|interpolate| Look {
             interpolate,
-            roots: Some(&program.roots).filter(|_| program.sizes.root > 0).and_then(|k| ready(k).ok()),
-            outputs: Some(&program.outputs).filter(|_| followed).and_then(|k| ready(k).ok()),
+            roots: Some(&program.roots)
+                .filter(|_| program.sizes.root > 0 && !written.missing[0])
+                .and_then(|k| ready(k).ok()),
+            outputs: Some(&program.outputs)
+                .filter(|_| followed && !written.missing[1])
+                .and_then(|k| ready(k).ok()),
         });
         let look = look.filter(|l| l.roots.is_some() || l.outputs.is_some());
-        Ok(Code { step, seat, program, look })
+        Ok(Code { step, seat, program, look, tables: written.tables })
     }
 }
 

@@ -13,8 +13,10 @@ mod code;
 
 use twinml_jit::lanes::Isa;
 use twinml_model::lanes::{LaneKernel, LaneMemory, NotLanes};
+use twinml_model::passes::straight::PIECES;
 use twinml_solvers::lanes::seat::Landing;
 
+use super::table::TableFn;
 use super::*;
 pub use code::LaneShare;
 use code::{Code, Tables};
@@ -270,6 +272,11 @@ impl<'a> Lanes<'a> {
             return;
         }
         seat.ready(&self.memory, view);
+        for &(_, first) in &self.code.tables {
+            for slot in first as usize..(first + PIECES) as usize {
+                view.slot_mut(Space::Jac, slot).copy_from_slice(self.memory.slot(Space::Jac, slot));
+            }
+        }
         if let Some(kernel) = &look.roots {
             let root = view.sizes().offset(Space::Root);
             let roots = root..root + view.sizes().root as usize;
@@ -308,10 +315,17 @@ impl<'a> Lanes<'a> {
             for (nth, lane) in self.looked.iter().map(|l| l.0).enumerate() {
                 view.slot_mut(Space::TTime, 0)[lane] = at(nth);
             }
+            let fine = self.code.seat.guesses().map(|g| g.fine as usize);
+            if let Some(fine) = fine {
+                view.slot_mut(Space::Jac, fine).fill(1.0);
+            }
             look.interpolate.run(view, 1, &mut self.host);
             kernel.run(view, 1, &mut self.host);
             for (nth, lane) in self.looked.iter().map(|l| l.0).enumerate() {
-                let Some(boat) = boats[lane].as_mut().filter(|_| view.trap(lane).is_none()) else { continue };
+                // What a block has no solution for is looked at alone.
+                let solved = fine.is_none_or(|slot| view.slot(Space::Jac, slot)[lane] == 1.0);
+                let known = solved && view.trap(lane).is_none();
+                let Some(boat) = boats[lane].as_mut().filter(|_| known) else { continue };
                 keep(&mut boat.run, at(nth), &|slot| view.row(slot)[lane]);
             }
         }
@@ -320,7 +334,21 @@ impl<'a> Lanes<'a> {
     fn put(&mut self, boat: &mut Boat<'_>, lane: usize) {
         let Run { integrator, system, .. } = &mut boat.run;
         let Some(seat) = integrator.seat() else { return };
-        let left = seat.put(system, &self.code.seat, &mut self.memory, lane, boat.quiet);
+        let mut left = seat.put(system, &self.code.seat, &mut self.memory, lane, boat.quiet);
+        let memory = &mut self.memory;
+        let mut set = |slot: u32, value: f64| memory.slot_mut(Space::Jac, slot as usize)[lane] = value;
+        for &(table, first) in &self.code.tables {
+            match system.host.tables.get(table).and_then(TableFn::numbers) {
+                Some(numbers) => (first..).zip(numbers).for_each(|(slot, v)| set(slot, v)),
+                None => left = None,
+            }
+        }
+        if let Some(g) = self.code.seat.guesses() {
+            for (k, first) in g.blocks.iter().enumerate() {
+                let Some((first, solver)) = first.zip(system.host.block(k)) else { continue };
+                (first..).zip(solver.guess()).for_each(|(slot, v)| set(slot, *v));
+            }
+        }
         (boat.left, boat.done) = (left.unwrap_or(0), 0);
     }
 
@@ -350,6 +378,13 @@ impl<'a> Lanes<'a> {
         let Run { integrator, system, .. } = &mut boat.run;
         if let Some(own) = integrator.seat() {
             own.take(system, seat, &self.memory, lane, boat.done);
+        }
+        if let Some(g) = seat.guesses() {
+            for (k, first) in g.blocks.iter().enumerate() {
+                let Some((first, solver)) = first.zip(system.host.block(k)) else { continue };
+                let at = |slot: u32| self.memory.slot(Space::Jac, slot as usize)[lane];
+                solver.note_that((first..g.first + g.len).map(at));
+            }
         }
         if attends {
             return Landed::Taken;
