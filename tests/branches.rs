@@ -71,6 +71,10 @@ impl Place {
         command.arg("run").arg("m.twinml").args(args).current_dir(self.0.path()).output().unwrap()
     }
 
+    fn twinc(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_twinc")).args(args).current_dir(self.0.path()).output().unwrap()
+    }
+
     /// Runs a scenario into `name.csv`; what it said.
     fn csv(&self, args: &[&str], name: &str) -> String {
         let out = self.run(&[args, &["--out", &format!("{name}.csv")]].concat());
@@ -124,6 +128,118 @@ fn a_branch_is_the_trunk_up_to_its_instant_and_then_a_run_with_its_actions() {
         assert_eq!(a["tanks[0].q"], b["tanks[0].q"]);
         assert!(a["tanks[0].q"] > 0.0);
     }
+}
+
+/// The same actions in two branches: `whole` expects a condition of its own, which is looked at from the start on, so it
+/// is run from there; `part` goes on from the trunk.
+const TWICE: &str = r#"
+twin Tank {
+  parameters { area: Area = 2 m^2; k: Real = 0.1; gain: Real = 2*k }
+  inputs { q: VolumeFlow = 1 L/s }
+  states { h: Length = 1 m; filled: Int = 0; on: Bool = true }
+  equations { der(h) = ((if on then q else 0 L/s) - gain*h*1 L/(s*m))/area }
+  behavior {
+    on rising(h > 1.02 m) { filled = filled + 1; wait 30 s; filled = filled + 10; emit full(level: h) }
+    every 70 s { if draw(uniform(0, 1)) > 0.5 { filled = filled + 1 } }
+    on full { log("full at ${time}") }
+    on rising(h > 1.2 m) { on = false }
+    on falling(h < 1.1 m) { on = true }
+  }
+}
+twin Plant {
+  twins { tanks: Tank[3] }
+  states { x: Real = 0 }
+  equations { der(x) = (1 - x)/100 s }
+  constraints { calm: always(x < 9); kpi top: max(tanks[1].h over run) }
+}
+scenario day for Plant {
+  duration: 20 min
+  at 5 min { tanks.q = 2 L/s }
+  at 15 min { tanks.q = 3 L/s }
+  record all every 10 s
+  branch first at 4 min { x = 2 }
+  branch part at 10 min { tanks[1].q = 0 L/s; tanks.k = 0.3; at 12 min { x = 5 } }
+  branch whole at 10 min { tanks[1].q = 0 L/s; tanks.k = 0.3; at 12 min { x = 5 }; expect x < 100 }
+  expect calm
+}
+"#;
+
+#[test]
+fn what_goes_on_from_the_trunk_is_what_is_run_from_the_start() {
+    let place = Place::new(TWICE);
+    for solver in [
+        "euler",
+        "rk4",
+        "tsit5",
+        "dopri5",
+        "taylor",
+        "adams",
+        "implicit_euler",
+        "rosenbrock",
+        "bdf",
+        "esdirk",
+        "trbdf2",
+        "diffsol_bdf",
+        "auto",
+    ] {
+        let out = place.run(&["--solver", solver, "--format", "json", "--snapshot-every", "4 min"]);
+        let text = String::from_utf8(out.stdout).unwrap();
+        assert_eq!(out.status.code(), Some(0), "{solver}: {text}{}", String::from_utf8_lossy(&out.stderr));
+        let objects: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        let mut finished: Vec<Value> =
+            objects.iter().filter(|o| o["type"] == "finished" && o["branch"] != "first").cloned().collect();
+        let trunk = finished.remove(0);
+        let steps = |o: &Value| o["steps"].as_u64().unwrap();
+        let (shared, own) = (&finished[0]["trunk_steps"], &finished[1]["trunk_steps"]);
+        // About half of the trunk; what hides its state is at its last restart.
+        assert!(shared.as_u64().unwrap() > steps(&trunk) / 5, "{solver}: {shared} of {}", steps(&trunk));
+        assert_eq!(own, 0, "{solver}");
+        for o in &mut finished {
+            for name in ["branch", "took_ms", "trunk_steps"] {
+                o.as_object_mut().unwrap().remove(name);
+            }
+        }
+        assert_eq!(finished[0], finished[1], "{solver}: counters of the whole run");
+        let diff = |a: &str, b: &str| -> (Vec<Value>, Value) {
+            let out = place.twinc(&["diff", a, b, "--format", "json"]);
+            let said = String::from_utf8(out.stdout).unwrap();
+            let mut all: Vec<Value> = said.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+            (all.clone(), all.pop().unwrap())
+        };
+        let (all, last) = diff("out/m/day.part.parquet", "out/m/day.whole.parquet");
+        // Rows, verdicts and events, but for how the branch's own actions are called.
+        assert_eq!((&last["different"], &last["outcomes"]), (&0.into(), &0.into()), "{solver}: {last}");
+        let foreign = all.iter().find(|o| o["type"] == "diff_event" && o["event_kind"] != "action");
+        assert_eq!(foreign, None, "{solver}");
+        assert!(
+            last["instants"].as_u64().unwrap() > 120 && last["quantities"].as_u64().unwrap() > 10,
+            "{last}"
+        );
+        // Snapshots of a branch from before it begins are its own.
+        for at in [240, 480, 720, 960] {
+            let name = format!("out/m/day.part@{at}s.twinsnap");
+            let rest = place.twinc(&["run", "--from", &name, "--out", "rest", "--no-plot"]);
+            assert!(rest.status.success(), "{solver} {at}: {}", String::from_utf8_lossy(&rest.stderr));
+        }
+        let (_, last) = diff("rest/day@480s.part.parquet", "out/m/day.part.parquet");
+        assert_eq!(last["decisions"], 0, "{solver}: {last}");
+        assert_eq!(last["different"], 0, "{solver}: {last}");
+    }
+}
+
+#[test]
+fn the_trunks_work_is_done_once() {
+    let place = Place::new(TWICE);
+    let out = place.run(&["--solver", "tsit5", "--format", "json"]);
+    let text = String::from_utf8(out.stdout).unwrap();
+    let objects: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let finished: Vec<(u64, u64)> = objects
+        .iter()
+        .filter(|o| o["type"] == "finished")
+        .map(|o| (o["steps"].as_u64().unwrap(), o["trunk_steps"].as_u64().unwrap()))
+        .collect();
+    // Steps of the trunk and of each branch, and how many of these the trunk has done.
+    assert_eq!(finished, [(58, 0), (74, 19), (82, 40), (82, 0)]);
 }
 
 /// `der(h) = (q − g·h)/A` from `h0`, in SI.

@@ -118,6 +118,169 @@ fn a_parameter_and_what_follows_from_it() {
     assert_eq!(diff(&place, "out/m/branches/day@1800s/day.parquet", "r/base.parquet")["different"], 0);
 }
 
+/// A scenario with a branch, and one whose branch does at 35 min what is asked for from outside.
+const BRANCHED: &str = "
+scenario forked for Plant extends day {
+  branch shut at 20 min { tanks[1].q = 0 L/s; at 40 min { load = 9; x = 1 }; expect x < 29 }
+}
+scenario both for Plant extends day {
+  branch shut at 20 min { tanks[1].q = 0 L/s; at 35 min { load = 5 }; at 40 min { x = 1 }; expect x < 29 }
+}
+scenario deeper for Plant extends day {
+  branch shut at 20 min { tanks[1].q = 0 L/s; at 35 min { load = 5 }; at 38 min { tanks.q = 1 L/s }; at 40 min { x = 1 }
+    expect x < 29 }
+}
+";
+
+#[test]
+fn a_branch_of_a_scenario_goes_on_and_is_branched_off() {
+    for solver in ["tsit5", "bdf", "rosenbrock", "auto", "rk4", "adams", "esdirk"] {
+        let place = Place::new(&[("m.twinml", &(MODEL.to_owned() + BRANCHED))]);
+        let how: &[&str] =
+            if solver == "rk4" { &["--solver", solver, "--step", "1s"] } else { &["--solver", solver] };
+        let run = |scenario: &str, more: &[&str]| {
+            let args = ["run", "m.twinml", "--scenario", scenario, "--out", scenario, "--no-plot"];
+            place.twinc(&[&args, how, more].concat(), 0);
+        };
+        run("forked", &["--snapshot-every", "10min"]);
+        // It goes on as it was, from before it begins, too.
+        for at in [1200, 1800, 3000] {
+            let from = format!("forked/forked.shut@{at}s.twinsnap");
+            place.twinc(&["run", "--from", &from, "--out", "rest", "--no-plot"], 0);
+            let rest = format!("rest/forked@{at}s.shut.parquet");
+            let diff = diff(&place, &rest, "forked/forked.shut.parquet");
+            assert_eq!(
+                (&diff["different"], &diff["decisions"]),
+                (&0.into(), &0.into()),
+                "{solver} {at}: {diff}"
+            );
+        }
+        // What is asked for takes over what the branch does later; what it expects is expected still.
+        run("both", &[]);
+        let from = "forked/forked.shut@1800s.twinsnap";
+        let args = ["branch", from, "--at", "35min", "--inject", "load=5", "--name", "both", "--out", "b"];
+        let objects = place.objects(&args, 0);
+        let said = of(&objects, "branch")[0];
+        assert_eq!((&said["ended"], &said["from_start"]), (&"complete".into(), &false.into()), "{said}");
+        let verdicts: Vec<&str> =
+            said["verdicts"].as_array().unwrap().iter().map(|v| v["name"].as_str().unwrap()).collect();
+        assert_eq!(verdicts, ["both/calm", "both/x < 29"]);
+        let first = said["changed"][0]["first"]["time"].as_f64().unwrap();
+        assert!((2100.0..2200.0).contains(&first), "{said}");
+        let own = diff(&place, "b/both/forked.parquet", "both/both.shut.parquet");
+        assert_eq!(own["different"], 0, "{solver}: {own}");
+        // And a branch of that, followed against what it branches off.
+        run("deeper", &[]);
+        let args = [
+            "branch",
+            "both",
+            "--at",
+            "38min",
+            "--inject",
+            "tanks.q=1 L/s",
+            "--name",
+            "deeper",
+            "--out",
+            "b",
+        ];
+        let objects = place.objects(&args, 0);
+        let changed = of(&objects, "branch")[0]["changed"].as_array().unwrap();
+        assert!(changed.iter().all(|c| c["first"]["time"].as_f64().unwrap() >= 2280.0), "{changed:?}");
+        assert!(
+            changed.iter().any(|c| c["name"] == "tanks[0].q" && c["first"]["time"] == 2280.0),
+            "{changed:?}"
+        );
+        let own = diff(&place, "b/deeper/forked.parquet", "deeper/deeper.shut.parquet");
+        assert_eq!(own["different"], 0, "{solver}: {own}");
+    }
+}
+
+#[test]
+fn what_a_branch_of_a_scenario_cannot_do_is_said() {
+    let place = Place::new(&[("m.twinml", &(MODEL.to_owned() + BRANCHED))]);
+    place.twinc(&["run", "m.twinml", "--scenario", "forked", "--out", "r", "--snapshot-every", "15min"], 0);
+    let said = |args: &[&str], code| String::from_utf8(place.twinc(args, code).stderr).unwrap();
+    let text = said(&["branch", "r/forked.shut@900s.twinsnap", "--at", "16min", "--inject", "x=1"], 2);
+    assert!(text.contains("before the branch") && text.contains("the branch begins here"), "{text}");
+    let args = ["branch", "r/forked.shut@1800s.twinsnap", "--inject", "x=1", "--name", "shut"];
+    let text = said(&args, 2);
+    assert!(text.contains("is called `shut` already"), "{text}");
+}
+
+#[test]
+fn what_is_said_of_an_argument_names_it() {
+    let place = place();
+    place.twinc(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], 0);
+    let said = |args: &[&str]| String::from_utf8(place.twinc(args, 2).stderr).unwrap();
+    let branch = |args: &[&str]| said(&[&["branch", "s.twinsnap"], args].concat());
+    for (text, words) in [
+        (branch(&["--inject", "load=5", "--inject", "x=1 m"]), ["[ --inject:1:5 ]", "x = 1 m"]),
+        (branch(&["--set", "tanks.aera=5 m^2"]), ["[ --set:1:7 ]", "tanks.aera = 5 m^2"]),
+        (branch(&["--set", "tanks.area=5 +"]), ["[ --set:1:17 ]", "tanks.area = 5 +"]),
+        (branch(&["--inject", "load=5", "--at", "2h"]), ["[ --at:1:1 ]", "begins when the run is over"]),
+        (
+            said(&["run", "m.twinml", "--set", "tanks.gain=1", "--set", "tanks.gain=1}"]),
+            ["[ --set:1:14 ]", "tanks.gain=1}"],
+        ),
+    ] {
+        assert!(words.iter().all(|w| text.contains(w)), "{text}");
+    }
+}
+
+#[test]
+fn many_branches_are_computed_side_by_side() {
+    let place = place();
+    let lanes = |objects: &[Value]| {
+        let said = of(objects, "branch_lanes")[0].clone();
+        (said["side_by_side"].as_u64().unwrap(), said["alone"].as_u64().unwrap(), said["why"].clone())
+    };
+    for (solver, side_by_side) in [("tsit5", true), ("rk4", true), ("esdirk", false)] {
+        let how = ["--solver", solver, "--step", "2s"];
+        let how = if solver == "rk4" { &how[..] } else { &how[..2] };
+        place.twinc(
+            &[&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], how].concat(),
+            0,
+        );
+        let _ = fs::remove_file(place.path(".twinml/timeline.redb"));
+        let args = [
+            "branch",
+            "s.twinsnap",
+            "--inject",
+            "load=1..5:80",
+            "--name",
+            "load",
+            "--out",
+            "b",
+            "--jobs",
+            "2",
+        ];
+        let objects = place.objects(&args, 0);
+        let (on, alone, why) = lanes(&objects);
+        if side_by_side {
+            assert_eq!((on, alone, why), (80, 0, Value::Null), "{solver}");
+        } else {
+            assert_eq!((on, alone, why), (0, 80, "its solver goes alone".into()), "{solver}");
+        }
+        assert!(
+            of(&objects, "branch").iter().all(|b| b["lanes"] == side_by_side && b["ended"] == "complete")
+        );
+        // Each is the run that it is by itself.
+        for k in [0, 33, 79] {
+            let set = of(&objects, "branch")[k]["set"][0].as_str().unwrap().to_owned();
+            let text = format!("{MODEL}scenario alone for Plant extends day {{ at 30 min {{ {set} }} }}\n");
+            fs::write(place.path("alone.twinml"), text).unwrap();
+            let args = ["run", "alone.twinml", "--scenario", "alone", "--out", "alone", "--no-plot"];
+            place.twinc(&[&args, how].concat(), 0);
+            let own = format!("b/load-{k}/day.parquet");
+            let objects = place.objects(&["diff", &own, "alone/alone.parquet"], 0);
+            assert_eq!(of(&objects, "diff")[0]["different"], 0, "{solver} {k}");
+            // The action has another text in the other model.
+            let foreign = of(&objects, "diff_event").into_iter().find(|e| e["event_kind"] != "action");
+            assert_eq!(foreign, None, "{solver} {k}");
+        }
+    }
+}
+
 #[test]
 fn many_branches_at_once_stand_in_a_tree() {
     let place = place();

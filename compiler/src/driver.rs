@@ -8,6 +8,8 @@ use crate::diag::{Diagnostic, Diagnostics, codes};
 use crate::flat::{self, System};
 use crate::flatten::{self, DataLoader, Request, Target};
 use crate::hir;
+use crate::outside::{Outside, SETTINGS};
+pub use crate::outside::{Setting, Wish};
 use crate::parser;
 use crate::resolve::{self, Loader, Modules};
 use crate::schedule::{self, Structure};
@@ -28,6 +30,8 @@ pub struct Session {
     pub root: FileId,
     modules: Modules,
     checked: Checked,
+    /// What was asked for from outside, as a text.
+    outside: Option<Outside>,
 }
 
 /// What is to be compiled.
@@ -70,44 +74,6 @@ pub struct Branch {
     pub experiment: program::Experiment,
 }
 
-/// A branch that is asked for from outside, beside those of the scenario.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wish {
-    /// Its name; any text without a line break or a backquote.
-    pub name: String,
-    /// What it changes: instants in nanoseconds since the start, the first of them the branch's, each with
-    /// assignments as a scenario writes them: `pump.speed = 0 rpm`.
-    pub changes: Vec<(i128, Vec<String>)>,
-}
-
-impl Wish {
-    /// As an entry of a scenario.
-    fn text(&self) -> String {
-        let at = |ns: i128| format!("{}.{:09} s", ns.div_euclid(1_000_000_000), ns.rem_euclid(1_000_000_000));
-        let mut text = String::new();
-        for (k, (ns, sets)) in self.changes.iter().enumerate() {
-            match k {
-                0 => text.push_str(&format!("branch `{}` at {} {{\n", one_line(&self.name), at(*ns))),
-                _ => text.push_str(&format!("at {} {{\n", at(*ns))),
-            }
-            sets.iter().for_each(|set| text.push_str(&format!("{}\n", one_line(set))));
-            if k > 0 {
-                text.push_str("}\n");
-            }
-        }
-        text.push_str("}\n");
-        text
-    }
-}
-
-/// A line break would begin another entry.
-fn one_line(text: &str) -> String {
-    text.replace(['\n', '\r', ';'], " ")
-}
-
-/// Name of the scenario that settings from outside make, and of the text that they are shown in.
-const SETTINGS: &str = "--set";
-
 impl Session {
     /// Parses and checks a file with all that it uses. Errors are in `diags`.
     pub fn check(name: &str, text: &str, loader: &dyn Loader) -> Session {
@@ -115,7 +81,7 @@ impl Session {
         let root = sources.add(name, text);
         let modules = resolve::load(root, &mut sources, loader, &mut diags);
         let checked = typeck::lower(&modules, &mut diags);
-        Session { sources, diags, root, modules, checked }
+        Session { sources, diags, root, modules, checked, outside: None }
     }
 
     /// The checked model; complete only where `diags` has no errors.
@@ -140,6 +106,21 @@ impl Session {
 
     /// [`Session::compile`], with branches that the scenario does not have; they follow its own.
     pub fn compile_branched(
+        &mut self,
+        choice: Choice<'_>,
+        wishes: &[Wish],
+        data: &mut dyn DataLoader,
+    ) -> Option<Compiled> {
+        let before = self.diags.len();
+        let compiled = self.compile_whole(choice, wishes, data);
+        // What is said of a setting is said of what was given, not of the text that it was put into.
+        if let Some(outside) = self.outside.take() {
+            outside.name(&mut self.sources, &mut self.diags, before);
+        }
+        compiled
+    }
+
+    fn compile_whole(
         &mut self,
         choice: Choice<'_>,
         wishes: &[Wish],
@@ -233,7 +214,9 @@ impl Session {
         let mut experiment = experiment;
         without_foreign(&mut experiment, None, &checks);
         for b in &mut branches {
-            without_foreign(&mut b.experiment, Some(&b.name), &checks);
+            // A branch of a branch expects what that one does.
+            let of = wishes.iter().find(|w| w.is(&b.name)).and_then(|w| w.of.as_deref());
+            without_foreign(&mut b.experiment, Some(of.unwrap_or(&b.name)), &checks);
         }
         let structure = scheduled.structure;
         Some(Compiled { program, experiment, branches, has_duration, structure, system: kept })
@@ -252,17 +235,11 @@ impl Session {
         data: &mut dyn DataLoader,
     ) -> Option<Flat> {
         let chosen = target(&self.checked.model, choice.scenario, self.root, &mut self.diags)?;
-        let mut text = format!("scenario `{SETTINGS}` for X {{ parameters {{\n");
-        for s in choice.settings {
-            text.push_str(&one_line(s));
-            text.push('\n');
-        }
-        text.push_str("}\n");
-        wishes.iter().for_each(|wish| text.push_str(&wish.text()));
-        text.push_str("}\n");
-        let file = self.sources.add(SETTINGS, text.as_str());
+        let outside = Outside::new(&mut self.sources, choice.settings, wishes);
+        let (file, text) = (outside.file, outside.text.clone());
         let before = self.diags.error_count();
         let parsed = parser::parse(file, &text, &mut self.diags);
+        self.outside = Some(outside);
         if self.diags.error_count() > before {
             return None;
         }
@@ -291,7 +268,10 @@ impl Session {
         }
         root.ast.items.push(ast::Item::Scenario(extra));
         let mut said = Diagnostics::new();
-        let checked = typeck::lower(&self.modules, &mut said);
+        let mut checked = typeck::lower(&self.modules, &mut said);
+        if let Some(s) = checked.model.scenarios.iter_mut().find(|s| &*s.name == SETTINGS) {
+            wishes.iter().for_each(|wish| wish.graft(&mut s.branches));
+        }
         // What the file itself has to say was said before.
         let mut refused = false;
         for d in said

@@ -20,6 +20,7 @@ pub mod flatten;
 pub mod hir;
 pub mod lexer;
 pub mod map;
+pub mod outside;
 pub mod parser;
 pub mod resolve;
 pub mod schedule;

@@ -485,7 +485,7 @@ fn vertex(a: Point, b: Point, c: Point) -> Option<Point> {
     let slope = p - curvature * u;
     let forward = -slope / (2.0 * curvature);
     let t = a.0 + forward;
-    (t > a.0 && t.is_finite()).then(|| (t, a.1 + 0.5 * slope * forward))
+    (t > a.0 && t.is_finite()).then_some((t, a.1 + 0.5 * slope * forward))
 }
 
 /// Follows an extremum of root function `i` towards zero, from three points on one side, the middle one

@@ -10,7 +10,7 @@ use super::keys::{Encryption, Place, Vouching};
 #[derive(Args, Debug)]
 #[command(after_help = DIFF)]
 pub struct Diff {
-    /// The first: a result file, or the folder of a run
+    /// The first: a result file, the folder of a run, a snapshot, or a node of the store by its name or id
     #[arg(value_name = "A")]
     pub a: PathBuf,
     /// The second
@@ -25,11 +25,18 @@ pub struct Diff {
     /// Exit with 6 where they differ, as `git diff --exit-code` does with 1
     #[arg(long)]
     pub exit_code: bool,
+    /// Where timelines are kept.
+    #[command(flatten)]
+    pub store: Store,
 }
 
 const DIFF: &str = "\
-Exit codes: 0 both were read and compared, whether they differ or not; 6 they differ (with --exit-code);
-2 they have nothing in common that could be compared; 5 a file cannot be read or written.";
+Two runs are compared from instant to instant, two snapshots by what they hold; a branch of the store is the run that is
+in its folder.
+
+Exit codes: 0 both were read and compared, whether they differ or not; 6 they differ (with --exit-code), or a snapshot is
+not what was written; 2 they have nothing in common that could be compared, or one is a run and the other a state;
+5 a file cannot be read or written.";
 
 /// Where timelines are kept.
 #[derive(Args, Debug, Clone)]
@@ -43,9 +50,6 @@ pub struct Store {
     /// Where keys are kept.
     #[command(flatten)]
     pub place: Place,
-    /// Who vouches for what is changed.
-    #[command(flatten)]
-    pub vouching: Vouching,
 }
 
 /// `twinc branch`
@@ -82,6 +86,9 @@ pub struct Branch {
     /// Where it is kept.
     #[command(flatten)]
     pub store: Store,
+    /// Who vouches for what is changed.
+    #[command(flatten)]
+    pub vouching: Vouching,
     /// Threads; the results do not depend on it [default: as many as there are processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
@@ -100,6 +107,9 @@ pub struct Timeline {
     /// Where it is kept.
     #[command(flatten)]
     pub store: Store,
+    /// Who vouches for what is changed.
+    #[command(flatten)]
+    pub vouching: Vouching,
     /// Draw the tree as a page
     #[arg(short, long, value_name = "FILE")]
     pub out: Option<PathBuf>,

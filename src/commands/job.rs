@@ -186,8 +186,8 @@ fn load_as(
 /// Where a run begins, and what is kept of it on the way.
 #[derive(Default)]
 pub struct Course<'c> {
-    /// The state that it goes on from, and the end in seconds where that is another.
-    pub from: Option<(&'c State, Option<f64>)>,
+    /// The state that it goes on from, and how.
+    pub from: Option<(&'c State, Onward<'c>)>,
     /// Snapshots.
     pub keep: Option<Keep<'c>>,
 }
@@ -213,10 +213,7 @@ pub fn simulate(
     let prepared = Prepared::new(program, machine, experiment);
     let Course { from, keep } = course;
     let report = prepared.map_err(ResumeError::from).and_then(|prepared| match from {
-        Some((state, until)) => {
-            let from = (state, Onward { until, changes: &[] });
-            prepared.resume(program, &*machine, experiment, 0, from, outlets, log, keep, &mut see)
-        }
+        Some(from) => prepared.resume(program, &*machine, experiment, 0, from, outlets, log, keep, &mut see),
         None => prepared
             .run_kept(program, &*machine, experiment, None, outlets, log, keep, &mut see)
             .map_err(ResumeError::from),

@@ -28,6 +28,7 @@ mod summary;
 mod test;
 mod timeline;
 mod tpm;
+mod trunk;
 mod vault;
 mod verdict;
 mod verify;

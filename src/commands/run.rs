@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use twinml_compiler::driver::Branch;
 use twinml_engine::data::Frame;
 use twinml_engine::record::{self, ColumnSpec, Format};
-use twinml_engine::run::{self, Ended, Keep, Outlet, Plan, Rate, Report};
+use twinml_engine::run::{self, Ended, Keep, Onward, Outlet, Plan, Rate, Report};
 use twinml_engine::snapshot::Snapshot;
 use twinml_model::host::Machine;
 use twinml_model::program::Experiment;
@@ -15,6 +15,7 @@ use twinml_solvers::integrator::Method;
 use super::asked::Asked;
 use super::job::{self, Course, Flags, Job, Ready, Watcher};
 use super::snapshot::{self, Request, Shelf};
+use super::trunk::Shared;
 use super::vault::Vault;
 use super::{compile, failure, plot, sign, summary, verdict};
 use crate::args::Run;
@@ -23,7 +24,7 @@ use crate::model;
 use crate::plot::Plot;
 use crate::ui::Ui;
 use crate::ui::json::{self, VERSION};
-use crate::ui::numbers::{counted, duration, instant, short};
+use crate::ui::numbers::{count, counted, duration, instant, short};
 use crate::world::{self, Interrupt, Stopwatch};
 
 /// Compiles, simulates, writes.
@@ -202,17 +203,23 @@ fn rest(
     let of_branch = ask.from.is_some() && !branches.is_empty();
     let mut watcher = Watcher::new(interrupt, flags.time_limit);
     let mut runs: Vec<Ran<'_>> = Vec::new();
+    let shared = match of_branch {
+        true => Shared::default(),
+        false => Shared::new(&ready.experiment, &branches),
+    };
     let trunk = std::iter::once(None).filter(|_: &Option<&Branch>| !of_branch);
     for branch in trunk.chain(branches.iter().map(Some)) {
         if let (Some(trunk), Some(b)) = (runs.first(), branch)
             && !job::reached(b, &trunk.report, ui)
         {
+            shared.discard(&b.name);
             continue;
         }
         if watcher.ended {
             break;
         }
-        runs.push(one(ask, ui, &ready, branch, &place, &mut *machine, &mut watcher, vault)?);
+        let of = (&ready, branch, &branches[..], &shared);
+        runs.push(one(ask, ui, of, &place, &mut *machine, &mut watcher, vault)?);
     }
     write_all(ask, ui, &ready, &place, &runs, &watcher, vault)?;
     let exit = runs.iter().map(|r| r.exit).max_by_key(|e| e.weight()).unwrap_or(Exit::Ok);
@@ -245,12 +252,10 @@ pub struct Ran<'a> {
 }
 
 /// Runs the trunk or a branch and says how it went.
-#[expect(clippy::too_many_arguments, reason = "what a command has, once each")]
 fn one<'a>(
     ask: &Ask<'_>,
     ui: &Ui,
-    ready: &'a Ready,
-    branch: Option<&'a Branch>,
+    (ready, branch, branches, shared): (&'a Ready, Option<&'a Branch>, &'a [Branch], &Shared),
     place: &Place,
     machine: &mut dyn Machine,
     watcher: &mut Watcher,
@@ -284,7 +289,7 @@ fn one<'a>(
     let watch = Stopwatch::start();
     watcher.bar = ui.progress(end);
     let events = place.events(branch);
-    let open: Option<run::OpenLog<'_>> = events.as_deref().map(|path| {
+    let mut open: Option<run::OpenLog<'_>> = events.as_deref().map(|path| {
         let metadata = &metadata;
         Box::new(move |columns| record::open(path, columns, metadata)) as run::OpenLog<'_>
     });
@@ -297,16 +302,39 @@ fn one<'a>(
         operation: "snapshot",
         written: RefCell::default(),
     };
+    let state = branch.and_then(|b| shared.state(b));
+    let mut snapshots = Vec::new();
+    match (branch, &state) {
+        (Some(b), Some(_)) => snapshots = shared.written(&b.name),
+        (Some(b), None) => shared.discard(&b.name),
+        (None, _) => {}
+    }
     let keep = ask.every.map(|every| {
         let (shelf, place) = (&shelf, &place);
         Keep::every(every, move |state| {
-            let path = place.snapshot(branch, state.clock.asked, &ready.experiment.name);
-            shelf.write(path, state, experiment, branch)
+            let at = state.clock.asked;
+            // Up to where they begin, branches are what the trunk is.
+            for b in branches.iter().filter(|b| branch.is_none() && shared.has(&b.name, at)) {
+                let path = place.snapshot(Some(b), at, &ready.experiment.name);
+                shelf.put(&path, state.clone(), &b.experiment, Some(b))?;
+                shared.wrote(&b.name, path);
+            }
+            shelf.write(place.snapshot(branch, at, &ready.experiment.name), state, experiment, branch)
         })
     });
-    let course = Course { from: ask.from.as_ref().map(|s| (&s.state, ask.until)), keep };
+    let onward = |s| (s, Onward { until: ask.until, ..Onward::default() });
+    let own = state.as_ref().map(|s| (s, shared.onward()));
+    let from_trunk = state.as_ref().map_or(0, |s| s.clock.steps);
+    let course = match branch.filter(|_| ask.from.is_none()) {
+        Some(_) => Course { from: own, keep },
+        None if ask.from.is_some() => Course { from: ask.from.as_ref().map(|s| onward(&s.state)), keep },
+        None => {
+            (outlets, open) = shared.keep_rows(outlets, open);
+            Course { from: None, keep: shared.keep_states(keep) }
+        }
+    };
     let (report, over_time) = job::simulate(ready, experiment, machine, outlets, open, course, watcher, ui)?;
-    let snapshots = shelf.written.into_inner();
+    snapshots.extend(shelf.written.into_inner());
     let took = watch.elapsed();
     let exit = job::outcome(&report, over_time);
     let mut line = format!(
@@ -315,6 +343,9 @@ fn one<'a>(
         counted(report.stats.steps, "step"),
         counted(report.events, "event")
     );
+    if from_trunk > 0 {
+        line.push_str(&format!(", {} of the steps the trunk's", count(from_trunk)));
+    }
     if ready.method == Method::Auto && report.stats.steps > 0 {
         line.push_str(&format!(" ({})", report.choice.method.name()));
     } else if report.choice.switches > 0 {
@@ -352,7 +383,7 @@ fn one<'a>(
         let more = counted(report.broken_total - left.len() as u64, "further range");
         ui.warn(&format!("{more} {} left", if more.starts_with("1 ") { "was" } else { "were" }));
     }
-    ui.object(&json::Finished::of(&report, ready, branch, took));
+    ui.object(&json::Finished::of(&report, ready, branch, from_trunk, took));
     let said = verdict::of(experiment, &report);
     for (k, line) in verdict::lines(&said).iter().enumerate() {
         ui.result(if k == 0 { "Verdict" } else { "" }, line, None);

@@ -101,12 +101,24 @@ impl Shelf<'_> {
         experiment: &Experiment,
         branch: Option<&Branch>,
     ) -> Result<(), record::RecordError> {
-        // The model is at hand wherever snapshots are asked for.
-        if let Some(snapshot) = self.snapshot(state, experiment, branch) {
-            self.vault.put(&path, self.operation, snapshot)?;
-            self.written.borrow_mut().push(path);
-        }
+        self.put(&path, state, experiment, branch)?;
+        self.written.borrow_mut().push(path);
         Ok(())
+    }
+
+    /// The same of a run that is not this one: who asks knows what was written.
+    pub fn put(
+        &self,
+        path: &Path,
+        state: State,
+        experiment: &Experiment,
+        branch: Option<&Branch>,
+    ) -> Result<(), record::RecordError> {
+        // The model is at hand wherever snapshots are asked for.
+        match self.snapshot(state, experiment, branch) {
+            Some(snapshot) => self.vault.put(path, self.operation, snapshot),
+            None => Ok(()),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use twinml_engine::run::Report;
 use twinml_model::program::Experiment;
 
 use super::job::{self, Course, Flags, Job, Watcher};
+use super::trunk::Shared;
 use super::verdict::{self, Figure, Verdict};
 use super::{compile, failure, junit, mc, plot};
 use crate::args::{Compile, Test};
@@ -392,6 +393,7 @@ fn scenario(
     let mut watcher = Watcher::new(interrupt.clone(), flags.time_limit);
     let mut cases = Vec::new();
     let mut trunk: Option<Report> = None;
+    let shared = Shared::new(&ready.experiment, branches);
     for branch in std::iter::once(None).chain(branches.iter().map(Some)) {
         if let (Some(trunk), Some(b)) = (&trunk, branch)
             && !job::reached(b, trunk, ui)
@@ -399,6 +401,11 @@ fn scenario(
             continue;
         }
         let experiment = branch.map_or(&ready.experiment, |b| &b.experiment);
+        let state = branch.and_then(|b| shared.state(b));
+        let course = match branch {
+            Some(_) => Course { from: state.as_ref().map(|s| (s, shared.onward())), keep: None },
+            None => Course { from: None, keep: shared.keep_states(None) },
+        };
         let branch = branch.map(|b| b.name.clone());
         let mut case = Case::failed(file, Some(name), Exit::Ok, String::new());
         case.branch = branch;
@@ -408,16 +415,7 @@ fn scenario(
             ("solver", ready.method.name().to_owned()),
             ("duration_s", experiment.duration.to_string()),
         ];
-        match job::simulate(
-            ready,
-            experiment,
-            &mut **machine,
-            Vec::new(),
-            None,
-            Course::default(),
-            &mut watcher,
-            ui,
-        ) {
+        match job::simulate(ready, experiment, &mut **machine, Vec::new(), None, course, &mut watcher, ui) {
             Ok((report, over_time)) => {
                 judge(&mut case, experiment, &report, over_time);
                 if case.branch.is_none() && experiment.samples.is_some() {

@@ -245,6 +245,8 @@ pub struct Finished {
     pub ranges: u64,
     /// Accepted steps.
     pub steps: u64,
+    /// Of these, what the trunk has done for a branch, which goes on from its state.
+    pub trunk_steps: u64,
     /// Rejected steps.
     pub rejected: u64,
     /// Evaluations of the right-hand side.
@@ -265,6 +267,7 @@ impl Finished {
         report: &twinml_engine::run::Report,
         ready: &crate::commands::Ready,
         branch: Option<&Branch>,
+        trunk_steps: u64,
         took: std::time::Duration,
     ) -> Finished {
         use twinml_engine::run::Ended;
@@ -292,6 +295,7 @@ impl Finished {
             events: report.events,
             ranges: report.broken_total,
             steps: report.stats.steps,
+            trunk_steps,
             rejected: report.stats.rejected,
             rhs: report.stats.rhs,
             jacobians: report.stats.jac,

@@ -172,6 +172,11 @@ impl Diagnostics {
         self.list.iter()
     }
 
+    /// Changes messages, from the `from`th on.
+    pub fn change(&mut self, from: usize, how: impl FnMut(&mut Diagnostic)) {
+        self.list.iter_mut().skip(from).for_each(how);
+    }
+
     /// Forgets all but the first `len` messages: an attempt was given up.
     pub fn truncate(&mut self, len: usize) {
         let gone = self.list.split_off(len.min(self.list.len()));

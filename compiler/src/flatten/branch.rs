@@ -56,21 +56,16 @@ impl<'a> Flattener<'a> {
             let action = self.action(at, &a.body, a.span);
             own.push(action);
         }
-        let mut assigned = Elements::default();
-        for (var, piece) in own.iter().flat_map(|a| &a.assigns) {
-            let Some(elements) = self.elements_of(piece) else { return };
-            assigned.entry(self.member_of(*var)).or_default().extend(elements);
+        // What is asked for from outside may leave the branch later, once or more.
+        let first = own.len().saturating_sub(b.later);
+        let later = own.split_off(first.min(own.len())).into_iter();
+        let reaches = |a: &Action| a.time_ns >= time_ns && !a.assigns.is_empty();
+        let trunk = self.system.actions.clone().into_iter().filter(reaches).collect();
+        let Some(mut actions) = self.left(trunk, time_ns, own) else { return };
+        for change in later {
+            let Some(left) = self.left(actions, change.time_ns, vec![change]) else { return };
+            actions = left;
         }
-        let mut actions = Vec::new();
-        for a in self.system.actions.clone().into_iter().filter(|a| a.time_ns >= time_ns) {
-            let Some(assigns) = self.without(a.assigns, &assigned) else { return };
-            if !assigns.is_empty() {
-                actions.push(Action { assigns, ..a });
-            }
-        }
-        // At one instant the trunk's come first; each list is in the source's order there.
-        actions.append(&mut own);
-        actions.sort_by_key(|a| a.time_ns);
         let named = |negated: bool| -> Vec<String> {
             let said: Vec<String> =
                 b.expects.iter().filter(|e| e.1 || !negated).map(|e| plain(&e.0)).collect();
@@ -86,6 +81,32 @@ impl<'a> Flattener<'a> {
             refutes,
             span: b.span,
         });
+    }
+
+    /// The actions of a run that leaves another at an instant: those of the other, but from then on for what its own
+    /// assign, and its own. At one instant the other's come first; each list is in the source's order there. None after
+    /// an error.
+    fn left(&mut self, other: Vec<Action>, time_ns: i128, mut own: Vec<Action>) -> Option<Vec<Action>> {
+        let mut assigned = Elements::default();
+        for (var, piece) in own.iter().flat_map(|a| &a.assigns) {
+            let elements = self.elements_of(piece)?;
+            assigned.entry(self.member_of(*var)).or_default().extend(elements);
+        }
+        let mut actions = Vec::with_capacity(other.len() + own.len());
+        for a in other {
+            if a.time_ns < time_ns {
+                actions.push(a);
+                continue;
+            }
+            let had = !a.assigns.is_empty();
+            let assigns = self.without(a.assigns, &assigned)?;
+            if !assigns.is_empty() || !had {
+                actions.push(Action { assigns, ..a });
+            }
+        }
+        actions.append(&mut own);
+        actions.sort_by_key(|a| a.time_ns);
+        Some(actions)
     }
 
     /// The elements that a piece writes. None after an error.

@@ -122,6 +122,9 @@ pub struct Branch {
     pub body: Vec<ActionStmt>,
     /// Its own `at`.
     pub actions: Vec<TimedAction>,
+    /// So many of the last of them leave the branch as a branch leaves the trunk: from their instant on what they assign is
+    /// theirs, before it all is as without them. Only what is asked for from outside has such.
+    pub later: usize,
     /// What it expects beside what its scenario expects; as there.
     pub expects: Vec<(String, bool, Span)>,
     /// Conditions of its own that it expects; as there.

@@ -76,6 +76,7 @@ impl<'a> Checker<'a, '_> {
             time,
             body,
             actions: inside.actions,
+            later: 0,
             expects: inside.expects,
             checks: inside.checks,
             span: b.span,

@@ -134,7 +134,7 @@ impl Model {
                 .run_kept(program, &**machine, experiment, None, outlets, Some(open), keep, watch)
                 .map_err(ResumeError::from)?,
             From::State(state, changes) => {
-                let onward = Onward { until: None, changes };
+                let onward = Onward { changes, ..Onward::default() };
                 let from = (state, onward);
                 prepared.resume(program, &**machine, experiment, 0, from, outlets, Some(open), keep, watch)?
             }

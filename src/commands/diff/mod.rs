@@ -1,20 +1,28 @@
-//! `twinc diff A B`: how two runs come apart.
+//! `twinc diff A B`: how two runs come apart, or in what two states differ.
 
 mod outcome;
 mod picture;
 pub mod quantities;
 pub mod side;
+mod state;
+
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use twinml_engine::timeline::decisions::{Decision, decisions};
+use twinml_engine::snapshot::Snapshot;
+use twinml_engine::timeline::Store as _;
+use twinml_engine::timeline::decisions::{Decision, Event, decisions};
 use twinml_engine::timeline::divergence::{Growth, growth};
 
+use super::snapshot;
+use super::timeline::{self, SNAPSHOT};
 use crate::args::timeline::Diff;
 use crate::exit::Exit;
 use crate::ui::Ui;
 use crate::ui::json::VERSION;
 use crate::ui::numbers::{counted, duration, instant, short};
+use crate::world;
 
 use quantities::{Compared, Different};
 use side::Side;
@@ -102,7 +110,21 @@ fn whole(args: &Diff, ui: &Ui) -> Result<Exit, Exit> {
         ui.error(&message, None);
         Exit::Outside
     };
-    let (a, b) = (Side::open(&args.a).map_err(outside)?, Side::open(&args.b).map_err(outside)?);
+    let (a, b) = match (named(&args.a, args, ui)?, named(&args.b, args, ui)?) {
+        (Named::State(a), Named::State(b)) => return state::compare(&a, &b, args, ui),
+        (Named::Run(a), Named::Run(b)) => (a, b),
+        (Named::State(state), Named::Run(run)) | (Named::Run(run), Named::State(state)) => {
+            let (run, state) = (world::shown(&run), state.shown);
+            ui.error(
+                &format!("`{state}` is a state at an instant and `{run}` a run: they cannot be compared"),
+                Some(
+                    "compare two snapshots, or two runs; `twinc run --from SNAPSHOT --out FOLDER` makes a run of a snapshot",
+                ),
+            );
+            return Err(Exit::Usage);
+        }
+    };
+    let (a, b) = (Side::open(&a).map_err(outside)?, Side::open(&b).map_err(outside)?);
     let wanted = |name: &str| {
         args.only.is_empty() || args.only.iter().any(|pattern| super::plot::matches(pattern, name))
     };
@@ -115,8 +137,12 @@ fn whole(args: &Diff, ui: &Ui) -> Result<Exit, Exit> {
         );
         return Err(Exit::Usage);
     }
+    // A run that goes on from a snapshot has no events of the time before; of a result by itself none are known.
+    let from = compared.times[0];
+    let common =
+        |side: &Side| -> Vec<Event> { side.events.iter().filter(|e| e.time >= from).cloned().collect() };
     let points: Vec<Decision> =
-        decisions(&a.events, &b.events).into_iter().filter(|d| wanted(&d.path)).collect();
+        decisions(&common(&a), &common(&b)).into_iter().filter(|d| wanted(&d.path)).collect();
     let outcomes = outcome::compare(&a, &b);
     let growth = growth(&compared.times, &compared.distance);
     let same = compared.different.is_empty() && points.is_empty() && outcomes.is_empty();
@@ -187,6 +213,54 @@ fn whole(args: &Diff, ui: &Ui) -> Result<Exit, Exit> {
         picture::write(out, &a, &b, &compared, ui)?;
     }
     Ok(exit)
+}
+
+/// What is compared.
+enum Named {
+    /// A result, or the folder of a run.
+    Run(PathBuf),
+    /// A snapshot.
+    State(Box<state::Of>),
+}
+
+/// What a file, a folder or a node of the store is.
+fn named(path: &Path, args: &Diff, ui: &Ui) -> Result<Named, Exit> {
+    let shown = world::shown(path);
+    if path.extension().is_some_and(|e| e == "twinsnap") {
+        let snapshot = snapshot::read(path, &args.store.encryption, &args.store.place, ui)?;
+        return Ok(Named::State(Box::new(state::Of { shown, snapshot })));
+    }
+    // Where there is no such file, it may be a node's name.
+    if path.exists() || !args.store.store.exists() {
+        return Ok(Named::Run(path.to_owned()));
+    }
+    let store = timeline::open(&args.store, ui)?;
+    let nodes = store.nodes().map_err(|e| timeline::refuse(&e, ui))?;
+    let node = timeline::find(&nodes, &path.to_string_lossy(), ui)?;
+    if node.parts.iter().any(|p| p.name == SNAPSHOT) {
+        let bytes = store.part(&node.id, SNAPSHOT).map_err(|e| timeline::refuse(&e, ui))?;
+        let snapshot = Snapshot::decode(&bytes).map_err(|e| {
+            ui.error(&format!("the snapshot of `{}` cannot be used: {e}", node.name), None);
+            Exit::Mismatch
+        })?;
+        return Ok(Named::State(Box::new(state::Of { shown: node.name.clone(), snapshot })));
+    }
+    match node.fact("results").map(PathBuf::from) {
+        Some(folder) if folder.is_dir() => Ok(Named::Run(folder)),
+        _ => {
+            let of = node.parent.and_then(|p| nodes.iter().find(|n| n.id == p));
+            let of = of.map_or("SNAPSHOT", |n| &n.name);
+            ui.error(
+                &format!("the branch `{}` has no results: it was not run, or they are gone", node.name),
+                Some(&format!(
+                    "`twinc branch {of} --at {} … --name {}` runs it, with what `twinc timeline` says that it changes",
+                    snapshot::instant((node.time * 1e9).round() as i128),
+                    node.name
+                )),
+            );
+            Err(Exit::Usage)
+        }
+    }
 }
 
 /// What people are told.

@@ -39,7 +39,6 @@ impl Side {
         let is_folder = path.is_dir();
         let folder =
             if is_folder { path.to_owned() } else { path.parent().map(Path::to_owned).unwrap_or_default() };
-        let summary = summary(&folder)?;
         let mut side = Side {
             shown: name.clone(),
             frames: Vec::new(),
@@ -49,6 +48,7 @@ impl Side {
             model: None,
         };
         if is_folder {
+            let summary = summary(&folder.join("summary.json"))?;
             let summary =
                 summary.ok_or_else(|| format!("`{name}` has no `summary.json`: it is no folder of a run"))?;
             for file in files(&summary) {
@@ -61,8 +61,11 @@ impl Side {
         } else {
             side.frames.push(plot::open(path)?);
             let own = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-            if let Some(section) = summary.and_then(|s| section_of(s, &own)) {
-                side.take(&folder, section)?;
+            for path in summaries(&folder) {
+                if let Some(section) = summary(&path)?.and_then(|s| section_of(s, &own)) {
+                    side.take(&folder, section)?;
+                    break;
+                }
             }
         }
         let facts = side.frames[0].metadata().map_err(|e| e.to_string())?;
@@ -86,12 +89,22 @@ impl Side {
     }
 }
 
-/// The summary of a run in a folder, where there is one.
-fn summary(folder: &Path) -> Result<Option<Value>, String> {
-    let path = folder.join("summary.json");
-    let Ok(bytes) = world::read_up_to(&path, LONGEST_SUMMARY) else { return Ok(None) };
+/// The summaries of a folder: of a run, and of those that go on from snapshots, `summary@600s.json`.
+fn summaries(folder: &Path) -> Vec<PathBuf> {
+    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let names = std::fs::read_dir(here).into_iter().flatten().flatten().map(|e| e.file_name());
+    let is = |name: &str| name.starts_with("summary@") && name.ends_with(".json");
+    let mut all: Vec<String> = names.filter_map(|n| n.into_string().ok()).filter(|n| is(n)).collect();
+    all.sort_unstable();
+    all.insert(0, "summary.json".to_owned());
+    all.into_iter().map(|name| folder.join(name)).collect()
+}
+
+/// A summary of a run, where there is one.
+fn summary(path: &Path) -> Result<Option<Value>, String> {
+    let Ok(bytes) = world::read_up_to(path, LONGEST_SUMMARY) else { return Ok(None) };
     let summary: Value = serde_json::from_slice(&bytes)
-        .map_err(|e| format!("`{}` is not what a run writes: {e}", world::shown(&path)))?;
+        .map_err(|e| format!("`{}` is not what a run writes: {e}", world::shown(path)))?;
     match summary["type"].as_str() {
         Some("summary") => Ok(Some(summary)),
         _ => Ok(None),

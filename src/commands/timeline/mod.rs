@@ -71,7 +71,7 @@ pub fn run(args: &Timeline, ui: &Ui) -> Exit {
 fn whole(args: &Timeline, ui: &Ui) -> Result<Exit, Exit> {
     let failed = |e: StoreError| refuse(&e, ui);
     if let Some(TimelineCommand::Add { snapshots }) = &args.command {
-        let mut voucher = sign::voucher(&args.store.vouching, &args.store.place, ui)?;
+        let mut voucher = sign::voucher(&args.vouching, &args.store.place, ui)?;
         let mut store = open(&args.store, ui)?;
         for path in snapshots {
             let taken = snapshot::read(path, &args.store.encryption, &args.store.place, ui)?;
@@ -132,14 +132,14 @@ fn whole(args: &Timeline, ui: &Ui) -> Result<Exit, Exit> {
             gone.sort_unstable();
             gone.dedup();
             // What is taken away is noted before it is.
-            let mut voucher = sign::voucher(&args.store.vouching, &args.store.place, ui)?;
+            let mut voucher = sign::voucher(&args.vouching, &args.store.place, ui)?;
             noted("timeline remove", args, &[("nodes", list(&gone))], &mut voucher, ui)?;
             store.remove(&gone).map_err(failed)?;
             ui.result("Removed", &counted(gone.len() as u64, "node"), None);
             said(args, &store, gone.len() as u64, None, ui)
         }
         Some(TimelineCommand::Gc) => {
-            let mut voucher = sign::voucher(&args.store.vouching, &args.store.place, ui)?;
+            let mut voucher = sign::voucher(&args.vouching, &args.store.place, ui)?;
             noted("timeline gc", args, &[], &mut voucher, ui)?;
             let swept = store.sweep().map_err(failed)?;
             let (before, after) = (count(swept.before), count(swept.after));
@@ -306,6 +306,7 @@ pub fn refuse(error: &StoreError, ui: &Ui) -> Exit {
 /// The node of a snapshot.
 pub fn root(taken: &Snapshot) -> Draft {
     let (m, s, c) = (&taken.model, &taken.scenario, &taken.state.clock);
+    let own = Some(&s.branch).filter(|b| !b.is_empty());
     let facts = [
         ("kind", "snapshot".to_owned()),
         ("scenario", s.name.clone()),
@@ -314,11 +315,13 @@ pub fn root(taken: &Snapshot) -> Draft {
         ("solver", s.solver.clone()),
         ("seed", s.seed.to_string()),
     ];
+    let branch = own.map(|b| ("branch", b.clone()));
+    let of = own.map_or(String::new(), |b| format!("/{b}"));
     Draft {
         parent: None,
-        name: format!("{}@{}", s.name, snapshot::instant(c.asked)),
+        name: format!("{}{of}@{}", s.name, snapshot::instant(c.asked)),
         time: c.asked as f64 / 1e9,
-        facts: facts.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
+        facts: facts.into_iter().chain(branch).map(|(k, v)| (k.to_owned(), v)).collect(),
         parts: vec![Part { name: SNAPSHOT.to_owned(), bytes: taken.encode() }],
     }
 }

@@ -16,6 +16,7 @@ mod schedule;
 mod schedule_tests;
 mod store;
 mod streams;
+mod tell;
 #[cfg(test)]
 mod tests;
 mod thread;

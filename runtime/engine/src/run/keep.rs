@@ -8,10 +8,13 @@
 //! A library that hides its state (`esdirk`, `trbdf2`, `diffsol_bdf`) is kept as its last restart was, with all that the
 //! run was then. Such a run first does again what it did from there on, and hands no row on that was handed on before.
 
+use std::collections::BTreeMap;
+
 use twinml_model::bytes::{Malformed, Reader, Writer};
 use twinml_solvers::stats::Stats;
 
 use super::plan::seconds;
+use super::trunk::Prelude;
 use super::*;
 use crate::snapshot::{Clock, Section, SnapshotError, State, Tag};
 
@@ -92,6 +95,8 @@ pub struct Onward<'s> {
     pub until: Option<f64>,
     /// What is changed on the way.
     pub changes: &'s [Change],
+    /// The rows that the run recorded up to the state, which are handed on again; none: only those that come after it.
+    pub before: Option<&'s Prelude>,
 }
 
 /// Values that are set at an instant, as an action of a scenario sets them: `at T { pump.speed = 0 rpm }`.
@@ -182,6 +187,31 @@ pub fn memory_of(program: &Program, state: &State) -> Result<Memory, SnapshotErr
         filled.map_err(|what| SnapshotError::Section { tag, what })?;
     }
     Ok(memory)
+}
+
+/// What behaviour remembers in a snapshot of this program, by what it is and its name, as texts: memories, timers, what
+/// waits, queues, patterns, positions of random streams. `seed` and `run` are those of the snapshot.
+///
+/// # Errors
+///
+/// [`SnapshotError`] where the snapshot is of another program.
+pub fn remembered(
+    program: &Program,
+    state: &State,
+    seed: u64,
+    run: u32,
+) -> Result<BTreeMap<(&'static str, String), String>, SnapshotError> {
+    let tag = Tag::BEHAVIOR;
+    let section = state.section(tag).ok_or(SnapshotError::Missing { tag })?;
+    let mut from = Reader::new(&section.bytes);
+    let mut scheduler = Scheduler::new(&program.behavior, seed);
+    scheduler.store.run = run;
+    scheduler.titles =
+        (0..program.behavior.handlers.len() as u32).map(|h| instant::heading(program, h)).collect();
+    let read = from.get::<bool>().and_then(|any| if any { scheduler.load(&mut from) } else { Ok(()) });
+    let read = read.and_then(|()| from.end());
+    read.map_err(|what| SnapshotError::Section { tag, what })?;
+    Ok(if program.behavior == Behavior::default() { BTreeMap::new() } else { scheduler.remembered() })
 }
 
 impl<'k> Keeper<'k> {
@@ -495,9 +525,31 @@ impl Run<'_> {
                 s.next_time = s.outlet.plan.rate.instant(s.next, self.span);
             }
         }
+        if let Some(before) = onward.before {
+            self.hand_on(before).map_err(RunError::Record)?;
+        }
         let stop = self.next_stop();
         let outcome = self.integrator.set_stop(stop);
         outcome.map_err(|_| past("the next stop".to_owned(), stop))
+    }
+
+    /// Does again what was done since the last restart, where the solver's state is no other; how the run ended, where it
+    /// ended there.
+    pub(super) fn catch_up(
+        &mut self,
+        state: &State,
+        watch: &mut dyn FnMut(Progress) -> Flow,
+    ) -> Result<Option<Result<Ended, Stop>>, ResumeError> {
+        let time = state.clock.time;
+        while self.integrator.t() < time {
+            match self.advance(watch) {
+                Ok(None) => {}
+                Ok(Some(ended)) => return Ok(Some(Ok(ended))),
+                Err(stop) => return Ok(Some(Err(stop))),
+            }
+        }
+        let reached = self.integrator.t();
+        if reached == time { Ok(None) } else { Err(ResumeError::Elsewhere { time, reached }) }
     }
 
     /// Sets what a branch changes at `t`; true if anything was due.

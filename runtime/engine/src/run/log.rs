@@ -9,6 +9,7 @@
 //! so a run without events leaves no log.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::*;
 use crate::record::{ColumnSpec, Columns, Element, Recorded};
@@ -24,6 +25,9 @@ const TARGETS: usize = 4096;
 const KINDS: [&str; 7] = ["crossing", "discrete", "action", "state", "input", "handler", "event"];
 const STATE: usize = 3;
 const INPUT: usize = 4;
+/// Columns of texts.
+pub(super) const PATH: usize = 2;
+pub(super) const EVENTS: usize = 3;
 const HANDLER: usize = 5;
 const EVENT: usize = 6;
 /// No kind: a row that is not written.
@@ -249,7 +253,13 @@ impl<'l> Log<'l> {
         if self.rows <= self.mute {
             return Ok(());
         }
-        let recorder = match &mut self.recorder {
+        let recorder = self.recorder()?;
+        recorder.row(&[time, step as f64, path as f64, event as f64, kind as f64, pre, post])
+    }
+
+    /// The recorder, opened where it was not.
+    fn recorder(&mut self) -> Result<&mut Box<dyn Recorder>, RecordError> {
+        Ok(match &mut self.recorder {
             Some(recorder) => recorder,
             none => {
                 let words = |name: &str, words: &[String]| ColumnSpec::of(name, Element::Text(words.into()));
@@ -265,8 +275,29 @@ impl<'l> Log<'l> {
                 ])?;
                 none.insert((self.open)(columns)?)
             }
-        };
-        recorder.row(&[time, step as f64, path as f64, event as f64, kind as f64, pre, post])
+        })
+    }
+
+    /// Writes the rows that were written by the run that this one goes on from, in whose log paths and events had other
+    /// numbers: what the two do later differs.
+    pub(super) fn hand_on<'r>(
+        &mut self,
+        theirs: &[Arc<[String]>; 2],
+        rows: impl Iterator<Item = &'r [f64]>,
+    ) -> Result<(), RecordError> {
+        let places = [places(&theirs[0], &self.paths), places(&theirs[1], &self.events)];
+        let mut own = Vec::new();
+        for row in rows.take(self.mute as usize) {
+            own.clear();
+            own.extend_from_slice(row);
+            for (column, places) in [PATH, EVENTS].into_iter().zip(&places) {
+                if let Some(cell) = own.get_mut(column) {
+                    *cell = places.get(*cell as usize).map_or(*cell, |k| *k as f64);
+                }
+            }
+            self.recorder()?.row(&own)?;
+        }
+        Ok(())
     }
 
     /// Rows so far.
@@ -349,6 +380,23 @@ impl<'l> Log<'l> {
     pub(super) fn finish(self) -> Result<Option<Recorded>, RecordError> {
         self.recorder.map(|recorder| recorder.finish()).transpose()
     }
+}
+
+/// The places of `theirs` among `own`: the same ones from the front and from the back, between which what the two do
+/// differs.
+fn places(theirs: &[String], own: &[String]) -> Vec<usize> {
+    let front = theirs.iter().zip(own.iter()).take_while(|(a, b)| a == b).count();
+    let mut out = Vec::with_capacity(theirs.len());
+    for (k, word) in theirs.iter().enumerate() {
+        let from_back = own.len().checked_sub(theirs.len() - k).filter(|at| own.get(*at) == Some(word));
+        out.push(match from_back {
+            _ if k < front => k,
+            Some(at) => at,
+            // What the other does later is told of by none of the rows.
+            None => own.iter().position(|w| w == word).unwrap_or(0),
+        });
+    }
+    out
 }
 
 /// The path of a slot; the place in memory for what the schema does not name.

@@ -38,20 +38,22 @@ mod still;
 mod stops;
 mod system;
 mod table;
+mod trunk;
 mod walk;
 mod work;
 mod zeno;
 
 pub use again::{Again, Difference, was_logged};
 pub use block::BlockFailure;
-pub use fleet::{Fleet, LaneShare, Next, Port};
+pub use fleet::{Fleet, Fork, LaneShare, Next, Port};
 pub use forward::{Forward, ForwardError, NotSmooth, Observed, Traced};
-pub use keep::{Change, Keep, Onward, ResumeError, Take, memory_of};
+pub use keep::{Change, Keep, Onward, ResumeError, Take, memory_of, remembered};
 pub use log::OpenLog;
 pub use machine::{MachineKind, lazy_machine, machine, machine_text, parameters};
 pub use plan::{DEFAULT_PERIODS, Plan, Rate, plans, slots, usual};
 pub use prepared::{Prepared, Sample};
 pub use report::{Broken, Ended, Failure, FailureKind, MOST_BROKEN, Report};
+pub use trunk::{Prelude, shares};
 pub use walk::{Done, Here, Walk, WalkError, Watched};
 
 use twinml_model::behavior::{Behavior, Trigger};

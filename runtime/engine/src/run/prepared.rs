@@ -115,6 +115,18 @@ impl Prepared {
         Prepared { until_decided: true, ..self }
     }
 
+    /// The same for another experiment that differs from `own` in its actions alone ([`super::shares`]): what is common is
+    /// added to the machine once.
+    #[must_use]
+    pub fn with_actions(&self, machine: &mut dyn Machine, own: &Experiment, other: &Experiment) -> Prepared {
+        let actions = other.actions.iter().map(|action| {
+            let known = own.actions.iter().zip(&self.actions).find(|(a, _)| a.kernel == action.kernel);
+            let kernel = known.map_or_else(|| machine.add(action.kernel.clone()), |(_, (_, kernel))| *kernel);
+            (plan::seconds(action.time_ns), kernel)
+        });
+        Prepared { actions: actions.collect(), ..self.clone() }
+    }
+
     /// The integrator of a run.
     fn integrator(
         &self,
@@ -198,17 +210,8 @@ impl Prepared {
         watch: &mut dyn FnMut(Progress) -> Flow,
     ) -> Result<Report, ResumeError> {
         let mut run = self.board(program, machine, experiment, run, (state, onward), outlets, log)?;
-        let time = state.clock.time;
-        while run.integrator.t() < time {
-            match run.advance(watch) {
-                Ok(None) => {}
-                Ok(Some(ended)) => return Ok(self.land(run, Ok(ended))?),
-                Err(stop) => return Ok(self.land(run, Err(stop))?),
-            }
-        }
-        let reached = run.integrator.t();
-        if reached != time {
-            return Err(ResumeError::Elsewhere { time, reached });
+        if let Some(ended) = run.catch_up(state, watch)? {
+            return Ok(self.land(run, ended)?);
         }
         let keeper = keep.map(|k| keep::Keeper::new(k, state.clock.asked));
         let ended = run.rest_of_it(keeper, watch);

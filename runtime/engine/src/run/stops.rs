@@ -7,20 +7,19 @@ impl Run<'_> {
     pub(super) fn next_stop(&self) -> f64 {
         let action = self.actions.get(self.next_action).map_or(f64::INFINITY, |(t, _)| *t);
         let changed = self.next_changed().unwrap_or(f64::INFINITY);
-        let stop = self.horizon().min(action).min(changed);
+        let branch = self.stops.get(self.stops.partition_point(|t| *t <= self.time));
+        let branch = branch.copied().unwrap_or(f64::INFINITY);
+        let stop = self.horizon().min(action).min(changed).min(branch);
         if stop > self.time { stop } else { self.end }
     }
 
-    /// The same but for what the scenario does: how a solver begins must not tell what is done later, or a run that is
-    /// changed at an instant would differ from one that is not before that.
+    /// The same but for what the scenario does and where its branches begin: how a solver begins must not tell what is done
+    /// later, or a run that is changed at an instant would differ from one that is not before that.
     pub(super) fn horizon(&self) -> f64 {
         let now = self.time;
         let mut stop = self.end;
         if let Some(t) = self.next_timer().filter(|t| *t > now) {
             stop = stop.min(t);
-        }
-        if let Some(t) = self.stops.get(self.stops.partition_point(|t| *t <= now)) {
-            stop = stop.min(*t);
         }
         for &k in &self.tables_of_time {
             let table = &self.system.host.tables[k];

@@ -18,6 +18,8 @@ use twinml_solvers::lanes::seat::Landing;
 
 use super::table::TableFn;
 use super::*;
+use crate::record::Columns;
+use crate::snapshot::State;
 pub use code::LaneShare;
 use code::{Code, Tables};
 
@@ -29,6 +31,13 @@ pub enum Next {
         run: u32,
         /// All of `Param` before formulas are computed.
         param: Vec<f64>,
+        /// Where its rows go.
+        outlets: Vec<Outlet>,
+    },
+    /// A fork ([`Fleet::forks`]).
+    Fork {
+        /// Its index among them.
+        fork: u32,
         /// Where its rows go.
         outlets: Vec<Outlet>,
     },
@@ -47,6 +56,32 @@ pub trait Port {
 
     /// A run is over.
     fn done(&mut self, run: u32, report: Result<Report, RunError>);
+
+    /// Whether any step of a run that is over was one of a lane; told before [`Port::done`].
+    fn by_lanes(&mut self, _run: u32, _any: bool) {}
+
+    /// A fork's state is none of its program.
+    fn refused(&mut self, fork: u32, error: ResumeError) {
+        if let ResumeError::Run(error) = error {
+            self.done(fork, Err(error));
+        }
+    }
+}
+
+/// Opens the log of events of a fork.
+pub type ForkLog<'a> = dyn Fn(Columns) -> Result<Box<dyn Recorder>, RecordError> + Sync + 'a;
+
+/// One of runs of a program that are each an experiment of their own, with the same solver, requirements and recordings: what
+/// grows from a state.
+pub struct Fork<'a> {
+    /// What it does.
+    pub experiment: &'a Experiment,
+    /// Made ready on the fleet's machine.
+    pub prepared: &'a Prepared,
+    /// What it goes on from; none: from its start.
+    pub from: Option<(&'a State, Onward<'a>)>,
+    /// Opens its log of events.
+    pub log: Option<Box<ForkLog<'a>>>,
 }
 
 /// A run in its lane.
@@ -63,6 +98,8 @@ struct Boat<'a> {
     quiet: f64,
     /// Instants with events when its lane was last filled; `None`: its lane is not its own yet.
     events: Option<u64>,
+    /// Whether any of its steps was one of a lane.
+    lanes: bool,
 }
 
 /// What runs the samples of one thread.
@@ -72,6 +109,7 @@ pub struct Fleet<'a> {
     experiment: &'a Experiment,
     prepared: &'a Prepared,
     share: &'a LaneShare,
+    forks: &'a [Fork<'a>],
 }
 
 /// Why a fleet came back.
@@ -92,7 +130,13 @@ impl<'a> Fleet<'a> {
         prepared: &'a Prepared,
         share: &'a LaneShare,
     ) -> Fleet<'a> {
-        Fleet { program, machine, experiment, prepared, share }
+        Fleet { program, machine, experiment, prepared, share, forks: &[] }
+    }
+
+    /// With runs that are each an experiment of their own.
+    #[must_use]
+    pub fn forks(self, forks: &'a [Fork<'a>]) -> Fleet<'a> {
+        Fleet { forks, ..self }
     }
 
     /// Does all runs that `port` gives.
@@ -108,8 +152,12 @@ impl<'a> Fleet<'a> {
                         Next::Over => over = true,
                         Next::Stop => return Back::Stopped,
                         Next::Later => break,
-                        Next::Run { run, param, outlets } => {
-                            *place = self.embark(run, &param, outlets, port);
+                        next @ (Next::Run { .. } | Next::Fork { .. }) => {
+                            *place = match next {
+                                Next::Run { run, param, outlets } => self.embark(run, &param, outlets, port),
+                                Next::Fork { fork, outlets } => self.rejoin(fork, outlets, port, watch),
+                                _ => None,
+                            };
                             if let Some(boat) = place {
                                 if lanes.is_none() {
                                     lanes = Lanes::new(self.share, self.program, &mut boat.run);
@@ -158,6 +206,7 @@ impl<'a> Fleet<'a> {
                         if let Some(boat) = place.take() {
                             // A run that has not ended is not here.
                             let ended = ended.map(|e| e.unwrap_or(Ended::Complete));
+                            port.by_lanes(boat.index, boat.lanes);
                             port.done(boat.index, self.prepared.land(boat.run, ended));
                         }
                     }
@@ -184,20 +233,67 @@ impl<'a> Fleet<'a> {
                 return None;
             }
         };
-        match run.begin() {
-            Ok(None) => {
-                let quiet = f64::NEG_INFINITY;
-                Some(Boat { run, index, left: 0, done: 0, alone: false, quiet, events: None })
+        let begun = run.begin();
+        self.under_way(index, run, begun, port)
+    }
+
+    /// Puts a fork where it goes on from; `None` where that was all of it.
+    fn rejoin(
+        &self,
+        index: u32,
+        outlets: Vec<Outlet>,
+        port: &mut dyn Port,
+        watch: &mut dyn FnMut(Progress) -> Flow,
+    ) -> Option<Boat<'a>> {
+        let fork = self.forks.get(index as usize)?;
+        let (program, machine, experiment) = (self.program, self.machine, fork.experiment);
+        let log = fork.log.as_deref().map(|open| Box::new(open) as OpenLog<'a>);
+        let (prepared, from) = (fork.prepared, fork.from.clone());
+        let begun = match from {
+            Some((state, onward)) => {
+                let boarded = prepared.board(program, machine, experiment, 0, (state, onward), outlets, log);
+                boarded.and_then(|mut run| {
+                    let ended = run.catch_up(state, watch)?;
+                    Ok((run, ended.map_or(Ok(None), |e| e.map(Some))))
+                })
             }
-            Ok(Some(ended)) => {
-                port.done(index, self.prepared.land(run, Ok(ended)));
-                None
+            None => {
+                let launched = prepared.launch(program, machine, experiment, None, outlets, log);
+                launched.map_err(ResumeError::from).map(|mut run| {
+                    let begun = run.begin();
+                    (run, begun)
+                })
             }
-            Err(stop) => {
-                port.done(index, self.prepared.land(run, Err(stop)));
+        };
+        match begun {
+            Ok((run, begun)) => self.under_way(index, run, begun, port),
+            Err(error) => {
+                port.refused(index, error);
                 None
             }
         }
+    }
+
+    /// A run that has begun, in a boat; `None` where it is over.
+    fn under_way(
+        &self,
+        index: u32,
+        run: Run<'a>,
+        begun: Result<Option<Ended>, Stop>,
+        port: &mut dyn Port,
+    ) -> Option<Boat<'a>> {
+        let ended = match begun {
+            Ok(None) => {
+                let quiet = f64::NEG_INFINITY;
+                let (left, done, events) = (0, 0, None);
+                return Some(Boat { run, index, left, done, alone: false, quiet, events, lanes: false });
+            }
+            Ok(Some(ended)) => Ok(ended),
+            Err(stop) => Err(stop),
+        };
+        port.by_lanes(index, false);
+        port.done(index, self.prepared.land(run, ended));
+        None
     }
 }
 
@@ -375,6 +471,7 @@ impl<'a> Lanes<'a> {
             boat.done = 0;
             return Landed::Flying;
         }
+        boat.lanes = true;
         let Run { integrator, system, .. } = &mut boat.run;
         if let Some(own) = integrator.seat() {
             own.take(system, seat, &self.memory, lane, boat.done);

@@ -5,28 +5,27 @@
 //! start of the run where not. In the store it is a node without bytes of its own: what it grew from and what it changes
 //! make it, bit for bit. Beside the branches the run goes on unchanged, once, so that what a branch changed can be told.
 
+mod ensemble;
+mod follow;
+
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use twinml_compiler::driver::{Branch, Wish};
+use twinml_compiler::driver::{Branch, Setting, Wish};
 use twinml_engine::provenance::Signer;
-use twinml_engine::record;
-use twinml_engine::run::{
-    self, Ended, Flow, Onward, OpenLog, Outlet, Plan, Prepared, Report, ResumeError, RunError,
-};
-use twinml_engine::snapshot::{Snapshot, State};
+use twinml_engine::run::{self, Prepared};
+use twinml_engine::snapshot::Snapshot;
 use twinml_engine::timeline::{Draft, Id, Node, Store};
-use twinml_model::host::Machine;
-use twinml_model::program::{Experiment, Program};
+use twinml_model::program::Program;
 
-use super::diff::{quantities, side::Side};
-use super::job::{self, Flags, Job, Ready};
-use super::run::Ran;
+use self::ensemble::{Task, execute, refused};
+use self::follow::{Change, Out, finish, follow, tell};
+use super::job::{self, Flags, Job};
 use super::snapshot::{self, Request};
-use super::study::{spread, sweep};
+use super::study::sweep;
 use super::timeline::{self, SNAPSHOT, plain, short};
-use super::{compile, sign, summary, verdict};
+use super::{compile, sign, summary};
 use crate::args::timeline::Branch as Args;
 use crate::exit::Exit;
 use crate::model::{self, Place};
@@ -41,8 +40,6 @@ const MOST: usize = 100_000;
 const SHOWN: usize = 20;
 /// Branches that are compared with the run that goes on unchanged.
 const FOLLOWED: usize = 64;
-/// Changed quantities that people are shown of a branch.
-const LINES: usize = 6;
 
 /// A branch for programs.
 #[derive(Serialize)]
@@ -57,6 +54,7 @@ struct Told<'a> {
     set: &'a [String],
     from_start: bool,
     results: Option<String>,
+    lanes: Option<bool>,
     ended: Option<&'static str>,
     message: Option<&'a str>,
     verdicts: &'a [Value],
@@ -70,28 +68,19 @@ struct Trunk {
     /// The node in the store.
     node: Node,
     /// What the nodes from the snapshot up to this one change: instants with assignments.
-    before: Vec<(i128, Vec<String>)>,
+    before: Vec<(i128, Vec<Setting>)>,
 }
 
-/// How a branch came out.
-struct Out {
-    exit: Exit,
-    line: String,
-    ended: &'static str,
-    message: Option<String>,
-    verdicts: Vec<Value>,
-    changed: Option<Vec<Change>>,
-}
+impl Trunk {
+    /// The scenario's own branch that the snapshot is of.
+    fn of(&self) -> Option<&str> {
+        Some(&*self.snapshot.scenario.branch).filter(|b| !b.is_empty())
+    }
 
-/// A quantity that a branch changed.
-#[derive(Serialize)]
-struct Change {
-    name: String,
-    unit: String,
-    first: Value,
-    most: Value,
-    #[serde(skip)]
-    line: String,
+    /// Whether it is a branch itself, kept as what it changes.
+    fn is_branch(&self) -> bool {
+        !self.before.is_empty()
+    }
 }
 
 /// Branches off.
@@ -104,9 +93,9 @@ pub fn run(args: &Args, ui: &Ui) -> Exit {
 fn whole(args: &Args, ui: &Ui) -> Result<Exit, Exit> {
     let interrupt = Interrupt::listen();
     let watch = Stopwatch::start();
-    let mut voucher = sign::voucher(&args.store.vouching, &args.store.place, ui)?;
+    let mut voucher = sign::voucher(&args.vouching, &args.store.place, ui)?;
     let mut store = timeline::open(&args.store, ui)?;
-    let trunk = Trunk::of(args, &mut store, ui)?;
+    let trunk = Trunk::named(args, &mut store, ui)?;
     let clock = &trunk.snapshot.state.clock;
     let at = match &args.at {
         Some(text) => snapshot::nanoseconds("at", text, ui)?,
@@ -127,22 +116,43 @@ fn whole(args: &Args, ui: &Ui) -> Result<Exit, Exit> {
         ));
     }
     let points = points(args, ui)?;
-    let wishes: Vec<Wish> = points
+    let own = |name: &String| trunk.of() == Some(name) || trunk.is_branch() && trunk.node.name == *name;
+    if let Some((name, _)) = points.iter().find(|(name, _)| own(name)) {
+        return Err(usage(
+            ui,
+            &format!("what this branches off is called `{name}` already"),
+            Some("give `--name`"),
+        ));
+    }
+    let wish = |name: &String, own: Option<(i128, Vec<Setting>)>| {
+        let changes = trunk.before.iter().cloned().chain(own).collect();
+        Wish { name: name.clone(), of: trunk.of().map(str::to_owned), changes }
+    };
+    let each = points
         .iter()
-        .map(|(name, sets)| {
-            let mut changes = trunk.before.clone();
-            changes.push((at, sets.clone()));
-            Wish { name: name.clone(), changes }
-        })
-        .collect();
+        .map(|(name, sets)| wish(name, Some((at, sets.iter().map(|s| given(args, s)).collect()))));
+    // What is branched off goes on unchanged beside the branches.
+    let wishes: Vec<Wish> = each.chain(trunk.is_branch().then(|| wish(&trunk.node.name, None))).collect();
 
     let request = snapshot::request(&trunk.snapshot, ui)?;
     let mut flags = Flags::read(&request.simulation, ui)?;
-    flags.wishes.clone_from(&wishes);
+    flags.wishes = wishes.clone();
     let (job, from_start) = load(&trunk.snapshot, &request, &mut flags, ui)?;
-    let Job { ready, branches, mut machine, rest, .. } = job;
-    let branches: Vec<&Branch> =
-        wishes.iter().filter_map(|w| branches.iter().rev().find(|b| b.name == w.name)).collect();
+    let Job { ready, branches: all, mut machine, rest, .. } = job;
+    let found = |w: &Wish| all.iter().rev().find(|b| w.is(&b.name));
+    let branches: Vec<&Branch> = wishes[..points.len()].iter().filter_map(found).collect();
+    let unchanged = match wishes.get(points.len()).and_then(found) {
+        None => snapshot::branch(&trunk.snapshot, &all, ui)?,
+        parent => parent,
+    };
+    let unchanged = match unchanged {
+        Some(parent) => {
+            let mut unchanged = parent.experiment.clone();
+            unchanged.stops.push(at);
+            unchanged
+        }
+        None => ready.experiment.clone(),
+    };
     ui.step("Compiled", &format!("{} of {}", names(&points), trunk.node.name), Some(watch.elapsed()));
 
     // First they are made: whatever happens afterwards, what was asked is kept.
@@ -178,39 +188,36 @@ fn whole(args: &Args, ui: &Ui) -> Result<Exit, Exit> {
     };
     // All that needs the machine for itself comes first; then it is shared. First of all the run that goes on unchanged:
     // it stops where the branches begin, as a scenario's trunk does, so up to there it is what they are.
-    let followed = branches.len() <= FOLLOWED && trunk.before.is_empty();
-    let base = folder.join(plain(&trunk.node.name));
-    let mut tasks = Vec::with_capacity(branches.len() + 1);
-    let each = points
-        .iter()
-        .zip(&branches)
-        .map(|((name, _), b)| (&b.experiment, folder.join(plain(name)), from_start));
-    for (experiment, place, whole) in
-        std::iter::once((&ready.experiment, base.clone(), false)).filter(|_| followed).chain(each)
-    {
+    let followed = branches.len() <= FOLLOWED;
+    let base = folder.join(plain(&match trunk.is_branch() {
+        // Its own results stay as they are.
+        true => format!("{}@{}", trunk.node.name, snapshot::instant(at)),
+        false => trunk.node.name.clone(),
+    }));
+    let mut tasks: Vec<Task<'_>> = Vec::with_capacity(branches.len() + 1);
+    let each = points.iter().zip(&branches).map(|((name, _), b)| (&b.experiment, folder.join(plain(name))));
+    for (experiment, place) in std::iter::once((&unchanged, base.clone())).filter(|_| followed).chain(each) {
         let mut experiment = experiment.clone();
-        if let Some(end) = until.filter(|_| whole) {
+        if let Some(end) = until.filter(|_| from_start) {
             experiment.duration = end;
         }
-        let prepared = Prepared::new(&ready.program, &mut *machine, &experiment);
+        let prepared = match tasks.first() {
+            Some(first) if run::shares(&first.experiment, &experiment) => {
+                Ok(first.prepared.with_actions(&mut *machine, &first.experiment, &experiment))
+            }
+            _ => Prepared::new(&ready.program, &mut *machine, &experiment),
+        };
         let prepared = prepared.map_err(|e| refused(&e.into(), ui))?;
         let plans = run::plans(&ready.program, &experiment, request.si).map_err(|e| {
             ui.error(&e.to_string(), None);
             Exit::Usage
         })?;
         let metadata = summary::metadata(&ready, &experiment);
-        tasks.push(Task {
-            experiment,
-            prepared,
-            plans,
-            metadata,
-            place,
-            from: (!whole).then_some(&trunk.snapshot.state),
-        });
+        let from = (!from_start).then_some(&trunk.snapshot.state);
+        tasks.push(Task { experiment, prepared, plans, metadata, place, from });
     }
-    let (program, shared) = (&*ready.program, &*machine);
-    let work = |(): &mut (), k: usize| tasks[k].run(program, shared, until, &interrupt);
-    let Some(done) = spread(args.jobs, tasks.len(), &interrupt, || (), work) else {
+    let on = (&*ready.program, &*machine);
+    let Some(done) = execute(&tasks, on, until, args.jobs, &interrupt, ui)? else {
         ui.error("interrupted; the branches are kept, not all of them were run", None);
         return Ok(Exit::Interrupted);
     };
@@ -260,6 +267,7 @@ fn told<'a>(
         set,
         from_start,
         results,
+        lanes: out.map(|o| o.lanes),
         ended: out.map(|o| o.ended),
         message: out.and_then(|o| o.message.as_deref()),
         verdicts: out.map_or(&[], |o| &o.verdicts),
@@ -286,20 +294,23 @@ fn names(points: &[(String, Vec<String>)]) -> String {
 
 impl Trunk {
     /// The snapshot or the node that is named; a snapshot becomes a node.
-    fn of(args: &Args, store: &mut impl Store, ui: &Ui) -> Result<Trunk, Exit> {
+    fn named(args: &Args, store: &mut impl Store, ui: &Ui) -> Result<Trunk, Exit> {
         let refuse = |e| timeline::refuse(&e, ui);
         let path = Path::new(&args.from);
         if path.extension().is_some_and(|e| e == "twinsnap") || path.is_file() {
             let snapshot = snapshot::read(path, &args.store.encryption, &args.store.place, ui)?;
             let root = timeline::root(&snapshot);
             store.put(std::slice::from_ref(&root)).map_err(refuse)?;
-            return Trunk { snapshot, node: root.node(), before: Vec::new() }.plain(ui);
+            return Ok(Trunk { snapshot, node: root.node(), before: Vec::new() });
         }
         let nodes = store.nodes().map_err(refuse)?;
         let node = timeline::find(&nodes, &args.from, ui)?.clone();
         let (mut at, mut before) = (node.clone(), Vec::new());
         while !at.parts.iter().any(|p| p.name == SNAPSHOT) {
-            let sets = at.fact("set").and_then(|s| serde_json::from_str(s).ok()).unwrap_or_default();
+            let sets: Vec<String> =
+                at.fact("set").and_then(|s| serde_json::from_str(s).ok()).unwrap_or_default();
+            let given = format!("node `{}`", at.name);
+            let sets = sets.into_iter().map(|text| Setting { given: given.clone(), text }).collect();
             before.push(((at.time * 1e9).round() as i128, sets));
             // A store holds no node without what it grew from.
             let parent = at.parent.and_then(|p| nodes.iter().find(|n| n.id == p));
@@ -314,22 +325,16 @@ impl Trunk {
             ui.error(&format!("the snapshot of `{}` cannot be used: {e}", at.name), None);
             Exit::Mismatch
         })?;
-        Trunk { snapshot, node, before }.plain(ui)
+        Ok(Trunk { snapshot, node, before })
     }
+}
 
-    fn plain(self, ui: &Ui) -> Result<Trunk, Exit> {
-        let branch = &self.snapshot.scenario.branch;
-        if branch.is_empty() {
-            return Ok(self);
-        }
-        Err(usage(
-            ui,
-            &format!(
-                "the snapshot is of the scenario's branch `{branch}`, which this version cannot branch off again"
-            ),
-            Some("branch off a snapshot of the trunk, and off that branch: `twinc branch NAME --at …`"),
-        ))
-    }
+/// An assignment with the flag that it was given by.
+fn given(args: &Args, set: &str) -> Setting {
+    let path = |text: &str| text.split('=').next().unwrap_or_default().trim().to_owned();
+    let injected = args.injects.iter().any(|i| path(i) == path(set));
+    let given = if injected { "--inject" } else { "--set" };
+    Setting { given: given.to_owned(), text: set.to_owned() }
 }
 
 /// Names and assignments of all branches that are asked for.
@@ -452,158 +457,4 @@ fn taken(nodes: &[Node], drafts: &[Draft], ui: &Ui) -> Result<(), Exit> {
         }
     }
     Ok(())
-}
-
-/// Why nothing came of it.
-fn exit_of(e: &ResumeError) -> Exit {
-    match e {
-        ResumeError::Run(RunError::Record(_)) => Exit::Outside,
-        ResumeError::Run(_) | ResumeError::Past { .. } => Exit::Usage,
-        ResumeError::Snapshot(_) | ResumeError::Elsewhere { .. } => Exit::Mismatch,
-    }
-}
-
-fn refused(e: &ResumeError, ui: &Ui) -> Exit {
-    ui.error(&e.to_string(), None);
-    exit_of(e)
-}
-
-/// A run that is to be made.
-struct Task<'t> {
-    experiment: Experiment,
-    prepared: Prepared,
-    plans: Vec<Plan>,
-    metadata: record::Metadata,
-    /// Its folder.
-    place: PathBuf,
-    /// What it goes on from; none: from its start.
-    from: Option<&'t State>,
-}
-
-/// A run that is over.
-struct Done {
-    report: Report,
-    files: Vec<PathBuf>,
-    events: Option<PathBuf>,
-}
-
-impl Task<'_> {
-    fn run(
-        &self,
-        program: &Program,
-        machine: &dyn Machine,
-        until: Option<f64>,
-        interrupt: &Interrupt,
-    ) -> Result<Done, ResumeError> {
-        let stem = plain(self.experiment.name.split('/').next().unwrap_or("run"));
-        let record_error = |e| ResumeError::Run(RunError::Record(e));
-        let (mut files, mut outlets) = (Vec::new(), Vec::new());
-        for (k, plan) in self.plans.iter().enumerate() {
-            let rate = if k == 0 { String::new() } else { format!("-{k}") };
-            let path = self.place.join(format!("{stem}{rate}.parquet"));
-            let recorder =
-                record::open(&path, plan.columns().clone(), &self.metadata).map_err(record_error)?;
-            outlets.push(Outlet { plan: plan.clone(), recorder });
-            files.push(path);
-        }
-        let events = self.place.join("events.parquet");
-        // A log of another run must not stand beside these results; where it cannot go, opening says why.
-        let _ = std::fs::remove_file(&events);
-        let log: OpenLog<'_> = Box::new(|columns| record::open(&events, columns, &self.metadata));
-        let watch = &mut |_| if interrupt.requested() { Flow::Stop } else { Flow::Continue };
-        let report = match self.from {
-            Some(state) => {
-                let from = (state, Onward { until, changes: &[] });
-                let experiment = &self.experiment;
-                self.prepared.resume(
-                    program,
-                    machine,
-                    experiment,
-                    0,
-                    from,
-                    outlets,
-                    Some(log),
-                    None,
-                    watch,
-                )?
-            }
-            None => self.prepared.run(program, machine, &self.experiment, None, outlets, Some(log), watch)?,
-        };
-        let events = report.log.is_some().then_some(events);
-        Ok(Done { report, files, events })
-    }
-}
-
-/// Writes what is beside a result, and says how the run came out.
-fn finish(task: &Task<'_>, done: Done, ready: &Ready, si: bool, ui: &Ui) -> Result<Out, Exit> {
-    let Done { report, files, events } = done;
-    let said = verdict::of(&task.experiment, &report);
-    let exit = job::outcome(&report, false);
-    let exit = [exit, verdict::exit(&said)].into_iter().max_by_key(|e| e.weight()).unwrap_or(exit);
-    let (ended, message) = match &report.ended {
-        Ended::Failed(f) => ("failed", Some(f.to_string())),
-        Ended::Stopped => ("interrupted", None),
-        Ended::Range => ("range", None),
-        Ended::Halted(_) => ("halted", None),
-        Ended::Decided => ("decided", None),
-        Ended::Complete => ("complete", None),
-    };
-    let mut line = format!("{ended} at {}", instant(report.time));
-    if let Some(message) = &message {
-        line.push_str(&format!(" ({message})"));
-    }
-    let verdicts = verdict::lines(&said);
-    if !verdicts.is_empty() {
-        line.push_str(&format!("; {}", verdicts.join("; ")));
-    }
-    let facts = said.iter().map(verdict::Verdict::facts).collect();
-    let ran = Ran {
-        branch: None,
-        experiment: &task.experiment,
-        plans: task.plans.clone(),
-        files,
-        events,
-        snapshots: Vec::new(),
-        report,
-        over_time: false,
-        exit,
-    };
-    let text = summary::document(ready, std::slice::from_ref(&ran), si, None, ui)?;
-    record::file::write_atomic(&task.place.join("summary.json"), text.as_bytes()).map_err(|e| {
-        ui.error(&e.to_string(), None);
-        Exit::Outside
-    })?;
-    Ok(Out { exit, line, ended, message, verdicts: facts, changed: None })
-}
-
-/// The quantities that a branch changed, the first to change first.
-fn follow(base: &Path, place: &Path, ui: &Ui) -> Result<Vec<Change>, Exit> {
-    let outside = |message: String| {
-        ui.error(&message, None);
-        Exit::Outside
-    };
-    let (a, b) = (Side::open(base).map_err(outside)?, Side::open(place).map_err(outside)?);
-    let compared = quantities::compare(&a, &b, |_| true).map_err(|e| outside(e.to_string()))?;
-    let change = |d: &quantities::Different| Change {
-        name: d.name.clone(),
-        unit: d.unit.clone(),
-        first: d.object(d.apart.first),
-        most: d.object(d.apart.most),
-        line: d.line(d.apart.first),
-    };
-    Ok(compared.different.iter().map(change).collect())
-}
-
-/// What people are told of what changed.
-fn tell(changed: Option<&[Change]>, ui: &Ui) {
-    let Some(changed) = changed else { return };
-    if changed.is_empty() {
-        ui.result("Changed", "nothing that is recorded", None);
-    }
-    for (k, change) in changed.iter().take(LINES).enumerate() {
-        ui.result(if k == 0 { "Changed" } else { "" }, &change.line, None);
-    }
-    if changed.len() > LINES {
-        ui.result("", &format!("and {} more", changed.len() - LINES), None);
-    }
 }
