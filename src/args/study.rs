@@ -111,4 +111,8 @@ pub struct Calibrate {
     /// Folder for the results
     #[arg(short, long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Threads of runs that derivatives are differences of; the results do not depend on it [default: as many as there are
+    /// processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
 }

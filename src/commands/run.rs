@@ -644,7 +644,7 @@ impl Place {
             let rate = match plan.rate {
                 _ if plans.len() == 1 => String::new(),
                 Rate::Every { period } => format!("-{}", duration(period as f64 / 1e18).replace(' ', "")),
-                Rate::Parts(_) => "-overview".to_owned(),
+                Rate::Parts(_) | Rate::Listed => "-overview".to_owned(),
             };
             self.folder.join(format!("{}{branch}{rate}.{}", self.stem, self.extension))
         };

@@ -7,12 +7,13 @@ use twinml_compiler::driver::{Choice, Session};
 use twinml_compiler::flatten::NoData;
 use twinml_compiler::resolve::MemoryLoader;
 use twinml_engine::data::{Frame, Unit};
-use twinml_engine::run::{self, Forward, Observed};
+use twinml_engine::run::{self, Observed};
 use twinml_engine::study::fit::{self, Certainty, Fit, Limits};
 use twinml_engine::study::global;
 use twinml_model::ir::Space;
 use twinml_model::schema::DisplayUnit;
 
+use super::traces::Traces;
 use super::{Model, Parameter, find, finite, load, unknown, usage, write};
 use crate::args::study::Calibrate;
 use crate::commands::job::Flags;
@@ -84,27 +85,23 @@ fn whole(args: &Calibrate, ui: &Ui) -> Result<Exit, Exit> {
     let mut experiment = model.experiment.clone();
     experiment.duration = times.last().copied().unwrap_or(experiment.duration).max(f64::MIN_POSITIVE);
     experiment.solver.rtol = Some(experiment.solver.rtol.unwrap_or(1e-6).min(1e-8));
-    let mut forward = Forward::new(&model.program, &experiment, model.kind).map_err(|why| {
-        usage(
-            ui,
-            &format!("this model has {}, through which no forward sensitivities lead", why.what()),
-            Some("`calibrate` fits smooth models in this version"),
-        )
-    })?;
+    model.experiment = experiment;
+    let observed: Vec<Observed> = measured.iter().map(|m| m.slot).collect();
+    let mut traces = Traces::new(&model, &parameters, &observed, &times, args.jobs, ui)?;
     ui.doing(
         "Fitting",
         &format!(
-            "{} to {} of {} at {} with {}",
+            "{} to {} of {} at {} with {}, by {}",
             counted(parameters.len() as u64, "parameter"),
             counted(count as u64, "measurement"),
             counted(measured.len() as u64, "quantity").replace("quantitys", "quantities"),
             counted(times.len() as u64, "instant"),
-            forward.method().name()
+            traces.solver(),
+            traces.how()
         ),
     );
     let watch = Stopwatch::start();
-    let Some((best, scales, tried)) =
-        fitted(args, &model, &parameters, &measured, &times, &mut forward, &interrupt)
+    let Some((best, scales, tried)) = fitted(args, &model, &parameters, &measured, &mut traces, &interrupt)
     else {
         if interrupt.requested() {
             return Ok(Exit::Interrupted);
@@ -135,7 +132,7 @@ fn whole(args: &Calibrate, ui: &Ui) -> Result<Exit, Exit> {
         ));
     }
     ui.result("Finished", &line, Some(watch.elapsed()));
-    tell(args, &model, &parameters, &measured, &best, &certain, &scales, ui)?;
+    tell(args, &model, &parameters, &measured, &best, &certain, &scales, traces.word(), ui)?;
     Ok(if best.converged { Exit::Ok } else { Exit::Simulation })
 }
 
@@ -295,12 +292,9 @@ fn fitted(
     model: &Model,
     parameters: &[Parameter],
     measured: &[Measured],
-    times: &[f64],
-    forward: &mut Forward,
+    traces: &mut Traces,
     interrupt: &Interrupt,
 ) -> Option<Found> {
-    let slots: Vec<u32> = parameters.iter().map(|p| p.slot).collect();
-    let observed: Vec<Observed> = measured.iter().map(|m| m.slot).collect();
     let bounds = bounds(parameters);
     // Each quantity weighs as much as it varies, until what is left over says better.
     let spread = |m: &Measured| {
@@ -315,7 +309,7 @@ fn fitted(
             if interrupt.requested() {
                 return None;
             }
-            let t = forward.trace(&slots, v, &observed, times, slopes).ok()?;
+            let t = traces.at(v, slopes, interrupt)?;
             let (mut r, mut jac) = (Vec::new(), Vec::new());
             for (k, row) in t.values.iter().enumerate() {
                 for (q, m) in measured.iter().enumerate() {
@@ -342,11 +336,12 @@ fn fitted(
     let mut best = fits.iter().min_by(|a, b| a.cost.total_cmp(&b.cost))?.clone();
     let tried = fits.iter().filter(|f| f.cost <= best.cost * (1.0 + 1e-6)).count() as u32;
     let estimated = measured.iter().filter(|m| m.sd.is_none()).count();
+    let instants = measured.first().map_or(0, |m| m.values.len());
     if estimated > 0 && (measured.len() > 1) {
         for _ in 0..ROUNDS {
             let mut sums = vec![(0.0, 0.0); measured.len()];
             let mut next = best.residuals.iter();
-            for k in 0..times.len() {
+            for k in 0..instants {
                 for (q, m) in measured.iter().enumerate() {
                     if m.values.get(k).is_some_and(|v| v.is_finite())
                         && let Some(r) = next.next()
@@ -379,6 +374,7 @@ fn tell(
     best: &Fit,
     certain: &Certainty,
     scales: &[f64],
+    by: &str,
     ui: &Ui,
 ) -> Result<(), Exit> {
     let wide = parameters.iter().map(|p| p.path.chars().count()).max().unwrap_or(0);
@@ -451,7 +447,7 @@ fn tell(
     };
     let document = json!({
         "type": "calibration", "version": VERSION, "twin": model.program.name, "scenario": model.experiment.name,
-        "model_hash": model.hash, "data": world::shown(&args.data), "converged": best.converged,
+        "model_hash": model.hash, "data": world::shown(&args.data), "by": by, "converged": best.converged,
         "iterations": best.iterations, "evaluations": best.evaluations, "sum_of_squares": finite(best.cost),
         "degrees_of_freedom": certain.degrees, "confidence": args.confidence, "parameters": list,
         "quantities": quantities, "covariance": matrix(&certain.covariance, true),

@@ -4,6 +4,7 @@
 pub mod calibrate;
 pub mod sensitivity;
 pub mod sweep;
+mod traces;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -14,7 +15,7 @@ use twinml_compiler::diag::did_you_mean;
 use twinml_compiler::driver::{Choice, Session};
 use twinml_engine::ensemble::plan;
 use twinml_engine::ensemble::sampler::{Sampler, Source};
-use twinml_engine::record::{ColumnSpec, Element, MemoryRecorder, file};
+use twinml_engine::record::{ColumnSpec, Element, MemoryRecorder, MemoryRows, file};
 use twinml_engine::run::{self, Ended, Flow, MachineKind, Outlet, Plan, Report};
 use twinml_model::defaults::Fill;
 use twinml_model::host::{Machine, Memory};
@@ -335,6 +336,16 @@ impl Recipe {
         Ok(Recipe { program, experiment, plan, kind: model.kind })
     }
 
+    /// The same runs, of which `plan` is recorded and nothing is judged.
+    fn recording(mut self, plan: Plan, duration: f64) -> Recipe {
+        let e = &mut self.experiment;
+        e.duration = duration;
+        e.requirements.clear();
+        e.aggregates.clear();
+        e.kpis.clear();
+        Recipe { plan, ..self }
+    }
+
     /// A runner.
     pub fn runner(&self) -> Runner {
         Runner {
@@ -382,6 +393,11 @@ impl Runner {
 
     /// One run.
     pub fn run(&mut self, parameters: &[Parameter], values: &[f64]) -> Result<Report, String> {
+        self.recorded(parameters, values).map(|(report, _)| report)
+    }
+
+    /// One run with what was recorded of it.
+    fn recorded(&mut self, parameters: &[Parameter], values: &[f64]) -> Result<(Report, MemoryRows), String> {
         let list = &mut self.recipe.program.defaults.param.0;
         list.truncate(self.defaults);
         list.extend(parameters.iter().zip(values).map(|(p, &value)| Fill {
@@ -390,10 +406,11 @@ impl Runner {
             step: 1,
             value,
         }));
-        let (recorder, _) = MemoryRecorder::new(self.recipe.plan.columns().clone());
+        let (recorder, rows) = MemoryRecorder::new(self.recipe.plan.columns().clone());
         let outlets = vec![Outlet { plan: self.recipe.plan.clone(), recorder: Box::new(recorder) }];
         let mut watch = |_| Flow::Continue;
         run::simulate(&self.recipe.program, &mut *self.machine, &self.recipe.experiment, outlets, &mut watch)
+            .map(|report| (report, rows))
             .map_err(|e| e.to_string())
     }
 

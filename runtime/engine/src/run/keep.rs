@@ -344,6 +344,7 @@ impl Run<'_> {
                         match s.outlet.plan.rate {
                             Rate::Every { period } => to.put(&0_u8).put(&period),
                             Rate::Parts(n) => to.put(&1_u8).put(&i128::from(n)),
+                            Rate::Listed => to.put(&2_u8).put(&0_i128),
                         };
                         to.put(&s.next).put(&s.next_time).put(&s.last).put(&s.row).put(&s.rows);
                     }
@@ -463,6 +464,7 @@ impl Run<'_> {
             let own = match s.outlet.plan.rate {
                 Rate::Every { period } => (0, period),
                 Rate::Parts(n) => (1, i128::from(n)),
+                Rate::Listed => (2, 0),
             };
             if rate != own {
                 return Err(wrong("other quantities are recorded, or at other rates"));
@@ -470,7 +472,7 @@ impl Run<'_> {
             (s.next, s.next_time, s.last) = from.get()?;
             from.fill(&mut s.row)?;
             s.rows = from.get()?;
-            let due = s.outlet.plan.rate.instant(s.next, self.span);
+            let due = s.outlet.plan.instant(s.next, self.span);
             let sound = s.next_time == due || s.next_time == f64::INFINITY;
             if s.next >= 1 << 60 || s.rows >= 1 << 60 || !sound {
                 return Err(wrong("the recorder's position is out of range"));
@@ -522,7 +524,7 @@ impl Run<'_> {
         // A recording in parts of a run that goes on longer goes on as it was.
         for s in &mut self.sinks {
             if s.next_time == f64::INFINITY {
-                s.next_time = s.outlet.plan.rate.instant(s.next, self.span);
+                s.next_time = s.outlet.plan.instant(s.next, self.span);
             }
         }
         if let Some(before) = onward.before {

@@ -50,7 +50,7 @@ pub use forward::{Forward, ForwardError, NotSmooth, Observed, Traced};
 pub use keep::{Change, Keep, Onward, ResumeError, Take, memory_of, remembered};
 pub use log::OpenLog;
 pub use machine::{MachineKind, lazy_machine, machine, machine_text, parameters};
-pub use plan::{DEFAULT_PERIODS, Plan, Rate, plans, slots, usual};
+pub use plan::{DEFAULT_PERIODS, Plan, Rate, plans, slots, slots_at, usual};
 pub use prepared::{Prepared, Sample};
 pub use report::{Broken, Ended, Failure, FailureKind, MOST_BROKEN, Report};
 pub use trunk::{Prelude, shares};
@@ -373,7 +373,7 @@ impl<'a> Run<'a> {
         let end = experiment.duration;
         let sink = |outlet: Outlet| Sink {
             next: 0,
-            next_time: outlet.plan.rate.instant(0, end),
+            next_time: outlet.plan.instant(0, end),
             row: vec![0.0; outlet.plan.columns().cells()],
             last: None,
             rows: 0,

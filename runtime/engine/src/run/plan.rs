@@ -25,6 +25,8 @@ pub enum Rate {
     },
     /// This many equal parts of the run.
     Parts(u64),
+    /// Instants that the recording itself lists ([`slots_at`]).
+    Listed,
 }
 
 impl Rate {
@@ -39,6 +41,7 @@ impl Rate {
             }
             Rate::Parts(n) if k == n => duration,
             Rate::Parts(n) => duration * k as f64 / n as f64,
+            Rate::Listed => f64::INFINITY,
         }
     }
 }
@@ -63,9 +66,21 @@ pub struct Plan {
     /// Copies of slots: (first cell, first slot of memory, how many).
     copies: Vec<(usize, usize, usize)>,
     needs_outputs: bool,
+    /// What [`Rate::Listed`] stands for: seconds, rising.
+    instants: Arc<[f64]>,
 }
 
 impl Plan {
+    /// Instant `k` in seconds of a run of `duration` seconds; infinite behind the last of a list.
+    pub(super) fn instant(&self, k: u64, duration: f64) -> f64 {
+        match self.rate {
+            Rate::Listed => {
+                usize::try_from(k).ok().and_then(|k| self.instants.get(k)).copied().unwrap_or(f64::INFINITY)
+            }
+            rate => rate.instant(k, duration),
+        }
+    }
+
     /// The columns.
     pub fn columns(&self) -> &Columns {
         &self.columns
@@ -154,7 +169,17 @@ pub fn slots(program: &Program, rate: Rate, of: &[(Space, u32)]) -> Result<Plan,
         copies.push((2 + k, program.sizes.offset(*space) + *slot as usize, 1));
     }
     let needs_outputs = of.iter().any(|(space, _)| *space == Space::Var);
-    Ok(Plan { rate, columns: Columns::new(specs)?, copies, needs_outputs })
+    Ok(Plan { rate, columns: Columns::new(specs)?, copies, needs_outputs, instants: Arc::new([]) })
+}
+
+/// As [`slots`], at these instants in seconds from the start, each later than the one before.
+///
+/// # Errors
+///
+/// None is known.
+pub fn slots_at(program: &Program, instants: &[f64], of: &[(Space, u32)]) -> Result<Plan, RecordError> {
+    let plan = slots(program, Rate::Listed, of)?;
+    Ok(Plan { instants: instants.into(), ..plan })
 }
 
 /// A recording of what is recorded where nothing is said, at another rate.
@@ -236,7 +261,7 @@ fn plan(program: &Program, rate: Rate, vars: &[Elements], si: bool) -> Result<Pl
             specs.extend(elements.iter().map(|k| column(variable.element_path(*k), None)));
         }
     }
-    Ok(Plan { rate, columns: Columns::new(specs)?, copies, needs_outputs })
+    Ok(Plan { rate, columns: Columns::new(specs)?, copies, needs_outputs, instants: Arc::new([]) })
 }
 
 pub(super) fn element_of(program: &Program, variable: &Variable, si: bool) -> Element {

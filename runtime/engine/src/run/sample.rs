@@ -44,9 +44,9 @@ impl Run<'_> {
         let (sinks, span, end) = (&self.sinks, self.span, self.end);
         if self.system.keeps_steps()
             && let [sink] = &sinks[..]
-            && sink.outlet.plan.rate.instant(sink.next, span) == next
+            && sink.outlet.plan.instant(sink.next, span) == next
         {
-            let instants = (sink.next..=sink.next + KEPT).map(|k| sink.outlet.plan.rate.instant(k, span));
+            let instants = (sink.next..=sink.next + KEPT).map(|k| sink.outlet.plan.instant(k, span));
             self.asked.extend(instants.take_while(|&t| t <= end));
         }
         match &self.asked[..] {
@@ -86,7 +86,7 @@ impl Run<'_> {
         {
             self.samples += steps as u64;
             sink.next += steps as u64;
-            sink.next_time = sink.outlet.plan.rate.instant(sink.next, self.span);
+            sink.next_time = sink.outlet.plan.instant(sink.next, self.span);
         }
         self.asked.clear();
         Ok(())
@@ -121,7 +121,7 @@ impl Run<'_> {
                 sink.next += 1;
                 sink.next_time = match sink.outlet.plan.rate {
                     Rate::Parts(n) if sink.next > n && self.end <= self.span => f64::INFINITY,
-                    rate => rate.instant(sink.next, self.span),
+                    _ => sink.outlet.plan.instant(sink.next, self.span),
                 };
             }
         }
