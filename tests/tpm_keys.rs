@@ -10,6 +10,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use swtpm::Swtpm;
+use twinml_providers::tpm::{Address, Passwords, Patience, connect};
 
 const MODEL: &str = "
 twin Decay {
@@ -183,4 +184,203 @@ fn the_doctor_names_the_tpm() {
         far.says(2, &["keys", "create", "--tpm", "--hierarchy", "platform"]);
         far.says(2, &["keys", "create", "--tpm", "--extend", "24"]);
     });
+}
+
+#[test]
+fn a_key_that_encrypts_is_given_out_only_while_the_registers_stand() {
+    desk(|desk| {
+        let sealed = ["--algorithm", "aes-256", "--tpm", "--registers", "16,23"];
+        let said = desk.says(0, &[&["keys", "create", "vault"], &sealed[..]].concat());
+        assert!(said.contains("vault  aes-256-gcm  tpm"), "{said}");
+        assert!(said.contains("while the registers sha256:16,23 hold what they hold now"), "{said}");
+        assert!(said.contains("a TPM in software"), "{said}");
+        let file = fs::read_to_string(desk.dir.join("keys/vault.sealed")).unwrap();
+        assert!(
+            file.contains("Seals: aes256-") && file.contains("-----BEGIN TSS2 PRIVATE KEY-----"),
+            "{file}"
+        );
+        let listed = desk.objects(0, &["keys", "list"], "key");
+        assert_eq!((&listed[0]["backing"], &listed[0]["algorithm"]), (&"tpm".into(), &"aes-256-gcm".into()));
+        let id = listed[0]["id"].as_str().unwrap().to_owned();
+        assert!(file.contains(&id), "{id}");
+        // With snapshots, and with the store of timelines.
+        let key = ["--encryption-key", "vault"];
+        let with = |args: &[&'static str]| [args, &key[..]].concat();
+        desk.says(0, &with(&["snapshot", "take", "m.twinml", "--at", "0.5 s", "--out", "a.twinsnap"]));
+        let bytes = fs::read(desk.dir.join("a.twinsnap")).unwrap();
+        assert!(bytes.starts_with(b"\x89TWINSL\n") && text(&bytes).contains(&id));
+        desk.says(0, &with(&["run", "--from", "a.twinsnap", "--out", "on"]));
+        desk.says(0, &with(&["replay", "a.twinsnap"]));
+        desk.says(0, &with(&["branch", "a.twinsnap", "--set", "k=1", "--name", "fast", "--no-run"]));
+        desk.says(5, &["timeline"]);
+        // From the TPM to a file and back: rotation.
+        desk.says(0, &["keys", "create", "copy", "--algorithm", "aes-256"]);
+        let both = [".twinml/timeline.redb", "a.twinsnap"];
+        desk.says(0, &[&["keys", "rotate"], &both[..], &["--from", "vault", "--to", "copy"]].concat());
+        desk.says(0, &["timeline", "--encryption-key", "copy"]);
+        desk.says(5, &with(&["timeline"]));
+        desk.says(0, &[&["keys", "rotate"], &both[..], &["--from", "copy", "--to", "vault"]].concat());
+        desk.says(0, &with(&["timeline"]));
+
+        // A register that the policy does not name does not matter; one that it names does.
+        let extend = |register| {
+            let at = Address::parse(desk.tpm).unwrap();
+            let mut chip = connect(&at, Patience::default(), Passwords::default()).unwrap();
+            chip.extend_pcr(register, &[1; 32]).unwrap();
+        };
+        extend(8);
+        desk.says(0, &with(&["snapshot", "show", "a.twinsnap"]));
+        // A copy that is sealed is the same key: what the file holds opens what the TPM's does.
+        let again = ["--seals", "copy", "--algorithm", "aes-256", "--tpm", "--registers", "16"];
+        desk.says(0, &[&["keys", "create", "again"], &again[..]].concat());
+        desk.says(0, &["keys", "rotate", "a.twinsnap", "--from", "vault", "--to", "again"]);
+        desk.says(0, &["snapshot", "show", "a.twinsnap", "--encryption-key", "copy"]);
+        extend(16);
+        for (args, name) in [(&["timeline"][..], "vault"), (&["snapshot", "show", "a.twinsnap"], "again")] {
+            let said = desk.says(5, &[args, &["--encryption-key", name]].concat());
+            assert!(said.contains("sealed to values of the registers sha256:16"), "{said}");
+            assert!(said.contains("kept elsewhere and seal it anew"), "{said}");
+        }
+        // So it is sealed anew from the copy.
+        fs::remove_file(desk.dir.join("keys/again.sealed")).unwrap();
+        desk.says(0, &[&["keys", "create", "again"], &again[..]].concat());
+        desk.says(0, &["snapshot", "show", "a.twinsnap", "--encryption-key", "again"]);
+
+        // Another TPM, an altered file, a key of another kind, no TPM at all.
+        let file = fs::read_to_string(desk.dir.join("keys/again.sealed")).unwrap();
+        let show = ["snapshot", "show", "a.twinsnap", "--encryption-key", "again"];
+        let Some(other) = Swtpm::start() else { return };
+        for (from, to, why) in [
+            (desk.tpm, &*other.address, "TPM_RC_INTEGRITY"),
+            (desk.tpm, "unix:/nowhere", "no TPM reached"),
+            (&*id_of(&file), &*id, "another key is sealed than the file names"),
+            ("Seals: ", "Sealed: ", "this version has no line `Sealed`"),
+        ] {
+            fs::write(desk.dir.join("keys/again.sealed"), file.replace(from, to)).unwrap();
+            let said = desk.says(5, &show);
+            assert!(said.contains(why), "{why}: {said}");
+        }
+        let said = desk.says(2, &["run", "m.twinml", "--sign", "vault"]);
+        assert!(said.contains("encrypts, it does not sign"), "{said}");
+        for wrong in [
+            &["keys", "create", "x", "--tpm", "--registers", "7"][..],
+            &["keys", "create", "x", "--algorithm", "aes-256", "--tpm", "--registers", "24"],
+            &["keys", "create", "x", "--algorithm", "aes-256", "--tpm", "--extend", "23"],
+            &["keys", "create", "x", "--algorithm", "aes-256", "--registers", "7"],
+            &["keys", "export", "vault"],
+        ] {
+            desk.says(2, wrong);
+        }
+    });
+}
+
+/// The line of a file of keys that names the sealed one.
+fn id_of(file: &str) -> String {
+    file.lines().find_map(|l| l.strip_prefix("Seals: ")).unwrap().to_owned()
+}
+
+/// Sets the password of a hierarchy (`TPM2_HierarchyChangeAuth`), which has none.
+fn set_password(address: &str, hierarchy: u32, password: &[u8]) {
+    use std::io::{Read as _, Write as _};
+    let mut body = Vec::new();
+    body.extend(hierarchy.to_be_bytes());
+    // One session: the empty password.
+    body.extend(9_u32.to_be_bytes());
+    body.extend(0x4000_0009_u32.to_be_bytes());
+    body.extend([0; 5]);
+    body.extend((password.len() as u16).to_be_bytes());
+    body.extend(password);
+    let mut command = 0x8002_u16.to_be_bytes().to_vec();
+    command.extend((10 + body.len() as u32).to_be_bytes());
+    command.extend(0x129_u32.to_be_bytes());
+    command.extend(body);
+    let mut line = std::os::unix::net::UnixStream::connect(address.strip_prefix("unix:").unwrap()).unwrap();
+    line.write_all(&command).unwrap();
+    let mut answer = [0; 10];
+    line.read_exact(&mut answer).unwrap();
+    assert_eq!(answer[6..10], [0; 4], "{answer:02x?}");
+}
+
+#[test]
+fn the_passwords_of_hierarchies_are_asked_for_and_never_told() {
+    const SECRET: &str = "owner's-Secret-7";
+    desk(|desk| {
+        set_password(desk.tpm, 0x4000_0001, SECRET.as_bytes());
+        set_password(desk.tpm, 0x4000_000b, b"endorsed");
+        let file = desk.dir.join("endorsement.txt");
+        fs::write(&file, "endorsed\n").unwrap();
+        private(&file);
+        let twinc = |code: i32, args: &[&str]| {
+            let out = Command::new(env!("CARGO_BIN_EXE_twinc"))
+                .args(args)
+                .env("TWINML_KEYS", desk.dir.join("keys"))
+                .env("TWINML_TPM", desk.tpm)
+                .env("OWNER", SECRET)
+                .env("WRONG", "not-it")
+                .env_remove("TWINC_ISA")
+                .current_dir(desk.dir)
+                .output()
+                .unwrap();
+            let said = text(&out.stdout) + &text(&out.stderr);
+            assert_eq!(out.status.code(), Some(code), "{args:?}\n{said}");
+            assert!(!said.contains(SECRET) && !said.contains("not-it"), "{said}");
+            said
+        };
+        let (owner, endorsement) =
+            (["--owner-password", "env:OWNER"], ["--endorsement-password", "file:endorsement.txt"]);
+        let create = ["keys", "create", "mill", "--tpm"];
+        // Without them, with a wrong one, with one that is not there, with the password itself.
+        let said = twinc(5, &create);
+        assert!(said.contains("--endorsement-password"), "{said}");
+        let said = twinc(5, &[&create[..], &["--owner-password", "env:WRONG"], &endorsement].concat());
+        assert!(said.contains("password"), "{said}");
+        twinc(5, &[&create[..], &["--owner-password", "env:NOWHERE"], &endorsement].concat());
+        let said = twinc(2, &[&create[..], &["--owner-password", SECRET], &endorsement].concat());
+        assert!(said.contains("never by what it is"), "{said}");
+        assert!(!desk.dir.join("keys/mill.tpm").exists());
+        // With both: the key is made, signs, counts and attests.
+        twinc(0, &[&create[..], &owner, &endorsement].concat());
+        let told = fs::read_to_string(desk.dir.join("keys/mill.tpm")).unwrap();
+        assert!(
+            told.contains("Owner-Password: env:OWNER\nEndorsement-Password: file:endorsement.txt\n"),
+            "{told}"
+        );
+        assert!(!told.contains(SECRET) && !told.contains("endorsed"), "{told}");
+        twinc(0, &["run", "m.twinml", "--out", "one", "--sign", "mill"]);
+        assert!(twinc(0, &["verify", "one", "--counter"]).contains("newest"));
+        twinc(0, &["keys", "attest", "mill", "--nonce", "00"]);
+        // Under the owner alone, and a sealed key, which is under the owner too.
+        twinc(0, &[&["keys", "create", "own", "--tpm", "--hierarchy", "owner"], &owner[..]].concat());
+        twinc(0, &["run", "m.twinml", "--out", "two", "--sign", "own"]);
+        let sealed = ["keys", "create", "vault", "--algorithm", "aes-256", "--tpm"];
+        let said = twinc(5, &sealed);
+        assert!(said.contains("--owner-password"), "{said}");
+        twinc(0, &[&sealed[..], &owner].concat());
+        let take = [
+            "snapshot",
+            "take",
+            "m.twinml",
+            "--at",
+            "0.5 s",
+            "--out",
+            "a.twinsnap",
+            "--encryption-key",
+            "vault",
+        ];
+        twinc(0, &take);
+        // Whoever does not have the password has not the key.
+        let without = desk.twinc(&take);
+        assert_eq!(without.status.code(), Some(5), "{}", text(&without.stderr));
+        // A file that others may read is no place for a password.
+        let mut open = fs::metadata(&file).unwrap().permissions();
+        std::os::unix::fs::PermissionsExt::set_mode(&mut open, 0o644);
+        fs::set_permissions(&file, open).unwrap();
+        let said = twinc(5, &["run", "m.twinml", "--out", "one", "--sign", "mill"]);
+        assert!(said.contains("chmod 600"), "{said}");
+    });
+}
+
+fn private(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }

@@ -74,6 +74,13 @@ pub struct InTpm {
     /// Extend this register of the TPM by the hash of each manifest that the key signs, such as 23
     #[arg(long, value_name = "REGISTER", requires = "tpm")]
     pub extend: Option<u8>,
+    /// Of a key that encrypts: the registers that must hold what they hold now for the TPM to give it out, such as 0,2,7
+    /// [default: 7, of Secure Boot]
+    #[arg(long, value_name = "LIST", requires = "tpm")]
+    pub registers: Option<String>,
+    /// Of a key that encrypts: seal this one, which is there already, instead of a new one: its name, file:PATH or env:NAME
+    #[arg(long, value_name = "KEY", requires = "tpm")]
+    pub seals: Option<String>,
     /// Password of the TPM's owner, where it has one: env:NAME or file:PATH
     #[arg(long, value_name = "SOURCE", requires = "tpm")]
     pub owner_password: Option<String>,

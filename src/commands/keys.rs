@@ -47,6 +47,7 @@ impl Key {
             Kept::File(path) => ("file", Some(path)),
             Kept::Tpm(path) => ("tpm", Some(path)),
             Kept::Encrypts(path) => ("file", Some(path)),
+            Kept::Sealed(path) => ("tpm", Some(path)),
             Kept::Elsewhere => ("elsewhere", None),
         };
         if let Kept::Encrypts(path) = &listed.kept {
@@ -56,6 +57,10 @@ impl Key {
                 algorithm: Some("aes-256-gcm"),
                 ..Key::plain(listed, backing, Some(path))
             };
+        }
+        if let Kept::Sealed(path) = &listed.kept {
+            let plain = Key::plain(listed, backing, Some(path));
+            return Key { id: tpm::seals(path), algorithm: Some("aes-256-gcm"), ..plain };
         }
         Key::plain(listed, backing, path)
     }
@@ -102,6 +107,11 @@ fn create(args: &Create, ui: &Ui) -> Result<(), Exit> {
         AlgorithmName::Ed25519 => Algorithm::Ed25519,
         AlgorithmName::Aes256 => return create_aes(args, &folder, ui),
     };
+    if args.tpm.registers.is_some() || args.tpm.seals.is_some() {
+        let help = "a sealed key is one that encrypts: `--algorithm aes-256`";
+        ui.error("`--registers` and `--seals` are of a key that encrypts", Some(help));
+        return Err(Exit::Usage);
+    }
     if let Some(address) = &args.tpm.tpm {
         return create_in_tpm(address, args, &folder, ui);
     }
@@ -162,6 +172,9 @@ fn create_aes(args: &Create, folder: &Folder, ui: &Ui) -> Result<(), Exit> {
         ui.error("a key that encrypts at rest is not locked by a passphrase", None);
         return Err(Exit::Usage);
     }
+    if let Some(address) = &args.tpm.tpm {
+        return create_sealed(address, args, folder, ui);
+    }
     let path = folder.aes(&args.name);
     let made = create_key_file(&path).and_then(|_| folder.find(&args.name));
     let key = Key::of(&made.map_err(|e| failed(&e, ui))?);
@@ -170,6 +183,35 @@ fn create_aes(args: &Create, folder: &Folder, ui: &Ui) -> Result<(), Exit> {
     ui.result("Id", key.id.as_deref().unwrap_or_default(), None);
     ui.result("Written", &world::shown(&path), None);
     ui.object(&key);
+    Ok(())
+}
+
+/// A key that encrypts, kept by a TPM: a new one, or a copy of one that is there.
+fn create_sealed(address: &str, args: &Create, folder: &Folder, ui: &Ui) -> Result<(), Exit> {
+    let t = &args.tpm;
+    if t.signs_only || t.no_counter || t.extend.is_some() {
+        let help = "`--signs-only`, `--no-counter` and `--extend` are of keys that sign";
+        ui.error("a key that encrypts neither signs nor counts", Some(help));
+        return Err(Exit::Usage);
+    }
+    let made = match &t.seals {
+        Some(from) => seal::key(from, &args.place, ui)?,
+        None => HexKey::generate().map_err(|e| {
+            ui.error(&e.to_string(), e.help());
+            Exit::Outside
+        })?,
+    };
+    let path = folder.sealed(&args.name);
+    let sealed = tpm::seal(address, t, &made, &path, ui)?;
+    let listed = folder.find(&args.name).map_err(|e| failed(&e, ui))?;
+    let key = Key::of(&listed);
+    noted(&key, None, ui)?;
+    ui.result("Created", &format!("{}  {}", key.name, key.about()), None);
+    ui.result("Id", &sealed.name, None);
+    ui.result("Written", &world::shown(&path), None);
+    sealed.say(ui);
+    ui.object(&key);
+    sealed.object(ui);
     Ok(())
 }
 
@@ -193,7 +235,7 @@ fn list(args: &List, ui: &Ui) -> Result<(), Exit> {
 fn export(args: &Export, ui: &Ui) -> Result<(), Exit> {
     let folder = folder(&args.place, ui)?;
     let listed = folder.find(&args.name).map_err(|e| failed(&e, ui))?;
-    if matches!(listed.kept, Kept::Encrypts(_)) {
+    if matches!(listed.kept, Kept::Encrypts(_) | Kept::Sealed(_)) {
         ui.error(&format!("the key `{}` encrypts: it has no public half", args.name), None);
         return Err(Exit::Usage);
     }

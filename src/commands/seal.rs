@@ -11,6 +11,7 @@ use twinml_providers::keyfile::{Kept, Source};
 use twinml_providers::store::Embedded;
 
 use super::sign::{failed, folder, logged, voucher};
+use super::tpm;
 use crate::args::keys::{Encryption, Place, Rotate};
 use crate::exit::Exit;
 use crate::ui::Ui;
@@ -22,13 +23,14 @@ use crate::world;
 /// # Errors
 ///
 /// Why there is none was said.
-pub fn key(text: &str, place: &Place, ui: &Ui) -> Result<Box<dyn KeyWrap>, Exit> {
+pub fn key(text: &str, place: &Place, ui: &Ui) -> Result<HexKey, Exit> {
     let source = match Source::read(text) {
         Some(source) => source,
         None => {
             let found = folder(place, ui)?.find(text).map_err(|e| failed(&e, ui))?;
             match found.kept {
                 Kept::Encrypts(path) => Source::File(path),
+                Kept::Sealed(path) => return tpm::unseal(&path, ui),
                 _ => {
                     ui.error(
                         &format!("the key `{text}` signs, it does not encrypt"),
@@ -39,10 +41,7 @@ pub fn key(text: &str, place: &Place, ui: &Ui) -> Result<Box<dyn KeyWrap>, Exit>
             }
         }
     };
-    match HexKey::read(&source, &world::variable) {
-        Ok(key) => Ok(Box::new(key)),
-        Err(e) => Err(refused(&e, ui)),
-    }
+    HexKey::read(&source, &world::variable).map_err(|e| refused(&e, ui))
 }
 
 /// The key that the command line or the environment names, where one does.
@@ -52,7 +51,8 @@ pub fn key(text: &str, place: &Place, ui: &Ui) -> Result<Box<dyn KeyWrap>, Exit>
 /// What is wrong with it was said.
 pub fn named(args: &Encryption, place: &Place, ui: &Ui) -> Result<Option<Box<dyn KeyWrap>>, Exit> {
     let text = args.encryption_key.clone().or_else(world::encryption_key);
-    text.map(|text| key(&text, place, ui)).transpose()
+    let found = text.map(|text| key(&text, place, ui)).transpose()?;
+    Ok(found.map(|key| Box::new(key) as Box<dyn KeyWrap>))
 }
 
 fn refused(e: &CryptError, ui: &Ui) -> Exit {
@@ -151,7 +151,7 @@ pub fn rotate(args: &Rotate, ui: &Ui) -> Result<(), Exit> {
         return Err(Exit::Usage);
     }
     for path in files {
-        let (what, before) = one(&path, &mut *from, &mut *to, ui)?;
+        let (what, before) = one(&path, &mut from, &mut to, ui)?;
         let shown = world::shown(&path);
         let Some(before) = before else {
             ui.warn(&format!("{shown} is not encrypted: it stays as it is"));

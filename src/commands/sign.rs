@@ -102,7 +102,7 @@ pub fn signer(args: &Signing, ui: &Ui) -> Result<Option<Box<dyn Signer>>, Exit> 
             Ok(Some(Box::new(key)))
         }
         Kept::Tpm(path) => Ok(Some(Box::new(tpm::signer(&path, ui)?))),
-        Kept::Encrypts(_) => {
+        Kept::Encrypts(_) | Kept::Sealed(_) => {
             ui.error(&format!("the key `{key}` encrypts, it does not sign"), None);
             Err(Exit::Usage)
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use twinml_engine::provenance::{Digest, Manifest, PublicKey, Trust};
 use twinml_engine::record;
+use twinml_providers::crypt::{HexKey, KeyWrap as _};
 use twinml_providers::keyfile::{Folder, Kept, Source};
 use twinml_providers::tpm::{
     self, Address, Chip, Content, Error, Hierarchy, Passwords, Patience, Pcrs, Properties, Quote, TpmSigner,
@@ -159,6 +160,7 @@ pub fn create(named: &str, args: &InTpm, path: &Path, ui: &Ui) -> Result<Made, E
             register: args.extend,
             owner: args.owner_password.clone(),
             endorsement: args.endorsement_password.clone(),
+            seals: None,
             key,
         };
         if let Some(index) = place.counter()? {
@@ -173,6 +175,79 @@ pub fn create(named: &str, args: &InTpm, path: &Path, ui: &Ui) -> Result<Made, E
     })?;
     Ok(Made { public, used: Used::of(&at, &*chip) })
 }
+
+/// A key that encrypts, sealed in a TPM.
+pub struct SealedNow {
+    /// Its name.
+    pub name: String,
+    /// The registers that must hold what they hold now.
+    pub registers: String,
+    used: Used,
+}
+
+impl SealedNow {
+    /// Says for people in which TPM, and under what.
+    pub fn say(&self, ui: &Ui) {
+        ui.result("Policy", &format!("while the registers {} hold what they hold now", self.registers), None);
+        self.used.say(ui);
+    }
+
+    /// Says it for programs.
+    pub fn object(&self, ui: &Ui) {
+        ui.object(&self.used);
+    }
+}
+
+/// Seals a key that encrypts in a TPM, and writes the file that tells of it.
+///
+/// # Errors
+///
+/// What failed was said.
+pub fn seal(named: &str, args: &InTpm, key: &HexKey, path: &Path, ui: &Ui) -> Result<SealedNow, Exit> {
+    let pcrs = args.registers.as_deref().unwrap_or(SEALED_TO);
+    let pcrs = Pcrs::parse(pcrs).map_err(|e| wrong(&e, ui))?;
+    let at = address(named, ui)?;
+    let mut chip = connect(&at, args.owner_password.as_deref(), None, ui)?;
+    let blob = key.seal(&mut *chip, &pcrs).map_err(|e| wrong(&e, ui))?;
+    let place = tpm::Place {
+        address: at.clone(),
+        counts: false,
+        register: None,
+        owner: args.owner_password.clone(),
+        endorsement: None,
+        seals: Some(key.name().to_owned()),
+        key: blob,
+    };
+    // What cannot be had back is found out now.
+    HexKey::unseal(&mut *chip, &place.key, key.name()).map_err(|e| wrong(&e, ui))?;
+    record::file::write_atomic(path, place.text().as_bytes()).map_err(|e| {
+        ui.error(&e.to_string(), None);
+        Exit::Outside
+    })?;
+    let name = key.name().to_owned();
+    Ok(SealedNow { name, registers: pcrs.to_string(), used: Used::of(&at, &*chip) })
+}
+
+/// The key that encrypts, as its TPM gives it out.
+///
+/// # Errors
+///
+/// What failed was said: above all that a register holds something else.
+pub fn unseal(path: &Path, ui: &Ui) -> Result<HexKey, Exit> {
+    let place = place(path, ui)?;
+    let mut chip = connect(&place.address, place.owner.as_deref(), None, ui)?;
+    let name = place.seals.as_deref().unwrap_or_default();
+    HexKey::unseal(&mut *chip, &place.key, name).map_err(|e| wrong(&e, ui))
+}
+
+/// The name of a sealed key, as its file has it; none where that cannot be read.
+pub fn seals(path: &Path) -> Option<String> {
+    let read = world::read_up_to(path, 64 << 10).ok()?;
+    tpm::Place::read(std::str::from_utf8(&read).ok()?).ok()?.seals
+}
+
+/// Where nobody says which registers: that of Secure Boot, whose keys and state the firmware measures there.
+const SEALED_TO: &str = "7";
 
 /// What the file of a key in a TPM says.
 fn place(path: &Path, ui: &Ui) -> Result<tpm::Place, Exit> {

@@ -1,6 +1,9 @@
-//! A thousand snapshots, signed by keys in files and verified; how long that takes is printed.
+//! A thousand snapshots, signed by keys in files and in a TPM, and verified; how long that takes is printed.
 #![allow(clippy::unwrap_used, reason = "tests")]
-#![allow(clippy::print_stdout, reason = "figures")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "figures")]
+
+#[path = "../../../tests/peers/swtpm.rs"]
+mod swtpm;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,6 +11,7 @@ use std::time::{Duration, Instant};
 use twinml_engine::provenance::{Algorithm, Trust, Verdict, sign_snapshot, verify_snapshot};
 use twinml_engine::snapshot::{Clock, Model, Scenario, Section, Snapshot, State, Tag};
 use twinml_providers::keyfile::KeyFile;
+use twinml_providers::tpm::{Address, Hierarchy, Passwords, Patience, TpmSigner, Use, connect, index_of};
 
 fn snapshot(k: u64) -> Snapshot {
     let clock = Clock {
@@ -74,5 +78,51 @@ fn a_thousand_snapshots_are_signed_and_verified() {
         }
         told(&format!("{} sign", algorithm.name()), signing);
         told(&format!("{} verify", algorithm.name()), verifying);
+    }
+}
+
+/// Whole snapshots through a TPM in software: signed, counted, the register extended by each manifest, verified without it.
+#[test]
+fn a_thousand_snapshots_are_signed_in_a_tpm_and_verified_without_it() {
+    for of in [Use::SignAndQuote, Use::Sign] {
+        let Some(tpm) = swtpm::Swtpm::start() else { return };
+        let at = Address::parse(&tpm.address).unwrap();
+        let mut chip = connect(&at, Patience::default(), Passwords::default()).unwrap();
+        let blob = chip.create_key(Hierarchy::Endorsement, of).unwrap();
+        let public = blob.public_key().unwrap();
+        let index = index_of(public.id()).unwrap();
+        chip.create_counter(index).unwrap();
+        let mut key = TpmSigner::new(chip, &blob).unwrap().counting(index).extending(23);
+        let mut trust = Trust::new();
+        trust.add(public);
+        let (mut signing, mut verifying, mut last) = (Vec::new(), Vec::new(), 0);
+        for k in 0..1000 {
+            let mut snapshot = snapshot(k);
+            let begun = Instant::now();
+            sign_snapshot(&mut snapshot, Default::default(), None, &mut key).unwrap();
+            let mut bytes = snapshot.encode();
+            signing.push(begun.elapsed());
+            let begun = Instant::now();
+            let found = verify_snapshot(&bytes, &trust);
+            verifying.push(begun.elapsed());
+            assert_eq!(found.verdict, Verdict::Good);
+            let manifest = found.manifest.unwrap();
+            assert_eq!(manifest.subject.seed, k);
+            let counted = manifest.counter.unwrap().value;
+            assert!(k == 0 || counted == last + 1, "{counted} after {last}");
+            last = counted;
+            // One byte of each is another.
+            let at = (k as usize * 7919) % bytes.len();
+            bytes[at] ^= 1;
+            assert_ne!(verify_snapshot(&bytes, &trust).verdict, Verdict::Good, "byte {at}");
+        }
+        assert_eq!(key.chip().counter(index).unwrap(), last);
+        told(&format!("swtpm, {of:?}: sign, count and extend"), signing);
+        told(&format!("swtpm, {of:?}: verify"), verifying);
+        for name in ["sign", "increment counter", "extend register"] {
+            let h = key.chip().timings().of(name).unwrap();
+            assert_eq!(h.count(), 1000);
+            println!("  {name}: median {} µs, p99 {} µs", h.percentile(50), h.percentile(99));
+        }
     }
 }

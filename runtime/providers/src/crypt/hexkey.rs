@@ -69,8 +69,21 @@ impl HexKey {
         }
     }
 
+    /// A new one.
+    ///
+    /// # Errors
+    ///
+    /// [`CryptError::Random`].
+    pub fn generate() -> Result<HexKey, CryptError> {
+        DataKey::generate().map(HexKey::of)
+    }
+
+    pub(super) fn bytes(&self) -> &[u8; 32] {
+        self.key.bytes()
+    }
+
     /// The name is a hash of the key: of 256 random bits it tells nothing.
-    fn of(key: DataKey) -> HexKey {
+    pub(super) fn of(key: DataKey) -> HexKey {
         let digest = Sha256::new().chain_update(b"twinml wrapping key 1\n").chain_update(key.bytes());
         let name = digest.finalize().iter().take(16).fold("aes256-".to_owned(), |mut name, b| {
             let _ = write!(name, "{b:02x}");

@@ -8,6 +8,7 @@
 
 mod file;
 mod hexkey;
+mod sealed;
 pub mod store;
 
 use std::fmt;

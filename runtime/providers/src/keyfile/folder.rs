@@ -1,5 +1,5 @@
 //! A folder of keys: `NAME.key` is a private key, `NAME.pub.pem` its public half; keys that live elsewhere (a TPM)
-//! have a file `NAME.tpm` that says where; `NAME.aes` is a key that encrypts.
+//! have a file `NAME.tpm` that says where; `NAME.aes` is a key that encrypts, `NAME.sealed` one that a TPM keeps.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,6 +23,8 @@ pub enum Kept {
     Tpm(PathBuf),
     /// It is a key that encrypts, in this file ([`crate::crypt::HexKey`]).
     Encrypts(PathBuf),
+    /// It is a key that encrypts, sealed in a TPM, of which this file tells.
+    Sealed(PathBuf),
     /// Not here: only the public half is.
     Elsewhere,
 }
@@ -71,6 +73,11 @@ impl Folder {
         self.path.join(format!("{name}.aes"))
     }
 
+    /// The file that tells of a key that encrypts and is sealed in a TPM.
+    pub fn sealed(&self, name: &str) -> PathBuf {
+        self.path.join(format!("{name}.sealed"))
+    }
+
     /// The file of a public key.
     pub fn public(&self, name: &str) -> PathBuf {
         self.path.join(format!("{name}{PUBLIC}"))
@@ -105,7 +112,7 @@ impl Folder {
             builder.mode(0o700);
         }
         builder.create(&self.path).map_err(KeyError::io("create", &self.path))?;
-        match [self.key(name), self.tpm(name), self.aes(name), self.public(name)]
+        match [self.key(name), self.tpm(name), self.aes(name), self.sealed(name), self.public(name)]
             .into_iter()
             .find(|p| p.exists())
         {
@@ -143,7 +150,8 @@ impl Folder {
         for entry in entries {
             let name = entry.map_err(KeyError::io("read", &self.path))?.file_name();
             let Some(name) = name.to_str() else { continue };
-            let stem = [".key", ".tpm", ".aes", PUBLIC].iter().find_map(|end| name.strip_suffix(end));
+            let stem =
+                [".key", ".tpm", ".aes", ".sealed", PUBLIC].iter().find_map(|end| name.strip_suffix(end));
             names.extend(stem.filter(|s| !s.is_empty() && !s.starts_with('.')).map(str::to_owned));
         }
         Ok(names.into_iter().map(|name| self.one(name)).collect())
@@ -151,6 +159,7 @@ impl Folder {
 
     fn one(&self, name: String) -> Listed {
         let (key, tpm, aes) = (self.key(&name), self.tpm(&name), self.aes(&name));
+        let sealed = self.sealed(&name);
         let public = read_public(&self.public(&name)).ok();
         let locked = key.exists()
             && super::read_private(&key)
@@ -159,6 +168,7 @@ impl Folder {
             () if key.exists() => Kept::File(key),
             () if tpm.exists() => Kept::Tpm(tpm),
             () if aes.exists() => Kept::Encrypts(aes),
+            () if sealed.exists() => Kept::Sealed(sealed),
             () => Kept::Elsewhere,
         };
         Listed { name, public, kept, locked }

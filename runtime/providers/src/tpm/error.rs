@@ -215,7 +215,8 @@ fn help_for(code: u32) -> Option<&'static str> {
             "restart the machine; if it persists, its maker has a diagnosis"
         }
         TpmRcBase::AuthFail | TpmRcBase::BadAuth | TpmRcBase::AuthMissing => {
-            "the hierarchy has a password: whoever took ownership of this TPM knows it"
+            "the hierarchy has a password, which whoever took ownership of this TPM knows: say where it is with \
+             `--owner-password` or `--endorsement-password`, as env:NAME or file:PATH"
         }
         TpmRcBase::Lockout => "wait, or let the owner run `tpm2_dictionarylockout --clear-lockout`",
         TpmRcBase::Hierarchy | TpmRcBase::Disabled => {

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Address, Blob, Error, counter};
+use super::{Address, Blob, Content, Error, counter};
 
 /// What such a file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Place {
     pub owner: Option<String>,
     /// Where the password of the endorsement hierarchy is.
     pub endorsement: Option<String>,
+    /// Of a sealed key that encrypts its name.
+    pub seals: Option<String>,
     /// The key.
     pub key: Blob,
 }
@@ -44,6 +46,9 @@ impl Place {
         let _ = writeln!(out, "Counter: {}", if self.counts { "yes" } else { "no" });
         if let Some(register) = self.register {
             let _ = writeln!(out, "Register: {register}");
+        }
+        if let Some(name) = &self.seals {
+            let _ = writeln!(out, "Seals: {name}");
         }
         for (name, source) in [("Owner-Password", &self.owner), ("Endorsement-Password", &self.endorsement)] {
             if let Some(source) = source {
@@ -71,6 +76,7 @@ impl Place {
         }
         let (mut address, mut counts, mut register, mut owner, mut endorsement) =
             (None, None, None, None, None);
+        let mut seals = None;
         for line in lines {
             let (name, value) = line
                 .split_once(": ")
@@ -90,6 +96,7 @@ impl Place {
                         .replace(number.ok_or_else(|| bad(format!("`{line}` names no register")))?)
                         .is_some()
                 }
+                "Seals" => seals.replace(value.to_owned()).is_some(),
                 "Owner-Password" => owner.replace(value.to_owned()).is_some(),
                 "Endorsement-Password" => endorsement.replace(value.to_owned()).is_some(),
                 _ => return Err(bad(format!("this version has no line `{name}`"))),
@@ -98,13 +105,18 @@ impl Place {
                 return Err(bad(format!("`{name}` stands there twice")));
             }
         }
+        let key = Blob::from_pem(pem)?;
+        if seals.is_some() != matches!(key.content(), Content::Sealed { .. }) {
+            return Err(bad("`Seals` stands with a sealed key, and only there".to_owned()));
+        }
         Ok(Place {
             address: address.ok_or_else(|| bad("`Address` is missing".to_owned()))?,
             counts: counts.ok_or_else(|| bad("`Counter` is missing".to_owned()))?,
             register,
             owner,
             endorsement,
-            key: Blob::from_pem(pem)?,
+            seals,
+            key,
         })
     }
 }
