@@ -241,18 +241,18 @@ fn registers_are_given_well() {
         avx512 pendulum x1: 104 + 0 copies, 0 loads, 0 stores, 20 broadcasts
         avx512 pendulum x2: 208 + 0 copies, 0 loads, 0 stores, 40 broadcasts
         avx512 pendulum x4: 416 + 4 copies, 12 loads, 28 stores, 88 broadcasts
-        avx512 quad6 x1: 267 + 0 copies, 1 loads, 0 stores, 35 broadcasts
-        avx512 quad6 x2: 534 + 4 copies, 20 loads, 28 stores, 74 broadcasts
-        avx512 quad6 x4: 1068 + 8 copies, 115 loads, 132 stores, 144 broadcasts
+        avx512 quad6 x1: 263 + 0 copies, 1 loads, 0 stores, 35 broadcasts
+        avx512 quad6 x2: 526 + 4 copies, 20 loads, 28 stores, 74 broadcasts
+        avx512 quad6 x4: 1052 + 8 copies, 115 loads, 132 stores, 144 broadcasts
         avx2 lorenz x1: 40 + 1 copies, 11 loads, 1 stores, 0 broadcasts
         avx2 lorenz x2: 80 + 1 copies, 35 loads, 19 stores, 0 broadcasts
         avx2 lorenz x4: 160 + 3 copies, 106 loads, 58 stores, 0 broadcasts
         avx2 pendulum x1: 105 + 0 copies, 20 loads, 0 stores, 0 broadcasts
         avx2 pendulum x2: 210 + 2 copies, 50 loads, 14 stores, 0 broadcasts
         avx2 pendulum x4: 420 + 4 copies, 161 loads, 76 stores, 0 broadcasts
-        avx2 quad6 x1: 283 + 1 copies, 45 loads, 14 stores, 0 broadcasts
-        avx2 quad6 x2: 566 + 2 copies, 131 loads, 66 stores, 0 broadcasts
-        avx2 quad6 x4: 1132 + 0 copies, 410 loads, 248 stores, 0 broadcasts
+        avx2 quad6 x1: 279 + 1 copies, 45 loads, 14 stores, 0 broadcasts
+        avx2 quad6 x2: 558 + 2 copies, 131 loads, 66 stores, 0 broadcasts
+        avx2 quad6 x4: 1116 + 0 copies, 410 loads, 248 stores, 0 broadcasts
     "#]]
     .assert_eq(&got);
 }

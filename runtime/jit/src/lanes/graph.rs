@@ -677,7 +677,19 @@ impl Graph {
 
     fn shift(&mut self, op: Shift, a: Id, n: u64) -> Id {
         let n = (n & 63) as u8;
-        if n == 0 { a } else { self.node(Node::Shift(op, a, n)) }
+        if n == 0 {
+            return a;
+        }
+        // (x + c) << n = (x << n) + (c << n): what else shifts x so far shares that
+        if op == Shift::Left
+            && let Node::Bits(Bits2::Add, x, c) = self.nodes[a as usize]
+            && let Some(c) = self.constant(c)
+        {
+            let x = self.shift(op, x, u64::from(n));
+            let c = self.bits(c << n);
+            return self.bits2(Bits2::Add, x, c);
+        }
+        self.node(Node::Shift(op, a, n))
     }
 
     pub fn not(&mut self, a: Id) -> Id {
