@@ -5,13 +5,15 @@ mod support;
 
 use support::{Case, case};
 use twinml_engine::lanes::{LaneMethod, LaneSolver};
-use twinml_jit::lanes::Isa;
+use twinml_jit::lanes::{Isa, LaneCode};
 use twinml_model::host::{KernelId, Machine, Memory, NoHost};
 use twinml_model::interp::Interpreter;
 use twinml_model::ir::Space;
 use twinml_model::lanes::LaneMemory;
+use twinml_model::passes::dead::Traps;
+use twinml_model::passes::{Level, simplified};
 use twinml_model::program::Program;
-use twinml_solvers::lanes::adaptive::Control;
+use twinml_solvers::lanes::adaptive::{AdaptiveCode, Control};
 use twinml_solvers::lanes::{LaneEnd, LaneStatus, Runs};
 
 /// A pendulum whose length and damping are parameters; the time is read.
@@ -158,6 +160,24 @@ fn tsit5(states: usize) -> LaneMethod {
 fn tsit5_on_lanes_is_tsit5_alone() {
     check(PENDULUM, "tsit5", &tsit5(2), None, 5.0, 40);
     check(LORENZ, "tsit5", &tsit5(3), None, 3.0, 9);
+}
+
+/// Vector operations of a trial with its control: whoever makes it longer or shorter sees it here.
+#[test]
+fn a_trial_of_tsit5_costs_so_many_operations() {
+    for (isa, expected) in [(Isa::Avx512, [456, 252]), (Isa::Avx2, [467, 253])] {
+        if !isa.available() {
+            println!("no {} here: nothing to count", isa.name());
+            continue;
+        }
+        let got = [(PENDULUM, 2), (LORENZ, 3)].map(|(text, states)| {
+            let program = case(text, "tsit5", 1.0).program;
+            let code = AdaptiveCode::tsit5(&program, &Control::new(1e-6, vec![1e-9; states])).unwrap();
+            let trial = simplified(&code.trial, Level::O2, &Traps::of(&code.program));
+            LaneCode::new(&code.program, &trial, isa, 32, 1).unwrap().operations()
+        });
+        assert_eq!(got, expected, "pendulum and Lorenz, {}", isa.name());
+    }
 }
 
 fn taylor(states: usize) -> LaneMethod {

@@ -7,7 +7,7 @@ use super::writer::{Control, SOLVING, Slot, Verdict, Writer};
 use crate::rk::embedded::{STABILITY, Tableau, law};
 use crate::rk::tsit5;
 use twinml_model::ids::Value;
-use twinml_model::ir::{CmpOp, Kernel, Space, UnOp};
+use twinml_model::ir::{CmpOp, Kernel, Op, Place, Space, Stmt, UnOp};
 use twinml_model::passes::rk4::Inline;
 use twinml_model::passes::straight::Guesses;
 use twinml_model::program::Program;
@@ -33,6 +33,27 @@ fn combination(w: &mut Writer<'_>, a: &[f64], k: &[Vec<Value>], i: usize) -> Opt
         });
     }
     sum
+}
+
+/// For each state the state that its derivative is.
+fn speeds(program: &Program) -> Vec<Option<usize>> {
+    let n = program.sizes.state as usize;
+    let slot = |place: &Place, space| {
+        let at = usize::try_from(place.at.base).ok();
+        at.filter(|&at| place.space == space && place.at.terms.is_empty() && at < n)
+    };
+    let mut all = vec![None; n];
+    for stmt in &program.rhs.body {
+        if let Stmt::Store { place, value, .. } = stmt
+            && let Some(i) = slot(place, Space::Der)
+        {
+            all[i] = match &program.rhs.values[value.index()].op {
+                Op::Load(place) => slot(place, Space::State),
+                _ => None,
+            };
+        }
+    }
+    all
 }
 
 /// A trial step of `tsit5`: reads and writes `State`, `Time`, `Der` (the slope at the state) and the slots.
@@ -81,7 +102,9 @@ pub(super) fn trial_as<T: Tableau>(
     let more = guesses.map_or(0, |_| SOLVING);
     let mut w = Writer { k: Inline::of_length(program, name, more) };
     let x = w.states(n);
-    let k1: Vec<Value> = (0..n).map(|i| w.load(Space::Der, i)).collect();
+    // the slope of a state that is another state's value stands there already
+    let speeds = speeds(program);
+    let k1: Vec<Value> = (0..n).map(|i| speeds[i].map_or_else(|| w.load(Space::Der, i), |m| x[m])).collect();
     let trial = w.trial(control);
     let (t, h, t1) = (trial.t, trial.h, trial.t1);
     let zero = w.c(0.0);
@@ -90,6 +113,7 @@ pub(super) fn trial_as<T: Tableau>(
     let rows: [&[f64]; 6] = [&T::A2, &T::A3, &T::A4, &T::A5, &T::A6, &T::A7];
     let mut x1 = x.clone();
     let mut before = x.clone();
+    let mut errors = Vec::with_capacity(n);
     for (j, a) in rows.into_iter().enumerate() {
         before = std::mem::replace(&mut x1, stage(&mut w, &x, h, a, &k));
         let at = if j < 4 {
@@ -97,6 +121,11 @@ pub(super) fn trial_as<T: Tableau>(
             let d = w.mul(c, h);
             w.add(t, d)
         } else {
+            // what is known of the error before the last slope: nobody waits for it then
+            for i in (0..n).filter(|_| j == 5) {
+                let weight = w.inverse_weight(control.atol[i], control.rtol, x[i], x1[i]);
+                errors.push((combination(&mut w, &T::E[..6], &k, i)?, weight));
+            }
             t1
         };
         let slope = w.k.rhs(at, &x1)?;
@@ -105,9 +134,9 @@ pub(super) fn trial_as<T: Tableau>(
     let mut sum = zero;
     // changes of slopes and of states between the last two stages
     let mut moved = [zero; 2];
-    for i in 0..n {
-        let e = combination(&mut w, &T::E, &k, i)?;
-        let weight = w.inverse_weight(control.atol[i], control.rtol, x[i], x1[i]);
+    let c = w.c(T::E[6]);
+    for (i, (e, weight)) in errors.into_iter().enumerate() {
+        let e = w.fma(c, k[6][i], e);
         let e = w.mul(e, weight);
         sum = w.fma(e, e, sum);
         if whole {

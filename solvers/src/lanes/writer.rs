@@ -389,8 +389,11 @@ impl Writer<'_> {
         let w = self;
         let (half, two) = (w.c(0.5), w.c(2.0));
         let rest = w.sub(stop, t);
-        let h_max = w.c(control.h_max);
-        let wanted = w.min(wanted_h, h_max);
+        let mut wanted = wanted_h;
+        if control.h_max < f64::INFINITY {
+            let h_max = w.c(control.h_max);
+            wanted = w.min(wanted_h, h_max);
+        }
         let c = w.c(1.0 + 1e-9);
         let a = w.mul(wanted, c);
         let last = w.cmp(CmpOp::Ge, a, rest);
@@ -416,7 +419,9 @@ impl Writer<'_> {
         let log_old = w.slot(Slot::LogOld);
         let one = w.c(1.0);
         let accepted = w.cmp(CmpOp::Le, q, one);
-        let number = w.finite(q);
+        // it is no less than 0
+        let infinity = w.c(f64::INFINITY);
+        let number = w.cmp(CmpOp::Lt, q, infinity);
         let least = w.c(LEAST);
         // above 1 this changes nothing
         let q = w.max(q, least);
@@ -502,12 +507,15 @@ impl Writer<'_> {
         let d = w.add(t, d);
         let moves = w.cmp(CmpOp::Gt, d, t);
         let fine = w.or(accepted, moves);
-        let all = w.add(steps, trials);
-        let limit = w.c(control.max_steps as f64);
-        let many = w.cmp(CmpOp::Ge, all, limit);
         let [running, complete, small, too_many] =
             [status::RUNNING, status::COMPLETE, status::TOO_SMALL, status::TOO_MANY].map(|s| w.c(s));
-        let s = w.select(many, too_many, running);
+        let mut s = running;
+        if control.max_steps < u64::MAX {
+            let all = w.add(steps, trials);
+            let limit = w.c(control.max_steps as f64);
+            let many = w.cmp(CmpOp::Ge, all, limit);
+            s = w.select(many, too_many, running);
+        }
         let s = w.select(fine, s, small);
         w.select(arrived, complete, s)
     }
