@@ -109,8 +109,13 @@ fn nodes_are_states_or_runs_and_the_two_are_not_mixed() {
     let first = of(&objects, "diff_quantity")[0];
     assert_eq!((&first["name"], &first["first"]["b"]), (&"tanks[0].q".into(), &3.0.into()), "{first}");
 
+    // A branch with the node that it grew from: with the run that went on unchanged beside it.
+    let objects = place.objects(&["diff", "day@1800s", "two"], 0);
+    let first = of(&objects, "diff_quantity")[0];
+    assert_eq!((&first["first"]["a"], &first["first"]["b"]), (&1.0.into(), &2.0.into()), "{first}");
+
     let refused = |args: &[&str], code| String::from_utf8(place.twinc(args, code).stderr).unwrap();
-    for args in [["diff", "two", "day@1800s"], ["diff", "30min.twinsnap", "out/m/branches/two"]] {
+    for args in [["diff", "two", "day@2400s"], ["diff", "30min.twinsnap", "out/m/branches/two"]] {
         let text = refused(&args, 2);
         assert!(
             text.contains("is a state at an instant and") && text.contains("run --from SNAPSHOT"),

@@ -282,6 +282,26 @@ fn many_branches_are_computed_side_by_side() {
 }
 
 #[test]
+fn what_is_built_into_the_program_is_run_from_the_start_and_followed() {
+    let place = place();
+    place.twinc(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], 0);
+    // A parameter that has a formula: with the branch it is another program.
+    let args = ["branch", "s.twinsnap", "--set", "tanks[1].total=9", "--name", "nine", "--out", "b"];
+    let objects = place.objects(&args, 0);
+    let said = of(&objects, "branch")[0];
+    assert_eq!((&said["ended"], &said["from_start"]), (&"complete".into(), &true.into()), "{said}");
+    let changed = said["changed"].as_array().unwrap();
+    assert!(changed.iter().all(|c| c["first"]["time"].as_f64().unwrap() >= 1800.0), "{changed:?}");
+    assert!(changed.iter().any(|c| c["name"] == "tanks[1].shown" && c["first"]["b"] == 9.0), "{changed:?}");
+    let text = MODEL.to_owned()
+        + "scenario base for Plant extends day { branch nine at 30 min { tanks[1].total = 9 } }\n";
+    fs::write(place.path("with.twinml"), text).unwrap();
+    place.twinc(&["run", "with.twinml", "--scenario", "base", "--out", "r"], 0);
+    let diff = diff(&place, "b/nine/day.parquet", "r/base.nine.parquet");
+    assert_eq!((&diff["different"], diff["instants"].as_u64().unwrap() > 360), (&0.into(), true), "{diff}");
+}
+
+#[test]
 fn many_branches_at_once_stand_in_a_tree() {
     let place = place();
     place.twinc(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], 0);

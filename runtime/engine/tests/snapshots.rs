@@ -7,6 +7,7 @@ mod random;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use random::Random;
@@ -19,8 +20,8 @@ use twinml_engine::run::{
     self, Change, Flow, Keep, MachineKind, Onward, OpenLog, Outlet, Prepared, Report, ResumeError,
 };
 use twinml_engine::snapshot::State;
-use twinml_model::host::Machine;
-use twinml_model::ir::Space;
+use twinml_model::host::{Host, KernelId, Machine, Memory};
+use twinml_model::ir::{Kernel, Space, Trap};
 use twinml_model::passes::{self, Level};
 use twinml_model::program::{Experiment, Program};
 
@@ -369,6 +370,68 @@ twin T { units: off
             branches(solver, &trunk, &scenario, at, &change);
         }
     }
+}
+
+/// Counts evaluations of the right-hand side.
+struct Counting(Box<dyn Machine>, Arc<AtomicU64>);
+
+impl Machine for Counting {
+    fn run(&self, kernel: KernelId, memory: &mut Memory, host: &mut dyn Host) -> Result<(), Trap> {
+        self.1.fetch_add(u64::from(kernel == KernelId::Rhs), Ordering::Relaxed);
+        self.0.run(kernel, memory, host)
+    }
+
+    fn add(&mut self, kernel: Kernel) -> KernelId {
+        self.0.add(kernel)
+    }
+
+    fn derived(&self) -> Option<&Program> {
+        self.0.derived()
+    }
+}
+
+#[test]
+fn branches_that_go_on_from_the_trunk_leave_its_work_out() {
+    let text = "
+twin T { units: off
+  parameters { k: Real = 3 }
+  states { x: Real = 2; v: Real = 0 }
+  equations { der(x) = v; der(v) = k*(1 - x^2)*v - x }
+}
+scenario s for T { duration: 10 s; record all every 100 ms; branch a at 6 s { k = 1 }; branch b at 8 s { k = 2 } }";
+    let trunk = compile(text, None, Path::new(".")).with("tsit5", None);
+    let count = Arc::new(AtomicU64::new(0));
+    let counted = |model: &Model| {
+        let mut machine: Box<dyn Machine> =
+            Box::new(Counting(run::machine(&model.program, MachineKind::Jit(0)), count.clone()));
+        let prepared = Prepared::new(&model.program, &mut *machine, &model.experiment).unwrap();
+        (machine, prepared)
+    };
+    let mut states: Vec<State> = Vec::new();
+    let keep = Keep {
+        next: Box::new(|after| [6_000_000_000, 8_000_000_000].into_iter().find(|t| *t > after)),
+        take: Box::new(|s| {
+            states.push(s);
+            Ok(())
+        }),
+    };
+    trunk.go(&counted(&trunk), From::Start, Some(keep)).unwrap();
+    let mut found = vec![count.swap(0, Ordering::Relaxed)];
+    for (branch, state) in trunk.branches.iter().zip(&states) {
+        let mut branch =
+            Model { experiment: branch.clone(), program: trunk.program.clone(), branches: Vec::new() };
+        branch.experiment.solver = trunk.experiment.solver.clone();
+        assert!(run::shares(&trunk.experiment, &branch.experiment));
+        let ready = counted(&branch);
+        let whole = branch.go(&ready, From::Start, None).unwrap();
+        found.push(count.swap(0, Ordering::Relaxed));
+        let rest = branch.go(&ready, From::State(state, &[]), None).unwrap();
+        found.push(count.swap(0, Ordering::Relaxed));
+        // What a run says of its work is that of the whole.
+        assert_eq!(rest.said, whole.said);
+    }
+    // The trunk; of each branch what it takes from the start, and what it takes from the trunk's state on.
+    assert_eq!(found, [920, 796, 260, 892, 248]);
 }
 
 #[test]

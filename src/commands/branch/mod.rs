@@ -244,6 +244,10 @@ fn whole(args: &Args, ui: &Ui) -> Result<Exit, Exit> {
         ui.result("", &format!("and {} more", points.len() - SHOWN), None);
     }
     ui.result("Written", &format!("{} (a folder for each branch)", world::shown(&folder)), None);
+    if let ([(name, _)], true) = (&points[..], followed) {
+        let (base, own) = (world::shown(&base), world::shown(&folder.join(plain(name))));
+        ui.step("Compare", &format!("`twinc diff {base} {own}` tells more"), None);
+    }
     std::mem::forget((ready, rest));
     Ok(exit)
 }

@@ -16,7 +16,7 @@ use twinml_engine::timeline::decisions::{Decision, Event, decisions};
 use twinml_engine::timeline::divergence::{Growth, growth};
 
 use super::snapshot;
-use super::timeline::{self, SNAPSHOT};
+use super::timeline::{self, SNAPSHOT, plain};
 use crate::args::timeline::Diff;
 use crate::exit::Exit;
 use crate::ui::Ui;
@@ -113,15 +113,10 @@ fn whole(args: &Diff, ui: &Ui) -> Result<Exit, Exit> {
     let (a, b) = match (named(&args.a, args, ui)?, named(&args.b, args, ui)?) {
         (Named::State(a), Named::State(b)) => return state::compare(&a, &b, args, ui),
         (Named::Run(a), Named::Run(b)) => (a, b),
-        (Named::State(state), Named::Run(run)) | (Named::Run(run), Named::State(state)) => {
-            let (run, state) = (world::shown(&run), state.shown);
-            ui.error(
-                &format!("`{state}` is a state at an instant and `{run}` a run: they cannot be compared"),
-                Some(
-                    "compare two snapshots, or two runs; `twinc run --from SNAPSHOT --out FOLDER` makes a run of a snapshot",
-                ),
-            );
-            return Err(Exit::Usage);
+        (Named::State(a), Named::Run(b)) => (beside(&a, &b, ui)?, b),
+        (Named::Run(a), Named::State(b)) => {
+            let b = beside(&b, &a, ui)?;
+            (a, b)
         }
     };
     let (a, b) = (Side::open(&a).map_err(outside)?, Side::open(&b).map_err(outside)?);
@@ -223,12 +218,30 @@ enum Named {
     State(Box<state::Of>),
 }
 
+/// The run that goes on unchanged beside branches of a node: what a branch is compared with where the node is named.
+///
+/// # Errors
+///
+/// The exit code, after saying that a state is no run.
+fn beside(state: &state::Of, run: &Path, ui: &Ui) -> Result<PathBuf, Exit> {
+    let folder = run.parent().unwrap_or(Path::new("")).join(plain(&state.shown));
+    if state.is_node && folder.is_dir() {
+        return Ok(folder);
+    }
+    let (run, state) = (world::shown(run), &state.shown);
+    ui.error(
+        &format!("`{state}` is a state at an instant and `{run}` a run: they cannot be compared"),
+        Some("compare two snapshots, or two runs; `twinc run --from SNAPSHOT --out FOLDER` makes a run of a snapshot"),
+    );
+    Err(Exit::Usage)
+}
+
 /// What a file, a folder or a node of the store is.
 fn named(path: &Path, args: &Diff, ui: &Ui) -> Result<Named, Exit> {
     let shown = world::shown(path);
     if path.extension().is_some_and(|e| e == "twinsnap") {
         let snapshot = snapshot::read(path, &args.store.encryption, &args.store.place, ui)?;
-        return Ok(Named::State(Box::new(state::Of { shown, snapshot })));
+        return Ok(Named::State(Box::new(state::Of { shown, snapshot, is_node: false })));
     }
     // Where there is no such file, it may be a node's name.
     if path.exists() || !args.store.store.exists() {
@@ -243,7 +256,7 @@ fn named(path: &Path, args: &Diff, ui: &Ui) -> Result<Named, Exit> {
             ui.error(&format!("the snapshot of `{}` cannot be used: {e}", node.name), None);
             Exit::Mismatch
         })?;
-        return Ok(Named::State(Box::new(state::Of { shown: node.name.clone(), snapshot })));
+        return Ok(Named::State(Box::new(state::Of { shown: node.name.clone(), snapshot, is_node: true })));
     }
     match node.fact("results").map(PathBuf::from) {
         Some(folder) if folder.is_dir() => Ok(Named::Run(folder)),

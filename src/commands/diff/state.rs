@@ -33,6 +33,8 @@ pub struct Of {
     pub shown: String,
     /// The state.
     pub snapshot: Snapshot,
+    /// Whether it is a node of the store.
+    pub is_node: bool,
 }
 
 /// A difference.

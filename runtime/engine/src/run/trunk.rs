@@ -141,6 +141,15 @@ impl Recorder for Keeping {
         self.recorder.row(cells)
     }
 
+    fn row_by(&mut self, fill: &mut dyn FnMut(&mut Vec<f64>)) -> Result<(), RecordError> {
+        if self.of.inside().over {
+            return self.recorder.row_by(fill);
+        }
+        let mut cells = Vec::with_capacity(self.columns().cells());
+        fill(&mut cells);
+        self.row(&cells)
+    }
+
     fn finish(self: Box<Self>) -> Result<Recorded, RecordError> {
         self.recorder.finish()
     }
