@@ -11,7 +11,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use super::block::{Block, shown, word};
 use super::file::AtomicFile;
-use super::stream::Encode;
+use super::stream::{Encode, Portion};
 use super::{ColumnSpec, Columns, Element, Metadata, RecordError};
 
 /// The Arrow type of one element.
@@ -134,8 +134,8 @@ impl ArrowEncoder {
     }
 }
 
-impl Encode for ArrowEncoder {
-    fn block(&mut self, columns: &Columns, block: &Block) -> Result<(), RecordError> {
+impl Encode<Block> for ArrowEncoder {
+    fn portion(&mut self, columns: &Columns, block: &mut Block) -> Result<(), RecordError> {
         let batch = batch(columns, &self.schema, block)?;
         Ok(self.writer.write(&batch)?)
     }

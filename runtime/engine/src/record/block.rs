@@ -1,5 +1,6 @@
 //! A block of rows, and its columns.
 
+use super::stream::Portion;
 use super::{Columns, Element, RecordError};
 
 /// Rows one after the other, each of the same number of cells.
@@ -13,31 +14,39 @@ pub struct Block {
 const BLOCK_BYTES: usize = 256 << 10;
 
 impl Block {
-    /// An empty block for rows of `width` cells.
-    pub fn new(width: usize) -> Block {
-        let width = width.max(1);
-        Block::of_rows(width, (BLOCK_BYTES / (8 * width)).clamp(1, 65_536))
-    }
-
     /// An empty block with room for so many rows.
     pub fn of_rows(width: usize, rows: usize) -> Block {
         let width = width.max(1);
         Block { cells: Vec::with_capacity(rows * width), width }
     }
 
-    /// A block that holds nothing and never will.
-    pub fn empty() -> Block {
-        Block { cells: Vec::new(), width: 1 }
+    /// Appends a row. The caller keeps to the width.
+    pub(super) fn push<'a>(&mut self, row: impl Iterator<Item = &'a f64>) {
+        self.cells.extend(row);
+        debug_assert!(self.cells.len().is_multiple_of(self.width));
     }
 
-    /// Appends a row. The caller keeps to the width and stops at [`Block::is_full`].
-    pub(super) fn push(&mut self, row: &[f64]) {
-        debug_assert_eq!(row.len(), self.width);
-        self.cells.extend_from_slice(row);
+    /// Row `index`.
+    pub fn row(&self, index: usize) -> &[f64] {
+        &self.cells[index * self.width..(index + 1) * self.width]
     }
 
-    /// Appends the row that `fill` appends, if it has the right length and, where columns are given, fits these.
-    pub(super) fn push_by(
+    /// The cell `cell` of every row.
+    pub fn column(&self, cell: usize) -> impl ExactSizeIterator<Item = f64> + '_ {
+        self.cells[cell.min(self.cells.len())..].iter().step_by(self.width).copied()
+    }
+}
+
+impl Portion for Block {
+    /// One being filled, one being written, one between.
+    const MANY: usize = 3;
+
+    fn new(columns: &Columns) -> Block {
+        let width = columns.cells().max(1);
+        Block::of_rows(width, (BLOCK_BYTES / (8 * width)).clamp(1, 65_536))
+    }
+
+    fn push_by(
         &mut self,
         fill: &mut dyn FnMut(&mut Vec<f64>),
         checked: Option<&Columns>,
@@ -56,29 +65,16 @@ impl Block {
         outcome
     }
 
-    /// Whether another row would not fit into the memory that the block has.
-    pub fn is_full(&self) -> bool {
+    fn is_full(&self) -> bool {
         self.cells.len() + self.width > self.cells.capacity()
     }
 
-    /// The number of rows.
-    pub fn rows(&self) -> usize {
+    fn rows(&self) -> usize {
         self.cells.len() / self.width
     }
 
-    /// Forgets the rows and keeps the memory.
-    pub fn clear(&mut self) {
+    fn clear(&mut self) {
         self.cells.clear();
-    }
-
-    /// Row `index`.
-    pub fn row(&self, index: usize) -> &[f64] {
-        &self.cells[index * self.width..(index + 1) * self.width]
-    }
-
-    /// The cell `cell` of every row.
-    pub fn column(&self, cell: usize) -> impl ExactSizeIterator<Item = f64> + '_ {
-        self.cells[cell.min(self.cells.len())..].iter().step_by(self.width).copied()
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::block::{Block, shown, word};
 use super::file::AtomicFile;
-use super::stream::Encode;
+use super::stream::{Encode, Portion};
 use super::{Columns, Element, RecordError};
 
 /// Writes CSV. A list column becomes one column for each element, an absent value an empty field.
@@ -68,8 +68,8 @@ fn real(text: &mut Vec<u8>, value: f64) {
     }
 }
 
-impl Encode for CsvEncoder {
-    fn block(&mut self, columns: &Columns, block: &Block) -> Result<(), RecordError> {
+impl Encode<Block> for CsvEncoder {
+    fn portion(&mut self, columns: &Columns, block: &mut Block) -> Result<(), RecordError> {
         for index in 0..block.rows() {
             let row = block.row(index);
             let mut first_field = true;

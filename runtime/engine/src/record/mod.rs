@@ -1,8 +1,9 @@
 //! Recording: rows of quantities to Parquet, Arrow IPC or CSV in bounded memory.
 //!
-//! A run hands over one row of cells for each recorded instant ([`Recorder::row`]); the cost there is one copy into
-//! a block. Full blocks go to a writer thread that turns them into columns, applies display units, encodes and
-//! writes. Two blocks circulate, so memory does not depend on the length of the run and no row allocates.
+//! A run hands over one row of cells for each recorded instant ([`Recorder::row`]). For Parquet a few rows at a time become
+//! columns in display units right there, while they are in the nearest cache, and a row group of these goes to a writer
+//! thread; for the other formats rows are copied into blocks, and the thread makes of them what the format wants. Two or three
+//! of either circulate, so memory does not depend on the length of the run and no row allocates.
 //!
 //! The file appears under its name only when it is complete and on disk ([`file::AtomicFile`]); a recorder that is
 //! dropped unfinished leaves no trace of itself, and what was there before stays.
@@ -110,10 +111,18 @@ pub type Metadata = Vec<(String, String)>;
 pub fn open(path: &Path, columns: Columns, metadata: &Metadata) -> Result<Box<dyn Recorder>, RecordError> {
     let format = Format::of(path)?;
     let file = file::AtomicFile::create(path)?;
-    let encoder: Box<dyn stream::Encode> = match format {
-        Format::Parquet => Box::new(parquet::ParquetEncoder::new(file, &columns, metadata)?),
-        Format::Arrow => Box::new(arrow::ArrowEncoder::new(file, &columns, metadata)?),
-        Format::Csv => Box::new(csv::CsvEncoder::new(file, &columns)),
-    };
-    Ok(Box::new(StreamRecorder::new(columns, encoder)?))
+    Ok(match format {
+        Format::Parquet => {
+            let encoder = parquet::ParquetEncoder::new(file, &columns, metadata)?;
+            Box::new(StreamRecorder::<parquet::Group>::new(columns, Box::new(encoder))?)
+        }
+        Format::Arrow => {
+            let encoder = arrow::ArrowEncoder::new(file, &columns, metadata)?;
+            Box::new(StreamRecorder::<Block>::new(columns, Box::new(encoder))?)
+        }
+        Format::Csv => {
+            let encoder = csv::CsvEncoder::new(file, &columns);
+            Box::new(StreamRecorder::<Block>::new(columns, Box::new(encoder))?)
+        }
+    })
 }

@@ -23,11 +23,11 @@ use parquet::schema::types::{ColumnDescPtr, ColumnPath};
 use super::arrow::{batch, schema};
 use super::block::{Block, shown};
 use super::file::AtomicFile;
-use super::stream::Encode;
+use super::stream::{Encode, Portion};
 use super::{ColumnSpec, Columns, Element, Metadata, RecordError};
 
-/// A row group is closed at about this many bytes of cells: it is what the writer holds in memory.
-const ROW_GROUP_BYTES: usize = 16 << 20;
+/// A row group is closed at about this many bytes of cells: two of them are held in memory.
+const ROW_GROUP_BYTES: usize = 4 << 20;
 /// Bytes of values in one page.
 const PAGE_BYTES: usize = 1 << 20;
 /// Rows and cells of a tile that is turned into columns at once: a line of the cache across, two of them down.
@@ -40,8 +40,19 @@ const FEW_ROWS: usize = 64;
 pub(super) struct ParquetEncoder {
     writer: SerializedFileWriter<AtomicFile>,
     factory: ArrowRowGroupWriterFactory,
-    /// The plain reals, and how many columns they are.
+    /// The columns that are no plain reals.
+    others: Columns,
+    schema: SchemaRef,
+    /// Of each column of the file.
+    descriptors: Vec<ColumnDescPtr>,
+}
+
+/// The rows of a row group, column by column: that is done where the rows come from, while they are at hand.
+pub(super) struct Group {
+    /// Rows that are no columns yet, fewer than a tile has.
+    fresh: Block,
     strips: Vec<Strip>,
+    /// How many columns they are.
     reals: usize,
     /// Values of the reals: `rows` of the first, `rows` of the second, …
     values: Vec<u8>,
@@ -49,11 +60,11 @@ pub(super) struct ParquetEncoder {
     rows: usize,
     /// Rows of a row group.
     most: usize,
-    /// Rows that are there.
+    /// Rows that are there, without the fresh ones.
     filled: usize,
-    others: Others,
-    /// Of each column of the file.
-    descriptors: Vec<ColumnDescPtr>,
+    /// The other columns, in rows of their own, and the cells of a whole row that they take: first, how many.
+    others: Block,
+    cells: Vec<(usize, usize)>,
 }
 
 /// Neighbouring columns of reals without holes, as many as a tile has across. Whoever is not there has limits nobody sees.
@@ -71,16 +82,6 @@ struct Strip {
     /// The least and the greatest values so far.
     least: [f64; ACROSS],
     most: [f64; ACROSS],
-}
-
-/// The other columns, in rows of their own.
-struct Others {
-    columns: Columns,
-    schema: SchemaRef,
-    block: Block,
-    /// Cells of a whole row that they take: first, how many.
-    cells: Vec<(usize, usize)>,
-    row: Vec<f64>,
 }
 
 /// Whether a column holds reals only: no lists, no holes.
@@ -284,9 +285,8 @@ impl ParquetEncoder {
             .set_offset_index_disabled(true)
             .set_dictionary_enabled(false)
             .set_key_value_metadata(Some(facts));
-        let (mut strips, mut others, mut cells) = (Vec::<Strip>::new(), Vec::new(), Vec::new());
-        let mut reals = 0;
-        for (column, (spec, cell)) in columns.with_cells().enumerate() {
+        let mut others = Vec::new();
+        for spec in columns.specs() {
             let mut parts = vec![spec.name.clone()];
             if spec.list.is_some() {
                 parts.extend(["list".to_owned(), "item".to_owned()]);
@@ -297,6 +297,58 @@ impl ParquetEncoder {
                 Element::Int | Element::Text(_) => properties.set_column_dictionary_enabled(path, true),
                 Element::Bool => properties,
             };
+            if !is_plain(spec) {
+                others.push(spec.clone());
+            }
+        }
+        let writer = ArrowWriter::try_new(file, schema_of_all, Some(properties.build()))?;
+        let (writer, factory) = writer.into_serialized_writer()?;
+        let descriptors = writer.schema_descr().columns().to_vec();
+        let others = Columns::new(others)?;
+        let schema = schema(&others, &Vec::new());
+        Ok(ParquetEncoder { writer, factory, others, schema, descriptors })
+    }
+}
+
+impl Group {
+    /// Makes room for more rows: short results stay small.
+    fn grow(&mut self) {
+        let rows = (4 * self.rows).clamp(FEW_ROWS, self.most.max(FEW_ROWS)).min(self.most);
+        let mut values = vec![0; 8 * rows * self.reals];
+        for k in 0..self.reals {
+            let (old, new) = (8 * k * self.rows, 8 * k * rows);
+            values[new..new + 8 * self.filled].copy_from_slice(&self.values[old..old + 8 * self.filled]);
+        }
+        (self.values, self.rows) = (values, rows);
+    }
+
+    /// Makes columns of the fresh rows, which fit.
+    fn settle(&mut self) {
+        let n = self.fresh.rows();
+        if self.filled + n > self.rows {
+            self.grow();
+        }
+        for strip in &mut self.strips {
+            strip.take(&self.fresh, (0, n), &mut self.values, self.rows, self.filled);
+        }
+        if !self.cells.is_empty() {
+            for row in 0..n {
+                let row = self.fresh.row(row);
+                self.others.push(self.cells.iter().flat_map(|&(first, n)| &row[first..first + n]));
+            }
+        }
+        self.fresh.clear();
+        self.filled += n;
+    }
+}
+
+impl Portion for Group {
+    /// One being filled, one being written.
+    const MANY: usize = 2;
+
+    fn new(columns: &Columns) -> Group {
+        let (mut strips, mut reals, mut cells, mut others) = (Vec::<Strip>::new(), 0, Vec::new(), 0);
+        for (column, (spec, cell)) in columns.with_cells().enumerate() {
             match spec.element {
                 Element::Real { scale, offset } if is_plain(spec) => {
                     match strips.last_mut() {
@@ -311,84 +363,77 @@ impl ParquetEncoder {
                 }
                 _ => {
                     cells.push((cell, spec.cells()));
-                    others.push(spec.clone());
+                    others += spec.cells();
                 }
             }
         }
-        let writer = ArrowWriter::try_new(file, schema_of_all, Some(properties.build()))?;
-        let (writer, factory) = writer.into_serialized_writer()?;
-        let descriptors = writer.schema_descr().columns().to_vec();
         let most = (ROW_GROUP_BYTES / (8 * columns.cells().max(1))).clamp(1, 1 << 20);
-        let others = Columns::new(others)?;
-        let others = Others {
-            schema: schema(&others, &Vec::new()),
-            block: Block::of_rows(others.cells(), FEW_ROWS),
-            columns: others,
-            cells,
-            row: Vec::new(),
-        };
-        Ok(ParquetEncoder {
-            writer,
-            factory,
+        Group {
+            fresh: Block::of_rows(columns.cells(), DOWN.min(most)),
             strips,
             reals,
             values: Vec::new(),
             rows: 0,
             most,
             filled: 0,
-            others,
-            descriptors,
-        })
+            others: Block::of_rows(others, FEW_ROWS),
+            cells,
+        }
     }
 
-    /// Makes room for more rows: short results stay small.
-    fn grow(&mut self) {
-        let rows = (4 * self.rows).clamp(FEW_ROWS, self.most.max(FEW_ROWS)).min(self.most);
-        let mut values = vec![0; 8 * rows * self.reals];
-        for k in 0..self.reals {
-            let (old, new) = (8 * k * self.rows, 8 * k * rows);
-            values[new..new + 8 * self.filled].copy_from_slice(&self.values[old..old + 8 * self.filled]);
+    fn push_by(
+        &mut self,
+        fill: &mut dyn FnMut(&mut Vec<f64>),
+        checked: Option<&Columns>,
+    ) -> Result<(), RecordError> {
+        self.fresh.push_by(fill, checked)?;
+        if self.fresh.rows() == DOWN || self.is_full() {
+            self.settle();
         }
-        (self.values, self.rows) = (values, rows);
+        Ok(())
     }
 
-    /// Takes rows `from..to` of a block, which fit.
-    fn take(&mut self, block: &Block, from: usize, to: usize) {
-        for first in (from..to).step_by(DOWN) {
-            let (last, at) = (to.min(first + DOWN), self.filled + first - from);
-            for strip in &mut self.strips {
-                strip.take(block, (first, last), &mut self.values, self.rows, at);
-            }
-        }
-        let o = &mut self.others;
-        // A file of real columns alone has nothing else to keep.
-        let rows = if o.cells.is_empty() { from..from } else { from..to };
-        for row in rows {
-            let cells = block.row(row);
-            o.row.clear();
-            for &(first, n) in &o.cells {
-                o.row.extend_from_slice(&cells[first..first + n]);
-            }
-            o.block.push(&o.row);
-        }
-        self.filled += to - from;
+    fn is_full(&self) -> bool {
+        self.rows() >= self.most
     }
 
+    fn rows(&self) -> usize {
+        self.filled + self.fresh.rows()
+    }
+
+    fn clear(&mut self) {
+        self.fresh.clear();
+        self.others.clear();
+        self.strips.iter_mut().for_each(Strip::begin);
+        self.filled = 0;
+    }
+}
+
+impl Encode<Group> for ParquetEncoder {
+    fn portion(&mut self, _: &Columns, group: &mut Group) -> Result<(), RecordError> {
+        group.settle();
+        self.write(group)
+    }
+
+    fn finish(self: Box<Self>) -> Result<u64, RecordError> {
+        // This writes the footer.
+        self.writer.into_inner()?.commit()
+    }
+}
+
+impl ParquetEncoder {
     /// Writes the rows that are there as a row group.
-    fn flush(&mut self) -> Result<(), RecordError> {
-        if self.filled == 0 {
-            return Ok(());
-        }
-        let n = self.filled;
+    fn write(&mut self, from: &mut Group) -> Result<(), RecordError> {
+        let n = from.filled;
         let mut chunks = Vec::new();
-        if !self.others.cells.is_empty() {
-            let batch = batch(&self.others.columns, &self.others.schema, &self.others.block)?;
+        if !from.cells.is_empty() {
+            let batch = batch(&self.others, &self.schema, &from.others)?;
             let group = self.writer.flushed_row_groups().len();
             // One writer for each column of the file; those of the reals are not needed.
             let mut writers = self.factory.create_column_writers(group)?;
             let mut column = 0;
             writers.retain(|_| {
-                let plain = self.strips.iter().any(|s| (s.column..s.column + s.width).contains(&column));
+                let plain = from.strips.iter().any(|s| (s.column..s.column + s.width).contains(&column));
                 column += 1;
                 !plain
             });
@@ -403,14 +448,14 @@ impl ParquetEncoder {
             }
         }
         let mut chunks = chunks.into_iter();
-        let values = Bytes::from(std::mem::take(&mut self.values));
+        let values = Bytes::from(std::mem::take(&mut from.values));
         let mut group = self.writer.next_row_group()?;
         let reals = |s: &Strip| (0..s.width).map(|k| (s.column + k, s.real + k, s.statistics(k))).collect();
-        let mut reals = self.strips.iter().flat_map(|s| -> Vec<_> { reals(s) }).peekable();
+        let mut reals = from.strips.iter().flat_map(|s| -> Vec<_> { reals(s) }).peekable();
         for column in 0..self.descriptors.len() {
             match reals.next_if(|(c, ..)| *c == column) {
                 Some((_, real, statistics)) => {
-                    let first = 8 * real * self.rows;
+                    let first = 8 * real * from.rows;
                     let pages = Pages::of(&values.slice(first..first + 8 * n));
                     let mut metadata = ColumnChunkMetaData::builder(self.descriptors[column].clone())
                         .set_compression(Compression::UNCOMPRESSED)
@@ -440,35 +485,8 @@ impl ParquetEncoder {
             }
         }
         group.close()?;
-        self.strips.iter_mut().for_each(Strip::begin);
         // Nobody else holds them any more: the memory comes back as it was.
-        self.values = Vec::from(values);
-        self.others.block.clear();
-        self.filled = 0;
+        from.values = Vec::from(values);
         Ok(())
-    }
-}
-
-impl Encode for ParquetEncoder {
-    fn block(&mut self, _: &Columns, block: &Block) -> Result<(), RecordError> {
-        let mut from = 0;
-        while from < block.rows() {
-            if self.filled == self.rows {
-                self.grow();
-            }
-            let to = block.rows().min(from + self.rows - self.filled);
-            self.take(block, from, to);
-            from = to;
-            if self.filled == self.most {
-                self.flush()?;
-            }
-        }
-        Ok(())
-    }
-
-    fn finish(mut self: Box<Self>) -> Result<u64, RecordError> {
-        self.flush()?;
-        // This writes the footer.
-        self.writer.into_inner()?.commit()
     }
 }

@@ -3,17 +3,47 @@
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
-use super::block::{Block, check_row};
+use super::block::check_row;
 use super::{Columns, RecordError, Recorded, Recorder};
 
-/// Turns blocks of rows into a file format.
-pub trait Encode: Send {
-    /// Writes the rows of a block.
+/// Rows on their way to the writer: what is filled in the thread of the run and handed over when it is full.
+pub trait Portion: Send + 'static {
+    /// How many circulate.
+    const MANY: usize;
+
+    /// An empty one.
+    fn new(columns: &Columns) -> Self;
+
+    /// Appends the row that `fill` appends to what it is given, if it has the right length and, where columns are given,
+    /// fits these.
+    ///
+    /// # Errors
+    ///
+    /// [`RecordError::RowLength`], [`RecordError::Word`]; the portion is then as it was.
+    fn push_by(
+        &mut self,
+        fill: &mut dyn FnMut(&mut Vec<f64>),
+        checked: Option<&Columns>,
+    ) -> Result<(), RecordError>;
+
+    /// Whether there is no room for another row.
+    fn is_full(&self) -> bool;
+
+    /// The number of rows.
+    fn rows(&self) -> usize;
+
+    /// Forgets the rows and keeps the memory.
+    fn clear(&mut self);
+}
+
+/// Turns portions of rows into a file format.
+pub trait Encode<P>: Send {
+    /// Writes the rows of a portion.
     ///
     /// # Errors
     ///
     /// Whatever the format or the file met; nothing is written after it.
-    fn block(&mut self, columns: &Columns, block: &Block) -> Result<(), RecordError>;
+    fn portion(&mut self, columns: &Columns, portion: &mut P) -> Result<(), RecordError>;
 
     /// Completes the file and gives it its name; returns its size in bytes.
     ///
@@ -23,32 +53,30 @@ pub trait Encode: Send {
     fn finish(self: Box<Self>) -> Result<u64, RecordError>;
 }
 
-/// How many blocks circulate: one being filled, one being written, one between.
-const BLOCKS: usize = 3;
-
 /// A recorder whose rows are encoded and written by a thread of its own.
-pub struct StreamRecorder {
+pub struct StreamRecorder<P> {
     columns: Columns,
-    block: Block,
+    portion: P,
     rows: u64,
-    full: Option<SyncSender<Block>>,
-    empty: Receiver<Block>,
+    /// None asks for the end.
+    full: Option<SyncSender<Option<P>>>,
+    empty: Receiver<P>,
     writer: Option<JoinHandle<Result<u64, RecordError>>>,
     checked: bool,
 }
 
-impl StreamRecorder {
+impl<P: Portion> StreamRecorder<P> {
     /// Starts the writer thread of `encoder`.
     ///
     /// # Errors
     ///
     /// [`RecordError::Writer`] when the system gives no thread.
-    pub fn new(columns: Columns, mut encoder: Box<dyn Encode>) -> Result<StreamRecorder, RecordError> {
-        let (full, work) = sync_channel::<Block>(BLOCKS);
-        let (give, empty) = sync_channel::<Block>(BLOCKS);
-        for _ in 1..BLOCKS {
-            // The channel has room for every block that circulates.
-            if let Err(TrySendError::Full(_)) = give.try_send(Block::new(columns.cells())) {
+    pub fn new(columns: Columns, mut encoder: Box<dyn Encode<P>>) -> Result<StreamRecorder<P>, RecordError> {
+        let (full, work) = sync_channel::<Option<P>>(P::MANY);
+        let (give, empty) = sync_channel::<P>(P::MANY);
+        for _ in 1..P::MANY {
+            // The channel has room for every portion that circulates.
+            if let Err(TrySendError::Full(_)) = give.try_send(P::new(&columns)) {
                 return Err(RecordError::Writer);
             }
         }
@@ -57,22 +85,28 @@ impl StreamRecorder {
             .name("recorder".to_owned())
             .spawn(move || {
                 // A closed channel is the sign to complete the file; see `finish` and `drop`.
-                while let Ok(mut block) = work.recv() {
-                    if block.rows() == 0 {
-                        return encoder.finish();
-                    }
-                    encoder.block(&specs, &block)?;
-                    block.clear();
-                    // The other side may be gone already; its blocks are then not needed.
-                    let _ = give.try_send(block);
+                while let Ok(portion) = work.recv() {
+                    let Some(mut portion) = portion else { return encoder.finish() };
+                    encoder.portion(&specs, &mut portion)?;
+                    portion.clear();
+                    // The other side may be gone already; its portions are then not needed.
+                    let _ = give.try_send(portion);
                 }
                 // Dropped unfinished: the encoder's file removes itself.
                 Err(RecordError::Writer)
             })
             .map_err(|_| RecordError::Writer)?;
         let checked = columns.specs().iter().any(|c| matches!(c.element, super::Element::Text(_)));
-        let block = Block::new(columns.cells());
-        Ok(StreamRecorder { columns, block, rows: 0, full: Some(full), empty, writer: Some(writer), checked })
+        let portion = P::new(&columns);
+        Ok(StreamRecorder {
+            columns,
+            portion,
+            rows: 0,
+            full: Some(full),
+            empty,
+            writer: Some(writer),
+            checked,
+        })
     }
 
     /// Waits for the writer's own word on what went wrong.
@@ -84,65 +118,57 @@ impl StreamRecorder {
         }
     }
 
-    /// Hands the filled block over and takes an empty one.
+    /// Hands the filled portion over and takes an empty one.
     fn turn(&mut self) -> Result<(), RecordError> {
         let Ok(next) = self.empty.recv() else { return Err(self.cause()) };
-        let block = std::mem::replace(&mut self.block, next);
-        self.send(block)
+        let portion = std::mem::replace(&mut self.portion, next);
+        self.send(Some(portion))
     }
 
-    fn send(&mut self, block: Block) -> Result<(), RecordError> {
+    fn send(&mut self, portion: Option<P>) -> Result<(), RecordError> {
         let sent = match &self.full {
-            Some(full) => full.send(block).is_ok(),
+            Some(full) => full.send(portion).is_ok(),
             None => false,
         };
         if sent { Ok(()) } else { Err(self.cause()) }
     }
 }
 
-impl Recorder for StreamRecorder {
+impl<P: Portion> Recorder for StreamRecorder<P> {
     fn columns(&self) -> &Columns {
         &self.columns
     }
 
     fn row(&mut self, cells: &[f64]) -> Result<(), RecordError> {
-        if self.checked || cells.len() != self.columns.cells() {
+        if cells.len() != self.columns.cells() {
             check_row(&self.columns, cells)?;
         }
-        if self.block.is_full() {
-            self.turn()?;
-        }
-        self.block.push(cells);
-        self.rows += 1;
-        Ok(())
+        self.row_by(&mut |row| row.extend_from_slice(cells))
     }
 
     fn row_by(&mut self, fill: &mut dyn FnMut(&mut Vec<f64>)) -> Result<(), RecordError> {
-        if self.block.is_full() {
+        if self.portion.is_full() {
             self.turn()?;
         }
-        let checked = self.checked.then_some(&self.columns);
-        self.block.push_by(fill, checked)?;
+        self.portion.push_by(fill, self.checked.then_some(&self.columns))?;
         self.rows += 1;
         Ok(())
     }
 
     fn finish(mut self: Box<Self>) -> Result<Recorded, RecordError> {
-        let last = std::mem::replace(&mut self.block, Block::empty());
-        if last.rows() > 0 {
-            self.send(last)?;
+        if self.portion.rows() > 0 {
+            self.turn()?;
         }
-        // An empty block asks for the end.
-        self.send(Block::empty())?;
+        self.send(None)?;
         let Some(writer) = self.writer.take() else { return Err(RecordError::Writer) };
         let bytes = writer.join().map_err(|_| RecordError::Writer)??;
         Ok(Recorded { rows: self.rows, bytes })
     }
 }
 
-impl Drop for StreamRecorder {
+impl<P> Drop for StreamRecorder<P> {
     fn drop(&mut self) {
-        // Closing the channel without the asking block tells the writer to throw its file away.
+        // Closing the channel without asking for the end tells the writer to throw its file away.
         self.full = None;
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
