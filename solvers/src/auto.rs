@@ -163,6 +163,8 @@ pub struct Auto {
     /// The method to change to before the next step.
     change: bool,
     stop: f64,
+    /// The stop time for parts that begin on the way.
+    horizon: f64,
     restarts: u64,
     /// Steps done at the last restart.
     restarted_at: u64,
@@ -249,6 +251,7 @@ impl Auto {
             stiffish: STIFFISH[0],
             change: false,
             stop: 0.0,
+            horizon: 0.0,
             restarts: 0,
             restarted_at: 0,
             brief: 0,
@@ -454,8 +457,8 @@ impl Auto {
         self.at_stiff = to_stiff;
         let next = self.now_mut();
         let done = *next.stats();
-        let stop = self.stop;
-        let result = self.now_mut().start(sys, t, &x, stop);
+        let (stop, ahead) = (self.stop, if self.horizon > t { self.horizon } else { self.stop });
+        let result = self.now_mut().start(sys, t, &x, ahead).and_then(|()| self.now_mut().set_stop(stop));
         self.past.add(&done);
         self.w = x;
         result?;
@@ -499,7 +502,7 @@ impl Integrator for Auto {
         self.atol = self.options.tolerances.expand(n)?;
         self.v = vec![0.0; n];
         self.w = vec![0.0; n];
-        self.stop = stop;
+        (self.stop, self.horizon) = (stop, stop);
         self.since = t;
         let pattern = sys.pattern();
         let solve = 2.0 * pattern.nnz() as f64;
@@ -567,10 +570,15 @@ impl Integrator for Auto {
         Ok(())
     }
 
+    fn set_horizon(&mut self, horizon: f64) {
+        self.horizon = horizon;
+        self.now_mut().set_horizon(horizon);
+    }
+
     fn restart(&mut self, sys: &mut dyn System, t: f64, x: &[f64], stop: f64) -> Result<(), SolveError> {
         self.change = false;
         self.restarts += 1;
-        self.stop = stop;
+        (self.stop, self.horizon) = (stop, stop);
         self.mild_count = 0;
         let brief = self.stats.steps - self.restarted_at < SHORT;
         self.restarted_at = self.stats.steps;

@@ -305,6 +305,9 @@ pub struct Clock {
     pub t_prev: f64,
     /// Never step beyond.
     pub stop: f64,
+    /// The stop time for what begins on the way ([`crate::integrator::Integrator::set_horizon`]); it is no part of what is kept
+    /// of a run, which says it anew.
+    pub(crate) horizon: f64,
     h_max: f64,
     max_steps: u64,
 }
@@ -323,7 +326,14 @@ pub struct Trial {
 impl Clock {
     /// A clock at time zero.
     pub fn new(options: &Options) -> Self {
-        Clock { t: 0.0, t_prev: 0.0, stop: 0.0, h_max: options.h_max, max_steps: options.max_steps }
+        Clock {
+            t: 0.0,
+            t_prev: 0.0,
+            stop: 0.0,
+            horizon: 0.0,
+            h_max: options.h_max,
+            max_steps: options.max_steps,
+        }
     }
 
     /// Sets time and stop time.
@@ -331,7 +341,7 @@ impl Clock {
         if !t.is_finite() || stop.is_nan() || stop < t {
             return Err(SolveError::StopTime { t, stop });
         }
-        (self.t, self.t_prev, self.stop) = (t, t, stop);
+        (self.t, self.t_prev, self.stop, self.horizon) = (t, t, stop, stop);
         Ok(())
     }
 
@@ -349,7 +359,7 @@ impl Clock {
             let why = format!("a step from {t_prev} s to {t} s before a stop at {stop} s is none");
             return Err(Malformed { at, why });
         }
-        (self.t, self.t_prev, self.stop) = (t, t_prev, stop);
+        (self.t, self.t_prev, self.stop, self.horizon) = (t, t_prev, stop, stop);
         Ok(())
     }
 
@@ -360,6 +370,11 @@ impl Clock {
         }
         self.stop = stop;
         Ok(())
+    }
+
+    /// The stop time for what begins here by itself.
+    pub(crate) fn ahead(&self) -> f64 {
+        if self.horizon > self.t { self.horizon } else { self.stop }
     }
 
     /// The next step of a wanted length `h`: not beyond the stop time, and without a tiny rest before it.

@@ -197,6 +197,13 @@ pub trait Integrator {
     /// Moves the stop time, to [`Integrator::t`] or later. The history is kept.
     fn set_stop(&mut self, stop: f64) -> Result<(), SolveError>;
 
+    /// Says what a part of the method that begins by itself on the way (the stiff one of `auto`, a starter of BDF) is to take for
+    /// its stop: the stop time but for what is done from outside (an action), which no step before it may tell. After
+    /// `start` and `restart` it is their stop time; where it is not after [`Integrator::t`], the stop time stands for it.
+    fn set_horizon(&mut self, horizon: f64) {
+        let _ = horizon;
+    }
+
     /// Begins anew at `(t, x)` with `t` no later than [`Integrator::t`], after states were set or `f`
     /// changed. Counters go on. `x` may be the current state.
     fn restart(&mut self, sys: &mut dyn System, t: f64, x: &[f64], stop: f64) -> Result<(), SolveError>;

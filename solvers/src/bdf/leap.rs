@@ -134,13 +134,18 @@ impl Bdf {
         let begun = match self.leap.phase {
             Phase::Begin => {
                 let first = self.leap.first.take();
-                let outcome = starter.restart(sys, self.clock.t, &self.x[..n], self.clock.stop);
+                let (ahead, stop) = (self.clock.ahead(), self.clock.stop);
+                let outcome = starter.restart(sys, self.clock.t, &self.x[..n], ahead);
+                let outcome = outcome.and_then(|()| starter.set_stop(stop));
                 if let Some(h) = first {
                     starter.suggest(h);
                 }
                 outcome
             }
-            _ => starter.set_stop(self.clock.stop),
+            _ => {
+                starter.set_horizon(self.clock.horizon);
+                starter.set_stop(self.clock.stop)
+            }
         };
         let outcome = begun.and_then(|()| starter.step(sys));
         let mut work = starter.stats().since(&self.leap.seen);
@@ -156,7 +161,10 @@ impl Bdf {
             self.leap.phase = Phase::None;
             if going {
                 let x = self.x[..n].to_vec();
-                self.begin(sys, self.clock.t, &x, self.clock.stop)?;
+                let (ahead, stop, horizon) = (self.clock.ahead(), self.clock.stop, self.clock.horizon);
+                self.begin(sys, self.clock.t, &x, ahead)?;
+                self.clock.set_stop(stop)?;
+                self.clock.horizon = horizon;
             }
             return Ok(false);
         }

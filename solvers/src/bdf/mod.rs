@@ -411,6 +411,10 @@ impl Integrator for Bdf {
         self.clock.set_stop(stop)
     }
 
+    fn set_horizon(&mut self, horizon: f64) {
+        self.clock.horizon = horizon;
+    }
+
     fn restart(&mut self, sys: &mut dyn System, t: f64, x: &[f64], stop: f64) -> Result<(), SolveError> {
         if self.matrix.is_none() {
             return Err(SolveError::NotStarted);

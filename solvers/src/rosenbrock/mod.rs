@@ -276,9 +276,10 @@ impl Rosenbrock {
 
     /// Leaves the rest of the run to BDF.
     fn give_up(&mut self, sys: &mut dyn System) -> Result<(), SolveError> {
-        let (t, stop) = (self.clock.t, self.clock.stop);
+        let t = self.clock.t;
         let mut bdf = Bdf::new(&Options { h: None, ..self.options.clone() });
-        bdf.start(sys, t, &self.x, stop)?;
+        bdf.start(sys, t, &self.x, self.clock.ahead())?;
+        bdf.set_stop(self.clock.stop)?;
         self.instead = Some(Box::new(Instead { bdf, since: t, before: self.stats }));
         self.step(sys)
     }
@@ -516,6 +517,13 @@ impl Integrator for Rosenbrock {
             self.h = (stop - self.clock.t) * 1e-6;
         }
         Ok(())
+    }
+
+    fn set_horizon(&mut self, horizon: f64) {
+        self.clock.horizon = horizon;
+        if let Some(i) = &mut self.instead {
+            i.bdf.set_horizon(horizon);
+        }
     }
 
     fn nudge(&mut self, sys: &mut dyn System, x: &[f64], stop: f64) -> Result<(), SolveError> {

@@ -123,8 +123,9 @@ impl Run<'_> {
             }
             if cause == Cause::Due {
                 self.stay(t)?;
-                let stop = self.next_stop();
+                let (stop, horizon) = (self.next_stop(), self.horizon());
                 self.integrator.set_stop(stop).map_err(|e| self.solver_failure(e))?;
+                self.integrator.set_horizon(horizon);
             }
             return Ok(Effect::Beside);
         }

@@ -530,8 +530,9 @@ impl Run<'_> {
         if let Some(before) = onward.before {
             self.hand_on(before).map_err(RunError::Record)?;
         }
-        let stop = self.next_stop();
+        let (stop, horizon) = (self.next_stop(), self.horizon());
         let outcome = self.integrator.set_stop(stop);
+        self.integrator.set_horizon(horizon);
         outcome.map_err(|_| past("the next stop".to_owned(), stop))
     }
 

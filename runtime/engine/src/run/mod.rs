@@ -585,10 +585,11 @@ impl<'a> Run<'a> {
             // The stop of a kink or of a delay is behind us; history is kept.
             self.freeze_tables(t1);
             self.stay(t1)?;
-            let stop = self.next_stop();
+            let (stop, horizon) = (self.next_stop(), self.horizon());
             if let Err(error) = self.integrator.set_stop(stop) {
                 return Err(self.solver_failure(error));
             }
+            self.integrator.set_horizon(horizon);
         }
         Ok(())
     }
