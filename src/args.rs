@@ -64,7 +64,7 @@ pub enum Command {
     Run(Run),
     /// Run a Monte Carlo job: many samples of a scenario, with verdicts
     Mc(Box<Mc>),
-    /// Do a run again and compare it with snapshots bit by bit, or one sample of a Monte Carlo job with its trace: `replay DIR#711`
+    /// Do a run again and compare it, bit by bit, with its results or its snapshots; or one sample of a Monte Carlo job with its trace: `replay DIR#711`
     Replay(Replay),
     /// Run every scenario and say what became of what it expects
     Test(Test),
