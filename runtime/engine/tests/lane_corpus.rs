@@ -75,7 +75,7 @@ fn examples() {
         robertson long: its solver goes alone; lanes
         reactor steady: lanes; lanes
         reactor runaway: lanes; lanes
-        tank_farm cold_start: its solver goes alone; its steps cannot be fused
+        tank_farm cold_start: its solver goes alone; lanes
         theophylline three_a_day: lanes; lanes
         thermostat bath: its solver goes alone; lanes
         thermostat welded: its solver goes alone; lanes

@@ -36,7 +36,7 @@ pub(crate) enum Slot {
 pub(crate) const SLOTS: u32 = 7;
 
 /// Values by which a step may be longer where algebraic blocks are solved in it.
-pub(crate) const SOLVING: usize = 30_000;
+pub(crate) const SOLVING: usize = 200_000;
 
 /// What a lane's run is at.
 pub(crate) mod status {

@@ -396,6 +396,11 @@ impl Observer {
         &self.slots
     }
 
+    /// Whether what it looks at is computed by less than all outputs.
+    pub(super) fn is_slice(&self) -> bool {
+        !matches!(self.looks, KernelId::Outputs)
+    }
+
     /// Takes in what is certain: all up to `t`.
     fn take(&mut self, t: f64) {
         let Observer { follower, watched, measured, peak, .. } = self;

@@ -143,8 +143,8 @@ pub fn straight(
         guesses = Some(Guesses { fine, blocks: blocks.collect(), first, len });
         // the solution, and the guesses before
         take(2 * len)?;
-        let entries = program.blocks.iter().filter_map(|b| b.jacobian.as_ref()).map(|j| j.entries);
-        scratch = take(entries.max().unwrap_or(0))?;
+        // Jacobians leave their entries there, and what they add them up from.
+        scratch = take(program.sizes.jac)?;
     }
     let ways = Ways { program, limits, weight, tables: &tables, guesses: guesses.as_ref(), scratch };
     let rhs = ways.kernel(&program.rhs)?;
@@ -274,7 +274,7 @@ impl Line<'_, '_> {
             match stmt {
                 Stmt::Eval(v) => {
                     let data = from.values.get(v.index())?;
-                    let op = map.op(&data.op)?;
+                    let op = map.op(&data.op, i64::from(self.ways.scratch))?;
                     let new = match op {
                         Op::Table { table, x, order } => self.table(table, x, order)?,
                         op => self.push(op, data.ty),
@@ -745,7 +745,7 @@ impl Map {
         Place { space: p.space, at: self.affine(&p.at) }
     }
 
-    fn op(&self, op: &Op) -> Option<Op> {
+    fn op(&self, op: &Op, scratch: i64) -> Option<Op> {
         let mut known = true;
         let mut new = op.clone();
         new.map_operands(|v| {
@@ -754,8 +754,12 @@ impl Map {
             found.unwrap_or(v)
         });
         match &mut new {
-            // What a kernel leaves in `Jac` nothing here reads but what was written for it.
-            Op::Load(p) | Op::LoadAt { place: p, .. } if p.space == Space::Jac => return None,
+            // A Jacobian that adds up its entries reads what it has left itself.
+            Op::Load(p) if p.space == Space::Jac => {
+                *p = self.place(p);
+                p.at.base += scratch;
+            }
+            Op::LoadAt { place: p, .. } if p.space == Space::Jac => return None,
             Op::Load(p) | Op::LoadAt { place: p, .. } | Op::Delay { place: p, .. } => *p = self.place(p),
             Op::IndexI(at) | Op::IndexF(at) => *at = self.affine(at),
             _ => {}

@@ -147,7 +147,10 @@ impl LaneShare {
             };
             let room = room.max(program.sizes.jac);
             let made = straight(program, room, LIMITS, &weight).ok_or(NotLanes::NoStep)?;
-            written = Written { missing: made.whole.map(|w| !w), tables: made.tables };
+            let [roots, outputs] = made.whole.map(|w| !w);
+            // What a run alone computes without solving blocks is not worth solving them for.
+            let slice = alone.blocks && run.observer.as_ref().is_some_and(observe::Observer::is_slice);
+            written = Written { missing: [roots, outputs || slice], tables: made.tables };
             guesses = made.guesses;
             straightened = made.program;
             &straightened
