@@ -82,6 +82,37 @@ fn a_grid_has_the_bits_of_its_runs() {
 }
 
 #[test]
+fn a_sweep_is_drawn() {
+    let place = Place::new();
+    let args =
+        ["sweep", "tank.twinml", "--set", "k=0.01..0.014:3", "--set", "h0=90 cm,110 cm", "--out", "sw"];
+    let (code, said) = place.run(&args);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("plot.html"), "{said}");
+    let page = fs::read_to_string(place.path("sw/plot.html")).unwrap();
+    let pictures: Vec<&str> = page.split("<figure>").skip(1).collect();
+    let of = |name: &str| *pictures.iter().find(|p| p.contains(&format!("<b>{name}</b>"))).unwrap();
+    // Over k, which has the most values, a curve for each start; those that begin too high are rings.
+    for name in ["h", "top"] {
+        let picture = of(name);
+        assert_eq!(picture.matches("<polyline").count(), 2, "{picture}");
+        assert_eq!(picture.matches("<circle").count(), 6, "{picture}");
+        assert_eq!(picture.matches("class=\"bad\"").count(), 3, "{picture}");
+    }
+    assert!(
+        page.contains("h0 = 90 cm") && page.contains("h0 = 110 cm") && !page.contains("k = 0.01 "),
+        "{page}"
+    );
+    let rows = place.json("sw/summary.json");
+    let h = rows["quantities"].as_array().unwrap().iter().find(|q| q["name"] == "h").unwrap();
+    let most = h["most"]["value"].as_f64().unwrap();
+    assert!(of("h").contains(&format!("h = {:.4}", most)[..8]), "{most} {}", of("h"));
+    // The same, whoever computes it.
+    place.run(&[&args[..7], &["sw2", "--jobs", "1"]].concat());
+    assert_eq!(page, fs::read_to_string(place.path("sw2/plot.html")).unwrap());
+}
+
+#[test]
 fn lists_go_together_and_sizes_may_differ() {
     let place = Place::new();
     let (code, said) =

@@ -2,6 +2,7 @@
 //! quantities, work over threads.
 
 pub mod calibrate;
+mod chart;
 pub mod sensitivity;
 pub mod sweep;
 mod traces;

@@ -15,6 +15,7 @@ use twinml_model::ir::Space;
 use twinml_model::passes::{self, Level, later};
 use twinml_model::schema::Kind;
 
+use super::chart::Chart;
 use super::{column, find, finite, spread, usage, write};
 use crate::args::study::Sweep;
 use crate::commands::job::Flags;
@@ -538,8 +539,57 @@ fn write_all(
         write(&path, &(text + "\n"), ui)?;
         ui.object(&json::Written::file(&path, "summary"));
         files.push("summary.json".to_owned());
+        let path = folder.join("plot.html");
+        write(&path, &chart(name, hash, axes, points, &values, done), ui)?;
+        ui.object(&json::Written::file(&path, "plot"));
+        files.push("plot.html".to_owned());
     }
     Ok(files)
+}
+
+/// Every quantity over the axis with the most values, as a page.
+fn chart(
+    name: &str,
+    hash: &str,
+    axes: &[Axis],
+    points: &[Vec<usize>],
+    values: &[(String, String)],
+    done: &[Point],
+) -> String {
+    // Lists that are taken together are drawn over the first of them.
+    let together = axes.len() > 1 && points.iter().all(|at| at.iter().all(|k| *k == at[0]));
+    // The axis with the most values, of several the one that runs fastest.
+    let most = (0..axes.len()).max_by_key(|i| axes[*i].values.len()).unwrap_or(0);
+    let main = if together { 0 } else { most };
+    let set = |p: &Point| p.set[main].clone();
+    let numbers = done.iter().all(|p| set(p).is_some() || p.status == Status::Error);
+    let place = |(p, at): (&Point, &Vec<usize>)| match set(p) {
+        Some((v, _)) if numbers => v,
+        _ if numbers => f64::NAN,
+        _ => (at[main] + 1) as f64,
+    };
+    let unit = done.iter().find_map(set).filter(|_| numbers).map_or(String::new(), |(_, unit)| unit);
+    let along = match numbers {
+        true => axes[main].path.clone(),
+        false => format!("{}: number of the value", axes[main].path),
+    };
+    let others = |at: &Vec<usize>| {
+        let rest = axes.iter().zip(at).enumerate().filter(|(i, _)| *i != main && !together);
+        rest.map(|(_, (a, k))| format!("{} = {}", a.path, a.values[*k])).collect::<Vec<_>>().join(", ")
+    };
+    let of = |p: &Point, n: &str| p.values.iter().find(|v| v.0 == n).map_or(f64::NAN, |v| v.2);
+    Chart {
+        title: &format!("Sweep of {name}"),
+        hash,
+        along: (&along, &unit, done.iter().zip(points).map(place).collect()),
+        others: points.iter().map(others).collect(),
+        bad: done.iter().map(|p| p.exit != Exit::Ok).collect(),
+        quantities: values
+            .iter()
+            .map(|(n, u)| (n.clone(), u.clone(), done.iter().map(|p| of(p, n)).collect()))
+            .collect(),
+    }
+    .page()
 }
 
 /// Least and most of every quantity, and where.

@@ -2,8 +2,8 @@
 //!
 //! Three things end a run with a Zeno error that names the handlers: a thousand firings of one comparison within 1e-9 of
 //! the present time scale, as the language has it; firings in one direction whose intervals become shorter and shorter
-//! until they drown in roundings of time (behind that point the next one may be missed, and a ball falls through its
-//! floor); and a solver that finds no step short enough while events come
+//! until they drown in roundings of time, where the motion itself undoes what each did (behind that point the next one
+//! may be missed, and a ball falls through its floor); and a solver that finds no step short enough while events come
 //! ever faster.
 
 use super::*;
@@ -21,8 +21,6 @@ const STANDS: f64 = 8.0;
 const MANY: u32 = 20;
 /// So many intervals, each shorter than the one before and the last a few roundings, end in a point of accumulation.
 const CLOSING: u32 = 4;
-/// Intervals that have become this many times what is too short to tell are on their way there, and no chance.
-const NEARLY: f64 = 1e3;
 
 /// Firings of one root function.
 #[derive(Clone, Copy, Debug)]
@@ -73,17 +71,15 @@ impl Firing {
 }
 
 impl Way {
-    /// Counts a firing; true where intervals that became shorter and shorter end in roundings of time. What a handler
-    /// takes back and the motion does not undo (`undone`) may come twice in one instant by chance: there the interval
-    /// before has to be nearly as short.
-    fn closes(&mut self, t: f64, undone: bool) -> bool {
-        let (gap, before) = (t - self.last, self.gap);
+    /// Counts a firing; true where intervals that became shorter and shorter end in roundings of time.
+    fn closes(&mut self, t: f64) -> bool {
+        let gap = t - self.last;
         let short = SHORT * f64::EPSILON * t.abs();
-        if before > short {
-            self.shrinks = if gap <= SHRINKS * before { self.shrinks + 1 } else { 0 };
+        if self.gap > short {
+            self.shrinks = if gap <= SHRINKS * self.gap { self.shrinks + 1 } else { 0 };
         }
         (self.last, self.gap) = (t, gap);
-        gap <= short && self.shrinks >= CLOSING && (undone || before <= NEARLY * short)
+        gap <= short && self.shrinks >= CLOSING
     }
 }
 
@@ -98,8 +94,9 @@ impl Run<'_> {
             }
             firing.count += 1;
             let (way, other) = (usize::from(crossing.rising), usize::from(!crossing.rising));
+            // What a handler takes back is its own affair; here the motion itself undoes what it did.
             let undone = firing.ways[other].last >= firing.ways[way].last;
-            let closing = firing.ways[way].closes(t, undone);
+            let closing = firing.ways[way].closes(t) && undone;
             let firings = firing.count;
             if firings >= ZENO || closing {
                 return Err(self.endless(t, crossing.index, firings));
