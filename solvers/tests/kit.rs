@@ -394,7 +394,7 @@ fn work_is_pinned() {
         pleiades    rk4         1e0: steps 300 rejected 0 rhs 1201 jac 0 factor 0 solves 0
         pleiades    tsit5       1e-8: steps 498 rejected 37 rhs 3212 jac 0 factor 0 solves 0
         pleiades    dopri5      1e-8: steps 467 rejected 49 rhs 3098 jac 0 factor 0 solves 0
-        pleiades    auto        1e-8: steps 1066 rejected 36 rhs 2286 jac 0 factor 0 solves 0
+        pleiades    auto        1e-8: steps 1066 rejected 36 rhs 2381 jac 0 factor 0 solves 0
         robertson   rosenbrock  1e-4: steps 84 rejected 3 rhs 520 jac 84 factor 87 solves 522
         hires       rosenbrock  1e-4: steps 65 rejected 15 rhs 466 jac 65 factor 80 solves 480
         pollution   rosenbrock  1e-4: steps 21 rejected 0 rhs 127 jac 21 factor 21 solves 126
@@ -410,8 +410,8 @@ fn work_is_pinned() {
         robertson   auto        1e-6: steps 167 rejected 3 rhs 1425 jac 167 factor 170 solves 1360
         hires       auto        1e-6: steps 161 rejected 11 rhs 1293 jac 101 factor 110 solves 880
         pollution   auto        1e-6: steps 39 rejected 0 rhs 337 jac 39 factor 39 solves 312
-        robertson   auto        1e-8: steps 496 rejected 20 rhs 3351 jac 358 factor 365 solves 2920
-        hires       auto        1e-8: steps 616 rejected 11 rhs 3923 jac 416 factor 418 solves 3344
+        robertson   auto        1e-8: steps 496 rejected 20 rhs 3365 jac 358 factor 365 solves 2920
+        hires       auto        1e-8: steps 616 rejected 11 rhs 3943 jac 416 factor 418 solves 3344
         pollution   auto        1e-8: steps 112 rejected 0 rhs 946 jac 112 factor 112 solves 896
     "#]]
     .assert_eq(&text);
