@@ -341,7 +341,7 @@ impl Auto {
     fn decays(&mut self, sys: &mut dyn System, t: f64) -> f64 {
         self.plane[0].copy_from_slice(&self.v);
         self.follow(sys, t);
-        if !(self.decay > DECAYING) {
+        if self.decay.is_nan() || self.decay <= DECAYING {
             return 0.0;
         }
         let growth = self.growth;
