@@ -240,12 +240,9 @@ pub(super) fn interpolant(program: &Program, shape: &Shape) -> Kernel {
             let size = w.un(UnOp::Abs, t);
             let roundings = w.c(4.0 * f64::EPSILON);
             let limit = w.mul(roundings, size);
-            let mut same = |b: Value| {
-                let d = w.sub(t, b);
-                let d = w.un(UnOp::Abs, d);
-                w.cmp(CmpOp::Le, d, limit)
-            };
-            (same(to), Some(same(from)))
+            let off = w.sub(t, to);
+            let off = w.un(UnOp::Abs, off);
+            (w.cmp(CmpOp::Le, off, limit), Some(w.cmp(CmpOp::Eq, t, from)))
         }
     };
     let at_end = w.or(at_end, stands);
