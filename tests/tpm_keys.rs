@@ -275,6 +275,29 @@ fn a_key_that_encrypts_is_given_out_only_while_the_registers_stand() {
 }
 
 /// The line of a file of keys that names the sealed one.
+/// A TPM behind a socket takes one caller at a time: what is unsealed is so before the signer takes its place.
+#[test]
+fn one_tpm_signs_and_unseals_in_one_command() {
+    desk(|desk| {
+        desk.says(0, &["keys", "create", "mill", "--tpm"]);
+        let sealed = ["--algorithm", "aes-256", "--tpm", "--registers", "16"];
+        desk.says(0, &[&["keys", "create", "vault"], &sealed[..]].concat());
+        let both = |args: &[&'static str]| [args, &["--sign", "mill", "--encryption-key", "vault"]].concat();
+        let take = ["snapshot", "take", "m.twinml", "--at", "0.5 s", "--out", "a.twinsnap"];
+        desk.says(0, &both(&take));
+        desk.says(0, &both(&["run", "m.twinml", "--snapshot-every", "0.5 s", "--out", "one"]));
+        desk.says(0, &both(&["run", "--from", "a.twinsnap", "--out", "on"]));
+        desk.says(0, &both(&["branch", "a.twinsnap", "--set", "k=1", "--name", "fast", "--out", "b"]));
+        let key = ["--encryption-key", "vault"];
+        desk.says(0, &[&["snapshot", "sign", "a.twinsnap", "--sign", "mill"], &key[..]].concat());
+        assert!(
+            desk.says(0, &[&["verify", "a.twinsnap", "--counter"], &key[..]].concat()).contains("newest")
+        );
+        assert!(desk.says(0, &["verify", "one"]).contains("good"));
+        assert!(desk.says(0, &[&["replay", "one"], &key[..]].concat()).contains("good"));
+    });
+}
+
 fn id_of(file: &str) -> String {
     file.lines().find_map(|l| l.strip_prefix("Seals: ")).unwrap().to_owned()
 }

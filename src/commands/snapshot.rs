@@ -245,8 +245,9 @@ pub fn branch<'b>(snapshot: &Snapshot, branches: &'b [Branch], ui: &Ui) -> Resul
 fn sign(args: &SnapshotSign, ui: &Ui) -> Result<Exit, Exit> {
     let mut signing = args.signing.clone();
     signing.sign.get_or_insert_default();
-    let vault = Vault::open(&signing, &args.encryption, ui)?.unknown_machine();
+    // First what may have to be unsealed: a signer may hold the only connection that its TPM takes.
     let snapshot = read(&args.snapshot, &args.encryption, &signing.place, ui)?;
+    let vault = Vault::open(&signing, &args.encryption, ui)?.unknown_machine();
     let path = args.out.as_deref().unwrap_or(&args.snapshot);
     vault.put(path, "snapshot sign", snapshot).map_err(|e| {
         ui.error(&e.to_string(), None);

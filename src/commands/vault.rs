@@ -40,9 +40,11 @@ impl Vault {
     ///
     /// What is wrong with one was said.
     pub fn open(signing: &Signing, encryption: &Encryption, ui: &Ui) -> Result<Vault, Exit> {
+        // First what may have to be unsealed: a signer may hold the only connection that its TPM takes.
+        let wrap = seal::named(encryption, &signing.place, ui)?;
         Ok(Vault {
             signer: RefCell::new(sign::signer(signing, ui)?),
-            wrap: RefCell::new(seal::named(encryption, &signing.place, ui)?),
+            wrap: RefCell::new(wrap),
             machine: sign::machine(ui)?,
             silent: false,
         })

@@ -93,9 +93,10 @@ pub fn run(args: &Args, ui: &Ui) -> Exit {
 fn whole(args: &Args, ui: &Ui) -> Result<Exit, Exit> {
     let interrupt = Interrupt::listen();
     let watch = Stopwatch::start();
-    let mut voucher = sign::voucher(&args.vouching, &args.store.place, ui)?;
     let mut store = timeline::open(&args.store, ui)?;
     let trunk = Trunk::named(args, &mut store, ui)?;
+    // Nothing is unsealed from here on: a signer may hold the only connection that its TPM takes.
+    let mut voucher = sign::voucher(&args.vouching, &args.store.place, ui)?;
     let clock = &trunk.snapshot.state.clock;
     let at = match &args.at {
         Some(text) => snapshot::nanoseconds("at", text, ui)?,

@@ -71,10 +71,12 @@ pub fn run(args: &Timeline, ui: &Ui) -> Exit {
 fn whole(args: &Timeline, ui: &Ui) -> Result<Exit, Exit> {
     let failed = |e: StoreError| refuse(&e, ui);
     if let Some(TimelineCommand::Add { snapshots }) = &args.command {
-        let mut voucher = sign::voucher(&args.vouching, &args.store.place, ui)?;
         let mut store = open(&args.store, ui)?;
-        for path in snapshots {
-            let taken = snapshot::read(path, &args.store.encryption, &args.store.place, ui)?;
+        let read = |path| snapshot::read(path, &args.store.encryption, &args.store.place, ui);
+        let taken: Vec<_> = snapshots.iter().map(|path| read(path)).collect::<Result<_, _>>()?;
+        // Nothing is unsealed from here on: a signer may hold the only connection that its TPM takes.
+        let mut voucher = sign::voucher(&args.vouching, &args.store.place, ui)?;
+        for taken in taken {
             let node = root(&taken);
             let id = store.put(std::slice::from_ref(&node)).map_err(failed)?[0];
             let details = [("node", id.to_string()), ("snapshot", hex(&taken.id()))];
