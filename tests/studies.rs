@@ -344,7 +344,7 @@ fn what_the_data_do_not_determine_is_named() {
     fs::write(place.path("bad.csv"), "time,h [s]\n0,1\n60,2\n").unwrap();
     let (code, said) = place.run(&["calibrate", "tank.twinml", "--data", "bad.csv", "--fit", "k"]);
     assert_eq!(code, Some(2));
-    assert!(said.contains("no unit of a quantity in m"), "{said}");
+    assert!(said.contains("`h` is in `s` in the data, which is no unit of a quantity in m"), "{said}");
 }
 
 /// Without ranges the model's own distributions say how parameters vary.

@@ -1,12 +1,13 @@
 //! `twinc calibrate`: parameters that fit measured data, with intervals, and what the data say nothing about.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use serde_json::{Value, json};
 use twinml_compiler::driver::{Choice, Session};
 use twinml_compiler::flatten::NoData;
 use twinml_compiler::resolve::MemoryLoader;
-use twinml_engine::data::{Frame, Unit};
+use twinml_engine::data::{DataError, Frame, Unit};
 use twinml_engine::run::{self, Observed};
 use twinml_engine::study::fit::{self, Certainty, Fit, Limits};
 use twinml_engine::study::global;
@@ -138,7 +139,7 @@ fn whole(args: &Calibrate, ui: &Ui) -> Result<Exit, Exit> {
 
 /// Instants and measured quantities.
 fn data(args: &Calibrate, model: &Model, frame: &Frame, ui: &Ui) -> Result<(Vec<f64>, Vec<Measured>), Exit> {
-    let outside = |e: twinml_engine::data::DataError| {
+    let outside = |e: DataError| {
         ui.error(&e.to_string(), None);
         Exit::Outside
     };
@@ -164,7 +165,7 @@ fn data(args: &Calibrate, model: &Model, frame: &Frame, ui: &Ui) -> Result<(Vec<
         let (name, headed) = heading(&info.name);
         let unit = info.unit.clone().or(headed);
         if name == "time" {
-            let to_si = si(unit.as_deref().unwrap_or("s"), "s", ui)?;
+            let to_si = si(&name, unit.as_deref().unwrap_or("s"), "s", ui)?;
             let values = frame.numbers(&info.name).map_err(outside)?.values;
             times = Some(values.into_iter().map(|t| to_si.to_si(t)).collect::<Vec<f64>>());
             continue;
@@ -173,7 +174,7 @@ fn data(args: &Calibrate, model: &Model, frame: &Frame, ui: &Ui) -> Result<(Vec<
         let path = path.unwrap_or_else(|| name.clone());
         let Some((space, slot, shown, _)) = find(&model.program, &path) else {
             // Results of runs count their steps.
-            if name != "step" {
+            if name != "step" && name != "twinml.step" {
                 left.push(name);
             }
             continue;
@@ -186,7 +187,7 @@ fn data(args: &Calibrate, model: &Model, frame: &Frame, ui: &Ui) -> Result<(Vec<
         let to_si = match unit.as_deref() {
             // Results say the unit that the model shows.
             Some(u) if u == shown.symbol => Unit { scale: shown.scale, offset: shown.offset },
-            Some(u) => si(u, &symbol, ui)?,
+            Some(u) => si(&path, u, &symbol, ui)?,
             None if symbol.is_empty() => Unit::SI,
             None => Unit { scale: shown.scale, offset: shown.offset },
         };
@@ -235,7 +236,43 @@ fn data(args: &Calibrate, model: &Model, frame: &Frame, ui: &Ui) -> Result<(Vec<
         }
         before = *t;
     }
+    let jumps = jumps(frame, &times).map_err(outside)?;
+    if !jumps.is_empty() {
+        for m in &mut measured {
+            jumps.iter().for_each(|rows| m.values[rows.clone()].fill(f64::NAN));
+        }
+        ui.doing(
+            "Leaving",
+            &format!(
+                "out what stands at the {} of the data: a run with other parameters has them elsewhere",
+                counted(jumps.len() as u64, "event")
+            ),
+        );
+    }
     Ok((times, measured))
+}
+
+/// The rows of each instant at which results tell an event: what was before it, and what came after.
+fn jumps(frame: &Frame, times: &[f64]) -> Result<Vec<Range<usize>>, DataError> {
+    let infos = frame.columns();
+    let Some(step) =
+        ["twinml.step", "step"].into_iter().find(|n| infos.iter().any(|i| i.name == *n && !i.list))
+    else {
+        return Ok(Vec::new());
+    };
+    let mut steps = Vec::new();
+    frame.scan(step, |_, _, v| steps.push(v))?;
+    let mut all = Vec::new();
+    let mut from = 0;
+    for instant in times.chunk_by(|a, b| a == b) {
+        let rows = from..from + instant.len();
+        from = rows.end;
+        // A lone row tells no event, whatever its column `step` counts.
+        if rows.len() > 1 && steps.get(rows.clone()).is_some_and(|s| s.iter().any(|&s| s > 0.0)) {
+            all.push(rows);
+        }
+    }
+    Ok(all)
 }
 
 fn si_symbol(model: &Model, path: &str) -> String {
@@ -257,13 +294,13 @@ fn meaning(text: &str, si: &str) -> Option<f64> {
 }
 
 /// How a column's unit becomes SI.
-fn si(unit: &str, si: &str, ui: &Ui) -> Result<Unit, Exit> {
+fn si(what: &str, unit: &str, si: &str, ui: &Ui) -> Result<Unit, Exit> {
     let at = |x: &str| meaning(&format!("{x} [{unit}]"), si);
     match (at("0"), at("1")) {
         (Some(offset), Some(one)) if one != offset => Ok(Unit { scale: one - offset, offset }),
         _ => {
             let of = if si.is_empty() { "a plain number".to_owned() } else { format!("a quantity in {si}") };
-            Err(usage(ui, &format!("the data are in `{unit}`, which is no unit of {of}"), None))
+            Err(usage(ui, &format!("`{what}` is in `{unit}` in the data, which is no unit of {of}"), None))
         }
     }
 }
