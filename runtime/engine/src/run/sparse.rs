@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use twinml_model::passes::sparsity::Csc;
+use twinml_model::passes::sparsity::{Csc, Scatter};
 use twinml_model::program::Jacobian;
 use twinml_solvers::system::Pattern;
 
@@ -13,8 +13,8 @@ pub(super) struct Assembly {
     pattern: OnceCell<Pattern>,
     /// Rows and columns.
     n: usize,
-    /// Position in the pattern of the value in slot `k`.
-    position: Vec<u32>,
+    /// The entry of the pattern that the value in slot `k` is added to; beyond all for a slot that belongs to no family.
+    entry: Vec<usize>,
     /// Whether values come from a kernel at all.
     kernel: bool,
 }
@@ -22,82 +22,17 @@ pub(super) struct Assembly {
 impl Assembly {
     /// Expands the families: time and memory linear in the number of entries.
     pub(super) fn of(jacobian: &Jacobian) -> Assembly {
-        let (rows, cols, entries) =
-            (jacobian.rows as usize, jacobian.cols as usize, jacobian.entries as usize);
-        let n = rows.max(cols);
-        // (row, column) of each slot; slots that no family names stay out of range.
-        let mut places = vec![(u32::MAX, u32::MAX); entries];
-        for family in &jacobian.families {
-            let mut at: Vec<i64> = family.loops.iter().map(|&(lo, _)| lo).collect();
-            if family.loops.iter().any(|&(lo, hi)| lo >= hi) {
-                continue;
-            }
-            'entries: loop {
-                let index = |i: twinml_model::ids::Index| at.get(i.index()).copied().unwrap_or(0);
-                let (slot, row, col) =
-                    (family.slot.eval(index), family.row.eval(index), family.col.eval(index));
-                places[slot as usize] = (row as u32, col as u32);
-                let mut k = family.loops.len();
-                loop {
-                    if k == 0 {
-                        break 'entries;
-                    }
-                    k -= 1;
-                    at[k] += 1;
-                    if at[k] < family.loops[k].1 {
-                        break;
-                    }
-                    at[k] = family.loops[k].0;
-                }
-            }
-        }
-        // Two passes of counting sort: by row, then by column.
-        let by = |key: &dyn Fn(u32) -> u32, order: &[u32]| {
-            let mut start = vec![0_u32; n + 2];
-            for &slot in order {
-                start[(key(slot) as usize).min(n) + 1] += 1;
-            }
-            for k in 1..start.len() {
-                start[k] += start[k - 1];
-            }
-            let mut sorted = vec![0_u32; order.len()];
-            for &slot in order {
-                let bucket = &mut start[(key(slot) as usize).min(n)];
-                sorted[*bucket as usize] = slot;
-                *bucket += 1;
-            }
-            sorted
-        };
-        let order: Vec<u32> = (0..entries as u32).collect();
-        let order = by(&|slot| places[slot as usize].0, &order);
-        let order = by(&|slot| places[slot as usize].1, &order);
-        let mut position = vec![u32::MAX; entries];
-        let mut col_ptr = vec![0_usize; n + 1];
-        let mut row_list: Vec<usize> = Vec::with_capacity(entries);
-        let mut last = None;
-        for slot in order {
-            let (row, col) = places[slot as usize];
-            if row == u32::MAX || col as usize >= n || row as usize >= n {
-                continue;
-            }
-            if last != Some((row, col)) {
-                row_list.push(row as usize);
-                col_ptr[col as usize + 1] += 1;
-                last = Some((row, col));
-            }
-            position[slot as usize] = (row_list.len() - 1) as u32;
-        }
-        for k in 1..=n {
-            col_ptr[k] += col_ptr[k - 1];
-        }
+        let Scatter { pattern: mut csc, entry } = Scatter::new(jacobian);
+        let n = csc.rows.max(csc.cols);
+        csc.col_ptr.resize(n + 1, csc.row_of.len());
         // Sorted by column and row without repetition: always a pattern.
-        let pattern = Pattern::new(n, col_ptr, row_list).unwrap_or_else(|_| Pattern::dense(n));
-        Assembly { pattern: pattern.into(), n, position, kernel: true }
+        let pattern = Pattern::new(n, csc.col_ptr, csc.row_of).unwrap_or_else(|_| Pattern::dense(n));
+        Assembly { pattern: pattern.into(), n, entry, kernel: true }
     }
 
     /// A full matrix whose values come from elsewhere.
     pub(super) fn dense(n: usize) -> Assembly {
-        Assembly { pattern: OnceCell::new(), n, position: Vec::new(), kernel: false }
+        Assembly { pattern: OnceCell::new(), n, entry: Vec::new(), kernel: false }
     }
 
     /// A sparse matrix whose values come from elsewhere.
@@ -105,7 +40,7 @@ impl Assembly {
         let n = csc.cols;
         let pattern =
             Pattern::new(n, csc.col_ptr.clone(), csc.row_of.clone()).unwrap_or_else(|_| Pattern::dense(n));
-        Assembly { pattern: pattern.into(), n, position: Vec::new(), kernel: false }
+        Assembly { pattern: pattern.into(), n, entry: Vec::new(), kernel: false }
     }
 
     /// The pattern.
@@ -120,14 +55,14 @@ impl Assembly {
 
     /// Number of values that the kernel writes.
     pub(super) fn entries(&self) -> usize {
-        self.position.len()
+        self.entry.len()
     }
 
     /// Adds the kernel's values up in the order of their slots.
     pub(super) fn collect(&self, jac: &[f64], values: &mut [f64]) {
         values.fill(0.0);
-        for (&position, &value) in self.position.iter().zip(jac) {
-            if let Some(sum) = values.get_mut(position as usize) {
+        for (&entry, &value) in self.entry.iter().zip(jac) {
+            if let Some(sum) = values.get_mut(entry) {
                 *sum += value;
             }
         }

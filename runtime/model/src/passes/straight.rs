@@ -14,6 +14,7 @@
 
 #![allow(clippy::needless_range_loop, reason = "rows and columns of a matrix")]
 
+use super::sparsity::each;
 use crate::ids::{BlockId, Index, OriginId, TableId, Value};
 use crate::ir::{
     Affine, BinOp, BoolOp, Carry, CmpOp, For, If, Kernel, Op, Place, Region, Space, Stmt, Ty, UnOp,
@@ -699,29 +700,18 @@ fn writes_more(kernel: &Kernel) -> bool {
 /// The row and column of each slot that a Jacobian's kernel writes, in the order of the slots.
 fn places(jacobian: &Jacobian) -> Option<Vec<(u32, (usize, usize))>> {
     let mut all = FxHashMap::default();
+    let mut sound = true;
     for family in &jacobian.families {
-        let mut at: Vec<i64> = family.loops.iter().map(|&(lo, _)| lo).collect();
-        if family.loops.iter().any(|&(lo, hi)| lo >= hi) {
-            continue;
-        }
-        'entries: loop {
-            let index = |i: Index| at.get(i.index()).copied().unwrap_or(0);
-            let [slot, row, col] = [&family.slot, &family.row, &family.col].map(|a| a.eval(index));
-            let place = (usize::try_from(row).ok()?, usize::try_from(col).ok()?);
-            all.insert(u32::try_from(slot).ok()?, place);
-            let mut k = family.loops.len();
-            loop {
-                if k == 0 {
-                    break 'entries;
-                }
-                k -= 1;
-                at[k] += 1;
-                if at[k] < family.loops[k].1 {
-                    break;
-                }
-                at[k] = family.loops[k].0;
+        each(family, |row, col, slot| {
+            let place = (u32::try_from(slot), usize::try_from(row), usize::try_from(col));
+            match place {
+                (Ok(slot), Ok(row), Ok(col)) => _ = all.insert(slot, (row, col)),
+                _ => sound = false,
             }
-        }
+        });
+    }
+    if !sound {
+        return None;
     }
     let mut all: Vec<_> = all.into_iter().collect();
     all.sort_unstable();
