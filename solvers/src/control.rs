@@ -377,6 +377,11 @@ impl Clock {
         if self.horizon > self.t { self.horizon } else { self.stop }
     }
 
+    /// Whether another trial may come after those counted: the stop is ahead and the limit of steps not reached.
+    pub(crate) fn has_room(&self, stats: &Stats) -> bool {
+        self.t < self.stop && stats.steps + stats.rejected < self.max_steps
+    }
+
     /// The next step of a wanted length `h`: not beyond the stop time, and without a tiny rest before it.
     pub fn trial(&self, h: f64, stats: &Stats) -> Result<Trial, SolveError> {
         let rest = self.stop - self.t;

@@ -441,8 +441,7 @@ impl Seat for Taylor {
         _: f64,
     ) -> Option<u64> {
         let (t, stop) = (self.clock.t, self.clock.stop);
-        let room = self.stats.steps + self.stats.rejected < self.clock.max_steps();
-        if !(self.ready && t < stop && room) {
+        if !(self.ready && self.clock.has_room(&self.stats)) {
             return None;
         }
         let mut place = Place::new(memory, lane);

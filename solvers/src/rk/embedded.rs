@@ -431,8 +431,7 @@ impl<T: Tableau> Embedded<T> {
     /// [`Seat::put`], with the steps of a whole that this is a part of. False: the next step is none for lanes.
     pub(crate) fn put_after(&self, done: &Stats, memory: &mut LaneMemory, lane: usize) -> bool {
         let (t, stop) = (self.clock.t, self.clock.stop);
-        let room = done.steps + done.rejected < self.clock.max_steps();
-        if !(self.first_same_as_last && t < stop && room) {
+        if !(self.first_same_as_last && self.clock.has_room(done)) {
             return false;
         }
         let (past, rejected) = self.control.past();

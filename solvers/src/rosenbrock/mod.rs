@@ -704,8 +704,7 @@ impl Seat for Rosenbrock {
         _: f64,
     ) -> Option<u64> {
         let (t, stop) = (self.clock.t, self.clock.stop);
-        let room = self.stats.steps + self.stats.rejected < self.clock.max_steps();
-        if !(t < stop && room) {
+        if !self.clock.has_room(&self.stats) {
             return None;
         }
         let mut place = Place::new(memory, lane);
