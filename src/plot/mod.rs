@@ -6,6 +6,7 @@
 
 pub(crate) mod axis;
 mod data;
+pub(crate) mod grid;
 mod html;
 mod panel;
 mod png;

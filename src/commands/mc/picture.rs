@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::worst::{Curve, Worst};
 use crate::plot::axis::{self, Axis, TimeAxis};
+use crate::plot::grid::{self, TEXT};
 use crate::ui::numbers::{instant, short};
 use crate::ui::xml::escape;
 
@@ -102,22 +103,11 @@ fn one(out: &mut String, w: &Worst, k: usize, c: &Curve, until: f64) {
 }
 
 fn grid(out: &mut String, axis: &Axis, time: &TimeAxis, x: &dyn Fn(f64) -> f64, y: &dyn Fn(f64) -> f64) {
-    let text = "font-size=\"11\" fill=\"currentColor\"";
-    for (v, label) in axis.ticks.iter().zip(&axis.labels) {
-        let at = y(*v);
-        let _ = write!(
-            out,
-            "<line x1=\"{LEFT}\" x2=\"{RIGHT}\" y1=\"{at:.1}\" y2=\"{at:.1}\" stroke=\"currentColor\" \
-             opacity=\"0.12\"/><text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\" {text}>{}</text>",
-            LEFT - 5.0,
-            at + 4.0,
-            escape(label)
-        );
-    }
+    grid::levels(out, axis, (LEFT, RIGHT), y);
     for (t, label) in time.ticks.iter().zip(&time.labels) {
         let _ = write!(
             out,
-            "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\" {text}>{}</text>",
+            "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\" {TEXT}>{}</text>",
             x(*t),
             BOTTOM + 16.0,
             escape(label)
@@ -125,7 +115,7 @@ fn grid(out: &mut String, axis: &Axis, time: &TimeAxis, x: &dyn Fn(f64) -> f64, 
     }
     let _ = write!(
         out,
-        "<text x=\"{RIGHT}\" y=\"{}\" text-anchor=\"end\" {text}>{}</text>",
+        "<text x=\"{RIGHT}\" y=\"{}\" text-anchor=\"end\" {TEXT}>{}</text>",
         BOTTOM + 32.0,
         time.unit
     );
@@ -133,7 +123,7 @@ fn grid(out: &mut String, axis: &Axis, time: &TimeAxis, x: &dyn Fn(f64) -> f64, 
         0 => axis.base.clone(),
         e => format!("{} \u{d7} 10^{e}", axis.base),
     };
-    let _ = write!(out, "<text x=\"2\" y=\"{}\" {text}>{}</text>", BOTTOM + 32.0, escape(factor.trim()));
+    let _ = write!(out, "<text x=\"2\" y=\"{}\" {TEXT}>{}</text>", BOTTOM + 32.0, escape(factor.trim()));
 }
 
 fn caption(out: &mut String, w: &Worst, k: usize, c: &Curve) {

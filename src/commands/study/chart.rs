@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::plot::axis::{self, Axis};
+use crate::plot::grid::{self, TEXT};
 use crate::ui::numbers::{counted, short};
 use crate::ui::xml::escape;
 
@@ -114,24 +115,13 @@ impl Chart<'_> {
             out,
             "<figure><svg width=\"{WIDTH}\" height=\"{HEIGHT}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">"
         );
-        let text = "font-size=\"11\" fill=\"currentColor\"";
-        for (v, label) in up.ticks.iter().zip(&up.labels) {
-            let at = y(*v);
-            let _ = write!(
-                out,
-                "<line x1=\"{LEFT}\" x2=\"{RIGHT}\" y1=\"{at:.1}\" y2=\"{at:.1}\" stroke=\"currentColor\" \
-                 opacity=\"0.12\"/><text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\" {text}>{}</text>",
-                LEFT - 5.0,
-                at + 4.0,
-                escape(label)
-            );
-        }
+        grid::levels(out, &up, (LEFT, RIGHT), &y);
         for (v, label) in across.ticks.iter().zip(&across.labels) {
             let at = x(*v);
             let _ = write!(
                 out,
                 "<line x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"{TOP}\" y2=\"{BOTTOM}\" stroke=\"currentColor\" \
-                 opacity=\"0.06\"/><text x=\"{at:.1}\" y=\"{}\" text-anchor=\"middle\" {text}>{}</text>",
+                 opacity=\"0.06\"/><text x=\"{at:.1}\" y=\"{}\" text-anchor=\"middle\" {TEXT}>{}</text>",
                 BOTTOM + 16.0,
                 escape(label)
             );
@@ -150,7 +140,7 @@ impl Chart<'_> {
         };
         let _ = write!(
             out,
-            "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\" {text}>{}{}</text>",
+            "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\" {TEXT}>{}{}</text>",
             0.5 * (LEFT + RIGHT),
             BOTTOM + 36.0,
             escape(along),
