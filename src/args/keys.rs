@@ -31,7 +31,7 @@ pub enum KeysCommand {
 #[derive(Args, Debug, Clone, Default)]
 pub struct Place {
     /// Folder of the keys; also read from TWINML_KEYS [default: twinml/keys in XDG_CONFIG_HOME or ~/.config]
-    #[arg(long = "keys", visible_alias = "dir", value_name = "DIR")]
+    #[arg(long = "keys", visible_alias = "dir", value_name = "DIR", global = true)]
     pub keys: Option<PathBuf>,
 }
 
@@ -168,7 +168,7 @@ pub struct Rotate {
 pub struct Encryption {
     /// Encrypt what is written, and decrypt what is read, under a key: its name (`twinc keys create NAME --algorithm
     /// aes-256`), file:PATH or env:NAME; also read from TWINML_ENCRYPTION_KEY
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", global = true)]
     pub encryption_key: Option<String>,
 }
 

@@ -309,7 +309,7 @@ impl Trunk {
             return Ok(Trunk { snapshot, node: root.node(), before: Vec::new() });
         }
         let nodes = store.nodes().map_err(refuse)?;
-        let node = timeline::find(&nodes, &args.from, ui)?.clone();
+        let node = timeline::find(&nodes, &args.from, "snapshot", ui)?.clone();
         let (mut at, mut before) = (node.clone(), Vec::new());
         while !at.parts.iter().any(|p| p.name == SNAPSHOT) {
             let sets: Vec<String> =

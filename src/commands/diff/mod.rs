@@ -249,7 +249,7 @@ fn named(path: &Path, args: &Diff, ui: &Ui) -> Result<Named, Exit> {
     }
     let store = timeline::open(&args.store, ui)?;
     let nodes = store.nodes().map_err(|e| timeline::refuse(&e, ui))?;
-    let node = timeline::find(&nodes, &path.to_string_lossy(), ui)?;
+    let node = timeline::find(&nodes, &path.to_string_lossy(), "result, snapshot", ui)?;
     if node.parts.iter().any(|p| p.name == SNAPSHOT) {
         let bytes = store.part(&node.id, SNAPSHOT).map_err(|e| timeline::refuse(&e, ui))?;
         let snapshot = Snapshot::decode(&bytes).map_err(|e| {

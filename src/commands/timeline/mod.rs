@@ -100,7 +100,7 @@ fn whole(args: &Timeline, ui: &Ui) -> Result<Exit, Exit> {
             said(args, &store, 0, None, ui)
         }
         Some(TimelineCommand::Export { node, out }) => {
-            let node = find(&nodes, node, ui)?;
+            let node = find(&nodes, node, "snapshot", ui)?;
             let bytes = store.part(&node.id, SNAPSHOT).map_err(|e| match e {
                 StoreError::NoPart { .. } => {
                     ui.error(
@@ -123,7 +123,7 @@ fn whole(args: &Timeline, ui: &Ui) -> Result<Exit, Exit> {
         Some(TimelineCommand::Remove { nodes: names }) => {
             let mut gone: Vec<Id> = Vec::new();
             for name in names {
-                gone.push(find(&nodes, name, ui)?.id);
+                gone.push(find(&nodes, name, "snapshot", ui)?.id);
             }
             // In the order of the store, what grew from a node stands behind it.
             for node in &nodes {
@@ -328,12 +328,13 @@ pub fn root(taken: &Snapshot) -> Draft {
     }
 }
 
-/// The node that a name, or the first letters of an id, means; the latest of a name.
+/// The node that a name, or the first letters of an id, means; the latest of a name. `also` is what else the name could
+/// have been, told where there is no such node.
 ///
 /// # Errors
 ///
 /// The exit code, after saying why.
-pub fn find<'n>(nodes: &'n [Node], name: &str, ui: &Ui) -> Result<&'n Node, Exit> {
+pub fn find<'n>(nodes: &'n [Node], name: &str, also: &str, ui: &Ui) -> Result<&'n Node, Exit> {
     if let Some(node) = nodes.iter().rev().find(|n| n.name == name) {
         return Ok(node);
     }
@@ -345,7 +346,7 @@ pub fn find<'n>(nodes: &'n [Node], name: &str, ui: &Ui) -> Result<&'n Node, Exit
             let known = nodes.iter().map(|n| n.name.as_str());
             let near = twinml_compiler::diag::did_you_mean(name, known);
             let help = near.unwrap_or_else(|| "`twinc timeline` lists what is kept".to_owned());
-            ui.error(&format!("there is neither a snapshot nor a node `{name}`"), Some(&help));
+            ui.error(&format!("there is no {also} or node `{name}`"), Some(&help));
             Err(Exit::Usage)
         }
         _ => {
