@@ -3,56 +3,28 @@
 #![allow(clippy::print_stderr, reason = "a test that is left out says so")]
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use twinml_engine::provenance::{Envelope, pae};
 
+mod place;
+use place::Place;
+
 const MODEL: &str = "twin Decay {\n  parameters { k: Real[1/s] = 1 }\n  states { x: Real = 1 }\n  equations { der(x) = -k * x }\n}\nscenario short for Decay { duration: 1 s; seed: 7; record x every 500 ms }\n";
 
-struct Place(tempfile::TempDir);
-
-impl Place {
-    fn new() -> Place {
-        let place = Place(tempfile::tempdir().unwrap());
-        fs::write(place.path("decay.twinml"), MODEL).unwrap();
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn twinc(&self, args: &[&str]) -> (i32, String, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_twinc"));
-        command.current_dir(self.0.path()).args(args).stdin(Stdio::null());
-        command.env("TWINML_KEYS", self.path("keys")).env("WORD", "correct horse");
-        let out = command.output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (out.status.code().unwrap(), text(out.stdout), text(out.stderr))
-    }
-
-    #[track_caller]
-    fn expect(&self, code: i32, args: &[&str]) -> (String, String) {
-        let (got, out, err) = self.twinc(args);
-        assert_eq!(got, code, "{args:?}\n{out}{err}");
-        (out, err)
-    }
-
-    /// What `verify` says, as JSON.
-    fn verify(&self, args: &[&str]) -> (i32, Value) {
-        let (code, out, err) = self.twinc(&[&["verify", "--format", "json"], args].concat());
-        assert!(!err.contains("panicked"), "{err}");
-        let mut found = out.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
-        let found = found.rfind(|v| v["type"] == "verified");
-        (code, found.unwrap_or_else(|| panic!("{args:?}\n{out}{err}")))
-    }
+/// What `verify` says, as JSON.
+fn verify(place: &Place, args: &[&str]) -> (i32, Value) {
+    let (code, out, err) = place.twinc(&[&["verify", "--format", "json"], args].concat());
+    assert!(!err.contains("panicked"), "{err}");
+    let mut found = out.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
+    let found = found.rfind(|v| v["type"] == "verified");
+    (code, found.unwrap_or_else(|| panic!("{args:?}\n{out}{err}")))
 }
 
 #[test]
 fn a_signed_run_is_good_and_says_what_it_was_made_of() {
-    let place = Place::new();
+    let place = Place::with(&[("decay.twinml", MODEL)]);
     let (out, _) = place.expect(0, &["keys", "create", "plant"]);
     assert!(out.contains("    Created plant  ecdsa-p256-sha256  file\n"), "{out}");
     let (out, _) = place.expect(0, &["run", "decay.twinml", "--sign", "plant", "--out", "r"]);
@@ -73,7 +45,7 @@ fn a_signed_run_is_good_and_says_what_it_was_made_of() {
     ] {
         assert!(out.contains(line), "{line}\n{out}");
     }
-    let (_, v) = place.verify(&["r/bundle.sig"]);
+    let (_, v) = verify(&place, &["r/bundle.sig"]);
     assert_eq!((&v["verdict"], &v["freshness"]), (&"good".into(), &"not checked".into()));
     let m = &v["manifest"];
     assert_eq!((&m["scenario"], &m["seed"], &m["time"]), (&"short".into(), &"7".into(), &"1".into()));
@@ -88,28 +60,28 @@ fn a_signed_run_is_good_and_says_what_it_was_made_of() {
     let (out, _) = place.expect(0, &["keys", "export", "plant"]);
     assert_eq!(out, fs::read_to_string(place.path("plant.pem")).unwrap());
     place.expect(0, &["keys", "create", "other", "--algorithm", "ed25519", "--dir", "elsewhere"]);
-    assert_eq!(place.verify(&["r", "--key", "plant.pem"]).0, 0);
-    let (code, v) = place.verify(&["r", "--key", "elsewhere/other.pub.pem"]);
+    assert_eq!(verify(&place, &["r", "--key", "plant.pem"]).0, 0);
+    let (code, v) = verify(&place, &["r", "--key", "elsewhere/other.pub.pem"]);
     assert_eq!((code, &v["verdict"]), (4, &"unknown key".into()));
-    assert_eq!(place.verify(&["r", "--trust", "elsewhere"]).0, 4);
-    assert_eq!(place.verify(&["r", "--trust", "elsewhere", "--key", "plant.pem"]).0, 0);
+    assert_eq!(verify(&place, &["r", "--trust", "elsewhere"]).0, 4);
+    assert_eq!(verify(&place, &["r", "--trust", "elsewhere", "--key", "plant.pem"]).0, 0);
 
     // The log of operations has both runs, which are vouched for, and the other key, of which nobody knows whose it is
     // until it is trusted.
-    let (code, v) = place.verify(&[".twinml/operations.log"]);
+    let (code, v) = verify(&place, &[".twinml/operations.log"]);
     assert_eq!((code, &v["records"], &v["vouched"]), (4, &3.into(), &2.into()));
     let both = [".twinml/operations.log", "--key", "plant.pem", "--trust", "elsewhere"];
-    let (code, v) = place.verify(&both);
+    let (code, v) = verify(&place, &both);
     assert_eq!((code, &v["records"], &v["vouched"]), (0, &3.into(), &3.into()));
 }
 
 #[test]
 fn whatever_is_altered_is_named() {
-    let place = Place::new();
+    let place = Place::with(&[("decay.twinml", MODEL)]);
     place.expect(0, &["keys", "create"]);
     place.expect(0, &["run", "decay.twinml", "--sign", "--out", "r", "--no-plot"]);
     let bad = |part: &str, why: &str| {
-        let (code, v) = place.verify(&["r"]);
+        let (code, v) = verify(&place, &["r"]);
         assert_eq!((code, &v["verdict"], &v["part"]), (6, &"bad".into(), &part.into()), "{v}");
         assert!(v["why"].as_str().unwrap().contains(why), "{v}");
     };
@@ -119,7 +91,7 @@ fn whatever_is_altered_is_named() {
     fs::remove_file(place.path("r/summary.json")).unwrap();
     bad("summary.json", "missing");
     fs::write(place.path("r/summary.json"), &summary).unwrap();
-    assert_eq!(place.verify(&["r"]).0, 0);
+    assert_eq!(verify(&place, &["r"]).0, 0);
     // An unsigned run in the same place: the old envelope does not vouch for it.
     place.expect(0, &["run", "decay.twinml", "--set", "x=2", "--out", "r", "--no-plot"]);
     bad("short.parquet", "");
@@ -133,7 +105,7 @@ fn whatever_is_altered_is_named() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1 << (k % 8);
             fs::write(place.path("r").join(name), &damaged).unwrap();
-            let (code, v) = place.verify(&["r"]);
+            let (code, v) = verify(&place, &["r"]);
             assert_eq!(code, 6, "{name} at {at}: {v}");
             if name != "bundle.sig" {
                 assert_eq!(v["part"], name);
@@ -142,7 +114,7 @@ fn whatever_is_altered_is_named() {
         fs::write(place.path("r").join(name), &bytes).unwrap();
     }
     // A manifest does not lead out of its folder.
-    let (code, v) = place.verify(&["r"]);
+    let (code, v) = verify(&place, &["r"]);
     assert_eq!(code, 0, "{v}");
     place.expect(5, &["verify", "nothing"]);
     place.expect(2, &["verify", "decay.twinml"]);
@@ -154,7 +126,7 @@ fn openssl_verifies_a_bundle() {
         eprintln!("openssl is not here: what it would say is left out");
         return;
     }
-    let place = Place::new();
+    let place = Place::with(&[("decay.twinml", MODEL)]);
     for (name, algorithm) in [("a", "p256"), ("b", "ed25519")] {
         place.expect(0, &["keys", "create", name, "--algorithm", algorithm]);
         place.expect(0, &["run", "decay.twinml", "--sign", name, "--out", name, "--no-plot"]);
@@ -168,7 +140,7 @@ fn openssl_verifies_a_bundle() {
                 "pkeyutl", "-verify", "-pubin", "-inkey", &key, "-rawin", "-in", "message", "-sigfile", "sig",
             ],
         };
-        let out = Command::new("openssl").args(args).current_dir(place.0.path()).output().unwrap();
+        let out = Command::new("openssl").args(args).current_dir(place.path("")).output().unwrap();
         assert!(out.status.success(), "{algorithm}: {}", String::from_utf8_lossy(&out.stderr));
     }
 }
@@ -176,7 +148,7 @@ fn openssl_verifies_a_bundle() {
 #[test]
 fn keys_are_made_listed_and_unlocked() {
     use std::os::unix::fs::PermissionsExt as _;
-    let place = Place::new();
+    let place = Place::with(&[("decay.twinml", MODEL)]);
     let (out, err) = place.expect(0, &["keys", "list"]);
     assert!(out.is_empty() && err.contains("twinc keys create"), "{err}");
     place.expect(0, &["keys", "create", "locked", "--passphrase", "env:WORD"]);
@@ -214,16 +186,16 @@ fn keys_are_made_listed_and_unlocked() {
 
 #[test]
 fn snapshots_are_signed_encrypted_and_gone_on_from() {
-    let place = Place::new();
+    let place = Place::with(&[("decay.twinml", MODEL)]);
     place.expect(0, &["keys", "create"]);
     place.expect(0, &["keys", "create", "vault", "--algorithm", "aes-256"]);
     let take = ["snapshot", "take", "decay.twinml", "--at", "500 ms", "--out"];
     place.expect(0, &[&take[..], &["plain.twinsnap"]].concat());
     place.expect(0, &[&take[..], &["signed.twinsnap", "--sign"]].concat());
     place.expect(0, &[&take[..], &["both.twinsnap", "--sign", "--encryption-key", "vault"]].concat());
-    let (code, v) = place.verify(&["plain.twinsnap"]);
+    let (code, v) = verify(&place, &["plain.twinsnap"]);
     assert_eq!((code, &v["verdict"]), (4, &"unknown key".into()));
-    let (code, v) = place.verify(&["signed.twinsnap"]);
+    let (code, v) = verify(&place, &["signed.twinsnap"]);
     assert_eq!((code, &v["verdict"], &v["what"]), (0, &"good".into(), &"snapshot".into()), "{v}");
     let m = &v["manifest"];
     assert_eq!((&m["time"], &m["seed"], &m["scenario"]), (&"0.5".into(), &"7".into(), &"short".into()));
@@ -258,7 +230,7 @@ fn snapshots_are_signed_encrypted_and_gone_on_from() {
     assert_eq!(fs::read_to_string(place.path("of both/model/decay.twinml")).unwrap(), MODEL);
     // A later signature, in place of none.
     place.expect(0, &["snapshot", "sign", "plain.twinsnap"]);
-    let (code, v) = place.verify(&["plain.twinsnap"]);
+    let (code, v) = verify(&place, &["plain.twinsnap"]);
     assert_eq!((code, &v["manifest"]["machine"]), (0, &serde_json::json!({})));
     assert_eq!(v["manifest"]["root"], m["root"], "the state is the same");
 
@@ -269,7 +241,7 @@ fn snapshots_are_signed_encrypted_and_gone_on_from() {
         let mut damaged = bytes.clone();
         damaged[at] ^= 1 << (k % 8);
         fs::write(place.path("damaged.twinsnap"), &damaged).unwrap();
-        let (code, v) = place.verify(&["damaged.twinsnap"]);
+        let (code, v) = verify(&place, &["damaged.twinsnap"]);
         assert_eq!((code, &v["verdict"]), (6, &"bad".into()), "byte {at}: {v}");
         assert!(v["part"].is_string());
     }
@@ -278,7 +250,7 @@ fn snapshots_are_signed_encrypted_and_gone_on_from() {
         0,
         &["run", "decay.twinml", "--snapshot-every", "250 ms", "--sign", "--out", "r", "--no-plot"],
     );
-    let (code, v) = place.verify(&["r"]);
+    let (code, v) = verify(&place, &["r"]);
     assert_eq!(code, 0);
     let names = v["manifest"]["parts"].as_array().unwrap().iter();
     let names: Vec<&str> =
@@ -287,13 +259,13 @@ fn snapshots_are_signed_encrypted_and_gone_on_from() {
     for name in names {
         place.expect(0, &["verify", &format!("r/{name}")]);
     }
-    let (code, v) = place.verify(&[".twinml/operations.log"]);
+    let (code, v) = verify(&place, &[".twinml/operations.log"]);
     assert_eq!(code, 0, "{v}");
 }
 
 #[test]
 fn json_is_as_documented() {
-    let place = Place::new();
+    let place = Place::with(&[("decay.twinml", MODEL)]);
     let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/json.md")).unwrap();
     let documented = |kind: &str| -> Vec<String> {
         let section = text.split(&format!("## `{kind}`\n")).nth(1).unwrap().split("\n## ").next().unwrap();
@@ -314,9 +286,9 @@ fn json_is_as_documented() {
     let exported: Value = serde_json::from_str(out.trim()).unwrap();
     assert!(exported["public"].as_str().unwrap().starts_with("-----BEGIN PUBLIC KEY-----\n"));
     place.expect(0, &["run", "decay.twinml", "--sign", "--out", "r", "--no-plot"]);
-    let (_, v) = place.verify(&["r"]);
+    let (_, v) = verify(&place, &["r"]);
     assert_eq!(fields(&v), documented("verified"));
-    let (_, v) = place.verify(&[".twinml/operations.log"]);
+    let (_, v) = verify(&place, &[".twinml/operations.log"]);
     assert_eq!(fields(&v), documented("verified"));
     let (out, _) = place.expect(0, &["verify", ".twinml/operations.log", "--format", "json"]);
     let record: Value = serde_json::from_str(out.lines().next().unwrap()).unwrap();
