@@ -469,13 +469,16 @@ pub struct Merge {
 /// `twinc replay`
 #[derive(Args, Debug)]
 pub struct Replay {
-    /// Snapshots of one run; the results of a run: their folder, or one of its files; or a job's folder and the index of a
-    /// sample: `out/tank_farm/cold_start/mc#711`
+    /// Snapshots of one run; the results of a run or of a branch: their folder, or one of its files; a folder of such folders,
+    /// as `branch` writes it; or a job's folder and the index of a sample: `out/tank_farm/cold_start/mc#711`
     #[arg(value_name = "SNAPSHOT|DIR|DIR#SAMPLE", required = true)]
     pub targets: Vec<String>,
     /// Of results: the model that they are of, where it is neither among them nor where it was
     #[arg(long, value_name = "FILE")]
     pub model: Option<PathBuf>,
+    /// Of results of `branch`: the store of timelines with the snapshot that they grew from, where it is not beside them
+    #[arg(long, value_name = "FILE", default_value = twinml_providers::store::FILE)]
+    pub store: PathBuf,
     /// Folder for the trace of a sample
     #[arg(short, long, value_name = "DIR")]
     pub out: Option<PathBuf>,

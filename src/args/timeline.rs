@@ -86,9 +86,13 @@ pub struct Branch {
     /// Where it is kept.
     #[command(flatten)]
     pub store: Store,
-    /// Who vouches for what is changed.
-    #[command(flatten)]
-    pub vouching: Vouching,
+    /// Sign the results of each branch, and the record of this in the log of operations, with a key of that name or file;
+    /// without one, with `default` or the only one there is
+    #[arg(long, value_name = "KEY", num_args = 0..=1, default_missing_value = "")]
+    pub sign: Option<String>,
+    /// What unlocks the key: env:NAME, file:PATH or prompt
+    #[arg(long, value_name = "SOURCE", requires = "sign")]
+    pub passphrase: Option<String>,
     /// Threads; the results do not depend on it [default: as many as there are processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,

@@ -7,7 +7,7 @@ use twinml_compiler::driver::Branch;
 use twinml_engine::data::Frame;
 use twinml_engine::record::{self, ColumnSpec, Format};
 use twinml_engine::run::{self, Ended, Keep, Onward, Outlet, Plan, Rate, Report};
-use twinml_engine::snapshot::Snapshot;
+use twinml_engine::snapshot::{Snapshot, hex};
 use twinml_model::host::Machine;
 use twinml_model::program::Experiment;
 use twinml_solvers::integrator::Method;
@@ -474,8 +474,10 @@ fn write_all(
     if !place.is_file {
         let name = format!("summary{}.json", place.from);
         let path = place.folder.join(&name);
-        let again = summary::Again { asked: &ask.asked, from: ask.from.as_ref() };
-        let text = summary::document(ready, runs, ask.request.si, Some(again), ui)?;
+        let from = ask.from.as_ref().map(|s| hex(&s.id()));
+        let again =
+            summary::Again { asked: &ask.asked, from: from.as_deref(), branched: serde_json::Value::Null };
+        let text = summary::document(ready, runs, ask.request.si, again, ui)?;
         write(&path, text.as_bytes(), ui)?;
         written.push(name);
         files.push((path.clone(), "summary"));

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use twinml_engine::provenance::{self, Backing, Digest, Kind, Part, SignError, Signer, Subject, Trust};
 use twinml_engine::record;
+use twinml_engine::timeline::Id;
 use twinml_providers::keyfile::{Folder, Kept, KeyError, KeyFile, Source};
 use twinml_providers::operations;
 use zeroize::Zeroizing;
@@ -163,7 +164,7 @@ pub fn machine(ui: &Ui) -> Result<BTreeMap<String, String>, Exit> {
     Ok(facts.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
 }
 
-/// Signs the files that a run has written: the envelope `path`, `bundle.sig` beside them.
+/// Signs the files that a run has written, and notes it: the envelope `path`, `bundle.sig` beside them.
 ///
 /// # Errors
 ///
@@ -176,6 +177,24 @@ pub fn bundle(
     signer: &mut dyn Signer,
     ui: &Ui,
 ) -> Result<(), Exit> {
+    let root = envelope(ready, time, path, files, signer, ui)?;
+    let details = [("file", world::shown(path)), ("root", root.to_string())];
+    logged("run", &details, Some(signer), ui)
+}
+
+/// Signs files and gives the root of what was signed.
+///
+/// # Errors
+///
+/// What failed was said.
+pub fn envelope(
+    ready: &Ready,
+    time: f64,
+    path: &Path,
+    files: &[(PathBuf, &'static str)],
+    signer: &mut dyn Signer,
+    ui: &Ui,
+) -> Result<Id, Exit> {
     let subject = subject(ready, time, files, ui)?;
     let root = subject.root();
     let text = provenance::seal(subject, None, signer).map_err(|e| unsigned(&e, ui))?;
@@ -183,8 +202,7 @@ pub fn bundle(
         ui.error(&e.to_string(), None);
         Exit::Outside
     })?;
-    let details = [("file", world::shown(path)), ("root", root.to_string())];
-    logged("run", &details, Some(signer), ui)
+    Ok(Id(root.0))
 }
 
 /// What a manifest of a run's files would be over.

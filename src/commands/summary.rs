@@ -5,7 +5,6 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 use twinml_engine::record::{Element, Metadata};
 use twinml_engine::run::{Ended, Plan, Report};
-use twinml_engine::snapshot::{Snapshot, hex};
 use twinml_model::program::{Experiment, Program};
 use twinml_model::schema::{Kind, Role};
 
@@ -111,8 +110,10 @@ pub fn parameters(program: &Program) -> Value {
 pub struct Again<'a> {
     /// What the command line asked.
     pub asked: &'a Asked,
-    /// The snapshot that the run went on from.
-    pub from: Option<&'a Snapshot>,
+    /// The id of the snapshot that the run went on from.
+    pub from: Option<&'a str>,
+    /// Which branch of a timeline it is; `null` of `run`.
+    pub branched: Value,
 }
 
 /// `summary.json`: no wall-clock value is in it, so that equal runs have equal summaries. The trunk's facts stand at
@@ -125,7 +126,7 @@ pub fn document(
     ready: &Ready,
     runs: &[Ran<'_>],
     si: bool,
-    again: Option<Again<'_>>,
+    again: Again<'_>,
     ui: &Ui,
 ) -> Result<String, Exit> {
     let file = ready.session.sources.get(ready.session.root).map_or("", |f| &*f.name);
@@ -150,8 +151,9 @@ pub fn document(
         "machine": sign::machine(ui)?,
         "file": world::shown(file),
         "inputs": inputs,
-        "asked": again.as_ref().map(|a| a.asked),
-        "from": again.as_ref().and_then(|a| a.from).map(|s| hex(&s.id())),
+        "asked": again.asked,
+        "from": again.from,
+        "branched": again.branched,
         "si": si,
         "parameters": ready.parameters(),
         "solver": solver(ready),

@@ -7,9 +7,10 @@ use serde_json::Value;
 use twinml_engine::record;
 use twinml_engine::run::Ended;
 
+use super::call::Made;
 use super::ensemble::{Done, Task};
 use crate::commands::diff::{quantities, side::Side};
-use crate::commands::job::{self, Ready};
+use crate::commands::job;
 use crate::commands::run::Ran;
 use crate::commands::{summary, verdict};
 use crate::exit::Exit;
@@ -52,8 +53,14 @@ pub struct Change {
     pub line: String,
 }
 
-/// Writes what is beside a result, and says how the run came out.
-pub fn finish(task: &Task<'_>, done: Done, ready: &Ready, si: bool, ui: &Ui) -> Result<Out, Exit> {
+/// Writes what is beside a result, with what does it again, and says how the run came out.
+pub fn finish<'t>(
+    task: &'t Task<'_>,
+    done: Done,
+    made: &Made,
+    again: summary::Again<'_>,
+    ui: &Ui,
+) -> Result<(Ran<'t>, Out), Exit> {
     let Done { report, files, events, lanes } = done;
     let said = verdict::of(&task.experiment, &report);
     let exit = job::outcome(&report, false);
@@ -86,12 +93,12 @@ pub fn finish(task: &Task<'_>, done: Done, ready: &Ready, si: bool, ui: &Ui) -> 
         over_time: false,
         exit,
     };
-    let text = summary::document(ready, std::slice::from_ref(&ran), si, None, ui)?;
+    let text = summary::document(&made.job.ready, std::slice::from_ref(&ran), made.si(), again, ui)?;
     record::file::write_atomic(&task.place.join("summary.json"), text.as_bytes()).map_err(|e| {
         ui.error(&e.to_string(), None);
         Exit::Outside
     })?;
-    Ok(Out { exit, line, ended, message, verdicts: facts, lanes, changed: None })
+    Ok((ran, Out { exit, line, ended, message, verdicts: facts, lanes, changed: None }))
 }
 
 /// The quantities that a branch changed, the first to change first.

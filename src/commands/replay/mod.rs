@@ -1,6 +1,7 @@
 //! `twinc replay X.twinsnap…`: the run of a snapshot done again from its start, and compared bit by bit; `result` does it with
 //! results.
 
+mod branches;
 mod result;
 mod rows;
 

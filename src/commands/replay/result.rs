@@ -1,5 +1,5 @@
 //! `twinc replay DIR`: the run of a folder of results done again, with what its `summary.json` says that was asked, and compared
-//! with them bit by bit.
+//! with them bit by bit. Those of branches of timelines are run again by `branches`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use twinml_engine::provenance::{self, Digest, Findings, Kind, Manifest, Part, Ve
 use twinml_engine::snapshot::{Model, Snapshot, hex};
 use twinml_solvers::integrator::Method;
 
+use super::branches;
 use super::rows::{self, First};
 use crate::args::Replay;
-use crate::commands::asked::Asked;
 use crate::commands::run::again;
 use crate::commands::{plot, seal, sign, snapshot, summary, verify};
 use crate::exit::Exit;
@@ -49,11 +49,13 @@ struct Said<'a> {
 }
 
 /// Results that are to be done again.
-struct Results {
-    folder: PathBuf,
+pub struct Results {
+    /// Where they are.
+    pub folder: PathBuf,
     /// `@600s` where they are of a run that went on from a snapshot.
     from: String,
-    summary: Value,
+    /// What their summary says.
+    pub summary: Value,
     /// What `bundle.sig` says, where there is one.
     signed: Option<Findings>,
 }
@@ -63,7 +65,7 @@ struct Results {
 /// # Errors
 ///
 /// What is wrong was said.
-fn results(target: &Path, args: &Replay, ui: &Ui) -> Result<Results, Exit> {
+pub fn results(target: &Path, args: &Replay, ui: &Ui) -> Result<Results, Exit> {
     let refuse = |message: String, help: &str| {
         ui.error(&message, Some(help));
         Exit::Usage
@@ -122,7 +124,11 @@ fn results(target: &Path, args: &Replay, ui: &Ui) -> Result<Results, Exit> {
 }
 
 /// The summary of a folder that is meant: that of a run from its start, or the only one.
-fn whole(folder: &Path, ui: &Ui) -> Result<String, Exit> {
+///
+/// # Errors
+///
+/// That there is none, or none of the several is meant, was said.
+pub fn whole(folder: &Path, ui: &Ui) -> Result<String, Exit> {
     let mut all = summaries(folder);
     if all.iter().any(String::is_empty) {
         return Ok(String::new());
@@ -144,13 +150,18 @@ fn whole(folder: &Path, ui: &Ui) -> Result<String, Exit> {
 }
 
 /// What stands between `summary` and `.json` in the names of a folder's summaries.
-fn summaries(folder: &Path) -> Vec<String> {
+pub fn summaries(folder: &Path) -> Vec<String> {
     let files = world::files(folder, "json").unwrap_or_default();
     let names = files.iter().filter_map(|p| p.file_name()?.to_str());
     names.filter_map(|n| n.strip_prefix("summary")?.strip_suffix(".json").map(str::to_owned)).collect()
 }
 
-fn read_summary(folder: &Path, from: &str) -> Result<Value, String> {
+/// Reads one of a folder's summaries.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn read_summary(folder: &Path, from: &str) -> Result<Value, String> {
     let bytes = world::read_up_to(&folder.join(format!("summary{from}.json")), LONGEST_SUMMARY);
     serde_json::from_slice(&bytes.map_err(|e| e.to_string())?).map_err(|e| e.to_string())
 }
@@ -254,21 +265,29 @@ fn before(results: &Results, id: &str, args: &Replay, ui: &Ui) -> Result<Found, 
     Err(Exit::Usage)
 }
 
-/// Does what the command line asks.
+/// Does what the command line asks: results, or all those in a folder's folders.
+///
+/// # Errors
+///
+/// The exit code, after saying why.
 pub fn run(target: &str, args: &Replay, ui: &Ui) -> Result<Exit, Exit> {
     let interrupt = Interrupt::listen();
-    let was = results(Path::new(target), args, ui)?;
-    let asked = match &was.summary["asked"] {
-        Value::Null => {
-            let help = "those of `twinc branch` and of earlier versions do not; `twinc run` them anew";
-            ui.error("the summary does not say what the run was asked with", Some(help));
-            return Err(Exit::Usage);
-        }
-        asked => serde_json::from_value::<Asked>(asked.clone()).map_err(|e| {
-            ui.error(&format!("what the run was asked with cannot be read: {e}"), None);
-            Exit::Usage
-        })?,
-    };
+    let target = Path::new(target);
+    let inner = branches::inner(target);
+    if !inner.is_empty() {
+        let run = |folder: &Path| one(results(folder, args, ui)?, args, &interrupt, ui);
+        return branches::many(inner, args, &interrupt, ui, run);
+    }
+    let was = results(target, args, ui)?;
+    match branches::one(target, &was, args, &interrupt, ui)? {
+        Some(exit) => Ok(exit),
+        None => one(was, args, &interrupt, ui),
+    }
+}
+
+/// Does the run of results again.
+fn one(was: Results, args: &Replay, interrupt: &Interrupt, ui: &Ui) -> Result<Exit, Exit> {
+    let asked = branches::asked(&was, ui)?;
     let found = model(&was, args, ui)?;
     let place = tempfile::Builder::new().prefix("twinc-replay-").tempdir().map_err(|e| {
         ui.error(&format!("there is no place for the results of the run that is done again: {e}"), None);
@@ -303,7 +322,11 @@ pub fn run(target: &str, args: &Replay, ui: &Ui) -> Result<Exit, Exit> {
 }
 
 /// Compares all that was written.
-fn compare(was: &Results, ran: &Value, place: &Path, args: &Replay, ui: &Ui) -> Result<Exit, Exit> {
+///
+/// # Errors
+///
+/// The exit code, after saying why nothing can be compared.
+pub fn compare(was: &Results, ran: &Value, place: &Path, args: &Replay, ui: &Ui) -> Result<Exit, Exit> {
     let causes = Causes::of(was, Some(ran), ui)?;
     let mut told = Told { causes: &causes, exit: Exit::Ok, ui };
     let mut cut = false;
@@ -385,8 +408,18 @@ impl Told<'_> {
     /// What the summary says of a run beside its files: verdicts, figures, last values, counts.
     fn outcome(&mut self, path: &Path, branch: Option<&str>, was: &Value, is: Option<&Value>) {
         /// Those of the model and the machine say why, not what.
-        const NOT: [&str; 9] =
-            ["files", "event_log", "branches", "compiler", "machine", "asked", "from", "file", "inputs"];
+        const NOT: [&str; 10] = [
+            "files",
+            "event_log",
+            "branches",
+            "compiler",
+            "machine",
+            "asked",
+            "from",
+            "branched",
+            "file",
+            "inputs",
+        ];
         let bare = |v: &Value| {
             let mut v = v.clone();
             if let Value::Object(members) = &mut v {
@@ -474,14 +507,19 @@ impl Told<'_> {
 }
 
 /// What may be why bits differ.
-struct Causes<'a> {
+pub struct Causes<'a> {
     was: &'a Results,
     ran: Option<&'a Value>,
     here: Vec<(String, String)>,
 }
 
 impl<'a> Causes<'a> {
-    fn of(was: &'a Results, ran: Option<&'a Value>, ui: &Ui) -> Result<Causes<'a>, Exit> {
+    /// Of results, and of what the run that was done again says of itself.
+    ///
+    /// # Errors
+    ///
+    /// `TWINC_ISA` names nothing: that was said.
+    pub fn of(was: &'a Results, ran: Option<&'a Value>, ui: &Ui) -> Result<Causes<'a>, Exit> {
         Ok(Causes { was, ran, here: sign::machine(ui)?.into_iter().collect() })
     }
 
@@ -527,7 +565,7 @@ impl<'a> Causes<'a> {
     }
 
     /// Why, as far as that can be known.
-    fn cause(&self) -> String {
+    pub fn cause(&self) -> String {
         let inputs = self.inputs();
         let altered = self.altered();
         if !altered.is_empty() {

@@ -11,11 +11,12 @@ use twinml_engine::record::file::write_atomic;
 use twinml_engine::snapshot::{Snapshot, hex};
 use twinml_engine::timeline::{Draft, Id, Node, Part, Store as _, StoreError};
 use twinml_providers::crypt::KeyWrap;
-use twinml_providers::crypt::store::unlock;
+use twinml_providers::crypt::store::{unlock, wrapped_by};
 use twinml_providers::operations;
 use twinml_providers::store::Embedded;
 
 use super::{seal, sign, snapshot};
+use crate::args::keys::{Encryption, Place};
 use crate::args::timeline::{Store, Timeline, TimelineCommand};
 use crate::exit::Exit;
 use crate::ui::Ui;
@@ -286,6 +287,21 @@ pub fn open(args: &Store, ui: &Ui) -> Result<Embedded, Exit> {
     let mut store = Embedded::open(&args.store).map_err(|e| refuse(&e, ui))?;
     let wrap = key.as_mut().map(|k| &mut **k as &mut dyn KeyWrap);
     unlock(&mut store, wrap).map_err(|e| seal::store_failed(&e, ui))?;
+    Ok(store)
+}
+
+/// Opens a store that is there, to read what is in it; its key is asked for where it is encrypted.
+///
+/// # Errors
+///
+/// The exit code, after saying why.
+pub fn existing(path: &Path, encryption: &Encryption, place: &Place, ui: &Ui) -> Result<Embedded, Exit> {
+    let mut store = Embedded::existing(path).map_err(|e| refuse(&e, ui))?;
+    if wrapped_by(&store).map_err(|e| seal::store_failed(&e, ui))?.is_some() {
+        let mut key = seal::named(encryption, place, ui)?;
+        let wrap = key.as_mut().map(|k| &mut **k as &mut dyn KeyWrap);
+        unlock(&mut store, wrap).map_err(|e| seal::store_failed(&e, ui))?;
+    }
     Ok(store)
 }
 
