@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
+use twinml_engine::snapshot::{Snapshot, Tag};
 
 /// A tank with an event, an action, a branch, a table of data and a requirement.
 const MODEL: &str = "
@@ -249,6 +250,83 @@ fn what_differs_first_is_named_with_its_instant_and_its_cause() {
     fs::write(place.path("kept/tank.twinml"), MODEL).unwrap();
     fs::write(place.path("kept/inflow.csv"), INFLOW).unwrap();
     place.replay(0, &["r", "--model", "kept/tank.twinml"]);
+}
+
+/// The state of a snapshot is held against that of the run by its names.
+#[test]
+fn what_differs_in_a_snapshot_is_named_with_both_values_in_its_unit() {
+    let place = Place::new();
+    let model = MODEL.replace(
+        "behavior { on rising(low) { times = times + 1 } }",
+        "variables { shown: Length in cm = h }
+         behavior { on rising(low) { times = times + 1 }; on start { wait 1 h; times = 9 } }",
+    );
+    let model = model.replace("states { h: Length = 1 m;", "states { h: Length in cm = 1 m;");
+    fs::write(place.path("tank.twinml"), &model).unwrap();
+    place.expect(0, &["run", "tank.twinml", "--out", "r", "--no-plot", "--snapshot-every", "4min"]);
+    let path = place.path("r/drain@480s.twinsnap");
+    let good = Snapshot::decode(&fs::read(&path).unwrap()).unwrap();
+    let altered = |tag: Tag, alter: &dyn Fn(&mut Vec<u8>)| {
+        let mut bad = good.clone();
+        let section = bad.state.sections.iter_mut().find(|s| s.tag == tag).unwrap();
+        let mut bytes = section.bytes.to_vec();
+        alter(&mut bytes);
+        section.bytes = bytes.into();
+        fs::write(&path, bad.encode()).unwrap();
+        let said = place.replay(6, &["r"]);
+        assert_eq!(said.iter().filter(|v| v["same"] == false).count(), 1, "{said:?}");
+        of(&said, "drain@480s.twinsnap").clone()
+    };
+    // time: its length and one value; then the states: their length and h.
+    let h = 8 + 8 + 8;
+    let level = |bytes: &[u8]| f64::from_le_bytes(bytes[h..h + 8].try_into().unwrap());
+    let memory = good.state.sections.iter().find(|s| s.tag == Tag::MEMORY).unwrap();
+    let metres = level(&memory.bytes);
+    let v = altered(Tag::MEMORY, &|bytes| bytes[h..h + 8].copy_from_slice(&(metres + 0.5).to_le_bytes()));
+    assert_eq!((&v["what"], &v["quantity"], &v["unit"]), (&"`h`".into(), &"h".into(), &"cm".into()), "{v}");
+    assert_eq!((v["at"].as_f64(), &v["quantities"]), (Some(good.state.clock.time), &1.into()), "{v}");
+    let (was, is) = (v["recorded"].as_f64().unwrap(), v["replayed"].as_f64().unwrap());
+    assert!((was - is - 50.0).abs() < 1e-9 && (is - metres * 100.0).abs() < 1e-9, "{v}");
+    let (out, _) = place.expect(6, &["replay", "r"]);
+    let line = out.lines().find(|l| l.contains("Error")).unwrap();
+    assert!(
+        line.contains("`h` is ") && line.contains(" cm here and ") && line.contains(" cm in the"),
+        "{line}"
+    );
+    // The last bit of it, and what the solver remembers.
+    let v = altered(Tag::MEMORY, &|bytes| bytes[h] ^= 1);
+    assert_eq!(v["quantity"], "h", "{v}");
+    let v = altered(Tag::INTEGRATOR, &|bytes| {
+        let at = bytes.len() / 2;
+        bytes[at] ^= 1;
+    });
+    assert_eq!((&v["what"], &v["quantity"]), (&"the solver's history".into(), &Value::Null), "{v}");
+    // What waits, by what it is; the instant that it waits for stands somewhere in the section.
+    let hour = 3600.0f64.to_le_bytes();
+    let behaviour = good.state.sections.iter().find(|s| s.tag == Tag::BEHAVIOR).unwrap();
+    let ticks = (3600 * 10_i128.pow(18)).to_le_bytes();
+    let starts = |w: &[u8]| w.starts_with(&hour) || w.starts_with(&ticks);
+    let at = (0..behaviour.bytes.len()).find(|at| starts(&behaviour.bytes[*at..]));
+    let at = at.unwrap_or_else(|| panic!("{:?}", behaviour.bytes));
+    let v = altered(Tag::BEHAVIOR, &|bytes| bytes[at + 8] ^= 1);
+    assert!(v["what"].as_str().unwrap().contains("on start") && v["quantity"].is_null(), "{v}");
+    assert_ne!(v["recorded"], v["replayed"], "{v}");
+    // Counts.
+    let mut bad = good.clone();
+    bad.state.clock.events += 1;
+    fs::write(&path, bad.encode()).unwrap();
+    let said = place.replay(6, &["r"]);
+    let v = of(&said, "drain@480s.twinsnap");
+    assert_eq!(v["what"], "the number of events", "{v}");
+    assert_eq!(v["recorded"].as_f64().unwrap(), v["replayed"].as_f64().unwrap() + 1.0, "{v}");
+    fs::write(&path, good.encode()).unwrap();
+    place.replay(0, &["r"]);
+    // Another source: the run of it has another level.
+    fs::write(place.path("tank.twinml"), model.replace("= 0.01 }", "= 0.012 }")).unwrap();
+    let said = place.replay(6, &["r"]);
+    let v = of(&said, "drain@480s.twinsnap");
+    assert_eq!(v["cause"], "another input: `tank.twinml` changed since the run", "{v}");
+    assert!(v["quantities"].as_u64().unwrap() <= 3, "{v}");
 }
 
 #[test]

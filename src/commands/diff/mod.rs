@@ -4,7 +4,7 @@ mod outcome;
 mod picture;
 pub mod quantities;
 pub mod side;
-mod state;
+pub mod state;
 
 use std::path::{Path, PathBuf};
 

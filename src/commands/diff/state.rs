@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use twinml_compiler::flat;
 use twinml_engine::run;
-use twinml_engine::snapshot::{Snapshot, Tag};
+use twinml_engine::snapshot::{Snapshot, SnapshotError, Tag};
 use twinml_model::program::Program;
 use twinml_model::schema::{Kind, Role, Variable};
 
@@ -85,19 +85,34 @@ struct Facts<'a> {
 }
 
 /// A value with its name.
-struct Entry {
-    what: &'static str,
-    name: String,
-    unit: String,
+pub struct Entry {
+    /// What it is: a state, a timer.
+    pub what: &'static str,
+    /// The modeller's name of it.
+    pub name: String,
+    /// The unit of the value; empty where there is none.
+    pub unit: String,
     /// Its bits, of a number.
-    bits: Option<u64>,
-    value: Value,
+    pub bits: Option<u64>,
+    /// As it is told.
+    pub value: Value,
 }
 
 /// A value that differs.
-struct Different {
-    of: Entry,
-    other: Value,
+pub struct Different {
+    /// What the first has; `null` where that has nothing.
+    pub of: Entry,
+    /// What the other has.
+    pub other: Value,
+}
+
+/// Two states held against each other.
+pub struct Held {
+    /// What differs.
+    pub different: Vec<Different>,
+    only_a: Vec<String>,
+    only_b: Vec<String>,
+    compared: usize,
 }
 
 impl Of {
@@ -131,40 +146,80 @@ impl Of {
         let job = snapshot::load(&self.snapshot, &request, &mut flags, ui)?;
         Ok(job.ready.program.clone())
     }
+}
 
-    /// All that decides what comes next and has a name.
-    fn entries(&self, program: &Program, ui: &Ui) -> Result<Vec<Entry>, Exit> {
-        let wrong = |e: twinml_engine::snapshot::SnapshotError| {
-            ui.error(&format!("`{}` cannot be used: {e}", self.shown), None);
-            Exit::Mismatch
+/// All that decides what comes next and has a name.
+fn entries(program: &Program, snapshot: &Snapshot) -> Result<Vec<Entry>, SnapshotError> {
+    let (state, scenario) = (&snapshot.state, &snapshot.scenario);
+    let memory = run::memory_of(program, state)?;
+    let mut out = Vec::new();
+    for v in &program.schema.vars {
+        let what = match v.role {
+            Role::Parameter => "parameter",
+            Role::Input => "input",
+            Role::State => "state",
+            Role::Discrete => "discrete",
+            Role::Output | Role::Variable => continue,
         };
-        let (state, scenario) = (&self.snapshot.state, &self.snapshot.scenario);
-        let memory = run::memory_of(program, state).map_err(wrong)?;
-        let mut out = Vec::new();
-        for v in &program.schema.vars {
-            let what = match v.role {
-                Role::Parameter => "parameter",
-                Role::Input => "input",
-                Role::State => "state",
-                Role::Discrete => "discrete",
-                Role::Output | Role::Variable => continue,
-            };
-            if v.path.first().is_some_and(|s| s.name.starts_with(flat::HIDDEN)) {
-                continue;
-            }
-            for k in 0..v.len {
-                let Some(&x) = memory.space(v.space).get((v.base + k) as usize) else { continue };
-                let unit = if v.kind == Kind::Real { v.unit.symbol.clone() } else { String::new() };
-                let (name, value) = (v.element_path(k), value(program, v, x));
-                out.push(Entry { what, name, unit, bits: Some(x.to_bits()), value });
-            }
+        if v.path.first().is_some_and(|s| s.name.starts_with(flat::HIDDEN)) {
+            continue;
         }
-        let remembered = run::remembered(program, state, scenario.seed, scenario.run).map_err(wrong)?;
-        for ((what, name), text) in remembered {
-            out.push(Entry { what, name, unit: String::new(), bits: None, value: json!(text) });
+        for k in 0..v.len {
+            let Some(&x) = memory.space(v.space).get((v.base + k) as usize) else { continue };
+            let unit = if v.kind == Kind::Real { v.unit.symbol.clone() } else { String::new() };
+            let (name, value) = (v.element_path(k), value(program, v, x));
+            out.push(Entry { what, name, unit, bits: Some(x.to_bits()), value });
         }
-        Ok(out)
     }
+    let remembered = run::remembered(program, state, scenario.seed, scenario.run)?;
+    for ((what, name), text) in remembered {
+        out.push(Entry { what, name, unit: String::new(), bits: None, value: json!(text) });
+    }
+    Ok(out)
+}
+
+/// Holds two lists of values against each other.
+fn held(of_a: Vec<Entry>, of_b: Vec<Entry>) -> Held {
+    let mut of_b: BTreeMap<(bool, String), Entry> = of_b.into_iter().map(|e| (key(&e), e)).collect();
+    let (mut different, mut only_a, mut compared) = (Vec::new(), Vec::new(), 0);
+    for e in of_a {
+        let Some(o) = of_b.remove(&key(&e)) else {
+            // What is not remembered any more differs; a quantity that the other model does not have is none to compare.
+            match e.bits {
+                None => different.push(Different { of: e, other: Value::Null }),
+                Some(_) => only_a.push(e.name),
+            }
+            continue;
+        };
+        compared += 1;
+        if e.bits != o.bits || e.value != o.value || e.unit != o.unit {
+            let other = if e.unit == o.unit { o.value } else { json!(format!("{} {}", o.value, o.unit)) };
+            different.push(Different { of: e, other });
+        }
+    }
+    let mut only_b = Vec::new();
+    for (_, e) in of_b {
+        match e.bits {
+            None => {
+                let other = e.value.clone();
+                different.push(Different { of: Entry { value: Value::Null, ..e }, other });
+            }
+            Some(_) => only_b.push(e.name),
+        }
+    }
+    Held { different, only_a, only_b, compared }
+}
+
+/// What of two states differs and has a name, each with its program.
+///
+/// # Errors
+///
+/// What of a state is none of its program.
+pub fn different(
+    (of_a, a): (&Program, &Snapshot),
+    (of_b, b): (&Program, &Snapshot),
+) -> Result<Vec<Different>, SnapshotError> {
+    Ok(held(entries(of_a, a)?, entries(of_b, b)?).different)
 }
 
 /// A value in the unit that people see.
@@ -200,36 +255,14 @@ pub fn compare(a: &Of, b: &Of, args: &Diff, ui: &Ui) -> Result<Exit, Exit> {
     let program = a.program(ui)?;
     let same_model = a.snapshot.model.program == b.snapshot.model.program;
     let other = if same_model { program.clone() } else { b.program(ui)? };
-    let of_a: Vec<Entry> = a.entries(&program, ui)?.into_iter().filter(|e| wanted(&e.name)).collect();
-    let of_b = b.entries(&other, ui)?;
-    let mut of_b: BTreeMap<(bool, String), Entry> =
-        of_b.into_iter().filter(|e| wanted(&e.name)).map(|e| (key(&e), e)).collect();
-    let (mut different, mut only_a, mut compared) = (Vec::new(), Vec::new(), 0);
-    for e in of_a {
-        let Some(o) = of_b.remove(&key(&e)) else {
-            // What is not remembered any more differs; a quantity that the other model does not have is none to compare.
-            match e.bits {
-                None => different.push(Different { of: e, other: Value::Null }),
-                Some(_) => only_a.push(e.name),
-            }
-            continue;
-        };
-        compared += 1;
-        if e.bits != o.bits || e.value != o.value || e.unit != o.unit {
-            let other = if e.unit == o.unit { o.value } else { json!(format!("{} {}", o.value, o.unit)) };
-            different.push(Different { of: e, other });
-        }
-    }
-    let mut only_b = Vec::new();
-    for (_, e) in of_b {
-        match e.bits {
-            None => {
-                let other = e.value.clone();
-                different.push(Different { of: Entry { value: Value::Null, ..e }, other });
-            }
-            Some(_) => only_b.push(e.name),
-        }
-    }
+    let named = |of: &Of, program: &Program| {
+        let all = entries(program, &of.snapshot).map_err(|e| {
+            ui.error(&format!("`{}` cannot be used: {e}", of.shown), None);
+            Exit::Mismatch
+        })?;
+        Ok(all.into_iter().filter(|e| wanted(&e.name)).collect::<Vec<Entry>>())
+    };
+    let Held { different, only_a, only_b, compared } = held(named(a, &program)?, named(b, &other)?);
     let sections = others(&a.snapshot, &b.snapshot, different.is_empty());
     let same = different.is_empty() && only_a.is_empty() && only_b.is_empty() && sections.is_empty();
     let exit = if same || !args.exit_code { Exit::Ok } else { Exit::Mismatch };

@@ -4,6 +4,7 @@
 mod branches;
 mod result;
 mod rows;
+mod states;
 
 use std::path::{Path, PathBuf};
 

@@ -12,6 +12,7 @@ use twinml_solvers::integrator::Method;
 
 use super::branches;
 use super::rows::{self, First};
+use super::states::Names;
 use crate::args::Replay;
 use crate::commands::run::again;
 use crate::commands::{plot, seal, sign, snapshot, summary, verify};
@@ -328,7 +329,7 @@ fn one(was: Results, args: &Replay, interrupt: &Interrupt, ui: &Ui) -> Result<Ex
 /// The exit code, after saying why nothing can be compared.
 pub fn compare(was: &Results, ran: &Value, place: &Path, args: &Replay, ui: &Ui) -> Result<Exit, Exit> {
     let causes = Causes::of(was, Some(ran), ui)?;
-    let mut told = Told { causes: &causes, exit: Exit::Ok, ui };
+    let mut told = Told { causes: &causes, names: Names::default(), exit: Exit::Ok, ui };
     let mut cut = false;
     for (name, section) in sections(&was.summary) {
         let stopped = matches!(section["ended"].as_str(), Some("interrupted" | "time_limit"));
@@ -388,6 +389,7 @@ pub fn compare(was: &Results, ran: &Value, place: &Path, args: &Replay, ui: &Ui)
 /// Says what became of each file.
 struct Told<'a> {
     causes: &'a Causes<'a>,
+    names: Names,
     exit: Exit,
     ui: &'a Ui,
 }
@@ -444,19 +446,8 @@ impl Told<'_> {
             return Ok(());
         }
         let was = snapshot::read(path, &args.encryption, &args.place, self.ui)?;
-        let differ = was.state.sections.iter().zip(&again.state.sections).find(|(a, b)| a != b);
+        let first = self.names.first(&was, &again, self.ui);
         let at = was.state.clock.time;
-        let first = match differ {
-            Some((a, _)) => Some(First {
-                at: Some(at),
-                ..First::other(format!("the snapshot's section `{}`", a.tag.what()), Value::Null, Value::Null)
-            }),
-            None if was.state.clock.steps != again.state.clock.steps => {
-                let (a, b) = (was.state.clock.steps, again.state.clock.steps);
-                Some(First::other("the number of steps", json!(a), json!(b)))
-            }
-            None => None,
-        };
         let same = format!("{shown}: every bit of the state at {at} s");
         self.say(&shown, None, &same, first.as_ref());
         Ok(())
@@ -498,7 +489,7 @@ impl Told<'_> {
         };
         let more = match f.quantities {
             0 | 1 => String::new(),
-            n => format!("; with it {}", counted(n as u64 - 1, "other column")),
+            n => format!("; with it {}", counted(n as u64 - 1, &format!("other {}", f.counted))),
         };
         self.ui.result("Error", &format!("{path}: {when}{} {differs}{more}", f.what), None);
         self.ui.result("Cause", cause.as_deref().unwrap_or_default(), None);

@@ -20,15 +20,18 @@ pub struct First {
     pub replayed: Value,
     /// The unit of both.
     pub unit: String,
-    /// How many columns differ in all.
+    /// How many columns, or values of a state, differ in all.
     pub quantities: usize,
+    /// What those are.
+    pub counted: &'static str,
 }
 
 impl First {
     /// Something that is no value of a row.
     pub fn other(what: impl Into<String>, recorded: Value, replayed: Value) -> First {
         let (quantity, row, at, unit) = (None, None, None, String::new());
-        First { what: what.into(), quantity, row, at, recorded, replayed, unit, quantities: 0 }
+        let what = what.into();
+        First { what, quantity, row, at, recorded, replayed, unit, quantities: 0, counted: "column" }
     }
 }
 
@@ -138,6 +141,7 @@ pub fn compare(recorded: &Frame, replayed: &Frame, cut: bool) -> Result<Compared
             replayed: value(y),
             unit: column.unit.clone().unwrap_or_default(),
             quantities: 0,
+            counted: "column",
         };
         first = Some((row, found));
     }

@@ -102,7 +102,7 @@ impl Prepared {
                         _ => run.capture(),
                     };
                     state.clock.asked = want.clock.asked;
-                    compare(program, want, &state)
+                    difference(program, want, &state)
                 }
             });
         }
@@ -160,8 +160,8 @@ fn named(
     Difference { path, unit, ..Difference::of(time, &what, Tag::MEMORY, recorded, replayed) }
 }
 
-/// What differs first.
-fn compare(program: &Program, want: &State, got: &State) -> Option<Difference> {
+/// What differs first between a state that was recorded and one of a run that was done again.
+pub fn difference(program: &Program, want: &State, got: &State) -> Option<Difference> {
     if want == got || same(want, got) {
         return None;
     }
@@ -225,7 +225,7 @@ fn bytes(section: &Section) -> &[u8] {
 }
 
 /// Whether all bits are the same; a clock may hold what is no number.
-fn same(a: &State, b: &State) -> bool {
+pub fn same(a: &State, b: &State) -> bool {
     let clock = |s: &State| {
         let mut to = twinml_model::bytes::Writer::new();
         to.put(&s.clock);

@@ -43,7 +43,7 @@ mod walk;
 mod work;
 mod zeno;
 
-pub use again::{Again, Difference, was_logged};
+pub use again::{Again, Difference, difference, same, was_logged};
 pub use block::BlockFailure;
 pub use fleet::{Fleet, Fork, LaneShare, Next, Port};
 pub use forward::{Forward, ForwardError, NotSmooth, Observed, Traced};
