@@ -9,6 +9,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, RecordBatch, RecordBatchReader};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::statistics::Statistics;
 use twinml_engine::record::{
     self, ColumnSpec, Columns, Element, MemoryRecorder, Metadata, RecordError, Recorder,
 };
@@ -208,4 +209,86 @@ fn refuses_what_it_cannot_do() {
     assert!(matches!(open("file/out.csv"), Err(RecordError::Io { action: "create the folder", .. })));
     let twice = Columns::new(vec![ColumnSpec::real("x"), ColumnSpec::real("x")]);
     assert!(matches!(twice, Err(RecordError::DuplicateColumn { .. })));
+}
+
+/// Columns of reals, as many as one tile has and more or fewer, over several row groups: values, extremes, and the same
+/// bytes however many rows come at once.
+#[test]
+fn reals_of_any_width_come_back_with_their_bits_and_extremes() {
+    let folder = folder();
+    for (width, rows) in [(1, 300_000), (2, 17), (7, 100_000), (9, 40_000), (60, 9_001)] {
+        let mut specs: Vec<ColumnSpec> = (0..width).map(|k| ColumnSpec::real(format!("x{k}"))).collect();
+        // one that stands still between them, one in another unit
+        specs.insert(width / 2, ColumnSpec::of("still", Element::Int));
+        specs.push(ColumnSpec::of("T", Element::Real { scale: 0.5, offset: 273.15 }));
+        let columns = Columns::new(specs).unwrap();
+        let odd = f64::from_bits(0xfff8_0000_0000_0123);
+        let cell = |row: usize, k: usize| match (k == width / 2, (row * 31 + k) % 1009) {
+            (true, _) => 7.0,
+            (_, 0) => odd,
+            (_, 1) => f64::NEG_INFINITY,
+            _ => (row as f64 * 0.37).sin() * (k + 1) as f64,
+        };
+        let cells = width + 2;
+        let write = |name: &str, at_once: usize| {
+            let path = folder.path().join(name);
+            let mut recorder = record::open(&path, columns.clone(), &metadata()).unwrap();
+            let mut done = 0;
+            while done < rows {
+                let n = at_once.min(rows - done);
+                recorder
+                    .rows_by(n, &mut |of, out| {
+                        for row in of {
+                            out.extend((0..cells).map(|k| cell(done + row, k)));
+                        }
+                    })
+                    .unwrap();
+                done += n;
+            }
+            assert_eq!(recorder.finish().unwrap().rows, rows as u64);
+            path
+        };
+        let path = write("a.parquet", 1);
+        assert!(fs::read(&path).unwrap() == fs::read(write("b.parquet", 37)).unwrap(), "{width}");
+        let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
+        let groups = builder.metadata().row_groups().to_vec();
+        let read: Vec<RecordBatch> = builder.build().unwrap().map(Result::unwrap).collect();
+        let mut row = 0;
+        for batch in &read {
+            for k in 0..cells {
+                let column = batch.column(k);
+                for i in 0..batch.num_rows() {
+                    let want = cell(row + i, k);
+                    if k == width / 2 {
+                        assert_eq!(column.as_primitive::<Int64Type>().value(i), 7);
+                        continue;
+                    }
+                    let want = if k + 1 == cells { (want - 273.15) / 0.5 } else { want };
+                    let want = if want.is_nan() { f64::NAN } else { want };
+                    let found = column.as_primitive::<Float64Type>().value(i);
+                    assert_eq!(found.to_bits(), want.to_bits(), "{width}: row {}, column {k}", row + i);
+                }
+            }
+            row += batch.num_rows();
+        }
+        assert_eq!(row, rows);
+        let mut from = 0;
+        for group in &groups {
+            let n = group.num_rows() as usize;
+            let values = (from..from + n).map(|row| cell(row, 0)).filter(|v| !v.is_nan());
+            let (least, most) =
+                values.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (v.min(a), v.max(b)));
+            if width > 1 {
+                match group.column(0).statistics().unwrap() {
+                    Statistics::Double(s) => {
+                        assert_eq!((s.min_opt(), s.max_opt()), (Some(&least), Some(&most)));
+                    }
+                    other => panic!("{other}"),
+                }
+            }
+            from += n;
+        }
+        assert_eq!(from, rows);
+        assert!(rows < 100 || groups.len() > 1, "{width}: {} row groups", groups.len());
+    }
 }

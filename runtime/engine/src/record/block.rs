@@ -20,10 +20,24 @@ impl Block {
         Block { cells: Vec::with_capacity(rows * width), width }
     }
 
-    /// Appends a row. The caller keeps to the width.
-    pub(super) fn push<'a>(&mut self, row: impl Iterator<Item = &'a f64>) {
-        self.cells.extend(row);
-        debug_assert!(self.cells.len().is_multiple_of(self.width));
+    /// Appends cells of a row, or some of them. The caller keeps to the width.
+    pub(super) fn push(&mut self, cells: &[f64]) {
+        match cells {
+            [cell] => self.cells.push(*cell),
+            _ => self.cells.extend_from_slice(cells),
+        }
+    }
+
+    /// All cells with so many zeros behind them, and how many make a row. The block is to be cleared before it gets more.
+    pub(super) fn cells_and_more(&mut self, more: usize) -> (&[f64], usize) {
+        self.cells.resize(self.cells.len() + more, 0.0);
+        (&self.cells, self.width)
+    }
+
+    /// Whether all rows have the same bits.
+    pub(super) fn is_still(&self) -> bool {
+        let first = &self.cells[..self.width.min(self.cells.len())];
+        self.cells.chunks(self.width).all(|row| same(row, first))
     }
 
     /// Row `index`.
@@ -37,6 +51,11 @@ impl Block {
     }
 }
 
+/// Whether cells have the same bits.
+pub(super) fn same(a: &[f64], b: &[f64]) -> bool {
+    a.iter().map(|v| v.to_bits()).eq(b.iter().map(|v| v.to_bits()))
+}
+
 impl Portion for Block {
     /// One being filled, one being written, one between.
     const MANY: usize = 3;
@@ -48,6 +67,7 @@ impl Portion for Block {
 
     fn push_by(
         &mut self,
+        rows: usize,
         fill: &mut dyn FnMut(&mut Vec<f64>),
         checked: Option<&Columns>,
     ) -> Result<(), RecordError> {
@@ -55,8 +75,12 @@ impl Portion for Block {
         fill(&mut self.cells);
         let found = self.cells.len().saturating_sub(before);
         let outcome = match checked {
-            _ if found != self.width => Err(RecordError::RowLength { expected: self.width, found }),
-            Some(columns) => check_row(columns, &self.cells[before..]),
+            _ if found != rows * self.width => {
+                Err(RecordError::RowLength { expected: rows * self.width, found })
+            }
+            Some(columns) => {
+                self.cells[before..].chunks(self.width).try_for_each(|row| check_row(columns, row))
+            }
             None => Ok(()),
         };
         if outcome.is_err() {
@@ -65,8 +89,8 @@ impl Portion for Block {
         outcome
     }
 
-    fn is_full(&self) -> bool {
-        self.cells.len() + self.width > self.cells.capacity()
+    fn room(&self) -> usize {
+        (self.cells.capacity() - self.cells.len()) / self.width
     }
 
     fn rows(&self) -> usize {

@@ -25,22 +25,35 @@ pub struct AtomicFile {
 /// What a stretch of a file has in bytes, and where it begins in memory and in the file: what the way past the page
 /// cache asks for.
 const STRETCH: usize = 1 << 20;
-const BORDER: usize = 4096;
+pub(super) const BORDER: usize = 4096;
 /// From here on a file goes past the page cache: a copy of every byte less, which is most of what writing costs. Smaller
 /// ones stay there for whoever reads them next.
 const LARGE: u64 = 16 << 20;
 
+/// So many bytes of memory from a border on, and where in the vector that is.
+pub(super) fn bordered(bytes: usize) -> (Vec<u8>, usize) {
+    let room = vec![0; bytes + BORDER];
+    let first = room.as_ptr().align_offset(BORDER).min(BORDER);
+    (room, first)
+}
+
 /// Writes a file in whole stretches.
 #[derive(Debug)]
 struct Stretches {
-    file: File,
-    /// The same file past the page cache, once it is large; where the system has no such way, never.
-    direct: Option<File>,
+    way: Way,
     /// A stretch and a border more.
     room: Vec<u8>,
     /// The first border in it.
     first: usize,
     filled: usize,
+}
+
+/// The way into the file.
+#[derive(Debug)]
+struct Way {
+    file: File,
+    /// The same file past the page cache, once it is large; where the system has no such way, never.
+    direct: Option<File>,
     /// Bytes in the file.
     at: u64,
     tried: bool,
@@ -48,9 +61,8 @@ struct Stretches {
 
 impl Stretches {
     fn new(file: File) -> Stretches {
-        let room = vec![0; STRETCH + BORDER];
-        let first = room.as_ptr().align_offset(BORDER).min(BORDER);
-        Stretches { file, direct: None, room, first, filled: 0, at: 0, tried: false }
+        let (room, first) = bordered(STRETCH);
+        Stretches { way: Way { file, direct: None, at: 0, tried: false }, room, first, filled: 0 }
     }
 
     /// Takes as many bytes as there is room for.
@@ -66,21 +78,30 @@ impl Stretches {
 
     /// Puts into the file what has been taken.
     fn put(&mut self, path: &Path) -> io::Result<()> {
-        let mut rest = &self.room[self.first..][..self.filled];
+        self.way.put(&self.room[self.first..][..self.filled], path)?;
+        self.filled = 0;
+        Ok(())
+    }
+}
+
+impl Way {
+    fn put(&mut self, bytes: &[u8], path: &Path) -> io::Result<()> {
+        let mut rest = bytes;
         if self.at >= LARGE && !self.tried {
             self.tried = true;
-            self.direct = past_the_cache(path)
-                .and_then(|mut file| {
-                    file.seek(SeekFrom::Start(self.at))?;
-                    Ok(file)
-                })
-                .ok();
+            self.direct = past_the_cache(path).ok();
         }
-        // anything but whole stretches goes the usual way, and what this way refuses
-        while self.filled == STRETCH
-            && !rest.is_empty()
+        // anything but whole borders goes the usual way, and what this way refuses
+        let whole = |at: u64, bytes: &[u8]| {
+            at.is_multiple_of(BORDER as u64)
+                && bytes.len().is_multiple_of(BORDER)
+                && bytes.as_ptr().align_offset(BORDER) == 0
+        };
+        while !rest.is_empty()
+            && whole(self.at, rest)
             && let Some(direct) = &mut self.direct
         {
+            direct.seek(SeekFrom::Start(self.at))?;
             match direct.write(rest) {
                 Ok(n) if n > 0 && n % BORDER == 0 => {
                     (rest, self.at) = (&rest[n..], self.at + n as u64);
@@ -95,7 +116,6 @@ impl Stretches {
             self.file.write_all(rest)?;
             self.at += rest.len() as u64;
         }
-        self.filled = 0;
         Ok(())
     }
 }
@@ -145,6 +165,22 @@ impl AtomicFile {
         &self.path
     }
 
+    /// As `write_all`. Bytes that begin at a border, in memory and in the file, and end at one go from where they are.
+    pub(super) fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(writer) = &mut self.writer else { return Err(io::ErrorKind::BrokenPipe.into()) };
+        if writer.filled > 0 || !bytes.len().is_multiple_of(BORDER) {
+            return self.write_all(bytes);
+        }
+        writer.way.put(bytes, &self.temporary)?;
+        self.written += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Bytes written so far.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
     /// Puts everything on disk and moves the file to its place. Returns its size in bytes.
     ///
     /// # Errors
@@ -154,7 +190,7 @@ impl AtomicFile {
         let Some(mut writer) = self.writer.take() else { return Err(RecordError::Writer) };
         let fail = |action, source| RecordError::Io { action, path: self.path.clone(), source };
         writer.put(&self.temporary).map_err(|e| fail("write", e))?;
-        let file = writer.file;
+        let file = writer.way.file;
         file.sync_all().map_err(|e| fail("put on disk", e))?;
         drop(file);
         fs::rename(&self.temporary, &self.path).map_err(|e| fail("rename", e))?;
@@ -220,7 +256,14 @@ mod tests {
             let bytes: Vec<u8> = (0..length).map(|k| (k ^ k >> 8 ^ k >> 16) as u8).collect();
             let path = folder.path().join(format!("{length}.bin"));
             let mut file = AtomicFile::create(&path).unwrap();
-            for (k, part) in bytes.chunks(77_777).enumerate() {
+            // first some as they stand, as far as they have borders
+            let (room, first) = bordered(length);
+            let mut room = room;
+            room[first..][..length].copy_from_slice(&bytes);
+            let whole = length / 3 / BORDER * BORDER;
+            file.put(&room[first..][..whole]).unwrap();
+            assert_eq!(file.written(), whole as u64);
+            for (k, part) in bytes[whole..].chunks(77_777).enumerate() {
                 file.write_all(part).unwrap();
                 if k % 7 == 0 {
                     file.flush().unwrap();

@@ -14,10 +14,12 @@ mod column;
 mod csv;
 mod error;
 pub mod file;
+mod group;
 mod memory;
 mod parquet;
 mod stream;
 
+use std::ops::Range;
 use std::path::Path;
 
 pub use block::Block;
@@ -61,6 +63,19 @@ pub trait Recorder: Send {
         let mut cells = Vec::with_capacity(self.columns().cells());
         fill(&mut cells);
         self.row(&cells)
+    }
+
+    /// Appends so many rows, one after the other: `fill` appends those whose numbers it is given.
+    ///
+    /// # Errors
+    ///
+    /// As [`Recorder::row`].
+    fn rows_by(
+        &mut self,
+        rows: usize,
+        fill: &mut dyn FnMut(Range<usize>, &mut Vec<f64>),
+    ) -> Result<(), RecordError> {
+        (0..rows).try_for_each(|k| self.row_by(&mut |row| fill(k..k + 1, row)))
     }
 
     /// Completes the result and gives it its name.
@@ -114,7 +129,7 @@ pub fn open(path: &Path, columns: Columns, metadata: &Metadata) -> Result<Box<dy
     Ok(match format {
         Format::Parquet => {
             let encoder = parquet::ParquetEncoder::new(file, &columns, metadata)?;
-            Box::new(StreamRecorder::<parquet::Group>::new(columns, Box::new(encoder))?)
+            Box::new(StreamRecorder::<group::Group>::new(columns, Box::new(encoder))?)
         }
         Format::Arrow => {
             let encoder = arrow::ArrowEncoder::new(file, &columns, metadata)?;

@@ -1,5 +1,6 @@
 //! The recorder that streams to disk through a writer thread.
 
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
@@ -14,20 +15,21 @@ pub trait Portion: Send + 'static {
     /// An empty one.
     fn new(columns: &Columns) -> Self;
 
-    /// Appends the row that `fill` appends to what it is given, if it has the right length and, where columns are given,
-    /// fits these.
+    /// Appends so many rows, which there is [`Portion::room`] for: those that `fill` appends to what it is given, if they
+    /// have the right length and, where columns are given, fit these.
     ///
     /// # Errors
     ///
     /// [`RecordError::RowLength`], [`RecordError::Word`]; the portion is then as it was.
     fn push_by(
         &mut self,
+        rows: usize,
         fill: &mut dyn FnMut(&mut Vec<f64>),
         checked: Option<&Columns>,
     ) -> Result<(), RecordError>;
 
-    /// Whether there is no room for another row.
-    fn is_full(&self) -> bool;
+    /// How many rows may be appended at once; 0 where it is full.
+    fn room(&self) -> usize;
 
     /// The number of rows.
     fn rows(&self) -> usize;
@@ -147,11 +149,30 @@ impl<P: Portion> Recorder for StreamRecorder<P> {
     }
 
     fn row_by(&mut self, fill: &mut dyn FnMut(&mut Vec<f64>)) -> Result<(), RecordError> {
-        if self.portion.is_full() {
+        if self.portion.room() == 0 {
             self.turn()?;
         }
-        self.portion.push_by(fill, self.checked.then_some(&self.columns))?;
+        self.portion.push_by(1, fill, self.checked.then_some(&self.columns))?;
         self.rows += 1;
+        Ok(())
+    }
+
+    fn rows_by(
+        &mut self,
+        rows: usize,
+        fill: &mut dyn FnMut(Range<usize>, &mut Vec<f64>),
+    ) -> Result<(), RecordError> {
+        let mut k = 0;
+        while k < rows {
+            if self.portion.room() == 0 {
+                self.turn()?;
+            }
+            let n = self.portion.room().min(rows - k);
+            let checked = self.checked.then_some(&self.columns);
+            self.portion.push_by(n, &mut |row| fill(k..k + n, row), checked)?;
+            self.rows += n as u64;
+            k += n;
+        }
         Ok(())
     }
 

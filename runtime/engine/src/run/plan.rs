@@ -34,6 +34,13 @@ impl Rate {
     pub(super) fn instant(self, k: u64, duration: f64) -> f64 {
         match self {
             Rate::Every { period } => {
+                // Most periods are whole nanoseconds, and rows may be asked for at every step.
+                if let Ok(period) = u64::try_from(period)
+                    && period.is_multiple_of(PER_NANOSECOND as u64)
+                    && let Some(ns) = (period / PER_NANOSECOND as u64).checked_mul(k)
+                {
+                    return ns as f64 / 1e9;
+                }
                 let half = PER_NANOSECOND / 2;
                 seconds(
                     (period.saturating_mul(i128::from(k)).saturating_add(half)).div_euclid(PER_NANOSECOND),
@@ -113,7 +120,8 @@ impl Plan {
         (first, states): (usize, &[f64]),
         row: &mut Vec<f64>,
     ) {
-        row.extend([time, 0.0]);
+        row.push(time);
+        row.push(0.0);
         for &(_, slot, len) in &self.copies {
             match slot.checked_sub(first).and_then(|k| states.get(k..k + len)) {
                 Some(states) => row.extend_from_slice(states),

@@ -58,27 +58,25 @@ impl Run<'_> {
     /// Records the instants that the last step has passed and whose states the system has kept.
     fn kept_rows(&mut self) -> Result<(), Stop> {
         let (asked, steps) = (std::mem::take(&mut self.asked), self.integrator.passed().len());
-        for (k, &t) in asked.iter().enumerate().take(steps) {
+        // They were asked for by the one sink there is.
+        let outputs = self.sinks[0].outlet.plan.needs_outputs();
+        let at = self.system.memory.sizes().offset(Space::State);
+        let mut known = 0;
+        if !outputs && steps > 1 {
+            known = steps - 1;
+            let (data, passed) = (self.system.memory.data(), self.integrator.passed());
+            let states = |k: usize| &data[self.system.kept(passed[k])];
+            self.sinks[0].write_kept(data, &asked[..known], at, &states)?;
+        }
+        for (k, &t) in asked.iter().enumerate().take(steps).skip(known) {
             let states = self.system.kept(self.integrator.passed()[k]);
-            // They were asked for by the one sink there is.
-            let outputs = self.sinks[0].outlet.plan.needs_outputs();
-            let last = k + 1 == steps;
-            if outputs || last {
-                let at = self.system.memory.sizes().offset(Space::State);
-                self.system.memory.data_mut().copy_within(states.clone(), at);
-                self.system.memory.set_time(t);
-                self.system.host.new_point();
-            }
+            self.system.memory.data_mut().copy_within(states, at);
+            self.system.memory.set_time(t);
+            self.system.host.new_point();
             if outputs {
                 self.kernel(KernelId::Outputs, false)?;
             }
-            let (data, sink) = (self.system.memory.data(), &mut self.sinks[0]);
-            if outputs || last {
-                sink.write(data, t, 0)?;
-            } else {
-                let at = self.system.memory.sizes().offset(Space::State);
-                sink.write_kept(data, t, (at, &data[states]))?;
-            }
+            self.sinks[0].write(self.system.memory.data(), t, 0)?;
         }
         self.asked = asked;
         if let [sink] = &mut self.sinks[..]
@@ -144,14 +142,23 @@ impl Run<'_> {
 }
 
 impl Sink {
-    /// As [`Sink::write`], of states that stand elsewhere than in memory. The last row of a run is not written so.
-    fn write_kept(&mut self, data: &[f64], t: f64, states: (usize, &[f64])) -> Result<(), RecordError> {
-        self.rows += 1;
-        if self.rows <= self.mute {
-            return Ok(());
-        }
+    /// As [`Sink::write`], a row for each of these instants, of states that stand elsewhere than in memory, where they
+    /// begin at `at`. The last row of a run is not written so.
+    fn write_kept<'d>(
+        &mut self,
+        data: &[f64],
+        instants: &[f64],
+        at: usize,
+        states: &dyn Fn(usize) -> &'d [f64],
+    ) -> Result<(), RecordError> {
+        let mute = self.mute.saturating_sub(self.rows).min(instants.len() as u64) as usize;
+        self.rows += instants.len() as u64;
         let plan = &self.outlet.plan;
-        self.outlet.recorder.row_by(&mut |row| plan.append(t, data, states, row))
+        self.outlet.recorder.rows_by(instants.len() - mute, &mut |rows, out| {
+            for k in rows.start + mute..rows.end + mute {
+                plan.append(instants[k], data, (at, states(k)), out);
+            }
+        })
     }
 
     fn write(&mut self, data: &[f64], t: f64, step: u64) -> Result<(), RecordError> {

@@ -1,0 +1,357 @@
+//! The rows of a row group, column by column as they will lie in the file.
+//!
+//! Rows are gathered a few at a time, in the nearest cache, and turned into columns there. The columns are an image of what
+//! the file will hold, so that nothing is copied on the way: between them there is room for the headers of their pages.
+
+use parquet::file::statistics::Statistics;
+
+use super::block::{Block, shown};
+use super::file::{BORDER, bordered};
+use super::stream::Portion;
+use super::{ColumnSpec, Columns, Element, RecordError};
+
+/// A row group is closed at about this many bytes of cells: two of them are held in memory.
+const GROUP_BYTES: usize = 2 << 20;
+/// Models with many columns get longer groups, for what is said of each column in each group costs too: up to twice the
+/// bytes while there are fewer rows than this.
+const WORTH: usize = 512;
+/// Rows and cells of a tile that is turned into columns at once: two lines of the cache down, one across.
+const DOWN: usize = 16;
+pub(super) const ACROSS: usize = 8;
+/// Rows that there is room for at the beginning.
+const FEW_ROWS: usize = 64;
+/// Bytes before the values of each column: a line of the cache, at whose end the header of their page stands.
+pub(super) const LEAD: usize = 64;
+
+/// The rows of a row group.
+pub(super) struct Group {
+    /// Rows that are no columns yet, fewer than a tile has.
+    fresh: Block,
+    pub(super) strips: Vec<Strip>,
+    /// How many columns they are.
+    pub(super) reals: usize,
+    pub(super) image: Image,
+    /// Rows of a row group.
+    most: usize,
+    /// Rows that are there, without the fresh ones.
+    pub(super) filled: usize,
+    /// The other columns, in rows of their own, and the cells of a whole row that they take: first, how many.
+    pub(super) others: Block,
+    cells: Vec<(usize, usize)>,
+}
+
+/// Bytes as they will lie in the file, from a border of memory on: [`LEAD`], the values of the first column, [`LEAD`], …
+#[derive(Default)]
+pub(super) struct Image {
+    room: Vec<u8>,
+    /// The first border in it.
+    first: usize,
+    /// Rows that each column has room for.
+    rows: usize,
+}
+
+impl Image {
+    /// Where values of a column begin, from the first border on.
+    pub(super) fn values(&self, real: usize) -> usize {
+        real * (LEAD + 8 * self.rows) + LEAD
+    }
+
+    /// The bytes from the first border on.
+    pub(super) fn bytes(&mut self) -> &mut [u8] {
+        &mut self.room[self.first..]
+    }
+
+    /// Makes room for that many columns of so many rows, the first of which stay.
+    fn grow(&mut self, reals: usize, rows: usize, filled: usize) {
+        let (room, first) = bordered(reals * (LEAD + 8 * rows));
+        let mut new = Image { room, first, rows };
+        for real in 0..if filled > 0 { reals } else { 0 } {
+            let (from, to) = (self.values(real), new.values(real));
+            new.bytes()[to..][..8 * filled].copy_from_slice(&self.bytes()[from..][..8 * filled]);
+        }
+        *self = new;
+    }
+
+    /// Moves columns together: they hold so many rows, and no group is longer that comes after. Returns where they end.
+    pub(super) fn close(&mut self, reals: usize, filled: usize) -> usize {
+        let rows = filled.next_multiple_of(LEAD / 8);
+        if rows < self.rows {
+            for real in 1..reals {
+                let (from, to) = (self.values(real), real * (LEAD + 8 * rows) + LEAD);
+                self.bytes().copy_within(from..from + 8 * filled, to);
+            }
+            self.rows = rows;
+        }
+        reals * (LEAD + 8 * self.rows)
+    }
+
+    /// Puts the header of its page before the values of a column, zeros where neither is. Returns where the header begins.
+    pub(super) fn head(&mut self, real: usize, filled: usize, header: &[u8]) -> usize {
+        let (values, rows) = (self.values(real), self.rows);
+        let bytes = self.bytes();
+        bytes[values - LEAD..values].fill(0);
+        bytes[values - header.len()..values].copy_from_slice(header);
+        bytes[values + 8 * filled..values + 8 * rows].fill(0);
+        values - header.len()
+    }
+
+    /// Puts bytes behind the first `end`, and zeros up to a border where `whole`. Returns where they end.
+    pub(super) fn append(&mut self, end: usize, bytes: &[u8], whole: bool) -> usize {
+        let to = end + bytes.len();
+        let all = if whole { to.next_multiple_of(BORDER) } else { to };
+        if self.bytes().len() < all {
+            // Some more than is needed: what comes here is about as long in every group.
+            let (room, first) = bordered(all + bytes.len() / 2 + BORDER);
+            let old = std::mem::replace(self, Image { room, first, rows: self.rows });
+            self.bytes()[..end].copy_from_slice(&old.room[old.first..][..end]);
+        }
+        self.bytes()[end..to].copy_from_slice(bytes);
+        self.bytes()[to..all].fill(0);
+        all
+    }
+}
+
+/// Neighbouring columns of reals without holes, as many as a tile has across. Whoever is not there has limits nobody sees.
+pub(super) struct Strip {
+    /// The first of them: in the file, in a row, among the reals.
+    pub(super) column: usize,
+    cell: usize,
+    pub(super) real: usize,
+    /// How many they are.
+    pub(super) width: usize,
+    /// All of them are shown as they are.
+    plain: bool,
+    scale: [f64; ACROSS],
+    offset: [f64; ACROSS],
+    extremes: Extremes,
+}
+
+/// The least and the greatest values so far.
+#[derive(Clone, Copy)]
+struct Extremes {
+    least: [f64; ACROSS],
+    most: [f64; ACROSS],
+}
+
+impl Extremes {
+    const NONE: Extremes = Extremes { least: [f64::INFINITY; ACROSS], most: [f64::NEG_INFINITY; ACROSS] };
+
+    /// Looks at so many rows that begin `apart` cells from one another. Whether all their values are numbers; where their
+    /// sum is infinite, false also if they are.
+    #[inline(always)]
+    fn see(&mut self, cells: &[f64], apart: usize, rows: usize) -> bool {
+        let (mut seen, mut sum) = (*self, [0.0; 2]);
+        for row in 0..rows {
+            let Some(row) = cells.get(row * apart..).and_then(<[f64]>::first_chunk::<ACROSS>) else { break };
+            for (k, &v) in row.iter().enumerate() {
+                // What is not a number is neither the least nor the greatest.
+                seen.least[k] = if v < seen.least[k] { v } else { seen.least[k] };
+                seen.most[k] = if v > seen.most[k] { v } else { seen.most[k] };
+            }
+            for (k, sum) in sum.iter_mut().enumerate() {
+                *sum += (row[k] + row[k + 2]) + (row[k + 4] + row[k + 6]);
+            }
+        }
+        *self = seen;
+        sum.iter().sum::<f64>().is_finite()
+    }
+}
+
+/// Turns a tile into columns that begin `stride` bytes from one another.
+#[inline(always)]
+fn turn(cells: &[f64], apart: usize, out: &mut [u8], stride: usize, width: usize) {
+    let rows: [Option<&[f64; ACROSS]>; DOWN] =
+        std::array::from_fn(|row| cells.get(row * apart..).and_then(<[f64]>::first_chunk));
+    for (k, column) in out.chunks_mut(stride).take(width.min(ACROSS)).enumerate() {
+        let Some(column) = column.first_chunk_mut::<{ 8 * DOWN }>() else { return };
+        let mut values = [0; 8 * DOWN];
+        for (value, row) in values.as_chunks_mut::<8>().0.iter_mut().zip(&rows) {
+            let Some(row) = row else { return };
+            *value = row[k].to_le_bytes();
+        }
+        *column = values;
+    }
+}
+
+/// Whether a column holds reals only: no lists, no holes.
+pub(super) fn is_plain(spec: &ColumnSpec) -> bool {
+    matches!(spec.element, Element::Real { .. }) && spec.list.is_none() && !spec.nullable
+}
+
+impl Strip {
+    /// The strip that begins with this column.
+    fn new(column: usize, cell: usize, real: usize) -> Strip {
+        let (scale, offset) = ([1.0; ACROSS], [0.0; ACROSS]);
+        Strip { column, cell, real, width: 0, plain: true, scale, offset, extremes: Extremes::NONE }
+    }
+
+    /// Whether a column may be its next one.
+    fn goes_on(&self, column: usize, cell: usize) -> bool {
+        self.width < ACROSS && column == self.column + self.width && cell == self.cell + self.width
+    }
+
+    fn push(&mut self, scale: f64, offset: f64) {
+        self.scale[self.width] = scale;
+        self.offset[self.width] = offset;
+        self.plain &= scale == 1.0 && offset == 0.0;
+        self.width += 1;
+    }
+
+    /// Turns [`DOWN`] rows of `apart` cells, behind which there are [`ACROSS`] more, into columns. `out` begins where the
+    /// first column wants them.
+    fn take(&mut self, cells: &[f64], apart: usize, out: &mut [u8], stride: usize) {
+        let cells = &cells[self.cell..][..(DOWN - 1) * apart + ACROSS];
+        if self.plain {
+            let before = self.extremes;
+            if self.extremes.see(cells, apart, DOWN) {
+                turn(cells, apart, out, stride, self.width);
+                return;
+            }
+            self.extremes = before;
+        }
+        let mut tile = [0.0; DOWN * ACROSS];
+        for (to, from) in tile.as_chunks_mut().0.iter_mut().zip(cells.chunks(apart)) {
+            *to = self.shown(from);
+        }
+        self.extremes.see(&tile, ACROSS, DOWN);
+        turn(&tile, ACROSS, out, stride, self.width);
+    }
+
+    /// The same of fewer rows.
+    fn take_few(&mut self, cells: &[f64], apart: usize, out: &mut [u8], stride: usize, rows: usize) {
+        for (row, from) in cells[self.cell..].chunks(apart).take(rows).enumerate() {
+            let values = self.shown(from);
+            self.extremes.see(&values, ACROSS, 1);
+            for (k, value) in values.iter().take(self.width).enumerate() {
+                out[k * stride + 8 * row..][..8].copy_from_slice(&value.to_le_bytes());
+            }
+        }
+    }
+
+    /// The values that the file holds for the first cells.
+    fn shown(&self, cells: &[f64]) -> [f64; ACROSS] {
+        let mut values = [0.0; ACROSS];
+        for (k, (to, &cell)) in values.iter_mut().zip(cells).take(self.width).enumerate() {
+            *to = shown(cell, self.scale[k], self.offset[k]);
+        }
+        values
+    }
+
+    /// Least and greatest value of its `k`-th column; none where nothing is a number.
+    pub(super) fn statistics(&self, k: usize) -> Option<Statistics> {
+        let (least, most) = (self.extremes.least[k], self.extremes.most[k]);
+        // Parquet wants a zero to cover both.
+        let least = if least == 0.0 { -0.0 } else { least };
+        let most = if most == 0.0 { 0.0 } else { most };
+        (least <= most).then(|| Statistics::double(Some(least), Some(most), None, Some(0), false))
+    }
+}
+
+impl Group {
+    /// Makes columns of the fresh rows, which fit.
+    pub(super) fn settle(&mut self) {
+        let n = self.fresh.rows();
+        if n == 0 {
+            return;
+        }
+        if self.filled + n > self.image.rows {
+            // Short results stay small.
+            let rows = (4 * self.image.rows).max(FEW_ROWS).min(self.most);
+            self.image.grow(self.reals, rows, self.filled);
+        }
+        let stride = LEAD + 8 * self.image.rows;
+        let (cells, apart) = self.fresh.cells_and_more(ACROSS);
+        for strip in &mut self.strips {
+            let at = self.image.values(strip.real) + 8 * self.filled;
+            let out = &mut self.image.bytes()[at..];
+            if n == DOWN {
+                strip.take(cells, apart, out, stride);
+            } else {
+                strip.take_few(cells, apart, out, stride, n);
+            }
+        }
+        if !self.cells.is_empty() {
+            for row in 0..n {
+                let row = self.fresh.row(row);
+                match self.cells[..] {
+                    [(cell, 1)] => self.others.push(std::slice::from_ref(&row[cell])),
+                    _ => self.cells.iter().for_each(|&(first, n)| self.others.push(&row[first..first + n])),
+                }
+            }
+        }
+        self.fresh.clear();
+        self.filled += n;
+    }
+}
+
+impl Portion for Group {
+    /// One being filled, one being written.
+    const MANY: usize = 2;
+
+    fn new(columns: &Columns) -> Group {
+        let (mut strips, mut reals, mut others) = (Vec::<Strip>::new(), 0, 0);
+        let mut cells = Vec::<(usize, usize)>::new();
+        for (column, (spec, cell)) in columns.with_cells().enumerate() {
+            match spec.element {
+                Element::Real { scale, offset } if is_plain(spec) => {
+                    match strips.last_mut() {
+                        Some(strip) if strip.goes_on(column, cell) => strip.push(scale, offset),
+                        _ => {
+                            let mut strip = Strip::new(column, cell, reals);
+                            strip.push(scale, offset);
+                            strips.push(strip);
+                        }
+                    }
+                    reals += 1;
+                }
+                _ => {
+                    match cells.last_mut() {
+                        Some((first, n)) if *first + *n == cell => *n += spec.cells(),
+                        _ => cells.push((cell, spec.cells())),
+                    }
+                    others += spec.cells();
+                }
+            }
+        }
+        let row = 8 * columns.cells().max(1);
+        let most = (GROUP_BYTES / row).max(WORTH.min(2 * GROUP_BYTES / row)).clamp(DOWN, 1 << 20);
+        Group {
+            fresh: Block::of_rows(columns.cells(), DOWN),
+            strips,
+            reals,
+            image: Image::default(),
+            most: most - most % DOWN,
+            filled: 0,
+            others: Block::of_rows(others, FEW_ROWS),
+            cells,
+        }
+    }
+
+    fn push_by(
+        &mut self,
+        rows: usize,
+        fill: &mut dyn FnMut(&mut Vec<f64>),
+        checked: Option<&Columns>,
+    ) -> Result<(), RecordError> {
+        self.fresh.push_by(rows, fill, checked)?;
+        if self.fresh.rows() == DOWN {
+            self.settle();
+        }
+        Ok(())
+    }
+
+    fn room(&self) -> usize {
+        (DOWN - self.fresh.rows()).min(self.most - self.rows())
+    }
+
+    fn rows(&self) -> usize {
+        self.filled + self.fresh.rows()
+    }
+
+    fn clear(&mut self) {
+        self.fresh.clear();
+        self.others.clear();
+        self.strips.iter_mut().for_each(|s| s.extremes = Extremes::NONE);
+        self.filled = 0;
+    }
+}
