@@ -155,8 +155,8 @@ impl Sink {
         self.rows += instants.len() as u64;
         let plan = &self.outlet.plan;
         self.outlet.recorder.rows_by(instants.len() - mute, &mut |rows, out| {
-            for k in rows.start + mute..rows.end + mute {
-                plan.append(instants[k], data, (at, states(k)), out);
+            for (k, &t) in instants.iter().enumerate().take(rows.end + mute).skip(rows.start + mute) {
+                plan.append(t, data, (at, states(k)), out);
             }
         })
     }
