@@ -13,6 +13,7 @@ mod encode;
 mod graph;
 mod guard;
 mod lower;
+mod meaning;
 mod pages;
 mod plan;
 mod slow;

@@ -12,6 +12,8 @@ pub(super) enum Step {
     Node,
     /// Three operands bit by bit, by a table of truth (AVX-512).
     Ternary { table: u8, a: Id, b: Id, c: Id },
+    /// `if c then −a else b` (AVX-512).
+    Negated { c: Id, a: Id, b: Id },
 }
 
 /// What the entries do: nearly all are their nodes as they stand.
@@ -133,7 +135,7 @@ impl Plan {
     #[inline(always)]
     pub fn operands(&self, g: &Graph, id: Id) -> [Id; 3] {
         match self.steps.of(id) {
-            Step::Ternary { a, b, c, .. } => [a, b, c],
+            Step::Ternary { a, b, c, .. } | Step::Negated { c: a, a: b, b: c } => [a, b, c],
             Step::Node => g.operands[id as usize],
         }
     }
@@ -181,7 +183,7 @@ impl Plan {
         let mut steps = Steps::default();
         let mut uses = uses(g, slots, extra, &guarded);
         if g.target == Target::Avx512 {
-            ternaries(g, &mut uses, &mut steps);
+            pairs(g, &mut uses, &mut steps);
         }
         let mut plan = Plan {
             before: Segment::default(),
@@ -372,22 +374,48 @@ fn truth(op: Bits2, x: u8, y: u8) -> u8 {
     }
 }
 
-/// Two bitwise operations in one instruction, where the inner one has no other use.
-fn ternaries(g: &Graph, uses: &mut [u8], steps: &mut Steps) {
+/// Two operations in one instruction, where nothing else needs the inner one: bitwise ones, and a change of sign in some lanes.
+fn pairs(g: &Graph, uses: &mut [u8], steps: &mut Steps) {
+    let mut shared: Vec<(Id, usize, Step)> = Vec::new();
     for id in (0..g.nodes.len()).rev() {
         if uses[id] == 0 {
             continue;
         }
+        if let Node::Select(c, minus, b) = g.nodes[id]
+            && uses[minus as usize] == 1
+            && let Some(a) = g.negated(minus)
+        {
+            steps.set(g.nodes.len(), id, Step::Negated { c, a, b });
+            uses[minus as usize] = 0;
+        }
         let Some((op, x, y)) = bitwise(&g.nodes[id]) else { continue };
+        let mut several = None;
         for (inner, other) in [(x, y), (y, x)] {
             let Some((first, a, b)) = bitwise(&g.nodes[inner as usize]) else { continue };
-            if uses[inner as usize] != 1 || inner == other || a == other || b == other || a == b {
+            if inner == other || a == other || b == other || a == b {
                 continue;
             }
             let table = truth(op, truth(first, 0xf0, 0xcc), 0xaa);
-            steps.set(g.nodes.len(), id, Step::Ternary { table, a, b, c: other });
+            let step = Step::Ternary { table, a, b, c: other };
+            if uses[inner as usize] == 1 {
+                steps.set(g.nodes.len(), id, step);
+                uses[inner as usize] = 0;
+                several = None;
+                break;
+            }
+            several = Some((inner, id, step));
+        }
+        shared.extend(several);
+    }
+    // one that several others have for their inner one goes into all of them
+    shared.sort_unstable_by_key(|s| (s.0, s.1));
+    for users in shared.chunk_by(|a, b| a.0 == b.0) {
+        let inner = users[0].0;
+        // counts end at 255
+        let all = users.len() < 255 && users.len() == usize::from(uses[inner as usize]);
+        if all && steps.of(inner) == Step::Node {
+            users.iter().for_each(|&(_, id, step)| steps.set(g.nodes.len(), id, step));
             uses[inner as usize] = 0;
-            break;
         }
     }
 }

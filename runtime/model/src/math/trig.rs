@@ -359,9 +359,13 @@ fn quarter<A: Arith>(a: &mut A, n: A::I, sin: A::F, cos: A::F, more: u64) -> A::
     let one = a.i(1);
     let odd = a.and_i(n, one);
     let odd = a.eq_i(odd, one);
-    let v = if more == 0 { a.select(odd, cos, sin) } else { a.select(odd, sin, cos) };
-    let more = a.i(more);
-    let n = a.add_i(n, more);
+    let v = if more == 0 {
+        a.select(odd, cos, sin)
+    } else {
+        // the pair (cos, −sin) in odd quadrants: then both change their signs together, in the second half of a turn
+        let minus = a.neg(sin);
+        a.select(odd, minus, cos)
+    };
     let c62 = a.i(62);
     let flip = a.shl(n, c62);
     let mask = a.i(SIGN);

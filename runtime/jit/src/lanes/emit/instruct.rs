@@ -1,7 +1,7 @@
 //! Instructions of single operations: which operand stands where, which register the result gets.
 
 use super::super::encode::{Mem, Opcode, RCX, Rm, op};
-use super::super::graph::{Arith2, Bits2, Id, Mask2, Node, Shift};
+use super::super::graph::{Arith2, Bits2, Id, Mask2, Node, SIGN, Shift};
 use super::super::plan::Step;
 use super::{Emitter, M0F, M3A, M38, Masked, NONE, distinct};
 use twinml_model::ir::CmpOp;
@@ -11,8 +11,12 @@ impl Emitter<'_> {
     pub(super) fn entry(&mut self, v: u32, id: Id, group: usize) {
         self.free.1 = 0;
         let of = |e: &Self, a: Id| e.v(a, group);
-        if let Step::Ternary { table, a, b, c } = self.plan.steps.of(id) {
-            return self.ternary(v, table, [of(self, a), of(self, b), of(self, c)]);
+        match self.plan.steps.of(id) {
+            Step::Ternary { table, a, b, c } => {
+                return self.ternary(v, table, [of(self, a), of(self, b), of(self, c)]);
+            }
+            Step::Negated { c, a, b } => return self.negated(v, [of(self, c), of(self, a), of(self, b)]),
+            Step::Node => {}
         }
         match self.g.nodes[id as usize] {
             Node::Const(_) | Node::ConstB(_) | Node::Load(_) | Node::Input(_) => {}
@@ -271,6 +275,22 @@ impl Emitter<'_> {
     /// A register operand beside a destination that may hold the same value already.
     fn operand(&mut self, v: u32, same: u32, dst: u8, pins: &mut u64) -> u8 {
         if v == same && self.places[v as usize].reg == NONE { dst } else { self.reg(v, pins) }
+    }
+
+    /// `if c then −a else b`: the sign is changed where the mask says so, the other lanes stay what they were.
+    fn negated(&mut self, v: u32, values: [u32; 3]) {
+        let (_, dst, mut pins) = self.destructive(values, [2; 3]);
+        let [c, a, b] = values;
+        let mask = self.reg(c, &mut pins);
+        let x = self.operand(a, b, dst, &mut pins);
+        for w in distinct(values) {
+            self.used(w);
+        }
+        let sign = self.pool.at(SIGN) as i32;
+        let sign = Rm::Mem(Mem { base: RCX, disp: sign * 8, broadcast: true });
+        let masked = Masked { k: mask & 7, zero: false };
+        self.code.evex(op(M0F, true, 0x57), dst, x, sign, masked, false);
+        self.put(v, dst);
     }
 
     fn ternary(&mut self, v: u32, table: u8, values: [u32; 3]) {
