@@ -61,6 +61,8 @@ pub struct RootFinder {
     crossings: Vec<Crossing>,
     /// Scratch: what changes sides in the step, each once.
     candidates: Vec<Candidate>,
+    /// Scratch: which root functions need a look.
+    looks: Vec<bool>,
     x: Vec<f64>,
     g: Vec<f64>,
     /// Scratch: the root functions at two points.
@@ -142,6 +144,7 @@ impl RootFinder {
             leaving: vec![0.0; n_roots],
             crossings: Vec::with_capacity(n_roots),
             candidates: Vec::with_capacity(n_roots),
+            looks: vec![true; n_roots],
             x: vec![0.0; dim],
             g: vec![0.0; n_roots],
             table: vec![0.0; 4 * n_roots],
@@ -291,9 +294,11 @@ impl RootFinder {
         let earlier = samples.order[..after].iter().rposition(|(t, _)| *t < t0);
         // Where each changes sides first, between which points.
         let here = &self.table[..n];
+        let start = Start { t0, here, earlier, after };
+        looks(&mut self.looks, &self.sides, &self.leaving, samples, &start);
         self.candidates.clear();
         let mut limit = t1;
-        for i in 0..n {
+        for i in (0..n).filter(|&i| self.looks[i]) {
             let side = self.sides[i];
             let g = |k: usize| samples.table[samples.order[k].1 * n + i];
             // the last sample known to be on the old side
@@ -471,6 +476,61 @@ impl RootFinder {
     /// What crosses at the time that [`RootFinder::next`] gave.
     pub fn crossings(&self) -> &[Crossing] {
         &self.crossings
+    }
+}
+
+/// Where the search of a step begins.
+struct Start<'a> {
+    t0: f64,
+    /// The root functions there.
+    here: &'a [f64],
+    /// The last sample before it.
+    earlier: Option<usize>,
+    /// The first one behind it.
+    after: usize,
+}
+
+/// Which root functions need a look: all but those that stay strictly on their side in all samples and show no extremum
+/// towards zero. Found sample by sample, in the order in which values stand in memory: in most steps that is all there is
+/// to do.
+fn looks(looks: &mut [bool], sides: &[bool], leaving: &[f64], samples: &Samples, start: &Start<'_>) {
+    let n = sides.len();
+    let (after, count) = (start.after, samples.order.len());
+    let row = |k: usize| &samples.table[samples.order[k].1 * n..][..n];
+    // the distance from zero on the old side
+    let v = |side: bool, g: f64| if side { g } else { -g };
+    for (look, leaving) in looks.iter_mut().zip(leaving) {
+        *look = *leaving > 0.0;
+    }
+    if after >= count {
+        return;
+    }
+    let mut last = start.here;
+    for k in after..count {
+        let here = row(k);
+        let next = if k + 1 < count { row(k + 1) } else { here };
+        let values = last.iter().zip(here).zip(next);
+        for ((look, side), ((x, y), z)) in looks.iter_mut().zip(sides).zip(values) {
+            let [x, y, z] = [*x, *y, *z].map(|g| v(*side, g));
+            // a NaN is above nothing
+            let on_side = y > 0.0;
+            *look |= !on_side | (y < x) & (y < z);
+        }
+        last = here;
+    }
+    // what may lie before the first sample
+    let first = row(after);
+    let at = |k: usize, i: usize| (samples.order[k].0, row(k)[i]);
+    for (i, look) in looks.iter_mut().enumerate().filter(|(_, look)| !**look) {
+        let side = sides[i];
+        let here = v(side, start.here[i]);
+        if here < v(side, first[i]) {
+            let dips = start.earlier.is_some_and(|j| here < v(side, row(j)[i]));
+            let peak = (after + 1 < count)
+                .then(|| vertex((start.t0, start.here[i]), at(after, i), at(after + 1, i)))
+                .flatten();
+            *look = dips || peak.is_some_and(|(t, g)| t < at(after, i).0 && (g > 0.0) != side);
+        }
     }
 }
 
