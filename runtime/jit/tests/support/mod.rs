@@ -85,7 +85,8 @@ pub fn instructions(code: &LaneCode) -> [usize; 5] {
     all
 }
 
-fn program(rhs: Kernel, x0: &[f64], p: &[f64]) -> Program {
+/// Of a right-hand side, initial states and parameters.
+pub fn program(rhs: Kernel, x0: &[f64], p: &[f64]) -> Program {
     let mut program = Program { name: rhs.name.clone(), rhs, ..Program::default() };
     program.sizes = Sizes { state: x0.len() as u32, param: p.len() as u32, ..Sizes::default() };
     program.defaults.state = Fills::dense(x0);

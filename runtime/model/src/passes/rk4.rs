@@ -11,6 +11,7 @@
 //! wanted.
 
 mod combine;
+mod lines;
 
 use crate::ids::{Index, Value};
 use crate::ir::{
@@ -185,6 +186,8 @@ pub struct Inline<'a> {
     done_once: FxHashMap<Op, Value>,
     /// Whether roundings of the right-hand side are decided here.
     tight: bool,
+    /// Its values that follow states.
+    lines: lines::Lines,
     /// How many more values may be made.
     budget: usize,
     /// What evaluations of the right-hand side left in `Jac`.
@@ -253,6 +256,7 @@ impl<'a> Inline<'a> {
             unchanged: FxHashSet::default(),
             done_once: FxHashMap::default(),
             tight: false,
+            lines: lines::Lines::default(),
             budget: 4 * VALUES,
             evaluations: Vec::new(),
         }
@@ -473,7 +477,11 @@ impl<'a> Inline<'a> {
         for stmt in region {
             match stmt {
                 Stmt::Eval(v) => {
-                    let new = self.value(kernel.values.get(v.index())?, e)?;
+                    let new = match self.along(*v, &kernel) {
+                        Some(new) => new,
+                        None => self.value(kernel.values.get(v.index())?, e)?,
+                    };
+                    self.remember(*v, new, e)?;
                     *e.map.get_mut(v.index())? = Some(new);
                 }
                 Stmt::Store { place, value, .. } => {

@@ -8,8 +8,9 @@
 //! `v`'s `a = k1 + k2 + k3`, `x ← x + h·(v + h/6·a)`, as in Nyström's methods, which is the same in exact arithmetic.
 
 use super::Inline;
+use super::lines::Lines;
 use crate::ids::Value;
-use crate::ir::{BinOp, Kernel, Op, UnOp};
+use crate::ir::{BinOp, Kernel, Op, Stmt, Ty, UnOp};
 use crate::passes::dead::Traps;
 use crate::passes::{Level, simplified};
 use crate::program::Program;
@@ -43,7 +44,11 @@ impl Inline<'_> {
     pub fn rk4(&mut self, number: Value, x: &[Value], t0: f64, h: f64) -> Option<Vec<Value>> {
         let rhs = std::mem::replace(&mut self.rhs, Arc::new(plain_form(self.program)));
         self.tight = true;
+        if self.program.clamps.is_empty() {
+            self.lines = Lines::of(&self.rhs);
+        }
         let next = self.tight_rk4(number, x, t0, h);
+        self.lines = Lines::default();
         self.tight = false;
         self.rhs = rhs;
         next
@@ -72,12 +77,17 @@ impl Inline<'_> {
             stages.push((0..n).map(|i| if split[i].0 == factors[i] { split[i].1 } else { k[i] }).collect());
             if stage < 3 {
                 let c = if stage < 2 { half } else { h_ };
-                let next = (0..n).map(|i| {
+                self.lines.moved.clear();
+                let mut next = x.to_vec();
+                for i in 0..n {
                     let same = split[i].0 == factors[i];
                     let c = self.scaled(c, if same { factors[i] } else { None });
-                    self.push(Op::Fma(c, stages[stage][i], x[i]))
-                });
-                let next = next.collect();
+                    let k = stages[stage][i];
+                    self.lines.moved.push((c, k));
+                    if !self.lines.instead_of(i) {
+                        next[i] = self.push(Op::Fma(c, k, x[i]));
+                    }
+                }
                 at.push(next);
             }
             for i in 0..n {
@@ -133,7 +143,7 @@ impl Inline<'_> {
     }
 
     /// `c·factor`, before all steps.
-    fn scaled(&mut self, c: Value, factor: Option<Value>) -> Value {
+    pub(super) fn scaled(&mut self, c: Value, factor: Option<Value>) -> Value {
         match factor {
             Some(f) => self.once(Op::Bin(BinOp::Mul, c, f)),
             None => c,
@@ -213,10 +223,15 @@ impl Inline<'_> {
 
     /// An operation on values that no step changes, done once before all steps.
     pub(super) fn once(&mut self, op: Op) -> Value {
+        self.once_as(op, Ty::F64)
+    }
+
+    pub(super) fn once_as(&mut self, op: Op, ty: Ty) -> Value {
         if let Some(&v) = self.done_once.get(&op) {
             return v;
         }
-        let v = self.before_loop(op.clone());
+        let v = self.out.value(op.clone(), ty);
+        self.before.push(Stmt::Eval(v));
         self.done_once.insert(op, v);
         self.unchanged.insert(v);
         v
