@@ -366,6 +366,13 @@ fn what_cannot_be_is_refused_with_its_reason() {
     place.twinc(&["branch", "s.twinsnap", "--inject", "load=5", "--name", "a", "--no-run"], 0);
     let text = said(&["branch", "s.twinsnap", "--inject", "load=6", "--name", "a", "--no-run"], 2);
     assert!(text.contains("another node `a`"), "{text}");
+    // Names that are alike as far as a folder's name goes, and values that are given twice.
+    let long = format!("load=2.{0}1,2.{0}2", "0".repeat(130));
+    let text = said(&["branch", "s.twinsnap", "--inject", &long, "--no-run"], 2);
+    assert!(text.contains("would be in one folder, `load=2.000"), "{text}");
+    place.twinc(&["branch", "s.twinsnap", "--inject", &long, "--name", "long", "--no-run"], 0);
+    let text = said(&["branch", "s.twinsnap", "--inject", "load=2,2", "--no-run"], 2);
+    assert!(text.contains("would be in one folder, `load=2`") && text.contains("`--name`"), "{text}");
     // A byte that is not what it was.
     let mut bytes = fs::read(place.path("s.twinsnap")).unwrap();
     let at = bytes.len() / 2;

@@ -1,6 +1,7 @@
 //! What the branches of a call are: what they leave, when, what each changes. Compiled, they are runs; kept in `summary.json`,
 //! they can be run again.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use super::{shown, usage};
 use crate::commands::job::{self, Flags, Job};
 use crate::commands::snapshot::{self, Request};
 use crate::commands::study::sweep;
+use crate::commands::timeline::plain;
 use crate::commands::{compile, summary};
 use crate::exit::Exit;
 use crate::model::Place;
@@ -167,10 +169,17 @@ impl Changes {
             (name, sets)
         };
         let points: Vec<Point> = all.iter().enumerate().map(point).collect();
-        match points.iter().find(|(name, _)| name.trim().is_empty()) {
-            Some(_) => Err(usage(ui, "a branch has a name", Some("give `--name`"))),
-            None => Ok(points),
+        if points.iter().any(|(name, _)| name.trim().is_empty()) {
+            return Err(usage(ui, "a branch has a name", Some("give `--name`")));
         }
+        // Values that are given twice, and names that are alike as far as a folder's name goes.
+        let mut folders = BTreeSet::new();
+        if let Some((name, _)) = points.iter().find(|(name, _)| !folders.insert(plain(name))) {
+            let message =
+                format!("the results of several branches would be in one folder, `{}`", plain(name));
+            return Err(usage(ui, &message, Some("give `--name`: then they are numbered")));
+        }
+        Ok(points)
     }
 
     /// An assignment with the flag that it was given by.
