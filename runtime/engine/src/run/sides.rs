@@ -96,6 +96,8 @@ impl Run<'_> {
         if self.sliding {
             // On either side the state heads back to the surface: what the comparison says at the point holds.
             self.settle(t)?;
+        } else {
+            self.leaves_edges(t);
         }
         Ok(changed)
     }

@@ -21,6 +21,8 @@ const STANDS: f64 = 8.0;
 const MANY: u32 = 20;
 /// So many intervals, each shorter than the one before and the last a few roundings, end in a point of accumulation.
 const CLOSING: u32 = 4;
+/// Intervals that have become this many times what is too short to tell are on their way there, and no chance.
+const NEARLY: f64 = 1e3;
 
 /// Firings of one root function.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +39,7 @@ pub(super) struct Firing {
 #[derive(Clone, Copy, Debug)]
 struct Way {
     last: f64,
-    /// Time between the last two.
+    /// Time between the last two that were not the same but for roundings.
     gap: f64,
     /// How many intervals in a row were shorter than the one before.
     shrinks: u32,
@@ -71,19 +73,43 @@ impl Firing {
 }
 
 impl Way {
-    /// Counts a firing; true where intervals that became shorter and shorter end in roundings of time.
-    fn closes(&mut self, t: f64) -> bool {
-        let gap = t - self.last;
-        let short = SHORT * f64::EPSILON * t.abs();
-        if self.gap > short {
+    /// Counts a firing; true where intervals that became shorter and shorter end in roundings of time, and the motion
+    /// itself undid the last (`undone`: when the other direction fired last). Else what comes within roundings of the last
+    /// is the same firing once more.
+    fn closes(&mut self, t: f64, undone: f64) -> bool {
+        let (gap, rounding) = (t - self.last, f64::EPSILON * t.abs());
+        let short = SHORT * rounding;
+        if gap > short {
             self.shrinks = if gap <= SHRINKS * self.gap { self.shrinks + 1 } else { 0 };
+            (self.last, self.gap) = (t, gap);
+            return false;
         }
-        (self.last, self.gap) = (t, gap);
-        gap <= short && self.shrinks >= CLOSING
+        // What is undone at once may be found twice by a rounding: there the interval before has to be nearly as short.
+        let after = undone - self.last;
+        let undone = after > STANDS * rounding || after >= 0.0 && self.gap <= NEARLY * short;
+        self.last = t;
+        undone && self.shrinks + 1 >= CLOSING
     }
 }
 
 impl Run<'_> {
+    /// Takes comparisons that changed at `t` and are exactly on their edge there for firings to the side that the motion
+    /// leads them to, though these are no events of their own: where a handler puts a ball back on its floor (`h = 0`),
+    /// the motion undoes what it fell to, as it does by a crossing where the ball is a rounding below.
+    pub(super) fn leaves_edges(&mut self, t: f64) {
+        for k in (0..self.firing.len()).filter(|k| self.g[*k] == 0.0) {
+            let slot = self.system.frozen(k);
+            let Some(side) = self.system.says(k) else { continue };
+            if self.journal.changes.iter().any(|(changed, _)| *changed == slot) {
+                let ways = &mut self.firing[k].ways;
+                let (own, other) = (usize::from(side), usize::from(!side));
+                if ways[own].last < ways[other].last {
+                    ways[own].last = t;
+                }
+            }
+        }
+    }
+
     /// Counts firings that come without time going on.
     pub(super) fn zeno(&mut self, t: f64) -> Result<(), Stop> {
         let scale = 1e-9 * t.abs().max(1e-9 * self.end.abs().min(1e9));
@@ -95,8 +121,8 @@ impl Run<'_> {
             firing.count += 1;
             let (way, other) = (usize::from(crossing.rising), usize::from(!crossing.rising));
             // What a handler takes back is its own affair; here the motion itself undoes what it did.
-            let undone = firing.ways[other].last >= firing.ways[way].last;
-            let closing = firing.ways[way].closes(t) && undone;
+            let undone = firing.ways[other].last;
+            let closing = firing.ways[way].closes(t, undone);
             let firings = firing.count;
             if firings >= ZENO || closing {
                 return Err(self.endless(t, crossing.index, firings));
