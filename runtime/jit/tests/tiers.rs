@@ -41,6 +41,34 @@ fn all_tiers_give_the_same_bits() {
     }
 }
 
+/// What a step of a solver is when it is written out: compiling it must not cost more than the run that it is for.
+#[test]
+fn a_large_step_written_out_is_interpreted_for_longer() {
+    let program = Arc::new(support::quad6());
+    for (operations, interpreted) in [(100, 64), (2_000, 256)] {
+        let mut machine = Compiled::compile(program.clone(), OptLevel::O2).unwrap();
+        let mut k = Code::new("step");
+        let x = k.load(Space::State, 0);
+        let mut sum = x;
+        for _ in 0..operations {
+            sum = k.add(sum, x);
+        }
+        k.store(Space::Der, 0, sum);
+        let step = machine.add(k.kernel);
+        let mut memory = Memory::new(&program);
+        for run in 0..=interpreted {
+            assert_eq!(machine.compiled(step), None, "{operations} operations, {run} runs");
+            machine.run(step, &mut memory, &mut NoHost).unwrap();
+        }
+        assert_eq!(machine.compiled(step), Some(Tier::Quick), "{operations} operations");
+        for _ in 0..=64 {
+            assert_eq!(machine.compiled(KernelId::Rhs), None);
+            machine.run(KernelId::Rhs, &mut memory, &mut NoHost).unwrap();
+        }
+        assert_eq!(machine.compiled(KernelId::Rhs), Some(Tier::Quick), "the program's own");
+    }
+}
+
 #[test]
 fn threads_share_the_code() {
     let program = Arc::new(support::pendulum());

@@ -176,6 +176,13 @@ impl Compiled {
         }
     }
 
+    /// How far a kernel is compiled by now; `None`: it runs in the interpreter.
+    #[must_use]
+    pub fn compiled(&self, id: KernelId) -> Option<Tier> {
+        let slot = self.slot(id)?;
+        [Tier::Full, Tier::Quick].into_iter().find(|&tier| matches!(slot.cell(tier).get(), Some(Ok(_))))
+    }
+
     /// Cranelift's IR of a kernel and of the functions it calls, as text (`--emit clif`): as made from ours
     /// at `O0`, as optimised above.
     pub fn clif(&self, id: KernelId) -> Result<String, JitError> {
@@ -298,7 +305,7 @@ impl Machine for Compiled {
 
     fn add(&mut self, kernel: Kernel) -> KernelId {
         self.shared.extras.push(kernel);
-        self.slots.push(Slot::default());
+        self.slots.push(Slot::added());
         KernelId::Extra(self.shared.extras.len() as u32 - 1)
     }
 }

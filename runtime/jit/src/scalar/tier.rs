@@ -15,6 +15,11 @@ use twinml_model::ir::{Kernel, Region, Stmt};
 
 /// Runs, of a kernel without loops, in the interpreter.
 const INTERPRETED: u64 = 64;
+/// The same of a large kernel that was added to the program's: a solver's step written out, arithmetic almost throughout. The
+/// interpreter takes 2.5 ns for an operation of these, the code generator more than a microsecond.
+const ADDED: u64 = 256;
+/// What is large, in operations.
+const LARGE: u64 = 1_000;
 /// Runs before the optimiser.
 const QUICK: u64 = 30_000;
 /// Rounds in one run that make the optimiser pay at once, for a kernel up to [`SMALL`].
@@ -34,9 +39,16 @@ pub(crate) struct Slot {
     /// Operations of the kernel, and operations that a run executes.
     size: OnceLock<(u64, u64)>,
     executed: AtomicU64,
+    /// Whether the kernel is none of the program's own.
+    added: bool,
 }
 
 impl Slot {
+    /// Of a kernel that is none of the program's own.
+    pub fn added() -> Slot {
+        Slot { added: true, ..Slot::default() }
+    }
+
     /// Where the code of a tier is.
     pub fn cell(&self, tier: Tier) -> &OnceLock<Result<Code, JitError>> {
         match tier {
@@ -58,9 +70,10 @@ impl Slot {
         let before = self.executed.fetch_add(run, Ordering::Relaxed);
         let runs = before / text;
         let long = run / text >= LOOPS;
+        let interpreted = if self.added && text >= LARGE { ADDED } else { INTERPRETED };
         if runs >= QUICK || (long && text <= SMALL) {
             Some(level.best())
-        } else if runs >= INTERPRETED || long || self.quick.get().is_some() {
+        } else if runs >= interpreted || long || self.quick.get().is_some() {
             Some(Tier::Quick)
         } else {
             None
