@@ -250,7 +250,7 @@ fn pinned_costs() {
         gamma 509/509
         digamma 187/435
         trigamma 120/316
-        sin_beside 34/230
+        sin_beside 33/229
     "#]]
     .assert_eq(&out);
 }
