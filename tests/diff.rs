@@ -1,7 +1,6 @@
 //! `twinc diff`: two runs compared, from the command line.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-#[path = "timeline/place.rs"]
 mod place;
 
 use place::{Place, of};
@@ -45,14 +44,14 @@ scenario day for Tank {
 
 #[test]
 fn a_small_difference_grows_at_the_published_rate() {
-    let place = Place::new(&[("lorenz.twinml", LORENZ)]);
-    place.twinc(&["run", "lorenz.twinml", "--out", "a"], 0);
+    let place = Place::with(&[("lorenz.twinml", LORENZ)]);
+    place.output(&["run", "lorenz.twinml", "--out", "a"], 0);
     // The fit of one window scatters by 0.08: several.
     let mut rates = Vec::new();
     for k in 1..=6 {
         let set = format!("x={}", -5.76 + f64::from(k) * 1e-10);
         let out = format!("b{k}");
-        place.twinc(&["run", "lorenz.twinml", "--set", &set, "--out", &out], 0);
+        place.output(&["run", "lorenz.twinml", "--set", &set, "--out", &out], 0);
         let objects = place.objects(&["diff", "a", &out], 0);
         let said = of(&objects, "diff")[0];
         assert_eq!((said["same"].as_bool(), said["same_model"].as_bool()), (Some(false), Some(true)));
@@ -68,19 +67,19 @@ fn a_small_difference_grows_at_the_published_rate() {
     let mean = rates.iter().sum::<f64>() / rates.len() as f64;
     assert!((mean - 0.906).abs() < 0.12, "{rates:?}");
     // A picture of both, alone in its file.
-    place.twinc(&["diff", "a", "b1", "--out", "both.html"], 0);
+    place.output(&["diff", "a", "b1", "--out", "both.html"], 0);
     let html = fs::read_to_string(place.path("both.html")).unwrap();
     assert!(html.contains("log10 of the distance") && !html.contains("http://www.w3.org/1999/xhtml\" src="));
     assert!(html.contains("<svg") && !html.contains("src=\"http"));
-    let said = String::from_utf8(place.twinc(&["diff", "a", "b1"], 0).stdout).unwrap();
+    let said = String::from_utf8(place.output(&["diff", "a", "b1"], 0).stdout).unwrap();
     assert!(said.contains("Diverge x  at 0 s: -5.76 → -5.7599999999"), "{said}");
     assert!(said.contains("Growth 0.") && said.contains("doubles in"), "{said}");
 }
 
 #[test]
 fn branches_differ_in_decisions_and_outcomes() {
-    let place = Place::new(&[("tank.twinml", TANK)]);
-    place.twinc(&["run", "tank.twinml", "--out", "r"], 0);
+    let place = Place::with(&[("tank.twinml", TANK)]);
+    place.output(&["run", "tank.twinml", "--out", "r"], 0);
     let objects = place.objects(&["diff", "r/day.parquet", "r/day.more.parquet"], 0);
     let said = of(&objects, "diff")[0];
     // The instant of the branch itself: its input, in the row of the right limit.
@@ -99,7 +98,7 @@ fn branches_differ_in_decisions_and_outcomes() {
     // The branch's own name for it is `more/safe`.
     assert!(outcomes.iter().any(|o| o["name"] == "safe" && o["what"] == "verdict"), "{outcomes:?}");
     let text =
-        String::from_utf8(place.twinc(&["diff", "r/day.parquet", "r/day.more.parquet"], 0).stdout).unwrap();
+        String::from_utf8(place.output(&["diff", "r/day.parquet", "r/day.more.parquet"], 0).stdout).unwrap();
     for verb in
         ["Compared r/day.parquet with r/day.more.parquet: ", "Diverge ", "Decision ", "Outcome safe: holds"]
     {
@@ -112,21 +111,21 @@ fn branches_differ_in_decisions_and_outcomes() {
 
 #[test]
 fn equal_runs_are_the_same_and_exit_codes_say_so() {
-    let place = Place::new(&[("tank.twinml", TANK), ("lorenz.twinml", LORENZ)]);
-    place.twinc(&["run", "tank.twinml", "--out", "a"], 0);
-    place.twinc(&["run", "tank.twinml", "--out", "b"], 0);
-    let text = String::from_utf8(place.twinc(&["diff", "a", "b", "--exit-code"], 0).stdout).unwrap();
+    let place = Place::with(&[("tank.twinml", TANK), ("lorenz.twinml", LORENZ)]);
+    place.output(&["run", "tank.twinml", "--out", "a"], 0);
+    place.output(&["run", "tank.twinml", "--out", "b"], 0);
+    let text = String::from_utf8(place.output(&["diff", "a", "b", "--exit-code"], 0).stdout).unwrap();
     assert!(text.contains("Same every value"), "{text}");
     let objects = place.objects(&["diff", "a", "b"], 0);
     assert_eq!(of(&objects, "diff")[0]["same"], true);
-    place.twinc(&["diff", "a", "a/day.more.parquet", "--exit-code"], 6);
-    place.twinc(&["diff", "a", "a/day.more.parquet"], 0);
+    place.output(&["diff", "a", "a/day.more.parquet", "--exit-code"], 6);
+    place.output(&["diff", "a", "a/day.more.parquet"], 0);
     // Nothing in common; what is not there; what is no result.
-    place.twinc(&["run", "lorenz.twinml", "--until", "1 s", "--out", "l.csv"], 0);
-    place.twinc(&["diff", "a", "l.csv"], 2);
-    place.twinc(&["diff", "a", "none"], 5);
-    place.twinc(&["diff", ".", "a"], 5);
+    place.output(&["run", "lorenz.twinml", "--until", "1 s", "--out", "l.csv"], 0);
+    place.output(&["diff", "a", "l.csv"], 2);
+    place.output(&["diff", "a", "none"], 5);
+    place.output(&["diff", ".", "a"], 5);
     fs::write(place.path("bad.parquet"), b"PAR1 nothing").unwrap();
-    place.twinc(&["diff", "a", "bad.parquet"], 5);
-    place.twinc(&["diff", "a", "b", "--out", "p.gif"], 2);
+    place.output(&["diff", "a", "bad.parquet"], 5);
+    place.output(&["diff", "a", "b", "--out", "p.gif"], 2);
 }

@@ -1,7 +1,6 @@
 //! `twinc diff` of snapshots and of nodes of the store: in what two states differ, by name.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-#[path = "timeline/place.rs"]
 mod place;
 
 use place::{Place, of};
@@ -36,9 +35,9 @@ fn said(objects: &[Value]) -> (Vec<(&str, &str)>, &Value) {
 
 #[test]
 fn two_states_differ_by_name() {
-    let place = Place::new(&[("m.twinml", MODEL)]);
+    let place = Place::with(&[("m.twinml", MODEL)]);
     let take = |at: &str, out: &str, more: &[&str]| {
-        place.twinc(&[&["snapshot", "take", "m.twinml", "--at", at, "--out", out], more].concat(), 0);
+        place.output(&[&["snapshot", "take", "m.twinml", "--at", at, "--out", out], more].concat(), 0);
     };
     take("30min", "a.twinsnap", &[]);
     take("30min", "again.twinsnap", &[]);
@@ -66,7 +65,7 @@ fn two_states_differ_by_name() {
     // In the unit that the model writes; the number is that of `snapshot extract`.
     let h = of(&objects, "diff_state").into_iter().find(|o| o["name"] == "tanks[0].h").unwrap();
     assert_eq!(h["unit"], "cm");
-    place.twinc(&["snapshot", "extract", "later.twinsnap", "--out", "x"], 0);
+    place.output(&["snapshot", "extract", "later.twinsnap", "--out", "x"], 0);
     let table = fs::read_to_string(place.path("x/state.csv")).unwrap();
     let line = table.lines().find(|l| l.starts_with("tanks[0].h,")).unwrap();
     assert_eq!(line.split(',').nth(2).unwrap().parse::<f64>().unwrap(), h["b"].as_f64().unwrap());
@@ -80,23 +79,23 @@ fn two_states_differ_by_name() {
     let objects = place.objects(&["diff", "a.twinsnap", "wide.twinsnap", "--only", "*.area"], 0);
     let (each, _) = said(&objects);
     assert_eq!(each, [("parameter", "tanks[1].area")]);
-    let text = String::from_utf8(place.twinc(&["diff", "a.twinsnap", "wide.twinsnap"], 0).stdout).unwrap();
+    let text = String::from_utf8(place.output(&["diff", "a.twinsnap", "wide.twinsnap"], 0).stdout).unwrap();
     assert!(text.contains("Parameter tanks[1].area  2 → 4 m^2"), "{text}");
 }
 
 #[test]
 fn nodes_are_states_or_runs_and_the_two_are_not_mixed() {
-    let place = Place::new(&[("m.twinml", MODEL)]);
+    let place = Place::with(&[("m.twinml", MODEL)]);
     for at in ["30min", "40min"] {
-        place.twinc(&["snapshot", "take", "m.twinml", "--at", at, "--out", &format!("{at}.twinsnap")], 0);
+        place.output(&["snapshot", "take", "m.twinml", "--at", at, "--out", &format!("{at}.twinsnap")], 0);
     }
     let branch = |name: &str, q: &str| {
         let set = format!("tanks[0].q={q} L/s");
-        place.twinc(&["branch", "30min.twinsnap", "--inject", &set, "--name", name], 0);
+        place.output(&["branch", "30min.twinsnap", "--inject", &set, "--name", name], 0);
     };
     branch("two", "2");
     branch("three", "3");
-    place.twinc(&["timeline", "add", "40min.twinsnap"], 0);
+    place.output(&["timeline", "add", "40min.twinsnap"], 0);
     let objects = place.objects(&["diff", "day@1800s", "day@2400s"], 0);
     assert!(said(&objects).0.contains(&("state", "tanks[0].h")));
     // A node and a file of it are the same.
@@ -114,7 +113,7 @@ fn nodes_are_states_or_runs_and_the_two_are_not_mixed() {
     let first = of(&objects, "diff_quantity")[0];
     assert_eq!((&first["first"]["a"], &first["first"]["b"]), (&1.0.into(), &2.0.into()), "{first}");
 
-    let refused = |args: &[&str], code| String::from_utf8(place.twinc(args, code).stderr).unwrap();
+    let refused = |args: &[&str], code| String::from_utf8(place.output(args, code).stderr).unwrap();
     for args in [["diff", "two", "day@2400s"], ["diff", "30min.twinsnap", "out/m/branches/two"]] {
         let text = refused(&args, 2);
         assert!(
@@ -127,7 +126,7 @@ fn nodes_are_states_or_runs_and_the_two_are_not_mixed() {
     let text = refused(&["diff", "tow", "three"], 2);
     assert!(text.contains("did you mean `two`"), "{text}");
     // One that was not run has nothing to compare.
-    place.twinc(&["branch", "day@1800s", "--inject", "tanks[0].q=9 L/s", "--name", "idle", "--no-run"], 0);
+    place.output(&["branch", "day@1800s", "--inject", "tanks[0].q=9 L/s", "--name", "idle", "--no-run"], 0);
     let text = refused(&["diff", "idle", "three"], 2);
     assert!(text.contains("the branch `idle` has no results") && text.contains("--name idle"), "{text}");
     // A byte that is not what it was.

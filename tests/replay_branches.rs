@@ -1,7 +1,6 @@
 //! `twinc replay DIR` of results of `twinc branch`: run again from the snapshot that they grew from, and compared bit by bit.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-#[path = "timeline/place.rs"]
 mod place;
 
 use place::{Place, of};
@@ -43,7 +42,7 @@ scenario forked for Plant extends day {
 ";
 
 fn place() -> Place {
-    Place::new(&[("m.twinml", MODEL)])
+    Place::with(&[("m.twinml", MODEL)])
 }
 
 /// What replaying says of each file.
@@ -73,7 +72,7 @@ fn of_path<'v>(said: &'v [Value], end: &str) -> &'v Value {
 }
 
 fn words(place: &Place, args: &[&str], code: i32) -> String {
-    String::from_utf8(place.twinc(args, code).stderr).unwrap()
+    String::from_utf8(place.output(args, code).stderr).unwrap()
 }
 
 fn edit(path: &Path, from: &str, to: &str) {
@@ -88,20 +87,21 @@ fn branches_that_are_run_again_have_every_bit() {
         let place = place();
         let how: &[&str] =
             if solver == "rk4" { &["--solver", solver, "--step", "1s"] } else { &["--solver", solver] };
-        place.twinc(
+        place.output(
             &[&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], how].concat(),
             0,
         );
         // Many of one call, computed side by side; more of a range and of a list; one that ends earlier.
-        place.twinc(&["branch", "s.twinsnap", "--inject", "load=1..5:12", "--name", "load", "--out", "b"], 0);
+        place
+            .output(&["branch", "s.twinsnap", "--inject", "load=1..5:12", "--name", "load", "--out", "b"], 0);
         let args =
             ["--set", "tanks.gain=0.1,0.3", "--inject", "tanks[2].q=0 L/s,4 L/s", "--list", "--out", "b"];
-        place.twinc(&[&["branch", "s.twinsnap", "--at", "31 min"], &args[..]].concat(), 0);
+        place.output(&[&["branch", "s.twinsnap", "--at", "31 min"], &args[..]].concat(), 0);
         let args = ["--set", "tanks.area=4 m^2", "--name", "early", "--until", "2000.5 s", "--out", "b"];
-        place.twinc(&[&["branch", "s.twinsnap"], &args[..]].concat(), 0);
+        place.output(&[&["branch", "s.twinsnap"], &args[..]].concat(), 0);
         // Off a node that is a branch itself.
         let args = ["branch", "load-3", "--at", "40min", "--inject", "x=2", "--name", "deeper", "--out", "b"];
-        place.twinc(&args, 0);
+        place.output(&args, 0);
         // Rows, the log of events and what the summary says, of each alone.
         for one in [
             "load-0",
@@ -130,7 +130,7 @@ fn branches_that_are_run_again_have_every_bit() {
 #[test]
 fn what_was_run_from_the_start_and_off_a_scenarios_own_branch_is_run_so_again() {
     let place = place();
-    place.twinc(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap", "--si"], 0);
+    place.output(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap", "--si"], 0);
     // A parameter that has a formula, beside one that has none: all of the call are another program.
     let args =
         ["--set", "tanks[1].total=9,10", "--set", "tanks[0].gain=0.3,0.4", "--name", "nine", "--out", "b"];
@@ -140,16 +140,16 @@ fn what_was_run_from_the_start_and_off_a_scenarios_own_branch_is_run_so_again() 
     assert_eq!(same(&place, &["b/day@1800s"]), 3);
     assert_eq!(same(&place, &["b"]), 5 * 3);
     let args = ["--scenario", "forked", "--out", "r", "--no-plot", "--snapshot-every", "30min"];
-    place.twinc(&[&["run", "m.twinml"], &args[..]].concat(), 0);
+    place.output(&[&["run", "m.twinml"], &args[..]].concat(), 0);
     let args = ["--at", "35min", "--inject", "load=5", "--name", "both", "--out", "c"];
-    place.twinc(&[&["branch", "r/forked.shut@1800s.twinsnap"], &args[..]].concat(), 0);
+    place.output(&[&["branch", "r/forked.shut@1800s.twinsnap"], &args[..]].concat(), 0);
     let args = ["--at", "38min", "--inject", "tanks.q=1 L/s", "--name", "deeper", "--out", "c"];
-    place.twinc(&[&["branch", "both"], &args[..]].concat(), 0);
+    place.output(&[&["branch", "both"], &args[..]].concat(), 0);
     let folders = fs::read_dir(place.path("c")).unwrap().count();
     assert_eq!(folders, 4, "two branches, and what each left");
     assert_eq!(same(&place, &["c"]), 12);
     // What goes on from a snapshot and a branch in one folder: each is done again as it was made.
-    place.twinc(&["run", "--from", "s.twinsnap", "--out", "c/on", "--no-plot"], 0);
+    place.output(&["run", "--from", "s.twinsnap", "--out", "c/on", "--no-plot"], 0);
     fs::copy(place.path("s.twinsnap"), place.path("c/on/s.twinsnap")).unwrap();
     assert_eq!(same(&place, &["c"]), 15);
 }
@@ -160,8 +160,8 @@ fn signed_branches_are_run_again_from_their_folder_alone() {
     let place = place();
     let keys = ["--keys", "keys"];
     let with = |args: &[&'static str]| [args, &keys[..]].concat();
-    place.twinc(&with(&["keys", "create", "plant"]), 0);
-    place.twinc(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], 0);
+    place.output(&with(&["keys", "create", "plant"]), 0);
+    place.output(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], 0);
     let args = ["branch", "s.twinsnap", "--inject", "load=2,5", "--name", "load", "--out", "b", "--sign"];
     let objects = place.objects(&with(&args), 0);
     let signed: Vec<&Value> = of(&objects, "written");
@@ -175,8 +175,8 @@ fn signed_branches_are_run_again_from_their_folder_alone() {
     fs::create_dir(place.path("far")).unwrap();
     fs::rename(place.path("b/load-1"), place.path("far/moved")).unwrap();
     for folder in ["far/moved", "b/day@1800s", "b/load-0"] {
-        place.twinc(&with(&["verify", folder]), 0);
-        let text = String::from_utf8(place.twinc(&with(&["replay", folder]), 0).stdout).unwrap();
+        place.output(&with(&["verify", folder]), 0);
+        let text = String::from_utf8(place.output(&with(&["replay", folder]), 0).stdout).unwrap();
         assert!(text.contains(&format!("Signed good  {folder}/bundle.sig")), "{text}");
     }
     // Any byte of the snapshot, of the summary, of the results.
@@ -190,7 +190,7 @@ fn signed_branches_are_run_again_from_their_folder_alone() {
             // What is linked to the others' is not altered with them.
             fs::remove_file(&path).unwrap();
             fs::write(&path, &bad).unwrap();
-            place.twinc(&with(&["verify", "far/moved"]), 6);
+            place.output(&with(&["verify", "far/moved"]), 6);
             let out = std::process::Command::new(env!("CARGO_BIN_EXE_twinc"))
                 .args(with(&["replay", "far/moved"]))
                 .current_dir(place.path(""))
@@ -216,15 +216,15 @@ fn branches_in_an_encrypted_store_are_run_again_with_its_key() {
     let keys = ["--keys", "keys"];
     let plain = |args: &[&'static str]| [args, &keys[..]].concat();
     let with = |args: &[&'static str]| [args, &keys[..], &["--encryption-key", "vault"]].concat();
-    place.twinc(&plain(&["keys", "create", "vault", "--algorithm", "aes-256"]), 0);
-    place.twinc(&plain(&["keys", "create", "plant"]), 0);
-    place.twinc(&with(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"]), 0);
-    place.twinc(&with(&["branch", "s.twinsnap", "--inject", "load=2", "--name", "a", "--out", "b"]), 0);
+    place.output(&plain(&["keys", "create", "vault", "--algorithm", "aes-256"]), 0);
+    place.output(&plain(&["keys", "create", "plant"]), 0);
+    place.output(&with(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"]), 0);
+    place.output(&with(&["branch", "s.twinsnap", "--inject", "load=2", "--name", "a", "--out", "b"]), 0);
     let text = words(&place, &plain(&["replay", "b/a"]), 5);
     assert!(text.contains("encrypted") && text.contains("--encryption-key"), "{text}");
     same(&place, &with(&["b/a"]));
     // What is beside signed results is encrypted, too.
-    place.twinc(
+    place.output(
         &with(&[
             "branch",
             "s.twinsnap",
@@ -244,17 +244,17 @@ fn branches_in_an_encrypted_store_are_run_again_with_its_key() {
     fs::remove_dir_all(place.path(".twinml")).unwrap();
     same(&place, &with(&["c"]));
     // A store that is not encrypted stays so, whatever key is named.
-    place.twinc(&plain(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "open.twinsnap"]), 0);
-    place.twinc(&plain(&["branch", "open.twinsnap", "--inject", "load=2", "--name", "o", "--out", "o"]), 0);
+    place.output(&plain(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "open.twinsnap"]), 0);
+    place.output(&plain(&["branch", "open.twinsnap", "--inject", "load=2", "--name", "o", "--out", "o"]), 0);
     same(&place, &with(&["o"]));
-    place.twinc(&plain(&["timeline"]), 0);
+    place.output(&plain(&["timeline"]), 0);
 }
 
 #[test]
 fn what_differs_is_named_with_its_cause() {
     let place = place();
-    place.twinc(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], 0);
-    place.twinc(&["branch", "s.twinsnap", "--inject", "load=2,5", "--name", "load", "--out", "b"], 0);
+    place.output(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], 0);
+    place.output(&["branch", "s.twinsnap", "--inject", "load=2,5", "--name", "load", "--out", "b"], 0);
     let own = place.path("b/load-1/summary.json");
     let good = fs::read_to_string(&own).unwrap();
     // The rows of another branch: from the branch's instant on they differ.
@@ -316,11 +316,11 @@ fn what_differs_is_named_with_its_cause() {
 #[test]
 fn a_snapshot_that_is_gone_is_missed() {
     let place = place();
-    place.twinc(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], 0);
-    place.twinc(&["branch", "s.twinsnap", "--inject", "load=2", "--name", "a", "--out", "b"], 0);
-    place.twinc(&["branch", "a", "--at", "31min", "--inject", "load=3", "--name", "deep", "--out", "b"], 0);
+    place.output(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], 0);
+    place.output(&["branch", "s.twinsnap", "--inject", "load=2", "--name", "a", "--out", "b"], 0);
+    place.output(&["branch", "a", "--at", "31min", "--inject", "load=3", "--name", "deep", "--out", "b"], 0);
     // The node between is not needed: what it changes is told by the results.
-    place.twinc(&["timeline", "remove", "a"], 0);
+    place.output(&["timeline", "remove", "a"], 0);
     assert_eq!(same(&place, &["b"]), 12);
     // From another folder the store is found above the results; or it is named.
     fs::create_dir(place.path("else")).unwrap();
@@ -338,10 +338,10 @@ fn a_snapshot_that_is_gone_is_missed() {
     }
     same(&place, &["b/deep", "--store", "kept/timeline.redb"]);
     // In a store without it, the same; what keeps it again brings it back.
-    place.twinc(&["snapshot", "take", "m.twinml", "--at", "40min", "--out", "other.twinsnap"], 0);
-    place.twinc(&["timeline", "add", "other.twinsnap"], 0);
+    place.output(&["snapshot", "take", "m.twinml", "--at", "40min", "--out", "other.twinsnap"], 0);
+    place.output(&["timeline", "add", "other.twinsnap"], 0);
     words(&place, &["replay", "b/deep"], 2);
-    place.twinc(&["timeline", "add", "s.twinsnap"], 0);
+    place.output(&["timeline", "add", "s.twinsnap"], 0);
     same(&place, &["b/deep"]);
     // Or it lies beside them, or above them.
     fs::remove_dir_all(place.path(".twinml")).unwrap();

@@ -2,11 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use twinml_engine::snapshot::{Snapshot, Tag};
+
+mod place;
+use place::Place;
 
 /// A tank with an event, an action, a branch, a table of data and a requirement.
 const MODEL: &str = "
@@ -30,49 +31,16 @@ scenario drain for Tank {
 ";
 const INFLOW: &str = "time,q\n0,5\n300,2\n900,4\n1200,0\n";
 
-struct Place(tempfile::TempDir);
+fn place() -> Place {
+    Place::with(&[("tank.twinml", MODEL), ("inflow.csv", INFLOW)])
+}
 
-impl Place {
-    fn new() -> Place {
-        let place = Place(tempfile::tempdir().unwrap());
-        fs::write(place.path("tank.twinml"), MODEL).unwrap();
-        fs::write(place.path("inflow.csv"), INFLOW).unwrap();
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn twinc_in(&self, folder: &Path, args: &[&str]) -> (i32, String, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_twinc"));
-        command.args(args).current_dir(folder).env("TWINML_KEYS", self.path("keys")).stdin(Stdio::null());
-        let out = command.output().unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (out.status.code().unwrap(), text(&out.stdout), text(&out.stderr))
-    }
-
-    #[track_caller]
-    fn expect(&self, code: i32, args: &[&str]) -> (String, String) {
-        let (got, out, err) = self.twinc_in(self.0.path(), args);
-        assert!(!err.contains("panicked"), "{err}");
-        assert_eq!(got, code, "{args:?}\n{out}{err}");
-        (out, err)
-    }
-
-    /// What is said of each file, by its name.
-    #[track_caller]
-    fn replay(&self, code: i32, args: &[&str]) -> Vec<Value> {
-        let (out, _) = self.expect(code, &[&["replay", "--format", "json"], args].concat());
-        let all = out.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
-        all.filter(|v| v["type"] == "replayed_result").collect()
-    }
-
-    fn edit(&self, name: &str, from: &str, to: &str) {
-        let text = fs::read_to_string(self.path(name)).unwrap();
-        assert!(text.contains(from), "{name} has no {from}");
-        fs::write(self.path(name), text.replace(from, to)).unwrap();
-    }
+/// What is said of each file, by its name.
+#[track_caller]
+fn replay(place: &Place, code: i32, args: &[&str]) -> Vec<Value> {
+    let (out, _) = place.expect(code, &[&["replay", "--format", "json"], args].concat());
+    let all = out.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
+    all.filter(|v| v["type"] == "replayed_result").collect()
 }
 
 fn of<'v>(said: &'v [Value], name: &str) -> &'v Value {
@@ -83,7 +51,7 @@ fn of<'v>(said: &'v [Value], name: &str) -> &'v Value {
 
 #[test]
 fn results_that_are_done_again_have_every_bit() {
-    let place = Place::new();
+    let place = place();
     for (k, flags) in [
         &["--solver", "bdf"][..],
         &["--solver", "tsit5", "--rtol", "1.0000000000000002e-7", "--atol", "3e-9"],
@@ -105,7 +73,7 @@ fn results_that_are_done_again_have_every_bit() {
     {
         let out = format!("r{k}");
         place.expect(0, &[&["run", "tank.twinml", "--out", &out, "--no-plot"], flags].concat());
-        let said = place.replay(0, &[&out]);
+        let said = replay(&place, 0, &[&out]);
         // The trunk, the branch, the log of events and what the summary says of both runs.
         for name in ["drain.parquet", "drain.shut.parquet", "events.parquet", "summary.json"] {
             assert_eq!(of(&said, name)["same"], true, "{flags:?}: {said:?}");
@@ -122,7 +90,7 @@ fn results_that_are_done_again_have_every_bit() {
 /// What is signed holds its model: nothing else is needed, wherever it is.
 #[test]
 fn signed_results_are_done_again_from_the_bundle_alone() {
-    let place = Place::new();
+    let place = place();
     place.expect(0, &["keys", "create", "plant"]);
     place.expect(0, &["run", "tank.twinml", "--out", "r", "--sign", "--snapshot-every", "4min"]);
     let elsewhere = tempfile::tempdir().unwrap();
@@ -159,13 +127,13 @@ fn signed_results_are_done_again_from_the_bundle_alone() {
 
 #[test]
 fn a_run_that_went_on_from_a_snapshot_is_done_again_from_it() {
-    let place = Place::new();
+    let place = place();
     place.expect(0, &["keys", "create"]);
     place.expect(0, &["keys", "create", "vault", "--algorithm", "aes-256"]);
     place.expect(0, &["snapshot", "take", "tank.twinml", "--at", "4 min", "--out", "s.twinsnap"]);
     place
         .expect(0, &["run", "--from", "s.twinsnap", "--until", "15min", "--out", "r", "--sign", "--no-plot"]);
-    let said = place.replay(0, &["r"]);
+    let said = replay(&place, 0, &["r"]);
     assert_eq!(of(&said, "drain@240s.parquet")["same"], true, "{said:?}");
     assert_eq!(of(&said, "summary@240s.json")["same"], true, "{said:?}");
     place.expect(0, &["verify", "r/bundle@240s.sig"]);
@@ -188,23 +156,23 @@ fn a_run_that_went_on_from_a_snapshot_is_done_again_from_it() {
 
 #[test]
 fn what_differs_first_is_named_with_its_instant_and_its_cause() {
-    let place = Place::new();
+    let place = place();
     place.expect(0, &["keys", "create"]);
     place.expect(0, &["run", "tank.twinml", "--out", "r", "--no-plot"]);
     place.expect(0, &["run", "tank.twinml", "--out", "s", "--no-plot", "--sign"]);
     place.edit("inflow.csv", "900,4", "900,4.5");
     place.expect(0, &["run", "tank.twinml", "--out", "other", "--no-plot"]);
     // Another input: from where it differs on, 5 min, the level does; its row is the next that was recorded.
-    let said = place.replay(6, &["r"]);
+    let said = replay(&place, 6, &["r"]);
     let v = of(&said, "drain.parquet");
     assert_eq!((&v["quantity"], &v["unit"], &v["at"]), (&"h".into(), &"m".into(), &310.0.into()), "{v}");
     assert_eq!(v["row"], 33, "rows of events are counted: {v}");
     assert!((v["recorded"].as_f64().unwrap() - v["replayed"].as_f64().unwrap()).abs() < 0.1, "{v}");
     assert_eq!(v["cause"], "another input: `inflow.csv` changed since the run");
     // What is signed does not look at it.
-    place.replay(0, &["s"]);
+    replay(&place, 0, &["s"]);
     place.edit("inflow.csv", "900,4.5", "900,4");
-    place.replay(0, &["r"]);
+    replay(&place, 0, &["r"]);
 
     // Results of another run in the place of these.
     for (folder, cause) in
@@ -212,17 +180,17 @@ fn what_differs_first_is_named_with_its_instant_and_its_cause() {
     {
         let good = fs::read(place.path(folder).join("drain.parquet")).unwrap();
         fs::copy(place.path("other/drain.parquet"), place.path(folder).join("drain.parquet")).unwrap();
-        let said = place.replay(6, &[folder]);
+        let said = replay(&place, 6, &[folder]);
         let v = of(&said, "drain.parquet");
         assert_eq!((&v["quantity"], &v["at"]), (&"h".into(), &310.0.into()), "{v}");
         assert!(v["cause"].as_str().unwrap().starts_with(cause), "{v}");
         assert_eq!(of(&said, "summary.json")["same"], true, "{said:?}");
         fs::write(place.path(folder).join("drain.parquet"), good).unwrap();
-        place.replay(0, &[folder]);
+        replay(&place, 0, &[folder]);
     }
     // A figure of the summary alone.
     place.edit("r/summary.json", "\"samples\": 121", "\"samples\": 122");
-    let said = place.replay(6, &["r"]);
+    let said = replay(&place, 6, &["r"]);
     let v = of(&said, "summary.json");
     assert_eq!(
         (&v["what"], &v["recorded"], &v["replayed"]),
@@ -239,7 +207,7 @@ fn what_differs_first_is_named_with_its_instant_and_its_cause() {
     );
     // Another source.
     place.edit("tank.twinml", "= 0.01 }", "= 0.011 }");
-    let said = place.replay(6, &["r"]);
+    let said = replay(&place, 6, &["r"]);
     assert_eq!(of(&said, "drain.parquet")["cause"], "another input: `tank.twinml` changed since the run");
     // It no longer compiles.
     place.edit("tank.twinml", "der(h)", "der(x)");
@@ -249,13 +217,13 @@ fn what_differs_first_is_named_with_its_instant_and_its_cause() {
     fs::create_dir(place.path("kept")).unwrap();
     fs::write(place.path("kept/tank.twinml"), MODEL).unwrap();
     fs::write(place.path("kept/inflow.csv"), INFLOW).unwrap();
-    place.replay(0, &["r", "--model", "kept/tank.twinml"]);
+    replay(&place, 0, &["r", "--model", "kept/tank.twinml"]);
 }
 
 /// The state of a snapshot is held against that of the run by its names.
 #[test]
 fn what_differs_in_a_snapshot_is_named_with_both_values_in_its_unit() {
-    let place = Place::new();
+    let place = place();
     let model = MODEL.replace(
         "behavior { on rising(low) { times = times + 1 } }",
         "variables { shown: Length in cm = h }
@@ -273,7 +241,7 @@ fn what_differs_in_a_snapshot_is_named_with_both_values_in_its_unit() {
         alter(&mut bytes);
         section.bytes = bytes.into();
         fs::write(&path, bad.encode()).unwrap();
-        let said = place.replay(6, &["r"]);
+        let said = replay(&place, 6, &["r"]);
         assert_eq!(said.iter().filter(|v| v["same"] == false).count(), 1, "{said:?}");
         of(&said, "drain@480s.twinsnap").clone()
     };
@@ -305,15 +273,15 @@ fn what_differs_in_a_snapshot_is_named_with_both_values_in_its_unit() {
     let mut bad = good.clone();
     bad.state.clock.events += 1;
     fs::write(&path, bad.encode()).unwrap();
-    let said = place.replay(6, &["r"]);
+    let said = replay(&place, 6, &["r"]);
     let v = of(&said, "drain@480s.twinsnap");
     assert_eq!(v["what"], "the number of events", "{v}");
     assert_eq!(v["recorded"].as_f64().unwrap(), v["replayed"].as_f64().unwrap() + 1.0, "{v}");
     fs::write(&path, good.encode()).unwrap();
-    place.replay(0, &["r"]);
+    replay(&place, 0, &["r"]);
     // Another source: the run of it has another level.
     fs::write(place.path("tank.twinml"), model.replace("= 0.01 }", "= 0.012 }")).unwrap();
-    let said = place.replay(6, &["r"]);
+    let said = replay(&place, 6, &["r"]);
     let v = of(&said, "drain@480s.twinsnap");
     assert_eq!(v["cause"], "another input: `tank.twinml` changed since the run", "{v}");
     assert!(v["quantities"].as_u64().unwrap() <= 3, "{v}");
@@ -321,7 +289,7 @@ fn what_differs_in_a_snapshot_is_named_with_both_values_in_its_unit() {
 
 #[test]
 fn another_version_and_another_machine_are_named_as_the_cause() {
-    let place = Place::new();
+    let place = place();
     place.expect(0, &["run", "tank.twinml", "--out", "r", "--no-plot"]);
     place.edit("r/summary.json", "\"seed\": 0", "\"seed\": 1");
     let cause = |said: &[Value]| of(said, "summary.json")["cause"].as_str().unwrap().to_owned();
@@ -329,19 +297,19 @@ fn another_version_and_another_machine_are_named_as_the_cause() {
         serde_json::from_str(&fs::read_to_string(place.path("r/summary.json")).unwrap()).unwrap();
     let isa = format!("\"isa\": {}", isa["machine"]["isa"]);
     place.edit("r/summary.json", &isa, "\"isa\": \"abacus\"");
-    let said = place.replay(6, &["r"]);
+    let said = replay(&place, 6, &["r"]);
     assert!(cause(&said).starts_with("another machine: isa abacus there"), "{said:?}");
     place.edit("r/summary.json", "\"compiler\": \"twinc ", "\"compiler\": \"twinc 0.0.");
-    let said = place.replay(6, &["r"]);
+    let said = replay(&place, 6, &["r"]);
     assert!(cause(&said).starts_with("another version: the results were made by twinc 0.0."), "{said:?}");
     // The same bits are the same, whoever made them where.
     place.edit("r/summary.json", "\"seed\": 1", "\"seed\": 0");
-    assert!(place.replay(0, &["r"]).iter().all(|v| v["cause"].is_null()));
+    assert!(replay(&place, 0, &["r"]).iter().all(|v| v["cause"].is_null()));
 }
 
 #[test]
 fn what_a_time_limit_ended_is_compared_as_far_as_it_goes() {
-    let place = Place::new();
+    let place = place();
     place.expect(3, &["run", "tank.twinml", "--out", "r", "--no-plot", "--time-limit", "1e-9 s"]);
     let (out, err) = place.expect(0, &["replay", "r"]);
     assert!(out.contains("Same r/drain.parquet") && err.contains("stopped from outside"), "{out}{err}");
@@ -349,7 +317,7 @@ fn what_a_time_limit_ended_is_compared_as_far_as_it_goes() {
 
 #[test]
 fn what_are_no_results_is_refused() {
-    let place = Place::new();
+    let place = place();
     for (target, code, what) in [
         ("none", 2, "there is no `none`"),
         (".", 2, "has no `summary.json`"),

@@ -1,7 +1,6 @@
 //! `twinc branch` and `twinc timeline`, end to end: a branch off a snapshot is the run that a scenario with `at T` is.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-#[path = "timeline/place.rs"]
 mod place;
 
 use place::{Place, of};
@@ -47,7 +46,7 @@ scenario twice for Plant extends day { at 30 min { load = 5 }; at 40 min { load 
 
 /// A folder with the model.
 fn place() -> Place {
-    Place::new(&[("m.twinml", MODEL)])
+    Place::with(&[("m.twinml", MODEL)])
 }
 
 /// What `diff` says of two results.
@@ -61,12 +60,12 @@ fn a_branch_is_the_scenario_with_the_same_change() {
         let place = place();
         let how: &[&str] =
             if solver == "rk4" { &["--solver", solver, "--step", "1s"] } else { &["--solver", solver] };
-        place.twinc(
+        place.output(
             &[&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], how].concat(),
             0,
         );
         for (scenario, set) in [("loaded", "load=5"), ("closed", "tanks[1].q=0 L/s"), ("lifted", "x=2")] {
-            place.twinc(&[&["run", "m.twinml", "--scenario", scenario, "--out", scenario], how].concat(), 0);
+            place.output(&[&["run", "m.twinml", "--scenario", scenario, "--out", scenario], how].concat(), 0);
             let args =
                 ["branch", "s.twinsnap", "--at", "30min", "--inject", set, "--name", scenario, "--out", "b"];
             let objects = place.objects(&args, 0);
@@ -88,8 +87,8 @@ fn a_branch_is_the_scenario_with_the_same_change() {
         // A branch of a branch.
         let args =
             ["branch", "loaded", "--at", "40min", "--inject", "load=2", "--name", "twice", "--out", "b"];
-        place.twinc(&args, 0);
-        place.twinc(&[&["run", "m.twinml", "--scenario", "twice", "--out", "twice"], how].concat(), 0);
+        place.output(&args, 0);
+        place.output(&[&["run", "m.twinml", "--scenario", "twice", "--out", "twice"], how].concat(), 0);
         assert_eq!(diff(&place, "b/twice/day.parquet", "twice/twice.parquet")["different"], 0, "{solver}");
     }
 }
@@ -97,11 +96,11 @@ fn a_branch_is_the_scenario_with_the_same_change() {
 #[test]
 fn a_parameter_and_what_follows_from_it() {
     let place = place();
-    place.twinc(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], 0);
+    place.output(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], 0);
     let text = MODEL.to_owned()
         + "scenario base for Plant extends day { branch wide at 30 min { tanks.area = 4 m^2; tanks[2].gain = 0.3 } }\n";
     fs::write(place.path("with.twinml"), text).unwrap();
-    place.twinc(&["run", "with.twinml", "--scenario", "base", "--out", "r"], 0);
+    place.output(&["run", "with.twinml", "--scenario", "base", "--out", "r"], 0);
     let args =
         ["branch", "s.twinsnap", "--set", "tanks.area=4 m^2", "--set", "tanks[2].gain=0.3", "--name", "wide"];
     let objects = place.objects(&args, 0);
@@ -135,18 +134,18 @@ scenario deeper for Plant extends day {
 #[test]
 fn a_branch_of_a_scenario_goes_on_and_is_branched_off() {
     for solver in ["tsit5", "bdf", "rosenbrock", "auto", "rk4", "adams", "esdirk"] {
-        let place = Place::new(&[("m.twinml", &(MODEL.to_owned() + BRANCHED))]);
+        let place = Place::with(&[("m.twinml", &(MODEL.to_owned() + BRANCHED))]);
         let how: &[&str] =
             if solver == "rk4" { &["--solver", solver, "--step", "1s"] } else { &["--solver", solver] };
         let run = |scenario: &str, more: &[&str]| {
             let args = ["run", "m.twinml", "--scenario", scenario, "--out", scenario, "--no-plot"];
-            place.twinc(&[&args, how, more].concat(), 0);
+            place.output(&[&args, how, more].concat(), 0);
         };
         run("forked", &["--snapshot-every", "10min"]);
         // It goes on as it was, from before it begins, too.
         for at in [1200, 1800, 3000] {
             let from = format!("forked/forked.shut@{at}s.twinsnap");
-            place.twinc(&["run", "--from", &from, "--out", "rest", "--no-plot"], 0);
+            place.output(&["run", "--from", &from, "--out", "rest", "--no-plot"], 0);
             let rest = format!("rest/forked@{at}s.shut.parquet");
             let diff = diff(&place, &rest, "forked/forked.shut.parquet");
             assert_eq!(
@@ -197,9 +196,9 @@ fn a_branch_of_a_scenario_goes_on_and_is_branched_off() {
 
 #[test]
 fn what_a_branch_of_a_scenario_cannot_do_is_said() {
-    let place = Place::new(&[("m.twinml", &(MODEL.to_owned() + BRANCHED))]);
-    place.twinc(&["run", "m.twinml", "--scenario", "forked", "--out", "r", "--snapshot-every", "15min"], 0);
-    let said = |args: &[&str], code| String::from_utf8(place.twinc(args, code).stderr).unwrap();
+    let place = Place::with(&[("m.twinml", &(MODEL.to_owned() + BRANCHED))]);
+    place.output(&["run", "m.twinml", "--scenario", "forked", "--out", "r", "--snapshot-every", "15min"], 0);
+    let said = |args: &[&str], code| String::from_utf8(place.output(args, code).stderr).unwrap();
     let text = said(&["branch", "r/forked.shut@900s.twinsnap", "--at", "16min", "--inject", "x=1"], 2);
     assert!(text.contains("before the branch") && text.contains("the branch begins here"), "{text}");
     let args = ["branch", "r/forked.shut@1800s.twinsnap", "--inject", "x=1", "--name", "shut"];
@@ -210,8 +209,8 @@ fn what_a_branch_of_a_scenario_cannot_do_is_said() {
 #[test]
 fn what_is_said_of_an_argument_names_it() {
     let place = place();
-    place.twinc(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], 0);
-    let said = |args: &[&str]| String::from_utf8(place.twinc(args, 2).stderr).unwrap();
+    place.output(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], 0);
+    let said = |args: &[&str]| String::from_utf8(place.output(args, 2).stderr).unwrap();
     let branch = |args: &[&str]| said(&[&["branch", "s.twinsnap"], args].concat());
     for (text, words) in [
         (branch(&["--inject", "load=5", "--inject", "x=1 m"]), ["[ --inject:1:5 ]", "x = 1 m"]),
@@ -237,7 +236,7 @@ fn many_branches_are_computed_side_by_side() {
     for (solver, side_by_side) in [("tsit5", true), ("rk4", true), ("esdirk", false)] {
         let how = ["--solver", solver, "--step", "2s"];
         let how = if solver == "rk4" { &how[..] } else { &how[..2] };
-        place.twinc(
+        place.output(
             &[&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], how].concat(),
             0,
         );
@@ -270,7 +269,7 @@ fn many_branches_are_computed_side_by_side() {
             let text = format!("{MODEL}scenario alone for Plant extends day {{ at 30 min {{ {set} }} }}\n");
             fs::write(place.path("alone.twinml"), text).unwrap();
             let args = ["run", "alone.twinml", "--scenario", "alone", "--out", "alone", "--no-plot"];
-            place.twinc(&[&args, how].concat(), 0);
+            place.output(&[&args, how].concat(), 0);
             let own = format!("b/load-{k}/day.parquet");
             let objects = place.objects(&["diff", &own, "alone/alone.parquet"], 0);
             assert_eq!(of(&objects, "diff")[0]["different"], 0, "{solver} {k}");
@@ -284,7 +283,7 @@ fn many_branches_are_computed_side_by_side() {
 #[test]
 fn what_is_built_into_the_program_is_run_from_the_start_and_followed() {
     let place = place();
-    place.twinc(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], 0);
+    place.output(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], 0);
     // A parameter that has a formula: with the branch it is another program.
     let args = ["branch", "s.twinsnap", "--set", "tanks[1].total=9", "--name", "nine", "--out", "b"];
     let objects = place.objects(&args, 0);
@@ -296,7 +295,7 @@ fn what_is_built_into_the_program_is_run_from_the_start_and_followed() {
     let text = MODEL.to_owned()
         + "scenario base for Plant extends day { branch nine at 30 min { tanks[1].total = 9 } }\n";
     fs::write(place.path("with.twinml"), text).unwrap();
-    place.twinc(&["run", "with.twinml", "--scenario", "base", "--out", "r"], 0);
+    place.output(&["run", "with.twinml", "--scenario", "base", "--out", "r"], 0);
     let diff = diff(&place, "b/nine/day.parquet", "r/base.nine.parquet");
     assert_eq!((&diff["different"], diff["instants"].as_u64().unwrap() > 360), (&0.into(), true), "{diff}");
 }
@@ -304,7 +303,7 @@ fn what_is_built_into_the_program_is_run_from_the_start_and_followed() {
 #[test]
 fn many_branches_at_once_stand_in_a_tree() {
     let place = place();
-    place.twinc(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], 0);
+    place.output(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], 0);
     let objects = place
         .objects(&["branch", "s.twinsnap", "--inject", "load=1..5:40", "--name", "load", "--jobs", "3"], 0);
     let branches = of(&objects, "branch");
@@ -334,15 +333,15 @@ fn many_branches_at_once_stand_in_a_tree() {
 
     // One goes, with what grew from it; the room comes back; the snapshot is what it was.
     let one = ["branch", "load-3", "--at", "50min", "--inject", "x=0", "--name", "deeper"];
-    place.twinc(&one, 0);
+    place.output(&one, 0);
     let removed = place.objects(&["timeline", "remove", "load-3"], 0);
     assert_eq!(of(&removed, "timeline")[0]["removed"], 2);
-    place.twinc(&["timeline", "gc"], 0);
+    place.output(&["timeline", "gc"], 0);
     let checked = place.objects(&["timeline", "check"], 0);
     assert_eq!(of(&checked, "timeline")[0]["checked"], 1);
-    place.twinc(&["timeline", "export", "day@1800s", "--out", "back.twinsnap"], 0);
+    place.output(&["timeline", "export", "day@1800s", "--out", "back.twinsnap"], 0);
     assert!(fs::read(place.path("back.twinsnap")).unwrap() == fs::read(place.path("s.twinsnap")).unwrap());
-    let text = String::from_utf8(place.twinc(&["timeline"], 0).stdout).unwrap();
+    let text = String::from_utf8(place.output(&["timeline"], 0).stdout).unwrap();
     assert!(
         text.contains("day@1800s  at 30 min") && text.contains("├─ load-0  at 30 min: load = 1"),
         "{text}"
@@ -352,25 +351,25 @@ fn many_branches_at_once_stand_in_a_tree() {
 #[test]
 fn what_cannot_be_is_refused_with_its_reason() {
     let place = place();
-    place.twinc(&["timeline"], 5);
-    place.twinc(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], 0);
-    let said = |args: &[&str], code| String::from_utf8(place.twinc(args, code).stderr).unwrap();
+    place.output(&["timeline"], 5);
+    place.output(&["snapshot", "take", "m.twinml", "--at", "30min", "--out", "s.twinsnap"], 0);
+    let said = |args: &[&str], code| String::from_utf8(place.output(args, code).stderr).unwrap();
     let text = said(&["branch", "s.twinsnap"], 2);
     assert!(text.contains("a branch changes something"), "{text}");
     let text = said(&["branch", "s.twinsnap", "--at", "10min", "--inject", "load=5"], 2);
     assert!(text.contains("is past"), "{text}");
     let text = said(&["branch", "s.twinsnap", "--inject", "lod=5"], 2);
     assert!(text.contains("lod"), "{text}");
-    place.twinc(&["branch", "s.twinsnap", "--inject", "load=5 m"], 2);
-    place.twinc(&["branch", "none", "--inject", "load=5"], 2);
-    place.twinc(&["branch", "s.twinsnap", "--inject", "load=5", "--name", "a", "--no-run"], 0);
+    place.output(&["branch", "s.twinsnap", "--inject", "load=5 m"], 2);
+    place.output(&["branch", "none", "--inject", "load=5"], 2);
+    place.output(&["branch", "s.twinsnap", "--inject", "load=5", "--name", "a", "--no-run"], 0);
     let text = said(&["branch", "s.twinsnap", "--inject", "load=6", "--name", "a", "--no-run"], 2);
     assert!(text.contains("another node `a`"), "{text}");
     // Names that are alike as far as a folder's name goes, and values that are given twice.
     let long = format!("load=2.{0}1,2.{0}2", "0".repeat(130));
     let text = said(&["branch", "s.twinsnap", "--inject", &long, "--no-run"], 2);
     assert!(text.contains("would be in one folder, `load=2.000"), "{text}");
-    place.twinc(&["branch", "s.twinsnap", "--inject", &long, "--name", "long", "--no-run"], 0);
+    place.output(&["branch", "s.twinsnap", "--inject", &long, "--name", "long", "--no-run"], 0);
     let text = said(&["branch", "s.twinsnap", "--inject", "load=2,2", "--no-run"], 2);
     assert!(text.contains("would be in one folder, `load=2`") && text.contains("`--name`"), "{text}");
     // A byte that is not what it was.
@@ -378,7 +377,7 @@ fn what_cannot_be_is_refused_with_its_reason() {
     let at = bytes.len() / 2;
     bytes[at] ^= 1;
     fs::write(place.path("bad.twinsnap"), bytes).unwrap();
-    place.twinc(&["branch", "bad.twinsnap", "--inject", "load=5"], 6);
+    place.output(&["branch", "bad.twinsnap", "--inject", "load=5"], 6);
     fs::write(place.path(".twinml/timeline.redb"), b"no store").unwrap();
-    place.twinc(&["timeline"], 5);
+    place.output(&["timeline"], 5);
 }
