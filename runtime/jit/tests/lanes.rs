@@ -236,23 +236,23 @@ fn registers_are_given_well() {
     }
     expect![[r#"
         avx512 lorenz x1: 38 + 2 copies, 6 loads, 0 stores, 5 broadcasts
-        avx512 lorenz x2: 76 + 4 copies, 12 loads, 2 stores, 12 broadcasts
-        avx512 lorenz x4: 152 + 9 copies, 38 loads, 40 stores, 22 broadcasts
+        avx512 lorenz x2: 76 + 4 copies, 12 loads, 0 stores, 10 broadcasts
+        avx512 lorenz x4: 152 + 13 copies, 25 loads, 24 stores, 29 broadcasts
         avx512 pendulum x1: 104 + 0 copies, 0 loads, 0 stores, 20 broadcasts
         avx512 pendulum x2: 208 + 0 copies, 0 loads, 0 stores, 40 broadcasts
-        avx512 pendulum x4: 416 + 4 copies, 12 loads, 28 stores, 88 broadcasts
+        avx512 pendulum x4: 416 + 6 copies, 7 loads, 16 stores, 89 broadcasts
         avx512 quad6 x1: 256 + 0 copies, 1 loads, 0 stores, 36 broadcasts
-        avx512 quad6 x2: 512 + 4 copies, 16 loads, 30 stores, 82 broadcasts
-        avx512 quad6 x4: 1024 + 4 copies, 116 loads, 136 stores, 160 broadcasts
+        avx512 quad6 x2: 512 + 4 copies, 12 loads, 26 stores, 82 broadcasts
+        avx512 quad6 x4: 1024 + 3 copies, 84 loads, 107 stores, 157 broadcasts
         avx2 lorenz x1: 38 + 2 copies, 12 loads, 1 stores, 0 broadcasts
-        avx2 lorenz x2: 76 + 4 copies, 32 loads, 20 stores, 0 broadcasts
-        avx2 lorenz x4: 152 + 5 copies, 109 loads, 61 stores, 0 broadcasts
+        avx2 lorenz x2: 76 + 5 copies, 32 loads, 15 stores, 0 broadcasts
+        avx2 lorenz x4: 152 + 3 copies, 78 loads, 35 stores, 0 broadcasts
         avx2 pendulum x1: 105 + 0 copies, 20 loads, 0 stores, 0 broadcasts
-        avx2 pendulum x2: 210 + 2 copies, 50 loads, 14 stores, 0 broadcasts
-        avx2 pendulum x4: 420 + 4 copies, 161 loads, 76 stores, 0 broadcasts
+        avx2 pendulum x2: 210 + 2 copies, 48 loads, 10 stores, 0 broadcasts
+        avx2 pendulum x4: 420 + 4 copies, 128 loads, 42 stores, 0 broadcasts
         avx2 quad6 x1: 272 + 2 copies, 47 loads, 14 stores, 0 broadcasts
-        avx2 quad6 x2: 544 + 0 copies, 140 loads, 68 stores, 0 broadcasts
-        avx2 quad6 x4: 1088 + 0 copies, 398 loads, 224 stores, 0 broadcasts
+        avx2 quad6 x2: 544 + 0 copies, 128 loads, 58 stores, 0 broadcasts
+        avx2 quad6 x4: 1088 + 0 copies, 377 loads, 202 stores, 0 broadcasts
     "#]]
     .assert_eq(&got);
 }
