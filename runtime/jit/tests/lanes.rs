@@ -240,19 +240,19 @@ fn registers_are_given_well() {
         avx512 lorenz x4: 152 + 13 copies, 25 loads, 24 stores, 29 broadcasts
         avx512 pendulum x1: 104 + 0 copies, 0 loads, 0 stores, 20 broadcasts
         avx512 pendulum x2: 208 + 0 copies, 0 loads, 0 stores, 40 broadcasts
-        avx512 pendulum x4: 416 + 6 copies, 7 loads, 16 stores, 89 broadcasts
+        avx512 pendulum x4: 416 + 1 copies, 3 loads, 7 stores, 84 broadcasts
         avx512 quad6 x1: 256 + 0 copies, 1 loads, 0 stores, 36 broadcasts
-        avx512 quad6 x2: 512 + 4 copies, 12 loads, 26 stores, 82 broadcasts
-        avx512 quad6 x4: 1024 + 3 copies, 84 loads, 107 stores, 157 broadcasts
+        avx512 quad6 x2: 512 + 4 copies, 12 loads, 27 stores, 82 broadcasts
+        avx512 quad6 x4: 1024 + 11 copies, 74 loads, 99 stores, 153 broadcasts
         avx2 lorenz x1: 38 + 2 copies, 12 loads, 1 stores, 0 broadcasts
         avx2 lorenz x2: 76 + 5 copies, 32 loads, 15 stores, 0 broadcasts
         avx2 lorenz x4: 152 + 3 copies, 78 loads, 35 stores, 0 broadcasts
         avx2 pendulum x1: 105 + 0 copies, 20 loads, 0 stores, 0 broadcasts
-        avx2 pendulum x2: 210 + 2 copies, 48 loads, 10 stores, 0 broadcasts
-        avx2 pendulum x4: 420 + 4 copies, 128 loads, 42 stores, 0 broadcasts
+        avx2 pendulum x2: 210 + 0 copies, 45 loads, 7 stores, 0 broadcasts
+        avx2 pendulum x4: 420 + 4 copies, 120 loads, 34 stores, 0 broadcasts
         avx2 quad6 x1: 272 + 2 copies, 47 loads, 14 stores, 0 broadcasts
-        avx2 quad6 x2: 544 + 0 copies, 128 loads, 58 stores, 0 broadcasts
-        avx2 quad6 x4: 1088 + 0 copies, 377 loads, 202 stores, 0 broadcasts
+        avx2 quad6 x2: 544 + 4 copies, 121 loads, 54 stores, 0 broadcasts
+        avx2 quad6 x4: 1088 + 4 copies, 347 loads, 190 stores, 0 broadcasts
     "#]]
     .assert_eq(&got);
 }

@@ -14,6 +14,7 @@ use super::graph::{Graph, Id, NOTHING, Node, Target};
 use super::guard::{Fast, Guard};
 use super::plan::{NEVER, Plan, Segment};
 use rustc_hash::FxHashMap;
+use std::ops::Range;
 
 /// Layout of the scratch space, in bytes. At its start: the slow paths and the function that runs them.
 pub(super) mod scratch {
@@ -111,8 +112,8 @@ impl Pace {
         if self.lag == 0 || next == NEVER {
             return next;
         }
-        let behind = if next > self.guard { self.groups - 1 } else { group as u32 };
-        next + 2 * behind * self.lag
+        let waited = if next > self.guard { self.groups - 1 } else { 0 };
+        next + 2 * (waited + group as u32) * self.lag
     }
 }
 
@@ -609,19 +610,10 @@ impl<'a> Emitter<'a> {
     fn line(&mut self) {
         let (groups, plan) = (self.shape.groups, self.plan);
         let end = plan.body.order.len();
-        // up to here one group after another may begin again
-        let split = plan.guard.map_or(end, |p| p as usize + 1);
-        let lag = self.pace.lag as usize;
         let mut stored = [0; GROUPS];
-        for at in 0..split + lag * (groups - 1) {
-            for (group, stored) in stored.iter_mut().enumerate().take(groups) {
-                let Some(p) = at.checked_sub(lag * group).filter(|&p| p < split) else { continue };
-                self.one(p, group);
-                if plan.guard.is_none() {
-                    *stored = self.stores(*stored, p as u32, group);
-                }
-            }
-        }
+        // up to the guard one group after another may begin again
+        let split = plan.guard.map_or(end, |p| p as usize + 1);
+        self.stretch(0..split, plan.guard.is_none(), &mut stored);
         if let Some(guard) = plan.guard {
             for (&(_, load, _), &next) in plan.carried.iter().zip(&plan.carried_links) {
                 for group in 0..groups {
@@ -631,16 +623,26 @@ impl<'a> Emitter<'a> {
             for (group, stored) in stored.iter_mut().enumerate().take(groups) {
                 *stored = self.stores(*stored, guard, group);
             }
-        }
-        for p in split..end {
-            for (group, stored) in stored.iter_mut().enumerate().take(groups) {
-                self.one(p, group);
-                *stored = self.stores(*stored, p as u32, group);
-            }
+            self.stretch(split..end, true, &mut stored);
         }
         // a body without operations only moves slots
         for (group, stored) in stored.into_iter().enumerate().take(groups) {
             self.stores(stored, NEVER, group);
+        }
+    }
+
+    /// These entries for all groups, each behind the one before. `writes`: with the stores that follow them; `stored`: how many
+    /// each group has done.
+    fn stretch(&mut self, entries: Range<usize>, writes: bool, stored: &mut [usize; GROUPS]) {
+        let (groups, lag) = (self.shape.groups, self.pace.lag as usize);
+        for at in entries.start..entries.end + lag * (groups - 1) {
+            for (group, stored) in stored.iter_mut().enumerate().take(groups) {
+                let Some(p) = at.checked_sub(lag * group).filter(|p| entries.contains(p)) else { continue };
+                self.one(p, group);
+                if writes {
+                    *stored = self.stores(*stored, p as u32, group);
+                }
+            }
         }
     }
 
