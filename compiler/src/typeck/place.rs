@@ -665,6 +665,7 @@ impl<'a> Checker<'a, '_> {
     fn too_many(&mut self, axes: &[Extent], n: usize, span: Span) -> Option<Place<'a>> {
         let d = if axes.is_empty() {
             Diagnostic::new(codes::NOT_AN_ARRAY, span, "an index on something that is no array")
+                .help("an array has its sizes behind its type: `Length[3]`, for plain numbers `Real[1][3]`")
         } else {
             let message = format!("{n} indices on an array of shape {}", show_shape(axes));
             Diagnostic::new(codes::NOT_AN_ARRAY, span, message)

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use twinml_model::dimension::Dimension;
 use twinml_model::schema::DisplayUnit;
 
+use super::class::SigKind;
 use super::words::describe;
 use super::{Checker, Cx, ItemId, Mode};
 use crate::ast::{self, TypeKind};
 use crate::diag::{Diagnostic, codes, did_you_mean};
 use crate::hir::behavior::Op;
-use crate::hir::{self, ClassId, Expr, ExprKind, Extent, Type};
+use crate::hir::{self, ClassId, Expr, ExprKind, Extent, Section, Type};
 use crate::resolve::{Def, ModuleId};
 use crate::source::Span;
 use crate::units::{Nature, Unit, Units, quantity};
@@ -510,16 +511,31 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
-    /// `Real[n]`: behind `Real` stands a unit, and this is a size.
+    /// `Real[n]`: behind `Real` stands a unit, and this is a size. Where there is such a unit too (`N`, newton), it is what is
+    /// meant unless `n` counts something.
     fn size_for_unit(&mut self, cx: &Cx<'a>, unit: &ast::UnitExpr) -> Option<()> {
         let [f] = unit.factors.as_slice() else { return Some(()) };
         let name = f.name.as_str();
-        if self.units.lookup(name).is_some() || !self.own_name(cx, name) {
+        let also = self.units.lookup(name).is_some();
+        let member = cx.class.and_then(|c| self.class(c).members.get(name)).map(|m| m.kind);
+        let count = match member {
+            Some(SigKind::ValueParam(p)) => whole(&p.bound),
+            Some(SigKind::Var(Section::Parameters, d)) => d.ty.as_ref().is_some_and(whole),
+            _ => false,
+        };
+        let plain = f.exp.num == 1 && f.exp.den == 1;
+        if if also { !(count && plain) } else { !self.own_name(cx, name) } {
             return Some(());
         }
-        let message = format!("behind `Real` stands a unit, and `{name}` is a member");
+        let message = if also {
+            format!("behind `Real` stands a unit, and `{name}` is a parameter too")
+        } else {
+            format!("behind `Real` stands a unit, and `{name}` is a member")
+        };
+        let other = if also { "; where the unit is meant, the parameter needs another name" } else { "" };
+        let help = format!("an array of plain numbers is `Real[1][{name}]`{other}");
         let d = Diagnostic::new(codes::SIZE_IN_UNIT_PLACE, unit.span, message);
-        self.say(d.here("this is a size").help(format!("an array of plain numbers is `Real[1][{name}]`")));
+        self.say(d.here("this is a size").help(help));
         None
     }
 
@@ -755,3 +771,8 @@ impl<'a> Checker<'a, '_> {
 
 /// Most elements of one array: more would not fit the state vector of any run.
 pub(super) const MAX_ELEMENTS: u64 = 1 << 27;
+
+/// Whether a type is `Int` as written.
+fn whole(t: &ast::TypeExpr) -> bool {
+    matches!(&t.kind, TypeKind::Named { path, .. } if path.dotted() == "Int")
+}
