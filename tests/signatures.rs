@@ -76,6 +76,25 @@ fn a_signed_run_is_good_and_says_what_it_was_made_of() {
 }
 
 #[test]
+fn an_unsigned_run_takes_the_signature_of_what_it_writes_over_away() {
+    let place = Place::with(&[("decay.twinml", MODEL)]);
+    place.expect(0, &["keys", "create", "plant"]);
+    place.expect(0, &["run", "decay.twinml", "--sign", "--out", "r"]);
+    let (_, err) = place.expect(0, &["run", "decay.twinml", "--out", "r"]);
+    assert!(err.contains("r/bundle.sig was taken away"), "{err}");
+    assert!(!place.path("r/bundle.sig").exists());
+    // Once is enough, and what stands elsewhere keeps its own.
+    let (_, err) = place.expect(0, &["run", "decay.twinml", "--out", "r"]);
+    assert!(!err.contains("taken away"), "{err}");
+
+    place.expect(0, &["snapshot", "take", "decay.twinml", "--at", "500ms", "--out", "s.twinsnap"]);
+    place.expect(0, &["branch", "s.twinsnap", "--set", "k=2", "--name", "b", "--sign", "--out", "b"]);
+    assert_eq!(verify(&place, &["b/b"]).0, 0);
+    let (_, err) = place.expect(0, &["branch", "s.twinsnap", "--set", "k=2", "--name", "b", "--out", "b"]);
+    assert!(err.contains("b/b/bundle.sig was taken away"), "{err}");
+}
+
+#[test]
 fn whatever_is_altered_is_named() {
     let place = Place::with(&[("decay.twinml", MODEL)]);
     place.expect(0, &["keys", "create"]);
@@ -92,8 +111,10 @@ fn whatever_is_altered_is_named() {
     bad("summary.json", "missing");
     fs::write(place.path("r/summary.json"), &summary).unwrap();
     assert_eq!(verify(&place, &["r"]).0, 0);
-    // An unsigned run in the same place: the old envelope does not vouch for it.
+    // Another run's results under the old envelope: it does not vouch for them.
+    let envelope = fs::read(place.path("r/bundle.sig")).unwrap();
     place.expect(0, &["run", "decay.twinml", "--set", "x=2", "--out", "r", "--no-plot"]);
+    fs::write(place.path("r/bundle.sig"), envelope).unwrap();
     bad("short.parquet", "");
     place.expect(0, &["run", "decay.twinml", "--sign", "--out", "r", "--no-plot"]);
 

@@ -509,14 +509,16 @@ fn write_all(
         files.push((path.clone(), what));
         ui.object(&json::Written::file(&path, what));
     }
+    // What goes on from a snapshot stands beside the whole run's.
+    let name = sign::BUNDLE.replace('.', &format!("{}.", place.from));
+    let path = place.folder.join(&name);
     if let Some(signer) = &mut *vault.signer.borrow_mut() {
         let time = runs.first().map_or(0.0, |r| r.report.time);
-        // What goes on from a snapshot stands beside the whole run's.
-        let name = sign::BUNDLE.replace('.', &format!("{}.", place.from));
-        let path = place.folder.join(&name);
         sign::bundle(ready, time, &path, &files, &mut **signer, ui)?;
         written.push(name);
         ui.object(&json::Written::file(&path, "signature"));
+    } else if !place.is_file {
+        sign::outdated(&path, ui);
     }
     if !vault.signs() && !ask.again && sign::keeps_log() {
         // Nobody signs it; the next record that is signed vouches for this one, too.

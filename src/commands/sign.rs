@@ -182,6 +182,17 @@ pub fn bundle(
     logged("run", &details, Some(signer), ui)
 }
 
+/// Takes away the envelope `path` of results that were written over by others that nobody signed, and says so: it would
+/// vouch for what is not there any more.
+pub fn outdated(path: &Path, ui: &Ui) {
+    if std::fs::remove_file(path).is_ok() {
+        ui.warn(&format!(
+            "the results that were here were signed and these are not: {} was taken away (`--sign`)",
+            world::shown(path)
+        ));
+    }
+}
+
 /// Signs files and gives the root of what was signed.
 ///
 /// # Errors

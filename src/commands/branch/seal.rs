@@ -32,7 +32,7 @@ impl<'v> Seal<'v> {
         Seal { vault, from, first: None, roots: Vec::new() }
     }
 
-    /// Signs the results of one branch.
+    /// Signs the results of one branch; without a key, takes away a signature of what was written over.
     ///
     /// # Errors
     ///
@@ -40,7 +40,10 @@ impl<'v> Seal<'v> {
     pub fn put(&mut self, ready: &Ready, ran: &Ran<'_>, place: &Path, ui: &Ui) -> Result<(), Exit> {
         let mut signer = self.vault.signer.borrow_mut();
         let path = place.join(sign::BUNDLE);
-        let Some(signer) = &mut *signer else { return Ok(()) };
+        let Some(signer) = &mut *signer else {
+            sign::outdated(&path, ui);
+            return Ok(());
+        };
         let mut files: Vec<(PathBuf, &'static str)> =
             ran.files.iter().map(|p| (p.clone(), "result")).collect();
         files.extend(ran.events.iter().map(|p| (p.clone(), "events")));
