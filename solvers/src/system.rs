@@ -189,7 +189,7 @@ pub trait System {
     }
 
     /// As [`System::rk4`], by code that keeps the states after each step where the system's owner finds them, until the next
-    /// call of any other function. `None` where it has none for so many ([`crate::rk::fixed::KEPT`]) of this grid, and then always.
+    /// call of any other function. `None` where it has none for so many ([`crate::rk::fixed::KEPT`] says how many) of this grid, and then always.
     fn rk4_kept(&mut self, grid: Rk4Grid, steps: u64, x: &mut [f64]) -> Option<Result<(), EvalError>> {
         let _ = (grid, steps, x);
         None

@@ -11,7 +11,7 @@ use arrow_array::{Array, RecordBatch, RecordBatchReader};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::statistics::Statistics;
 use twinml_engine::record::{
-    self, ColumnSpec, Columns, Element, MemoryRecorder, Metadata, RecordError, Recorder,
+    self, Cells, ColumnSpec, Columns, Element, MemoryRecorder, Metadata, RecordError, Recorder, Strips,
 };
 
 fn columns() -> Columns {
@@ -211,6 +211,57 @@ fn refuses_what_it_cannot_do() {
     assert!(matches!(twice, Err(RecordError::DuplicateColumn { .. })));
 }
 
+/// Hands rows over cell by cell, so many at once, with a single row now and then; one cell stands still.
+fn cell_by_cell(
+    mut recorder: Box<dyn Recorder>,
+    (rows, at_once): (usize, usize),
+    cell: &dyn Fn(usize, usize) -> f64,
+    still: Option<usize>,
+) {
+    let cells = recorder.columns().cells();
+    let mut done = 0;
+    while done < rows {
+        let n = at_once.min(rows - done);
+        let apart = n + done % 3;
+        let mut values = vec![-1.0; cells * apart];
+        for (k, strip) in values.chunks_mut(apart).enumerate() {
+            strip.iter_mut().take(n).enumerate().for_each(|(row, to)| *to = cell(done + row, k));
+        }
+        let of = |k: usize| match still {
+            Some(still) if still == k => Cells::All(cell(done, k)),
+            // They end somewhere behind: how many stand together is no promise of how many are taken.
+            _ => Cells::Each(Strips {
+                values: &values[k * apart..],
+                apart,
+                cells: (cells - k).min(1 + k % 11),
+            }),
+        };
+        recorder.rows_of(n, &of).unwrap();
+        done += n;
+        if done < rows && n > 1 {
+            let row: Vec<f64> = (0..cells).map(|k| cell(done, k)).collect();
+            recorder.row(&row).unwrap();
+            done += 1;
+        }
+    }
+    assert_eq!(recorder.finish().unwrap().rows, rows as u64);
+}
+
+#[test]
+fn rows_cell_by_cell_make_the_same_files() {
+    let folder = folder();
+    for extension in ["parquet", "arrow", "csv"] {
+        let path = |name: &str| folder.path().join(format!("{name}.{extension}"));
+        let open = |name: &str| record::open(&path(name), columns(), &metadata()).unwrap();
+        let rows = 20_000;
+        let mut recorder = open("rows");
+        (0..rows).for_each(|k| recorder.row(&row(k)).unwrap());
+        recorder.finish().unwrap();
+        cell_by_cell(open("cells"), (rows, 128), &|row_number, k| row(row_number)[k], None);
+        assert!(fs::read(path("rows")).unwrap() == fs::read(path("cells")).unwrap(), "{extension}");
+    }
+}
+
 /// Columns of reals, as many as one tile has and more or fewer, over several row groups: values, extremes, and the same
 /// bytes however many rows come at once.
 #[test]
@@ -250,6 +301,12 @@ fn reals_of_any_width_come_back_with_their_bits_and_extremes() {
         };
         let path = write("a.parquet", 1);
         assert!(fs::read(&path).unwrap() == fs::read(write("b.parquet", 37)).unwrap(), "{width}");
+        for (k, at_once) in [1, 31, 128, 8_000].into_iter().enumerate() {
+            let other = folder.path().join(format!("strips{k}.parquet"));
+            let recorder = record::open(&other, columns.clone(), &metadata()).unwrap();
+            cell_by_cell(recorder, (rows, at_once), &cell, Some(width / 2));
+            assert!(fs::read(&path).unwrap() == fs::read(other).unwrap(), "{width}, {at_once} at once");
+        }
         let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
         let groups = builder.metadata().row_groups().to_vec();
         let read: Vec<RecordBatch> = builder.build().unwrap().map(Result::unwrap).collect();

@@ -171,14 +171,14 @@ impl<const ORDER: u32> Fixed<ORDER> {
 
 /// Most steps that one call takes: the caller wants to hear from us.
 const FUSED: f64 = 4096.0;
-/// Steps whose states a system is asked to keep.
-pub const KEPT: u64 = 32;
+/// Steps whose states a system is asked to keep, as many as there may be first.
+pub const KEPT: [u64; 2] = [128, 32];
 
 impl<const ORDER: u32> Fixed<ORDER> {
     /// Steps by the system's own code: as many as reach neither the stop time nor beyond what may be skipped,
     /// or one, with dense output. `None` where the system has no such code or the next step is cut.
     fn fused(&mut self, sys: &mut dyn System) -> Option<Result<(), SolveError>> {
-        if self.kept(sys) {
+        if self.asked.len() > 1 && KEPT.into_iter().any(|steps| self.kept(sys, steps)) {
             return Some(Ok(()));
         }
         let (t, stop, Grid { t0, h, k }) = (self.clock.t, self.clock.stop, self.grid.clone());
@@ -219,43 +219,53 @@ impl<const ORDER: u32> Fixed<ORDER> {
         Some(Ok(()))
     }
 
-    /// [`KEPT`] steps by the system's own code that keeps the states after each of them, where several instants that are
+    /// So many steps by the system's own code that keeps the states after each of them, where several instants that are
     /// asked for lie on these, and all. False where they do not, and nothing is done: also where such steps fail, for then
     /// each is to be done by itself.
-    fn kept(&mut self, sys: &mut dyn System) -> bool {
+    fn kept(&mut self, sys: &mut dyn System, count: u64) -> bool {
         let Grid { t0, h, k } = self.grid;
-        let (steps, stop) = (KEPT as f64, self.clock.stop);
+        let (steps, stop) = (count as f64, self.clock.stop);
         let (at, t1) = (|m: f64| t0 + (k + m) * h, t0 + (k + steps) * h);
-        let known = self.asked.len() > 1 && self.asked.last().is_some_and(|&t| t >= t1 || same(t, t1));
+        let known = self.asked.last().is_some_and(|&t| t >= t1 || same(t, t1));
         if !known || self.in_a_row(t1).is_none_or(|most| most < steps) {
             return false;
         }
+        // Where steps are long beside what `same` lets pass, an instant that is the same as a point is near no other.
+        let apart_enough = h > 64.0 * f64::EPSILON * t0.abs().max(t1.abs());
+        let (mut last, mut apart) = (0.0, f64::NAN);
         for &t in &self.asked {
-            let m = ((t - t0) / h).round() - k;
-            if m > steps {
+            // They are mostly as far from each other as the two before.
+            let mut m = last + apart;
+            if !(apart_enough && same(t, at(m))) {
+                m = ((t - t0) / h).round() - k;
+                if m > steps {
+                    break;
+                }
+                if !(m >= 1.0 && same(t, at(m))) {
+                    self.passed.clear();
+                    return false;
+                }
+            } else if m > steps {
                 break;
             }
-            if !(m >= 1.0 && same(t, at(m))) {
-                self.passed.clear();
-                return false;
-            }
+            (last, apart) = (m, m - last);
             self.passed.push(m as u32 - 1);
         }
         let grid = Rk4Grid { t0, h, n: k as u64 };
         self.x_stage.copy_from_slice(&self.x);
         let done = self.passed.len() > 1
-            && matches!(sys.rk4_kept(grid, KEPT, &mut self.x_stage), Some(Ok(())))
+            && matches!(sys.rk4_kept(grid, count, &mut self.x_stage), Some(Ok(())))
             && not_finite(&self.x_stage).is_none();
-        self.asked.clear();
         if !done {
             self.passed.clear();
             return false;
         }
+        self.asked.clear();
         std::mem::swap(&mut self.x, &mut self.x_prev);
         std::mem::swap(&mut self.x, &mut self.x_stage);
         self.grid.k = k + steps;
-        self.stats.steps += KEPT;
-        self.stats.rhs += 4 * KEPT;
+        self.stats.steps += count;
+        self.stats.rhs += 4 * count;
         self.f1_known = false;
         self.clock.advance(if stop - t1 <= 1e-9 * h { stop } else { t1 });
         true

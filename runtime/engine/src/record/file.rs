@@ -28,7 +28,7 @@ const STRETCH: usize = 1 << 20;
 pub(super) const BORDER: usize = 4096;
 /// From here on a file goes past the page cache: a copy of every byte less, which is most of what writing costs. Smaller
 /// ones stay there for whoever reads them next.
-const LARGE: u64 = 16 << 20;
+const LARGE: u64 = 4 << 20;
 
 /// So many bytes of memory from a border on, and where in the vector that is.
 pub(super) fn bordered(bytes: usize) -> (Vec<u8>, usize) {

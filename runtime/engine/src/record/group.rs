@@ -1,14 +1,17 @@
 //! The rows of a row group, column by column as they will lie in the file.
 //!
-//! Rows are gathered a few at a time, in the nearest cache, and turned into columns there. The columns are an image of what
+//! Rows are gathered a few at a time, in the nearest cache, and turned into columns there; those that come cell by cell are
+//! columns already. The columns are an image of what
 //! the file will hold, so that nothing is copied on the way: between them there is room for the headers of their pages.
+
+use std::ops::Range;
 
 use parquet::file::statistics::Statistics;
 
 use super::block::{Block, shown};
 use super::file::{BORDER, bordered};
 use super::stream::Portion;
-use super::{ColumnSpec, Columns, Element, RecordError};
+use super::{Cells, ColumnSpec, Columns, Element, RecordError, Strips, in_rows};
 
 /// A row group is closed at about this many bytes of cells: two of them are held in memory.
 const GROUP_BYTES: usize = 2 << 20;
@@ -123,7 +126,10 @@ pub(super) struct Strip {
     plain: bool,
     scale: [f64; ACROSS],
     offset: [f64; ACROSS],
+    /// Of what came row by row, and of all once it is closed.
     extremes: Extremes,
+    /// Of what came column by column.
+    seen: [Seen; ACROSS],
 }
 
 /// The least and the greatest values so far.
@@ -157,6 +163,79 @@ impl Extremes {
     }
 }
 
+/// What was seen of a column that came in one piece after the other, on two lanes: the least, the greatest, the sum. The first
+/// two are good for nothing where the last is not finite: there may be something that is not a number.
+#[derive(Clone, Copy)]
+struct Seen {
+    least: [f64; 2],
+    most: [f64; 2],
+    sum: [f64; 2],
+}
+
+impl Seen {
+    const NONE: Seen = Seen { least: [f64::INFINITY; 2], most: [f64::NEG_INFINITY; 2], sum: [0.0; 2] };
+
+    // By itself, for beside other code the compiler makes choices by masks of what are two instructions.
+    #[inline(never)]
+    fn see(&mut self, values: &[f64]) {
+        // Four chains of two lanes each wait for none of their own operations.
+        let (mut least, mut most) = ([self.least; 4], [self.most; 4]);
+        let mut sum = [self.sum, [0.0; 2], [0.0; 2], [0.0; 2]];
+        let (many, few) = values.as_chunks::<8>();
+        for v in many {
+            for (k, v) in v.as_chunks().0.iter().enumerate() {
+                least[k] = by_lanes(least[k], *v, lesser);
+                most[k] = by_lanes(most[k], *v, greater);
+                sum[k] = by_lanes(sum[k], *v, |a, b| a + b);
+            }
+        }
+        self.least = all_of(least, lesser);
+        self.most = all_of(most, greater);
+        self.sum = all_of(sum, |a, b| a + b);
+        for &v in few {
+            self.least[0] = lesser(self.least[0], v);
+            self.most[0] = greater(self.most[0], v);
+            self.sum[0] += v;
+        }
+    }
+
+    /// The least and the greatest, where all were numbers and their sum is one.
+    fn extremes(&self) -> Option<(f64, f64)> {
+        let ends = (lesser(self.least[0], self.least[1]), greater(self.most[0], self.most[1]));
+        (self.sum[0] + self.sum[1]).is_finite().then_some(ends)
+    }
+}
+
+// Of these two the processor has instructions, which leave the first operand behind.
+
+#[inline(always)]
+fn lesser(a: f64, b: f64) -> f64 {
+    if a < b { a } else { b }
+}
+
+#[inline(always)]
+fn greater(a: f64, b: f64) -> f64 {
+    if a > b { a } else { b }
+}
+
+#[inline(always)]
+fn by_lanes(a: [f64; 2], b: [f64; 2], f: impl Fn(f64, f64) -> f64) -> [f64; 2] {
+    [f(a[0], b[0]), f(a[1], b[1])]
+}
+
+#[inline(always)]
+fn all_of(x: [[f64; 2]; 4], f: impl Fn(f64, f64) -> f64) -> [f64; 2] {
+    by_lanes(by_lanes(x[0], x[1], &f), by_lanes(x[2], x[3], &f), &f)
+}
+
+/// Copies values; nothing is faster than what the system has for this.
+#[inline(always)]
+fn copy(values: &[f64], out: &mut [u8]) {
+    for (to, value) in out.as_chunks_mut().0.iter_mut().zip(values) {
+        *to = value.to_le_bytes();
+    }
+}
+
 /// Turns a tile into columns that begin `stride` bytes from one another.
 #[inline(always)]
 fn turn(cells: &[f64], apart: usize, out: &mut [u8], stride: usize, width: usize) {
@@ -182,7 +261,17 @@ impl Strip {
     /// The strip that begins with this column.
     fn new(column: usize, cell: usize, real: usize) -> Strip {
         let (scale, offset) = ([1.0; ACROSS], [0.0; ACROSS]);
-        Strip { column, cell, real, width: 0, plain: true, scale, offset, extremes: Extremes::NONE }
+        Strip {
+            column,
+            cell,
+            real,
+            width: 0,
+            plain: true,
+            scale,
+            offset,
+            extremes: Extremes::NONE,
+            seen: [Seen::NONE; ACROSS],
+        }
     }
 
     /// Whether a column may be its next one.
@@ -228,6 +317,51 @@ impl Strip {
         }
     }
 
+    /// Puts values of its `k`-th column, one for each eight bytes, where the column wants them. What is not a number has its
+    /// one form once the column is [`Strip::close`]d.
+    fn take_column(&mut self, k: usize, values: &[f64], out: &mut [u8]) {
+        let (scale, offset) = (self.scale[k], self.offset[k]);
+        if scale == 1.0 && offset == 0.0 {
+            self.seen[k].see(values);
+            copy(values, out);
+            return;
+        }
+        for (values, out) in values.chunks(DOWN).zip(out.chunks_mut(8 * DOWN)) {
+            let mut shown = [0.0; DOWN];
+            for (to, &cell) in shown.iter_mut().zip(values) {
+                *to = (cell - offset) / scale;
+            }
+            self.seen[k].see(&shown[..values.len()]);
+            copy(&shown, out);
+        }
+    }
+
+    /// The same of one cell that stands for all.
+    fn take_still(&mut self, k: usize, cell: f64, out: &mut [u8]) {
+        let value = shown(cell, self.scale[k], self.offset[k]);
+        self.seen[k].see(&[value]);
+        out.as_chunks_mut().0.fill(value.to_le_bytes());
+    }
+
+    /// Puts together what was seen of its `k`-th column, whose values are these.
+    fn close(&mut self, k: usize, values: &mut [u8]) {
+        let Extremes { least, most } = &mut self.extremes;
+        let seen = std::mem::replace(&mut self.seen[k], Seen::NONE);
+        if let Some(ends) = seen.extremes() {
+            (least[k], most[k]) = (lesser(ends.0, least[k]), greater(ends.1, most[k]));
+            return;
+        }
+        (least[k], most[k]) = (f64::INFINITY, f64::NEG_INFINITY);
+        for bytes in values.as_chunks_mut().0 {
+            let value = f64::from_le_bytes(*bytes);
+            if value.is_nan() {
+                *bytes = f64::NAN.to_le_bytes();
+            } else {
+                (least[k], most[k]) = (lesser(value, least[k]), greater(value, most[k]));
+            }
+        }
+    }
+
     /// The values that the file holds for the first cells.
     fn shown(&self, cells: &[f64]) -> [f64; ACROSS] {
         let mut values = [0.0; ACROSS];
@@ -249,16 +383,12 @@ impl Strip {
 
 impl Group {
     /// Makes columns of the fresh rows, which fit.
-    pub(super) fn settle(&mut self) {
+    fn settle(&mut self) {
         let n = self.fresh.rows();
         if n == 0 {
             return;
         }
-        if self.filled + n > self.image.rows {
-            // Short results stay small.
-            let rows = (4 * self.image.rows).max(FEW_ROWS).min(self.most);
-            self.image.grow(self.reals, rows, self.filled);
-        }
+        self.make_room(n);
         let stride = LEAD + 8 * self.image.rows;
         let (cells, apart) = self.fresh.cells_and_more(ACROSS);
         for strip in &mut self.strips {
@@ -281,6 +411,26 @@ impl Group {
         }
         self.fresh.clear();
         self.filled += n;
+    }
+
+    /// Makes columns of all that is there; nothing comes after.
+    pub(super) fn close(&mut self) {
+        self.settle();
+        for strip in &mut self.strips {
+            for k in 0..strip.width {
+                let at = self.image.values(strip.real + k);
+                strip.close(k, &mut self.image.bytes()[at..][..8 * self.filled]);
+            }
+        }
+    }
+
+    /// Makes room for so many rows more in the image.
+    fn make_room(&mut self, n: usize) {
+        if self.filled + n > self.image.rows {
+            // Short results stay small.
+            let rows = (4 * self.image.rows).max(FEW_ROWS).max(self.filled + n).min(self.most);
+            self.image.grow(self.reals, rows, self.filled);
+        }
     }
 }
 
@@ -338,6 +488,49 @@ impl Portion for Group {
             self.settle();
         }
         Ok(())
+    }
+
+    fn push_of<'c>(
+        &mut self,
+        some: Range<usize>,
+        _: usize,
+        of: &dyn Fn(usize) -> Cells<'c>,
+    ) -> Result<(), RecordError> {
+        self.settle();
+        let n = some.len();
+        self.make_room(n);
+        let stride = LEAD + 8 * self.image.rows;
+        for strip in &mut self.strips {
+            let mut k = 0;
+            while k < strip.width {
+                let at = self.image.values(strip.real + k) + 8 * self.filled;
+                let out = &mut self.image.bytes()[at..];
+                match of(strip.cell + k) {
+                    Cells::Each(Strips { values, apart, cells }) => {
+                        let cells = cells.clamp(1, strip.width - k);
+                        for (c, out) in out.chunks_mut(stride).take(cells).enumerate() {
+                            strip.take_column(k + c, &values[c * apart..][some.clone()], &mut out[..8 * n]);
+                        }
+                        k += cells;
+                    }
+                    Cells::All(value) => {
+                        strip.take_still(k, value, &mut out[..8 * n]);
+                        k += 1;
+                    }
+                }
+            }
+        }
+        if !self.cells.is_empty() {
+            let cells = || self.cells.iter().flat_map(|&(first, n)| first..first + n);
+            let width = self.cells.iter().map(|(_, n)| n).sum();
+            self.others.push_by(n, &mut |out| in_rows(&some, (width, cells()), of, out), None)?;
+        }
+        self.filled += n;
+        Ok(())
+    }
+
+    fn room_in_all(&self) -> usize {
+        self.most - self.rows()
     }
 
     fn room(&self) -> usize {

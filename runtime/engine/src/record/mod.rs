@@ -37,6 +37,44 @@ pub struct Recorded {
     pub bytes: u64,
 }
 
+/// What a cell holds in rows that follow one another.
+#[derive(Clone, Copy, Debug)]
+pub enum Cells<'a> {
+    /// A value in each, from the first one here on.
+    Each(Strips<'a>),
+    /// The same in all.
+    All(f64),
+}
+
+/// Cells side by side, whose values in rows that follow one another stand cell by cell.
+#[derive(Clone, Copy, Debug)]
+pub struct Strips<'a> {
+    /// The values of the first cell, one for each row, and somewhere behind them those of the others.
+    pub values: &'a [f64],
+    /// How far it is from the first value of a cell to that of the next.
+    pub apart: usize,
+    /// How many cells they are at least: one or more.
+    pub cells: usize,
+}
+
+/// Appends some rows of these cells, so many, row by row.
+fn in_rows<'c>(
+    some: &Range<usize>,
+    (width, cells): (usize, impl Iterator<Item = usize>),
+    of: &dyn Fn(usize) -> Cells<'c>,
+    out: &mut Vec<f64>,
+) {
+    let first = out.len();
+    out.resize(first + some.len() * width, 0.0);
+    for (k, cell) in cells.enumerate() {
+        let to = out[first..].iter_mut().skip(k).step_by(width.max(1));
+        match of(cell) {
+            Cells::Each(strips) => to.zip(&strips.values[some.clone()]).for_each(|(to, &value)| *to = value),
+            Cells::All(value) => to.for_each(|to| *to = value),
+        }
+    }
+}
+
 /// Takes the rows of one result.
 ///
 /// A row is as many cells as [`Columns::cells`] says, column after column: reals in SI, Booleans 0 or 1, integers
@@ -76,6 +114,16 @@ pub trait Recorder: Send {
         fill: &mut dyn FnMut(Range<usize>, &mut Vec<f64>),
     ) -> Result<(), RecordError> {
         (0..rows).try_for_each(|k| self.row_by(&mut |row| fill(k..k + 1, row)))
+    }
+
+    /// Appends so many rows that lie cell by cell: `of` says what a cell holds in them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Recorder::row`].
+    fn rows_of<'c>(&mut self, rows: usize, of: &dyn Fn(usize) -> Cells<'c>) -> Result<(), RecordError> {
+        let cells = self.columns().cells();
+        self.rows_by(rows, &mut |some, out| in_rows(&some, (cells, 0..cells), of, out))
     }
 
     /// Completes the result and gives it its name.

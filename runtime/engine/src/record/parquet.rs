@@ -197,7 +197,7 @@ fn created_by() -> String {
 impl Encode<Group> for ParquetEncoder {
     fn portion(&mut self, _: &Columns, group: &mut Group) -> Result<(), RecordError> {
         let whole = group.room() == 0;
-        group.settle();
+        group.close();
         self.write(group, whole)
     }
 

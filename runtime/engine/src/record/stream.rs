@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
 use super::block::check_row;
-use super::{Columns, RecordError, Recorded, Recorder};
+use super::{Cells, Columns, RecordError, Recorded, Recorder, in_rows};
 
 /// Rows on their way to the writer: what is filled in the thread of the run and handed over when it is full.
 pub trait Portion: Send + 'static {
@@ -30,6 +30,25 @@ pub trait Portion: Send + 'static {
 
     /// How many rows may be appended at once; 0 where it is full.
     fn room(&self) -> usize;
+
+    /// Appends some of the rows of [`Recorder::rows_of`], which have so many cells: no more than [`Portion::room_in_all`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Portion::push_by`].
+    fn push_of<'c>(
+        &mut self,
+        some: Range<usize>,
+        cells: usize,
+        of: &dyn Fn(usize) -> Cells<'c>,
+    ) -> Result<(), RecordError> {
+        self.push_by(some.len(), &mut |out| in_rows(&some, (cells, 0..cells), of, out), None)
+    }
+
+    /// How many rows may be appended at once where they lie cell by cell.
+    fn room_in_all(&self) -> usize {
+        self.room()
+    }
 
     /// The number of rows.
     fn rows(&self) -> usize;
@@ -170,6 +189,23 @@ impl<P: Portion> Recorder for StreamRecorder<P> {
             let n = self.portion.room().min(rows - k);
             let checked = self.checked.then_some(&self.columns);
             self.portion.push_by(n, &mut |row| fill(k..k + n, row), checked)?;
+            self.rows += n as u64;
+            k += n;
+        }
+        Ok(())
+    }
+
+    fn rows_of<'c>(&mut self, rows: usize, of: &dyn Fn(usize) -> Cells<'c>) -> Result<(), RecordError> {
+        let (cells, mut k) = (self.columns.cells(), 0);
+        if self.checked {
+            return self.rows_by(rows, &mut |some, out| in_rows(&some, (cells, 0..cells), of, out));
+        }
+        while k < rows {
+            if self.portion.room() == 0 {
+                self.turn()?;
+            }
+            let n = self.portion.room_in_all().min(rows - k);
+            self.portion.push_of(k..k + n, cells, of)?;
             self.rows += n as u64;
             k += n;
         }

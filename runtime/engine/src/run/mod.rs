@@ -64,6 +64,7 @@ use twinml_model::passes::taylor::Unfit;
 use twinml_model::program::{Experiment, Program};
 use twinml_solvers::error::SolveError;
 use twinml_solvers::integrator::{self, Integrator, Method, Options, Tolerances};
+use twinml_solvers::rk::fixed::KEPT;
 use twinml_solvers::roots::RootFinder;
 use twinml_solvers::system::{EvalError, System};
 
@@ -327,8 +328,9 @@ struct Run<'a> {
     stops: Vec<f64>,
     sinks: Vec<Sink>,
     samples: u64,
-    /// Instants of rows that the step at hand may keep the states of.
+    /// Instants of rows that the step at hand may keep the states of, and how many steps they may be at most.
     asked: Vec<f64>,
+    at_once: u64,
     events: u64,
     time: f64,
     /// Time and micro-step of the last event.
@@ -424,6 +426,7 @@ impl<'a> Run<'a> {
             stops: experiment.stops.iter().map(|t| plan::seconds(*t)).collect(),
             samples: 0,
             asked: Vec::new(),
+            at_once: KEPT[KEPT.len() - 1],
             events: 0,
             time: 0.0,
             micro: (f64::NAN, 0),
@@ -450,6 +453,10 @@ impl<'a> Run<'a> {
         mut keeper: Option<keep::Keeper<'_>>,
         watch: &mut dyn FnMut(Progress) -> Flow,
     ) -> Result<Ended, Stop> {
+        // A snapshot lies between calls of the solver: whoever takes any wants them near their instants.
+        if keeper.is_none() {
+            self.at_once = KEPT[0];
+        }
         loop {
             if let Some(k) = &mut keeper {
                 k.before(self);

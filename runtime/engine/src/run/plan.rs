@@ -8,7 +8,7 @@ use twinml_model::ir::Space;
 use twinml_model::program::{Experiment, Program, Record};
 use twinml_model::schema::{Kind, Role, Variable};
 
-use crate::record::{ColumnSpec, Columns, Element, RecordError};
+use crate::record::{Cells, ColumnSpec, Columns, Element, RecordError, Strips};
 
 /// Arrays of more elements than this are list columns.
 const LIST: usize = 256;
@@ -111,25 +111,31 @@ impl Plan {
         }
     }
 
-    /// Appends a row of states that stand elsewhere than in memory, at a time: those of slot `first` on. Everything else is
-    /// taken from memory.
-    pub(super) fn append(
+    /// What a cell holds in rows without events at these times, of states that stand elsewhere than in memory, where they
+    /// begin at `first`. Everything else is taken from memory.
+    pub(super) fn cell<'d>(
         &self,
-        time: f64,
+        cell: usize,
+        times: &'d [f64],
         data: &[f64],
-        (first, states): (usize, &[f64]),
-        row: &mut Vec<f64>,
-    ) {
-        row.push(time);
-        row.push(0.0);
-        for &(_, slot, len) in &self.copies {
-            match slot.checked_sub(first).and_then(|k| states.get(k..k + len)) {
-                Some(states) => row.extend_from_slice(states),
-                // A stretch may begin or end among the states.
-                None => row.extend((slot..slot + len).map(|slot| {
-                    slot.checked_sub(first).and_then(|k| states.get(k)).copied().unwrap_or(data[slot])
-                })),
+        (first, states): (usize, Strips<'d>),
+    ) -> Cells<'d> {
+        let (slot, many) = match cell {
+            0 => return Cells::Each(Strips { values: times, apart: times.len(), cells: 1 }),
+            1 => return Cells::All(0.0),
+            _ => {
+                let copy = self.copies.partition_point(|&(begin, ..)| begin <= cell) - 1;
+                let (begin, slot, many) = self.copies[copy];
+                (slot + (cell - begin), many - (cell - begin))
             }
+        };
+        match slot.checked_sub(first).filter(|&state| state < states.cells) {
+            Some(state) => Cells::Each(Strips {
+                values: &states.values[state * states.apart..],
+                cells: many.min(states.cells - state),
+                ..states
+            }),
+            None => Cells::All(data[slot]),
         }
     }
 }

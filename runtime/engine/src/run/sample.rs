@@ -1,8 +1,7 @@
 //! Rows of the result files, from the dense output and of events.
 
-use twinml_solvers::rk::fixed::KEPT;
-
 use super::*;
+use crate::record::Strips;
 
 impl Run<'_> {
     /// Whoever follows the signals continuously is shown `from..to` of the last step here, once and in order: the
@@ -46,7 +45,7 @@ impl Run<'_> {
             && let [sink] = &sinks[..]
             && sink.outlet.plan.instant(sink.next, span) == next
         {
-            let instants = (sink.next..=sink.next + KEPT).map(|k| sink.outlet.plan.instant(k, span));
+            let instants = (sink.next..=sink.next + self.at_once).map(|k| sink.outlet.plan.instant(k, span));
             self.asked.extend(instants.take_while(|&t| t <= end));
         }
         match &self.asked[..] {
@@ -57,37 +56,58 @@ impl Run<'_> {
 
     /// Records the instants that the last step has passed and whose states the system has kept.
     fn kept_rows(&mut self) -> Result<(), Stop> {
-        let (asked, steps) = (std::mem::take(&mut self.asked), self.integrator.passed().len());
+        let asked = std::mem::take(&mut self.asked);
+        let times = &asked[..self.integrator.passed().len()];
         // They were asked for by the one sink there is.
-        let outputs = self.sinks[0].outlet.plan.needs_outputs();
-        let at = self.system.memory.sizes().offset(Space::State);
-        let mut known = 0;
-        if !outputs && steps > 1 {
-            known = steps - 1;
-            let (data, passed) = (self.system.memory.data(), self.integrator.passed());
-            let states = |k: usize| &data[self.system.kept(passed[k])];
-            self.sinks[0].write_kept(data, &asked[..known], at, &states)?;
-        }
-        for (k, &t) in asked.iter().enumerate().take(steps).skip(known) {
-            let states = self.system.kept(self.integrator.passed()[k]);
-            self.system.memory.data_mut().copy_within(states, at);
-            self.system.memory.set_time(t);
-            self.system.host.new_point();
-            if outputs {
-                self.kernel(KernelId::Outputs, false)?;
+        if let Some(&last) = times.last() {
+            if self.sinks[0].outlet.plan.needs_outputs() {
+                self.kept_rows_with_outputs(times)?;
+            } else {
+                self.kept_rows_of_states(times)?;
+                self.go_to_kept(times.len() - 1, last);
+                self.sinks[0].written(self.system.memory.data(), last);
             }
-            self.sinks[0].write(self.system.memory.data(), t, 0)?;
-        }
-        self.asked = asked;
-        if let [sink] = &mut self.sinks[..]
-            && steps > 0
-        {
-            self.samples += steps as u64;
-            sink.next += steps as u64;
+            let sink = &mut self.sinks[0];
+            self.samples += times.len() as u64;
+            sink.next += times.len() as u64;
             sink.next_time = sink.outlet.plan.instant(sink.next, self.span);
         }
+        self.asked = asked;
         self.asked.clear();
         Ok(())
+    }
+
+    /// Puts the states at the `k`-th instant that the last step has passed into memory.
+    fn go_to_kept(&mut self, k: usize, t: f64) {
+        self.system.go_to_kept(self.integrator.passed()[k], t);
+        self.system.host.new_point();
+    }
+
+    fn kept_rows_with_outputs(&mut self, times: &[f64]) -> Result<(), Stop> {
+        for (k, &t) in times.iter().enumerate() {
+            self.go_to_kept(k, t);
+            self.kernel(KernelId::Outputs, false)?;
+            self.sinks[0].write(self.system.memory.data(), t, 0)?;
+        }
+        Ok(())
+    }
+
+    fn kept_rows_of_states(&mut self, times: &[f64]) -> Result<(), Stop> {
+        let (passed, (kept, apart)) = (self.integrator.passed(), self.system.kept());
+        let (memory, cells) = (&self.system.memory, self.system.dim());
+        let (data, at) = (memory.data(), memory.sizes().offset(Space::State));
+        let first = passed[0];
+        let strips = if passed.iter().zip(first..).all(|(&step, k)| step == k) {
+            Strips { values: &kept[first as usize..], apart, cells }
+        } else {
+            let some = &mut self.signals;
+            some.clear();
+            for values in kept.chunks(apart).take(cells) {
+                some.extend(passed.iter().map(|&step| values[step as usize]));
+            }
+            Strips { values: some, apart: passed.len(), cells }
+        };
+        Ok(self.sinks[0].write_kept(data, times, (at, strips))?)
     }
 
     /// Records the regular instants up to and at `limit`, the last of them as it is at `left`, in the limit from before.
@@ -142,23 +162,26 @@ impl Run<'_> {
 }
 
 impl Sink {
-    /// As [`Sink::write`], a row for each of these instants, of states that stand elsewhere than in memory, where they
-    /// begin at `at`. The last row of a run is not written so.
-    fn write_kept<'d>(
+    /// As [`Sink::write`], a row for each of these instants, of states that stand elsewhere than in memory, where they begin at
+    /// `at`. The last of them is to be [`Sink::written`].
+    fn write_kept(
         &mut self,
         data: &[f64],
-        instants: &[f64],
-        at: usize,
-        states: &dyn Fn(usize) -> &'d [f64],
+        times: &[f64],
+        (at, states): (usize, Strips<'_>),
     ) -> Result<(), RecordError> {
-        let mute = self.mute.saturating_sub(self.rows).min(instants.len() as u64) as usize;
-        self.rows += instants.len() as u64;
-        let plan = &self.outlet.plan;
-        self.outlet.recorder.rows_by(instants.len() - mute, &mut |rows, out| {
-            for (k, &t) in instants.iter().enumerate().take(rows.end + mute).skip(rows.start + mute) {
-                plan.append(t, data, (at, states(k)), out);
-            }
-        })
+        let mute = self.mute.saturating_sub(self.rows).min(times.len() as u64) as usize;
+        self.rows += times.len() as u64;
+        let (plan, times) = (&self.outlet.plan, &times[mute..]);
+        let states = Strips { values: &states.values[mute..], ..states };
+        let cell = |cell| plan.cell(cell, times, data, (at, states));
+        self.outlet.recorder.rows_of(times.len(), &cell)
+    }
+
+    /// Takes note of the last row, which stands in memory.
+    fn written(&mut self, data: &[f64], t: f64) {
+        self.outlet.plan.fill(data, 0, &mut self.row);
+        self.last = Some((t, 0));
     }
 
     fn write(&mut self, data: &[f64], t: f64, step: u64) -> Result<(), RecordError> {

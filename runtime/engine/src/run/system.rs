@@ -43,12 +43,16 @@ pub(super) struct Fused {
     h: f64,
     /// Steps and kernel; the last does one step.
     kernels: [(u32, KernelId); LENGTHS.len()],
-    /// [`KEPT`] steps, the states after each of them in `Jac`; only where rows may be asked for so often.
-    kept: Option<KernelId>,
+    /// [`KEPT`] steps, the states after each of them in `Jac`, state by state; only where rows may be asked for so often.
+    kept: Option<[KernelId; KEPT.len()]>,
 }
 
 /// Steps of the fused kernels. Each is compiled when it has run for a while.
 const LENGTHS: [u32; 4] = [512, 64, 8, 1];
+
+/// From the kept values of one state to those of the next: a line of a cache more than they take, for those that begin a power of
+/// two apart would have few of its lines for themselves.
+const APART: usize = KEPT[0] as usize + 8;
 
 impl Fused {
     /// Adds the kernels for the grid from `t0` on to the machine; `None` where there are none (`passes::rk4`) or
@@ -68,8 +72,14 @@ impl Fused {
         for (entry, kernel) in kernels.iter_mut().zip(made) {
             entry.1 = machine.add(kernel);
         }
-        let kept = if often { rk4::fuse_kept(program, t0, h, KEPT as u32) } else { None };
-        Some(Fused { t0, h, kernels, kept: kept.map(|k| machine.add(k)) })
+        let mut kept = None;
+        if often {
+            let kernel = |steps| rk4::fuse_kept(program, t0, h, steps as u32, APART as u32);
+            let made: Vec<Kernel> = KEPT.into_iter().map(kernel).collect::<Option<_>>()?;
+            let ids = kept.insert([KernelId::Rhs; KEPT.len()]);
+            ids.iter_mut().zip(made).for_each(|(id, kernel)| *id = machine.add(kernel));
+        }
+        Some(Fused { t0, h, kernels, kept })
     }
 }
 
@@ -301,10 +311,19 @@ impl<'a> KernelSystem<'a> {
         self.fused.is_some_and(|f| f.kept.is_some())
     }
 
-    /// Where the states after one of the steps that were kept stand in memory.
-    pub(super) fn kept(&self, step: u32) -> std::ops::Range<usize> {
-        let first = self.memory.sizes().offset(Space::Jac) + step as usize * self.states;
-        first..first + self.states
+    /// The steps that were kept: the values of the first state after each of them, as many slots on those of the next.
+    pub(super) fn kept(&self) -> (&[f64], usize) {
+        (self.memory.space(Space::Jac), APART)
+    }
+
+    /// Puts the states after one of the steps that were kept into memory, where they are at `t`.
+    pub(super) fn go_to_kept(&mut self, step: u32, t: f64) {
+        let from = self.memory.sizes().offset(Space::Jac) + step as usize;
+        let (to, data) = (self.state_at, self.memory.data_mut());
+        for state in 0..self.states {
+            data[to + state] = data[from + state * APART];
+        }
+        self.memory.set_time(t);
     }
 
     /// Puts states that are beyond a limit at which they are held onto it, in memory and in `x`.
@@ -464,10 +483,10 @@ impl System for KernelSystem<'_> {
     }
 
     fn rk4_kept(&mut self, grid: Rk4Grid, steps: u64, x: &mut [f64]) -> Option<Result<(), EvalError>> {
-        let fused = self.fused.as_ref().filter(|f| f.t0 == grid.t0 && f.h == grid.h && steps == KEPT)?;
-        let kernel = fused.kept?;
+        let fused = self.fused.as_ref().filter(|f| f.t0 == grid.t0 && f.h == grid.h)?;
+        let (_, kernel) = KEPT.into_iter().zip(fused.kept?).find(|(n, _)| *n == steps)?;
         // As many as a kernel's states are, so few slots.
-        self.memory.make_room(self.states as u32 * KEPT as u32);
+        self.memory.make_room((self.states * APART) as u32);
         let states = self.state_at..self.state_at + self.states;
         self.memory.data_mut()[states.clone()].copy_from_slice(x);
         self.memory.space_mut(Space::TTime)[0] = grid.n as f64;

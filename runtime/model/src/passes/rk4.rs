@@ -33,16 +33,17 @@ const VALUES: usize = 1_000;
 /// earlier call.
 #[must_use]
 pub fn fuse(program: &Program, t0: f64, h: f64, steps: u32) -> Option<Kernel> {
-    fused(program, t0, h, steps, false)
+    fused(program, t0, h, steps, None)
 }
 
-/// As [`fuse`], with the states after each step in `Jac`, one step after the other: `steps · states` slots.
+/// As [`fuse`], with the states after each step in `Jac`, state by state: one for each step, and the first of a state so many
+/// slots `apart` from the first of the state before.
 #[must_use]
-pub fn fuse_kept(program: &Program, t0: f64, h: f64, steps: u32) -> Option<Kernel> {
-    fused(program, t0, h, steps, true)
+pub fn fuse_kept(program: &Program, t0: f64, h: f64, steps: u32, apart: u32) -> Option<Kernel> {
+    fused(program, t0, h, steps, Some(apart))
 }
 
-fn fused(program: &Program, t0: f64, h: f64, steps: u32, keep: bool) -> Option<Kernel> {
+fn fused(program: &Program, t0: f64, h: f64, steps: u32, keep: Option<u32>) -> Option<Kernel> {
     let n = program.sizes.state as usize;
     if n == 0 || n > STATES || steps == 0 {
         return None;
@@ -61,9 +62,9 @@ fn fused(program: &Program, t0: f64, h: f64, steps: u32, keep: bool) -> Option<K
 
     let origin = crate::ids::OriginId(0);
     let Inline { mut out, before, region: mut body, .. } = copy;
-    if keep {
+    if let Some(apart) = keep {
         body.extend(next.iter().enumerate().map(|(k, &value)| {
-            let at = Affine::constant(k as i64).plus(index, n as i64);
+            let at = Affine::constant(k as i64 * i64::from(apart)).plus(index, 1);
             Stmt::Store { place: Place { space: Space::Jac, at }, value, origin }
         }));
     }
