@@ -15,7 +15,7 @@ use super::schedule::{Said, Scheduler, Slot, Waiting};
 use super::store::Store;
 use super::streams::{self, NOBODY};
 use super::thread::{Frame, Thread};
-use super::timers::{Due, Timers};
+use super::timers::{Due, Timers, tick};
 use super::value::{NESTING, Value};
 use super::vm::Args;
 
@@ -553,6 +553,18 @@ impl Scheduler<'_> {
         let watched = |w: u32, i: u32| b.watches.get(w as usize).is_some_and(|w| names.owner(w.owner, i));
         check(self.store.cells.iter().flatten().all(|v| names.value(v)), "a cell names what is not there")?;
         check(self.timers.all().all(|d| names.due(d)), "a timer names what is not there")?;
+        // Else a tick would come again and again at one instant.
+        check(self.periods.values().all(|(_, p)| *p > 0), "a period is not positive")?;
+        let onward = |d: &Due| match *d {
+            Due::Tick { handler, instance, k } => {
+                self.periods.get(&(handler, instance)).is_some_and(|&(offset, period)| {
+                    let next = k.checked_add(1).and_then(|k| tick(offset, period, k));
+                    next.is_none_or(|ns| ns >= self.now)
+                })
+            }
+            _ => true,
+        };
+        check(soon(self.now) && self.timers.all().all(onward), "a tick lies in the past")?;
         check(
             self.slots.iter().filter_map(|s| s.waiting.as_ref()).all(waits),
             "what waits names what is not there",
