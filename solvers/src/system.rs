@@ -233,6 +233,13 @@ pub trait System {
         None
     }
 
+    /// Operations of the code of [`System::taylor`] for this order, about; it is made where it is not there yet. `None` where
+    /// the system has none, and then always.
+    fn taylor_work(&mut self, order: u32) -> Option<f64> {
+        let _ = order;
+        None
+    }
+
     /// A trial step of the Rosenbrock method that the system was made ready for, from `(t, x)` over `h` to `t1`, by code of
     /// its own: it leaves in `out` what [`crate::rosenbrock::fused`] says, from the error on. `None` where it has none, and
     /// then always.

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use support::{Case, case};
 use twinml_engine::run::{self, MachineKind};
+use twinml_jit::{Compiled, OptLevel, Tier};
+use twinml_model::host::KernelId;
 use twinml_model::passes::{self, Level, later};
 
 /// A stiff oscillator with a comparison and with a loop that is solved for.
@@ -34,8 +36,36 @@ fn bits(rows: &[Vec<Vec<f64>>]) -> Vec<u64> {
     rows.iter().flatten().flatten().map(|v| v.to_bits()).collect()
 }
 
+/// As long as this `auto` goes on with code for whole steps of Rosenbrock; the other with a Taylor method.
+const LONG: [(&str, f64); 2] = [
+    (
+        "flat Relaxation
+ var x : state fixed
+   value @[0] = 2.0
+ var v : state fixed
+   value @[0] = 0.0
+ eq : der(x) = v
+ eq : der(v) = 100.0 * (1.0 - x * x) * v - x",
+        4000.0,
+    ),
+    (
+        "flat Swing
+ var x : state fixed
+   value @[0] = 1.0
+ var v : state fixed
+   value @[0] = 0.0
+ eq : der(x) = v
+ eq : der(v) = 0.2 * cos(1.3 * time) - x * (1.0 + 0.1 * x * x)",
+        600.0,
+    ),
+];
+
 fn compare(text: &str, method: &str) {
-    let unprepared = case(text, method, 40.0);
+    compare_for(text, method, 40.0);
+}
+
+fn compare_for(text: &str, method: &str, duration: f64) {
+    let unprepared = case(text, method, duration);
     let mut whole = (*unprepared.program).clone();
     passes::prepare(&mut whole, Level::O2, true);
     let whole = Case { program: Arc::new(whole), experiment: unprepared.experiment.clone() };
@@ -73,5 +103,27 @@ fn late_derivatives_change_no_bit() {
 fn nor_where_blocks_are_solved() {
     for method in ["auto", "bdf", "rosenbrock"] {
         compare(MODEL, method);
+    }
+}
+
+#[test]
+fn nor_does_code_for_whole_steps_that_auto_asks_for_on_the_way() {
+    for (text, duration) in LONG {
+        compare_for(text, "auto", duration);
+    }
+}
+
+/// `auto` keeps places for the code of a series and of a Rosenbrock step.
+#[test]
+fn what_auto_does_not_ask_for_is_not_made() {
+    for (k, (text, duration)) in LONG.into_iter().enumerate() {
+        let own = 1 - k as u32;
+        for (duration, made) in [(duration, true), (0.01 * duration, false)] {
+            let case = case(text, "auto", duration);
+            let mut machine = Compiled::compile(case.program.clone(), OptLevel::O2).unwrap();
+            case.run_on(&mut machine);
+            let there = |n| machine.prepare(KernelId::Extra(n), Tier::Quick).is_ok();
+            assert_eq!((there(own), there(1 - own)), (made, false), "{text} for {duration} s");
+        }
     }
 }

@@ -303,6 +303,29 @@ fn every_solver_goes_on() {
     }
 }
 
+/// Long enough for `auto` to ask for the code of whole steps and of series.
+#[test]
+fn auto_goes_on_with_code_that_is_made_on_the_way() {
+    let smooth = "
+twin T { units: off
+  states { x: Real = 1; v: Real = 0 }
+  equations { der(x) = v; der(v) = -x - 0.1*x^3 + 0.2*cos(1.3*time) }
+}
+scenario s for T { duration: 600 s; record all every 10 s }";
+    let stiff = "
+twin T { units: off
+  states { x: Real = 2; v: Real = 0 }
+  equations { der(x) = v; der(v) = 100*(1 - x^2)*v - x }
+}
+scenario s for T { duration: 4000 s; record all every 100 s }";
+    let mut r = Random(0x5e41_e5ed_0a07_0001);
+    for (name, text) in [("smooth", smooth), ("stiff", stiff)] {
+        let model = compile(text, None, Path::new("."));
+        let parts: Vec<f64> = (0..12).map(|_| r.unit()).collect();
+        check(name, &model.with("auto", None), &parts);
+    }
+}
+
 const NOISY: &str = "
 twin T { units: off
   states { x: Real = 1; y: Real = 0 }
@@ -383,6 +406,14 @@ impl Machine for Counting {
 
     fn add(&mut self, kernel: Kernel) -> KernelId {
         self.0.add(kernel)
+    }
+
+    fn reserve(&mut self) -> KernelId {
+        self.0.reserve()
+    }
+
+    fn fill(&self, place: KernelId, kernel: Kernel) {
+        self.0.fill(place, kernel);
     }
 
     fn derived(&self) -> Option<&Program> {

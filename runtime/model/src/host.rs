@@ -223,6 +223,12 @@ pub trait Machine: Send + Sync {
     /// Takes in a further kernel, verified against the same program.
     fn add(&mut self, kernel: Kernel) -> KernelId;
 
+    /// A place for a kernel that is made only when it is wanted; until [`Machine::fill`] puts it there the machine lacks it.
+    fn reserve(&mut self) -> KernelId;
+
+    /// Puts a kernel, verified as those of [`Machine::add`], into a place of [`Machine::reserve`]. The first to come is kept.
+    fn fill(&self, place: KernelId, kernel: Kernel);
+
     /// The derivatives of the right-hand side, as a program with `jvp` and perhaps `jacobian` and with room for them
     /// in its sizes, where the machine makes them when they are first asked for. `None`: there are those of the
     /// program itself.

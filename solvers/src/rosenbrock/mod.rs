@@ -29,6 +29,9 @@ use twinml_model::bytes::{Malformed, Reader, Writer};
 use twinml_model::ir::Space;
 use twinml_model::lanes::LaneMemory;
 
+/// Steps of our own before the system is asked for code that is not ready: see [`Rosenbrock::by_kernel_later`].
+const OWN_STEPS: u32 = 2_000;
+
 /// Why a trial step gave nothing.
 enum Trouble {
     Eval(EvalError),
@@ -65,6 +68,10 @@ pub struct Rosenbrock {
     matrix: IterationMatrix,
     /// Whether to ask the system for code of its own.
     by_kernel: bool,
+    /// Whether steps begin without that code, and go on without it where it does not serve.
+    late: bool,
+    /// Steps, of all starts, before it is asked for; none: not any more, or never.
+    wait: Option<u32>,
     /// Chooses steps then.
     square: SquareController,
     /// What that code gives: see [`fused`].
@@ -119,6 +126,8 @@ impl Rosenbrock {
             jac: Vec::new(),
             matrix: IterationMatrix::new(&Pattern::dense(0)),
             by_kernel: false,
+            late: false,
+            wait: None,
             square: SquareController::new(law(tableau)),
             trial: Vec::new(),
             instead: None,
@@ -129,6 +138,15 @@ impl Rosenbrock {
     #[must_use]
     pub fn by_kernel(mut self) -> Self {
         self.by_kernel = true;
+        self
+    }
+
+    /// The same once [`OWN_STEPS`] steps are done: making that code takes as long as many steps, and who comes here on the
+    /// way may soon go away. Where the diagonal does not serve, the steps are our own again.
+    #[must_use]
+    pub fn by_kernel_later(mut self) -> Self {
+        self.late = true;
+        self.wait = Some(OWN_STEPS);
         self
     }
 
@@ -153,7 +171,10 @@ impl Rosenbrock {
                 v.clear();
                 v.resize(n, 0.0);
             }
-            self.trial = vec![0.0; if self.by_kernel { (1 + self.tableau.stages) * n + 2 } else { 0 }];
+            self.trial.clear();
+            if self.by_kernel || self.wait.is_some() {
+                self.trial.resize((1 + self.tableau.stages) * n + 2, 0.0);
+            }
             self.jac.clear();
             if !self.by_kernel {
                 self.make_matrix(sys);
@@ -200,7 +221,7 @@ impl Rosenbrock {
         self.matrix = IterationMatrix::new(sys.pattern());
     }
 
-    /// A step by the system's own code; `None` where it has none.
+    /// A step by the system's own code; `None` where it has none, or none that serves here and our own does.
     fn fused(&mut self, sys: &mut dyn System, mut trial: Trial) -> Option<Result<(), SolveError>> {
         let (t, n) = (self.clock.t, self.x.len());
         loop {
@@ -211,6 +232,9 @@ impl Rosenbrock {
                     self.count(stages);
                     // no number serves as little as a large one
                     let serves = self.trial[1] <= fused::GROWTH;
+                    if !serves && self.late {
+                        return None;
+                    }
                     if !serves {
                         return Some(self.give_up(sys));
                     }
@@ -427,12 +451,19 @@ impl Integrator for Rosenbrock {
             return outcome;
         }
         let mut trial = self.clock.trial(self.h, &self.stats)?;
+        match self.wait {
+            Some(0) => (self.by_kernel, self.wait) = (true, None),
+            Some(more) => self.wait = Some(more - 1),
+            None => {}
+        }
         if self.by_kernel {
             if let Some(outcome) = self.fused(sys, trial) {
                 return outcome;
             }
             self.by_kernel = false;
             self.make_matrix(sys);
+            // after trials that failed
+            trial = self.clock.trial(self.h, &self.stats)?;
         }
         if !self.f0_valid {
             self.evaluate(sys)?;
@@ -608,6 +639,9 @@ impl Integrator for Rosenbrock {
         }
         self.clock.save(to);
         to.put(&self.h).put(&self.h_done).put(&self.by_kernel);
+        if self.late {
+            to.put(&self.wait.map_or(u32::MAX, |w| w));
+        }
         for v in [&self.x, &self.x_prev].into_iter().chain(&self.k[..self.tableau.stages]) {
             to.slice(v);
         }
@@ -624,8 +658,8 @@ impl Integrator for Rosenbrock {
     }
 
     fn load(&mut self, sys: &mut dyn System, from: &mut Reader<'_>) -> Result<(), Malformed> {
-        let by_kernel = self.by_kernel;
-        *self = Rosenbrock { by_kernel, ..Self::with_tableau(&self.options, self.tableau) };
+        let (by_kernel, late, wait) = (self.by_kernel, self.late, self.wait);
+        *self = Rosenbrock { by_kernel, late, wait, ..Self::with_tableau(&self.options, self.tableau) };
         if !state::begun(from, Method::Rosenbrock)? {
             return Ok(());
         }
@@ -648,8 +682,19 @@ impl Integrator for Rosenbrock {
         (self.h, self.h_done) = (state::length(from)?, state::length(from)?);
         let at = from.at();
         self.by_kernel = from.get()?;
-        if self.by_kernel && !by_kernel {
+        if self.by_kernel && !by_kernel && !late {
             return Err(Malformed { at, why: "steps by the system's code are not for this one".into() });
+        }
+        if late {
+            let at = from.at();
+            let wait: u32 = from.get()?;
+            self.wait = (wait != u32::MAX).then_some(wait);
+            if self.wait.is_some_and(|w| w > OWN_STEPS || self.by_kernel) {
+                return Err(Malformed {
+                    at,
+                    why: "the system's code is asked for after some steps, once".into(),
+                });
+            }
         }
         let stages = self.tableau.stages;
         for v in [&mut self.x, &mut self.x_prev].into_iter().chain(&mut self.k[..stages]) {
@@ -664,9 +709,10 @@ impl Integrator for Rosenbrock {
         }
         self.control.load(from)?;
         self.square.load(from)?;
-        if self.by_kernel {
+        if self.by_kernel || self.wait.is_some() {
             self.trial = vec![0.0; (1 + stages) * n + 2];
-        } else {
+        }
+        if !self.by_kernel {
             self.make_matrix(sys);
             self.matrix.load(from)?;
         }

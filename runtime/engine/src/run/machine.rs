@@ -96,6 +96,14 @@ impl Machine for Lazy {
         self.base.add(kernel)
     }
 
+    fn reserve(&mut self) -> KernelId {
+        self.base.reserve()
+    }
+
+    fn fill(&self, place: KernelId, kernel: Kernel) {
+        self.base.fill(place, kernel);
+    }
+
     fn derived(&self) -> Option<&Program> {
         Some(&self.of_derivatives().program)
     }

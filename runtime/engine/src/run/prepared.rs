@@ -67,16 +67,25 @@ impl Prepared {
             }
             _ => None,
         };
-        let taylor = match method {
-            Method::Taylor if program.sizes.state > 0 => {
-                let order = twinml_solvers::taylor::order(options.tolerances.rtol);
-                Some(system::Taylor::new(program, machine, order).map_err(RunError::Taylor)?)
-            }
+        let order = match method {
+            Method::Taylor => Some(twinml_solvers::taylor::order(options.tolerances.rtol)),
+            Method::Auto => Some(twinml_solvers::auto::series_order(&options)),
             _ => None,
         };
+        let taylor = order
+            .filter(|_| program.sizes.state > 0)
+            .map(|order| system::Taylor::new(machine, order, method == Method::Auto));
+        if let (Method::Taylor, Some(taylor)) = (method, &taylor) {
+            taylor.ready(program, machine).map_err(RunError::Taylor)?;
+        }
         let rosenbrock = match method {
-            Method::Rosenbrock => system::Rosenbrock::new(program, machine, &options.tolerances),
+            Method::Rosenbrock | Method::Auto => Some(system::Rosenbrock::new(machine, &options.tolerances)),
             _ => None,
+        };
+        // What all steps will be done with is made before the first; `auto` may never come to need it.
+        let rosenbrock = match (method, rosenbrock) {
+            (Method::Rosenbrock, Some(r)) => r.kernel(program, machine).is_some().then_some(r),
+            (_, r) => r,
         };
         let projection = program.kept.as_ref().map(|_| machine.add(program.projection.clone()));
         let looks = observe::wanted(experiment);
@@ -269,8 +278,8 @@ impl Prepared {
         run.observer = observe::Observer::new(program, experiment, options.tolerances.rtol, self.looks);
         run.until_decided = self.until_decided;
         run.system.fused = self.fused;
-        run.system.taylor = self.taylor;
-        run.system.rosenbrock = self.rosenbrock;
+        run.system.taylor.clone_from(&self.taylor);
+        run.system.rosenbrock.clone_from(&self.rosenbrock);
         Ok(run)
     }
 

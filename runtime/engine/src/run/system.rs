@@ -2,15 +2,18 @@
 
 use crate::noise::Brownian;
 use std::cell::OnceCell;
+use std::sync::{Arc, OnceLock};
 
 use twinml_model::host::{KernelId, Machine, Memory};
 use twinml_model::ids::OriginId;
 use twinml_model::ir::{CmpOp, Kernel, Op, Space, Trap};
 use twinml_model::passes::coloring::Coloring;
+use twinml_model::passes::dead::Traps;
 use twinml_model::passes::pattern::structural_pattern;
 use twinml_model::passes::rk4;
 use twinml_model::passes::sparsity::Csc;
 use twinml_model::passes::taylor::{self, Unfit};
+use twinml_model::passes::{Level, simplified};
 use twinml_model::program::{Program, RelationKind, Watch};
 use twinml_solvers::integrator::Tolerances;
 use twinml_solvers::rk::fixed::KEPT;
@@ -83,42 +86,83 @@ impl Fused {
     }
 }
 
-/// Taylor coefficients by a kernel of their own.
-#[derive(Clone, Copy, Debug)]
+/// A program with as much as its series needs, and a right-hand side that is as simple however far the program's was simplified.
+fn with_simple_rhs(program: &Program) -> Program {
+    let rhs = simplified(&program.rhs, Level::O2, &Traps::of(program));
+    Program { rhs, ..program.clone() }
+}
+
+/// Taylor coefficients by a kernel of their own, made when a solver first asks for one.
+#[derive(Clone, Debug)]
 pub(super) struct Taylor {
     order: u32,
+    kernel: KernelId,
+    /// Whether the right-hand side is simplified before: `auto` decides by how much is left.
+    simple: bool,
+    made: Arc<OnceLock<Result<Coefficients, Unfit>>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Coefficients {
     /// Slots of `Jac` that the kernel writes.
     room: u32,
-    kernel: KernelId,
+    /// Operations of it.
+    work: f64,
 }
 
 impl Taylor {
-    /// Adds the kernel of this order to the machine.
-    pub(super) fn new(program: &Program, machine: &mut dyn Machine, order: u32) -> Result<Taylor, Unfit> {
-        let room = taylor::room(program, order).ok_or(Unfit::Large)?;
-        Ok(Taylor { order, room, kernel: machine.add(taylor::coefficients(program, order)?) })
+    /// Keeps a place for the kernel of this order on the machine.
+    pub(super) fn new(machine: &mut dyn Machine, order: u32, simple: bool) -> Taylor {
+        Taylor { order, kernel: machine.reserve(), simple, made: Arc::default() }
+    }
+
+    /// Makes the kernel where nobody has yet.
+    pub(super) fn ready(&self, program: &Program, machine: &dyn Machine) -> Result<(), Unfit> {
+        self.made(program, machine).map(|_| ())
+    }
+
+    fn made(&self, program: &Program, machine: &dyn Machine) -> Result<Coefficients, Unfit> {
+        let made = self.made.get_or_init(|| {
+            let room = taylor::room(program, self.order).ok_or(Unfit::Large)?;
+            let kernel = match self.simple {
+                true => taylor::coefficients(&with_simple_rhs(program), self.order)?,
+                false => taylor::coefficients(program, self.order)?,
+            };
+            let work = super::work::of_kernel(program, &kernel);
+            machine.fill(self.kernel, kernel);
+            Ok(Coefficients { room, work })
+        });
+        made.clone()
     }
 }
 
-/// Whole trial steps of a Rosenbrock method by a kernel of their own.
-#[derive(Clone, Copy, Debug)]
+/// Whole trial steps of a Rosenbrock method by a kernel of their own, made when a solver first asks for one.
+#[derive(Clone, Debug)]
 pub(super) struct Rosenbrock {
-    /// Slots of `Jac` that the kernel uses.
-    room: u32,
+    asked: Arc<Tolerances>,
     kernel: KernelId,
+    /// Slots of `Jac` that the kernel uses; `None` inside: there is none (`solvers::rosenbrock::fused`).
+    room: Arc<OnceLock<Option<u32>>>,
 }
 
 impl Rosenbrock {
-    /// Adds the kernel to the machine; `None` where there is none (`solvers::rosenbrock::fused`).
-    pub(super) fn new(
-        program: &Program,
-        machine: &mut dyn Machine,
-        asked: &Tolerances,
-    ) -> Option<Rosenbrock> {
-        let atol = asked.expand(program.sizes.state as usize).ok()?;
-        let code = fused::Code::new(program, tableau_for(asked.rtol), asked.rtol, &atol)?;
-        let room = u32::try_from(code.room()).ok()?;
-        Some(Rosenbrock { room, kernel: machine.add(code.kernel(program)?) })
+    /// Keeps a place for the kernel on the machine.
+    pub(super) fn new(machine: &mut dyn Machine, asked: &Tolerances) -> Rosenbrock {
+        let room = Arc::new(OnceLock::new());
+        Rosenbrock { asked: Arc::new(asked.clone()), kernel: machine.reserve(), room }
+    }
+
+    /// The kernel and the slots that it uses, made by whoever comes first.
+    pub(super) fn kernel(&self, program: &Program, machine: &dyn Machine) -> Option<(KernelId, u32)> {
+        let room = self.room.get_or_init(|| {
+            let (asked, states) = (&*self.asked, program.sizes.state as usize);
+            let atol = asked.expand(states).ok()?;
+            let code = fused::Code::new(program, tableau_for(asked.rtol), asked.rtol, &atol)?;
+            let room = u32::try_from(code.room()).ok()?;
+            machine.fill(self.kernel, code.kernel(program)?);
+            Some(room)
+        });
+        Some((self.kernel, (*room)?))
     }
 }
 
@@ -334,6 +378,11 @@ impl<'a> KernelSystem<'a> {
         }
     }
 
+    /// Whether there is code for whole steps of a Rosenbrock method; it is made where nobody has asked for it.
+    pub(super) fn has_rosenbrock(&self) -> bool {
+        self.rosenbrock.as_ref().is_some_and(|r| r.kernel(self.program, self.machine).is_some())
+    }
+
     /// Whether states are held at limits.
     pub(super) fn held(&self) -> bool {
         !self.limits.is_empty()
@@ -528,8 +577,9 @@ impl System for KernelSystem<'_> {
     }
 
     fn taylor(&mut self, t: f64, x: &[f64], order: u32, c: &mut [f64]) -> Option<Result<(), EvalError>> {
-        let Taylor { room, kernel, .. } = self.taylor.filter(|t| t.order == order)?;
-        self.memory.make_room(room);
+        let taylor = self.taylor.as_ref().filter(|t| t.order == order)?;
+        let (kernel, made) = (taylor.kernel, taylor.made(self.program, self.machine).ok()?);
+        self.memory.make_room(made.room);
         self.set(t, x);
         Some(self.eval(kernel).map(|()| {
             for (c, &v) in c.iter_mut().zip(self.memory.space(Space::Jac)) {
@@ -538,13 +588,18 @@ impl System for KernelSystem<'_> {
         }))
     }
 
+    fn taylor_work(&mut self, order: u32) -> Option<f64> {
+        let taylor = self.taylor.as_ref().filter(|t| t.order == order)?;
+        taylor.made(self.program, self.machine).ok().map(|made| made.work)
+    }
+
     fn rosenbrock(
         &mut self,
         (t, h, t1): (f64, f64, f64),
         x: &[f64],
         out: &mut [f64],
     ) -> Option<Result<(), EvalError>> {
-        let Rosenbrock { room, kernel } = self.rosenbrock?;
+        let (kernel, room) = self.rosenbrock.as_ref()?.kernel(self.program, self.machine)?;
         self.memory.make_room(room);
         self.set(t, x);
         let slots = self.memory.space_mut(Space::Jac);

@@ -20,6 +20,11 @@ pub(super) fn of_rhs(program: &Program) -> f64 {
     kernel(program, &program.rhs, &functions)
 }
 
+/// The same of a kernel that calls nothing.
+pub(super) fn of_kernel(program: &Program, k: &Kernel) -> f64 {
+    kernel(program, k, &[])
+}
+
 fn kernel(program: &Program, k: &Kernel, functions: &[f64]) -> f64 {
     region(program, k, &k.body, functions)
 }

@@ -14,7 +14,7 @@ mod tier;
 use crate::error::JitError;
 use effects::Effects;
 use link::{Backend, Code};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tier::Slot;
 use twinml_model::host::{Host, KernelId, Machine, Memory};
 use twinml_model::ids::BlockId;
@@ -90,7 +90,7 @@ pub struct Compiled {
 /// What lowering reads.
 struct Shared {
     program: Arc<Program>,
-    extras: Vec<Kernel>,
+    extras: Vec<OnceLock<Kernel>>,
     effects: Effects,
     level: OptLevel,
     limits: Limits,
@@ -206,7 +206,7 @@ impl Compiled {
 
     fn kernel(&self, id: KernelId) -> Option<&Kernel> {
         match id {
-            KernelId::Extra(n) => self.shared.extras.get(n as usize),
+            KernelId::Extra(n) => self.shared.extras.get(n as usize)?.get(),
             id => self.shared.program.kernel(id),
         }
     }
@@ -304,9 +304,23 @@ impl Machine for Compiled {
     }
 
     fn add(&mut self, kernel: Kernel) -> KernelId {
-        self.shared.extras.push(kernel);
+        let place = self.reserve();
+        self.fill(place, kernel);
+        place
+    }
+
+    fn reserve(&mut self) -> KernelId {
+        self.shared.extras.push(OnceLock::new());
         self.slots.push(Slot::added());
         KernelId::Extra(self.shared.extras.len() as u32 - 1)
+    }
+
+    fn fill(&self, place: KernelId, kernel: Kernel) {
+        if let KernelId::Extra(n) = place
+            && let Some(extra) = self.shared.extras.get(n as usize)
+        {
+            extra.get_or_init(|| kernel);
+        }
     }
 }
 

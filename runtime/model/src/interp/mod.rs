@@ -15,6 +15,7 @@ use crate::math::eval;
 use crate::program::{Program, Sizes};
 use decode::{Addr, Code, Instr, decode};
 use std::cell::RefCell;
+use std::sync::OnceLock;
 
 /// Runs the kernels of one verified program. A program that `verify` refuses may make it panic.
 #[derive(Clone, Debug)]
@@ -25,7 +26,7 @@ pub struct Interpreter {
     main: [Option<Code>; 9],
     /// Four kernels a block.
     blocks: Vec<[Option<Code>; 4]>,
-    extra: Vec<Code>,
+    extra: Vec<OnceLock<Code>>,
 }
 
 /// The kernels of the program itself, in order.
@@ -81,7 +82,7 @@ impl Interpreter {
             KernelId::BlockJacobian(b) => block(b, 1),
             KernelId::BlockTangent(b) => block(b, 2),
             KernelId::BlockInnerTangent(b) => block(b, 3),
-            KernelId::Extra(n) => self.extra.get(n as usize),
+            KernelId::Extra(n) => self.extra.get(n as usize)?.get(),
             main => self.main[MAIN.iter().position(|&m| m == main)?].as_ref(),
         }
     }
@@ -95,8 +96,21 @@ impl Machine for Interpreter {
     }
 
     fn add(&mut self, kernel: Kernel) -> KernelId {
-        self.extra.push(decode(&kernel, &self.sizes, &self.functions));
+        self.extra.push(decode(&kernel, &self.sizes, &self.functions).into());
         KernelId::Extra(self.extra.len() as u32 - 1)
+    }
+
+    fn reserve(&mut self) -> KernelId {
+        self.extra.push(OnceLock::new());
+        KernelId::Extra(self.extra.len() as u32 - 1)
+    }
+
+    fn fill(&self, place: KernelId, kernel: Kernel) {
+        if let KernelId::Extra(n) = place
+            && let Some(code) = self.extra.get(n as usize)
+        {
+            code.get_or_init(|| decode(&kernel, &self.sizes, &self.functions));
+        }
     }
 }
 

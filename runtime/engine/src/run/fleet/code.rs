@@ -113,7 +113,7 @@ impl LaneShare {
         let seat = run.integrator.seat().ok_or(NotLanes::Method)?;
         let whole = whole || seat.each();
         let shape = seat.shape();
-        if matches!(shape, Shape::Rosenbrock(_)) && run.system.rosenbrock.is_none() {
+        if matches!(shape, Shape::Rosenbrock(_)) && !run.system.has_rosenbrock() {
             // Its steps are not those of a kernel.
             return Err(NotLanes::NoStep);
         }

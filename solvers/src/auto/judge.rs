@@ -1,0 +1,275 @@
+//! When `auto` changes between the explicit and the stiff method.
+
+use super::fastest::DECAYING;
+use super::parts::{Explicit, Kind, Work, stiff};
+use super::series::{self, EVALUATION};
+use super::{Auto, LARGE};
+use crate::error::SolveError;
+use crate::linalg::IterationMatrix;
+use crate::system::System;
+use twinml_model::persist;
+
+/// `h·|λ|` at which explicit steps count as limited by stability, over the limit.
+const STIFF: f64 = 0.8;
+/// So many stiff ones, without as many others between, change to the stiff method.
+const STIFF_STEPS: u32 = 12;
+/// Explicit steps after which their length is compared with the stiff ones before.
+const TRIAL: u32 = 10;
+/// Steps of Adams between two looks at the spectral radius.
+const ADAMS_EVERY: u64 = 10;
+/// The same for a Taylor method, whose steps are longer and dearer.
+const SERIES_EVERY: u64 = 5;
+/// As [`super::STIFFISH`], for methods that are looked at now and then.
+const LATER_STIFFISH: f64 = 0.6;
+/// Explicit steps before a trial where the fastest mode oscillates.
+const LATE: u32 = 500;
+/// A Rosenbrock step of which more than this part goes into its Jacobian and its factors is too dear.
+const MATRICES: f64 = 0.67;
+/// Steps of a one-step and of a multistep method on trial before those that count, and as many of these.
+const COMPARED: [u32; 2] = [15, 40];
+/// What a step of a stiff method takes at least, and an evaluation.
+const STEP_STIFF: f64 = 250.0;
+const CALL: f64 = 30.0;
+/// Power iterations before a trial of the stiff method.
+const TRIAL_ITERATIONS: u32 = 4;
+
+/// The explicit method during a trial of the stiff one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Rival {
+    /// What it took for a second.
+    takes: f64,
+    /// Steps of the stiff method since then.
+    steps: u32,
+    /// Where the steps that count began, and what was spent by then.
+    t: f64,
+    half: f64,
+}
+
+persist!(Rival { takes: f64, steps: u32, t: f64, half: f64 });
+
+/// What a step of a stiff method takes beside its matrices.
+fn stiff_step(multistep: bool, sys: &dyn System) -> f64 {
+    let (n, rhs) = (sys.dim() as f64, CALL + EVALUATION * series::operations(sys));
+    STEP_STIFF + if multistep { 1.1 * rhs } else { 8.0 * (rhs + 4.0 * n) }
+}
+
+impl Auto {
+    /// Counts after a step, and decides.
+    pub(super) fn judge(&mut self, sys: &mut dyn System) {
+        self.spent += self.price(sys, self.at_stiff);
+        if self.at_stiff {
+            self.compare();
+            if !self.stats.steps.is_multiple_of(self.every()) {
+                return;
+            }
+            let h = self.stiff.t() - self.stiff.t_prev();
+            self.follow(sys, self.stiff.t());
+            // the longest stable explicit step must also be worth more than the stiff one
+            let limit = self.explicit.limit(&self.options);
+            if h * self.rho < (0.6 * limit).min(0.75 * limit * self.work_ratio) {
+                self.mild_count += 1;
+                self.change = self.mild_count >= self.patience.div_ceil(self.every() as u32);
+            } else {
+                self.mild_count = 0;
+            }
+            self.peak = self.peak.max(self.rho);
+            if !self.change {
+                self.consider(sys);
+            }
+        } else {
+            self.consider(sys);
+            let every = match &self.explicit {
+                Explicit::OneStep(_) => 1,
+                Explicit::Multistep(_) => ADAMS_EVERY,
+                Explicit::Series { .. } => SERIES_EVERY,
+            };
+            if !self.stats.steps.is_multiple_of(every) {
+                return;
+            }
+            let mut swings = 0.0;
+            let s = match &self.explicit {
+                Explicit::OneStep(e) => e.stiffness(),
+                _ => {
+                    let (t0, t1) = (self.now().t_prev(), self.now().t());
+                    let scale = (t1 - t0) / self.explicit.limit(&self.options);
+                    let s = scale * self.decays(sys, t1);
+                    swings = scale * self.rho;
+                    s
+                }
+            };
+            self.stiffness = s;
+            let looked = every as u32;
+            let (enough, stiffish, trial) = match self.explicit.kind() {
+                Kind::OneStep => (STIFF_STEPS, self.stiffish, TRIAL),
+                _ => (4 * looked, LATER_STIFFISH, 6 * looked),
+            };
+            self.trial_steps += looked;
+            if s.is_finite() {
+                self.average += 0.1 * (s - self.average);
+            }
+            if swings.is_finite() {
+                self.swings += 0.1 * (swings - self.swings);
+            }
+            if self.trial_steps == trial && self.explicit.get().h() * self.work_ratio < self.h_stiff {
+                // stable, but not worth it: the stiff method's steps were so much longer
+                self.change = true;
+                self.patience = self.patience.saturating_mul(4).min(10_000);
+            } else if self.average > stiffish && self.trial_steps >= self.probe {
+                // see what steps the stiff method would take; it gives back if they are not worth it
+                for _ in 0..TRIAL_ITERATIONS {
+                    self.follow(sys, self.explicit.get().t());
+                }
+                self.change = self.decay > DECAYING || self.trial_steps >= LATE;
+                if self.change {
+                    self.trial_steps = 0;
+                    self.probe = self.probe.saturating_mul(2);
+                    self.challenge(sys);
+                } else {
+                    // an oscillation: only a long one is worth the trial
+                    self.probe = LATE.max(self.probe);
+                }
+            } else if self.swings > STIFF
+                && self.trial_steps >= self.probe.max(LATE)
+                && self.one_step_stiff(sys)
+            {
+                // As above: whether a mode that oscillates is gone by now, a method that damps it will show.
+                self.change = true;
+                self.trial_steps = 0;
+                self.probe = self.probe.max(LATE).saturating_mul(4);
+                self.challenge(sys);
+            } else if self.explicit.kind() == Kind::Series {
+                // It is stable by its step control, and whether the stiff method would do better a trial shows.
+            } else if s > STIFF {
+                self.calm_count = 0;
+                self.stiff_count += looked;
+                self.change = self.stiff_count >= enough.saturating_mul(1 << (2 * self.lost.min(8)));
+                if self.change && self.explicit.kind() == Kind::Multistep {
+                    self.challenge(sys);
+                }
+            } else if s <= STIFF {
+                self.calm_count += looked;
+                if self.calm_count >= enough / 2 {
+                    self.stiff_count = 0;
+                }
+            }
+        }
+    }
+
+    /// Notes what the explicit method takes before a trial of the stiff one.
+    fn challenge(&mut self, sys: &dyn System) {
+        let h = self.now().t() - self.now().t_prev();
+        self.rival = Some(Rival { takes: self.price(sys, false) / h, steps: 0, t: 0.0, half: 0.0 });
+    }
+
+    /// During such a trial: once the stiff method has found its steps, those that follow are compared.
+    fn compare(&mut self) {
+        let Some(mut rival) = self.rival else { return };
+        let t = self.stiff.t();
+        rival.steps = rival.steps.saturating_add(1);
+        let half = if self.multistep { COMPARED[1] } else { COMPARED[0] };
+        if rival.steps == half {
+            rival.half = self.spent;
+            rival.t = t;
+        }
+        self.rival = (rival.steps < 2 * half).then_some(rival);
+        if self.rival.is_none() && self.spent - rival.half > rival.takes * (t - rival.t) {
+            self.change = true;
+            self.stayed = false;
+            self.lost += 1;
+        }
+    }
+
+    /// What a step takes, counted as [`super::series`] does.
+    fn price(&self, sys: &dyn System, stiff: bool) -> f64 {
+        let n = sys.dim() as f64;
+        match (stiff, &self.explicit) {
+            (true, _) => stiff_step(self.multistep, sys) + self.work_stiff,
+            (false, Explicit::Series { work, .. }) => series::step(*work, n),
+            (false, explicit) => series::other_step(explicit.kind(), series::operations(sys), n),
+        }
+    }
+
+    /// Chooses the stiff method, once it is needed.
+    pub(super) fn choose(&mut self, sys: &dyn System) {
+        self.stiff_known = true;
+        let matrix = IterationMatrix::new(sys.pattern());
+        let work = Work::new(sys, matrix.solve_cost(), matrix.factor_cost(), &self.explicit);
+        self.work_explicit = work.explicit;
+        // below the rounding of the largest state only a method that corrects itself keeps what adds up
+        let largest = self.explicit.get().x().iter().fold(0.0f64, |m, x| m.max(x.abs()));
+        let smallest = self.atol.iter().fold(f64::INFINITY, |m, &a| m.min(a));
+        let deep = smallest > 0.0 && smallest < f64::EPSILON * self.options.tolerances.rtol * largest;
+        let dear = sys.dim() > 8 && work.matrices > MATRICES * work.rosenbrock;
+        self.multistep = deep || (dear || sys.dim() >= LARGE) && self.brief < 3;
+        let (solve, factor, n) = (matrix.solve_cost(), matrix.factor_cost(), sys.dim() as f64);
+        let jacobian = EVALUATION * (work.matrices - factor);
+        self.work_stiff = match self.multistep {
+            true => 0.55 * solve + 20.0 * n + 0.03 * jacobian + 0.1 * factor,
+            false => 8.0 * (20.0 + 0.5 * solve) + jacobian + factor,
+        };
+        if self.multistep {
+            self.stiff = stiff(&self.options, true);
+            self.work_ratio = work.multistep / work.explicit;
+        } else {
+            self.work_ratio = work.rosenbrock / work.explicit;
+        }
+    }
+
+    /// Whether the stiff method is the one that damps every mode, oscillating or not.
+    fn one_step_stiff(&mut self, sys: &dyn System) -> bool {
+        if !self.stiff_known {
+            self.choose(sys);
+        }
+        !self.multistep
+    }
+
+    /// Stiff steps between two power iterations: their cost stays below a tenth.
+    fn every(&self) -> u64 {
+        if self.multistep { 10 } else { 3 }
+    }
+
+    /// Goes on with the other method from the state reached.
+    pub(super) fn turn(&mut self, sys: &mut dyn System) -> Result<(), SolveError> {
+        self.change = false;
+        let (t, mut h) = (self.now().t(), self.now().h());
+        let to_stiff = !self.at_stiff;
+        if to_stiff && !self.stiff_known {
+            self.choose(sys);
+        }
+        let mut x = std::mem::take(&mut self.w);
+        x.copy_from_slice(self.now().x());
+        if !to_stiff {
+            // one that has just been compared is not compared again
+            self.h_stiff = if self.stayed { h } else { 0.0 };
+            (self.stayed, self.rival) = (true, None);
+            self.trial_steps = 0;
+            (self.average, self.swings) = (0.0, 0.0);
+            self.window = None;
+            if self.rho > 0.0 {
+                h = h.min(1.0 / self.rho);
+            }
+        }
+        self.at_stiff = to_stiff;
+        let next = self.now_mut();
+        let done = *next.stats();
+        let (stop, ahead) = (self.stop, if self.horizon > t { self.horizon } else { self.stop });
+        let result = self.now_mut().start(sys, t, &x, ahead).and_then(|()| self.now_mut().set_stop(stop));
+        self.past.add(&done);
+        self.w = x;
+        result?;
+        if to_stiff || self.explicit.kind() != Kind::Series {
+            self.now_mut().suggest(h);
+        }
+        if to_stiff {
+            if self.switches > 0 {
+                self.patience = self.patience.saturating_mul(2).min(10_000);
+            }
+            self.rho = f64::NAN;
+            self.seed(sys);
+        }
+        self.switches += 1;
+        self.since = t;
+        (self.stiff_count, self.calm_count, self.mild_count) = (0, 0, 0);
+        Ok(())
+    }
+}

@@ -1,0 +1,181 @@
+//! The methods that `auto` changes between, and what their steps cost.
+
+use crate::adams::Adams;
+use crate::bdf::Bdf;
+use crate::control::power;
+use crate::integrator::{Integrator, Options};
+use crate::rk::tsit5::Tsit5;
+use crate::rosenbrock::Rosenbrock;
+use crate::system::System;
+use crate::taylor::{self, Taylor};
+use twinml_model::bytes::{Malformed, Persist, Reader, Writer};
+
+/// The limit of stability of Tsit5.
+pub(super) const LIMIT: f64 = 3.3;
+/// `h·ρ` at which Adams counts as limited by stability.
+const ADAMS_LIMIT: f64 = 1.0;
+/// The same for a Taylor method, for each order: where its polynomial of a decaying exponential grows beyond 1.
+pub(super) const SERIES_LIMIT: f64 = 0.38;
+
+impl Persist for Kind {
+    const LEAST: usize = 1;
+
+    fn save(&self, to: &mut Writer) {
+        to.put(&(*self as u8));
+    }
+
+    fn load(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let at = from.at();
+        match from.get::<u8>()? {
+            0 => Ok(Kind::OneStep),
+            1 => Ok(Kind::Multistep),
+            2 => Ok(Kind::Series),
+            n => Err(Malformed { at, why: format!("there is no explicit method {n}") }),
+        }
+    }
+}
+
+/// What steps cost, in operations guessed from the pattern: an evaluation from its dependences, a Jacobian
+/// from the columns that cannot share a derivative.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Work {
+    pub explicit: f64,
+    pub rosenbrock: f64,
+    pub multistep: f64,
+    /// The part of `rosenbrock` that a multistep method does not have in each step.
+    pub matrices: f64,
+}
+
+impl Work {
+    pub fn new(sys: &dyn System, solve: f64, factor: f64, explicit: &Explicit) -> Self {
+        let pattern = sys.pattern();
+        let n = pattern.n() as f64;
+        let mut row = vec![0u32; pattern.n()];
+        for &i in pattern.rows() {
+            row[i] += 1;
+        }
+        let colours = f64::from(row.into_iter().max().unwrap_or(0));
+        let rhs = (1.0 + 3.0 * n + 2.0 * pattern.nnz() as f64).max(sys.work());
+        let jacobian = 1.5 * colours * rhs;
+        Work {
+            explicit: match explicit {
+                Explicit::OneStep(_) => 6.0 * (rhs + 6.0 * n),
+                Explicit::Multistep(_) => 2.0 * (rhs + 20.0 * n),
+                Explicit::Series { work, .. } => work + 12.0 * n,
+            },
+            rosenbrock: 8.0 * (rhs + solve + 12.0 * n) + jacobian + factor,
+            multistep: 1.1 * (rhs + solve) + 20.0 * n + 0.02 * jacobian + 0.1 * factor,
+            matrices: jacobian + factor,
+        }
+    }
+}
+
+/// The explicit method.
+#[derive(Clone, Debug)]
+pub(super) enum Explicit {
+    OneStep(Box<Tsit5>),
+    Multistep(Box<Adams>),
+    /// Its method, and operations of its code.
+    Series {
+        taylor: Box<Taylor>,
+        work: f64,
+    },
+}
+
+/// Which of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    OneStep,
+    Multistep,
+    Series,
+}
+
+impl Explicit {
+    pub fn one_step(options: &Options) -> Self {
+        Explicit::OneStep(Box::new(Tsit5::new(&careful(options, 0.75, 0.03))))
+    }
+
+    pub fn multistep(options: &Options) -> Self {
+        Explicit::Multistep(Box::new(Adams::new(&careful(options, 1.25, 0.003))))
+    }
+
+    /// With the system's code of so many operations.
+    pub fn series(options: &Options, work: f64) -> Self {
+        Explicit::Series { taylor: Box::new(Taylor::new(&for_series(options))), work }
+    }
+
+    pub fn new(kind: Kind, options: &Options) -> Self {
+        match kind {
+            Kind::OneStep => Self::one_step(options),
+            Kind::Multistep => Self::multistep(options),
+            Kind::Series => Self::series(options, 0.0),
+        }
+    }
+
+    pub fn kind(&self) -> Kind {
+        match self {
+            Explicit::OneStep(_) => Kind::OneStep,
+            Explicit::Multistep(_) => Kind::Multistep,
+            Explicit::Series { .. } => Kind::Series,
+        }
+    }
+
+    /// The size of `h·λ` up to which it is stable.
+    pub fn limit(&self, options: &Options) -> f64 {
+        match self {
+            Explicit::OneStep(_) => LIMIT,
+            Explicit::Multistep(_) => ADAMS_LIMIT,
+            Explicit::Series { .. } => SERIES_LIMIT * f64::from(series_order(options)),
+        }
+    }
+
+    pub fn get(&self) -> &dyn Integrator {
+        match self {
+            Explicit::OneStep(e) => &**e,
+            Explicit::Multistep(e) => &**e,
+            Explicit::Series { taylor, .. } => &**taylor,
+        }
+    }
+
+    pub fn get_mut(&mut self) -> &mut dyn Integrator {
+        match self {
+            Explicit::OneStep(e) => &mut **e,
+            Explicit::Multistep(e) => &mut **e,
+            Explicit::Series { taylor, .. } => &mut **taylor,
+        }
+    }
+}
+
+/// Tolerances of a part. Orbits and other systems without damping multiply local errors over a run, and a
+/// multistep method lets them add up: who asks for many digits gets steps with less error, by the factor
+/// `(rtol/1e-6)^exponent`, at least `least`.
+pub(super) fn careful(options: &Options, exponent: f64, least: f64) -> Options {
+    let mut o = options.clone();
+    let factor = power(o.tolerances.rtol / 1e-6, exponent).clamp(least, 1.0);
+    o.tolerances.rtol *= factor;
+    for a in &mut o.tolerances.atol {
+        *a *= factor;
+    }
+    o
+}
+
+/// The stiff method.
+pub(super) fn stiff(options: &Options, multistep: bool) -> Box<dyn Integrator> {
+    if multistep {
+        Box::new(Bdf::new(&careful(options, 0.65, 0.05)))
+    } else {
+        Box::new(Rosenbrock::new(options).by_kernel_later())
+    }
+}
+
+/// The options of the Taylor method within `auto`.
+fn for_series(options: &Options) -> Options {
+    // its first step is what the series allows
+    Options { h: None, ..careful(options, 0.5, 0.03) }
+}
+
+/// The order of the Taylor method that `auto` with these options may change to: that of the code that the system is asked for.
+#[must_use]
+pub fn series_order(options: &Options) -> u32 {
+    taylor::order(for_series(options).tolerances.rtol)
+}

@@ -1,0 +1,240 @@
+//! When `auto` goes on with a Taylor method.
+//!
+//! Its steps are so few that it beats the other explicit methods wherever a run is long, but the system's code for it has to
+//! be made and compiled. So what the rest of the run would take is predicted, from the time that the last steps covered;
+//! where that is several times what the code is expected to take, it is made, and where the code as it is and its first
+//! step still promise less, the Taylor method goes on. After some steps the same is asked of their true length.
+//!
+//! All of that is counted, in about nanoseconds of one machine, and never measured: the same model gives the same bits.
+
+use super::Auto;
+use super::parts::{Explicit, Kind, SERIES_LIMIT, series_order};
+use crate::stats::Stats;
+use crate::system::System;
+use twinml_model::bytes::{Malformed, Reader, Writer};
+use twinml_model::persist;
+
+/// Steps over which the pace is taken.
+const WINDOW: u64 = 250;
+/// The same for the Taylor method on trial.
+const TRIAL: u64 = 20;
+/// The rest of the run must take so many times as long as making the code is expected to.
+const WORTH: f64 = 5.0;
+/// Part of what the explicit method would take that the Taylor method may.
+const CLEAR: f64 = 0.8;
+/// Operations of a right-hand side above which code of its series is too long.
+const OPERATIONS: f64 = 1_000.0;
+/// What making the code takes, for each operation of the right-hand side.
+const MAKING: f64 = 3_000.0;
+/// The same at least.
+const BEGINNING: f64 = 50_000.0;
+/// An operation of that code: interpreted, compiled, and being compiled.
+const OPERATION: [f64; 3] = [3.0, 0.6, 1_200.0];
+/// Runs of long and of short code before it is compiled.
+const INTERPRETED: [f64; 2] = [256.0, 64.0];
+/// What is short.
+const SHORT: f64 = 1_000.0;
+/// A step beside its evaluations, for each state and at least: of the Taylor method, and of others.
+const AROUND: [[f64; 2]; 2] = [[12.0, 150.0], [6.0, 310.0]];
+/// An operation of the right-hand side.
+pub(super) const EVALUATION: f64 = 0.4;
+
+/// How far it has come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Stage {
+    /// It may come to it.
+    Before,
+    /// The Taylor method is on trial beside a method of this kind that would have taken so long for a second.
+    Trial(Kind, f64),
+    /// It goes on, in place of a method of this kind.
+    Kept(Kind),
+    /// It does not serve here.
+    Never,
+}
+
+/// Where the pace is taken from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Window {
+    t: f64,
+    steps: u64,
+    restarts: u64,
+    spent: f64,
+}
+
+impl Window {
+    /// Whether it begins after more steps than there were.
+    pub(super) fn beyond(&self, stats: &Stats) -> bool {
+        self.steps > stats.steps || self.restarts > stats.restarts
+    }
+}
+
+impl Auto {
+    /// After a step: whether to go on with a Taylor method, or with it no longer.
+    pub(super) fn consider(&mut self, sys: &mut dyn System) {
+        let steps = match self.stage {
+            Stage::Before if !(self.at_stiff && self.multistep) => WINDOW,
+            Stage::Trial(..) if !self.at_stiff => TRIAL,
+            _ => return,
+        };
+        let now =
+            Window { t: self.now().t(), steps: self.stats.steps, restarts: self.restarts, spent: self.spent };
+        let since = *self.window.get_or_insert(now);
+        if now.steps.saturating_sub(since.steps) < steps {
+            return;
+        }
+        self.window = Some(now);
+        let fastest = if self.at_stiff { self.peak } else { 0.0 };
+        let until = if self.horizon > now.t { self.horizon } else { self.stop };
+        let (span, rest) = (now.t - since.t, until - now.t);
+        if !(span > 0.0 && rest > 0.0) {
+            return;
+        }
+        let n = sys.dim() as f64;
+        match self.stage {
+            Stage::Before => {
+                let rhs = operations(sys);
+                let takes = rest / span * (now.spent - since.spent);
+                if rhs <= OPERATIONS && takes > WORTH * (MAKING * rhs + BEGINNING) {
+                    let events = rest / span * now.restarts.saturating_sub(since.restarts) as f64;
+                    self.begin_series(sys, (rest, takes, events), fastest);
+                }
+            }
+            Stage::Trial(kind, takes) => {
+                let Explicit::Series { work, .. } = self.explicit else { return };
+                let steps = rest / span * (now.steps - since.steps) as f64;
+                if series_takes(steps, work, n) > takes * rest {
+                    self.end_series(sys, kind);
+                } else {
+                    self.stage = Stage::Kept(kind);
+                }
+            }
+            Stage::Kept(_) | Stage::Never => {}
+        }
+    }
+
+    /// Goes on with a Taylor method where that is expected to take clearly less than `takes` for the `rest` of the run; modes
+    /// up to the size `fastest` limit its steps.
+    fn begin_series(&mut self, sys: &mut dyn System, (rest, takes, events): (f64, f64, f64), fastest: f64) {
+        let limit = SERIES_LIMIT * f64::from(series_order(&self.options));
+        if !(step(0.0, sys.dim() as f64) * rest * fastest / limit < CLEAR * takes) {
+            // Another time.
+            return;
+        }
+        self.stage = Stage::Never;
+        let Some(work) = sys.taylor_work(series_order(&self.options)) else { return };
+        let mut series = Explicit::series(&self.options, work);
+        let (t, stop) = (self.now().t(), self.stop);
+        let ahead = if self.horizon > t { self.horizon } else { stop };
+        let started = series.get_mut().start(sys, t, self.now().x(), ahead);
+        self.past.rhs += 1;
+        if started.and_then(|()| series.get_mut().set_stop(stop)).is_err() {
+            return;
+        }
+        let h = series.get().h().min(limit / fastest);
+        if !(series_takes(rest / h + 2.0 * events, work, sys.dim() as f64) < CLEAR * takes) {
+            return;
+        }
+        self.past.rhs -= 1;
+        self.stage = Stage::Trial(self.explicit.kind(), takes / rest);
+        self.replace(sys, series);
+        self.at_stiff = false;
+        self.rival = None;
+    }
+
+    /// Goes back to a method of the kind from before: what is to go on is at the state that was reached.
+    pub(super) fn end_series(&mut self, sys: &mut dyn System, kind: Kind) {
+        let mut before = Explicit::new(kind, &self.options);
+        let (t, stop) = (self.now().t(), self.stop);
+        let ahead = if self.horizon > t { self.horizon } else { stop };
+        self.stage = Stage::Never;
+        let started = before.get_mut().start(sys, t, self.now().x(), ahead);
+        if started.and_then(|()| before.get_mut().set_stop(stop)).is_ok() {
+            self.replace(sys, before);
+        }
+    }
+
+    /// Puts a method that has started in the place of the explicit one.
+    fn replace(&mut self, sys: &dyn System, with: Explicit) {
+        let done = *self.explicit.get().stats();
+        self.past.add(&done);
+        self.explicit = with;
+        self.since = self.explicit.get().t();
+        self.switches += 1;
+        (self.stiff_count, self.calm_count, self.trial_steps) = (0, 0, 0);
+        (self.average, self.swings) = (0.0, 0.0);
+        self.window = None;
+        let before = self.work_explicit;
+        self.weigh(sys);
+        if before > 0.0 {
+            self.work_ratio *= before / self.work_explicit;
+        }
+    }
+
+    /// The kind of explicit method that takes over where the Taylor method fails.
+    pub(super) fn instead_of_series(&self) -> Option<Kind> {
+        match self.stage {
+            Stage::Trial(kind, _) | Stage::Kept(kind) => Some(kind),
+            Stage::Before | Stage::Never => None,
+        }
+    }
+}
+
+/// Operations of a right-hand side, by its dependences alone: how far its code was simplified changes nothing.
+pub(super) fn operations(sys: &dyn System) -> f64 {
+    1.0 + 3.0 * sys.dim() as f64 + 2.0 * sys.pattern().nnz() as f64
+}
+
+/// What a step of a Taylor method takes with compiled code of `work` operations for `n` states.
+pub(super) fn step(work: f64, n: f64) -> f64 {
+    let [[state, least], _] = AROUND;
+    least + state * n + OPERATION[1] * work
+}
+
+/// The same of the other explicit methods, for a right-hand side of `rhs` operations.
+pub(super) fn other_step(kind: Kind, rhs: f64, n: f64) -> f64 {
+    let [_, [state, least]] = AROUND;
+    let evaluations = if kind == Kind::OneStep { 6.0 } else { 2.0 };
+    least + state * n + evaluations * EVALUATION * rhs
+}
+
+/// What so many steps of a Taylor method take with code of `work` operations for `n` states that is not there yet.
+fn series_takes(steps: f64, work: f64, n: f64) -> f64 {
+    let [interpreted, compiled, compiling] = OPERATION;
+    let [[state, least], _] = AROUND;
+    let slow = steps.min(INTERPRETED[usize::from(work < SHORT)]);
+    let fast = steps - slow;
+    let code = work * (slow * interpreted + fast * compiled + if fast > 0.0 { compiling } else { 0.0 });
+    code + steps * (least + state * n)
+}
+
+persist!(Window { t: f64, steps: u64, restarts: u64, spent: f64 });
+
+impl Stage {
+    pub(super) fn save(&self, to: &mut Writer) {
+        let (at, kind, takes) = match *self {
+            Stage::Before => (0, Kind::OneStep, 0.0),
+            Stage::Trial(kind, takes) => (1, kind, takes),
+            Stage::Kept(kind) => (2, kind, 0.0),
+            Stage::Never => (3, Kind::OneStep, 0.0),
+        };
+        to.put(&(at as u8)).put(&kind).put(&takes);
+    }
+
+    pub(super) fn load(from: &mut Reader<'_>) -> Result<Stage, Malformed> {
+        let place = from.at();
+        let (at, kind, takes): (u8, Kind, f64) = from.get()?;
+        let stage = match at {
+            0 => Stage::Before,
+            1 => Stage::Trial(kind, takes),
+            2 => Stage::Kept(kind),
+            3 => Stage::Never,
+            _ => {
+                return Err(Malformed {
+                    at: place,
+                    why: format!("there is no stage {at} of a Taylor method"),
+                });
+            }
+        };
+        Ok(stage)
+    }
+}
