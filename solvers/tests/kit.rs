@@ -411,7 +411,7 @@ fn work_is_pinned() {
         hires       auto        1e-6: steps 161 rejected 11 rhs 1293 jac 101 factor 110 solves 880
         pollution   auto        1e-6: steps 39 rejected 0 rhs 337 jac 39 factor 39 solves 312
         robertson   auto        1e-8: steps 496 rejected 20 rhs 3365 jac 358 factor 365 solves 2920
-        hires       auto        1e-8: steps 616 rejected 11 rhs 3943 jac 416 factor 418 solves 3344
+        hires       auto        1e-8: steps 681 rejected 17 rhs 4006 jac 401 factor 403 solves 3224
         pollution   auto        1e-8: steps 112 rejected 0 rhs 946 jac 112 factor 112 solves 896
     "#]]
     .assert_eq(&text);
