@@ -116,7 +116,9 @@ impl Auto {
     /// up to the size `fastest` limit its steps.
     fn begin_series(&mut self, sys: &mut dyn System, (rest, takes, events): (f64, f64, f64), fastest: f64) {
         let limit = SERIES_LIMIT * f64::from(series_order(&self.options));
-        if !(step(0.0, sys.dim() as f64) * rest * fastest / limit < CLEAR * takes) {
+        // Where nothing is known of it, neither pays: a comparison with no number is false.
+        let may_pay = step(0.0, sys.dim() as f64) * rest * fastest / limit < CLEAR * takes;
+        if !may_pay {
             // Another time.
             return;
         }
@@ -131,7 +133,8 @@ impl Auto {
             return;
         }
         let h = series.get().h().min(limit / fastest);
-        if !(series_takes(rest / h + 2.0 * events, work, sys.dim() as f64) < CLEAR * takes) {
+        let pays = series_takes(rest / h + 2.0 * events, work, sys.dim() as f64) < CLEAR * takes;
+        if !pays {
             return;
         }
         self.past.rhs -= 1;

@@ -132,7 +132,7 @@ impl Taylor {
             machine.fill(self.kernel, kernel);
             Ok(Coefficients { room, work })
         });
-        made.clone()
+        *made
     }
 }
 
