@@ -151,12 +151,17 @@ impl Explicit {
 /// `(rtol/1e-6)^exponent`, at least `least`.
 pub(super) fn careful(options: &Options, exponent: f64, least: f64) -> Options {
     let mut o = options.clone();
-    let factor = power(o.tolerances.rtol / 1e-6, exponent).clamp(least, 1.0);
+    let factor = care(options, exponent, least);
     o.tolerances.rtol *= factor;
     for a in &mut o.tolerances.atol {
         *a *= factor;
     }
     o
+}
+
+/// The factor of [`careful`].
+fn care(options: &Options, exponent: f64, least: f64) -> f64 {
+    power(options.tolerances.rtol / 1e-6, exponent).clamp(least, 1.0)
 }
 
 /// The stiff method.
@@ -168,14 +173,17 @@ pub(super) fn stiff(options: &Options, multistep: bool) -> Box<dyn Integrator> {
     }
 }
 
+/// How careful the Taylor method is within `auto`: what [`careful`] asks for.
+const SERIES: (f64, f64) = (0.5, 0.03);
+
 /// The options of the Taylor method within `auto`.
 fn for_series(options: &Options) -> Options {
     // its first step is what the series allows
-    Options { h: None, ..careful(options, 0.5, 0.03) }
+    Options { h: None, ..careful(options, SERIES.0, SERIES.1) }
 }
 
 /// The order of the Taylor method that `auto` with these options may change to: that of the code that the system is asked for.
 #[must_use]
 pub fn series_order(options: &Options) -> u32 {
-    taylor::order(for_series(options).tolerances.rtol)
+    taylor::order(options.tolerances.rtol * care(options, SERIES.0, SERIES.1))
 }
