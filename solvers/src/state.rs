@@ -18,19 +18,49 @@ const FEW: u32 = 1 << 30;
 
 /// Begins the state of an integrator: its method, and whether anything follows.
 pub(crate) fn begin(to: &mut Writer, method: Method, started: bool) {
-    to.text(method.name()).put(&started);
+    begin_layout(to, method, 1, started);
 }
 
 /// Reads what [`begin`] wrote: whether anything follows.
 pub(crate) fn begun(from: &mut Reader<'_>, method: Method) -> Result<bool, Malformed> {
+    Ok(begun_layout(from, method, 1)?.1)
+}
+
+/// [`begin`] for a method whose state has changed its layout since there are snapshots.
+pub(crate) fn begin_layout(to: &mut Writer, method: Method, layout: u32, started: bool) {
+    to.text(&named(method, layout)).put(&started);
+}
+
+/// Reads what [`begin_layout`] wrote, up to the layout `latest`: which it is, and whether anything follows.
+pub(crate) fn begun_layout(
+    from: &mut Reader<'_>,
+    method: Method,
+    latest: u32,
+) -> Result<(u32, bool), Malformed> {
     let at = from.at();
-    let name = from.text()?;
-    if name != method.name() {
-        let shown: String = name.chars().take(40).collect();
-        let why = format!("this is the state of the solver '{shown}', not of '{}'", method.name());
-        return Err(Malformed { at, why });
-    }
-    from.get()
+    let text = from.text()?;
+    let (name, layout) = match text.split_once('/') {
+        Some((name, number)) => (name, number.parse().ok()),
+        None => (text, Some(1)),
+    };
+    let own = layout.filter(|n| named(method, *n) == text);
+    let why = match own {
+        Some(n) if n <= latest => return Ok((n, from.get()?)),
+        Some(n) => {
+            format!("the state of '{}' has layout {n}, and {latest} is the latest known here", method.name())
+        }
+        None => {
+            let shown = if name == method.name() { text } else { name };
+            let shown: String = shown.chars().take(40).collect();
+            format!("this is the state of the solver '{shown}', not of '{}'", method.name())
+        }
+    };
+    Err(Malformed { at, why })
+}
+
+/// A method with the layout of its state, whose first has no number.
+fn named(method: Method, layout: u32) -> String {
+    if layout <= 1 { method.name().into() } else { format!("{}/{layout}", method.name()) }
 }
 
 /// A vector of `n` numbers with room for `padded`; the rest is zero.

@@ -235,6 +235,110 @@ fn auto_is_saved_on_both_sides_of_a_change() {
     }
 }
 
+/// A state that an earlier program wrote, on its way.
+struct Kept {
+    name: String,
+    method: Method,
+    options: Options,
+    case: Case,
+    bytes: Vec<u8>,
+}
+
+/// Of each method one, and of `auto` one with each of its parts at work; all from before the layouts had numbers. Where a
+/// layout changes, states of the one before join them.
+fn kept() -> Vec<Kept> {
+    let oscillator = || Case {
+        name: "oscillator",
+        system: || Box::new(Two::new(Model::Oscillator)),
+        x0: vec![1.0, 0.0],
+        end: 80.0,
+    };
+    let heat = || Case { name: "heat", system: || stiff::heat(40).sys, x0: stiff::heat(40).x0, end: 2.0 };
+    let mut all: Vec<(Method, &str, i32)> = Method::ALL.map(|m| (m, "pendulum", 6)).into();
+    all.retain(|(m, ..)| *m != Method::Taylor);
+    all.push((Method::Taylor, "oscillator", 8));
+    all.extend(
+        [("pendulum", 9), ("hires", 6), ("pollution", 6), ("heat", 6)].map(|(c, d)| (Method::Auto, c, d)),
+    );
+    all.into_iter()
+        .map(|(method, case, digits)| {
+            let name = format!("{}-{case}-{digits}", method.name());
+            let path = format!("{}/tests/states/{name}", env!("CARGO_MANIFEST_DIR"));
+            let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
+            let case = cases().into_iter().chain([oscillator(), heat()]).find(|c| c.name == case).unwrap();
+            let rtol = 10f64.powi(-digits);
+            let options = match method {
+                Method::Taylor => {
+                    Options { tolerances: Tolerances::uniform(rtol, rtol), h_max: 0.7, ..Options::default() }
+                }
+                _ => Options { tolerances: Tolerances::uniform(rtol, 1e-3 * rtol), ..options(method, None) },
+            };
+            Kept { name, method, options, case, bytes }
+        })
+        .collect()
+}
+
+#[test]
+fn states_of_earlier_programs_go_on() {
+    let mut parts = Vec::new();
+    for Kept { name, method, options, case, bytes: saved } in kept() {
+        let made = || (make(method, &options).unwrap(), (case.system)());
+        let (mut i, mut sys) = made();
+        load(&mut *i, &mut *sys, &saved).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert!(i.t() > 0.0 && i.t() < case.end, "{name}");
+        if method == Method::Auto {
+            parts.push(i.choice().method.name());
+        }
+        // What is saved now has the layout of now, and goes on alike.
+        let (mut other, mut its) = made();
+        load(&mut *other, &mut *its, &bytes(&*i)).unwrap();
+        // Not to the bit: a method may be a better one by now.
+        let (mut whole, mut all) = made();
+        whole.start(&mut *all, 0.0, &case.x0, case.end).unwrap();
+        while whole.t() < case.end {
+            whole.step(&mut *all).unwrap();
+        }
+        while i.t() < case.end {
+            i.step(&mut *sys).unwrap();
+            other.step(&mut *its).unwrap();
+            assert_eq!(seen(&*i, case.x0.len()), seen(&*other, case.x0.len()), "{name}");
+        }
+        let apart = |(x, y): (&f64, &f64)| (x - y).abs() / y.abs().max(1e-3);
+        let worst = i.x().iter().zip(whole.x()).map(apart).fold(0.0, f64::max);
+        assert!(worst < 100.0 * options.tolerances.rtol, "{name}: {worst:e}");
+    }
+    assert_eq!(parts, ["tsit5", "adams", "rosenbrock", "rosenbrock", "bdf"]);
+}
+
+#[test]
+fn wrong_states_of_earlier_programs_do_no_harm() {
+    for Kept { name, method, options, case, bytes: good } in kept() {
+        let mut sys = (case.system)();
+        for at in 0..good.len() {
+            let mut wrong = good.clone();
+            wrong[at] ^= 1 << (at % 8);
+            endure(&name, &|| make(method, &options).unwrap(), &mut *sys, &wrong);
+        }
+    }
+}
+
+#[test]
+fn a_layout_from_a_later_program_is_refused() {
+    let mut i = make(Method::Auto, &options(Method::Auto, None)).unwrap();
+    let mut sys = Fixture::new(Pendulum);
+    for (name, why) in [
+        ("auto/3", "at byte 0: the state of 'auto' has layout 3, and 2 is the latest known here"),
+        ("auto/1", "at byte 0: this is the state of the solver 'auto/1', not of 'auto'"),
+        ("auto/02", "at byte 0: this is the state of the solver 'auto/02', not of 'auto'"),
+        ("auto/", "at byte 0: this is the state of the solver 'auto/', not of 'auto'"),
+        ("bdf/2", "at byte 0: this is the state of the solver 'bdf', not of 'auto'"),
+    ] {
+        let mut to = Writer::new();
+        to.text(name).put(&false);
+        assert_eq!(load(&mut *i, &mut sys, &to.finish()).unwrap_err().to_string(), why);
+    }
+}
+
 #[test]
 fn taylor_goes_on_with_the_same_bits() {
     let case = Case {

@@ -53,9 +53,9 @@ impl Auto {
         }
     }
 
-    /// [`Auto::follow`]; the size of the fastest eigenvalue where its mode decays, else 0. Where one iteration says so a second one is asked: of the pair of
-    /// eigenvalues that `∂f/∂x` has on the plane of both, how much of their size is damping. A single iteration points
-    /// anywhere where positions and speeds of different size feed one another by turns.
+    /// [`Auto::follow`]; the size of the fastest eigenvalue where its mode decays, else 0. Where one iteration says so a
+    /// second one is asked: of the pair of eigenvalues that `∂f/∂x` has on the plane of both, how much of their size is
+    /// damping. A single iteration points anywhere where positions and speeds of different size feed one another by turns.
     pub(super) fn decays(&mut self, sys: &mut dyn System, t: f64) -> f64 {
         self.plane[0].copy_from_slice(&self.v);
         self.follow(sys, t);

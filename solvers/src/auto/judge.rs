@@ -201,18 +201,24 @@ impl Auto {
         let deep = smallest > 0.0 && smallest < f64::EPSILON * self.options.tolerances.rtol * largest;
         let dear = sys.dim() > 8 && work.matrices > MATRICES * work.rosenbrock;
         self.multistep = deep || (dear || sys.dim() >= LARGE) && self.brief < 3;
-        let (solve, factor, n) = (matrix.solve_cost(), matrix.factor_cost(), sys.dim() as f64);
-        let jacobian = EVALUATION * (work.matrices - factor);
-        self.work_stiff = match self.multistep {
-            true => 0.55 * solve + 20.0 * n + 0.03 * jacobian + 0.1 * factor,
-            false => 8.0 * (20.0 + 0.5 * solve) + jacobian + factor,
-        };
+        self.weigh_stiff(sys, &matrix);
         if self.multistep {
             self.stiff = stiff(&self.options, true);
             self.work_ratio = work.multistep / work.explicit;
         } else {
             self.work_ratio = work.rosenbrock / work.explicit;
         }
+    }
+
+    /// What a stiff step takes for its matrices and its states.
+    pub(super) fn weigh_stiff(&mut self, sys: &dyn System, matrix: &IterationMatrix) {
+        let (solve, factor, n) = (matrix.solve_cost(), matrix.factor_cost(), sys.dim() as f64);
+        let work = Work::new(sys, solve, factor, &self.explicit);
+        let jacobian = EVALUATION * (work.matrices - factor);
+        self.work_stiff = match self.multistep {
+            true => 0.55 * solve + 20.0 * n + 0.03 * jacobian + 0.1 * factor,
+            false => 8.0 * (20.0 + 0.5 * solve) + jacobian + factor,
+        };
     }
 
     /// Whether the stiff method is the one that damps every mode, oscillating or not.

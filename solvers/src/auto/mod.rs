@@ -28,6 +28,7 @@
 mod fastest;
 mod judge;
 mod parts;
+mod saved;
 mod series;
 
 pub use parts::series_order;
@@ -36,7 +37,6 @@ use crate::error::SolveError;
 use crate::integrator::{Choice, Integrator, Method, Options};
 use crate::lanes::seat::{Seat, SeatCode, Shape};
 use crate::rk::tsit5::Tsit5;
-use crate::state;
 use crate::stats::Stats;
 use crate::system::System;
 use fastest::DECAYING;
@@ -424,100 +424,11 @@ impl Integrator for Auto {
     }
 
     fn save(&self, to: &mut Writer) {
-        state::begin(to, Method::Auto, self.started);
-        if !self.started {
-            return;
-        }
-        to.put(&self.explicit.kind()).put(&self.multistep);
-        self.stage.save(to);
-        to.put(&self.window).put(&self.swings).put(&self.work_explicit);
-        to.put(&self.spent)
-            .put(&self.work_stiff)
-            .put(&self.peak)
-            .put(&self.rival)
-            .put(&self.lost)
-            .put(&self.stayed);
-        self.explicit.get().save(to);
-        self.stiff.save(to);
-        to.put(&self.at_stiff).put(&self.stiff_known).put(&self.change);
-        to.put(&self.stop).put(&self.since).put(&self.stiffish).put(&self.h_stiff).put(&self.average);
-        to.put(&self.work_ratio).put(&self.rho).put(&self.stiffness).put(&self.growth).put(&self.decay);
-        to.put(&self.past).put(&self.stats).put(&self.restarts).put(&self.restarted_at);
-        to.put(&self.brief).put(&self.switches).put(&self.stiff_count).put(&self.calm_count);
-        to.put(&self.mild_count).put(&self.patience).put(&self.trial_steps).put(&self.probe);
-        to.slice(&self.v);
+        self.write(to);
     }
 
     fn load(&mut self, sys: &mut dyn System, from: &mut Reader<'_>) -> Result<(), Malformed> {
-        *self = Auto::new(&self.options);
-        if !state::begun(from, Method::Auto)? {
-            return Ok(());
-        }
-        let n = sys.dim();
-        self.atol = self.options.tolerances.expand(n).map_err(|e| from.malformed(e.to_string()))?;
-        let at = from.at();
-        self.explicit = Explicit::new(from.get()?, &self.options);
-        if let Explicit::Series { work, .. } = &mut self.explicit {
-            let Some(of) = sys.taylor_work(series_order(&self.options)) else {
-                return Err(Malformed { at, why: "there is no series of these equations".into() });
-            };
-            *work = of;
-        }
-        self.multistep = from.get()?;
-        self.stage = Stage::load(from)?;
-        self.window = from.get()?;
-        (self.swings, self.work_explicit) = from.get()?;
-        (self.spent, self.work_stiff, self.peak) = from.get()?;
-        self.rival = from.get()?;
-        self.lost = state::few(from)?;
-        self.stayed = from.get()?;
-        self.stiff = stiff(&self.options, self.multistep);
-        self.explicit.get_mut().load(sys, from)?;
-        self.stiff.load(sys, from)?;
-        let at = from.at();
-        (self.at_stiff, self.stiff_known, self.change) = from.get()?;
-        if self.now().x().len() != n {
-            return Err(Malformed { at, why: "the method at work has not started".into() });
-        }
-        for v in [
-            &mut self.stop,
-            &mut self.since,
-            &mut self.stiffish,
-            &mut self.h_stiff,
-            &mut self.average,
-            &mut self.work_ratio,
-            &mut self.rho,
-            &mut self.stiffness,
-            &mut self.growth,
-            &mut self.decay,
-        ] {
-            *v = from.get()?;
-        }
-        (self.past, self.stats) = from.get()?;
-        (self.restarts, self.restarted_at) = (state::count(from)?, state::count(from)?);
-        if self.window.is_some_and(|w| w.beyond(&self.stats)) {
-            return Err(from.malformed("the pace is taken from steps that there were not"));
-        }
-        if self.restarted_at > self.stats.steps {
-            return Err(from.malformed("a restart after more steps than there were"));
-        }
-        for v in [
-            &mut self.brief,
-            &mut self.switches,
-            &mut self.stiff_count,
-            &mut self.calm_count,
-            &mut self.mild_count,
-        ] {
-            *v = state::few(from)?;
-        }
-        self.patience = from.get()?;
-        self.trial_steps = state::few(from)?;
-        self.probe = from.get()?;
-        state::vector(from, &mut self.v, n)?;
-        self.w.resize(n, 0.0);
-        self.plane = [vec![0.0; n], vec![0.0; n]];
-        self.started = true;
-        Ok(())
+        self.read(sys, from)
     }
 
     fn seat(&mut self) -> Option<&mut dyn Seat> {

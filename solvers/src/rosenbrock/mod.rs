@@ -10,24 +10,20 @@
 //! rest of the run is left to BDF, which [`Integrator::choice`] tells.
 
 pub mod fused;
+mod saved;
+mod seat;
 pub mod tableau;
 
 use crate::bdf::Bdf;
 use crate::control::{Clock, Controller, Law, SquareController, Trial, first_step, not_finite, weight};
 use crate::error::SolveError;
 use crate::integrator::{Choice, Integrator, Method, Options};
-use crate::lanes::adaptive::Control;
-use crate::lanes::rosenbrock::dense;
-use crate::lanes::seat::{Place, Seat, SeatCode, Shape};
-use crate::lanes::writer::{Slot, status};
+use crate::lanes::seat::Seat;
 use crate::linalg::IterationMatrix;
-use crate::state;
 use crate::stats::Stats;
 use crate::system::{EvalError, Pattern, System};
 use tableau::{MAX, RODAS4, RODAS5P, Tableau};
 use twinml_model::bytes::{Malformed, Reader, Writer};
-use twinml_model::ir::Space;
-use twinml_model::lanes::LaneMemory;
 
 /// Steps of our own before the system is asked for code that is not ready: see [`Rosenbrock::by_kernel_later`].
 const OWN_STEPS: u32 = 2_000;
@@ -627,97 +623,11 @@ impl Integrator for Rosenbrock {
     }
 
     fn save(&self, to: &mut Writer) {
-        state::begin(to, Method::Rosenbrock, self.started);
-        if !self.started {
-            return;
-        }
-        to.put(&self.stats).put(&self.instead.is_some());
-        if let Some(i) = &self.instead {
-            to.put(&i.since).put(&i.before);
-            i.bdf.save(to);
-            return;
-        }
-        self.clock.save(to);
-        to.put(&self.h).put(&self.h_done).put(&self.by_kernel);
-        if self.late {
-            to.put(&self.wait.map_or(u32::MAX, |w| w));
-        }
-        for v in [&self.x, &self.x_prev].into_iter().chain(&self.k[..self.tableau.stages]) {
-            to.slice(v);
-        }
-        to.put(&self.f0_valid);
-        if self.f0_valid {
-            to.slice(&self.f0);
-        }
-        // The step that steps by code end with may be the last one: both controllers may be asked.
-        self.control.save(to);
-        to.put(&self.square.past());
-        if !self.by_kernel {
-            self.matrix.save(to);
-        }
+        self.write(to);
     }
 
     fn load(&mut self, sys: &mut dyn System, from: &mut Reader<'_>) -> Result<(), Malformed> {
-        let (by_kernel, late, wait) = (self.by_kernel, self.late, self.wait);
-        *self = Rosenbrock { by_kernel, late, wait, ..Self::with_tableau(&self.options, self.tableau) };
-        if !state::begun(from, Method::Rosenbrock)? {
-            return Ok(());
-        }
-        self.stats = from.get()?;
-        if from.get()? {
-            let (since, before) = from.get()?;
-            let mut bdf = Bdf::new(&Options { h: None, ..self.options.clone() });
-            let at = from.at();
-            bdf.load(sys, from)?;
-            if bdf.x().len() != sys.dim() {
-                return Err(Malformed { at, why: "what goes on instead has not started".into() });
-            }
-            self.instead = Some(Box::new(Instead { bdf, since, before }));
-            self.started = true;
-            return Ok(());
-        }
-        let n = sys.dim();
-        self.atol = self.options.tolerances.expand(n).map_err(|e| from.malformed(e.to_string()))?;
-        self.clock.load(from)?;
-        (self.h, self.h_done) = (state::length(from)?, state::length(from)?);
-        let at = from.at();
-        self.by_kernel = from.get()?;
-        if self.by_kernel && !by_kernel && !late {
-            return Err(Malformed { at, why: "steps by the system's code are not for this one".into() });
-        }
-        if late {
-            let at = from.at();
-            let wait: u32 = from.get()?;
-            self.wait = (wait != u32::MAX).then_some(wait);
-            if self.wait.is_some_and(|w| w > OWN_STEPS || self.by_kernel) {
-                return Err(Malformed {
-                    at,
-                    why: "the system's code is asked for after some steps, once".into(),
-                });
-            }
-        }
-        let stages = self.tableau.stages;
-        for v in [&mut self.x, &mut self.x_prev].into_iter().chain(&mut self.k[..stages]) {
-            state::vector(from, v, n)?;
-        }
-        for v in [&mut self.x_stage, &mut self.f0, &mut self.ft].into_iter().chain(&mut self.k[stages..]) {
-            v.resize(n, 0.0);
-        }
-        self.f0_valid = from.get()?;
-        if self.f0_valid {
-            from.fill(&mut self.f0)?;
-        }
-        self.control.load(from)?;
-        self.square.load(from)?;
-        if self.by_kernel || self.wait.is_some() {
-            self.trial = vec![0.0; (1 + stages) * n + 2];
-        }
-        if !self.by_kernel {
-            self.make_matrix(sys);
-            self.matrix.load(from)?;
-        }
-        self.started = true;
-        Ok(())
+        self.read(sys, from)
     }
 
     fn seat(&mut self) -> Option<&mut dyn Seat> {
@@ -732,74 +642,5 @@ impl Integrator for Rosenbrock {
 
     fn clone_box(&self) -> Box<dyn Integrator> {
         Box::new(self.clone())
-    }
-}
-
-/// Steps on lanes are those of the system's own code; a step whose pivots do not serve is done alone.
-impl Seat for Rosenbrock {
-    fn shape(&self) -> Shape {
-        Shape::Rosenbrock(Control::of(&self.options, &self.atol))
-    }
-
-    fn put(
-        &mut self,
-        _: &mut dyn System,
-        _: &SeatCode,
-        memory: &mut LaneMemory,
-        lane: usize,
-        _: f64,
-    ) -> Option<u64> {
-        let (t, stop) = (self.clock.t, self.clock.stop);
-        if !self.clock.has_room(&self.stats) {
-            return None;
-        }
-        let mut place = Place::new(memory, lane);
-        place.set(Space::Time, 0, t);
-        place.set_all(Space::State, &self.x);
-        let (past, rejected) = self.square.past();
-        for (slot, value) in [
-            (Slot::H, self.h),
-            (Slot::Stop, stop),
-            (Slot::LogOld, past),
-            (Slot::Rejected, if rejected { 1.0 } else { 0.0 }),
-            (Slot::Status, status::RUNNING),
-            (Slot::Steps, self.stats.steps as f64),
-            (Slot::Trials, self.stats.rejected as f64),
-        ] {
-            place.set(Space::Jac, slot as usize, value);
-        }
-        Some(1)
-    }
-
-    fn take(&mut self, _: &mut dyn System, code: &SeatCode, memory: &LaneMemory, lane: usize, _: u64) {
-        let at = |slot: usize| memory.slot(Space::Jac, slot)[lane];
-        let (steps, rejected) = (at(Slot::Steps as usize) as u64, at(Slot::Trials as usize) as u64);
-        let more = rejected - self.stats.rejected;
-        for _ in 0..steps - self.stats.steps + more {
-            self.count(self.tableau.stages as u64);
-        }
-        (self.stats.steps, self.stats.rejected) = (steps, rejected);
-        self.stats.error_test_failures += more;
-        self.h = at(Slot::H as usize);
-        self.square.accepted(at(Slot::LogOld as usize));
-        self.f0_valid = false;
-        for (i, x) in self.x.iter_mut().enumerate() {
-            *x = memory.slot(Space::State, i)[lane];
-        }
-        let t = memory.slot(Space::Time, 0)[lane];
-        if code.whole {
-            self.h_done = at(dense::LENGTH as usize);
-            // Steps of which nobody heard may lie between.
-            (self.clock.t, self.clock.t_prev) = (t, at(dense::FROM as usize));
-            let kept = std::iter::once(&mut self.x_prev).chain(self.k[..self.tableau.stages].iter_mut());
-            for (k, v) in kept.flatten().enumerate() {
-                *v = at(dense::STATES as usize + k);
-            }
-        } else {
-            // Nobody asks for anything within the step.
-            self.h_done = 0.0;
-            (self.clock.t, self.clock.t_prev) = (t, t);
-            self.x_prev.copy_from_slice(&self.x);
-        }
     }
 }

@@ -1,0 +1,142 @@
+//! The state of `auto` as bytes and back, in every layout that there was.
+//!
+//! | layout | what changed |
+//! |---|---|
+//! | 1 | |
+//! | 2 | the explicit method by its kind; what Taylor series and trials of the stiff method need, before the methods' own states |
+
+use super::Auto;
+use super::parts::{Explicit, Kind, series_order, stiff};
+use super::series::Stage;
+use crate::integrator::Method;
+use crate::linalg::IterationMatrix;
+use crate::state;
+use crate::system::System;
+use twinml_model::bytes::{Malformed, Reader, Writer};
+
+/// The layout that is written.
+const LAYOUT: u32 = 2;
+
+impl Auto {
+    /// All that the next steps depend on.
+    pub(super) fn write(&self, to: &mut Writer) {
+        state::begin_layout(to, Method::Auto, LAYOUT, self.started);
+        if !self.started {
+            return;
+        }
+        to.put(&self.explicit.kind()).put(&self.multistep);
+        self.stage.save(to);
+        to.put(&self.window).put(&self.swings).put(&self.work_explicit);
+        to.put(&self.spent)
+            .put(&self.work_stiff)
+            .put(&self.peak)
+            .put(&self.rival)
+            .put(&self.lost)
+            .put(&self.stayed);
+        self.explicit.get().save(to);
+        self.stiff.save(to);
+        to.put(&self.at_stiff).put(&self.stiff_known).put(&self.change);
+        to.put(&self.stop).put(&self.since).put(&self.stiffish).put(&self.h_stiff).put(&self.average);
+        to.put(&self.work_ratio).put(&self.rho).put(&self.stiffness).put(&self.growth).put(&self.decay);
+        to.put(&self.past).put(&self.stats).put(&self.restarts).put(&self.restarted_at);
+        to.put(&self.brief).put(&self.switches).put(&self.stiff_count).put(&self.calm_count);
+        to.put(&self.mild_count).put(&self.patience).put(&self.trial_steps).put(&self.probe);
+        to.slice(&self.v);
+    }
+
+    /// What [`Auto::write`] wrote, now or when it had an earlier layout.
+    pub(super) fn read(&mut self, sys: &mut dyn System, from: &mut Reader<'_>) -> Result<(), Malformed> {
+        *self = Auto::new(&self.options);
+        let (layout, started) = state::begun_layout(from, Method::Auto, LAYOUT)?;
+        if !started {
+            return Ok(());
+        }
+        let n = sys.dim();
+        self.atol = self.options.tolerances.expand(n).map_err(|e| from.malformed(e.to_string()))?;
+        let at = from.at();
+        let kind = match layout {
+            1 if from.get()? => Kind::Multistep,
+            1 => Kind::OneStep,
+            _ => from.get()?,
+        };
+        self.explicit = Explicit::new(kind, &self.options);
+        if let Explicit::Series { work, .. } = &mut self.explicit {
+            let Some(of) = sys.taylor_work(series_order(&self.options)) else {
+                return Err(Malformed { at, why: "there is no series of these equations".into() });
+            };
+            *work = of;
+        }
+        self.multistep = from.get()?;
+        if layout > 1 {
+            self.stage = Stage::load(from)?;
+            self.window = from.get()?;
+            (self.swings, self.work_explicit) = from.get()?;
+            (self.spent, self.work_stiff, self.peak) = from.get()?;
+            self.rival = from.get()?;
+            self.lost = state::few(from)?;
+            self.stayed = from.get()?;
+        }
+        self.stiff = stiff(&self.options, self.multistep);
+        self.explicit.get_mut().load(sys, from)?;
+        self.stiff.load(sys, from)?;
+        let at = from.at();
+        (self.at_stiff, self.stiff_known, self.change) = from.get()?;
+        if self.now().x().len() != n {
+            return Err(Malformed { at, why: "the method at work has not started".into() });
+        }
+        for v in [
+            &mut self.stop,
+            &mut self.since,
+            &mut self.stiffish,
+            &mut self.h_stiff,
+            &mut self.average,
+            &mut self.work_ratio,
+            &mut self.rho,
+            &mut self.stiffness,
+            &mut self.growth,
+            &mut self.decay,
+        ] {
+            *v = from.get()?;
+        }
+        (self.past, self.stats) = from.get()?;
+        (self.restarts, self.restarted_at) = (state::count(from)?, state::count(from)?);
+        if self.window.is_some_and(|w| w.beyond(&self.stats)) {
+            return Err(from.malformed("the pace is taken from steps that there were not"));
+        }
+        if self.restarted_at > self.stats.steps {
+            return Err(from.malformed("a restart after more steps than there were"));
+        }
+        for v in [
+            &mut self.brief,
+            &mut self.switches,
+            &mut self.stiff_count,
+            &mut self.calm_count,
+            &mut self.mild_count,
+        ] {
+            *v = state::few(from)?;
+        }
+        self.patience = from.get()?;
+        self.trial_steps = state::few(from)?;
+        self.probe = from.get()?;
+        state::vector(from, &mut self.v, n)?;
+        self.w.resize(n, 0.0);
+        self.plane = [vec![0.0; n], vec![0.0; n]];
+        self.started = true;
+        if layout == 1 {
+            self.complete(sys);
+        }
+        Ok(())
+    }
+
+    /// What the first layout did not hold, as far as it follows from the rest: a trial that was on its way stays without a
+    /// comparison, and the pace is taken from now on.
+    fn complete(&mut self, sys: &dyn System) {
+        self.weigh(sys);
+        if self.stiff_known {
+            self.weigh_stiff(sys, &IterationMatrix::new(sys.pattern()));
+        }
+        if self.at_stiff {
+            self.peak = self.rho.max(0.0);
+        }
+    }
+}
