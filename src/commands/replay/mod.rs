@@ -240,7 +240,7 @@ impl Altered {
                 "another kind of machine, or the state was altered: `{name}` has the same bits on machines of one kind only"
             );
         }
-        "the state in the snapshot was altered, or it was made on a machine without fused multiplications"
+        "the state in the snapshot was altered, or it was made by another build of twinc or on a machine without fused multiplications"
             .to_owned()
     }
 }
