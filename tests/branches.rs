@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output};
 
 use serde_json::Value;
+
+mod place;
+use place::{Place, Ran, of};
 
 const MODEL: &str = r#"
 twin Tank {
@@ -53,38 +54,16 @@ scenario like_early for Plant {
 }
 "#;
 
-struct Place(tempfile::TempDir);
-
 impl Place {
-    fn new(model: &str) -> Place {
-        let place = Place(tempfile::tempdir().unwrap());
-        fs::write(place.path("m.twinml"), model).unwrap();
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_twinc"));
-        command.arg("run").arg("m.twinml").args(args).current_dir(self.0.path()).output().unwrap()
-    }
-
-    fn twinc(&self, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_twinc")).args(args).current_dir(self.0.path()).output().unwrap()
+    /// Runs the model.
+    fn simulate(&self, args: &[&str]) -> Ran {
+        self.run(&[&["run", "m.twinml"], args].concat())
     }
 
     /// Runs a scenario into `name.csv`; what it said.
+    #[track_caller]
     fn csv(&self, args: &[&str], name: &str) -> String {
-        let out = self.run(&[args, &["--out", &format!("{name}.csv")]].concat());
-        let said = String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);
-        assert!(out.status.success(), "{args:?}: {said}");
-        said
-    }
-
-    fn text(&self, name: &str) -> String {
-        fs::read_to_string(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+        self.simulate(&[args, &["--out", &format!("{name}.csv")]].concat()).expect(0).said()
     }
 }
 
@@ -102,7 +81,7 @@ fn row(text: &str, time: f64) -> BTreeMap<&str, f64> {
 
 #[test]
 fn a_branch_is_the_trunk_up_to_its_instant_and_then_a_run_with_its_actions() {
-    let place = Place::new(MODEL);
+    let place = Place::model(MODEL);
     for solver in ["tsit5", "bdf", "rosenbrock", "rk4", "auto", "adams", "esdirk"] {
         place.csv(&["--solver", solver], "r");
         place.csv(&["--scenario", "like_early", "--solver", solver], "early");
@@ -166,7 +145,7 @@ scenario day for Plant {
 
 #[test]
 fn what_goes_on_from_the_trunk_is_what_is_run_from_the_start() {
-    let place = Place::new(TWICE);
+    let place = Place::model(TWICE);
     for solver in [
         "euler",
         "rk4",
@@ -182,10 +161,8 @@ fn what_goes_on_from_the_trunk_is_what_is_run_from_the_start() {
         "diffsol_bdf",
         "auto",
     ] {
-        let out = place.run(&["--solver", solver, "--format", "json", "--snapshot-every", "4 min"]);
-        let text = String::from_utf8(out.stdout).unwrap();
-        assert_eq!(out.status.code(), Some(0), "{solver}: {text}{}", String::from_utf8_lossy(&out.stderr));
-        let objects: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        let args = ["--solver", solver, "--format", "json", "--snapshot-every", "4 min"];
+        let objects = place.simulate(&args).expect(0).objects();
         let mut finished: Vec<Value> =
             objects.iter().filter(|o| o["type"] == "finished" && o["branch"] != "first").cloned().collect();
         let trunk = finished.remove(0);
@@ -201,9 +178,7 @@ fn what_goes_on_from_the_trunk_is_what_is_run_from_the_start() {
         }
         assert_eq!(finished[0], finished[1], "{solver}: counters of the whole run");
         let diff = |a: &str, b: &str| -> (Vec<Value>, Value) {
-            let out = place.twinc(&["diff", a, b, "--format", "json"]);
-            let said = String::from_utf8(out.stdout).unwrap();
-            let mut all: Vec<Value> = said.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+            let mut all = place.run(&["diff", a, b, "--format", "json"]).objects();
             (all.clone(), all.pop().unwrap())
         };
         let (all, last) = diff("out/m/day.part.parquet", "out/m/day.whole.parquet");
@@ -218,8 +193,7 @@ fn what_goes_on_from_the_trunk_is_what_is_run_from_the_start() {
         // Snapshots of a branch from before it begins are its own.
         for at in [240, 480, 720, 960] {
             let name = format!("out/m/day.part@{at}s.twinsnap");
-            let rest = place.twinc(&["run", "--from", &name, "--out", "rest", "--no-plot"]);
-            assert!(rest.status.success(), "{solver} {at}: {}", String::from_utf8_lossy(&rest.stderr));
+            place.expect(0, &["run", "--from", &name, "--out", "rest", "--no-plot"]);
         }
         let (_, last) = diff("rest/day@480s.part.parquet", "out/m/day.part.parquet");
         assert_eq!(last["decisions"], 0, "{solver}: {last}");
@@ -229,13 +203,10 @@ fn what_goes_on_from_the_trunk_is_what_is_run_from_the_start() {
 
 #[test]
 fn the_trunks_work_is_done_once() {
-    let place = Place::new(TWICE);
-    let out = place.run(&["--solver", "tsit5", "--format", "json"]);
-    let text = String::from_utf8(out.stdout).unwrap();
-    let objects: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-    let finished: Vec<(u64, u64)> = objects
+    let place = Place::model(TWICE);
+    let objects = place.simulate(&["--solver", "tsit5", "--format", "json"]).objects();
+    let finished: Vec<(u64, u64)> = of(&objects, "finished")
         .iter()
-        .filter(|o| o["type"] == "finished")
         .map(|o| (o["steps"].as_u64().unwrap(), o["trunk_steps"].as_u64().unwrap()))
         .collect();
     // Steps of the trunk and of each branch, and how many of these the trunk has done.
@@ -250,7 +221,7 @@ fn level(h0: f64, q: f64, g: f64, area: f64, t: f64) -> f64 {
 
 #[test]
 fn a_branch_sets_parameters_and_what_follows_from_them() {
-    let place = Place::new(MODEL);
+    let place = Place::model(MODEL);
     for solver in ["tsit5", "bdf", "rosenbrock", "implicit_euler", "esdirk", "trbdf2", "diffsol_bdf"] {
         let tolerance = if solver == "implicit_euler" { 2e-3 } else { 1e-6 };
         place.csv(&["--solver", solver, "--rtol", "1e-8", "--atol", "1e-10", "--si"], "p");
@@ -281,14 +252,12 @@ fn a_branch_sets_parameters_and_what_follows_from_them() {
 
 #[test]
 fn files_verdicts_and_summary_name_the_branch() {
-    let place = Place::new(MODEL);
-    let out = place.run(&[]);
-    let (said, err) = (String::from_utf8(out.stdout).unwrap(), String::from_utf8(out.stderr).unwrap());
-    assert_eq!(out.status.code(), Some(0), "{said}{err}");
+    let place = Place::model(MODEL);
+    let Ran { out: said, err, .. } = place.simulate(&[]).expect(0);
     assert!(err.contains("Running day/closed from 10 min to 20 min"), "{err}");
     assert!(said.contains("closed/dry") && said.contains("closed/calm"), "{said}");
     assert!(said.contains("out/m/day.closed.parquet"), "{said}");
-    let summary: Value = serde_json::from_str(&place.text("out/m/summary.json")).unwrap();
+    let summary = place.json("out/m/summary.json");
     let branches = summary["branches"].as_array().unwrap();
     let names: Vec<&str> = branches.iter().map(|b| b["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["early", "closed", "wide", "stiffer"]);
@@ -303,36 +272,31 @@ fn files_verdicts_and_summary_name_the_branch() {
     assert!(expected(&summary, "dry") && !expected(&summary, "calm"));
     assert!(expected(closed, "closed/dry") && expected(closed, "closed/calm"));
     assert!(expected(&branches[0], "early/dry") && !expected(&branches[0], "early/calm"));
-    let text = String::from_utf8(place.run(&["--format", "json"]).stdout).unwrap();
-    let objects: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-    let of = |kind: &str| -> Vec<&Value> {
-        objects.iter().filter(|o| o["type"] == kind).map(|o| &o["branch"]).collect()
-    };
+    let objects = place.simulate(&["--format", "json"]).objects();
+    let branches = |kind: &str| -> Vec<&Value> { of(&objects, kind).iter().map(|o| &o["branch"]).collect() };
     assert_eq!(
-        of("running"),
+        branches("running"),
         [&Value::Null, &"early".into(), &"closed".into(), &"wide".into(), &"stiffer".into()]
     );
-    assert_eq!(of("finished"), of("running"));
+    assert_eq!(branches("finished"), branches("running"));
     // The same twice: the same bits.
     let first = fs::read(place.path("out/m/day.closed.parquet")).unwrap();
-    place.run(&[]);
+    place.simulate(&[]);
     assert_eq!(first, fs::read(place.path("out/m/day.closed.parquet")).unwrap());
 }
 
 #[test]
 fn a_branch_that_the_run_does_not_reach_is_left_out_and_said() {
-    let place = Place::new(MODEL);
+    let place = Place::model(MODEL);
     let said = place.csv(&["--until", "5 min"], "short");
     assert!(said.contains("the branch `closed` begins at 10 min, which the run does not reach"), "{said}");
     assert!(place.path("short.early.csv").exists() && !place.path("short.closed.csv").exists());
     // The trunk fails at 2 s (a pole); a branch that leaves it before goes on.
-    let place = Place::new(
+    let place = Place::model(
         "twin P { inputs { u: Real = 1 } states { x: Real = 1 } equations { der(x) = u*x^2/2 s } }\n\
          scenario s for P { duration: 10 s; branch saved at 1 s { u = -1 }; branch lost at 3 s { u = 0 } }\n",
     );
-    let out = place.run(&["--out", "r.csv", "--solver", "tsit5"]);
-    let said = String::from_utf8(out.stderr).unwrap() + &String::from_utf8(out.stdout).unwrap();
-    assert_eq!(out.status.code(), Some(3), "{said}");
+    let said = place.simulate(&["--out", "r.csv", "--solver", "tsit5"]).expect(3).said();
     assert!(said.contains("the branch `lost` begins at 3 s, which the run does not reach"), "{said}");
     let saved = place.text("r.saved.csv");
     // x(1 s) = 2, then der(x) = −x²/2 s.
@@ -361,13 +325,11 @@ fn what_a_branch_cannot_do_is_an_error_at_its_line() {
         ("branch b at 1 s { a = 2 }; branch b at 2 s { a = 2 }", "E0302", "declared twice"),
         ("at 1 s { a = 2 }", "E0718", "only a branch"),
     ] {
-        let place = Place::new(&model(branch));
-        let out = place.run(&["--out", "r.csv"]);
-        let said = String::from_utf8(out.stderr).unwrap();
-        assert_eq!(out.status.code(), Some(2), "{branch}: {said}");
+        let place = Place::model(&model(branch));
+        let said = place.simulate(&["--out", "r.csv"]).expect(2).err;
         assert!(said.contains(words) && said.contains(code), "{branch}: {said}");
         assert!(said.contains("m.twinml:5:"), "{branch}: {said}");
     }
-    let place = Place::new(&model("branch b at 1 s { a = 2; expect fine }"));
-    assert_eq!(place.run(&["--out", "r.csv"]).status.code(), Some(0));
+    let place = Place::model(&model("branch b at 1 s { a = 2; expect fine }"));
+    place.simulate(&["--out", "r.csv"]).expect(0);
 }

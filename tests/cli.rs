@@ -4,9 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use serde_json::Value;
+
+mod place;
+use place::Place;
 
 /// A first-order system with an event, an input, units and a requirement.
 const MODEL: &str = r#"
@@ -29,59 +32,8 @@ scenario drain for Tank {
 scenario long for Tank { duration: 1e9 s; solver: rk4(step: 1 ms) }
 "#;
 
-struct Place(tempfile::TempDir);
-
-impl Place {
-    fn new() -> Place {
-        let place = Place(tempfile::tempdir().unwrap());
-        place.write("tank.twinml", MODEL);
-        place
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.0.path().join(name), text).unwrap();
-    }
-
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_twinc"));
-        command.args(args).current_dir(self.0.path()).env_remove("NO_COLOR");
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Ran {
-        Ran(self.command(args).output().unwrap())
-    }
-}
-
-struct Ran(Output);
-
-impl Ran {
-    fn code(&self) -> i32 {
-        self.0.status.code().unwrap()
-    }
-
-    fn out(&self) -> String {
-        String::from_utf8(self.0.stdout.clone()).unwrap()
-    }
-
-    fn err(&self) -> String {
-        String::from_utf8(self.0.stderr.clone()).unwrap()
-    }
-
-    #[track_caller]
-    fn expect(self, code: i32) -> Ran {
-        assert_eq!(self.code(), code, "stdout:\n{}\nstderr:\n{}", self.out(), self.err());
-        self
-    }
-
-    /// Every line of standard output as JSON.
-    fn objects(&self) -> Vec<Value> {
-        self.out().lines().map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}"))).collect()
-    }
+fn tank() -> Place {
+    Place::with(&[("tank.twinml", MODEL)])
 }
 
 fn csv_rows(path: &Path) -> (Vec<String>, Vec<Vec<f64>>) {
@@ -98,9 +50,9 @@ fn csv_rows(path: &Path) -> (Vec<String>, Vec<Vec<f64>>) {
 
 #[test]
 fn a_run_writes_result_summary_and_plot_and_says_so() {
-    let place = Place::new();
+    let place = tank();
     let ran = place.run(&["run", "tank.twinml"]).expect(0);
-    let (out, err) = (ran.out(), ran.err());
+    let (out, err) = (ran.out, ran.err);
     assert!(err.contains("   Compiled Tank: 1 state, "), "{err}");
     assert!(err.contains("    Running drain to 20 min with tsit5 (rtol 1e-8)\n"), "{err}");
     assert!(out.starts_with("   Finished 121 samples, "), "{out}");
@@ -120,8 +72,7 @@ fn a_run_writes_result_summary_and_plot_and_says_so() {
         names,
         ["drain.parquet", "events.parquet", "plot.html", "summary.json"].map(String::from).into()
     );
-    let summary: Value =
-        serde_json::from_str(&fs::read_to_string(place.path("out/tank/summary.json")).unwrap()).unwrap();
+    let summary = place.json("out/tank/summary.json");
     assert_eq!(summary["ended"], "complete");
     assert_eq!(summary["event_log"]["path"], "events.parquet");
     assert_eq!(summary["parameters"]["area"]["value"], 2.0);
@@ -131,7 +82,7 @@ fn a_run_writes_result_summary_and_plot_and_says_so() {
 
 #[test]
 fn csv_results_are_in_the_units_that_people_see_with_rows_on_both_sides_of_events() {
-    let place = Place::new();
+    let place = tank();
     place.run(&["run", "tank.twinml", "--out", "r.csv"]).expect(0);
     let (head, rows) = csv_rows(&place.path("r.csv"));
     assert_eq!(head, ["time", "step", "level", "low"]);
@@ -151,7 +102,7 @@ fn csv_results_are_in_the_units_that_people_see_with_rows_on_both_sides_of_event
 
 #[test]
 fn equal_runs_have_equal_bytes_on_machine_code_and_interpreter() {
-    let place = Place::new();
+    let place = tank();
     for (dir, engine) in [("a", "jit"), ("b", "jit"), ("c", "interpreter")] {
         place.run(&["run", "tank.twinml", "--out", dir, "--engine", engine]).expect(0);
     }
@@ -163,27 +114,27 @@ fn equal_runs_have_equal_bytes_on_machine_code_and_interpreter() {
 
 #[test]
 fn flags_win_over_the_scenario() {
-    let place = Place::new();
+    let place = tank();
     let args = ["run", "tank.twinml", "--set", "area=4 m^2", "--until", "1 min", "--solver", "rk4", "--step"];
     let mut args = args.to_vec();
     args.extend(["500ms", "--every", "30s", "--out", "r.csv"]);
     let ran = place.run(&args).expect(0);
-    assert!(ran.err().contains("Running drain to 1 min with rk4 (step 500 ms)"), "{}", ran.err());
+    assert!(ran.err.contains("Running drain to 1 min with rk4 (step 500 ms)"), "{}", ran.err);
     let (_, rows) = csv_rows(&place.path("r.csv"));
     assert_eq!(rows.iter().map(|r| r[0]).collect::<Vec<_>>(), [0.0, 30.0, 60.0]);
     // By an independent integration of (5 L/s − 0.01·√h)/4 m².
     assert!((rows[2][2] - 92.7777).abs() < 1e-3, "{rows:?}");
     let ran = place.run(&["run", "tank.twinml", "--set", "aera=4 m^2"]).expect(2);
-    assert!(ran.err().contains("area"), "offers the name: {}", ran.err());
+    assert!(ran.err.contains("area"), "offers the name: {}", ran.err);
 }
 
 #[test]
 fn errors_have_their_exit_codes_and_places() {
-    let place = Place::new();
+    let place = tank();
     place.write("bad.twinml", "twin Bad {\n  states { x: Length = 1 m }\n  equations { der(x) = 1 kg }\n}\n");
     let ran = place.run(&["check", "bad.twinml"]).expect(2);
-    assert!(ran.err().contains("bad.twinml:3:"), "{}", ran.err());
-    assert_eq!(ran.out(), "");
+    assert!(ran.err.contains("bad.twinml:3:"), "{}", ran.err);
+    assert_eq!(ran.out, "");
     place.run(&["run", "bad.twinml"]).expect(2);
     place.run(&["check", "none.twinml"]).expect(2);
     place.run(&["run", "tank.twinml", "--solver", "magic"]).expect(2);
@@ -200,34 +151,34 @@ fn errors_have_their_exit_codes_and_places() {
     place.run(&["plot", "none.parquet"]).expect(5);
     place.run(&["plot", "none.parquet", "-o", "p.gif"]).expect(2);
     let ran = place.run(&["live", "tank.twinml", "-n", "100"]).expect(2);
-    assert!(ran.err().contains("not in this version yet"), "{}", ran.err());
+    assert!(ran.err.contains("not in this version yet"), "{}", ran.err);
 }
 
 #[test]
 fn a_failed_simulation_says_when_which_and_where_and_keeps_what_it_has() {
-    let place = Place::new();
+    let place = tank();
     place.write(
         "blow.twinml",
         "twin Blow {\n  states { x: Real = 1 }\n  equations {\n    der(x) = x^2 * 1 [1/s]\n  }\n}\n\
          scenario s for Blow { duration: 2 s; solver: tsit5(rtol: 1e-6) }\n",
     );
     let ran = place.run(&["run", "blow.twinml", "--out", "r.csv"]).expect(3);
-    assert!(ran.out().starts_with("     Failed at "), "{}", ran.out());
-    assert!(ran.err().contains("`x`") && ran.err().contains("blow.twinml:4:"), "{}", ran.err());
+    assert!(ran.out.starts_with("     Failed at "), "{}", ran.out);
+    assert!(ran.err.contains("`x`") && ran.err.contains("blow.twinml:4:"), "{}", ran.err);
     let (_, rows) = csv_rows(&place.path("r.csv"));
     assert!(rows.len() > 400 && rows.len() < 502, "{}", rows.len());
     let ran =
         place.run(&["run", "tank.twinml", "--scenario", "long", "--max-steps", "1000", "--out", "s.csv"]);
-    assert!(ran.expect(3).err().contains("1000 steps"));
+    assert!(ran.expect(3).err.contains("1000 steps"));
     let ran =
         place.run(&["run", "tank.twinml", "--scenario", "long", "--time-limit", "200ms", "--out", "t.csv"]);
-    assert!(ran.expect(3).err().contains("time limit"));
+    assert!(ran.expect(3).err.contains("time limit"));
 }
 
 #[cfg(unix)]
 #[test]
 fn interrupted_runs_leave_a_readable_result() {
-    let place = Place::new();
+    let place = tank();
     let mut command =
         place.command(&["run", "tank.twinml", "--scenario", "long", "--every", "1s", "--out", "r.csv"]);
     let mut child =
@@ -251,18 +202,18 @@ fn interrupted_runs_leave_a_readable_result() {
 
 #[test]
 fn a_new_project_runs() {
-    let place = Place::new();
+    let place = tank();
     place.run(&["new", "my-twin"]).expect(0);
     place.run(&["check", "--deny", "warnings", "my-twin/my-twin.twinml"]).expect(0);
     let ran = place.run(&["run", "my-twin/my-twin.twinml"]).expect(0);
-    assert!(ran.out().contains("warms_up"), "{}", ran.out());
+    assert!(ran.out.contains("warms_up"), "{}", ran.out);
     place.run(&["new", "my-twin"]).expect(2);
     place.run(&["new", "7"]).expect(2);
 }
 
 #[test]
 fn intermediate_forms_are_printed() {
-    let place = Place::new();
+    let place = tank();
     for (stage, word) in [
         ("tokens", "twin"),
         ("ast", "Tank"),
@@ -273,10 +224,10 @@ fn intermediate_forms_are_printed() {
         ("asm", "rhs"),
     ] {
         let ran = place.run(&["check", "tank.twinml", "--emit", stage]).expect(0);
-        assert!(ran.out().contains(word), "{stage}: {}", ran.out());
+        assert!(ran.out.contains(word), "{stage}: {}", ran.out);
     }
     let ran = place.run(&["check", "tank.twinml", "--explain"]).expect(0);
-    assert!(ran.out().contains("states      1: h"), "{}", ran.out());
+    assert!(ran.out.contains("states      1: h"), "{}", ran.out);
     place.write(
         "lamps.twinml",
         "twin Lamp {
@@ -294,21 +245,21 @@ twin Row { twins { l: Lamp[3] } states { x: Real = 1 } equations { der(x) = -x/1
 ",
     );
     let ran = place.run(&["check", "lamps.twinml", "--explain"]).expect(0);
-    assert!(ran.out().contains("behavior    3 handlers, 3 machines (6 transitions)"), "{}", ran.out());
+    assert!(ran.out.contains("behavior    3 handlers, 3 machines (6 transitions)"), "{}", ran.out);
 }
 
 #[test]
 fn results_become_pictures() {
-    let place = Place::new();
+    let place = tank();
     place.run(&["run", "tank.twinml", "--out", "r.parquet"]).expect(0);
     place.run(&["plot", "r.parquet", "-o", "p.svg"]).expect(0);
-    let svg = fs::read_to_string(place.path("p.svg")).unwrap();
+    let svg = place.text("p.svg");
     assert!(
         svg.contains("Length [cm]") && svg.contains("time [min]") && svg.contains("Tank · drain"),
         "{svg}"
     );
     place.run(&["plot", "r.parquet", "--only", "level"]).expect(0);
-    let html = fs::read_to_string(place.path("r.html")).unwrap();
+    let html = place.text("r.html");
     assert!(html.contains("level") && !html.contains("http://") || html.matches("http").count() <= 3);
     assert!(!html.contains("src="), "nothing is fetched");
 }
@@ -333,7 +284,7 @@ fn documented() -> BTreeMap<String, BTreeSet<String>> {
 
 #[test]
 fn json_lines_are_as_documented() {
-    let place = Place::new();
+    let place = tank();
     place.write("warn.twinml", "twin W { states { x: Real = 1 } equations { der(x) = y } }\n");
     place.write("says.twinml", "twin S { behavior { on start { log \"here\" } } }\n");
     let drawn = "twin D { parameters { k: Real[1/s] = 1 ~ uniform(1, 2) }; states { x: Real = 1 }\n\
@@ -371,7 +322,7 @@ fn json_lines_are_as_documented() {
         vec!["debug", "tank.twinml", "--command", "break low; next; print level; events; quit"],
     ] {
         let ran = place.run(&[vec!["--format", "json"], args].concat());
-        assert_eq!(ran.err(), "", "everything is on standard output");
+        assert_eq!(ran.err, "", "everything is on standard output");
         objects.extend(ran.objects());
     }
     let documented = documented();
@@ -419,8 +370,7 @@ fn json_lines_are_as_documented() {
     ] {
         assert!(seen.contains(kind), "{kind} was not printed");
     }
-    let summary: Value =
-        serde_json::from_str(&fs::read_to_string(place.path("out/tank/summary.json")).unwrap()).unwrap();
+    let summary = place.json("out/tank/summary.json");
     let fields: BTreeSet<String> = summary.as_object().unwrap().keys().cloned().collect();
     let mut listed = documented["summary.json"].clone();
     for inner in ["value", "unit", "auto", "complete", "interrupted", "time_limit", "failed"] {
@@ -432,35 +382,31 @@ fn json_lines_are_as_documented() {
 
 #[test]
 fn colours_are_a_choice() {
-    let place = Place::new();
+    let place = tank();
     let ran = place.run(&["run", "tank.twinml", "--color", "always", "--out", "r.csv"]).expect(0);
-    assert!(ran.out().contains("\u{1b}[1;32mFinished\u{1b}[0m"));
+    assert!(ran.out.contains("\u{1b}[1;32mFinished\u{1b}[0m"));
     // A note, a warning and an error of a model; a wrong flag and the help, which the argument parser prints.
-    fs::write(
-        place.path("said.twinml"),
+    place.write(
+        "said.twinml",
         "twin P { parameters { d: Length = 0.1 m ~ normal(0.1 m, 1 mm) } outputs { y: Length = 2*d } }\n\
          twin A { twins { p: P { d = 0.2 m } } parameters { s: Length = 1 m } outputs { z: Length = 2 m*s + q } }\n",
-    )
-    .unwrap();
+    );
     let commands: &[&[&str]] = &[&["check", "said.twinml"], &["run", "--nonsense"], &["run", "--help"]];
     for command in commands {
-        let with = |how: &[&str]| {
-            let ran = place.run(&[command, how].concat());
-            ran.out() + &ran.err()
-        };
+        let with = |how: &[&str]| place.run(&[command, how].concat()).said();
         assert!(with(&["--color", "always"]).contains('\u{1b}'), "{command:?}");
         for how in [&["--color", "never"][..], &["--color=never"], &[]] {
             let plain = with(how);
             assert!(!plain.contains('\u{1b}') && !plain.is_empty(), "{command:?} {how:?}: {plain:?}");
         }
     }
-    let said = place.run(&["check", "said.twinml", "--color", "never"]).err();
+    let said = place.run(&["check", "said.twinml", "--color", "never"]).err;
     for code in ["[N0401] Note", "[W0302] Warning", "[E0301] Error"] {
         assert!(said.contains(code), "{code}: {said}");
     }
     let ran = place.run(&["run", "tank.twinml", "-q", "--out", "r.csv"]).expect(0);
-    assert_eq!(ran.err(), "");
-    assert!(ran.out().contains("Finished"));
+    assert_eq!(ran.err, "");
+    assert!(ran.out.contains("Finished"));
 }
 
 /// Every code of a run with its example from the error index. `E0806` needs comparisons that no check refuses.
@@ -469,7 +415,7 @@ fn examples_of_run_time_codes_fail_with_their_codes() {
     use twinml_compiler::diag::index::ENTRIES;
     let mut seen = 0;
     for entry in ENTRIES.iter().filter(|e| e.code.0.starts_with("E08")) {
-        let place = Place::new();
+        let place = tank();
         let code = entry.code.0;
         for example in entry.examples() {
             place.write(example.file.unwrap_or("example.twinml"), example.text);
@@ -478,14 +424,14 @@ fn examples_of_run_time_codes_fail_with_their_codes() {
         if code == "E0813" {
             // Of a sample: the job goes on.
             let ran = place.run(&["mc", "example.twinml", "--out", "mc"]);
-            assert!(ran.out().contains(" E0813"), "{}{}", ran.out(), ran.err());
+            assert!(ran.out.contains(" E0813"), "{}", ran.said());
             continue;
         }
         let ran = place.run(&["run", "example.twinml", "--out", "r.csv"]);
-        let said = format!("{}{}", ran.out(), ran.err());
+        let said = ran.said();
         // A solver that cannot be used for the model is a matter of what was asked for.
         let wanted = if matches!(code, "E0811" | "E0812") { 2 } else { 3 };
-        assert!(ran.code() == wanted && said.contains(&format!("[{code}]")), "{code}: {said}");
+        assert!(ran.code == wanted && said.contains(&format!("[{code}]")), "{code}: {said}");
         assert!(wanted == 2 || place.path("r.csv").exists(), "{code}: what was recorded is written");
     }
     assert_eq!(seen, 13);
@@ -494,18 +440,18 @@ fn examples_of_run_time_codes_fail_with_their_codes() {
 #[test]
 fn the_example_of_a_range_that_is_left_says_so() {
     use twinml_compiler::diag::index::lookup;
-    let place = Place::new();
+    let place = tank();
     for example in lookup("W0801").unwrap().examples() {
         place.write("example.twinml", example.text);
     }
     let ran = place.run(&["run", "example.twinml", "--out", "r.csv"]).expect(0);
-    assert!(ran.err().contains("[W0801]"), "{}", ran.err());
+    assert!(ran.err.contains("[W0801]"), "{}", ran.err);
 }
 
 /// `doctor` says what it found; `TWINC_ISA` chooses, and a wrong one is an error with a code.
 #[test]
 fn doctor_finds_instruction_sets() {
-    let place = Place::new();
+    let place = tank();
     let doctor = |isa: Option<&str>, json: bool| {
         let mut command = place.command(if json { &["doctor", "--format", "json"] } else { &["doctor"] });
         command.env_remove("TWINC_ISA");

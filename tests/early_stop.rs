@@ -1,10 +1,12 @@
 //! `twinc mc --verdicts-only`: samples end once their verdicts are decided, and nothing that is said becomes wrong.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-#[path = "mc/place.rs"]
+#[path = "mc/job.rs"]
+mod job;
 mod place;
 
-use place::{Place, ran, requirement};
+use job::requirement;
+use place::{Place, ran};
 use std::fs;
 use std::path::Path;
 
@@ -31,7 +33,7 @@ twin Decay {
 scenario main for Decay { duration: 20 s; samples: 100; solver: tsit5 }
 scenario wrong for Decay { duration: 20 s; samples: 100; solver: tsit5; expect not calm }
 ";
-    let place = Place::new(model);
+    let place = Place::model(model);
     let whole = place.mc(&["--scenario", "main", "--out", "whole"]).expect(1);
     let flags = ["--scenario", "main", "--verdicts-only"];
     let early = place.mc(&[&flags[..], &["--out", "early", "--jobs", "1"]].concat());
@@ -79,8 +81,7 @@ scenario wrong for Decay { duration: 20 s; samples: 100; solver: tsit5; expect n
         .filter(|isa| early.out.contains(isa) || *isa == "block")
     {
         let mut c = place.command(&[&["mc", "m.twinml"], &flags[..], &["--out", isa]].concat());
-        c.env("TWINC_ISA", isa);
-        ran(c);
+        ran(c.env("TWINC_ISA", isa));
         assert!(place.bits(isa) == want, "{isa}");
     }
     // A sequential test, and what is expected not to hold.
@@ -99,7 +100,7 @@ scenario wrong for Decay { duration: 20 s; samples: 100; solver: tsit5; expect n
     assert!(again.out.contains("20 s"), "{}", again.out);
     let refused = place.mc(&["--verdicts-only", "--record", "x"]).expect(2);
     assert!(refused.err.contains("--record"), "{}", refused.err);
-    let bare = Place::new(
+    let bare = Place::model(
         "twin T { states { x: Real = 1 } equations { der(x) = -x*1[1/s] } }\nscenario s for T { duration: 1 s }\n",
     );
     assert!(bare.mc(&["--verdicts-only"]).expect(2).err.contains("nothing is required"));

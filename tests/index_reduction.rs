@@ -2,37 +2,16 @@
 //! the states stay on their manifold. Answers are closed forms or integrations in minimal coordinates.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output};
-
-struct Place(tempfile::TempDir);
+mod place;
+use place::Place;
 
 impl Place {
-    fn new(model: &str) -> Place {
-        let place = Place(tempfile::tempdir().unwrap());
-        fs::write(place.path("m.twinml"), model).unwrap();
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn twinc(&self, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_twinc")).args(args).current_dir(self.0.path()).output().unwrap()
-    }
-
     /// Runs into a table.
-    fn run(&self, args: &[&str]) -> Table {
-        let out = self.twinc(&[&["run", "m.twinml", "--out", "r.csv", "--si"], args].concat());
-        assert!(out.status.success(), "{args:?}: {}", said(&out));
-        Table::read(&fs::read_to_string(self.path("r.csv")).unwrap())
+    #[track_caller]
+    fn table(&self, args: &[&str]) -> Table {
+        self.expect(0, &[&["run", "m.twinml", "--out", "r.csv", "--si"], args].concat());
+        Table::read(&self.text("r.csv"))
     }
-}
-
-fn said(out: &Output) -> String {
-    String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout)
 }
 
 struct Table {
@@ -102,7 +81,7 @@ fn angle(theta: f64, rate: f64, end: f64) -> f64 {
 
 #[test]
 fn the_pendulum_swings_as_in_its_angle_with_every_solver() {
-    let place = Place::new(PENDULUM);
+    let place = Place::model(PENDULUM);
     let exact = angle(30f64.to_radians(), 0.0, 20.0);
     for (solver, near) in [
         ("auto", 1e-7),
@@ -113,22 +92,22 @@ fn the_pendulum_swings_as_in_its_angle_with_every_solver() {
         ("bdf", 3e-6),
         ("esdirk", 1e-5),
     ] {
-        let t = place.run(&["--solver", solver, "--rtol", "1e-8", "--atol", "1e-10"]);
+        let t = place.table(&["--solver", solver, "--rtol", "1e-8", "--atol", "1e-10"]);
         assert!((t.last("theta") - exact).abs() < near, "{solver}: {} {exact}", t.last("theta"));
         // The rod does not grow, however long the run: between steps it is as long as the tolerance says.
         let off = t.column("off").iter().fold(0.0, |a: f64, x| a.max(x.abs()));
         assert!(off < 3e-8, "{solver}: {off}");
     }
-    let t = place.run(&["--solver", "rk4"]);
+    let t = place.table(&["--solver", "rk4"]);
     assert!((t.last("theta") - exact).abs() < 1e-5, "rk4: {}", t.last("theta"));
 }
 
 #[test]
 fn it_goes_over_the_top_where_either_coordinate_alone_would_be_the_wrong_state() {
-    let place = Place::new(PENDULUM);
+    let place = Place::model(PENDULUM);
     for solver in ["auto", "bdf", "rosenbrock", "adams"] {
         let t =
-            place.run(&["--scenario", "looping", "--solver", solver, "--rtol", "1e-8", "--atol", "1e-10"]);
+            place.table(&["--scenario", "looping", "--solver", solver, "--rtol", "1e-8", "--atol", "1e-10"]);
         let theta = angle(0.0, 8.0, 5.0);
         assert!((t.last("x") - theta.sin()).abs() < 2e-5, "{solver}: {} {}", t.last("x"), theta.sin());
         assert!(t.column("y").iter().any(|y| *y > 0.999), "{solver}: over the top");
@@ -140,7 +119,7 @@ fn it_goes_over_the_top_where_either_coordinate_alone_would_be_the_wrong_state()
 
 #[test]
 fn circuits_shafts_and_prescribed_motions_match_closed_forms() {
-    let place = Place::new(
+    let place = Place::model(
         "
 twin Caps {
   parameters { C1: Capacitance = 1 mF; C2: Capacitance = 2 mF; R: Resistance = 100 ohm; U: Voltage = 10 V }
@@ -171,23 +150,23 @@ twin Inverse {
 scenario inverse for Inverse { duration: 2 s; record x, v, F every 0.25 s }
 ",
     );
-    let t = place.run(&["--scenario", "caps", "--rtol", "1e-9", "--atol", "1e-9"]);
+    let t = place.table(&["--scenario", "caps", "--rtol", "1e-9", "--atol", "1e-9"]);
     for (k, (v1, v2)) in t.column("v1").iter().zip(t.column("v2")).enumerate() {
         let exact = 10.0 * (1.0 - (-(k as f64) * 0.1 / 0.3).exp());
         assert!((v1 - exact).abs() < 1e-7 && (v1 - v2).abs() < 1e-12, "{k}: {v1} {v2} {exact}");
     }
-    let t = place.run(&["--scenario", "shafts"]);
+    let t = place.table(&["--scenario", "shafts"]);
     let rate = 1.0 + 2.0 * 5.0 / (1.0 + 2.0 / 9.0);
     assert!((t.last("w1") - rate).abs() < 1e-9 && (t.last("w2") - rate / 3.0).abs() < 1e-9);
     assert!((t.column("w2")[0] - 1.0 / 3.0).abs() < 1e-12, "the start of what is not given follows");
-    let t = place.run(&["--scenario", "inverse"]);
+    let t = place.table(&["--scenario", "inverse"]);
     assert!((t.column("v")[0] - 1.5).abs() < 1e-12);
     assert!((t.last("F") + 2.0 * 0.5 * 9.0 * 6f64.sin()).abs() < 1e-9, "{}", t.last("F"));
 }
 
 #[test]
 fn a_crank_passes_its_dead_centres_and_keeps_its_energy() {
-    let place = Place::new(
+    let place = Place::model(
         "
 twin Crank {
   parameters { r: Length = 0.1 m; len: Length = 0.3 m; J: Real[kg*m^2] = 0.01; mass: Mass = 1 kg; load: Torque = 1 N*m }
@@ -209,7 +188,7 @@ scenario turns for Crank { duration: 3 s; record phi, pos, psi, e every 0.1 s }
 ",
     );
     for solver in ["dopri5", "auto", "adams"] {
-        let t = place.run(&["--solver", solver, "--rtol", "1e-9", "--atol", "1e-9"]);
+        let t = place.table(&["--solver", solver, "--rtol", "1e-9", "--atol", "1e-9"]);
         assert!(t.last("phi") > 300.0, "{solver}: many turns");
         let e = t.column("e");
         let drift = e.iter().fold(0.0, |a: f64, x| a.max((x - e[0]).abs()));
@@ -223,11 +202,11 @@ scenario turns for Crank { duration: 3 s; record phi, pos, psi, e every 0.1 s }
 
 #[test]
 fn an_array_of_pendulums_is_as_many_pendulums() {
-    let place = Place::new(&format!(
+    let place = Place::model(&format!(
         "{PENDULUM}\nsystem twin Row {{ twins {{ p: Pendulum[3] {{ theta0 = (0.4 + 0.3*i)*1 rad for i }} }} }}\n\
          scenario row for Row {{ duration: 3 s; record p.theta every 1 s }}\n"
     ));
-    let t = place.run(&["--scenario", "row", "--rtol", "1e-9", "--atol", "1e-11"]);
+    let t = place.table(&["--scenario", "row", "--rtol", "1e-9", "--atol", "1e-11"]);
     for k in 0..3 {
         let exact = angle(0.4 + 0.3 * f64::from(k), 0.0, 3.0);
         let theta = t.last(&format!("p[{k}].theta"));
@@ -237,9 +216,8 @@ fn an_array_of_pendulums_is_as_many_pendulums() {
 
 #[test]
 fn what_follows_from_what_is_told() {
-    let place = Place::new(PENDULUM);
-    let out = place.twinc(&["check", "m.twinml", "--explain"]);
-    let said = said(&out);
+    let place = Place::model(PENDULUM);
+    let said = place.run(&["check", "m.twinml", "--explain"]).said();
     assert!(
         said.contains(
             "2 of 4 states follow from the others (2 free); their constraints are kept by projection"
@@ -251,12 +229,11 @@ fn what_follows_from_what_is_told() {
 
 #[test]
 fn contradictions_and_what_cannot_be_differentiated_are_errors_at_their_lines() {
-    let place = Place::new(&PENDULUM.replace("y: Length guess -L*cos(theta0)", "y: Length = -0.7 m"));
-    let out = place.twinc(&["run", "m.twinml", "--out", "r.csv"]);
-    assert_eq!(out.status.code(), Some(3));
-    assert!(said(&out).contains("[E0809]") && said(&out).contains("m.twinml:12:5"), "{}", said(&out));
+    let place = Place::model(&PENDULUM.replace("y: Length guess -L*cos(theta0)", "y: Length = -0.7 m"));
+    let said = place.run(&["run", "m.twinml", "--out", "r.csv"]).expect(3).said();
+    assert!(said.contains("[E0809]") && said.contains("m.twinml:12:5"), "{said}");
     // Nothing could hold these states together.
-    let place = Place::new(
+    let place = Place::model(
         &PENDULUM
             .replace("T: Real[N/m]", "")
             .replace("-T*x", "0 N")
@@ -264,26 +241,24 @@ fn contradictions_and_what_cannot_be_differentiated_are_errors_at_their_lines() 
             .replace("; rod: Force = T*L", "")
             .replace(", rod", ""),
     );
-    let out = place.twinc(&["check", "m.twinml"]);
-    assert_eq!(out.status.code(), Some(2));
-    assert!(said(&out).contains("[E0603]"), "{}", said(&out));
-    let place = Place::new(
+    let said = place.run(&["check", "m.twinml"]).expect(2).said();
+    assert!(said.contains("[E0603]"), "{said}");
+    let place = Place::model(
         "twin Cam { parameters { lift: Table = table(\"lift.csv\", x: \"t\" in s, y: \"h\" in m) }\n\
          states { h: Length guess 0 m; v: Velocity guess 0 m/s } variables { F: Force }\n\
          equations { der(h) = v; 2 kg*der(v) = F\n h = lift(time) } }\n",
     );
-    fs::write(place.path("lift.csv"), "t,h\n0,0\n1,1\n2,0\n").unwrap();
-    let out = place.twinc(&["check", "m.twinml"]);
-    assert_eq!(out.status.code(), Some(2));
-    assert!(said(&out).contains("[E0603]") && said(&out).contains("m.twinml:4:2"), "{}", said(&out));
-    assert!(said(&out).contains("a table in it has no derivative"), "{}", said(&out));
+    place.write("lift.csv", "t,h\n0,0\n1,1\n2,0\n");
+    let said = place.run(&["check", "m.twinml"]).expect(2).said();
+    assert!(said.contains("[E0603]") && said.contains("m.twinml:4:2"), "{said}");
+    assert!(said.contains("a table in it has no derivative"), "{said}");
 }
 
 /// `der` of an input that a connection drives, of a variable and of an output: z' = u' - z with u = k exp(-t) gives
 /// z = -k t exp(-t).
 #[test]
 fn derivatives_of_what_equations_give() {
-    let place = Place::new(
+    let place = Place::model(
         "
 twin Plant {
   inputs { u: Real }
@@ -307,7 +282,7 @@ twin Sys {
 scenario run for Sys { duration: 2 s; solver: tsit5(rtol: 1e-10, atol: 1e-12); record all every 1 s }
 ",
     );
-    let table = place.run(&[]);
+    let table = place.table(&[]);
     let t: f64 = 2.0;
     for k in 0..3 {
         let gain = f64::from(3 - k);

@@ -2,10 +2,12 @@
 //! merging, replay.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-#[path = "mc/place.rs"]
+#[path = "mc/job.rs"]
+mod job;
 mod place;
 
-use place::{Place, ran, requirement};
+use job::requirement;
+use place::{Place, ran};
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
@@ -40,7 +42,7 @@ scenario all for Decay { duration: 2 s; samples: 400 }
 
 #[test]
 fn threads_and_shards_change_no_bit() {
-    let place = Place::new(DECAY);
+    let place = Place::model(DECAY);
     for sampler in ["random", "lhs", "sobol"] {
         let flags = ["--scenario", "short", "--sampler", sampler];
         let one = format!("{sampler}-1");
@@ -79,7 +81,7 @@ fn levels(place: &Place) -> Vec<&'static str> {
 fn a_killed_job_goes_on_where_it_was() {
     // Runs of some milliseconds each, so that a kill falls in their midst.
     let model = DECAY.replace("every 1 s", "every 2 ms").replace("duration: 2 s", "duration: 0.4 s");
-    let place = Place::new(&model);
+    let place = Place::model(&model);
     let levels = levels(&place);
     let n = ((levels.len() as u32 + 1) * 1100).to_string();
     let flags = ["--scenario", "short", "-n", &n, "--jobs", "2"];
@@ -123,10 +125,10 @@ fn is_part(e: &fs::DirEntry) -> bool {
 
 #[test]
 fn shards_that_are_missing_doubled_or_foreign_are_named() {
-    let place = Place::new(DECAY);
+    let place = Place::model(DECAY);
     for i in 1..=4 {
         let shard = format!("{i}/4");
-        assert_eq!(place.mc(&["-n", "40", "--shard", &shard, "--out", "o"]).code, Some(0));
+        place.mc(&["-n", "40", "--shard", &shard, "--out", "o"]).expect(0);
     }
     let third = place.path("o/shard-00003-of-00004");
     let part = fs::read_dir(third.join("parts")).unwrap().next().unwrap().unwrap().path();
@@ -137,24 +139,20 @@ fn shards_that_are_missing_doubled_or_foreign_are_named() {
         fs::copy(third.join(name), copy.join(name)).unwrap();
     }
     let ran = place.run(&["mc", "merge", "o"]);
-    assert!(
-        ran.code == Some(2) && ran.err.contains("has runs that another shard has too, from 20"),
-        "{}",
-        ran.err
-    );
+    assert!(ran.code == 2 && ran.err.contains("has runs that another shard has too, from 20"), "{}", ran.err);
     fs::remove_dir_all(&copy).unwrap();
     fs::remove_dir_all(&third).unwrap();
     let ran = place.run(&["mc", "merge", "o"]);
-    assert!(ran.code == Some(2) && ran.err.contains("runs 20 to 29 are in no shard"), "{}", ran.err);
-    assert_eq!(place.mc(&["-n", "40", "--shard", "3/4", "--seed", "9", "--out", "o"]).code, Some(0));
+    assert!(ran.code == 2 && ran.err.contains("runs 20 to 29 are in no shard"), "{}", ran.err);
+    place.mc(&["-n", "40", "--shard", "3/4", "--seed", "9", "--out", "o"]).expect(0);
     let ran = place.run(&["mc", "merge", "o"]);
-    assert!(ran.code == Some(2) && ran.err.contains("of another job"), "{}", ran.err);
+    assert!(ran.code == 2 && ran.err.contains("of another job"), "{}", ran.err);
     assert!(!place.path("o/summary.json").exists());
 }
 
 #[test]
 fn every_run_of_a_job_has_its_own_noise() {
-    let place = Place::new(
+    let place = Place::model(
         "twin Walk {
   states { x: Real = 0 }
   equations { der(x) = 1 [s^-0.5]*white_noise() }
@@ -162,13 +160,12 @@ fn every_run_of_a_job_has_its_own_noise() {
 scenario s for Walk { duration: 1 s; solver: euler(step: 0.1 s) }
 ",
     );
-    let ran = place.mc(&["-n", "40", "--out", "o", "--jobs", "1"]);
-    assert_eq!(ran.code, Some(0), "{}", ran.err);
-    assert!(!ran.out.contains("nothing is drawn") && !ran.err.contains("nothing is drawn"), "{}", ran.err);
+    let said = place.mc(&["-n", "40", "--out", "o", "--jobs", "1"]).expect(0).said();
+    assert!(!said.contains("nothing is drawn"), "{said}");
     for i in 1..=3 {
-        assert_eq!(place.mc(&["-n", "40", "--out", "s", "--shard", &format!("{i}/3")]).code, Some(0));
+        place.mc(&["-n", "40", "--out", "s", "--shard", &format!("{i}/3")]).expect(0);
     }
-    assert_eq!(place.run(&["mc", "merge", "s"]).code, Some(0));
+    place.run(&["mc", "merge", "s"]).expect(0);
     assert!(place.bits("o") == place.bits("s"));
     let summary: Value = serde_json::from_slice(&place.bits("o").1).unwrap();
     let x = summary["values"].as_array().unwrap().iter().find(|v| v["name"] == "x").unwrap();
@@ -179,27 +176,27 @@ scenario s for Walk { duration: 1 s; solver: euler(step: 0.1 s) }
 
 #[test]
 fn the_time_under_a_fan_chart_is_in_the_units_people_say_it_in() {
-    let place = Place::new(
+    let place = Place::model(
         "twin T { parameters { k: Real[1/s] = 1 ~ uniform(1, 2) } states { x: Real = 1 } equations { der(x) = -k*x } }
 scenario s for T { duration: 2 h; solver: tsit5() }
 ",
     );
-    assert_eq!(place.mc(&["-n", "20", "--record", "x", "--out", "o"]).code, Some(0));
-    let html = fs::read_to_string(place.path("o/report.html")).unwrap();
+    place.mc(&["-n", "20", "--record", "x", "--out", "o"]).expect(0);
+    let html = place.text("o/report.html");
     assert!(html.contains(">2 h</text>") && !html.contains("7200 s"));
 }
 
 #[test]
 fn a_file_where_the_results_should_go_is_named() {
-    let place = Place::new(DECAY);
-    fs::write(place.path("taken"), "").unwrap();
+    let place = Place::model(DECAY);
+    place.write("taken", "");
     let ran = place.mc(&["-n", "4", "--out", "taken"]);
-    assert!(ran.code == Some(5) && ran.err.contains("`taken"), "{}", ran.err);
+    assert!(ran.code == 5 && ran.err.contains("`taken"), "{}", ran.err);
 }
 
 #[test]
 fn another_job_is_not_gone_on_with() {
-    let place = Place::new(DECAY);
+    let place = Place::model(DECAY);
     place.mc(&["--scenario", "short", "--shard", "1/2", "--out", "o"]).expect(0);
     let flags = ["--scenario", "short", "--shard", "1/2", "--out", "o", "--resume", "--seed", "9"];
     let r = place.mc(&flags).expect(2);
@@ -216,33 +213,27 @@ fn another_job_is_not_gone_on_with() {
 
 #[test]
 fn schedulers_of_clusters_say_which_shard_this_is() {
-    let place = Place::new(DECAY);
+    let place = Place::model(DECAY);
     place.mc(&["--scenario", "short", "--out", "whole"]).expect(1);
     for k in 0..2 {
         let mut c = place.command(&["mc", "m.twinml", "--scenario", "short", "--out", "slurm"]);
         c.env("SLURM_ARRAY_TASK_ID", format!("{}", 5 + k)).env("SLURM_ARRAY_TASK_COUNT", "2");
-        ran({
-            c.env("SLURM_ARRAY_TASK_MIN", "5");
-            c
-        })
-        .expect(0);
+        ran(c.env("SLURM_ARRAY_TASK_MIN", "5")).expect(0);
         let mut c = place.command(&["mc", "m.twinml", "--scenario", "short", "--out", "k8s"]);
-        c.env("JOB_COMPLETION_INDEX", format!("{k}")).env("JOB_COMPLETIONS", "2");
-        ran(c).expect(0);
+        ran(c.env("JOB_COMPLETION_INDEX", format!("{k}")).env("JOB_COMPLETIONS", "2")).expect(0);
     }
     for out in ["slurm", "k8s"] {
         place.run(&["mc", "merge", out]).expect(1);
         assert!(place.bits(out) == place.bits("whole"), "{out}");
     }
     let mut c = place.command(&["mc", "m.twinml"]);
-    c.env("JOB_COMPLETION_INDEX", "3");
-    assert!(ran(c).expect(2).err.contains("JOB_COMPLETIONS"));
+    assert!(ran(c.env("JOB_COMPLETION_INDEX", "3")).expect(2).err.contains("JOB_COMPLETIONS"));
     assert!(place.mc(&["--shard", "4/3"]).expect(2).err.contains("4/3"));
 }
 
 #[test]
 fn verdicts_have_confidence_and_decide_the_exit_code() {
-    let place = Place::new(DECAY);
+    let place = Place::model(DECAY);
     let r = place.mc(&["--scenario", "all", "--out", "o", "--junit", "o.xml"]).expect(1);
     assert!(r.out.contains("never") && r.out.contains("violated"), "{}", r.out);
     let s = place.summary("o");
@@ -262,18 +253,18 @@ fn verdicts_have_confidence_and_decide_the_exit_code() {
     // What is said of a drawn number: b is uniform, its robustness against 0.8 too.
     let r = &small["robustness"];
     assert!((r["mean"]["value"].as_f64().unwrap() - 0.3).abs() < 0.06, "{r}");
-    let junit = fs::read_to_string(place.path("o.xml")).unwrap();
+    let junit = place.text("o.xml");
     assert!(junit.contains("name=\"never\"><failure type=\"violated\""), "{junit}");
-    let html = fs::read_to_string(place.path("o/report.html")).unwrap();
+    let html = place.text("o/report.html");
     assert!(html.contains("<h2>Requirements</h2>") && !html.contains("http"), "self-contained");
     // The scenario that expects only what holds ends well, whatever else is declared.
     let r = place.mc(&["--scenario", "short", "--out", "o2"]);
-    assert_eq!(r.code, Some(1), "requirements that nobody expects count as in `run`: {}", r.out);
+    assert_eq!(r.code, 1, "requirements that nobody expects count as in `run`: {}", r.out);
 }
 
 #[test]
 fn a_job_ends_when_its_intervals_are_narrow() {
-    let place = Place::new(DECAY);
+    let place = Place::model(DECAY);
     place.mc(&["--scenario", "all", "--until-ci", "0.12", "--out", "a", "--jobs", "2"]).expect(1);
     let s = place.summary("a");
     let n = s["runs"].as_u64().unwrap();
@@ -292,7 +283,7 @@ fn a_job_ends_when_its_intervals_are_narrow() {
 
 #[test]
 fn a_sequential_test_ends_where_it_has_decided() {
-    let place = Place::new(DECAY);
+    let place = Place::model(DECAY);
     let flags = ["--scenario", "all", "--sprt", "0.02"];
     // P(b < 0.8) is 0.8: `open` may be called either, the others are far from what they claim.
     place.mc(&[&flags[..], &["--out", "a", "--jobs", "2"]].concat()).expect(1);
@@ -335,11 +326,11 @@ twin Tank {
 }
 scenario s for Tank { duration: 10 min; samples: 60 }
 ";
-    let place = Place::new(model);
+    let place = Place::model(model);
     place.mc(&["--out", "o"]).expect(1);
     let s = place.summary("o");
     let worst = requirement(&s, "full")["worst"]["run"].as_u64().unwrap();
-    let page = |folder: &str| fs::read_to_string(place.path(folder).join("report.html")).unwrap();
+    let page = |folder: &str| place.text(&format!("{folder}/report.html"));
     let html = page("o");
     let (_, section) = html.split_once("<h2>Worst runs</h2>").unwrap();
     let figure = section.split("</figure>").next().unwrap();
@@ -387,7 +378,7 @@ scenario go for Fragile { duration: 1 s; samples: 200; expect most }
 
 #[test]
 fn failed_samples_are_put_aside_and_count_against() {
-    let place = Place::new(FRAGILE);
+    let place = Place::model(FRAGILE);
     let r = place.mc(&["--out", "o"]).expect(1);
     assert!(r.out.contains("twinc replay o#"), "{}", r.out);
     let s = place.summary("o");
@@ -408,7 +399,7 @@ fn failed_samples_are_put_aside_and_count_against() {
 
 #[test]
 fn a_replayed_sample_is_the_one_of_the_job() {
-    let place = Place::new(DECAY);
+    let place = Place::model(DECAY);
     place.mc(&["--scenario", "short", "--out", "o"]);
     let csv = |folder: &str, name: &str| {
         let path = place.path(folder).join(name);
@@ -431,17 +422,17 @@ fn a_replayed_sample_is_the_one_of_the_job() {
     assert!(runs("hits").iter().any(|h| *h != runs("hits")[0]), "behaviour draws apart in each run");
     place.run(&["replay", "o#400"]).expect(2);
     place.run(&["replay", "o"]).expect(2);
-    fs::write(place.path("m.twinml"), DECAY.replace("0.5 ~ lognormal(0.5", "0.4 ~ lognormal(0.4")).unwrap();
+    place.edit("m.twinml", "0.5 ~ lognormal(0.5", "0.4 ~ lognormal(0.4");
     let r = place.run(&["replay", "o#7"]).expect(6);
     assert!(r.err.contains("is not the one"), "{}", r.err);
 }
 
 #[test]
 fn a_draw_that_is_added_changes_no_other() {
-    let place = Place::new(DECAY);
+    let place = Place::model(DECAY);
     place.mc(&["--scenario", "short", "--out", "a"]);
     let more = DECAY.replace("    k: Real", "    new: Real = 1 ~ normal(1, 1)\n    k: Real");
-    fs::write(place.path("m.twinml"), more).unwrap();
+    place.write("m.twinml", &more);
     place.mc(&["--scenario", "short", "--out", "b"]);
     let column = |folder: &str, name: &str| {
         let bytes = fs::read(place.path(folder).join("runs.parquet")).unwrap();
@@ -470,7 +461,7 @@ twin T {
   equations { der(x) = 0 / 1 s }
 }
 scenario s for T { duration: 1 s; samples: 300 }";
-    let place = Place::new(model);
+    let place = Place::model(model);
     place.mc(&["--out", "o"]).expect(0);
     let bytes = fs::read(place.path("o/runs.parquet")).unwrap();
     let frame = twinml_engine::data::Frame::from_bytes("t.parquet", bytes).unwrap();
@@ -523,16 +514,15 @@ scenario main for Tank { duration: 12 s; samples: 150; solver: tsit5 }
 /// How many runs are computed at a time, and by which instructions, changes no bit; neither do threads and shards.
 #[test]
 fn instruction_sets_change_no_bit() {
-    let place = Place::new(TANK);
+    let place = Place::model(TANK);
     let mut want = None;
     for isa in levels(&place) {
         let mc = |out: &str, args: &[&str]| {
             let mut c = place.command(
                 &[&["mc", "m.twinml", "--record", "h", "--format", "json", "--out", out], args].concat(),
             );
-            c.env("TWINC_ISA", isa);
-            let ran = ran(c);
-            assert!(matches!(ran.code, Some(0 | 1 | 4)), "{}{}", ran.out, ran.err);
+            let ran = ran(c.env("TWINC_ISA", isa));
+            assert!(matches!(ran.code, 0 | 1 | 4), "{}", ran.said());
             ran
         };
         for jobs in ["1", "2", "7"] {

@@ -2,44 +2,22 @@
 //! and how often stated intervals hold the truth.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
 use std::thread;
 
 use serde_json::Value;
 
-struct Place(tempfile::TempDir);
+mod place;
+use place::Place;
 
 impl Place {
-    fn new(model: &str) -> Place {
-        // Where there is one, in a folder that lies in memory: hundreds of jobs put their files on disk to stay, which is
-        // most of what they wait for.
-        let memory = PathBuf::from("/dev/shm");
-        let place = tempfile::tempdir_in(memory).or_else(|_| tempfile::tempdir());
-        let place = Place(place.unwrap());
-        fs::write(place.path("m.twinml"), model).unwrap();
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
     fn summary(&self, args: &[&str]) -> Value {
         self.summary_in("o", args)
     }
 
     fn summary_in(&self, folder: &str, args: &[&str]) -> Value {
-        let out = Command::new(env!("CARGO_BIN_EXE_twinc"))
-            .args(["mc", "m.twinml", "--jobs", "1", "--out", folder])
-            .args(args)
-            .current_dir(self.0.path())
-            .output()
-            .unwrap();
-        let code = out.status.code();
-        assert!(matches!(code, Some(0 | 1 | 4)), "{}", String::from_utf8_lossy(&out.stderr));
-        serde_json::from_slice(&fs::read(self.path(folder).join("summary.json")).unwrap()).unwrap()
+        let ran = self.run(&[&["mc", "m.twinml", "--jobs", "1", "--out", folder], args].concat());
+        assert!(matches!(ran.code, 0 | 1 | 4), "{}", ran.err);
+        self.json(&format!("{folder}/summary.json"))
     }
 }
 
@@ -76,7 +54,7 @@ const Z: [(f64, f64); 5] = [
 
 #[test]
 fn quantiles_of_decay_lie_in_their_intervals() {
-    let place = Place::new(DECAY);
+    let place = Place::in_memory(&[("m.twinml", DECAY)]);
     let s2 = (1.0f64 + 0.09).ln();
     let (mu, s) = (-0.5 * s2, s2.sqrt());
     // The quantile q of x is exp(-k) at the quantile 1 - q of k.
@@ -148,7 +126,7 @@ scenario exponential for Sum { duration: 1 s; solver: euler(step: 1 s) }
 
 #[test]
 fn rare_failures_have_their_probabilities() {
-    let place = Place::new(RELIABILITY);
+    let place = Place::in_memory(&[("m.twinml", RELIABILITY)]);
     // beta = 5 / sqrt(1.25^2 + 1): Φ(-3.123475237772121) = 8.935e-4.
     let normal = 8.936_6e-4;
     // Standard deviations of the logarithms: sqrt(log 1.01), sqrt(log 1.04).
@@ -186,7 +164,8 @@ fn tail(x: f64) -> f64 {
 
 #[test]
 fn correlations_are_those_that_are_asked_for() {
-    let place = Place::new(
+    let place = Place::in_memory(&[(
+        "m.twinml",
         "twin T {
   parameters {
     a: Real = 0 ~ normal(0, 1)
@@ -200,7 +179,7 @@ fn correlations_are_those_that_are_asked_for() {
 }
 scenario s for T { duration: 1 s; samples: 4_000; solver: euler(step: 1 s) }
 ",
-    );
+    )]);
     let s = place.summary(&["-q"]);
     let bars = &s["tornado"].as_array().unwrap().iter().find(|t| t["target"] == "y").unwrap()["draws"];
     let of = |name: &str| {

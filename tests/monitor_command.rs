@@ -1,34 +1,20 @@
 //! `twinc monitor`, end to end: verdicts over CSV, Parquet and Arrow, sampled and linear, and what is wrong with data.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::fs;
-use std::process::Command;
-
 use serde_json::Value;
 
-struct Place(tempfile::TempDir);
+mod place;
+use place::{Place, of};
 
 impl Place {
-    fn new(files: &[(&str, &str)]) -> Place {
-        let place = Place(tempfile::tempdir().unwrap());
-        files.iter().for_each(|(name, text)| fs::write(place.0.path().join(name), text).unwrap());
-        place
-    }
-
-    fn twinc(&self, args: &[&str]) -> (i32, String, String) {
-        let out =
-            Command::new(env!("CARGO_BIN_EXE_twinc")).current_dir(self.0.path()).args(args).output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (out.status.code().unwrap(), text(out.stdout), text(out.stderr))
-    }
-
     /// The object that `monitor` prints.
+    #[track_caller]
     fn monitor(&self, formula: &str, args: &[&str]) -> Value {
-        let (code, out, err) = self.twinc(&[&["monitor", formula, "--format", "json"], args].concat());
-        let mut all = out.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
+        let ran = self.run(&[&["monitor", formula, "--format", "json"], args].concat());
+        let mut all = ran.objects().into_iter();
         let found =
-            all.rfind(|v| v["type"] == "monitored").unwrap_or_else(|| panic!("{formula}\n{out}{err}"));
-        assert_eq!(found["exit"], code, "{found}");
+            all.rfind(|v| v["type"] == "monitored").unwrap_or_else(|| panic!("{formula}\n{}", ran.said()));
+        assert_eq!(found["exit"], ran.code, "{found}");
         found
     }
 }
@@ -42,7 +28,7 @@ const TRACE: &str = "time,h [cm],tanks[0].T [degC],tanks[1].T [degC],busy,q
 
 #[test]
 fn samples_are_judged_with_their_units() {
-    let place = Place::new(&[("t.csv", TRACE)]);
+    let place = Place::with(&[("t.csv", TRACE)]);
     for (formula, verdict, robustness, unit, closest, element) in [
         ("always(h < 0.4 m)", "holds", 0.05, "m", 2.0, None),
         ("always[0, 1 s](h < 30 cm)", "holds", 10.0, "cm", 1.0, None),
@@ -72,7 +58,7 @@ fn samples_are_judged_with_their_units() {
 
 #[test]
 fn between_samples_lie_straight_lines_where_that_is_asked_for() {
-    let place = Place::new(&[("t.csv", TRACE)]);
+    let place = Place::with(&[("t.csv", TRACE)]);
     // At 1.5 s the line is at 27.5 cm; no sample is there.
     let formula = "always[0, 1.5 s](h < 25 cm)";
     let linear = ["--trace", "t.csv", "--interpolate", "linear"];
@@ -91,7 +77,7 @@ fn between_samples_lie_straight_lines_where_that_is_asked_for() {
 
 #[test]
 fn what_is_wrong_is_said() {
-    let place = Place::new(&[
+    let place = Place::with(&[
         ("t.csv", TRACE),
         ("unsorted.csv", &TRACE.replace("\n3,", "\n1.5,")),
         ("nan.csv", &TRACE.replace("3,15", "3,nan")),
@@ -118,13 +104,12 @@ fn what_is_wrong_is_said() {
         ("untimed.csv", "always(h < 3 m)", &[], 2, &["no column `time`"]),
         ("none.csv", "always(h < 3 m)", &[], 5, &["none.csv"]),
     ] {
-        let (got, out, err) = place.twinc(&[&["monitor", formula, "--trace", file], flags].concat());
-        assert_eq!(got, code, "{file} {formula}\n{out}{err}");
+        let (_, err) = place.expect(code, &[&["monitor", formula, "--trace", file], flags].concat());
         words.iter().for_each(|w| assert!(err.contains(w), "{file} {formula}: {w}\n{err}"));
     }
     // A column that nobody asks for may be broken.
-    assert_eq!(place.twinc(&["monitor", "always(q < 9)", "--trace", "nan.csv"]).0, 0);
-    assert_eq!(place.twinc(&["monitor", "always(q < 5 m)", "--trace", "t.csv", "--unit", "q=m"]).0, 0);
+    place.expect(0, &["monitor", "always(q < 9)", "--trace", "nan.csv"]);
+    place.expect(0, &["monitor", "always(q < 5 m)", "--trace", "t.csv", "--unit", "q=m"]);
 }
 
 /// Waves, a switch, an array of twins, and their requirements.
@@ -171,7 +156,7 @@ const FORMULAS: [&str; 12] = [
 /// Messages show the formula and nothing of what it is put into.
 #[test]
 fn a_wrong_formula_is_shown_as_it_was_written() {
-    let place = Place::new(&[("t.csv", TRACE)]);
+    let place = Place::with(&[("t.csv", TRACE)]);
     for (formula, at) in [
         ("always(h < 3 kg)", "formula:1:8"),
         ("always(h < 3 m and height > 2)", "formula:1:20"),
@@ -179,8 +164,7 @@ fn a_wrong_formula_is_shown_as_it_was_written() {
         ("eventually(q >)", "formula:1:15"),
         ("", "formula:1:1"),
     ] {
-        let (code, _, said) = place.twinc(&["monitor", formula, "--trace", "t.csv"]);
-        assert_eq!(code, 2, "{said}");
+        let (_, said) = place.expect(2, &["monitor", formula, "--trace", "t.csv"]);
         assert!(said.contains(at), "{formula}: {said}");
         for word in ["twin", "constraints", "scenario", "inputs"] {
             assert!(!said.contains(word), "{formula}: {said}");
@@ -191,19 +175,16 @@ fn a_wrong_formula_is_shown_as_it_was_written() {
 #[test]
 fn the_verdict_is_that_of_the_run_that_made_the_trace() {
     let lines: Vec<String> = FORMULAS.iter().enumerate().map(|(k, f)| format!("    r{k}: {f}")).collect();
-    let place = Place::new(&[("m.twinml", &MODEL.replace("REQUIREMENTS", &lines.join("\n")))]);
+    let place = Place::model(&MODEL.replace("REQUIREMENTS", &lines.join("\n")));
     let units =
         ["x=m", "y=m", "T=degC", "v=%", "tanks[0].level=cm", "tanks[1].level=cm", "tanks[2].level=cm"];
     let units: Vec<&str> = units.iter().flat_map(|u| ["--unit", u]).collect();
-    let (_, out, err) = place.twinc(&["run", "m.twinml", "--no-plot", "--out", "o", "--format", "json"]);
-    let verdicts: Vec<Value> = out
-        .lines()
-        .map(|l| serde_json::from_str::<Value>(l).unwrap())
-        .filter(|v| v["type"] == "verdict")
-        .collect();
-    assert_eq!(verdicts.len(), FORMULAS.len(), "{out}{err}");
+    let ran = place.run(&["run", "m.twinml", "--no-plot", "--out", "o", "--format", "json"]);
+    let objects = ran.objects();
+    let verdicts = of(&objects, "verdict");
+    assert_eq!(verdicts.len(), FORMULAS.len(), "{}", ran.said());
     for file in ["t.csv", "t.arrow"] {
-        assert_ne!(place.twinc(&["run", "m.twinml", "--no-plot", "--out", file]).0, 2);
+        assert_ne!(place.run(&["run", "m.twinml", "--no-plot", "--out", file]).code, 2);
     }
     for (formula, of_run) in FORMULAS.iter().zip(&verdicts) {
         for file in ["o/s.parquet", "t.arrow", "t.csv"] {
@@ -270,7 +251,7 @@ fn the_command_says_what_rtamt_says() {
             let (a, b) = (next(&mut state), next(&mut state));
             csv.push_str(&format!("{k},{a},{b}\n"));
         }
-        let place = Place::new(&[("t.csv", &csv)]);
+        let place = Place::with(&[("t.csv", &csv)]);
         let v = place.monitor(&text(&mut parts[1].split_whitespace()), &["--trace", "t.csv"]);
         let said: f64 = parts[2].parse().unwrap();
         assert_eq!(v["robustness"].as_f64(), Some(said), "{v}");

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -12,33 +12,10 @@ use twinml_providers::crypt::{self, HexKey, store};
 use twinml_providers::keyfile::Source;
 use twinml_providers::store::Embedded;
 
-struct Place(tempfile::TempDir);
+mod place;
+use place::Place;
 
 impl Place {
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_twinc"));
-        command.current_dir(self.0.path()).args(args).env("TWINML_KEYS", self.path("keys"));
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command
-    }
-
-    fn twinc(&self, args: &[&str]) -> (i32, String, String) {
-        let out = self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (out.status.code().unwrap(), text(out.stdout), text(out.stderr))
-    }
-
-    #[track_caller]
-    fn expect(&self, code: i32, args: &[&str]) -> (String, String) {
-        let (got, out, err) = self.twinc(args);
-        assert_eq!(got, code, "{args:?}\n{out}{err}");
-        (out, err)
-    }
-
     fn key(&self, name: &str) -> HexKey {
         HexKey::read(&Source::File(self.path(&format!("keys/{name}.aes"))), &|_| None).unwrap()
     }
@@ -74,7 +51,7 @@ fn opens(path: &Path, key: &mut HexKey, ids: &[Id]) -> bool {
 
 #[test]
 fn a_store_and_snapshots_go_under_another_key() {
-    let place = Place(tempfile::tempdir().unwrap());
+    let place = Place::with(&[]);
     let (out, _) = place.expect(0, &["keys", "create", "a", "--algorithm", "aes-256"]);
     assert!(out.contains("Created a  aes-256-gcm  file"), "{out}");
     place.expect(0, &["keys", "create", "b", "--algorithm", "aes-256"]);
@@ -87,7 +64,7 @@ fn a_store_and_snapshots_go_under_another_key() {
         let sealed = crypt::seal(&state(k), &mut a).unwrap();
         fs::write(place.path(&format!("s/{k}.twinsnap")), sealed).unwrap();
     }
-    fs::write(place.path("s/plain.twinsnap"), "TWINSNAP").unwrap();
+    place.write("s/plain.twinsnap", "TWINSNAP");
     // By a key that did not wrap it nothing happens; a key that signs is none.
     place.expect(2, &["keys", "rotate", "--from", "a", "--to", "a"]);
     place.expect(2, &["keys", "rotate", "--from", "signs", "--to", "b"]);
@@ -131,7 +108,7 @@ fn a_store_and_snapshots_go_under_another_key() {
 
 #[test]
 fn a_rotation_that_is_killed_leaves_everything_under_one_of_the_keys() {
-    let place = Place(tempfile::tempdir().unwrap());
+    let place = Place::with(&[]);
     for name in ["a", "b"] {
         place.expect(0, &["keys", "create", name, "--algorithm", "aes-256"]);
     }
@@ -144,7 +121,7 @@ fn a_rotation_that_is_killed_leaves_everything_under_one_of_the_keys() {
     let mut turned = 0;
     for k in 0..40_u64 {
         let args = ["keys", "rotate", "t.redb", "s.twinsnap", "--from", old, "--to", new];
-        let mut child = place.command(&args).spawn().unwrap();
+        let mut child = place.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(Duration::from_micros(k * 1300 % 23_000));
         let _ = child.kill();
         let _ = child.wait();

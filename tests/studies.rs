@@ -3,8 +3,9 @@
 
 use serde_json::Value;
 use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
+
+mod place;
+use place::Place;
 
 const TANK: &str = "twin Tank {
   parameters {
@@ -19,42 +20,29 @@ const TANK: &str = "twin Tank {
 scenario fill for Tank { duration: 10 min }
 ";
 
-struct Place(tempfile::TempDir);
+fn tank() -> Place {
+    Place::with(&[("tank.twinml", TANK)])
+}
 
 impl Place {
-    fn new() -> Place {
-        let place = tempfile::tempdir().unwrap();
-        fs::write(place.path().join("tank.twinml"), TANK).unwrap();
-        Place(place)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn run(&self, args: &[&str]) -> (Option<i32>, String) {
-        let out = Command::new(env!("CARGO_BIN_EXE_twinc")).current_dir(self.0.path()).args(args).output();
-        let out = out.unwrap();
-        (out.status.code(), String::from_utf8(out.stdout).unwrap() + &String::from_utf8(out.stderr).unwrap())
-    }
-
-    fn json(&self, name: &str) -> Value {
-        serde_json::from_str(&fs::read_to_string(self.path(name)).unwrap()).unwrap()
+    /// What a command says that exits with that code.
+    #[track_caller]
+    fn said(&self, code: i32, args: &[&str]) -> String {
+        self.run(args).expect(code).said()
     }
 
     fn rows(&self, name: &str) -> Vec<Vec<String>> {
-        let text = fs::read_to_string(self.path(name)).unwrap();
+        let text = self.text(name);
         text.lines().map(|l| l.split(',').map(str::to_owned).collect()).collect()
     }
 }
 
 #[test]
 fn a_grid_has_the_bits_of_its_runs() {
-    let place = Place::new();
+    let place = tank();
     let args = ["sweep", "tank.twinml", "--set", "k=0.01..0.014:3", "--set", "h0=90 cm,110 cm", "--out"];
-    let (code, said) = place.run(&[&args[..], &["a.csv", "--jobs", "1"]].concat());
+    place.said(1, &[&args[..], &["a.csv", "--jobs", "1"]].concat());
     // A start of 110 cm breaks the requirement.
-    assert_eq!(code, Some(1), "{said}");
     place.run(&[&args[..], &["b.csv", "--jobs", "3"]].concat());
     let rows = place.rows("a.csv");
     assert_eq!(rows, place.rows("b.csv"));
@@ -83,13 +71,12 @@ fn a_grid_has_the_bits_of_its_runs() {
 
 #[test]
 fn a_sweep_is_drawn() {
-    let place = Place::new();
+    let place = tank();
     let args =
         ["sweep", "tank.twinml", "--set", "k=0.01..0.014:3", "--set", "h0=90 cm,110 cm", "--out", "sw"];
-    let (code, said) = place.run(&args);
-    assert_eq!(code, Some(1), "{said}");
+    let said = place.said(1, &args);
     assert!(said.contains("plot.html"), "{said}");
-    let page = fs::read_to_string(place.path("sw/plot.html")).unwrap();
+    let page = place.text("sw/plot.html");
     let pictures: Vec<&str> = page.split("<figure>").skip(1).collect();
     let of = |name: &str| *pictures.iter().find(|p| p.contains(&format!("<b>{name}</b>"))).unwrap();
     // Over k, which has the most values, a curve for each start; those that begin too high are rings.
@@ -109,15 +96,13 @@ fn a_sweep_is_drawn() {
     assert!(of("h").contains(&format!("h = {:.4}", most)[..8]), "{most} {}", of("h"));
     // The same, whoever computes it.
     place.run(&[&args[..7], &["sw2", "--jobs", "1"]].concat());
-    assert_eq!(page, fs::read_to_string(place.path("sw2/plot.html")).unwrap());
+    assert_eq!(page, place.text("sw2/plot.html"));
 }
 
 #[test]
 fn lists_go_together_and_sizes_may_differ() {
-    let place = Place::new();
-    let (code, said) =
-        place.run(&["sweep", "tank.twinml", "--list", "--set", "n=1,3", "--set", "k=0.01,0.02"]);
-    assert_eq!(code, Some(0), "{said}");
+    let place = tank();
+    let said = place.said(0, &["sweep", "tank.twinml", "--list", "--set", "n=1,3", "--set", "k=0.01,0.02"]);
     assert!(said.contains("2 points of fill over n (2), k (2)"), "{said}");
     let summary = place.json("out/tank/fill/sweep/summary.json");
     assert_eq!(summary["points"], 2);
@@ -130,28 +115,18 @@ fn lists_go_together_and_sizes_may_differ() {
         (vec!["--set", "k=1..2:x"], "no number of points"),
         (vec!["--set", "k=1 m,2 m"], "E0502"),
     ] {
-        let (code, said) = place.run(&[vec!["sweep", "tank.twinml"], args].concat());
-        assert_eq!(code, Some(2), "{said}");
+        let said = place.said(2, &[vec!["sweep", "tank.twinml"], args].concat());
         assert!(said.contains(what), "{what}: {said}");
     }
 }
 
 #[test]
 fn derivatives_at_the_end() {
-    let place = Place::new();
-    let (code, said) = place.run(&[
-        "sensitivity",
-        "tank.twinml",
-        "--vary",
-        "k",
-        "--vary",
-        "h0",
-        "--vary",
-        "area",
-        "--of",
-        "h",
-    ]);
-    assert_eq!(code, Some(0), "{said}");
+    let place = tank();
+    place.said(
+        0,
+        &["sensitivity", "tank.twinml", "--vary", "k", "--vary", "h0", "--vary", "area", "--of", "h"],
+    );
     let found = place.json("out/tank/fill/sensitivity.json");
     let slopes = found["quantities"][0]["slopes"].as_array().unwrap();
     let end = |set: &str| -> f64 {
@@ -189,7 +164,7 @@ fn derivatives_at_the_end() {
 
 #[test]
 fn what_sensitivity_refuses_and_falls_back_to() {
-    let place = Place::new();
+    let place = tank();
     for (args, what) in [
         (vec!["--vary", "arae"], "did you mean"),
         (vec!["--vary", "x"], "there are area, k"),
@@ -199,16 +174,14 @@ fn what_sensitivity_refuses_and_falls_back_to() {
         (vec!["--vary", "k=1 s..2 s", "--method", "sobol"], "E0502"),
         (vec!["--vary", "k", "--of", "nothing"], "`--of` names"),
     ] {
-        let (code, said) = place.run(&[vec!["sensitivity", "tank.twinml"], args].concat());
-        assert_eq!(code, Some(2), "{said}");
+        let said = place.said(2, &[vec!["sensitivity", "tank.twinml"], args].concat());
         assert!(said.contains(what), "{what}: {said}");
     }
     let ball = "twin B { units: off; parameters { g: Real = 9.81 } states { y: Real = 1; v: Real = 0 }
   equations { der(y) = v; der(v) = -g } behavior { on falling(y > 0) { v = -0.5*v } } }
 scenario drop for B { duration: 0.6 s; solver: tsit5(rtol: 1e-10) }";
-    fs::write(place.path("ball.twinml"), ball).unwrap();
-    let (code, said) = place.run(&["sensitivity", "ball.twinml", "--vary", "g", "--of", "v"]);
-    assert_eq!(code, Some(0), "{said}");
+    place.write("ball.twinml", ball);
+    let said = place.said(0, &["sensitivity", "ball.twinml", "--vary", "g", "--of", "v"]);
     assert!(said.contains("this model has behaviour") && said.contains("(differences)"), "{said}");
     // v = v₁/2 − g(t − t₁) with t₁ = √(2/g) and v₁ = √(2g): dv/dg is known.
     let g = 9.81f64;
@@ -221,19 +194,18 @@ scenario drop for B { duration: 0.6 s; solver: tsit5(rtol: 1e-10) }";
 
 #[test]
 fn indices_of_the_ishigami_function() {
-    let place = Place::new();
+    let place = tank();
     let text = "twin Ishigami { units: off; parameters { x1: Real = 0; x2: Real = 0; x3: Real = 0 }
   outputs { y: Real = sin(x1) + 7*sin(x2)^2 + 0.1*x3^4*sin(x1) } }
 scenario once for Ishigami { duration: 1 s }";
-    fs::write(place.path("i.twinml"), text).unwrap();
+    place.write("i.twinml", text);
     let range = "-3.141592653589793..3.141592653589793";
     let vary: Vec<String> = ["x1", "x2", "x3"].iter().map(|x| format!("{x}={range}")).collect();
     let mut args = vec!["sensitivity", "i.twinml", "--method", "sobol", "-n", "2000"];
     for v in &vary {
         args.extend(["--vary", v]);
     }
-    let (code, said) = place.run(&args);
-    assert_eq!(code, Some(0), "{said}");
+    let said = place.said(0, &args);
     let first = fs::read(place.path("out/i/once/sensitivity.json")).unwrap();
     let found = place.json("out/i/once/sensitivity.json");
     let indices = found["quantities"][0]["sobol"]["indices"].as_array().unwrap();
@@ -248,8 +220,7 @@ scenario once for Ishigami { duration: 1 s }";
     assert_eq!(first, fs::read(place.path("out/i/once/sensitivity.json")).unwrap());
     args[3] = "morris";
     args[5] = "30";
-    let (code, said) = place.run(&args);
-    assert_eq!(code, Some(0), "{said}");
+    let said = place.said(0, &args);
     assert!(said.contains("Morris y"), "{said}");
 }
 
@@ -279,26 +250,28 @@ fn measured(place: &Place) {
         let level = if k == 3 { String::new() } else { format!("{}", 10.0 * number(h) + 3.0 * error) };
         text += &format!("{},{level},{}\n", number(0) / 60.0, number(q) + 0.02 * error);
     }
-    fs::write(place.path("data.csv"), text).unwrap();
+    place.write("data.csv", &text);
 }
 
 #[test]
 fn a_fit_finds_the_truth_and_says_how_well() {
-    let place = Place::new();
+    let place = tank();
     measured(&place);
-    let (code, said) = place.run(&[
-        "calibrate",
-        "tank.twinml",
-        "--data",
-        "data.csv",
-        "--fit",
-        "k=0.005..0.03",
-        "--fit",
-        "h0",
-        "--column",
-        "q_out=flow",
-    ]);
-    assert_eq!(code, Some(0), "{said}");
+    let said = place.said(
+        0,
+        &[
+            "calibrate",
+            "tank.twinml",
+            "--data",
+            "data.csv",
+            "--fit",
+            "k=0.005..0.03",
+            "--fit",
+            "h0",
+            "--column",
+            "q_out=flow",
+        ],
+    );
     let found = place.json("out/tank/fill/calibration.json");
     for (k, want) in [0.0115, 95.0].into_iter().enumerate() {
         let of = |end: &str| found["parameters"][k][end].as_f64().unwrap();
@@ -311,21 +284,12 @@ fn a_fit_finds_the_truth_and_says_how_well() {
 
 #[test]
 fn what_the_data_do_not_determine_is_named() {
-    let place = Place::new();
+    let place = tank();
     measured(&place);
-    let (code, said) = place.run(&[
-        "calibrate",
-        "tank.twinml",
-        "--data",
-        "data.csv",
-        "--fit",
-        "k",
-        "--fit",
-        "idle",
-        "--sd",
-        "h=2 mm",
-    ]);
-    assert_eq!(code, Some(0), "{said}");
+    let said = place.said(
+        0,
+        &["calibrate", "tank.twinml", "--data", "data.csv", "--fit", "k", "--fit", "idle", "--sd", "h=2 mm"],
+    );
     assert!(said.contains("the data do not determine this parameter: `idle`"), "{said}");
     let found = place.json("out/tank/fill/calibration.json");
     assert_eq!(found["parameters"][0]["identifiable"], true);
@@ -337,27 +301,24 @@ fn what_the_data_do_not_determine_is_named() {
         (vec!["--data", "data.csv", "--fit", "k", "--column", "q_outt=flow"], "there is no", 2),
         (vec!["--data", "data.csv", "--fit", "k", "--column", "q_out=flaw"], "there is no column `flaw`", 2),
     ] {
-        let (got, said) = place.run(&[vec!["calibrate", "tank.twinml"], args].concat());
+        let said = place.said(code, &[vec!["calibrate", "tank.twinml"], args].concat());
         assert!(said.contains(what), "{what}: {said}");
-        assert_eq!(got, Some(code), "{said}");
     }
-    fs::write(place.path("bad.csv"), "time,h [s]\n0,1\n60,2\n").unwrap();
-    let (code, said) = place.run(&["calibrate", "tank.twinml", "--data", "bad.csv", "--fit", "k"]);
-    assert_eq!(code, Some(2));
+    place.write("bad.csv", "time,h [s]\n0,1\n60,2\n");
+    let said = place.said(2, &["calibrate", "tank.twinml", "--data", "bad.csv", "--fit", "k"]);
     assert!(said.contains("`h` is in `s` in the data, which is no unit of a quantity in m"), "{said}");
 }
 
 /// Without ranges the model's own distributions say how parameters vary.
 #[test]
 fn distributions_of_the_model_are_taken() {
-    let place = Place::new();
+    let place = tank();
     let text = "twin Sum { units: off
   parameters { a: Real = 1 ~ normal(1, 3); b: Real = 2 ~ uniform(0, 12); c: Real = 5 }
   outputs { y: Real = a + b + c } }
 scenario once for Sum { duration: 1 s }";
-    fs::write(place.path("s.twinml"), text).unwrap();
-    let (code, said) = place.run(&["sensitivity", "s.twinml", "--method", "sobol", "-n", "2000"]);
-    assert_eq!(code, Some(0), "{said}");
+    place.write("s.twinml", text);
+    let said = place.said(0, &["sensitivity", "s.twinml", "--method", "sobol", "-n", "2000"]);
     let found = place.json("out/s/once/sensitivity.json");
     let sobol = &found["quantities"][0]["sobol"];
     // Variances 9 and 12.
@@ -367,9 +328,7 @@ scenario once for Sum { duration: 1 s }";
         let of = |end: &str| sobol["indices"][k]["total"][end].as_f64().unwrap();
         assert!(of("low") < want && want < of("high"), "{said}");
     }
-    let (code, said) = place.run(&["sensitivity", "s.twinml", "--method", "morris"]);
-    assert_eq!(code, Some(0), "{said}");
-    let (code, said) = place.run(&["sensitivity", "tank.twinml", "--method", "sobol"]);
-    assert_eq!(code, Some(2), "{said}");
+    place.said(0, &["sensitivity", "s.twinml", "--method", "morris"]);
+    let said = place.said(2, &["sensitivity", "tank.twinml", "--method", "sobol"]);
     assert!(said.contains("no parameter of this model has a distribution"), "{said}");
 }

@@ -1,11 +1,8 @@
 //! `twinc test`, end to end: outcomes, exit codes, the JUnit report, JSON, filters, jobs.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::fs;
-use std::path::Path;
-use std::process::Command;
-
-use serde_json::Value;
+mod place;
+use place::{Place, Ran, of};
 
 /// x = sin t, y = cos t, and what may go wrong.
 const MODEL: &str = "
@@ -24,38 +21,9 @@ twin M {
 }
 ";
 
-struct Place(tempfile::TempDir);
-
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
 impl Place {
-    fn new(files: &[(&str, &str)]) -> Place {
-        let place = Place(tempfile::tempdir().unwrap());
-        for (name, text) in files {
-            let path = place.0.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        place
-    }
-
     fn test(&self, args: &[&str]) -> Ran {
-        let out = Command::new(env!("CARGO_BIN_EXE_twinc"))
-            .current_dir(self.0.path())
-            .arg("test")
-            .args(args)
-            .output()
-            .unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Ran { code: out.status.code().unwrap(), out: text(out.stdout), err: text(out.stderr) }
-    }
-
-    fn read(&self, name: impl AsRef<Path>) -> String {
-        fs::read_to_string(self.0.path().join(name)).unwrap()
+        self.run(&[&["test"], args].concat())
     }
 }
 
@@ -87,7 +55,7 @@ const CASES: &[(&str, i32, &str)] = &[
 #[test]
 fn the_exit_code_is_that_of_the_outcome() {
     for (scenario, code, verb) in CASES {
-        let place = Place::new(&[("m.twinml", &model(scenario))]);
+        let place = Place::model(&model(scenario));
         let ran = place.test(&[]);
         assert_eq!(ran.code, *code, "{scenario}\n{}{}", ran.out, ran.err);
         // A file whose text does not check has no scenarios.
@@ -108,8 +76,7 @@ fn a_scenario_that_cannot_be_built_fails_alone() {
         "scenario driven for M { duration: 10 s; drive fall from \"none.csv\" column \"v\"; expect below }
 scenario holds for M { duration: 10 s; expect below }",
     );
-    let ran = Place::new(&[("m.twinml", &text)]).test(&[]);
-    assert_eq!(ran.code, 2, "{}{}", ran.out, ran.err);
+    let ran = Place::model(&text).test(&[]).expect(2);
     assert!(ran.out.contains("Error m.twinml: driven: it does not compile"), "{}", ran.out);
     assert!(ran.out.contains("Passed m.twinml: holds"), "{}", ran.out);
     assert!(ran.err.contains("none.csv"), "{}", ran.err);
@@ -118,9 +85,8 @@ scenario holds for M { duration: 10 s; expect below }",
 #[test]
 fn the_heaviest_outcome_decides_and_every_case_is_told() {
     let all: Vec<&str> = CASES.iter().filter(|c| c.1 != 2).map(|c| c.0).collect();
-    let place = Place::new(&[("m.twinml", &model(&all.join("\n")))]);
-    let ran = place.test(&[]);
-    assert_eq!(ran.code, 3, "{}", ran.out);
+    let place = Place::model(&model(&all.join("\n")));
+    let ran = place.test(&[]).expect(3);
     let last = ran.out.lines().last().unwrap();
     assert_eq!(last, "     Tested 11 cases: 4 passed, 4 violated, 2 inconclusive, 1 failed", "{}", ran.out);
     // Without the failure, the violation decides.
@@ -130,7 +96,7 @@ fn the_heaviest_outcome_decides_and_every_case_is_told() {
 
 #[test]
 fn verdicts_are_printed_in_the_modellers_units() {
-    let place = Place::new(&[("m.twinml", &model(CASES[0].0))]);
+    let place = Place::model(&model(CASES[0].0));
     let ran = place.test(&[]);
     let expected = "     Passed m.twinml: holds
               below  holds          robustness 50 cm  (closest at 1.5708 s)
@@ -144,7 +110,7 @@ fn verdicts_are_printed_in_the_modellers_units() {
 
 #[test]
 fn branches_are_judged_too() {
-    let place = Place::new(&[(
+    let place = Place::with(&[(
         "m.twinml",
         &model(
             "scenario day for M {
@@ -155,18 +121,12 @@ fn branches_are_judged_too() {
 }",
         ),
     )]);
-    let ran = place.test(&["--format", "json"]);
-    assert_eq!(ran.code, 1, "{}", ran.out);
-    let cases = objects(&ran.out, "case");
+    let objects = place.test(&["--format", "json"]).expect(1).objects();
+    let cases = of(&objects, "case");
     let told: Vec<_> = cases.iter().map(|c| (c["branch"].as_str(), c["outcome"].as_str().unwrap())).collect();
     assert_eq!(told, [(None, "passed"), (Some("calm"), "passed"), (Some("pushed"), "violated")]);
     let calm = &cases[1]["requirements"][2];
     assert_eq!((&calm["name"], &calm["refuted"]), (&"calm/low".into(), &true.into()), "{calm}");
-}
-
-fn objects(out: &str, kind: &str) -> Vec<Value> {
-    let all = out.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
-    all.filter(|v| v["type"] == kind).collect()
 }
 
 #[test]
@@ -174,10 +134,9 @@ fn the_junit_report_is_xml_that_counts_right() {
     let all: Vec<&str> = CASES.iter().filter(|c| c.1 != 2).map(|c| c.0).collect();
     let odd = "a <b> & \"c\" 'd' é.twinml";
     let place =
-        Place::new(&[(odd, &model(&all.join("\n"))), ("sub/bad.twinml", "twin X { states { y: Foo<&> } }")]);
-    let ran = place.test(&["--junit", "report.xml", "--jobs", "3"]);
-    assert_eq!(ran.code, 3, "{}{}", ran.out, ran.err);
-    let text = place.read("report.xml");
+        Place::with(&[(odd, &model(&all.join("\n"))), ("sub/bad.twinml", "twin X { states { y: Foo<&> } }")]);
+    place.test(&["--junit", "report.xml", "--jobs", "3"]).expect(3);
+    let text = place.text("report.xml");
     let document = roxmltree::Document::parse(&text).unwrap();
     let root = document.root_element();
     assert_eq!(root.tag_name().name(), "testsuites");
@@ -218,7 +177,7 @@ fn the_junit_report_is_xml_that_counts_right() {
 #[test]
 fn jobs_change_nothing_that_is_printed() {
     let all: Vec<&str> = CASES.iter().filter(|c| c.1 != 2).map(|c| c.0).collect();
-    let place = Place::new(&[
+    let place = Place::with(&[
         ("a/m.twinml", &model(&all.join("\n"))),
         ("b.twinml", &model(&all[..3].join("\n"))),
         ("lib.twinml", "twin Part { states { x: Real = 1 } equations { der(x) = -x/1 s } }"),
@@ -227,20 +186,19 @@ fn jobs_change_nothing_that_is_printed() {
         ("notes.txt", "no model"),
     ]);
     for format in ["human", "json"] {
-        let one = place.test(&["--jobs", "1", "--format", format, "--junit", "one.xml"]);
-        assert_eq!(one.code, 3, "{}{}", one.out, one.err);
+        let one = place.test(&["--jobs", "1", "--format", format, "--junit", "one.xml"]).expect(3);
         for jobs in ["2", "7"] {
             let many = place.test(&["--jobs", jobs, "--format", format, "--junit", "many.xml"]);
             let plain = |s: &str| s.replace("many.xml", "one.xml");
             assert_eq!((one.code, &one.out, &one.err), (many.code, &plain(&many.out), &many.err));
-            assert_eq!(place.read("one.xml"), place.read("many.xml"));
+            assert_eq!(place.text("one.xml"), place.text("many.xml"));
         }
     }
 }
 
 #[test]
 fn files_folders_and_filters_choose() {
-    let place = Place::new(&[
+    let place = Place::with(&[
         ("a/m.twinml", &model(CASES[0].0)),
         ("b.twinml", &model(&[CASES[4].0, CASES[1].0].join("\n"))),
         ("lib.twinml", "twin Part { states { x: Real = 1 } equations { der(x) = -x/1 s } }"),
@@ -265,26 +223,23 @@ fn files_folders_and_filters_choose() {
         assert_eq!(ran.code, 2, "{args:?} {}{}", ran.out, ran.err);
         assert!(ran.err.contains(what), "{args:?} {}", ran.err);
     }
-    let ran = place.test(&["a", "--junit", "b.twinml/r.xml"]);
-    assert_eq!(ran.code, 5, "{}{}", ran.out, ran.err);
+    place.test(&["a", "--junit", "b.twinml/r.xml"]).expect(5);
 }
 
 #[test]
 fn flags_reach_every_scenario() {
-    let place = Place::new(&[("m.twinml", &model(CASES[0].0))]);
-    let ran = place.test(&["--set", "limit=50 cm"]);
-    assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+    let place = Place::model(&model(CASES[0].0));
+    let ran = place.test(&["--set", "limit=50 cm"]).expect(1);
     assert!(ran.out.contains("below  violated       robustness -50 cm"), "{}", ran.out);
     assert_eq!(place.test(&["--set", "limit=50 cm", "--until", "100ms"]).code, 0);
-    let ran = place.test(&["--max-steps", "3"]);
-    assert_eq!(ran.code, 3, "{}{}", ran.out, ran.err);
+    place.test(&["--max-steps", "3"]).expect(3);
 }
 
 #[test]
 fn what_a_range_ended_is_judged_up_to_there() {
-    let place = Place::new(&[("m.twinml", &model(CASES[10].0))]);
-    let ran = place.test(&["--format", "json"]);
-    let case = &objects(&ran.out, "case")[0];
+    let place = Place::model(&model(CASES[10].0));
+    let objects = place.test(&["--format", "json"]).objects();
+    let case = of(&objects, "case")[0];
     // y'' = -y, y(1) = cos 1, y'(1) = 10 - sin 1, x = 20 - y' until y = 5.
     let (y, v) = (1.0f64.cos(), 10.0 - 1.0f64.sin());
     let (size, phase) = (y.hypot(v), y.atan2(v));
