@@ -19,7 +19,7 @@ use super::chart::Chart;
 use super::{column, find, finite, spread, usage, write};
 use crate::args::study::Sweep;
 use crate::commands::job::Flags;
-use crate::commands::{compile, verdict};
+use crate::commands::{compile, summary, verdict};
 use crate::exit::Exit;
 use crate::model::{self, Data};
 use crate::ui::Ui;
@@ -516,7 +516,7 @@ fn write_all(
     let metadata = vec![
         ("twinml.model_hash".to_owned(), hash.to_owned()),
         ("scenario".to_owned(), name.to_owned()),
-        ("compiler".to_owned(), format!("twinc {}", env!("CARGO_PKG_VERSION"))),
+        ("compiler".to_owned(), summary::compiler()),
     ];
     let mut recorder = record::open(&file, columns, &metadata).map_err(outside)?;
     for k in 0..done.len() {
