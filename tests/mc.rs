@@ -200,13 +200,23 @@ fn another_job_is_not_gone_on_with() {
     place.mc(&["--scenario", "short", "--shard", "1/2", "--out", "o"]).expect(0);
     let flags = ["--scenario", "short", "--shard", "1/2", "--out", "o", "--resume", "--seed", "9"];
     let r = place.mc(&flags).expect(2);
-    assert!(r.err.contains("another job"), "{}", r.err);
+    assert!(r.err.contains("job.json` is of another job: there the seed is 0, not 9"), "{}", r.err);
     // A shard that is missing is named; one of another job too.
     let r = place.run(&["mc", "merge", "o"]).expect(2);
     assert!(r.err.contains("runs 200 to 399"), "{}", r.err);
     place.mc(&["--scenario", "short", "--shard", "2/2", "--out", "o", "--seed", "9"]).expect(0);
     let r = place.run(&["mc", "merge", "o"]).expect(2);
-    assert!(r.err.contains("another job"), "{}", r.err);
+    assert!(
+        r.err.contains("is of another job than `") && r.err.contains(": the seed is 9, not 0"),
+        "{}",
+        r.err
+    );
+    // Of which version of the program they are is part of it.
+    let file = "o/shard-00001-of-00002/job.json";
+    let text = fs::read_to_string(place.path(file)).unwrap();
+    fs::write(place.path(file), text.replace("\"twinc ", "\"twinc 0.0.")).unwrap();
+    let r = place.mc(&["--scenario", "short", "--shard", "1/2", "--out", "o", "--resume"]).expect(2);
+    assert!(r.err.contains("of another job: there the compiler is twinc 0.0."), "{}", r.err);
     let r = place.run(&["mc", "merge", "nowhere"]).expect(5);
     assert!(r.err.contains("nowhere"), "{}", r.err);
 }

@@ -67,6 +67,42 @@ impl Identity {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// The first thing that makes it another job than `other`, for people: with what it is here and there where that is
+    /// a word or a number.
+    pub fn apart(&self, other: &Identity) -> Option<String> {
+        const WHAT: [(&str, &str); 16] = [
+            ("version", "version of its files"),
+            ("compiler", "compiler"),
+            ("twin", "twin"),
+            ("scenario", "scenario"),
+            ("model_hash", "model or its data"),
+            ("settings", "list of `--set`"),
+            ("seed", "seed"),
+            ("samples", "number of samples"),
+            ("sampler", "sampler"),
+            ("until_ci", "`--until-ci`"),
+            ("sprt", "`--sprt`"),
+            ("solver", "solver"),
+            ("record", "list of `--record`"),
+            ("until", "end of the runs in seconds"),
+            ("parameters", "list of parameters"),
+            ("layout", "list of what is kept of a run"),
+        ];
+        // Strings, numbers and lists always serialise.
+        let [own, its] = [self, other].map(|i| serde_json::to_value(i).unwrap_or_default());
+        let (field, what) = WHAT.into_iter().find(|(field, _)| own[field] != its[field])?;
+        let said = |v: &Value| match v {
+            Value::String(s) if field != "model_hash" => Some(s.clone()),
+            Value::Number(n) => Some(n.to_string()),
+            Value::Null => Some("not there".to_owned()),
+            _ => None,
+        };
+        Some(match (said(&own[field]), said(&its[field])) {
+            (Some(own), Some(its)) => format!("the {what} is {own}, not {its}"),
+            _ => format!("the {what} is another one"),
+        })
+    }
+
     /// The zone of the sequential test, where there is one.
     pub fn zone(&self) -> Option<f64> {
         self.sprt.as_ref().and_then(|z| z.parse().ok())

@@ -49,8 +49,9 @@ pub fn run(args: &Merge, ui: &Ui) -> Result<Exit, Exit> {
     let identity = first.file.identity.clone();
     let mut at = 0;
     for f in &found {
-        if f.file.identity != identity {
-            let message = format!("`{}` is of another job than `{}`", f.folder.shown(), first.folder.shown());
+        if let Some(why) = f.file.identity.apart(&identity) {
+            let message =
+                format!("`{}` is of another job than `{}`: {why}", f.folder.shown(), first.folder.shown());
             return Err(refuse(
                 ui,
                 &message,

@@ -333,14 +333,19 @@ fn job_file(
     };
     if let Some(bytes) = before {
         let old: Option<job::File> = serde_json::from_slice(&bytes).ok();
-        if old.is_none_or(|old| old.identity != own.identity || old.shard != shard) {
-            return Err(refuse(
-                ui,
-                &format!("`{}` is of another job", path()),
-                Some("the model, the scenario or a flag has changed; without `--resume` the job begins anew"),
-            ));
-        }
-        return Ok(());
+        let why = match old {
+            None => "another version wrote it".to_owned(),
+            Some(old) if old.shard != shard => "it is another shard".to_owned(),
+            Some(old) => match old.identity.apart(&own.identity) {
+                Some(why) => format!("there {why}"),
+                None => return Ok(()),
+            },
+        };
+        return Err(refuse(
+            ui,
+            &format!("`{}` is of another job: {why}", path()),
+            Some("without `--resume` the job begins anew"),
+        ));
     }
     let parts = parts(folder, &set.identity);
     parts
