@@ -7,6 +7,7 @@
 //!
 //! Never: no instantiation (sizes may stay formulas), no solving, no I/O.
 
+mod args;
 mod assign;
 mod behavior;
 mod body;
@@ -22,6 +23,7 @@ mod event;
 mod expr;
 mod finish;
 mod func;
+mod index;
 mod items;
 mod machine;
 mod nearby;
