@@ -113,6 +113,8 @@ fn lists_go_together_and_sizes_may_differ() {
         (vec!["--list", "--set", "n=1,3", "--set", "k=1,2,3"], "takes values together"),
         (vec!["--set", "k=0.01"], "nothing to sweep over"),
         (vec!["--set", "k=1..2:x"], "no number of points"),
+        (vec!["--set", "k=1..2"], "a range ends in the number of its points: `1..2:11`"),
+        (vec!["--set", "k=1,,2"], "a value is missing before or behind a comma"),
         (vec!["--set", "k=1 m,2 m"], "E0502"),
     ] {
         let said = place.said(2, &[vec!["sweep", "tank.twinml"], args].concat());

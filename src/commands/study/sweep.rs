@@ -173,6 +173,10 @@ pub fn axes(sets: &[String], ui: &Ui) -> Result<(Vec<String>, Vec<Axis>), Exit> 
             Some(Err(why)) => return Err(usage(ui, &format!("`--set {text}`: {why}"), None)),
             None => commas(values),
         };
+        if values.len() > 1 && values.iter().any(String::is_empty) {
+            let why = "a value is missing before or behind a comma";
+            return Err(usage(ui, &format!("`--set {text}`: {why}"), None));
+        }
         match values.len() {
             0 | 1 => fixed.push(text.clone()),
             _ => axes.push(Axis { path: path.trim().to_owned(), values }),
@@ -201,26 +205,34 @@ fn commas(text: &str) -> Vec<String> {
     out
 }
 
-/// `LO..HI:N` and `LO..HI:N:log`; none where it is no range with a number of points.
+/// A number and the unit behind it.
+fn number(text: &str) -> Option<(f64, String)> {
+    let text = text.trim();
+    let end = (0..=text.len())
+        .rev()
+        .filter(|k| text.is_char_boundary(*k))
+        .find(|k| text[..*k].trim_end().parse::<f64>().is_ok_and(f64::is_finite))?;
+    Some((text[..end].trim().parse().ok()?, text[end..].trim().to_owned()))
+}
+
+/// `LO..HI:N` and `LO..HI:N:log`; none where it is no range.
 fn range(text: &str) -> Option<Result<Vec<String>, String>> {
     let (lo, rest) = text.split_once("..")?;
+    if lo.contains('"') {
+        return None;
+    }
     let mut parts = rest.split(':');
     let hi = parts.next()?;
-    let count = parts.next()?.trim();
+    let Some(count) = parts.next().map(str::trim) else {
+        let why = format!("a range ends in the number of its points: `{text}:11`");
+        return number(lo).and(number(hi)).map(|_| Err(why));
+    };
     let log = match parts.next().map(str::trim) {
         None => false,
         Some("log") => true,
         Some(other) => {
             return Some(Err(format!("`{other}`: a range ends in the number of its points, or in `:log`")));
         }
-    };
-    let number = |text: &str| -> Option<(f64, String)> {
-        let text = text.trim();
-        let end = (0..=text.len())
-            .rev()
-            .filter(|k| text.is_char_boundary(*k))
-            .find(|k| text[..*k].trim_end().parse::<f64>().is_ok_and(f64::is_finite))?;
-        Some((text[..end].trim().parse().ok()?, text[end..].trim().to_owned()))
     };
     let (Some((lo, first)), Some((hi, unit))) = (number(lo), number(hi)) else {
         return Some(Err("both ends of a range are numbers, with a unit where there is one".to_owned()));
@@ -229,7 +241,10 @@ fn range(text: &str) -> Option<Result<Vec<String>, String>> {
         return Some(Err("both ends of a range are in the same unit".to_owned()));
     }
     let Some(n) = count.parse::<usize>().ok().filter(|n| (2..=MOST).contains(n)) else {
-        return Some(Err(format!("`{count}` is no number of points (from 2 to {MOST})")));
+        let why = format!("`{count}` is no number of points (from 2 to {MOST})");
+        let misplaced = count.split_whitespace().next().is_some_and(|n| n.parse::<usize>().is_ok());
+        let help = if misplaced { "; the unit stands with the ends: `1 m..2 m:11`" } else { "" };
+        return Some(Err(why + help));
     };
     if log && !(lo > 0.0 && hi > 0.0) {
         return Some(Err("equal ratios need ends above zero".to_owned()));
@@ -627,9 +642,27 @@ mod tests {
         assert_eq!(range("1..2 kW*h:2").unwrap().unwrap(), ["1 kW*h", "2 kW*h"]);
         assert_eq!(range("0..0.3:4").unwrap().unwrap(), ["0", "0.1", "0.2", "0.3"]);
         assert_eq!(range("1..100 m:3:log").unwrap().unwrap(), ["1 m", "10 m", "100 m"]);
-        assert_eq!(range("1..2"), None);
-        for bad in ["a..b:3", "1..2:x", "1 m..2 s:3", "1..2:1", "0..1:3:log", "1..2:3:lin"] {
+        assert_eq!(range("\"../a.csv:3\""), None);
+        assert_eq!(range("f(1..2)"), None);
+        for bad in [
+            "1..2",
+            "1 m..2 m",
+            "1..2:3 m",
+            "a..b:3",
+            "1..2:x",
+            "1 m..2 s:3",
+            "1..2:1",
+            "0..1:3:log",
+            "1..2:3:lin",
+        ] {
             assert!(range(bad).unwrap().is_err(), "{bad}");
         }
+        let why = |text: &str| range(text).unwrap().unwrap_err();
+        assert_eq!(why("1 m..2 m"), "a range ends in the number of its points: `1 m..2 m:11`");
+        assert!(
+            why("1..2:3 m").ends_with("the unit stands with the ends: `1 m..2 m:11`"),
+            "{}",
+            why("1..2:3 m")
+        );
     }
 }
