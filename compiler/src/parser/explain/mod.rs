@@ -151,8 +151,11 @@ fn plain(f: &Failure<'_>) -> Diagnostic {
         return help_for_start(f, d);
     }
     if found == Some(&Tok::Comma) && f.owner.is_some() && after_operand && !e.has(",") {
-        return new(codes::UNEXPECTED, String::from("`,` does not fit here"))
-            .help("entries end with their line, or with `;` on one line");
+        let d = new(codes::UNEXPECTED, String::from("`,` does not fit here"));
+        if matches!(f.tokens.get(f.from).map(|t| &t.tok), Some(Tok::Word(Word::For))) {
+            return d.help("each index has a `for` of its own: `for i in 0..n { for j in 0..m { … } }`");
+        }
+        return d.help("entries end with their line, or with `;` on one line");
     }
     let found = found.map_or_else(|| String::from("the end"), describe);
     let d = new(codes::UNEXPECTED, format!("{found} does not fit here"));
@@ -528,7 +531,9 @@ fn help_for_start(f: &Failure<'_>, d: Diagnostic) -> Diagnostic {
         Word::At => "write `at 30 min { … }`",
         Word::After => "write `after 5 s { … }`, in a machine `after 5 s -> state`",
         Word::When => "write `when condition -> state`",
-        Word::Drive => "write `drive input from \"file.csv\" column \"name\" linear`",
+        Word::Drive => {
+            "write `drive input from \"file.csv\" column \"name\" linear`; an input that follows a formula has an equation in a twin around it: `plant.u = 2 V`"
+        }
         Word::Branch => "write `branch name at 45 min { … }`",
         Word::Send => "write `send inform(level: h) to plant.ctl`",
         Word::If => "write `if c { … } else { … }`, in an expression `if c then a else b`",
