@@ -8,12 +8,18 @@
 //! approximates, calls no library function for mathematics, and knows nothing of solvers or of TwinML.
 //! It does no I/O, and generated code touches nothing but the memory, scratch space and host it is
 //! given. A kernel that cannot be compiled runs in the interpreter instead.
+//!
+//! Beside it stand two small things that recording wants and that need such code, too: [`Seen`] and [`Room`].
 
 mod conditions;
 pub mod error;
 pub mod lanes;
 mod math;
+mod room;
 pub mod scalar;
+mod seen;
 
 pub use error::JitError;
+pub use room::Room;
 pub use scalar::{Compiled, Limits, OptLevel, Tier};
+pub use seen::Seen;

@@ -5,6 +5,8 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use twinml_jit::Room;
+
 use super::RecordError;
 
 /// Tells apart the temporary files of one process.
@@ -30,21 +32,52 @@ pub(super) const BORDER: usize = 4096;
 /// ones stay there for whoever reads them next.
 const LARGE: u64 = 4 << 20;
 
-/// So many bytes of memory from a border on, and where in the vector that is.
-pub(super) fn bordered(bytes: usize) -> (Vec<u8>, usize) {
-    let room = vec![0; bytes + BORDER];
-    let first = room.as_ptr().align_offset(BORDER).min(BORDER);
-    (room, first)
+/// Memory from a border on.
+#[derive(Debug)]
+pub(super) enum Bordered {
+    /// In a vector, where it begins.
+    Few(Vec<u8>, usize),
+    Many(Room),
+}
+
+/// From so many bytes on it comes in large pages, if the system has some.
+const MANY: usize = 1 << 20;
+
+impl Default for Bordered {
+    fn default() -> Bordered {
+        Bordered::Few(Vec::new(), 0)
+    }
+}
+
+impl Bordered {
+    /// So many bytes.
+    pub(super) fn new(bytes: usize) -> Bordered {
+        if bytes > MANY
+            && let Some(room) = Room::new(bytes)
+        {
+            return Bordered::Many(room);
+        }
+        let room = vec![0; bytes + BORDER];
+        let first = room.as_ptr().align_offset(BORDER).min(BORDER);
+        Bordered::Few(room, first)
+    }
+
+    /// All of them.
+    #[inline]
+    pub(super) fn bytes(&mut self) -> &mut [u8] {
+        match self {
+            Bordered::Few(room, first) => &mut room[*first..],
+            Bordered::Many(room) => room,
+        }
+    }
 }
 
 /// Writes a file in whole stretches.
 #[derive(Debug)]
 struct Stretches {
     way: Way,
-    /// A stretch and a border more.
-    room: Vec<u8>,
-    /// The first border in it.
-    first: usize,
+    /// A stretch.
+    room: Bordered,
     filled: usize,
 }
 
@@ -61,8 +94,8 @@ struct Way {
 
 impl Stretches {
     fn new(file: File) -> Stretches {
-        let (room, first) = bordered(STRETCH);
-        Stretches { way: Way { file, direct: None, at: 0, tried: false }, room, first, filled: 0 }
+        let way = Way { file, direct: None, at: 0, tried: false };
+        Stretches { way, room: Bordered::new(STRETCH), filled: 0 }
     }
 
     /// Takes as many bytes as there is room for.
@@ -71,14 +104,14 @@ impl Stretches {
             self.put(path)?;
         }
         let n = bytes.len().min(STRETCH - self.filled);
-        self.room[self.first + self.filled..][..n].copy_from_slice(&bytes[..n]);
+        self.room.bytes()[self.filled..][..n].copy_from_slice(&bytes[..n]);
         self.filled += n;
         Ok(n)
     }
 
     /// Puts into the file what has been taken.
     fn put(&mut self, path: &Path) -> io::Result<()> {
-        self.way.put(&self.room[self.first..][..self.filled], path)?;
+        self.way.put(&self.room.bytes()[..self.filled], path)?;
         self.filled = 0;
         Ok(())
     }
@@ -257,11 +290,10 @@ mod tests {
             let path = folder.path().join(format!("{length}.bin"));
             let mut file = AtomicFile::create(&path).unwrap();
             // first some as they stand, as far as they have borders
-            let (room, first) = bordered(length);
-            let mut room = room;
-            room[first..][..length].copy_from_slice(&bytes);
+            let mut room = Bordered::new(length);
+            room.bytes()[..length].copy_from_slice(&bytes);
             let whole = length / 3 / BORDER * BORDER;
-            file.put(&room[first..][..whole]).unwrap();
+            file.put(&room.bytes()[..whole]).unwrap();
             assert_eq!(file.written(), whole as u64);
             for (k, part) in bytes[whole..].chunks(77_777).enumerate() {
                 file.write_all(part).unwrap();

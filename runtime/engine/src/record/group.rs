@@ -7,14 +7,16 @@
 use std::ops::Range;
 
 use parquet::file::statistics::Statistics;
+use twinml_jit::Seen;
 
 use super::block::{Block, shown};
-use super::file::{BORDER, bordered};
+use super::file::{BORDER, Bordered};
 use super::stream::Portion;
 use super::{Cells, ColumnSpec, Columns, Element, RecordError, Strips, in_rows};
 
-/// A row group is closed at about this many bytes of cells: two of them are held in memory.
-const GROUP_BYTES: usize = 2 << 20;
+/// A row group is closed at about this many bytes of cells: two of them are held in memory, each with what is between its
+/// columns in two large pages. Each costs a footer's part and two threads' waiting for each other.
+const GROUP_BYTES: usize = (4 << 20) - (64 << 10);
 /// Models with many columns get longer groups, for what is said of each column in each group costs too: up to twice the
 /// bytes while there are fewer rows than this.
 const WORTH: usize = 512;
@@ -46,9 +48,7 @@ pub(super) struct Group {
 /// Bytes as they will lie in the file, from a border of memory on: [`LEAD`], the values of the first column, [`LEAD`], …
 #[derive(Default)]
 pub(super) struct Image {
-    room: Vec<u8>,
-    /// The first border in it.
-    first: usize,
+    room: Bordered,
     /// Rows that each column has room for.
     rows: usize,
 }
@@ -61,13 +61,12 @@ impl Image {
 
     /// The bytes from the first border on.
     pub(super) fn bytes(&mut self) -> &mut [u8] {
-        &mut self.room[self.first..]
+        self.room.bytes()
     }
 
     /// Makes room for that many columns of so many rows, the first of which stay.
     fn grow(&mut self, reals: usize, rows: usize, filled: usize) {
-        let (room, first) = bordered(reals * (LEAD + 8 * rows));
-        let mut new = Image { room, first, rows };
+        let mut new = Image { room: Bordered::new(reals * (LEAD + 8 * rows)), rows };
         for real in 0..if filled > 0 { reals } else { 0 } {
             let (from, to) = (self.values(real), new.values(real));
             new.bytes()[to..][..8 * filled].copy_from_slice(&self.bytes()[from..][..8 * filled]);
@@ -104,9 +103,9 @@ impl Image {
         let all = if whole { to.next_multiple_of(BORDER) } else { to };
         if self.bytes().len() < all {
             // Some more than is needed: what comes here is about as long in every group.
-            let (room, first) = bordered(all + bytes.len() / 2 + BORDER);
-            let old = std::mem::replace(self, Image { room, first, rows: self.rows });
-            self.bytes()[..end].copy_from_slice(&old.room[old.first..][..end]);
+            let room = Bordered::new(all + bytes.len() / 2 + BORDER);
+            let mut old = std::mem::replace(&mut self.room, room);
+            self.bytes()[..end].copy_from_slice(&old.bytes()[..end]);
         }
         self.bytes()[end..to].copy_from_slice(bytes);
         self.bytes()[to..all].fill(0);
@@ -163,69 +162,12 @@ impl Extremes {
     }
 }
 
-/// What was seen of a column that came in one piece after the other, on two lanes: the least, the greatest, the sum. The first
-/// two are good for nothing where the last is not finite: there may be something that is not a number.
-#[derive(Clone, Copy)]
-struct Seen {
-    least: [f64; 2],
-    most: [f64; 2],
-    sum: [f64; 2],
-}
-
-impl Seen {
-    const NONE: Seen = Seen { least: [f64::INFINITY; 2], most: [f64::NEG_INFINITY; 2], sum: [0.0; 2] };
-
-    // By itself, for beside other code the compiler makes choices by masks of what are two instructions.
-    #[inline(never)]
-    fn see(&mut self, values: &[f64]) {
-        // Four chains of two lanes each wait for none of their own operations.
-        let (mut least, mut most) = ([self.least; 4], [self.most; 4]);
-        let mut sum = [self.sum, [0.0; 2], [0.0; 2], [0.0; 2]];
-        let (many, few) = values.as_chunks::<8>();
-        for v in many {
-            for (k, v) in v.as_chunks().0.iter().enumerate() {
-                least[k] = by_lanes(least[k], *v, lesser);
-                most[k] = by_lanes(most[k], *v, greater);
-                sum[k] = by_lanes(sum[k], *v, |a, b| a + b);
-            }
-        }
-        self.least = all_of(least, lesser);
-        self.most = all_of(most, greater);
-        self.sum = all_of(sum, |a, b| a + b);
-        for &v in few {
-            self.least[0] = lesser(self.least[0], v);
-            self.most[0] = greater(self.most[0], v);
-            self.sum[0] += v;
-        }
-    }
-
-    /// The least and the greatest, where all were numbers and their sum is one.
-    fn extremes(&self) -> Option<(f64, f64)> {
-        let ends = (lesser(self.least[0], self.least[1]), greater(self.most[0], self.most[1]));
-        (self.sum[0] + self.sum[1]).is_finite().then_some(ends)
-    }
-}
-
-// Of these two the processor has instructions, which leave the first operand behind.
-
-#[inline(always)]
 fn lesser(a: f64, b: f64) -> f64 {
     if a < b { a } else { b }
 }
 
-#[inline(always)]
 fn greater(a: f64, b: f64) -> f64 {
     if a > b { a } else { b }
-}
-
-#[inline(always)]
-fn by_lanes(a: [f64; 2], b: [f64; 2], f: impl Fn(f64, f64) -> f64) -> [f64; 2] {
-    [f(a[0], b[0]), f(a[1], b[1])]
-}
-
-#[inline(always)]
-fn all_of(x: [[f64; 2]; 4], f: impl Fn(f64, f64) -> f64) -> [f64; 2] {
-    by_lanes(by_lanes(x[0], x[1], &f), by_lanes(x[2], x[3], &f), &f)
 }
 
 /// Copies values; nothing is faster than what the system has for this.
@@ -428,7 +370,8 @@ impl Group {
     fn make_room(&mut self, n: usize) {
         if self.filled + n > self.image.rows {
             // Short results stay small.
-            let rows = (4 * self.image.rows).max(FEW_ROWS).max(self.filled + n).min(self.most);
+            let rows = (4 * self.image.rows).max(FEW_ROWS).max(self.filled + n);
+            let rows = rows.next_multiple_of(LEAD / 8).min(self.most);
             self.image.grow(self.reals, rows, self.filled);
         }
     }
