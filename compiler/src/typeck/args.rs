@@ -157,13 +157,13 @@ impl<'a> Checker<'a, '_> {
             return None;
         };
         if let ([n], []) = (path.names.as_slice(), args.as_slice()) {
-            let place = self.lone_name(cx, n)?;
+            let place = self.name(cx, n)?;
             let v = self.place_value(cx, place, t.span)?;
             return self.fits(v, ty, Target { name, span: None }).map(|v| v.e);
         }
         if let ([e, v], []) = (path.names.as_slice(), args.as_slice()) {
-            let place = self.lone_name(cx, e)?;
-            let place = self.field_of(cx, place, e.span, v, t.span)?;
+            let place = self.name(cx, e)?;
+            let place = self.field(cx, place, e.span, v, t.span)?;
             let v = self.place_value(cx, place, t.span)?;
             return self.fits(v, ty, Target { name, span: None }).map(|v| v.e);
         }

@@ -241,9 +241,6 @@ impl<'a> Checker<'a, '_> {
             }
             cx.mode = Mode::Formula;
         }
-        if section == Section::Variables && d.value.is_some() && d.guess.is_none() {
-            // `variables { a: Real = 2 }` is the definition of an unknown; kept as its value.
-        }
         if let Some(g) = &d.guess {
             decl.guess = self.value_for(cx, g, &ty, target);
         }
@@ -429,7 +426,7 @@ impl<'a> Checker<'a, '_> {
         let mut fidelities = 0;
         for m in members {
             match m {
-                ast::Member::Meta(s) => self.metadata(id, class, s),
+                ast::Member::Meta(s) => self.metadata(class, s),
                 ast::Member::Equations(s) => self.equations(id, class, s),
                 ast::Member::Connections(list, _) => self.connections(id, class, list),
                 ast::Member::Decls(s) => self.correlations(id, s, class),
@@ -464,7 +461,7 @@ impl<'a> Checker<'a, '_> {
         self.behavior(id, class, behavior);
     }
 
-    fn metadata(&mut self, id: ClassId, class: &mut hir::Class, s: &'a ast::Setting) {
+    fn metadata(&mut self, class: &mut hir::Class, s: &'a ast::Setting) {
         let mut texts = Vec::new();
         for v in &s.values {
             let text = match &v.kind {
@@ -487,7 +484,6 @@ impl<'a> Checker<'a, '_> {
             let d = Diagnostic::new(codes::MISPLACED, s.span, "`units` is `on` or `off`");
             self.say(d);
         }
-        let _ = id;
         class.metadata.push((Rc::from(s.name.as_str()), texts.join(", ")));
     }
 

@@ -144,7 +144,7 @@ impl<'a> Checker<'a, '_> {
     }
 
     fn place_of_name(&mut self, cx: &mut Cx<'a>, n: &'a ast::Name) -> Option<Place<'a>> {
-        self.lone_name(cx, n)
+        self.name(cx, n)
     }
 
     /// Whether the one argument names an event of this twin (or of a part).
@@ -350,7 +350,7 @@ impl<'a> Checker<'a, '_> {
         span: Span,
     ) -> Option<Val> {
         let place = self.place(cx, base)?;
-        let place = self.field_of(cx, place, base.span, name, span)?;
+        let place = self.field(cx, place, base.span, name, span)?;
         self.place_value(cx, place, span)
     }
 

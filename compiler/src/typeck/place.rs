@@ -176,22 +176,6 @@ impl<'a> Checker<'a, '_> {
     }
 
     /// A lone name, as a place.
-    pub(super) fn lone_name(&mut self, cx: &mut Cx<'a>, n: &ast::Name) -> Option<Place<'a>> {
-        self.name(cx, n)
-    }
-
-    /// A field of a place.
-    pub(super) fn field_of(
-        &mut self,
-        cx: &mut Cx<'a>,
-        base: Place<'a>,
-        base_span: Span,
-        name: &ast::Name,
-        span: Span,
-    ) -> Option<Place<'a>> {
-        self.field(cx, base, base_span, name, span)
-    }
-
     pub(super) fn name(&mut self, cx: &mut Cx<'a>, n: &ast::Name) -> Option<Place<'a>> {
         let name = n.as_str();
         if let Some(l) = cx.locals.iter_mut().rev().find(|l| &*l.name == name) {
@@ -323,6 +307,7 @@ impl<'a> Checker<'a, '_> {
         self.say_missing(name, d);
     }
 
+    /// A field of a place.
     pub(super) fn field(
         &mut self,
         cx: &mut Cx<'a>,
