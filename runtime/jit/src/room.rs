@@ -51,14 +51,14 @@ fn large_pages_for_who_asks() {
         fn prctl(option: c_int, ...) -> c_int;
     }
     static ONCE: std::sync::Once = std::sync::Once::new();
-    let zero: c_ulong = 0;
+    let (zero, one): (c_ulong, c_ulong) = (0, 1);
     ONCE.call_once(|| {
         #[expect(unsafe_code, reason = "calls it")]
         // SAFETY: neither option takes a pointer, and their other arguments are longs, four of them, as the system wants; they
         // change where memory comes from and nothing that a program sees.
         unsafe {
             if prctl(GET_THP_DISABLE, zero, zero, zero, zero) == 1 {
-                prctl(SET_THP_DISABLE, 1 as c_ulong, EXCEPT_ADVISED, zero, zero);
+                prctl(SET_THP_DISABLE, one, EXCEPT_ADVISED, zero, zero);
             }
         }
     });
