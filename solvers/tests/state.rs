@@ -208,41 +208,6 @@ fn tight_and_loose_tolerances_choose_other_parts() {
     }
 }
 
-/// On a grid that is mildly stiff Tsit5 goes on in the place of Adams, for it is stable up to longer steps; no factors pay.
-#[test]
-fn auto_is_saved_while_tsit5_is_on_trial() {
-    let mut p = stiff::brusselator(100);
-    let options = Options { tolerances: Tolerances::uniform(1e-8, 1e-10), ..Options::default() };
-    let mut main = make(Method::Auto, &options).unwrap();
-    main.start(&mut *p.sys, 0.0, &p.x0, p.t1).unwrap();
-    let (mut loaded, mut parts): (Vec<Loaded>, Vec<Method>) = (Vec::new(), Vec::new());
-    for k in 0.. {
-        if main.t() >= p.t1 {
-            break;
-        }
-        if parts.last() != Some(&main.choice().method) {
-            parts.push(main.choice().method);
-        }
-        // the trial takes 30 steps
-        if parts.len() > 1 && k % 7 == 0 && loaded.len() < 4 {
-            let (mut other, mut its) = (make(Method::Auto, &options).unwrap(), stiff::brusselator(100).sys);
-            load(&mut *other, &mut *its, &bytes(&*main)).unwrap();
-            loaded.push((k, other, its));
-        }
-        main.step(&mut *p.sys).unwrap();
-        for (_, i, s) in &mut loaded {
-            i.step(&mut **s).unwrap();
-        }
-    }
-    assert_eq!(parts, [Method::Adams, Method::Tsit5]);
-    assert_eq!(main.stats().factorizations, 0);
-    for (k, i, _) in &loaded {
-        assert_eq!(seen(&**i, 100), seen(&*main, 100), "from {k}");
-        assert_eq!(bytes(&**i), bytes(&*main), "from {k}");
-    }
-    assert_eq!(loaded.len(), 4);
-}
-
 #[test]
 fn auto_is_saved_on_both_sides_of_a_change() {
     for (case, least) in [(1, 1), (4, 1)] {

@@ -1,9 +1,9 @@
 //! When `auto` changes between the explicit and the stiff method.
 
 use super::fastest::DECAYING;
-use super::parts::{Explicit, Kind, LIMIT, Work, stiff};
+use super::parts::{Explicit, Kind, Work, stiff};
 use super::series::{self, EVALUATION};
-use super::{Auto, LARGE, STIFFISH};
+use super::{Auto, LARGE};
 use crate::error::SolveError;
 use crate::linalg::IterationMatrix;
 use crate::system::System;
@@ -30,10 +30,6 @@ const COMPARED: [u32; 2] = [15, 40];
 /// What a step of a stiff method takes at least, and an evaluation.
 const STEP_STIFF: f64 = 250.0;
 const CALL: f64 = 30.0;
-/// Part of what Adams takes that Tsit5 may be expected to, in its place, and part of its limit of stability that its steps
-/// come to.
-const CLEAR: f64 = 0.8;
-const TSIT5: f64 = 0.85;
 /// What is left must take so many times as long as a trial.
 const WORTH: f64 = 2.0;
 /// Steps to an instant that may well not be the end of the run, and the part of what was spent so far that is still to come
@@ -43,12 +39,12 @@ const GOES_ON: f64 = 0.25;
 /// Power iterations before a trial of the stiff method.
 const TRIAL_ITERATIONS: u32 = 4;
 
-/// The explicit method during a trial of another one.
+/// The explicit method during a trial of the stiff one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Rival {
     /// What it took for a second.
     takes: f64,
-    /// Steps of the other method since then.
+    /// Steps of the stiff method since then.
     steps: u32,
     /// Where the steps that count began, and what was spent by then.
     t: f64,
@@ -67,8 +63,8 @@ impl Auto {
     /// Counts after a step, and decides.
     pub(super) fn judge(&mut self, sys: &mut dyn System) {
         self.spent += self.price(sys, self.at_stiff);
-        self.compare(sys);
         if self.at_stiff {
+            self.compare();
             if !self.stats.steps.is_multiple_of(self.every()) {
                 return;
             }
@@ -76,11 +72,7 @@ impl Auto {
             self.follow(sys, self.stiff.t());
             // the longest stable explicit step must also be worth more than the stiff one
             let limit = self.explicit.limit(&self.options);
-            // the first steps of a multistep method are short because of its order, and tell nothing
-            let begins = self.multistep && self.stiff.stats().steps < u64::from(COMPARED[1]);
-            if begins {
-                self.mild_count = 0;
-            } else if h * self.rho < (0.6 * limit).min(0.75 * limit * self.work_ratio) {
+            if h * self.rho < (0.6 * limit).min(0.75 * limit * self.work_ratio) {
                 self.mild_count += 1;
                 self.change = self.mild_count >= self.patience.div_ceil(self.every() as u32);
             } else {
@@ -127,12 +119,7 @@ impl Auto {
             if self.trial_steps == trial && self.explicit.get().h() * self.work_ratio < self.h_stiff {
                 // stable, but not worth it: the stiff method's steps were so much longer
                 self.change = true;
-                self.rival = None;
                 self.patience = self.patience.saturating_mul(4).min(10_000);
-            } else if self.rival.is_some() {
-                // One is on trial.
-            } else if self.average > stiffish && self.trial_steps >= self.probe && self.sooner(sys) {
-                // Tsit5 goes on.
             } else if self.average > stiffish && self.trial_steps >= self.probe && self.worth(sys) {
                 // see what steps the stiff method would take; it gives back if they are not worth it
                 for _ in 0..TRIAL_ITERATIONS {
@@ -163,8 +150,8 @@ impl Auto {
                 self.calm_count = 0;
                 self.stiff_count += looked;
                 let often = self.stiff_count >= enough.saturating_mul(1 << (2 * self.lost.min(8)));
-                self.change = often && !self.sooner(sys) && self.worth(sys);
-                if self.change {
+                self.change = often && self.worth(sys);
+                if self.change && self.explicit.kind() == Kind::Multistep {
                     self.challenge(sys);
                 }
             } else if s <= STIFF {
@@ -176,25 +163,21 @@ impl Auto {
         }
     }
 
-    /// Notes what the explicit method takes before a trial of another one.
+    /// Notes what the explicit method takes before a trial of the stiff one.
     fn challenge(&mut self, sys: &dyn System) {
-        self.rival = Some(Rival { takes: self.takes(sys), steps: 0, t: 0.0, half: 0.0 });
-    }
-
-    /// What the explicit method takes for a second, by its last step.
-    fn takes(&self, sys: &dyn System) -> f64 {
-        let last = self.now().t() - self.now().t_prev();
-        // the last one may have ended at an instant
-        self.price(sys, false) / last.max(self.now().h())
+        let h = self.now().t() - self.now().t_prev();
+        self.rival = Some(Rival { takes: self.price(sys, false) / h, steps: 0, t: 0.0, half: 0.0 });
     }
 
     /// Whether so much is left for the explicit method that a trial of the stiff one takes less. The end may not be known, for
     /// there is an instant before it: then the run is taken to go on for a part of what it has taken so far.
-    fn worth(&mut self, sys: &dyn System) -> bool {
-        let (now, takes) = (self.now().t(), self.takes(sys));
+    fn worth(&mut self, sys: &mut dyn System) -> bool {
+        let (now, h) = (self.now().t(), self.now().h());
+        // the last step may have ended at an instant
+        let takes = self.price(sys, false) / h.max(now - self.now().t_prev());
         let until = if self.horizon > now { self.horizon } else { self.stop };
         let ahead = (until - now) * takes;
-        let near = until - now < SOON * self.now().h();
+        let near = until - now < SOON * h;
         let ahead = if near { ahead.max(GOES_ON * self.spent) } else { ahead };
         let trial = |multistep: bool| 2.0 * f64::from(COMPARED[usize::from(multistep)]);
         if !self.stiff_known {
@@ -208,49 +191,21 @@ impl Auto {
         ahead > WORTH * trial(self.multistep) * self.price(sys, true)
     }
 
-    /// Goes on with Tsit5 in the place of Adams where that would take clearly less at its limit of stability, with a trial.
-    fn sooner(&mut self, sys: &mut dyn System) -> bool {
-        // Beside few states a trial of Rosenbrock comes as cheap.
-        if self.explicit.kind() != Kind::Multistep || sys.dim() < LARGE || self.now().t() >= self.stop {
-            return false;
-        }
-        let h = TSIT5 * LIMIT / self.rho;
-        let takes = series::other_step(Kind::OneStep, series::operations(sys), sys.dim() as f64) / h;
-        let sooner = takes < CLEAR * self.takes(sys);
-        if sooner {
-            self.probe = self.probe.saturating_mul(2);
-            // Adams, which came to its limit early, tried the stiff method early.
-            self.stiffish = STIFFISH[0];
-            self.challenge(sys);
-            self.exchange(sys, Kind::OneStep);
-            self.explicit.get_mut().suggest(h);
-        }
-        sooner
-    }
-
-    /// During such a trial: once the other method has found its steps, those that follow are compared.
-    fn compare(&mut self, sys: &mut dyn System) {
+    /// During such a trial: once the stiff method has found its steps, those that follow are compared.
+    fn compare(&mut self) {
         let Some(mut rival) = self.rival else { return };
-        let multistep = match self.at_stiff {
-            true => self.multistep,
-            false => self.explicit.kind() == Kind::Multistep,
-        };
-        let t = self.now().t();
+        let t = self.stiff.t();
         rival.steps = rival.steps.saturating_add(1);
-        let half = COMPARED[usize::from(multistep)];
+        let half = if self.multistep { COMPARED[1] } else { COMPARED[0] };
         if rival.steps == half {
             rival.half = self.spent;
             rival.t = t;
         }
         self.rival = (rival.steps < 2 * half).then_some(rival);
-        if self.rival.is_some() || self.spent - rival.half <= rival.takes * (t - rival.t) {
-            return;
-        }
-        self.lost += 1;
-        match (self.at_stiff, self.explicit.kind()) {
-            (true, _) => (self.change, self.stayed) = (true, false),
-            (false, Kind::OneStep) => self.exchange(sys, Kind::Multistep),
-            (false, _) => {}
+        if self.rival.is_none() && self.spent - rival.half > rival.takes * (t - rival.t) {
+            self.change = true;
+            self.stayed = false;
+            self.lost += 1;
         }
     }
 

@@ -15,10 +15,8 @@
 //!
 //! **Trials.** Where the explicit steps are not far from their limit of stability, or where they are at it because of a mode
 //! that oscillates and may have died away since, the stiff method is tried. Once it has found its steps, what a second
-//! takes with it is compared with what it took before, and the explicit method goes on again unless that is less.
-//! There is no trial where less is left than two of them take: a grid whose factors fill up stays with the explicit
-//! method. Where Adams comes to its limit of stability beside many states, Tsit5 goes on, which is stable up to longer steps,
-//! with a trial too.
+//! takes with it is compared with what it took before, and the explicit method goes on again unless that is less. There is
+//! no trial where less is left than two of them take: a grid whose factors fill up stays with the explicit method.
 //!
 //! **The stiff method** is Rosenbrock for small systems and BDF for large ones; BDF too where most of a
 //! Rosenbrock step would go into Jacobian and factors (full matrices), or where absolute tolerances lie below
@@ -321,7 +319,6 @@ impl Integrator for Auto {
         {
             // what has no explicit step may have an implicit one
             let before = result;
-            self.rival = None;
             result = self.turn(sys).and_then(|()| self.now_mut().step(sys)).or(before);
         }
         self.count();
@@ -365,7 +362,6 @@ impl Integrator for Auto {
             self.past.add(&done);
             self.explicit = Explicit::one_step(&self.options);
             if !self.at_stiff {
-                self.rival = None;
                 self.since = t;
                 self.switches += 1;
                 self.explicit.get_mut().start(sys, t, x, stop)?;

@@ -82,40 +82,21 @@ impl Auto {
         if now.steps.saturating_sub(since.steps) < steps {
             return;
         }
-        let until = if self.horizon > now.t { self.horizon } else { self.stop };
-        let (span, known) = (now.t - since.t, until - now.t);
-        if known <= 0.0 {
-            // what begins here begins behind the instant
-            return;
-        }
         self.window = Some(now);
         let fastest = if self.at_stiff { self.peak } else { 0.0 };
-        // Up to an instant before the end only that much is known; a run is taken to go on for as long as it has so far.
-        let clocked = known < span;
-        let rest = match self.stage {
-            _ if !clocked => known,
-            Stage::Trial(_, takes) => known.max(now.spent / takes),
-            _ => known.max(now.spent / (now.spent - since.spent) * span),
-        };
+        let until = if self.horizon > now.t { self.horizon } else { self.stop };
+        let (span, rest) = (now.t - since.t, until - now.t);
         if !(span > 0.0 && rest > 0.0) {
             return;
         }
         let n = sys.dim() as f64;
         match self.stage {
             Stage::Before => {
-                // such a guess grows: it is made anew whenever twice as much was spent
-                if clocked && exponent(since.spent) == exponent(now.spent) {
-                    return;
-                }
                 let rhs = operations(sys);
                 let takes = rest / span * (now.spent - since.spent);
                 if rhs <= OPERATIONS && takes > WORTH * (MAKING * rhs + BEGINNING) {
                     let events = rest / span * now.restarts.saturating_sub(since.restarts) as f64;
                     self.begin_series(sys, (rest, takes, events), fastest);
-                    if clocked && self.stage == Stage::Never {
-                        // another time
-                        self.stage = Stage::Before;
-                    }
                 }
             }
             Stage::Trial(kind, takes) => {
@@ -165,18 +146,13 @@ impl Auto {
 
     /// Goes back to a method of the kind from before: what is to go on is at the state that was reached.
     pub(super) fn end_series(&mut self, sys: &mut dyn System, kind: Kind) {
-        self.stage = Stage::Never;
-        self.exchange(sys, kind);
-    }
-
-    /// Goes on with a method of another kind in the place of the explicit one, from the state that was reached.
-    pub(super) fn exchange(&mut self, sys: &mut dyn System, kind: Kind) {
-        let mut other = Explicit::new(kind, &self.options);
+        let mut before = Explicit::new(kind, &self.options);
         let (t, stop) = (self.now().t(), self.stop);
         let ahead = if self.horizon > t { self.horizon } else { stop };
-        let started = other.get_mut().start(sys, t, self.now().x(), ahead);
-        if started.and_then(|()| other.get_mut().set_stop(stop)).is_ok() {
-            self.replace(sys, other);
+        self.stage = Stage::Never;
+        let started = before.get_mut().start(sys, t, self.now().x(), ahead);
+        if started.and_then(|()| before.get_mut().set_stop(stop)).is_ok() {
+            self.replace(sys, before);
         }
     }
 
@@ -204,11 +180,6 @@ impl Auto {
             Stage::Before | Stage::Never => None,
         }
     }
-}
-
-/// The power of two below a positive number.
-fn exponent(x: f64) -> u64 {
-    x.to_bits() >> 52
 }
 
 /// Operations of a right-hand side, by its dependences alone: how far its code was simplified changes nothing.
