@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use twinml_model::host::{Host, KernelId, Machine, Memory, NoHost};
 use twinml_model::ids::{BlockId, TableId, Value};
 use twinml_model::interp::Interpreter;
-use twinml_model::ir::{Affine, BinOp, CmpOp, MathFn, Op, Space, Stmt, Trap, Ty, UnOp};
+use twinml_model::ir::{Affine, BinOp, CmpOp, Kernel, MathFn, Op, Space, Stmt, Trap, Ty, UnOp};
 use twinml_model::passes::coloring::Coloring;
 use twinml_model::passes::derive::complete;
 use twinml_model::passes::pattern::{state_pattern, structural_pattern};
@@ -34,6 +34,21 @@ fn difference(mut f: impl FnMut(f64) -> Vec<f64>) -> Vec<f64> {
     };
     let (coarse, fine) = (central(2e-3), central(1e-3));
     coarse.iter().zip(&fine).map(|(c, f)| (4.0 * f - c) / 3.0).collect()
+}
+
+/// A block whose unknowns are the first `n` variables.
+fn first_variables(n: u32, residual: Kernel) -> Block {
+    Block {
+        unknowns: vec![SlotRun { space: Space::Var, base: 0, len: n }],
+        n,
+        linear: false,
+        residual,
+        jacobian: None,
+        tangent: None,
+        inner_tangent: None,
+        origins: vec![(0, twinml_model::ids::OriginId(0))],
+        initial_only: false,
+    }
 }
 
 fn close(a: f64, b: f64, tol: f64) -> bool {
@@ -330,17 +345,7 @@ fn through_a_block() {
         sizes: Sizes { state: 2, var: 3, res: 2, ..Sizes::default() },
         origins: vec![origin()],
         rhs: b.finish(),
-        blocks: vec![Block {
-            unknowns: vec![SlotRun { space: Space::Var, base: 0, len: 2 }],
-            n: 2,
-            linear: false,
-            residual,
-            jacobian: None,
-            tangent: None,
-            inner_tangent: None,
-            origins: vec![(0, twinml_model::ids::OriginId(0))],
-            initial_only: false,
-        }],
+        blocks: vec![first_variables(2, residual)],
         ..Program::default()
     };
     let mut full = p.clone();

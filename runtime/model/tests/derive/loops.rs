@@ -1,8 +1,9 @@
 //! Loops of a kernel in its Jacobian: they stay whatever their length, and have the same entries as written out.
 
 use super::common::{B, Rng, origin, program};
-use super::{Newton, check, close};
+use super::{Newton, check, close, first_variables};
 use proptest::prelude::*;
+use std::ops::Range;
 use twinml_model::host::{KernelId, Machine, Memory, NoHost};
 use twinml_model::ids::{BlockId, Index, Value};
 use twinml_model::interp::Interpreter;
@@ -11,7 +12,7 @@ use twinml_model::passes::coloring::Coloring;
 use twinml_model::passes::derive::complete;
 use twinml_model::passes::pattern::structural_pattern;
 use twinml_model::passes::sparsity::Scatter;
-use twinml_model::program::{Block, Program, Sizes, SlotRun};
+use twinml_model::program::{Program, Sizes};
 use twinml_model::verify::verify;
 
 /// Programs with families of equations keep their loops in the Jacobian.
@@ -27,6 +28,15 @@ fn families_keep_their_loops() {
     assert!(looped > 30, "{looped} of 60");
 }
 
+/// A loop over a range.
+fn each(b: &mut B, over: Range<i64>, f: impl FnOnce(&mut B, Index)) {
+    let index = b.k.index();
+    let (body, ()) = b.inner(|b| f(b, index));
+    let Range { start: lo, end: hi } = over;
+    let l = twinml_model::ir::For { index, lo, hi, reverse: false, carries: vec![], body };
+    b.region.push(Stmt::For(Box::new(l)));
+}
+
 /// A rod of n cells as families: du[i] = k·(flow[i] − flow[i+1]) with flows in variables, fixed ends.
 fn rod(n: i64) -> Program {
     let mut b = B::new("rhs");
@@ -34,8 +44,7 @@ fn rod(n: i64) -> Program {
     let x0 = b.load(Space::State, Affine::constant(0));
     let f0 = b.bin(BinOp::Sub, wall, x0);
     b.store(Space::Var, Affine::constant(0), f0);
-    let i = b.k.index();
-    let (body, ()) = b.inner(|b| {
+    each(&mut b, 1..n, |b, i| {
         let l = b.load(Space::State, Affine::constant(-1).plus(i, 1));
         let r = b.load(Space::State, Affine::constant(0).plus(i, 1));
         let d = b.bin(BinOp::Sub, l, r);
@@ -43,31 +52,14 @@ fn rod(n: i64) -> Program {
         let f = b.bin(BinOp::Mul, c, d);
         b.store(Space::Var, Affine::constant(0).plus(i, 1), f);
     });
-    b.region.push(Stmt::For(Box::new(twinml_model::ir::For {
-        index: i,
-        lo: 1,
-        hi: n,
-        reverse: false,
-        carries: vec![],
-        body,
-    })));
     let zero = b.c(0.0);
     b.store(Space::Var, Affine::constant(n), zero);
-    let i = b.k.index();
-    let (body, ()) = b.inner(|b| {
+    each(&mut b, 0..n, |b, i| {
         let l = b.load(Space::Var, Affine::constant(0).plus(i, 1));
         let r = b.load(Space::Var, Affine::constant(1).plus(i, 1));
         let d = b.bin(BinOp::Sub, l, r);
         b.store(Space::Der, Affine::constant(0).plus(i, 1), d);
     });
-    b.region.push(Stmt::For(Box::new(twinml_model::ir::For {
-        index: i,
-        lo: 0,
-        hi: n,
-        reverse: false,
-        carries: vec![],
-        body,
-    })));
     Program {
         sizes: Sizes { state: n as u32, var: n as u32 + 1, ..Sizes::default() },
         origins: vec![origin()],
@@ -125,35 +117,16 @@ fn a_sum_over_instances_of_one_column_keeps_its_loop() {
         let mut b = B::new("rhs");
         b.region.push(Stmt::Solve(BlockId(0)));
         let p = b.load(Space::Var, Affine::constant(0));
-        let i = b.k.index();
-        let (body, ()) = b.inner(|b| {
+        each(&mut b, 0..n, |b, i| {
             let x = b.load(Space::State, Affine::constant(0).plus(i, 1));
             let d = b.bin(BinOp::Sub, p, x);
             b.store(Space::Der, Affine::constant(0).plus(i, 1), d);
         });
-        b.region.push(Stmt::For(Box::new(twinml_model::ir::For {
-            index: i,
-            lo: 0,
-            hi: n,
-            reverse: false,
-            carries: vec![],
-            body,
-        })));
         Program {
             sizes: Sizes { state: n as u32, var: 1, res: 1, ..Sizes::default() },
             origins: vec![origin()],
             rhs: b.finish(),
-            blocks: vec![Block {
-                unknowns: vec![SlotRun { space: Space::Var, base: 0, len: 1 }],
-                n: 1,
-                linear: false,
-                residual,
-                jacobian: None,
-                tangent: None,
-                inner_tangent: None,
-                origins: vec![(0, twinml_model::ids::OriginId(0))],
-                initial_only: false,
-            }],
+            blocks: vec![first_variables(1, residual)],
             ..Program::default()
         }
     };
@@ -193,13 +166,6 @@ fn sum_of(b: &mut B, n: i64, term: impl FnOnce(&mut B, Index) -> Value) -> Value
     result
 }
 
-fn each(b: &mut B, n: i64, f: impl FnOnce(&mut B, Index)) {
-    let index = b.k.index();
-    let (body, ()) = b.inner(|b| f(b, index));
-    let l = twinml_model::ir::For { index, lo: 0, hi: n, reverse: false, carries: vec![], body };
-    b.region.push(Stmt::For(Box::new(l)));
-}
-
 /// `hubs` hubs with `spokes` spokes each: a hub adds its spokes up, a centre adds the hubs up, and the first `felt`
 /// spokes of each hub feel their hub's sum.
 fn star(hubs: i64, spokes: i64, felt: i64) -> Program {
@@ -208,7 +174,7 @@ fn star(hubs: i64, spokes: i64, felt: i64) -> Program {
     };
     let (first_hub, centre) = (hubs * spokes, hubs * spokes + hubs);
     let mut b = B::new("rhs");
-    each(&mut b, hubs, |b, h| {
+    each(&mut b, 0..hubs, |b, h| {
         let y = b.load(Space::State, at(first_hub, &[(h, 1)]));
         let s = sum_of(b, spokes, |b, j| {
             let x = b.load(Space::State, at(0, &[(h, spokes), (j, 1)]));
@@ -231,14 +197,14 @@ fn star(hubs: i64, spokes: i64, felt: i64) -> Program {
     let d = b.bin(BinOp::Mul, total, z);
     let d = b.bin(BinOp::Sub, d, plain);
     b.store(Space::Der, at(centre, &[]), d);
-    each(&mut b, hubs, |b, h| {
-        each(b, felt, |b, j| {
+    each(&mut b, 0..hubs, |b, h| {
+        each(b, 0..felt, |b, j| {
             let s = b.load(Space::Var, at(0, &[(h, 1)]));
             let x = b.load(Space::State, at(0, &[(h, spokes), (j, 1)]));
             let d = b.bin(BinOp::Mul, s, x);
             b.store(Space::Der, at(0, &[(h, spokes), (j, 1)]), d);
         });
-        each(b, spokes - felt, |b, j| {
+        each(b, 0..spokes - felt, |b, j| {
             let x = b.load(Space::State, at(felt, &[(h, spokes), (j, 1)]));
             let d = b.bin(BinOp::Mul, x, x);
             b.store(Space::Der, at(felt, &[(h, spokes), (j, 1)]), d);
@@ -308,12 +274,9 @@ fn grid(rows: i64, cols: i64) -> Program {
     });
     let zero = b.c(0.0);
     for j in [0, cols] {
-        let i = b.k.index();
-        let (body, ()) = b.inner(|b| {
+        each(&mut b, 0..rows, |b, i| {
             b.store(Space::Var, Affine::constant(right + j).plus(i, cols + 1), zero);
         });
-        let l = twinml_model::ir::For { index: i, lo: 0, hi: rows, reverse: false, carries: vec![], body };
-        b.region.push(Stmt::For(Box::new(l)));
     }
     nest(&mut b, (1, 0), (rows, cols), &mut |b, cell, _, down| {
         let l = b.load(Space::State, shifted(&cell, -cols));
@@ -322,12 +285,9 @@ fn grid(rows: i64, cols: i64) -> Program {
         b.store(Space::Var, down, d);
     });
     for i in [0, rows] {
-        let j = b.k.index();
-        let (body, ()) = b.inner(|b| {
+        each(&mut b, 0..cols, |b, j| {
             b.store(Space::Var, Affine::constant(down + i * cols).plus(j, 1), zero);
         });
-        let l = twinml_model::ir::For { index: j, lo: 0, hi: cols, reverse: false, carries: vec![], body };
-        b.region.push(Stmt::For(Box::new(l)));
     }
     nest(&mut b, (0, 0), (rows, cols), &mut |b, cell, right, down| {
         let l = b.load(Space::Var, right.clone());
@@ -433,9 +393,8 @@ fn strided(seed: u64) -> Program {
         }
         b.region.extend(body);
     }
-    let index = b.k.index();
-    let nest = [(index, 0, N)];
-    let (body, ()) = b.inner(|b| {
+    each(&mut b, 0..N, |b, index| {
+        let nest = [(index, 0, N)];
         let y = address(&mut rng, VARS, &nest);
         let y = b.load(Space::Var, y);
         let x = address(&mut rng, N, &nest);
@@ -443,8 +402,6 @@ fn strided(seed: u64) -> Program {
         let v = b.f(Op::Fma(x, y, x));
         b.store(Space::Der, Affine::constant(0).plus(index, 1), v);
     });
-    let l = twinml_model::ir::For { index, lo: 0, hi: N, reverse: false, carries: vec![], body };
-    b.region.push(Stmt::For(Box::new(l)));
     Program {
         sizes: Sizes { state: N as u32, var: VARS as u32, ..Sizes::default() },
         origins: vec![origin()],
