@@ -189,6 +189,8 @@ fn math(e: &Expr, f: MathFn, args: &[Expr], of: Leaf<'_>) -> Result<Expr, &'stat
             }
             MathFn::Hypot => div(add(mul(x, dx), mul(y, dy)), e.clone()),
             MathFn::Pow => power(e, &x, &y, dx, dy),
+            MathFn::SinMoved | MathFn::SinBesideMoved => mul(call(MathFn::Cos, add(x, y)), add(dx, dy)),
+            MathFn::CosMoved => neg(mul(call(MathFn::Sin, add(x, y)), add(dx, dy))),
             _ => return Err("this function"),
         });
     }
@@ -222,6 +224,11 @@ fn math(e: &Expr, f: MathFn, args: &[Expr], of: Leaf<'_>) -> Result<Expr, &'stat
         MathFn::Gamma => mul(mul(e.clone(), call(MathFn::Digamma, x)), dx),
         MathFn::Digamma => mul(call(MathFn::Trigamma, x), dx),
         MathFn::Trigamma => return Err("the trigamma function"),
-        MathFn::Atan2 | MathFn::Hypot | MathFn::Pow => return Err("a function with one argument missing"),
+        MathFn::Atan2
+        | MathFn::Hypot
+        | MathFn::Pow
+        | MathFn::SinMoved
+        | MathFn::CosMoved
+        | MathFn::SinBesideMoved => return Err("a function with one argument missing"),
     })
 }

@@ -226,6 +226,9 @@ pub(super) const MATH: &[(&str, MathFn)] = &[
     ("digamma", MathFn::Digamma),
     ("trigamma", MathFn::Trigamma),
     ("sin_beside", MathFn::SinBeside),
+    ("sin_moved", MathFn::SinMoved),
+    ("cos_moved", MathFn::CosMoved),
+    ("sin_beside_moved", MathFn::SinBesideMoved),
 ];
 
 pub(super) const STEPS: &[(&str, StepFn)] =

@@ -308,6 +308,13 @@ pub enum MathFn {
     /// `Sin` by the way of `Cos`, cheap beside it, within the same error but of bits of its own: no name in the
     /// language.
     SinBeside,
+    /// `Sin` of the sum of two arguments of which the second is small, by the way of `Sin` of the first: no name in the
+    /// language, as the next two.
+    SinMoved,
+    /// `Cos` likewise.
+    CosMoved,
+    /// `SinBeside` likewise.
+    SinBesideMoved,
 }
 
 /// What defines an SSA value.

@@ -229,6 +229,68 @@ fn trigonometric() {
     one(MathFn::Tan, "tan", 300, |x, cc| x.tan(wide(x), RM, cc));
 }
 
+/// Of `x + d` by how `x` was reduced: the error beside half a unit in the last place of what `x` was reduced to (if it had to
+/// be) and of the sum of that and `d`.
+#[test]
+fn trigonometric_close_by() {
+    type Exact = fn(&BigFloat, &mut Consts) -> BigFloat;
+    let sin: Exact = |s, cc| s.sin(wide(s), RM, cc);
+    let cos: Exact = |s, cc| s.cos(wide(s), RM, cc);
+    let mut cc = Consts::new().unwrap();
+    let mut rng = Rng(0x7075_6d70);
+    for (f, exact, part) in [
+        (MathFn::SinMoved, sin, std::f64::consts::PI),
+        (MathFn::SinBesideMoved, sin, std::f64::consts::FRAC_PI_2),
+        (MathFn::CosMoved, cos, std::f64::consts::FRAC_PI_2),
+    ] {
+        for (reach, limit) in [(0.25, 1.0), (0.5, 4.0)] {
+            let (mut worst, mut at) = (0.0, (0.0, 0.0));
+            for k in 0..20000 {
+                let x = match k % 5 {
+                    0 => rng.within(-1.0, 1.0),
+                    // where the reduction changes the number of turns
+                    1 => (rng.next() % 8) as f64 * 0.5 * part + rng.within(-0.01, 0.01),
+                    2 => rng.within(-100.0, 100.0),
+                    3 => rng.within(-1e6, 1e6),
+                    _ => rng.within(-1e9, 1e9),
+                };
+                let d = match k % 3 {
+                    0 => rng.within(-reach, reach),
+                    1 => reach * (1.0 - 1e-9 * rng.unit()),
+                    _ => -reach * rng.unit() * 2f64.powi(-(rng.next() as i32 & 31)),
+                };
+                let sum = big(x).add(&big(d), P, RM);
+                let exact = exact(&sum, &mut cc);
+                let got = eval::apply(f, x, d);
+                let r = (x - (x / part).round() * part).abs();
+                let reduced = if (x / part).round() == 0.0 { 0.0 } else { ulp(r) };
+                let error = ulps(got, &exact) - 0.5 * (reduced + ulp(r + d.abs())) / ulp(got);
+                if error > worst {
+                    (worst, at) = (error, (x, d));
+                }
+            }
+            println!("{:>16}: max error {worst:.3} ulp at {at:?}, up to {reach}", f.name());
+            assert!(worst <= limit, "{}: {worst} ulp at {at:?}", f.name());
+        }
+    }
+    // beyond, and where there is nothing to move from, it is the function of the sum, to the bit
+    for (moved, f) in [
+        (MathFn::SinMoved, MathFn::Sin),
+        (MathFn::SinBesideMoved, MathFn::SinBeside),
+        (MathFn::CosMoved, MathFn::Cos),
+    ] {
+        for (x, d) in [(1.0, 0.5), (3.0, -7.5), (1e300, 0.1), (2.0, f64::INFINITY), (f64::INFINITY, 0.1)] {
+            let (got, sum) = (eval::apply(moved, x, d), eval::apply(f, x + d, 0.0));
+            assert!(got.to_bits() == sum.to_bits() || got.is_nan() && sum.is_nan(), "{} {x} {d}", f.name());
+        }
+    }
+}
+
+/// A unit in the last place.
+fn ulp(x: f64) -> f64 {
+    2f64.powi(((x.to_bits() >> 52 & 0x7ff) as i32).max(1) - 1075)
+}
+
 #[test]
 fn inverse_trigonometric() {
     one(MathFn::Asin, "asin", 300, |x, cc| x.asin(P, RM, cc));

@@ -251,6 +251,9 @@ fn pinned_costs() {
         digamma 187/435
         trigamma 120/316
         sin_beside 33/229
+        sin_moved 30/254
+        cos_moved 40/269
+        sin_beside_moved 39/270
     "#]]
     .assert_eq(&out);
 }

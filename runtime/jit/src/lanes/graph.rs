@@ -161,6 +161,8 @@ pub(super) struct Graph {
     pub operands: Vec<[Id; 3]>,
     pub slow: Vec<Slow>,
     pub subs: Vec<Sub>,
+    /// Choices between values of which one is the usual: `(choice, lanes that take the other, the usual one)`, in order.
+    pub seldom: Vec<(Id, Id, Id)>,
     /// For each node, who uses it as the last of its operands: found there, equal nodes need no hash, and what was
     /// made lately is at hand.
     links: Vec<Link>,
@@ -277,6 +279,7 @@ impl Graph {
             operands,
             slow: Vec::new(),
             subs: Vec::new(),
+            seldom: Vec::new(),
             links: Vec::with_capacity(room + shelf),
             constants: FxHashMap::default(),
             shelf: (NOTHING + 1, shelf as Id),
@@ -370,6 +373,7 @@ impl Graph {
             operands: self.operands.clone(),
             slow: self.slow.clone(),
             subs: Vec::new(),
+            seldom: Vec::new(),
             links: Vec::new(),
             constants: FxHashMap::default(),
             shelf: (0, 0),
@@ -637,6 +641,27 @@ impl Graph {
         };
         let c = self.node(Node::CmpI(op, a, b));
         if not { self.not(c) } else { c }
+    }
+
+    /// `other` in the lanes where `cond` holds, by vector code that all go through unless [`super::guard`] knows that none does.
+    pub fn seldom(&mut self, cond: Id, usual: Id, build: impl FnOnce(&mut Graph) -> Id) -> Id {
+        if self.inside.is_some() || self.truth_of(cond).is_some() {
+            let other = build(self);
+            return self.select(cond, other, usual);
+        }
+        let outer = self.path;
+        let cond = match outer {
+            Some(path) => self.mask2(Mask2::And, cond, path),
+            None => cond,
+        };
+        self.path = Some(cond);
+        let other = build(self);
+        self.path = outer;
+        let id = self.select(cond, other, usual);
+        if matches!(self.nodes[id as usize], Node::Select(..)) {
+            self.seldom.push((id, cond, usual));
+        }
+        id
     }
 
     /// Scalar code for the lanes where `cond` holds; `build` makes it.

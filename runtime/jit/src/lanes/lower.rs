@@ -556,4 +556,7 @@ impl Arith for Graph {
     fn rare(&mut self, c: Id, usual: Id, slow: impl FnOnce(&mut Self) -> Id) -> Id {
         self.slow(Some(c), Some(usual), slow)
     }
+    fn seldom(&mut self, c: Id, usual: Id, other: impl FnOnce(&mut Self) -> Id) -> Id {
+        Graph::seldom(self, c, usual, other)
+    }
 }

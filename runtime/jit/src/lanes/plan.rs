@@ -308,7 +308,7 @@ impl Plan {
 }
 
 /// How often each node is used (many times: at least twice), by what is live.
-fn uses(g: &Graph, slots: &BTreeMap<u32, Id>, extra: &[(Id, Id)], guarded: &[Id]) -> Vec<u8> {
+pub(super) fn uses(g: &Graph, slots: &BTreeMap<u32, Id>, extra: &[(Id, Id)], guarded: &[Id]) -> Vec<u8> {
     let n = g.nodes.len();
     let mut uses = vec![0u8; n];
     let add = |uses: &mut [u8], a: Id| uses[a as usize] = uses[a as usize].saturating_add(1);

@@ -64,13 +64,23 @@ pub fn compare_lanes(
     kernel: &Kernel,
     (seed, lanes, times): (u64, usize, u64),
 ) -> Result<usize, String> {
+    let mut rng = Rng(seed);
+    compare_from(program, kernel, (0..lanes).map(|_| memory(program, &mut rng)).collect(), times)
+}
+
+/// The same from memories as they are.
+pub fn compare_from(
+    program: &Arc<Program>,
+    kernel: &Kernel,
+    memories: Vec<Memory>,
+    times: u64,
+) -> Result<usize, String> {
     let mut interpreter = Interpreter::new(program);
     let reference = interpreter.add(kernel.clone());
-    let mut rng = Rng(seed);
+    let lanes = memories.len();
     let mut all = LaneMemory::zeroed(program.sizes, lanes);
     let mut expected = Vec::new();
-    for lane in 0..lanes {
-        let mut one = memory(program, &mut rng);
+    for (lane, mut one) in memories.into_iter().enumerate() {
         all.set(lane, &one);
         let mut done = Ok(());
         for _ in 0..times {

@@ -3,6 +3,7 @@
 
 use twinml_jit::lanes::LaneCode;
 use twinml_model::defaults::Fills;
+use twinml_model::host::Memory;
 use twinml_model::ids::{OriginId, Value};
 use twinml_model::ir::{Affine, BinOp, Kernel, MathFn, Op, Place, Space, Stmt, Ty, UnOp};
 use twinml_model::program::{Program, Sizes};
@@ -158,4 +159,33 @@ pub fn quad6() -> Program {
     let a = k.fma(t, y[3], a);
     k.store(Space::Der, 5, a);
     program(k.kernel, &[0.0, 2.0, 0.3, 0.5, 0.0, 0.1], &[9.8, 0.4, 6.0, 2.0])
+}
+
+/// A wheel that drag slows down, with a weight on it: in a step of 10 ms it turns by less than half a radian, or by more.
+pub fn wheel() -> Program {
+    let mut k = Code::new("wheel");
+    let (turn, speed) = (k.load(Space::State, 0), k.load(Space::State, 1));
+    let (weight, drag) = (k.load(Space::Param, 0), k.load(Space::Param, 1));
+    k.store(Space::Der, 0, speed);
+    let [s, c] = [MathFn::Sin, MathFn::Cos].map(|f| k.math(f, turn));
+    let slower = k.mul(drag, speed);
+    let pull = k.fma(weight, s, slower);
+    let pull = k.fma(slower, c, pull);
+    let pull = k.neg(pull);
+    k.store(Space::Der, 1, pull);
+    // the angle of a gear, known to the right-hand side by itself only
+    let gear = k.load(Space::State, 2);
+    let two = k.c(2.0);
+    let twice = k.mul(gear, two);
+    let s = k.math(MathFn::Sin, twice);
+    let faster = k.add(speed, s);
+    k.store(Space::Der, 2, faster);
+    program(k.kernel, &[0.0, 10.0, 1.0], &[9.81, 0.3])
+}
+
+/// A memory of [`wheel`] at so many radians a second.
+pub fn turning(program: &Program, speed: f64) -> Memory {
+    let mut memory = Memory::new(program);
+    memory.space_mut(Space::State).copy_from_slice(&[0.1 * speed, speed, -speed]);
+    memory
 }

@@ -16,6 +16,7 @@ mod exp;
 mod gamma;
 mod inverse;
 mod log;
+mod moved;
 mod poly;
 mod pow;
 pub mod power;
@@ -28,6 +29,7 @@ pub use exp::{cosh, exp, expm1, sinh, tanh};
 pub use gamma::{erf, gamma};
 pub use inverse::{acos, asin, atan, atan2};
 pub use log::{acosh, asinh, atanh, log, log1p, log2, log10};
+pub use moved::{cos_moved, sin_beside_moved, sin_moved};
 pub use pow::pow;
 pub use psi::{digamma, trigamma};
 pub use root::{cbrt, hypot};
@@ -101,6 +103,12 @@ pub trait Arith {
     /// A function uses this at most on its own arguments, so an implementation may as well call its
     /// out-of-line copy (or [`eval`]'s) of the whole function there: the bits are the same.
     fn rare(&mut self, c: Self::B, usual: Self::F, slow: impl FnOnce(&mut Self) -> Self::F) -> Self::F;
+
+    /// The same where the region may well be taken for a while: code for lanes then follows both sides instead of leaving its
+    /// straight line lane by lane.
+    fn seldom(&mut self, c: Self::B, usual: Self::F, other: impl FnOnce(&mut Self) -> Self::F) -> Self::F {
+        self.rare(c, usual, other)
+    }
 }
 
 /// Derived operations, shared by all functions.
@@ -208,7 +216,7 @@ impl<A: Arith> Ops for A {}
 
 impl MathFn {
     /// All functions, in the order of their declaration.
-    pub const ALL: [MathFn; 27] = [
+    pub const ALL: [MathFn; 30] = [
         MathFn::Exp,
         MathFn::Expm1,
         MathFn::Log,
@@ -236,6 +244,9 @@ impl MathFn {
         MathFn::Digamma,
         MathFn::Trigamma,
         MathFn::SinBeside,
+        MathFn::SinMoved,
+        MathFn::CosMoved,
+        MathFn::SinBesideMoved,
     ];
 
     /// The name in the printed form.
@@ -269,6 +280,9 @@ impl MathFn {
             MathFn::Digamma => "digamma",
             MathFn::Trigamma => "trigamma",
             MathFn::SinBeside => "sin_beside",
+            MathFn::SinMoved => "sin_moved",
+            MathFn::CosMoved => "cos_moved",
+            MathFn::SinBesideMoved => "sin_beside_moved",
         }
     }
 
@@ -283,6 +297,7 @@ impl MathFn {
     pub fn arity(self) -> usize {
         match self {
             MathFn::Atan2 | MathFn::Pow | MathFn::Hypot => 2,
+            MathFn::SinMoved | MathFn::CosMoved | MathFn::SinBesideMoved => 2,
             _ => 1,
         }
     }
@@ -318,6 +333,9 @@ pub fn apply<A: Arith>(a: &mut A, f: MathFn, x: A::F, y: A::F) -> A::F {
         MathFn::Digamma => digamma(a, x),
         MathFn::Trigamma => trigamma(a, x),
         MathFn::SinBeside => sin_beside(a, x),
+        MathFn::SinMoved => sin_moved(a, x, y),
+        MathFn::CosMoved => cos_moved(a, x, y),
+        MathFn::SinBesideMoved => sin_beside_moved(a, x, y),
     }
 }
 

@@ -12,19 +12,20 @@
 use super::poly::{estrin, halves, horner};
 use super::{Arith, INF_BITS, Ops, SIGN};
 
-const TWO_OVER_PI: f64 = std::f64::consts::FRAC_2_PI;
+pub(super) const TWO_OVER_PI: f64 = std::f64::consts::FRAC_2_PI;
 const PIO2: [f64; 3] = [std::f64::consts::FRAC_PI_2, 6.123_233_995_736_766e-17, -1.497_384_904_859_169_8e-33];
 /// Up to here the three-term reduction serves.
 const LARGE: f64 = 1_073_741_824.0;
-const ONE_OVER_PI: f64 = std::f64::consts::FRAC_1_PI;
+pub(super) const ONE_OVER_PI: f64 = std::f64::consts::FRAC_1_PI;
 /// π in three parts, all positive.
-const PI: [f64; 3] = [std::f64::consts::PI, 1.224_646_799_147_353e-16, 2.165_713_347_843_828e-32];
+pub(super) const PI: [f64; 3] = [std::f64::consts::PI, 1.224_646_799_147_353e-16, 2.165_713_347_843_828e-32];
 /// π/2 likewise.
-const HALF_PI: [f64; 3] = [std::f64::consts::FRAC_PI_2, 6.123_233_995_736_765e-17, 1.082_856_673_921_914e-32];
+pub(super) const HALF_PI: [f64; 3] =
+    [std::f64::consts::FRAC_PI_2, 6.123_233_995_736_765e-17, 1.082_856_673_921_914e-32];
 /// Squares of numbers of half turns, and of quarter turns, below which the reduction in three parts serves: somewhat
 /// beyond 2³⁰ radians.
-const HALF_TURNS: f64 = 1.2e17;
-const QUARTER_TURNS: f64 = 4.8e17;
+pub(super) const HALF_TURNS: f64 = 1.2e17;
+pub(super) const QUARTER_TURNS: f64 = 4.8e17;
 
 /// (sin y − y)/y³ in y², relative to sin: 2⁻⁵⁸.
 const SIN: [f64; 6] = [
@@ -273,8 +274,14 @@ fn finite_or_nan<A: Arith>(a: &mut A, m: A::F, y: A::F) -> A::F {
 }
 
 /// `x` less the nearest multiple of π (or π/2, by its inverse and parts): the multiple in the low bits, the rest, and
-/// whether the multiple is beyond the limit (given as its square).
-fn turns<A: Arith>(a: &mut A, x: A::F, inverse: f64, parts: [f64; 3], limit: f64) -> (A::I, A::F, A::B) {
+/// whether the multiple is below the limit (given as its square).
+pub(super) fn turns<A: Arith>(
+    a: &mut A,
+    x: A::F,
+    inverse: f64,
+    parts: [f64; 3],
+    limit: f64,
+) -> (A::I, A::F, A::B) {
     let (nf, n) = a.nearest(x, inverse);
     let minus = a.neg(nf);
     let mut r = x;
@@ -284,31 +291,35 @@ fn turns<A: Arith>(a: &mut A, x: A::F, inverse: f64, parts: [f64; 3], limit: f64
     }
     let square = a.mul(nf, nf);
     let limit = a.f(limit);
-    let ok = a.lt(square, limit);
-    (n, r, a.not_b(ok))
+    (n, r, a.lt(square, limit))
 }
 
 /// r + r·z·p; the sign of zero is r's.
-fn odd_sum<A: Arith>(a: &mut A, r: A::F, z: A::F, p: A::F) -> A::F {
+pub(super) fn odd_sum<A: Arith>(a: &mut A, r: A::F, z: A::F, p: A::F) -> A::F {
     let zero = a.f(0.0);
     let t = a.fma(z, p, zero);
     a.fma(r, t, r)
 }
 
-/// Sine of radians. Error < 1.5 ulp.
-pub fn sin<A: Arith>(a: &mut A, x: A::F) -> A::F {
-    let (n, r, far) = turns(a, x, ONE_OVER_PI, PI, HALF_TURNS);
-    let z = a.mul(r, r);
-    // A run alone waits for every operation: two chains side by side are worth the one operation that they take more.
-    let p = halves(a, z, &SIN_HALF);
-    // r + r·(z·p − z/8): the greater part of the second term is exact, so that only its sum is rounded
+/// r + r·(z·p − z/8): the greater part of the second term is exact, so that only its sum is rounded.
+pub(super) fn eighths<A: Arith>(a: &mut A, r: A::F, z: A::F, p: A::F) -> A::F {
     let [eighth, zero] = [-0.125, 0.0].map(|c| a.f(c));
     let t = a.fma(z, eighth, zero);
     let t = a.fma(z, p, t);
-    let s = a.fma(r, t, r);
+    a.fma(r, t, r)
+}
+
+/// Sine of radians. Error < 1.5 ulp.
+pub fn sin<A: Arith>(a: &mut A, x: A::F) -> A::F {
+    let (n, r, near) = turns(a, x, ONE_OVER_PI, PI, HALF_TURNS);
+    let z = a.mul(r, r);
+    // A run alone waits for every operation: two chains side by side are worth the one operation that they take more.
+    let p = halves(a, z, &SIN_HALF);
+    let s = eighths(a, r, z, p);
     let c63 = a.i(63);
     let odd = a.shl(n, c63);
     let usual = a.xor_sign(s, odd);
+    let far = a.not_b(near);
     a.rare(far, usual, |a| far_sin(a, x))
 }
 
@@ -342,7 +353,7 @@ fn far_sin<A: Arith>(a: &mut A, x: A::F) -> A::F {
 
 /// Number of the quadrant, sine and cosine of what is left, and whether `x` is beyond all that.
 fn both<A: Arith>(a: &mut A, x: A::F) -> (A::I, A::F, A::F, A::B) {
-    let (n, r, far) = turns(a, x, TWO_OVER_PI, HALF_PI, QUARTER_TURNS);
+    let (n, r, near) = turns(a, x, TWO_OVER_PI, HALF_PI, QUARTER_TURNS);
     let z = a.mul(r, r);
     let p = horner(a, z, &SIN);
     let sin = odd_sum(a, r, z, p);
@@ -351,11 +362,11 @@ fn both<A: Arith>(a: &mut A, x: A::F) -> (A::I, A::F, A::F, A::B) {
     let p = a.fma(z, p, minus_half);
     let one = a.f(1.0);
     let cos = a.fma(z, p, one);
-    (n, sin, cos, far)
+    (n, sin, cos, a.not_b(near))
 }
 
 /// The sine (`more` 0) or cosine (1) from those of what is left beside `n` quadrants.
-fn quarter<A: Arith>(a: &mut A, n: A::I, sin: A::F, cos: A::F, more: u64) -> A::F {
+pub(super) fn quarter<A: Arith>(a: &mut A, n: A::I, sin: A::F, cos: A::F, more: u64) -> A::F {
     let one = a.i(1);
     let odd = a.and_i(n, one);
     let odd = a.eq_i(odd, one);

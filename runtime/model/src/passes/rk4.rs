@@ -12,6 +12,7 @@
 
 mod combine;
 mod lines;
+mod turns;
 
 use crate::ids::{Index, Value};
 use crate::ir::{
@@ -189,6 +190,8 @@ pub struct Inline<'a> {
     tight: bool,
     /// Its values that follow states.
     lines: lines::Lines,
+    /// Angles of its sines and cosines.
+    turns: turns::Turns,
     /// How many more values may be made.
     budget: usize,
     /// What evaluations of the right-hand side left in `Jac`.
@@ -258,6 +261,7 @@ impl<'a> Inline<'a> {
             done_once: FxHashMap::default(),
             tight: false,
             lines: lines::Lines::default(),
+            turns: turns::Turns::default(),
             budget: 4 * VALUES,
             evaluations: Vec::new(),
         }
@@ -607,7 +611,10 @@ impl<'a> Inline<'a> {
             Op::IToF(a) => Op::IToF(e.get(*a)?),
             Op::BitsToF(a) => Op::BitsToF(e.get(*a)?),
             Op::FToBits(a) => Op::FToBits(e.get(*a)?),
-            Op::Math(f, args) => Op::Math(*f, e.all(args)?),
+            Op::Math(f, args) => match self.turned(*f, args, e)? {
+                Some(new) => return Some(new),
+                None => Op::Math(*f, e.all(args)?),
+            },
             Op::Call(f, args) => Op::Call(*f, e.all(args)?),
             Op::Table { table, x, order } => Op::Table { table: *table, x: e.get(*x)?, order: *order },
             Op::ConstI(_) | Op::ConstB(_) => data.op.clone(),

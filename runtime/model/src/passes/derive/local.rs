@@ -200,7 +200,12 @@ fn math(
         MathFn::Digamma => call(e, MathFn::Trigamma, xv),
         // second derivatives of Γ do not occur in a model's Jacobian
         MathFn::Trigamma => Num::Const(f64::NAN),
-        MathFn::Atan2 | MathFn::Hypot | MathFn::Pow => return two(e, f, args, y, new, active, out),
+        MathFn::Atan2
+        | MathFn::Hypot
+        | MathFn::Pow
+        | MathFn::SinMoved
+        | MathFn::CosMoved
+        | MathFn::SinBesideMoved => return two(e, f, args, y, new, active, out),
     };
     out.push((a, d));
 }
@@ -227,6 +232,15 @@ fn two(
             let dq = e.div(x, s);
             let dq = e.neg(dq);
             out.extend([(p, dp), (q, dq)]);
+        }
+        MathFn::SinMoved | MathFn::CosMoved | MathFn::SinBesideMoved => {
+            let sum = e.bin(BinOp::Add, pv, qv);
+            let other = if f == MathFn::CosMoved { MathFn::Sin } else { MathFn::Cos };
+            let mut d = Num::Val(e.f(Op::Math(other, vec![sum])));
+            if f == MathFn::CosMoved {
+                d = e.neg(d);
+            }
+            out.extend([(p, d), (q, d)]);
         }
         MathFn::Hypot => {
             for (v, n) in [(p, x), (q, z)] {

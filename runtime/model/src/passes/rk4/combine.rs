@@ -9,6 +9,7 @@
 
 use super::Inline;
 use super::lines::Lines;
+use super::turns::Turns;
 use crate::ids::Value;
 use crate::ir::{BinOp, Kernel, Op, Stmt, Ty, UnOp};
 use crate::passes::dead::Traps;
@@ -46,9 +47,11 @@ impl Inline<'_> {
         self.tight = true;
         if self.program.clamps.is_empty() {
             self.lines = Lines::of(&self.rhs);
+            self.turns = Turns::of(x);
         }
         let next = self.tight_rk4(number, x, t0, h);
         self.lines = Lines::default();
+        self.turns = Turns::default();
         self.tight = false;
         self.rhs = rhs;
         next

@@ -103,6 +103,13 @@ impl Lines {
         *count += usize::from(!std::mem::replace(read, true));
     }
 
+    /// What a value that others read became in the first stage, its `β`, and the state that it follows.
+    pub fn start(&self, v: Value) -> Option<(Value, Option<Value>, usize)> {
+        let &(state, read) = self.of.get(&v)?;
+        let &(first, factor) = self.first.get(&v)?;
+        read.then_some((first, factor, state))
+    }
+
     /// Whether nothing needs the state itself in later stages.
     pub fn instead_of(&self, state: usize) -> bool {
         self.of.values().any(|of| of.0 == state)
@@ -169,7 +176,7 @@ impl Inline<'_> {
     }
 
     /// A factor, or 0 where it is infinite: what is infinite in the first stage stays so, and is no NaN.
-    fn finite(&mut self, f: Value) -> Value {
+    pub(super) fn finite(&mut self, f: Value) -> Value {
         if matches!(self.out.values[f.index()].op, Op::ConstF(_)) {
             return f;
         }

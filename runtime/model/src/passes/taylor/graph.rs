@@ -233,7 +233,17 @@ impl<'a> Walk<'a, '_> {
                     let g = if *g == MathFn::SinBeside { MathFn::Sin } else { *g };
                     return self.graph.node(Node::Math(g, a, a));
                 };
-                Node::Math(*g, f.get(*a)?, f.get(*b)?)
+                let (a, b) = (f.get(*a)?, f.get(*b)?);
+                let of_sum = match g {
+                    MathFn::SinMoved | MathFn::SinBesideMoved => Some(MathFn::Sin),
+                    MathFn::CosMoved => Some(MathFn::Cos),
+                    _ => None,
+                };
+                if let Some(g) = of_sum {
+                    let sum = self.graph.node(Node::Bin(BinOp::Add, a, b))?;
+                    return self.graph.node(Node::Math(g, sum, sum));
+                }
+                Node::Math(*g, a, b)
             }
             Op::Call(g, args) => {
                 let function = self.functions.get(g.index()).ok_or(Unfit::Form)?;

@@ -261,6 +261,8 @@ fn function(
             Rule::Chain(FRAC_2_SQRT_PI, a, g.node(Node::Math(MathFn::Exp, minus, minus))?)
         }
         MathFn::Gamma | MathFn::Digamma | MathFn::Trigamma => return Err(Unfit::Function("gamma")),
+        // the graph has them as functions of sums
+        MathFn::SinMoved | MathFn::CosMoved | MathFn::SinBesideMoved => return Err(Unfit::Form),
     })
 }
 
