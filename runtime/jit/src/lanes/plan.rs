@@ -141,7 +141,7 @@ impl Plan {
     }
 
     /// The operands of a slow path or a guard.
-    fn others(&self, g: &Graph, id: Id, mut f: impl FnMut(Id)) {
+    pub fn others(&self, g: &Graph, id: Id, mut f: impl FnMut(Id)) {
         match g.nodes[id as usize] {
             Node::Slow(k) => slow_operands(g, k, f),
             Node::Guard => self.guarded.iter().for_each(|&a| f(a)),

@@ -2,9 +2,12 @@
 //! ourselves.
 //!
 //! It takes the graph that AVX2 takes, and the plan of it without carried slots and without a guard: Cranelift finds the
-//! registers. A slow path is a cold block behind a branch, and calls the same scalar code. The code is for the same pages, the
+//! registers. A slow path is a cold block behind a branch, and calls the same scalar code; a side that is seldom taken is one, too. The code is for the same pages, the
 //! same memory and the same scratch space as that of the emitter; nothing in it refers to anything outside.
 
+mod aside;
+
+use self::aside::Aside;
 use super::LaneError;
 use super::emit::{Pool, scratch};
 use super::graph::{Arith2, Bits2, Graph, Id, Mask2, Node, Shift};
@@ -59,7 +62,9 @@ pub(super) fn emit(
     let params = b.block_params(entry);
     let (memory, space, times, constants) = (params[0], params[1], params[2], params[3]);
     let known = vec![None; g.nodes.len() * groups];
-    let mut e = Emitter { b, pool, g, plan, groups, stride, memory, space, constants, slow, pointer, known };
+    let aside = Aside::of(g, plan);
+    let mut e =
+        Emitter { b, pool, g, plan, aside, groups, stride, memory, space, constants, slow, pointer, known };
     e.whole(times);
     e.b.seal_all_blocks();
     e.b.finalize(isa.frontend_config());
@@ -77,6 +82,7 @@ struct Emitter<'a> {
     pool: &'a mut Pool,
     g: &'a Graph,
     plan: &'a Plan,
+    aside: Aside,
     groups: usize,
     /// Bytes from a slot to the next.
     stride: i32,
@@ -113,8 +119,8 @@ impl Emitter<'_> {
         let mut stores = s.stores.iter().peekable();
         for (p, &id) in s.order.iter().enumerate() {
             for group in 0..self.groups {
-                if let Some(v) = self.compute(id, group) {
-                    self.known[id as usize * self.groups + group] = Some(v);
+                if !self.aside.stands[id as usize] {
+                    self.make(id, group);
                 }
             }
             while let Some(&(_, slot, id)) = stores.next_if(|s| s.0 as usize <= p) {
@@ -123,6 +129,12 @@ impl Emitter<'_> {
         }
         for &(_, slot, id) in stores {
             self.store(slot, id);
+        }
+    }
+
+    fn make(&mut self, id: Id, group: usize) {
+        if let Some(v) = self.compute(id, group) {
+            self.known[id as usize * self.groups + group] = Some(v);
         }
     }
 
@@ -301,6 +313,7 @@ impl Emitter<'_> {
                 let a = self.bits(a, group);
                 self.b.ins().bnot(a)
             }
+            Node::Select(c, x, y) if self.aside.sides.contains_key(&id) => self.seldom(id, (c, x, y), group),
             Node::Select(c, x, y) => {
                 let (c, x, y) = (self.bits(c, group), self.real(x, group), self.real(y, group));
                 self.select(c, x, y)
@@ -310,6 +323,36 @@ impl Emitter<'_> {
         Some(v)
     }
 
+    /// A choice of which one side is seldom taken: what only that one needs stands in a cold block.
+    fn seldom(&mut self, id: Id, (c, x, y): (Id, Id, Id), group: usize) -> Value {
+        let Some(side) = self.aside.sides.remove(&id) else { return self.constant(0) };
+        // what stands in the cold block is known nowhere else
+        for &a in &side.loads {
+            self.get(a, group);
+        }
+        let usual = self.real(side.usual, group);
+        let mask = self.mask(side.cond, group);
+        let (aside, join) = (self.b.create_block(), self.b.create_block());
+        self.b.append_block_param(join, types::F64X2);
+        self.b.set_cold_block(aside);
+        self.b.ins().brif(mask, aside, &[], join, &[BlockArg::Value(usual)]);
+        self.b.switch_to_block(aside);
+        side.nodes.iter().for_each(|&node| self.make(node, group));
+        let (c, x, y) = (self.bits(c, group), self.real(x, group), self.real(y, group));
+        let either = self.select(c, x, y);
+        self.b.ins().jump(join, &[BlockArg::Value(either)]);
+        self.b.switch_to_block(join);
+        self.aside.sides.insert(id, side);
+        self.b.block_params(join)[0]
+    }
+
+    /// The lanes for which a condition holds, a bit each.
+    fn mask(&mut self, (c, inverted): (Id, bool), group: usize) -> Value {
+        let c = self.bits(c, group);
+        let mask = self.b.ins().vhigh_bits(types::I32, c);
+        if inverted { self.b.ins().bxor_imm_u(mask, (1 << LANES) - 1) } else { mask }
+    }
+
     fn slow(&mut self, k: u32, group: usize) -> Value {
         let slow = &self.g.slow[k as usize];
         let all = (1i64 << LANES) - 1;
@@ -317,12 +360,8 @@ impl Emitter<'_> {
         let args: Vec<Value> = slow.args.iter().map(|&a| self.bits(a, group)).collect();
         let usual = slow.usual.map(|u| self.real(u, group));
         let cond = slow.cond.map(|c| condition(self.g, c));
-        let join: Option<(Block, Value)> = cond.map(|(c, inverted)| {
-            let c = self.bits(c, group);
-            let mut mask = self.b.ins().vhigh_bits(types::I32, c);
-            if inverted {
-                mask = self.b.ins().bxor_imm_u(mask, all);
-            }
+        let join: Option<(Block, Value)> = cond.map(|cond| {
+            let mask = self.mask(cond, group);
             let (aside, join) = (self.b.create_block(), self.b.create_block());
             self.b.append_block_param(join, types::F64X2);
             self.b.set_cold_block(aside);
