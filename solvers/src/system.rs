@@ -242,13 +242,13 @@ pub trait System {
 
     /// A trial step of the Rosenbrock method that the system was made ready for, from `(t, x)` over `h` to `t1`, by code of
     /// its own: it leaves in `out` what [`crate::rosenbrock::fused`] says, from the error on. `None` where it has none, and
-    /// then always.
+    /// then always; false where it does not serve for this step.
     fn rosenbrock(
         &mut self,
         (t, h, t1): (f64, f64, f64),
         x: &[f64],
         out: &mut [f64],
-    ) -> Option<Result<(), EvalError>> {
+    ) -> Option<Result<bool, EvalError>> {
         let _ = (t, h, t1, x, out);
         None
     }

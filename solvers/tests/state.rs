@@ -478,7 +478,7 @@ impl System for Compiled {
         (t, h, t1): (f64, f64, f64),
         x: &[f64],
         out: &mut [f64],
-    ) -> Option<Result<(), EvalError>> {
+    ) -> Option<Result<bool, EvalError>> {
         let stages = out.len() - 3;
         let options = Options {
             h: Some(h),
@@ -495,7 +495,7 @@ impl System for Compiled {
         for (k, o) in out[3..].iter_mut().enumerate() {
             *o = 0.01 * h * (k as f64 + 1.0) / stages as f64;
         }
-        Some(Ok(()))
+        Some(Ok(true))
     }
 }
 

@@ -133,7 +133,8 @@ fn states_on_a_manifold() {
     model().solver("dopri5", 1e-6, 1e-9).check(4, None);
     model().step("rk4", 0.01).check(4, None);
     model().step("euler", 0.002).check(4, None);
-    model().solver("rosenbrock", 1e-6, 1e-9).check(2, Some(NotLanes::NoStep));
+    model().solver("rosenbrock", 1e-6, 1e-9).check(6, None);
+    model().solver("rosenbrock", 1e-4, 1e-7).check(6, None);
 }
 
 /// Pressures between a tank and two pipes that meet: a loop of two that is not linear, and one that is linear beside it.
@@ -166,6 +167,8 @@ fn loops_of_equations() {
     model().solver("dopri5", 1e-4, 1e-7).check(8, None);
     model().step("rk4", 0.05).check(6, None);
     model().step("euler", 0.02).check(6, None);
+    model().solver("rosenbrock", 1e-6, 1e-9).check(8, None);
+    model().solver("rosenbrock", 1e-4, 1e-7).check(8, None);
     // Nobody looks: runs stay in their lanes for many steps.
     let text = LOOPS.replace(" record all every 500 ms; expect low ", "");
     let text: String = text
@@ -175,6 +178,7 @@ fn loops_of_equations() {
         .collect();
     Model::text("quiet", &text, None).solver("tsit5", 1e-6, 1e-9).check(12, None);
     Model::text("quiet", &text, None).step("euler", 0.02).check(12, None);
+    Model::text("quiet", &text, None).solver("rosenbrock", 1e-6, 1e-9).check(12, None);
     let noisy = text.replace("0.1*(v - k)", "0.1*(v - k) + 0.05*k*white_noise()");
     Model::text("noisy", &noisy, None).step("euler", 0.02).check(8, None);
 }
@@ -195,6 +199,38 @@ scenario main for Hard { duration: 4 s; record all every 100 ms }";
         Model::text("hard", text, None).step("rk4", h).check(4, None);
     }
     Model::text("hard", text, None).solver("tsit5", 1e-3, 1e-6).check(4, None);
+    for (rtol, atol) in [(1e-3, 1e-6), (1e-6, 1e-9)] {
+        Model::text("hard", text, None).solver("rosenbrock", rtol, atol).check(4, None);
+    }
+}
+
+/// What goes alone says why.
+#[test]
+fn what_goes_alone_says_why() {
+    let ring = |n: u32| {
+        format!(
+            "twin Ring {{
+  units: off
+  parameters {{ a: Real = 1.5 }}
+  states {{ x: Real = 0.4 }}
+  variables {{ y: Real[1][{n}] guess 1 }}
+  equations {{
+    for i in 0..{n} {{ a*y[i] + y[i]^3 = x + 0.1*sum(y) }}
+    der(x) = -y[0]
+  }} }}
+scenario main for Ring {{ duration: 1 s }}"
+        )
+    };
+    Model::text("ring of four", &ring(4), None).solver("tsit5", 1e-6, 1e-9).check(3, None);
+    for method in ["tsit5", "rosenbrock"] {
+        let why = NotLanes::Loop { unknowns: 7, limit: 6 };
+        Model::text("ring of seven", &ring(7), None).solver(method, 1e-6, 1e-9).check(2, Some(why));
+    }
+    let many =
+        "twin Many { states { x: Real[1][65] = 1 } equations { for i in 0..65 { der(x[i]) = -x[i]/1 s } } }
+scenario main for Many { duration: 1 s }";
+    let why = NotLanes::States { limit: 64 };
+    Model::text("many", many, None).solver("rosenbrock", 1e-6, 1e-9).check(2, Some(why));
 }
 
 /// Functions of time given by samples: before, between and after them.
@@ -223,14 +259,107 @@ scenario main for Driven {{ duration: 9 s; record all every 200 ms; expect small
             std::fs::write(&path, text(method, outside, "time")).unwrap();
             let model = || Model::whole(&path, None).unwrap();
             assert!(model().program.tables.iter().all(|t| t.of_time));
-            for m in
-                [model().solver("tsit5", 1e-6, 1e-9), model().step("rk4", 0.03), model().step("euler", 0.01)]
-            {
-                // A table that is looked up at each evaluation is none for a straight line.
-                let levels = if method == "pchip" { &[Isa::Block][..] } else { &Isa::ALL };
-                assert_eq!(m.compare(4, levels), None, "{method}, {outside}");
+            for m in [
+                model().solver("tsit5", 1e-6, 1e-9),
+                model().solver("rosenbrock", 1e-6, 1e-9),
+                model().solver("rosenbrock", 1e-4, 1e-7),
+                model().step("rk4", 0.03),
+                model().step("euler", 0.01),
+            ] {
+                assert_eq!(m.compare(4, &Isa::ALL), None, "{method}, {outside}");
             }
         }
     }
+    // Noise beside a table: its derivative is taken.
+    let noisy = text("linear", "hold", "time").replace("- k*x", "- k*x + 0.1 [1/s^0.5]*x*white_noise()");
+    let path = folder.join("noisy.twinml");
+    std::fs::write(&path, noisy).unwrap();
+    for method in ["euler", "milstein"] {
+        assert_eq!(Model::whole(&path, None).unwrap().step(method, 0.01).compare(4, &Isa::ALL), None);
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// Functions of states given by samples, which are left on both sides.
+#[test]
+fn tables_of_states() {
+    let folder = std::env::temp_dir().join(format!("fleet-states-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("f.csv"), "x,y\n-0.4,0.9\n-0.1,1.1\n0.3,0.2\n0.5,-0.4\n0.8,-1.5\n").unwrap();
+    let text = |method: &str, outside: &str| {
+        format!(
+            "twin Driven {{
+  units: off
+  parameters {{ f: Table = table(\"f.csv\", x: \"x\", y: \"y\", method: {method}, outside: {outside}); k: Real = 0.7 }}
+  states {{ x: Real = 0.2; v: Real = 1.4; n: Int = 0 }}
+  outputs {{ force: Real = f(x) }}
+  equations {{ der(x) = v; der(v) = f(x) - k*v + sin(2*time) }}
+  behavior {{ on rising(v > 0.7) {{ n = n + 1; v = 0.5 }} }}
+  constraints {{ small: always(x < 2); kpi top: max(force over run) }}
+}}
+scenario main for Driven {{ duration: 6 s; record all every 200 ms; expect small }}"
+        )
+    };
+    for method in ["linear", "step", "pchip", "cubic"] {
+        for outside in ["hold", "extend", "repeat"] {
+            let path = folder.join(format!("{method}-{outside}.twinml"));
+            std::fs::write(&path, text(method, outside)).unwrap();
+            let model = || Model::whole(&path, None).unwrap();
+            for m in [
+                model().solver("tsit5", 1e-5, 1e-8),
+                model().solver("rosenbrock", 1e-4, 1e-7),
+                model().step("rk4", 0.03),
+                model().step("euler", 0.01),
+            ] {
+                assert_eq!(m.compare(4, &Isa::ALL), None, "{method}, {outside}");
+            }
+        }
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// A step is as exact as its Jacobian lets it be, through a loop, its inner variables, a table of time and one of a state.
+#[test]
+fn rosenbrock_keeps_its_order() {
+    let folder = std::env::temp_dir().join(format!("fleet-order-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("f.csv"), "t,y\n0,1\n0.7,2\n2,0.5\n").unwrap();
+    std::fs::write(folder.join("g.csv"), "x,y\n-9,7\n-2,3\n5,-1\n9,-4\n").unwrap();
+    let text = "twin Forms {
+  parameters {
+    f: Table = table(\"f.csv\", x: \"t\" in s, y: \"y\", method: linear, outside: hold)
+    g: Table = table(\"g.csv\", x: \"x\", y: \"y\", method: pchip, outside: hold)
+    k: Real = 1.4
+  }
+  states { x: Real = 1; y: Real = 0.3 }
+  variables { p: Real guess 1; q: Real guess 0.5; r: Real; u: Real; v: Real }
+  equations {
+    q = k*(x - p) / sqrt(1 + (x - p)^2)
+    r = q*p
+    r = 0.6*p*sqrt(1 + p^2) + 0.4*(p - y) - 0.2*f(time)
+    u + 2*v = x + p
+    3*u - 0.5*v = y*y
+    der(x) = (sin(3*time/1 s) - 2*q*x + 0.1*g(y) + 0.3*u)/1 s
+    der(y) = (0.5*p - y*v - 0.2*f(time)*x)/1 s
+  }
+}
+scenario main for Forms { duration: 1.5 s }";
+    let path = folder.join("m.twinml");
+    std::fs::write(&path, text).unwrap();
+    let model = || Model::whole(&path, None).unwrap();
+    assert!(model().program.blocks.iter().filter(|b| !b.initial_only).count() == 2);
+    let end = |m: Model| m.nominal().last[0].clone();
+    let exact = end(model().solver("tsit5", 1e-13, 1e-14));
+    for (rtol, order) in [(1e-3, 4.0), (1e-6, 5.0)] {
+        let error = |h: f64| {
+            let mut m = model().solver("rosenbrock", rtol, 1e9);
+            (m.experiment.solver.step, m.experiment.solver.max_step) = (Some(h), Some(h));
+            let end = end(m);
+            exact.iter().zip(&end).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+        };
+        let observed = (error(0.05) / error(0.025)).log2();
+        assert!((observed - order).abs() < 0.4, "order {observed} for {order}: {:e}", error(0.025));
+    }
+    model().solver("rosenbrock", 1e-7, 1e-9).check(6, None);
     std::fs::remove_dir_all(&folder).unwrap();
 }

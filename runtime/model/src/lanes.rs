@@ -222,6 +222,22 @@ pub enum NotLanes {
     Clamp,
     /// Noise drives it.
     Noise,
+    /// It has no states.
+    NoStates,
+    /// It has more states than this.
+    States {
+        /// The limit.
+        limit: usize,
+    },
+    /// It solves a loop of so many equations in each step.
+    Loop {
+        /// How many.
+        unknowns: u32,
+        /// So many at most go on lanes.
+        limit: usize,
+    },
+    /// It solves a loop, and its solver takes derivatives of what that finds.
+    Tangents,
 }
 
 impl std::fmt::Display for NotLanes {
@@ -233,10 +249,19 @@ impl std::fmt::Display for NotLanes {
             NotLanes::DynamicIndex => write!(f, "it reads an array at an index known only while it runs"),
             NotLanes::Table => write!(f, "it looks up a table"),
             NotLanes::Invalid => write!(f, "it is not a valid kernel"),
-            NotLanes::NoStep => write!(f, "its steps cannot be fused"),
+            NotLanes::NoStep => write!(f, "its steps cannot be written out as one straight line"),
             NotLanes::Method => write!(f, "its solver goes alone"),
             NotLanes::Clamp => write!(f, "its states are held at limits"),
             NotLanes::Noise => write!(f, "noise drives it"),
+            NotLanes::NoStates => write!(f, "it has no states to integrate"),
+            NotLanes::States { limit } => write!(f, "it has more than {limit} states"),
+            NotLanes::Loop { unknowns, limit } => {
+                write!(
+                    f,
+                    "it solves a loop of {unknowns} equations, and more than {limit} are solved run by run"
+                )
+            }
+            NotLanes::Tangents => write!(f, "its solver takes derivatives through a loop of equations"),
         }
     }
 }

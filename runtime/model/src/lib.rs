@@ -21,5 +21,6 @@ pub mod passes;
 pub mod program;
 pub mod requirement;
 pub mod schema;
+pub mod table;
 pub mod text;
 pub mod verify;

@@ -7,6 +7,7 @@ use crate::rosenbrock::tableau::Tableau;
 use twinml_model::ids::Value;
 use twinml_model::ir::{CmpOp, Kernel, Space};
 use twinml_model::passes::rk4::Inline;
+use twinml_model::passes::straight::Guesses;
 use twinml_model::program::Program;
 
 /// What a trial leaves in slots of `Jac` behind those of [`Slot`] for runs that are looked at within their steps.
@@ -29,17 +30,19 @@ pub(crate) mod dense {
 
 /// A trial step: reads and writes `State`, `Time` and the slots.
 pub(super) fn trial(program: &Program, tableau: &'static Tableau, control: &Control) -> Option<Kernel> {
-    trial_as(program, tableau, control, false)
+    trial_as(program, tableau, control, false, None)
 }
 
-/// As [`trial`]; leaves the whole step where that is asked for.
+/// As [`trial`]; leaves the whole step where that is asked for. `guesses`: where blocks begin, whose flag says whether they were
+/// solved.
 pub(super) fn trial_as(
     program: &Program,
     tableau: &'static Tableau,
     control: &Control,
     whole: bool,
+    guesses: Option<&Guesses>,
 ) -> Option<Kernel> {
-    let code = Code::new(program, tableau, control.rtol, &control.atol)?;
+    let code = Code::new(program, tableau, control.rtol, &control.atol, guesses)?;
     let n = program.sizes.state as usize;
     let mut w = Writer { k: Inline::of(program, format!("rosenbrock of {}", program.rhs.name)) };
     let x = w.states(n);
@@ -64,6 +67,7 @@ pub(super) fn trial_as(
         }
     }
     w.put(Slot::Status, going);
+    w.settle(guesses, Some(accepted))?;
     Some(w.k.kernel())
 }
 

@@ -199,7 +199,7 @@ impl SeatCode {
             Shape::Rosenbrock(control) => {
                 let tableau = tableau_for(control.rtol);
                 let dense = rosenbrock::interpolant(&program, tableau);
-                (rosenbrock::trial_as(&program, tableau, control, whole)?, Some(dense))
+                (rosenbrock::trial_as(&program, tableau, control, whole, g)?, Some(dense))
             }
             Shape::Taylor(control) => {
                 let dense = taylor::seat::interpolant(&program, order(control.rtol));

@@ -3,7 +3,7 @@
 //! The arithmetic, operation by operation, of [`crate::rk::fixed`] and [`crate::sde`].
 
 use super::seat::Shape;
-use super::writer::{SOLVING, Writer};
+use super::writer::{Writer, longer};
 use std::sync::Arc;
 use twinml_model::ids::Value;
 use twinml_model::ir::{CmpOp, Kernel, Space, UnOp};
@@ -23,8 +23,9 @@ pub(crate) const fn slots(n: u32) -> u32 {
     STATES + 2 * n
 }
 
-fn writer<'a>(program: &'a Program, what: &str) -> Writer<'a> {
-    Writer { k: Inline::of(program, format!("{what} of {}", program.rhs.name)) }
+fn writer<'a>(program: &'a Program, what: &str, guesses: Option<&Guesses>) -> Writer<'a> {
+    let more = longer(program, guesses);
+    Writer { k: Inline::of_length(program, format!("{what} of {}", program.rhs.name), more) }
 }
 
 /// Leaves a step's ends.
@@ -60,8 +61,7 @@ fn along(w: &mut Writer<'_>, x: &[Value], h: Value, a: Option<f64>, k: &[Value])
 /// `Time`.
 pub(super) fn step(program: &Program, method: Stepped, guesses: Option<&Guesses>) -> Option<Kernel> {
     let n = program.sizes.state as usize;
-    let more = guesses.map_or(0, |_| SOLVING);
-    let mut w = Writer { k: Inline::of_length(program, format!("step of {}", program.rhs.name), more) };
+    let mut w = writer(program, "step", guesses);
     let x = w.states(n);
     let f0: Vec<Value> = (0..n).map(|i| w.load(Space::Der, i)).collect();
     let (t, t1) = (w.load(Space::Time, 0), w.load(Space::TTime, 0));
@@ -105,7 +105,7 @@ pub(super) fn step(program: &Program, method: Stepped, guesses: Option<&Guesses>
 /// left there: reads and writes `State`, writes `Time` and `Der`, with the slopes at both ends.
 pub(super) fn on_grid(program: &Program, t0: f64, h: f64) -> Option<Kernel> {
     let n = program.sizes.state as usize;
-    let mut w = writer(program, "step on the grid");
+    let mut w = writer(program, "step on the grid", None);
     let x = w.states(n);
     let number = w.load(Space::TTime, 0);
     let one = w.c(1.0);
@@ -135,7 +135,7 @@ pub(super) fn on_grid(program: &Program, t0: f64, h: f64) -> Option<Kernel> {
 /// writes `State`, writes `Time`.
 pub(super) fn maruyama(program: &Program, guesses: Option<&Guesses>) -> Option<Kernel> {
     let n = program.sizes.state as usize;
-    let mut w = writer(program, "noisy step");
+    let mut w = writer(program, "noisy step", guesses);
     let x = w.states(n);
     let (t, t1) = (w.load(Space::Time, 0), w.load(Space::TTime, 0));
     let h = w.sub(t1, t);
@@ -156,7 +156,7 @@ pub(crate) const fn moves(n: u32) -> u32 {
 pub(super) fn milstein(program: &Program, noise: &[usize], apart: bool) -> Option<Kernel> {
     let n = program.sizes.state as usize;
     let jvp = Arc::new(program.jvp.clone()?);
-    let mut w = writer(program, "noisy step");
+    let mut w = writer(program, "noisy step", None);
     let x = w.states(n);
     let (t, t1) = (w.load(Space::Time, 0), w.load(Space::TTime, 0));
     let h = w.sub(t1, t);
@@ -227,7 +227,7 @@ pub(super) fn milstein(program: &Program, noise: &[usize], apart: bool) -> Optio
 /// ended); writes `State` and `Time`.
 pub(super) fn interpolant(program: &Program, shape: &Shape) -> Kernel {
     let n = program.sizes.state as usize;
-    let mut w = writer(program, "dense output");
+    let mut w = writer(program, "dense output", None);
     let t = w.load(Space::TTime, 0);
     let (from, to) = (w.load(Space::Jac, FROM as usize), w.load(Space::Jac, TO as usize));
     let h = w.sub(to, from);

@@ -3,7 +3,7 @@
 //!
 //! The same arithmetic, operation by operation, as [`crate::rk::embedded`] does for a single run.
 
-use super::writer::{Control, SOLVING, Slot, Verdict, Writer};
+use super::writer::{Control, Slot, Verdict, Writer, longer};
 use crate::rk::embedded::{STABILITY, Tableau, law};
 use crate::rk::tsit5;
 use twinml_model::ids::Value;
@@ -99,7 +99,7 @@ pub(super) fn trial_as<T: Tableau>(
     let whole = kept == Kept::Step;
     let n = program.sizes.state as usize;
     let name = format!("{} of {}", T::METHOD.name(), program.rhs.name);
-    let more = guesses.map_or(0, |_| SOLVING);
+    let more = longer(program, guesses);
     let mut w = Writer { k: Inline::of_length(program, name, more) };
     let x = w.states(n);
     // the slope of a state that is another state's value stands there already

@@ -9,7 +9,7 @@ use crate::integrator::Options;
 use twinml_model::ids::Value;
 use twinml_model::ir::{Affine, BinOp, BoolOp, CmpOp, IntOp, Kernel, Op, Place, Space, Stmt, Ty, UnOp};
 use twinml_model::passes::rk4::Inline;
-use twinml_model::passes::straight::Guesses;
+use twinml_model::passes::straight::{Guesses, in_line};
 use twinml_model::program::Program;
 
 /// What the driver and the kernels tell each other: slots of `Jac`.
@@ -35,8 +35,13 @@ pub(crate) enum Slot {
 /// Number of [`Slot`]s.
 pub(crate) const SLOTS: u32 = 7;
 
-/// Values by which a step may be longer where algebraic blocks are solved in it.
-pub(crate) const SOLVING: usize = 200_000;
+/// Values by which a step may be longer where algebraic blocks are solved in it, or tables are written out.
+const MORE: usize = 200_000;
+
+/// By how many values a step may be longer than others.
+pub(crate) fn longer(program: &Program, guesses: Option<&Guesses>) -> usize {
+    if guesses.is_some() || program.tables.iter().any(in_line) { MORE } else { 0 }
+}
 
 /// What a lane's run is at.
 pub(crate) mod status {

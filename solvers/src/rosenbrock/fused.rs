@@ -4,7 +4,8 @@
 //! The matrix `M = J − I/(γh)` is factorised symbolically once: pivots are taken from the diagonal in an order that fills
 //! little (Markowitz 1957), and what is computed for each pivot is written out. The sum of the squares of the multipliers
 //! tells whether the diagonal serves: [`GROWTH`]. One kernel does this for a single run, and the same lines go into the
-//! kernel of lanes: a run has the same bits in both.
+//! kernel of lanes: a run has the same bits in both. Algebraic blocks and tables are written out before
+//! (`twinml_model::passes::straight`), for both alike.
 
 use super::tableau::Tableau;
 use crate::lanes::writer::Writer;
@@ -14,6 +15,7 @@ use twinml_model::ir::{Kernel, Op, Space, Ty, UnOp};
 use twinml_model::passes::dead::Traps;
 use twinml_model::passes::linearize::Linearized;
 use twinml_model::passes::rk4::Inline;
+use twinml_model::passes::straight::Guesses;
 use twinml_model::passes::{Level, simplified};
 use twinml_model::program::Program;
 
@@ -43,6 +45,12 @@ pub enum Slot {
 /// Number of [`Slot`]s; the new states follow them, then the stages' `k` one after the other.
 pub const SLOTS: usize = 4;
 
+/// Slots of `Jac` that the kernel of a single run needs for itself, with so many states.
+#[must_use]
+pub fn room(tableau: &Tableau, states: usize) -> usize {
+    SLOTS + (1 + tableau.stages) * states
+}
+
 /// A step that can be written out.
 #[derive(Clone, Debug)]
 pub struct Code {
@@ -51,6 +59,7 @@ pub struct Code {
     elimination: Elimination,
     rtol: f64,
     atol: Vec<f64>,
+    guesses: Option<Guesses>,
 }
 
 /// What a trial gives.
@@ -64,10 +73,17 @@ pub(crate) struct Attempt {
 
 impl Code {
     /// `None` where the right-hand side cannot be written out (`twinml_model::passes::linearize`) or the step would have
-    /// more than about [`OPERATIONS`] operations. `atol` has one value for each state.
+    /// more than about [`OPERATIONS`] operations. `atol` has one value for each state; `guesses`: where blocks begin, of a
+    /// program from `twinml_model::passes::straight` with at least [`room`].
     #[must_use]
-    pub fn new(program: &Program, tableau: &'static Tableau, rtol: f64, atol: &[f64]) -> Option<Self> {
-        let linear = Linearized::of(program)?;
+    pub fn new(
+        program: &Program,
+        tableau: &'static Tableau,
+        rtol: f64,
+        atol: &[f64],
+        guesses: Option<&Guesses>,
+    ) -> Option<Self> {
+        let linear = Linearized::of(program, guesses)?;
         if atol.len() != linear.states() {
             return None;
         }
@@ -75,17 +91,13 @@ impl Code {
         let stages = tableau.stages;
         let sums = stages * (stages + 2) * linear.states();
         let solves = stages * (elimination.entries + linear.states());
-        let operations = stages * linear.work() + elimination.updates + solves + sums;
-        (operations <= OPERATIONS).then(|| Code { linear, tableau, elimination, rtol, atol: atol.to_vec() })
+        let operations = stages * linear.work() + linear.solving() + elimination.updates + solves + sums;
+        let (atol, guesses) = (atol.to_vec(), guesses.cloned());
+        (operations <= OPERATIONS).then_some(Code { linear, tableau, elimination, rtol, atol, guesses })
     }
 
-    /// Slots of `Jac` that the kernel of a single run needs.
-    #[must_use]
-    pub fn room(&self) -> usize {
-        SLOTS + (1 + self.tableau.stages) * self.linear.states()
-    }
-
-    /// A trial of a single run: reads `State`, `Time`, [`Slot::H`] and [`Slot::End`], writes the slots that follow.
+    /// A trial of a single run: reads `State`, `Time`, [`Slot::H`] and [`Slot::End`], writes the slots that follow, and those of
+    /// the guesses.
     #[must_use]
     pub fn kernel(&self, program: &Program) -> Option<Kernel> {
         let n = self.linear.states();
@@ -99,6 +111,7 @@ impl Code {
         for (i, &v) in a.x1.iter().chain(a.k.iter().flatten()).enumerate() {
             w.store(Space::Jac, SLOTS + i, v);
         }
+        w.settle(self.guesses.as_ref(), None)?;
         Some(simplified(&w.k.kernel(), Level::O2, &Traps::of(program)))
     }
 

@@ -7,7 +7,9 @@
 //!
 //! Where the system has code for a whole trial step ([`System::rosenbrock`]: small systems that are compiled), that does the
 //! arithmetic, with pivots from the diagonal in an order chosen once. Where these do not serve ([`fused::GROWTH`]) the
-//! rest of the run is left to BDF, which [`Integrator::choice`] tells.
+//! rest of the run is left to BDF, which [`Integrator::choice`] tells. A step for which that code says that it is none for it
+//! (an algebraic loop that takes many corrections) is our own, from matrices made for it alone: so a run that is saved and goes
+//! on needs none.
 
 pub mod fused;
 mod saved;
@@ -38,6 +40,16 @@ impl From<EvalError> for Trouble {
     fn from(e: EvalError) -> Self {
         Trouble::Eval(e)
     }
+}
+
+/// What came of asking for the system's code.
+enum Asked {
+    /// A step, or none at all.
+    Done(Result<(), SolveError>),
+    /// This step is none for it.
+    NotHere,
+    /// There is none, or none that serves.
+    Never,
 }
 
 /// A Rosenbrock method at work.
@@ -217,22 +229,27 @@ impl Rosenbrock {
         self.matrix = IterationMatrix::new(sys.pattern());
     }
 
-    /// A step by the system's own code; `None` where it has none, or none that serves here and our own does.
-    fn fused(&mut self, sys: &mut dyn System, mut trial: Trial) -> Option<Result<(), SolveError>> {
+    /// A step by the system's own code.
+    fn fused(&mut self, sys: &mut dyn System, mut trial: Trial) -> Asked {
         let (t, n) = (self.clock.t, self.x.len());
         loop {
             let stages = self.tableau.stages as u64;
             let mut trouble = None;
-            match sys.rosenbrock((t, trial.h, trial.t), &self.x, &mut self.trial)? {
-                Ok(()) => {
+            match sys.rosenbrock((t, trial.h, trial.t), &self.x, &mut self.trial) {
+                None => return Asked::Never,
+                Some(Ok(false)) => {
+                    self.count(stages);
+                    return Asked::NotHere;
+                }
+                Some(Ok(true)) => {
                     self.count(stages);
                     // no number serves as little as a large one
                     let serves = self.trial[1] <= fused::GROWTH;
                     if !serves && self.late {
-                        return None;
+                        return Asked::Never;
                     }
                     if !serves {
-                        return Some(self.give_up(sys));
+                        return Asked::Done(self.give_up(sys));
                     }
                     let q = self.trial[0];
                     if q <= 1.0 {
@@ -248,7 +265,7 @@ impl Rosenbrock {
                         for (to, from) in self.k.iter_mut().zip(k.chunks_exact(n)) {
                             to.copy_from_slice(from);
                         }
-                        return Some(Ok(()));
+                        return Asked::Done(Ok(()));
                     }
                     self.h = trial.h
                         * if q.is_finite() {
@@ -258,10 +275,10 @@ impl Rosenbrock {
                             self.square.fail()
                         };
                 }
-                Err(error @ EvalError::Fatal { .. }) => {
-                    return Some(Err(SolveError::Eval { t, h: trial.h, error }));
+                Some(Err(error @ EvalError::Fatal { .. })) => {
+                    return Asked::Done(Err(SolveError::Eval { t, h: trial.h, error }));
                 }
-                Err(error) => {
+                Some(Err(error)) => {
                     self.count(stages);
                     self.h = trial.h * self.square.fail();
                     trouble = Some(error);
@@ -271,17 +288,17 @@ impl Rosenbrock {
             if self.clock.stuck(self.h) {
                 let h = trial.h;
                 if let Some(error) = trouble {
-                    return Some(Err(SolveError::Eval { t, h, error }));
+                    return Asked::Done(Err(SolveError::Eval { t, h, error }));
                 }
                 let (x1, k) = self.trial[2..].split_at(n);
                 let last = &k[(self.tableau.stages - 1) * n..];
                 let rtol = self.options.tolerances.rtol;
                 let (state, error) = crate::control::worst(last, &self.x, x1, &self.atol, rtol);
-                return Some(Err(SolveError::StepTooSmall { t, h, state, error }));
+                return Asked::Done(Err(SolveError::StepTooSmall { t, h, state, error }));
             }
             match self.clock.trial(self.h, &self.stats) {
                 Ok(next) => trial = next,
-                Err(error) => return Some(Err(error)),
+                Err(error) => return Asked::Done(Err(error)),
             }
         }
     }
@@ -453,10 +470,11 @@ impl Integrator for Rosenbrock {
             None => {}
         }
         if self.by_kernel {
-            if let Some(outcome) = self.fused(sys, trial) {
-                return outcome;
+            match self.fused(sys, trial) {
+                Asked::Done(outcome) => return outcome,
+                Asked::NotHere => self.square.reset(),
+                Asked::Never => self.by_kernel = false,
             }
-            self.by_kernel = false;
             self.make_matrix(sys);
             // after trials that failed
             trial = self.clock.trial(self.h, &self.stats)?;

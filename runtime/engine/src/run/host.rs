@@ -4,6 +4,7 @@ use twinml_model::bytes::{Malformed, Reader, Writer};
 use twinml_model::host::{Host, Machine, Memory};
 use twinml_model::ids::{BlockId, TableId};
 use twinml_model::ir::{Space, Trap};
+use twinml_model::passes::straight::Guesses;
 use twinml_model::program::Program;
 
 use super::block::{BlockFailure, BlockSolver};
@@ -64,9 +65,31 @@ impl<'a> EngineHost<'a> {
         }
     }
 
-    /// The solver of a block.
-    pub(super) fn block(&mut self, k: usize) -> Option<&mut BlockSolver> {
-        self.blocks.get_mut(k)?.as_deref_mut()
+    /// Gives what stands in slots for kernels in which blocks and tables are written out: where blocks begin, and pieces of
+    /// tables. False where a table is on no such piece.
+    pub(super) fn stand_in(
+        &self,
+        tables: &[(usize, u32)],
+        guesses: Option<&Guesses>,
+        set: &mut dyn FnMut(u32, f64),
+    ) -> bool {
+        for &(table, first) in tables {
+            let Some(numbers) = self.tables.get(table).and_then(TableFn::numbers) else { return false };
+            (first..).zip(numbers).for_each(|(slot, v)| set(slot, v));
+        }
+        let starts = guesses.iter().flat_map(|g| &g.blocks).zip(&self.blocks);
+        for (first, solver) in starts.filter_map(|(first, solver)| first.zip(solver.as_deref())) {
+            (first..).zip(solver.guess()).for_each(|(slot, v)| set(slot, *v));
+        }
+        true
+    }
+
+    /// The right-hand side was evaluated by such a kernel, which left what blocks found where they begin.
+    pub(super) fn note_found(&mut self, guesses: &Guesses, at: &dyn Fn(u32) -> f64) {
+        for (first, solver) in guesses.blocks.iter().zip(&mut self.blocks) {
+            let Some((first, solver)) = first.zip(solver.as_deref_mut()) else { continue };
+            solver.note_that((first..guesses.first + guesses.len).map(at));
+        }
     }
 
     /// Where blocks begin, tables stand and what `delay` looks back at, as bytes.

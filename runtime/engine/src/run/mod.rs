@@ -40,6 +40,7 @@ mod system;
 mod table;
 mod trunk;
 mod walk;
+mod whole;
 mod work;
 mod zeno;
 

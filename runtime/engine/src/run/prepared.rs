@@ -17,7 +17,7 @@ pub struct Prepared {
     actions: Vec<(f64, KernelId)>,
     fused: Option<Fused>,
     taylor: Option<system::Taylor>,
-    rosenbrock: Option<system::Rosenbrock>,
+    rosenbrock: Option<whole::Rosenbrock>,
     projection: Option<KernelId>,
     /// Computes what requirements look at, where that takes less than all outputs.
     looks: Option<KernelId>,
@@ -79,7 +79,7 @@ impl Prepared {
             taylor.ready(program, machine).map_err(RunError::Taylor)?;
         }
         let rosenbrock = match method {
-            Method::Rosenbrock | Method::Auto => Some(system::Rosenbrock::new(machine, &options.tolerances)),
+            Method::Rosenbrock | Method::Auto => Some(whole::Rosenbrock::new(machine, &options.tolerances)),
             _ => None,
         };
         // What all steps will be done with is made before the first; `auto` may never come to need it.

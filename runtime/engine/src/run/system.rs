@@ -15,15 +15,14 @@ use twinml_model::passes::sparsity::Csc;
 use twinml_model::passes::taylor::{self, Unfit};
 use twinml_model::passes::{Level, simplified};
 use twinml_model::program::{Program, RelationKind, Watch};
-use twinml_solvers::integrator::Tolerances;
 use twinml_solvers::rk::fixed::KEPT;
-use twinml_solvers::rosenbrock::{fused, tableau_for};
 use twinml_solvers::system::{EvalError, Pattern, Rk4Grid, System};
 
 use super::glance::Glance;
 use super::host::EngineHost;
 use super::limits::Limits;
 use super::sparse::Assembly;
+use super::whole::Rosenbrock;
 
 /// A root function as a relation gives it.
 #[derive(Clone, Copy, Debug)]
@@ -133,36 +132,6 @@ impl Taylor {
             Ok(Coefficients { room, work })
         });
         *made
-    }
-}
-
-/// Whole trial steps of a Rosenbrock method by a kernel of their own, made when a solver first asks for one.
-#[derive(Clone, Debug)]
-pub(super) struct Rosenbrock {
-    asked: Arc<Tolerances>,
-    kernel: KernelId,
-    /// Slots of `Jac` that the kernel uses; `None` inside: there is none (`solvers::rosenbrock::fused`).
-    room: Arc<OnceLock<Option<u32>>>,
-}
-
-impl Rosenbrock {
-    /// Keeps a place for the kernel on the machine.
-    pub(super) fn new(machine: &mut dyn Machine, asked: &Tolerances) -> Rosenbrock {
-        let room = Arc::new(OnceLock::new());
-        Rosenbrock { asked: Arc::new(asked.clone()), kernel: machine.reserve(), room }
-    }
-
-    /// The kernel and the slots that it uses, made by whoever comes first.
-    pub(super) fn kernel(&self, program: &Program, machine: &dyn Machine) -> Option<(KernelId, u32)> {
-        let room = self.room.get_or_init(|| {
-            let (asked, states) = (&*self.asked, program.sizes.state as usize);
-            let atol = asked.expand(states).ok()?;
-            let code = fused::Code::new(program, tableau_for(asked.rtol), asked.rtol, &atol)?;
-            let room = u32::try_from(code.room()).ok()?;
-            machine.fill(self.kernel, code.kernel(program)?);
-            Some(room)
-        });
-        Some((self.kernel, (*room)?))
     }
 }
 
@@ -598,19 +567,12 @@ impl System for KernelSystem<'_> {
         (t, h, t1): (f64, f64, f64),
         x: &[f64],
         out: &mut [f64],
-    ) -> Option<Result<(), EvalError>> {
-        let (kernel, room) = self.rosenbrock.as_ref()?.kernel(self.program, self.machine)?;
-        self.memory.make_room(room);
-        self.set(t, x);
-        let slots = self.memory.space_mut(Space::Jac);
-        slots[fused::Slot::H as usize] = h;
-        slots[fused::Slot::End as usize] = t1;
-        Some(self.eval(kernel).map(|()| {
-            let written = self.memory.space(Space::Jac).iter().skip(fused::Slot::Error as usize);
-            for (o, &v) in out.iter_mut().zip(written) {
-                *o = v;
-            }
-        }))
+    ) -> Option<Result<bool, EvalError>> {
+        // Taken out while it is used.
+        let rosenbrock = self.rosenbrock.take()?;
+        let done = self.rosenbrock_by(&rosenbrock, (t, h, t1), x, out);
+        self.rosenbrock = Some(rosenbrock);
+        done
     }
 
     fn n_roots(&self) -> usize {

@@ -1,11 +1,11 @@
 //! Functions given by samples.
 //!
-//! Linear and step tables are exact at their samples. `pchip` is the monotone cubic of Fritsch and Carlson, "Monotone
-//! piecewise cubic interpolation" (SIAM J. Numer. Anal. 17, 1980) with the three-point end slopes of Fritsch and
-//! Butland; `cubic` the natural spline (second derivative zero at both ends). Arguments and values are in SI.
+//! Linear and step tables are exact at their samples; of the others see [`twinml_model::table`]. Arguments and values are in
+//! SI. What is computed here is written out for lanes in `twinml_model::passes::straight`, to the same bits.
 
 use twinml_model::passes::straight::PIECES;
 use twinml_model::program::{Outside, Table, TableMethod};
+use twinml_model::table::{bends, polynomial};
 
 /// A table, ready to be evaluated.
 #[derive(Clone, Debug)]
@@ -25,12 +25,7 @@ pub(super) struct TableFn {
 
 impl TableFn {
     pub(super) fn new(table: &Table) -> TableFn {
-        let d = match table.method {
-            TableMethod::Linear | TableMethod::Step => Vec::new(),
-            TableMethod::Pchip => pchip_slopes(&table.x, &table.y),
-            TableMethod::Cubic => spline_curvatures(&table.x, &table.y),
-        };
-        let (x, y) = (table.x.clone(), table.y.clone());
+        let (x, y, d) = (table.x.clone(), table.y.clone(), bends(table));
         TableFn { x, y, d, method: table.method, outside: table.outside, hint: 0, frozen: None }
     }
 
@@ -222,13 +217,7 @@ impl TableFn {
             },
             TableMethod::Pchip | TableMethod::Cubic => {
                 // y0 + u·(b + u·(c + u·d))
-                let (b, c, d) = if self.method == TableMethod::Pchip {
-                    let (d0, d1) = (self.d[k], self.d[k + 1]);
-                    (d0, (3.0 * slope - 2.0 * d0 - d1) / h, (d0 + d1 - 2.0 * slope) / (h * h))
-                } else {
-                    let (m0, m1) = (self.d[k], self.d[k + 1]);
-                    (slope - h * (2.0 * m0 + m1) / 6.0, m0 / 2.0, (m1 - m0) / (6.0 * h))
-                };
+                let (b, c, d) = polynomial(self.method, h, slope, (self.d[k], self.d[k + 1]));
                 match order {
                     0 if x == x1 => y1,
                     0 => y0 + u * (b + u * (c + u * d)),
@@ -238,64 +227,6 @@ impl TableFn {
             }
         }
     }
-}
-
-/// Slopes of the monotone cubic: weighted harmonic means inside, three-point formulas at the ends.
-fn pchip_slopes(x: &[f64], y: &[f64]) -> Vec<f64> {
-    let n = x.len();
-    if n < 2 {
-        return vec![0.0; n];
-    }
-    let h: Vec<f64> = x.windows(2).map(|w| w[1] - w[0]).collect();
-    let s: Vec<f64> = (0..n - 1).map(|k| (y[k + 1] - y[k]) / h[k]).collect();
-    if n == 2 {
-        return vec![s[0]; 2];
-    }
-    let mut d = vec![0.0; n];
-    for k in 1..n - 1 {
-        if s[k - 1] * s[k] > 0.0 {
-            let (w1, w2) = (2.0 * h[k] + h[k - 1], h[k] + 2.0 * h[k - 1]);
-            d[k] = (w1 + w2) / (w1 / s[k - 1] + w2 / s[k]);
-        }
-    }
-    let end = |h0: f64, h1: f64, s0: f64, s1: f64| {
-        let slope = ((2.0 * h0 + h1) * s0 - h0 * s1) / (h0 + h1);
-        if slope * s0 <= 0.0 {
-            0.0
-        } else if s0 * s1 <= 0.0 && slope.abs() > 3.0 * s0.abs() {
-            3.0 * s0
-        } else {
-            slope
-        }
-    };
-    d[0] = end(h[0], h[1], s[0], s[1]);
-    d[n - 1] = end(h[n - 2], h[n - 3], s[n - 2], s[n - 3]);
-    d
-}
-
-/// Second derivatives of the natural spline, by the tridiagonal elimination of its defining equations.
-fn spline_curvatures(x: &[f64], y: &[f64]) -> Vec<f64> {
-    let n = x.len();
-    let mut m = vec![0.0; n];
-    if n < 3 {
-        return m;
-    }
-    let h: Vec<f64> = x.windows(2).map(|w| w[1] - w[0]).collect();
-    let mut diagonal = vec![0.0; n];
-    let mut right = vec![0.0; n];
-    for k in 1..n - 1 {
-        diagonal[k] = 2.0 * (h[k - 1] + h[k]);
-        right[k] = 6.0 * ((y[k + 1] - y[k]) / h[k] - (y[k] - y[k - 1]) / h[k - 1]);
-        if k > 1 {
-            let factor = h[k - 1] / diagonal[k - 1];
-            diagonal[k] -= factor * h[k - 1];
-            right[k] -= factor * right[k - 1];
-        }
-    }
-    for k in (1..n - 1).rev() {
-        m[k] = (right[k] - h[k] * m[k + 1]) / diagonal[k];
-    }
-    m
 }
 
 #[cfg(test)]

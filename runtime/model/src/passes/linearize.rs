@@ -4,18 +4,25 @@
 //! written out, functions stand in place of their calls, of branches both sides are computed. Both straight lines are
 //! made of the simplified right-hand side, so that the level at which a program was optimised before changes no bit.
 //!
-//! Refused are algebraic blocks, delays, tables (whose slopes jump where they are asked most: at their ends), variables
-//! that keep a value from an earlier call, indices known only while it runs within a branch, and what is longer than
-//! [`VALUES`].
+//! Algebraic blocks and tables have to be written out before ([`super::straight`]). What blocks find follows from their
+//! residuals being zero: with the right-hand side `f(t, x, u)` and residuals `r(t, x, u)`, the derivative is that of `f` plus
+//! `∂f/∂u·∂u/∂x`, where `∂r/∂u·∂u/∂x = −∂r/∂x` is solved block by block ([`implicit`]).
+//!
+//! Refused are delays, blocks and tables that are not written out, variables that keep a value from an earlier call, indices
+//! known only while it runs within a branch, and what is longer than [`VALUES`].
+
+mod implicit;
 
 use super::contract::contract_kernel;
 use super::dead::Traps;
 use super::derive::with_time;
 use super::rk4::Inline;
+use super::straight::Guesses;
 use super::{Level, simplified};
 use crate::ids::{Index, OriginId, Value};
 use crate::ir::{Affine, For, Function, If, Kernel, Op, Place, Region, Space, Stmt, Ty};
 use crate::program::Program;
+use implicit::Implicit;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 
@@ -32,8 +39,11 @@ pub struct Linearized {
     states: usize,
     rhs: Line,
     derivatives: Line,
-    /// By slot of `Jac`: the row and the column that it adds to; time is the column after the last state.
+    /// By slot of `Jac`: the row and the column that it adds to; time is the column after the last state. Behind the rows of
+    /// `f` are those of residuals, behind the columns of states those of the blocks' unknowns.
     entries: Vec<(u32, u32, i64)>,
+    implicit: Implicit,
+    guesses: Option<Guesses>,
 }
 
 /// `f` and its derivatives at one point, as values of a kernel.
@@ -48,19 +58,35 @@ pub struct Point {
 }
 
 impl Linearized {
-    /// `None` where that cannot be done: see the module.
+    /// `guesses`: of the blocks that are written out. `None` where that cannot be done: see the module.
     #[must_use]
-    pub fn of(program: &Program) -> Option<Self> {
+    pub fn of(program: &Program, guesses: Option<&Guesses>) -> Option<Self> {
         let n = program.sizes.state;
         if n == 0 || n as usize > STATES {
             return None;
         }
         let traps = Traps::of(program);
-        let flat = Line::of(&program.rhs, &program.functions, VALUES)?;
-        let rhs = simplified(&flat.kernel(&program.rhs.name, Space::Der), Level::O2, &traps);
-        let jacobian = with_time(&rhs, n)?;
+        let name = &program.rhs.name;
+        let aside = i64::from(program.sizes.input);
+        let flat = Line::of(&program.rhs, &program.functions, VALUES)?.aside(aside);
+        // Of what blocks leave, what they found and whether they did.
+        let left = guesses.map_or(0..0, |g| i64::from(g.found())..i64::from(g.found() + g.len));
+        let fine = guesses.map(|g| i64::from(g.fine));
+        let kept = |space, slot: i64| {
+            space == Space::Der || space == Space::Jac && (left.contains(&slot) || fine == Some(slot))
+        };
+        let rhs = simplified(&flat.kernel(name, &kept), Level::O2, &traps);
+        let only = |space, _| space == Space::Der;
+        let (explicit, unknowns) = match guesses {
+            None => (rhs.clone(), 0),
+            Some(g) => {
+                let flat = Line::of(&g.given, &program.functions, VALUES)?.aside(aside);
+                (simplified(&flat.kernel(name, &only), Level::O2, &traps), g.len)
+            }
+        };
+        let jacobian = with_time(&explicit, n + unknowns)?;
         let kernel = simplified(&contract_kernel(&jacobian.kernel), Level::O2, &traps);
-        let derivatives = Line::of(&kernel, &[], JACOBIAN)?;
+        let derivatives = Line::of(&kernel, &[], JACOBIAN)?.back(aside);
         let mut entries = Vec::new();
         for family in &jacobian.families {
             // the right-hand side has no loops
@@ -71,7 +97,16 @@ impl Linearized {
             entries.push((row, col, family.slot.base));
         }
         entries.sort_unstable();
-        Some(Self { states: n as usize, rhs: Line::of(&rhs, &[], VALUES)?, derivatives, entries })
+        let sizes: Vec<usize> = match guesses {
+            None => Vec::new(),
+            Some(g) => {
+                let solved = g.blocks.iter().zip(&program.blocks).filter(|(first, _)| first.is_some());
+                solved.map(|(_, b)| b.n as usize).collect()
+            }
+        };
+        let implicit = Implicit::of(n as usize, &sizes, &entries)?;
+        let rhs = Line::of(&rhs, &[], VALUES)?.back(aside);
+        Some(Self { states: n as usize, rhs, derivatives, entries, implicit, guesses: guesses.cloned() })
     }
 
     /// Number of states.
@@ -83,14 +118,7 @@ impl Linearized {
     /// The (row, column) pairs of `∂f/∂x` that are there, sorted.
     #[must_use]
     pub fn pattern(&self) -> Vec<(usize, usize)> {
-        let mut list: Vec<(usize, usize)> = self
-            .entries
-            .iter()
-            .map(|e| (e.0 as usize, e.1 as usize))
-            .filter(|&(_, col)| col < self.states)
-            .collect();
-        list.dedup();
-        list
+        self.implicit.pattern()
     }
 
     /// Values of one evaluation of `f`.
@@ -99,31 +127,48 @@ impl Linearized {
         self.rhs.values.len()
     }
 
+    /// Values that the derivatives of blocks take at a point, about.
+    #[must_use]
+    pub fn solving(&self) -> usize {
+        self.implicit.work()
+    }
+
     /// Appends `f(t, x)`.
     pub fn rhs(&self, k: &mut Inline<'_>, t: Value, x: &[Value]) -> Option<Vec<Value>> {
+        Some(self.evaluate(k, t, x)?.0)
+    }
+
+    /// The same, and what blocks found.
+    fn evaluate(&self, k: &mut Inline<'_>, t: Value, x: &[Value]) -> Option<(Vec<Value>, Vec<Value>)> {
         let held = k.held(x)?;
         let written = self.rhs.put(k, t, &held)?;
-        (0..self.states).map(|s| written.get(&(Space::Der, s as i64)).copied()).collect()
+        let at = |space, slot: i64| written.get(&(space, slot)).copied();
+        let f = (0..self.states).map(|s| at(Space::Der, s as i64)).collect::<Option<_>>()?;
+        let Some(g) = &self.guesses else { return Some((f, Vec::new())) };
+        let found = (0..g.len).map(|u| at(Space::Jac, i64::from(g.found() + u))).collect::<Option<_>>()?;
+        k.leaves(written.into_iter().filter(|(place, _)| place.0 == Space::Jac).collect());
+        Some((f, found))
     }
 
     /// Appends `f(t, x)` and its derivatives. Beyond a limit that a state is held at nothing depends on it any more; on it
     /// the derivative may be infinite, and is not taken either.
     pub fn point(&self, k: &mut Inline<'_>, t: Value, x: &[Value]) -> Option<Point> {
-        let f = self.rhs(k, t, x)?;
-        let held = k.held(x)?;
+        let (f, found) = self.evaluate(k, t, x)?;
+        let mut held = k.held(x)?;
+        held.extend(found);
         let written = self.derivatives.put(k, t, &held)?;
-        let mut point = Point { f, jacobian: BTreeMap::new(), time: BTreeMap::new() };
+        let mut all = BTreeMap::new();
         for &(row, col, slot) in &self.entries {
-            let value = *written.get(&(Space::Jac, slot))?;
-            let (row, col) = (row as usize, col as usize);
-            let place = match col == self.states {
-                true => point.time.get(&row).copied(),
-                false => point.jacobian.get(&(row, col)).copied(),
-            };
-            let value = match place {
-                Some(sum) => k.push_as(Op::Bin(crate::ir::BinOp::Add, sum, value), Ty::F64),
-                None => value,
-            };
+            let mut value = *written.get(&(Space::Jac, slot))?;
+            let place = (row as usize, col as usize);
+            if let Some(&sum) = all.get(&place) {
+                value = k.push_as(Op::Bin(crate::ir::BinOp::Add, sum, value), Ty::F64);
+            }
+            all.insert(place, value);
+        }
+        let all = self.implicit.explicit(k, all);
+        let mut point = Point { f, jacobian: BTreeMap::new(), time: BTreeMap::new() };
+        for ((row, col), value) in all {
             match col == self.states {
                 true => point.time.insert(row, value),
                 false => point.jacobian.insert((row, col), value),
@@ -155,14 +200,39 @@ impl Line {
         Some(w.line)
     }
 
-    /// As a kernel that writes one space only.
-    fn kernel(&self, name: &str, space: Space) -> Kernel {
+    /// With inputs from number `first` on in place of what it reads from `Jac`, where derivatives will be written.
+    fn aside(mut self, first: i64) -> Self {
+        for (op, _) in &mut self.values {
+            if let Op::Load(p) = op
+                && p.space == Space::Jac
+            {
+                *p = Place { space: Space::Input, at: Affine::constant(p.at.base + first) };
+            }
+        }
+        self
+    }
+
+    /// The reverse.
+    fn back(mut self, first: i64) -> Self {
+        for (op, _) in &mut self.values {
+            if let Op::Load(p) = op
+                && p.space == Space::Input
+                && p.at.base >= first
+            {
+                *p = Place { space: Space::Jac, at: Affine::constant(p.at.base - first) };
+            }
+        }
+        self
+    }
+
+    /// As a kernel that writes some slots only.
+    fn kernel(&self, name: &str, kept: &dyn Fn(Space, i64) -> bool) -> Kernel {
         let mut out = Kernel::new(name);
         for (op, ty) in &self.values {
             let v = out.value(op.clone(), *ty);
             out.body.push(Stmt::Eval(v));
         }
-        for (&(at, slot), &value) in self.stores.iter().filter(|s| s.0.0 == space) {
+        for (&(at, slot), &value) in self.stores.iter().filter(|(at, _)| kept(at.0, at.1)) {
             let place = Place { space: at, at: Affine::constant(slot) };
             out.body.push(Stmt::Store { place, value, origin: OriginId(0) });
         }
@@ -250,7 +320,9 @@ impl Writer<'_> {
                     *e.map.get_mut(v.index())? = Some(new);
                 }
                 Stmt::Store { place, value, .. } => {
-                    if self.depth > 0 || !matches!(place.space, Space::Der | Space::Var | Space::Jac) {
+                    if self.depth > 0
+                        || !matches!(place.space, Space::Der | Space::Var | Space::Res | Space::Jac)
+                    {
                         return None;
                     }
                     let mut value = e.get(*value)?;
@@ -308,8 +380,9 @@ impl Writer<'_> {
                 if let Some(&known) = self.line.stores.get(&(place.space, slot)) {
                     return Some(known);
                 }
-                use Space::{Disc, Input, Param, State, Time};
-                if !matches!(place.space, Time | State | Param | Input | Disc) {
+                // `Jac`: where blocks begin, and pieces of tables.
+                use Space::{Disc, Input, Jac, Param, State, Time};
+                if !matches!(place.space, Time | State | Param | Input | Disc | Jac) {
                     return None;
                 }
                 Op::Load(Place { space: place.space, at: Affine::constant(slot) })

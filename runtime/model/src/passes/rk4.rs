@@ -396,6 +396,11 @@ impl<'a> Inline<'a> {
         Some(all)
     }
 
+    /// An evaluation that others have written left this in `Jac`.
+    pub(super) fn leaves(&mut self, left: Given) {
+        self.evaluations.push(left);
+    }
+
     /// What the last evaluation of the right-hand side left in a slot of `Jac` ([`super::straight`]).
     #[must_use]
     pub fn left(&self, slot: u32) -> Option<Value> {

@@ -7,20 +7,24 @@
 //!   run (partial pivoting and the natural monotonicity test included), as far as every correction is taken in full and so
 //!   many of them do. Where they do not, a slot says so, and the run goes on alone.
 //! - A table of time whose value or slope jumps at its samples is looked up on one piece from event to event. That piece
-//!   is a few numbers in slots.
+//!   is a few numbers in slots. A small table of anything else is written out with all its pieces ([`tables`]).
 //!
 //! Refused: blocks of more than [`UNKNOWNS`] unknowns, without a symbolic Jacobian, within loops or branches, or within
 //! other blocks.
 
 #![allow(clippy::needless_range_loop, reason = "rows and columns of a matrix")]
 
+mod tables;
+
 use super::sparsity::each;
-use crate::ids::{BlockId, Index, OriginId, TableId, Value};
+use crate::ids::{BlockId, Index, OriginId, Value};
 use crate::ir::{
     Affine, BinOp, BoolOp, Carry, CmpOp, For, If, Kernel, Op, Place, Region, Space, Stmt, Ty, UnOp,
 };
-use crate::program::{Block, Jacobian, Outside, Program, Table, TableMethod};
+use crate::program::{Block, Jacobian, Program};
 use rustc_hash::FxHashMap;
+use std::sync::Arc;
+pub use tables::{PIECES, Piece, SAMPLES, by_piece, in_line};
 
 /// Most unknowns of a block.
 pub const UNKNOWNS: usize = 6;
@@ -39,7 +43,7 @@ pub struct Limits {
 }
 
 /// Slots of `Jac` for algebraic blocks.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Guesses {
     /// 1 where all went well, 0 where a run has to go on alone.
     pub fine: u32,
@@ -49,6 +53,9 @@ pub struct Guesses {
     pub first: u32,
     /// Number of unknowns.
     pub len: u32,
+    /// The right-hand side with the unknowns given, for what differentiates it: they stand in slots of `State` behind the
+    /// states, their residuals go to slots of `Der` behind the derivatives, both in the order of the guesses.
+    pub given: Arc<Kernel>,
 }
 
 impl Guesses {
@@ -65,34 +72,10 @@ impl Guesses {
     }
 }
 
-/// The numbers of a piece of a table, in the order of their slots.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Piece {
-    /// What is taken off the argument, of a table that repeats itself.
-    Shift,
-    /// Where the piece begins.
-    X0,
-    /// Where it ends.
-    X1,
-    /// The value where it begins.
-    Y0,
-    /// The value where it ends.
-    Y1,
-    /// The slope between them.
-    Slope,
-    /// Beyond this argument the table has come to its end.
-    End,
-    /// The value there.
-    Last,
-}
-
-/// Number of [`Piece`]s.
-pub const PIECES: u32 = 8;
-
 /// The kernels, and what has to stand in slots of `Jac` for them.
 #[derive(Clone, Debug)]
 pub struct Straight {
-    /// With other `rhs`, `roots` and `outputs` and a longer `Jac`.
+    /// With other `rhs`, `roots` and `outputs`, another `jvp` where that solves no blocks, and a longer `Jac`.
     pub program: Program,
     /// Whether `roots` and `outputs` could be written out; those that could not must not be run.
     pub whole: [bool; 2],
@@ -100,13 +83,6 @@ pub struct Straight {
     pub tables: Vec<(usize, u32)>,
     /// Of blocks.
     pub guesses: Option<Guesses>,
-}
-
-/// Whether a table is looked up on one piece from event to event.
-#[must_use]
-pub fn by_piece(table: &Table) -> bool {
-    let kinks = matches!(table.method, TableMethod::Linear | TableMethod::Step) && table.x.len() > 1;
-    table.of_time && kinks
 }
 
 /// The kernels. `room` is the first free slot of `Jac`; `weight` the typical magnitude of what stands in a slot.
@@ -141,22 +117,28 @@ pub fn straight(
                 at - b.n
             })
         });
-        guesses = Some(Guesses { fine, blocks: blocks.collect(), first, len });
+        guesses = Some(Guesses { fine, blocks: blocks.collect(), first, len, given: Arc::default() });
         // the solution, and the guesses before
         take(2 * len)?;
         // Jacobians leave their entries there, and what they add them up from.
         scratch = take(program.sizes.jac)?;
     }
     let ways = Ways { program, limits, weight, tables: &tables, guesses: guesses.as_ref(), scratch };
-    let rhs = ways.kernel(&program.rhs)?;
-    let [roots, outputs] = [&program.roots, &program.outputs].map(|k| ways.kernel(k));
+    let rhs = ways.kernel(&program.rhs, false)?;
+    let [roots, outputs] = [&program.roots, &program.outputs].map(|k| ways.kernel(k, false));
     let whole = [roots.is_some(), outputs.is_some()];
+    let jvp = program.jvp.as_ref().map(|k| ways.kernel(k, false).unwrap_or_else(|| k.clone()));
+    let given = guesses.as_ref().map(|_| ways.kernel(&program.rhs, true));
+    if let (Some(g), Some(given)) = (&mut guesses, given) {
+        g.given = Arc::new(given?);
+    }
     let mut sizes = program.sizes;
     sizes.jac = sizes.jac.max(next);
     let program = Program {
         rhs,
         roots: roots.unwrap_or_default(),
         outputs: outputs.unwrap_or_default(),
+        jvp,
         sizes,
         ..program.clone()
     };
@@ -178,6 +160,8 @@ struct Ways<'p> {
 struct Map {
     values: Vec<Option<Value>>,
     indices: u32,
+    /// Where its residuals go, as slots of `Der`.
+    residuals: Option<i64>,
 }
 
 /// A kernel being written.
@@ -187,13 +171,15 @@ struct Line<'w, 'p> {
     region: Region,
     /// Whether all blocks so far were solved.
     fine: Option<Value>,
+    /// Whether the unknowns of blocks are given.
+    given: bool,
 }
 
 impl Ways<'_> {
-    fn kernel(&self, from: &Kernel) -> Option<Kernel> {
+    fn kernel(&self, from: &Kernel, given: bool) -> Option<Kernel> {
         let out = Kernel { indices: from.indices, ..Kernel::new(from.name.clone()) };
-        let mut line = Line { ways: self, out, region: Region::new(), fine: None };
-        let mut map = Map { values: vec![None; from.values.len()], indices: 0 };
+        let mut line = Line { ways: self, out, region: Region::new(), fine: None, given };
+        let mut map = Map { values: vec![None; from.values.len()], indices: 0, residuals: None };
         line.statements(from, &from.body, &mut map, true)?;
         if let (Some(fine), Some(g)) = (line.fine, self.guesses) {
             line.store(Space::Jac, g.fine, fine);
@@ -284,8 +270,12 @@ impl Line<'_, '_> {
                 }
                 Stmt::Store { place, value, origin } => {
                     let (mut place, value) = (map.place(place), map.get(*value)?);
-                    if place.space == Space::Jac {
-                        place.at.base += i64::from(self.ways.scratch);
+                    match (place.space, map.residuals) {
+                        (Space::Jac, _) => place.at.base += i64::from(self.ways.scratch),
+                        (Space::Res, Some(first)) => {
+                            (place.space, place.at.base) = (Space::Der, place.at.base + first);
+                        }
+                        _ => {}
                     }
                     self.region.push(Stmt::Store { place, value, origin: *origin });
                 }
@@ -338,51 +328,10 @@ impl Line<'_, '_> {
     }
 
     /// Copies a kernel, with loop indices of its own.
-    fn copy(&mut self, from: &Kernel) -> Option<()> {
-        let mut map = Map { values: vec![None; from.values.len()], indices: self.out.indices };
+    fn copy(&mut self, from: &Kernel, residuals: Option<i64>) -> Option<()> {
+        let mut map = Map { values: vec![None; from.values.len()], indices: self.out.indices, residuals };
         self.out.indices += from.indices;
         self.statements(from, &from.body, &mut map, false)
-    }
-
-    /// A table's value or derivative.
-    fn table(&mut self, table: TableId, x: Value, order: u8) -> Option<Value> {
-        let Some(&(k, first)) = self.ways.tables.iter().find(|(k, _)| *k == table.index()) else {
-            return Some(self.f(Op::Table { table, x, order }));
-        };
-        let given = self.ways.program.tables.get(k)?;
-        let (method, outside) = (given.method, given.outside);
-        let at = |line: &mut Self, p: Piece| line.load(Space::Jac, first + p as u32);
-        if method == TableMethod::Step {
-            // A value for all of the piece, and for what is outside.
-            return Some(if order == 0 { at(self, Piece::Y0) } else { self.c(0.0) });
-        }
-        // As what a call is given: no product that a difference of a method's own could be fused with.
-        let always = self.push(Op::ConstB(true), Ty::Bool);
-        let x = self.select(always, x, x);
-        let x = match outside {
-            Outside::Repeat => {
-                let shift = at(self, Piece::Shift);
-                self.bin(BinOp::Sub, x, shift)
-            }
-            _ => x,
-        };
-        let end = at(self, Piece::End);
-        let over = self.cmp(CmpOp::Gt, x, end);
-        let inside = match order {
-            0 => {
-                let [x0, x1, y0, y1, slope] =
-                    [Piece::X0, Piece::X1, Piece::Y0, Piece::Y1, Piece::Slope].map(|p| at(self, p));
-                let u = self.bin(BinOp::Sub, x, x0);
-                let d = self.bin(BinOp::Mul, u, slope);
-                let y = self.bin(BinOp::Add, y0, d);
-                let there = self.cmp(CmpOp::Eq, x, x1);
-                self.select(there, y1, y)
-            }
-            1 => at(self, Piece::Slope),
-            _ => self.c(0.0),
-        };
-        let last = if order == 0 { at(self, Piece::Last) } else { self.c(0.0) };
-        Some(self.select(over, last, inside))
     }
 
     /// A block, by Newton's iteration.
@@ -404,6 +353,14 @@ impl Line<'_, '_> {
         if places.len() != n {
             return None;
         }
+        if self.given {
+            let behind = program.sizes.state + (first - g.first);
+            for (slot, &(space, at)) in (behind..).zip(&places) {
+                let u = self.load(Space::State, slot);
+                self.store(space, at, u);
+            }
+            return self.copy(&block.residual, Some(i64::from(behind)));
+        }
         let newton = Newton { block, jacobian, places };
         let guess: Vec<Value> = (0..n as u32).map(|k| self.load(Space::Jac, first + k)).collect();
         let (u, fine) =
@@ -412,7 +369,7 @@ impl Line<'_, '_> {
             self.store(space, slot, u);
         }
         if writes_more(&block.residual) {
-            self.copy(&block.residual)?;
+            self.copy(&block.residual, None)?;
         }
         for (k, &u) in u.iter().enumerate() {
             self.store(Space::Jac, g.found() + (first - g.first) + k as u32, u);
@@ -523,7 +480,7 @@ impl Line<'_, '_> {
     /// The residuals at a point, and whether each is finite.
     fn residual(&mut self, b: &Newton<'_>, u: &[Value]) -> Option<(Vec<Value>, Vec<Value>)> {
         self.put(b, u);
-        self.copy(&b.block.residual)?;
+        self.copy(&b.block.residual, None)?;
         let r: Vec<Value> = (0..b.block.n).map(|k| self.load(Space::Res, k)).collect();
         let finite = r.iter().map(|&r| {
             let size = self.abs(r);
@@ -562,7 +519,7 @@ impl Line<'_, '_> {
     /// The Jacobian at the unknowns in their slots, factorised as a dense matrix with partial pivoting.
     fn factor(&mut self, b: &Newton<'_>) -> Option<Factors> {
         let n = b.block.n as usize;
-        self.copy(&b.jacobian.kernel)?;
+        self.copy(&b.jacobian.kernel, None)?;
         let zero = self.c(0.0);
         // a[column][row]
         let mut a = vec![vec![zero; n]; n];

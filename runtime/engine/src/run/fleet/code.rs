@@ -8,12 +8,13 @@ use twinml_model::ids::{BlockId, TableId};
 use twinml_model::ir::Kernel;
 
 use twinml_model::passes::dead::Traps;
-use twinml_model::passes::straight::{by_piece, straight};
+use twinml_model::passes::linearize::STATES;
+use twinml_model::passes::straight::UNKNOWNS;
 use twinml_model::passes::{Level, simplified};
 use twinml_solvers::lanes::seat::{SeatCode, Shape};
 
-use super::super::block::LIMITS;
 use super::super::table::TableFn;
+use super::super::whole::written_out;
 use super::*;
 
 /// Kernels and shape of a job's lanes.
@@ -28,18 +29,15 @@ pub(super) struct Code {
     pub(super) tables: Vec<(usize, u32)>,
 }
 
-/// What a program has that each run does in its own time.
-struct Alone {
-    /// Tables that are looked up on one piece from event to event.
-    tables: bool,
-    /// Algebraic blocks.
-    blocks: bool,
-}
-
-impl Alone {
-    fn of(program: &Program) -> Alone {
-        let blocks = program.blocks.iter().any(|b| !b.initial_only);
-        Alone { tables: program.tables.iter().any(by_piece), blocks }
+/// Why a program's steps cannot be written out.
+fn unfit(program: &Program) -> NotLanes {
+    let states = program.sizes.state;
+    let largest = program.blocks.iter().filter(|b| !b.initial_only).map(|b| b.n).max().unwrap_or(0);
+    match () {
+        () if states == 0 => NotLanes::NoStates,
+        () if states as usize > STATES => NotLanes::States { limit: STATES },
+        () if largest as usize > UNKNOWNS => NotLanes::Loop { unknowns: largest, limit: UNKNOWNS },
+        () => NotLanes::NoStep,
     }
 }
 
@@ -115,7 +113,7 @@ impl LaneShare {
         let shape = seat.shape();
         if matches!(shape, Shape::Rosenbrock(_)) && !run.system.has_rosenbrock() {
             // Its steps are not those of a kernel.
-            return Err(NotLanes::NoStep);
+            return Err(unfit(run.system.program));
         }
         let noisy = matches!(shape, Shape::Milstein { .. });
         if noisy && run.system.held() {
@@ -131,25 +129,19 @@ impl LaneShare {
             }
             _ => program,
         };
-        let alone = Alone::of(program);
-        if noisy && (alone.tables || alone.blocks) {
-            return Err(if alone.tables { NotLanes::Table } else { NotLanes::NoStep });
+        let blocks = program.blocks.iter().any(|b| !b.initial_only);
+        if noisy && blocks {
+            return Err(NotLanes::Tangents);
         }
         let mut written = Written::default();
         let straightened;
         let mut guesses = None;
-        let program = if alone.tables || alone.blocks {
-            let room = SeatCode::room(program, &shape, whole).ok_or(NotLanes::NoStep)?;
-            let nominal = host::nominals(program);
-            let weight = |space: Space, slot: usize| {
-                let values = nominal.iter().find(|(s, _)| *s == space);
-                values.and_then(|(_, v)| v.get(slot)).copied().unwrap_or(1.0)
-            };
-            let room = room.max(program.sizes.jac);
-            let made = straight(program, room, LIMITS, &weight).ok_or(NotLanes::NoStep)?;
+        let room = SeatCode::room(program, &shape, whole).ok_or_else(|| unfit(program))?;
+        let program = if let Some(made) = written_out(program, room) {
+            let made = made.ok_or_else(|| unfit(program))?;
             let [roots, outputs] = made.whole.map(|w| !w);
             // What a run alone computes without solving blocks is not worth solving them for.
-            let slice = alone.blocks && run.observer.as_ref().is_some_and(observe::Observer::is_slice);
+            let slice = blocks && run.observer.as_ref().is_some_and(observe::Observer::is_slice);
             written = Written { missing: [roots, outputs || slice], tables: made.tables };
             guesses = made.guesses;
             straightened = made.program;
@@ -157,7 +149,7 @@ impl LaneShare {
         } else {
             program
         };
-        let seat = SeatCode::new(program, &shape, whole, guesses).ok_or(NotLanes::NoStep)?;
+        let seat = SeatCode::new(program, &shape, whole, guesses).ok_or_else(|| unfit(program))?;
         let program = Arc::new(seat.program.clone());
         let traps = Traps::of(&program);
         let mut sample = LaneMemory::zeroed(program.sizes, self.lanes);

@@ -16,7 +16,6 @@ use twinml_model::lanes::{LaneKernel, LaneMemory, NotLanes};
 use twinml_model::passes::straight::PIECES;
 use twinml_solvers::lanes::seat::Landing;
 
-use super::table::TableFn;
 use super::*;
 use crate::record::Columns;
 use crate::snapshot::State;
@@ -433,17 +432,8 @@ impl<'a> Lanes<'a> {
         let mut left = seat.put(system, &self.code.seat, &mut self.memory, lane, boat.quiet);
         let memory = &mut self.memory;
         let mut set = |slot: u32, value: f64| memory.slot_mut(Space::Jac, slot as usize)[lane] = value;
-        for &(table, first) in &self.code.tables {
-            match system.host.tables.get(table).and_then(TableFn::numbers) {
-                Some(numbers) => (first..).zip(numbers).for_each(|(slot, v)| set(slot, v)),
-                None => left = None,
-            }
-        }
-        if let Some(g) = self.code.seat.guesses() {
-            for (k, first) in g.blocks.iter().enumerate() {
-                let Some((first, solver)) = first.zip(system.host.block(k)) else { continue };
-                (first..).zip(solver.guess()).for_each(|(slot, v)| set(slot, *v));
-            }
+        if !system.host.stand_in(&self.code.tables, self.code.seat.guesses(), &mut set) {
+            left = None;
         }
         (boat.left, boat.done) = (left.unwrap_or(0), 0);
     }
@@ -477,11 +467,7 @@ impl<'a> Lanes<'a> {
             own.take(system, seat, &self.memory, lane, boat.done);
         }
         if let Some(g) = seat.guesses() {
-            for (k, first) in g.blocks.iter().enumerate() {
-                let Some((first, solver)) = first.zip(system.host.block(k)) else { continue };
-                let at = |slot: u32| self.memory.slot(Space::Jac, slot as usize)[lane];
-                solver.note_that((first..g.first + g.len).map(at));
-            }
+            system.host.note_found(g, &|slot| self.memory.slot(Space::Jac, slot as usize)[lane]);
         }
         if attends {
             return Landed::Taken;
