@@ -525,11 +525,72 @@ scenario main for Tank { duration: 12 s; samples: 150; solver: tsit5 }
 #[test]
 fn instruction_sets_change_no_bit() {
     let place = Place::model(TANK);
+    everywhere_the_same(&place, "h");
+    // A method that goes by itself says so.
+    let ran = place.mc(&["--solver", "bdf", "--samples", "5", "--format", "json", "--out", "alone"]);
+    assert!(ran.out.contains("\"level\":null,\"why\":\"its solver goes alone\""), "{}", ran.out);
+}
+
+/// Noise whose intensity depends on states, beside a path of its own, a table of time and an event.
+const WALK: &str = r#"
+twin Walk {
+  parameters {
+    m: Real[1/s] = 0.5 [1/s] ~ uniform(0.4, 0.6)
+    load: Table = table("load.csv", x: "t" in s, y: "p", method: linear, outside: repeat)
+  }
+  states { x: Real = 1; y: Real[1][2] = 0.5; n: Int = 0 }
+  equations {
+    der(x) = m*(load(time) - x) + 0.5 [1/s^0.5]*x*white_noise()
+    for i in 0..2 { der(y[i]) = (x - y[i])*1 [1/s] + 0.3 [1/s^0.5]*sqrt(1 + y[i]^2)*white_noise() }
+  }
+  behavior { on rising(x > 1.6) { n = n + 1; x = 1.2 } }
+  constraints { low: always(y[0] < 2) with probability >= 0.5; kpi most: max(x over run); kpi n: n }
+}
+scenario main for Walk { duration: 1.5 s; samples: 100; solver: milstein(step: 10 ms); record x every 100 ms }
+"#;
+
+/// The same with `milstein`, where paths belong to seed and run; and after a job that was killed, where another level goes on.
+#[test]
+fn paths_of_noise_are_the_same_everywhere() {
+    let place = Place::model(WALK);
+    fs::write(place.path("load.csv"), "t,p\n0,1\n0.4,1.3\n1,0.8\n1.1,1\n").unwrap();
+    everywhere_the_same(&place, "x");
+    let levels = levels(&place);
+    let whole = ["--samples", "6000", "--jobs", "2"];
+    place.mc(&[&whole[..], &["--out", "whole"]].concat());
+    let parts = place.path("killed/parts");
+    let kept = || fs::read_dir(&parts).map_or(0, |d| d.flatten().filter(is_part).count());
+    let args = [&["mc", "m.twinml"][..], &whole, &["--out", "killed"]].concat();
+    let mut command = place.command(&args);
+    command.env("TWINC_ISA", levels[levels.len() - 1]).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let begun = Instant::now();
+    while kept() == 0 && begun.elapsed() < Duration::from_secs(120) && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let _ = child.kill();
+    child.wait().unwrap();
+    assert!(kept() > 0 && !place.path("killed/runs.parquet").exists(), "killed too early or too late");
+    let mut command = place.command(&[&args[..], &["--resume"]].concat());
+    let done = ran(command.env("TWINC_ISA", "v128"));
+    assert!(done.err.contains("Resumed"), "{}", done.said());
+    assert!(place.bits("killed") == place.bits("whole"));
+    // Where the order of two noises matters, no sample runs.
+    let noises =
+        WALK.replace("0.3 [1/s^0.5]*sqrt(1 + y[i]^2)*white_noise()", "0.3 [1/s^0.5]*x*white_noise()");
+    let refused = Place::model(&noises);
+    fs::copy(place.path("load.csv"), refused.path("load.csv")).unwrap();
+    let said = refused.mc(&["--samples", "3", "--out", "no"]);
+    assert!(said.err.contains("E0811") || said.out.contains("E0811"), "{}", said.said());
+}
+
+/// Runs `m.twinml` at each level, with some numbers of threads and shards: on lanes, and the same bits.
+fn everywhere_the_same(place: &Place, watched: &str) {
     let mut want = None;
-    for isa in levels(&place) {
+    for isa in levels(place) {
         let mc = |out: &str, args: &[&str]| {
             let mut c = place.command(
-                &[&["mc", "m.twinml", "--record", "h", "--format", "json", "--out", out], args].concat(),
+                &[&["mc", "m.twinml", "--record", watched, "--format", "json", "--out", out], args].concat(),
             );
             let ran = ran(c.env("TWINC_ISA", isa));
             assert!(matches!(ran.code, 0 | 1 | 4), "{}", ran.said());
@@ -553,7 +614,4 @@ fn instruction_sets_change_no_bit() {
             assert!(want.as_ref().is_some_and(|w| w.0 == place.bits(&out)), "{isa}, {shards} shards");
         }
     }
-    // A method that goes by itself says so.
-    let ran = place.mc(&["--solver", "bdf", "--samples", "5", "--format", "json", "--out", "alone"]);
-    assert!(ran.out.contains("\"level\":null,\"why\":\"its solver goes alone\""), "{}", ran.out);
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use twinml_engine::ensemble::outcome::Status;
 use twinml_engine::record::file::write_atomic;
-use twinml_engine::run::LaneShare;
+use twinml_engine::run::{Apart, LaneShare};
 
 use super::finish::Written;
 use super::fold::{Fold, Means, Verdicts};
@@ -18,15 +18,35 @@ use crate::ui::Ui;
 use crate::ui::json::{self, VERSION};
 use crate::ui::numbers::{count, counted, short};
 
+/// From this part of all steps on, those that runs took by themselves are told of.
+const TELLING: f64 = 0.005;
+
 /// How the runs were computed.
 pub(super) fn say_lanes(share: &LaneShare, ui: &Ui) {
     let (level, why) = (share.level(), share.why().map(|w| w.to_string()));
-    match (level, &why) {
-        (Some(level), _) => ui.step("Computed", &format!("many runs at a time ({level})"), None),
-        (None, Some(why)) => ui.step("Computed", &format!("each run by itself: {why}"), None),
-        (None, None) => {}
+    let steps = share.steps();
+    let part = steps.alone as f64 / steps.all.max(1) as f64;
+    let because = |why: Apart| match why {
+        Apart::Method => "their solver turned to a method that goes alone",
+        Apart::Loop => "a loop of equations took many corrections",
+        Apart::Other => "they were none for many at a time",
+    };
+    let apart = steps.why.filter(|_| level.is_some()).map(because);
+    match (level, &why, apart) {
+        (Some(_), _, Some(apart)) if steps.alone == steps.all => {
+            ui.step("Computed", &format!("each run by itself: {apart}"), None);
+        }
+        (Some(level), _, Some(apart)) if part >= TELLING => {
+            let part = short(100.0 * part, 2);
+            let line = format!("many runs at a time ({level}), {part} % of the steps by themselves: {apart}");
+            ui.step("Computed", &line, None);
+        }
+        (Some(level), ..) => ui.step("Computed", &format!("many runs at a time ({level})"), None),
+        (None, Some(why), _) => ui.step("Computed", &format!("each run by itself: {why}"), None),
+        (None, None, _) => {}
     }
-    ui.object(&Lanes { kind: "mc_lanes", version: VERSION, level, why });
+    let (steps, alone) = (steps.all, steps.alone);
+    ui.object(&Lanes { kind: "mc_lanes", version: VERSION, level, why, steps, alone, apart });
 }
 
 /// What was found, for people and as objects.
@@ -131,6 +151,9 @@ struct Lanes {
     version: u32,
     level: Option<&'static str>,
     why: Option<String>,
+    steps: u64,
+    alone: u64,
+    apart: Option<&'static str>,
 }
 
 /// A job has ended.

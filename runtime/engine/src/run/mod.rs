@@ -46,7 +46,7 @@ mod zeno;
 
 pub use again::{Again, Difference, difference, same, was_logged};
 pub use block::BlockFailure;
-pub use fleet::{Fleet, Fork, LaneShare, Next, Port};
+pub use fleet::{Apart, Fleet, Fork, LaneShare, Next, Port, Steps};
 pub use forward::{Forward, ForwardError, NotSmooth, Observed, Traced};
 pub use keep::{Change, Keep, Onward, ResumeError, Take, memory_of, remembered};
 pub use log::OpenLog;

@@ -15,6 +15,7 @@ use twinml_solvers::lanes::seat::{SeatCode, Shape};
 
 use super::super::table::TableFn;
 use super::super::whole::written_out;
+use super::count::Counts;
 use super::*;
 
 /// Kernels and shape of a job's lanes.
@@ -63,21 +64,26 @@ pub struct LaneShare {
     isa: Isa,
     lanes: usize,
     refused: Option<NotLanes>,
+    pub(super) counts: Counts,
     code: OnceLock<Result<Code, NotLanes>>,
 }
 
 impl LaneShare {
+    fn sharing(isa: Isa, lanes: usize) -> LaneShare {
+        LaneShare { isa, lanes, refused: None, counts: Counts::default(), code: OnceLock::new() }
+    }
+
     /// For runs of this program, `lanes` at a time on each thread.
     #[must_use]
     pub fn new(program: &Program, isa: Isa, lanes: usize) -> LaneShare {
         let refused = if program.sizes.hist > 0 { Some(NotLanes::Delay) } else { None };
-        LaneShare { isa, lanes: lanes.max(1), refused, code: OnceLock::new() }
+        LaneShare { refused, ..LaneShare::sharing(isa, lanes.max(1)) }
     }
 
     /// Runs that go alone, one after the other.
     #[must_use]
     pub fn alone() -> LaneShare {
-        LaneShare { isa: Isa::Block, lanes: 1, refused: Some(NotLanes::Method), code: OnceLock::new() }
+        LaneShare { refused: Some(NotLanes::Method), ..LaneShare::sharing(Isa::Block, 1) }
     }
 
     /// Runs at a time on each thread.
@@ -95,6 +101,12 @@ impl LaneShare {
     #[must_use]
     pub fn why(&self) -> Option<NotLanes> {
         self.refused.or_else(|| self.code.get().and_then(|c| c.as_ref().err().copied()))
+    }
+
+    /// Steps of the runs that are over.
+    #[must_use]
+    pub fn steps(&self) -> Steps {
+        self.counts.steps()
     }
 
     /// The code, made by whoever comes first. `None` where runs go alone.

@@ -10,10 +10,11 @@
 //! Where nobody looks at the steps of a run, it stays in its lane up to the next instant of any interest.
 
 mod code;
+mod count;
 
 use twinml_jit::lanes::Isa;
 use twinml_model::lanes::{LaneKernel, LaneMemory, NotLanes};
-use twinml_model::passes::straight::PIECES;
+use twinml_model::passes::straight::{Guesses, PIECES};
 use twinml_solvers::lanes::seat::Landing;
 
 use super::*;
@@ -21,6 +22,8 @@ use crate::record::Columns;
 use crate::snapshot::State;
 pub use code::LaneShare;
 use code::{Code, Tables};
+use count::Count;
+pub use count::{Apart, Steps};
 
 /// What a fleet is to do next.
 pub enum Next {
@@ -91,14 +94,13 @@ struct Boat<'a> {
     left: u64,
     /// How often it ran.
     done: u64,
-    /// It goes alone from here on.
-    alone: bool,
+    /// It goes alone from here on, for this reason.
+    alone: Option<Apart>,
     /// Steps that end before this are of no interest.
     quiet: f64,
     /// Instants with events when its lane was last filled; `None`: its lane is not its own yet.
     events: Option<u64>,
-    /// Whether any of its steps was one of a lane.
-    lanes: bool,
+    count: Count,
 }
 
 /// What runs the samples of one thread.
@@ -205,7 +207,8 @@ impl<'a> Fleet<'a> {
                         if let Some(boat) = place.take() {
                             // A run that has not ended is not here.
                             let ended = ended.map(|e| e.unwrap_or(Ended::Complete));
-                            port.by_lanes(boat.index, boat.lanes);
+                            self.share.counts.add(&boat.count, boat.run.integrator.stats().steps);
+                            port.by_lanes(boat.index, boat.count.taken > 0);
                             port.done(boat.index, self.prepared.land(boat.run, ended));
                         }
                     }
@@ -285,7 +288,8 @@ impl<'a> Fleet<'a> {
             Ok(None) => {
                 let quiet = f64::NEG_INFINITY;
                 let (left, done, events) = (0, 0, None);
-                return Some(Boat { run, index, left, done, alone: false, quiet, events, lanes: false });
+                let count = Count::from(run.integrator.stats().steps);
+                return Some(Boat { run, index, left, done, alone: None, quiet, events, count });
             }
             Ok(Some(ended)) => Ok(ended),
             Err(stop) => Err(stop),
@@ -307,7 +311,10 @@ impl Boat<'_> {
 /// Puts the state from which a run's next step begins into its lane, where that step is one for lanes.
 fn ready(boat: &mut Boat<'_>, lanes: Option<&mut Lanes<'_>>, lane: usize) {
     (boat.left, boat.done) = (0, 0);
-    let Some(lanes) = lanes.filter(|_| !boat.alone) else { return };
+    if let Some(why) = boat.alone {
+        return boat.count.apart(why);
+    }
+    let Some(lanes) = lanes else { return };
     if boat.events != Some(boat.run.events) {
         lanes.memory.set(lane, &boat.run.system.memory);
         if let Some(view) = &mut lanes.view {
@@ -317,6 +324,9 @@ fn ready(boat: &mut Boat<'_>, lanes: Option<&mut Lanes<'_>>, lane: usize) {
     }
     boat.quiet = boat.run.quiet();
     lanes.put(boat, lane);
+    if boat.left == 0 {
+        boat.count.apart(Apart::Method);
+    }
     lanes.memory.clear_trap(lane);
 }
 
@@ -450,7 +460,10 @@ impl<'a> Lanes<'a> {
             }
             Landing::Alone => {
                 // Steps of which nobody heard are done again, and the one that is none for lanes among them.
-                boat.alone |= !seat.whole;
+                let solved = |g: &Guesses| self.memory.slot(Space::Jac, g.fine as usize)[lane] == 1.0;
+                let why = if seat.guesses().is_none_or(solved) { Apart::Other } else { Apart::Loop };
+                boat.count.apart(why);
+                boat.alone = (!seat.whole).then_some(why);
                 return Landed::Alone;
             }
             Landing::Accepted if boat.done < boat.left => return Landed::Flying,
@@ -461,11 +474,12 @@ impl<'a> Lanes<'a> {
             boat.done = 0;
             return Landed::Flying;
         }
-        boat.lanes = true;
         let Run { integrator, system, .. } = &mut boat.run;
+        let before = integrator.stats().steps;
         if let Some(own) = integrator.seat() {
             own.take(system, seat, &self.memory, lane, boat.done);
         }
+        boat.count.taken += integrator.stats().steps - before;
         if let Some(g) = seat.guesses() {
             system.host.note_found(g, &|slot| self.memory.slot(Space::Jac, slot as usize)[lane]);
         }
