@@ -206,6 +206,12 @@ pub trait System {
         w.fill(0.0);
     }
 
+    /// Whether a state is on a limit at which it is held, or beyond: there directional derivatives are differences.
+    fn on_limit(&self, x: &[f64]) -> bool {
+        let _ = x;
+        false
+    }
+
     /// `dx = a(t, x) + B(t, x)·noise`, with one element of `noise` for each path.
     fn rhs_driven(&mut self, t: f64, x: &[f64], noise: &[f64], dx: &mut [f64]) -> Result<(), EvalError> {
         let _ = noise;

@@ -50,7 +50,12 @@ fn milstein() {
     scenario main for Walk { duration: 2 s }";
     Model::text("one path", one, None).step("milstein", 0.01).check(20, None);
     let held = one.replace("x: Real = 1", "x: Real = 1 where self <= 1.2 else clamp");
-    Model::text("held", &held, None).step("milstein", 0.01).check(4, Some(NotLanes::Clamp));
+    Model::text("held", &held, None).step("milstein", 0.01).check(20, None);
+    let noisy = CLAMPED
+        .replace("der(s) = h/1 s", "der(s) = h/1 s + 0.02 [m/s^0.5]*sqrt(1 + s^2/1 m^2)*white_noise()");
+    let noisy = noisy.replace("- k*sqrt(h)*0.5", "- k*sqrt(h)*0.5 + 0.1 [1/s^0.5]*h*white_noise()");
+    assert!(!Model::text("clamped", &noisy, None).step("milstein", 0.01).nominal().broken.is_empty());
+    Model::text("clamped", &noisy, None).step("milstein", 0.01).check(6, None);
     Model::text("held", &held, None).step("euler", 0.01).check(6, None);
 }
 

@@ -218,8 +218,6 @@ pub enum NotLanes {
     NoStep,
     /// Its solver's steps are not computed on lanes.
     Method,
-    /// States are held at limits, where the derivatives that its solver takes are others.
-    Clamp,
     /// Noise drives it.
     Noise,
     /// It has no states.
@@ -251,7 +249,6 @@ impl std::fmt::Display for NotLanes {
             NotLanes::Invalid => write!(f, "it is not a valid kernel"),
             NotLanes::NoStep => write!(f, "its steps cannot be written out as one straight line"),
             NotLanes::Method => write!(f, "its solver goes alone"),
-            NotLanes::Clamp => write!(f, "its states are held at limits"),
             NotLanes::Noise => write!(f, "noise drives it"),
             NotLanes::NoStates => write!(f, "it has no states to integrate"),
             NotLanes::States { limit } => write!(f, "it has more than {limit} states"),

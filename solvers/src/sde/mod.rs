@@ -288,6 +288,10 @@ impl Seat for Stochastic {
         if !self.started || t >= stop || self.stats.steps >= self.clock.max_steps() || other {
             return None;
         }
+        if self.correction.is_some() && sys.on_limit(&self.x) {
+            // There its derivatives are others.
+            return None;
+        }
         let next = self.grid.next(t);
         let t1 = if next + 1e-9 * self.h >= stop { stop } else { next };
         let h = t1 - t;

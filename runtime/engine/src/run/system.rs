@@ -524,6 +524,10 @@ impl System for KernelSystem<'_> {
         }
     }
 
+    fn on_limit(&self, x: &[f64]) -> bool {
+        self.limits.any(&self.memory, x)
+    }
+
     fn rhs_driven(&mut self, t: f64, x: &[f64], noise: &[f64], dx: &mut [f64]) -> Result<(), EvalError> {
         self.set_noise(noise);
         let outcome = self.rhs(t, x, dx);

@@ -35,7 +35,6 @@ fn unfit(program: &Program) -> NotLanes {
     let states = program.sizes.state;
     let largest = program.blocks.iter().filter(|b| !b.initial_only).map(|b| b.n).max().unwrap_or(0);
     match () {
-        () if states == 0 => NotLanes::NoStates,
         () if states as usize > STATES => NotLanes::States { limit: STATES },
         () if largest as usize > UNKNOWNS => NotLanes::Loop { unknowns: largest, limit: UNKNOWNS },
         () => NotLanes::NoStep,
@@ -120,6 +119,9 @@ impl LaneShare {
     fn make(&self, run: &mut Run<'_>) -> Result<Code, NotLanes> {
         let program = run.system.program;
         let whole = run.looks_inside();
+        if program.sizes.state == 0 {
+            return Err(NotLanes::NoStates);
+        }
         let seat = run.integrator.seat().ok_or(NotLanes::Method)?;
         let whole = whole || seat.each();
         let shape = seat.shape();
@@ -128,10 +130,6 @@ impl LaneShare {
             return Err(unfit(run.system.program));
         }
         let noisy = matches!(shape, Shape::Milstein { .. });
-        if noisy && run.system.held() {
-            // At a limit the term is made of differences.
-            return Err(NotLanes::Clamp);
-        }
         let with_derivatives;
         let program = match noisy.then(|| run.system.machine.directional()) {
             Some(Some(derived)) => {

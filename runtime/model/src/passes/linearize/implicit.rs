@@ -1,6 +1,8 @@
 //! Derivatives of what algebraic blocks find, from those of their residuals: `∂r/∂u·∂u/∂x = −∂r/∂x`, block by block in the
 //! order in which they are solved, by elimination with rows exchanged for the largest pivot.
 
+#![allow(clippy::needless_range_loop, reason = "rows and columns of a matrix")]
+
 use crate::ids::Value;
 use crate::ir::{BinOp, CmpOp, Op, Ty, UnOp};
 use crate::passes::rk4::Inline;
