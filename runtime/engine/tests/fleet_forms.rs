@@ -6,6 +6,7 @@
 mod support;
 
 use support::Model;
+use twinml_engine::run::{Apart, Steps};
 use twinml_jit::lanes::Isa;
 use twinml_model::lanes::NotLanes;
 
@@ -49,8 +50,15 @@ fn milstein() {
       equations { der(x) = m*x + s*x*white_noise() } }
     scenario main for Walk { duration: 2 s }";
     Model::text("one path", one, None).step("milstein", 0.01).check(20, None);
+    let steps = |text: &str| Model::text("steps", text, None).step("milstein", 0.01).steps(10);
+    assert_eq!(steps(one), Steps { all: 2000, alone: 0, why: None });
     let held = one.replace("x: Real = 1", "x: Real = 1 where self <= 1.2 else clamp");
     Model::text("held", &held, None).step("milstein", 0.01).check(20, None);
+    let Steps { all, alone, why } = steps(&held);
+    assert!(
+        all == 2000 && 0 < alone && alone < 1500 && why == Some(Apart::Method),
+        "{alone} of {all}: {why:?}"
+    );
     let noisy = CLAMPED
         .replace("der(s) = h/1 s", "der(s) = h/1 s + 0.02 [m/s^0.5]*sqrt(1 + s^2/1 m^2)*white_noise()");
     let noisy = noisy.replace("- k*sqrt(h)*0.5", "- k*sqrt(h)*0.5 + 0.1 [1/s^0.5]*h*white_noise()");
@@ -206,6 +214,11 @@ scenario main for Hard { duration: 4 s; record all every 100 ms }";
     Model::text("hard", text, None).solver("tsit5", 1e-3, 1e-6).check(4, None);
     for (rtol, atol) in [(1e-3, 1e-6), (1e-6, 1e-9)] {
         Model::text("hard", text, None).solver("rosenbrock", rtol, atol).check(4, None);
+    }
+    let loose = || Model::text("hard", text, None).solver("rosenbrock", 1e-3, 1e-6);
+    for model in [loose(), Model::text("hard", text, None).step("rk4", 0.2)] {
+        let Steps { all, alone, why } = model.steps(6);
+        assert!(0 < alone && alone < all && why == Some(Apart::Loop), "{alone} of {all}: {why:?}");
     }
 }
 

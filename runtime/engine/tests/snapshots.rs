@@ -301,6 +301,13 @@ fn every_solver_goes_on() {
             check(&format!("{name} {solver}"), &model.with(solver, step), &parts);
         }
     }
+    // Without a delay a whole step is code, loop included; where the loop takes many corrections a step is none for it.
+    let easy = hybrid.replace("d = delay(h, 0.3 s)", "d = 0.5*h");
+    let hard = easy.replace("q + 0.1*q^3 = u*h", "exp(6*q) + q^3 = 1 + u*h*(1 + 40*sin(9*time)^2)");
+    for (name, text) in [("easy loop", &easy), ("hard loop", &hard)] {
+        let parts: Vec<f64> = (0..8).map(|_| r.unit()).chain([0.0, 1.0]).collect();
+        check(name, &compile(text, None, folder).with("rosenbrock", None), &parts);
+    }
 }
 
 /// Long enough for `auto` to ask for the code of whole steps and of series.

@@ -163,6 +163,18 @@ impl Model {
         assert_eq!(self.compare(runs, &Isa::ALL), why, "{}", self.name);
     }
 
+    /// The steps of so many runs on lanes, and how many of them runs take by themselves.
+    pub fn steps(&self, runs: u32) -> run::Steps {
+        let mut machine = run::machine(&self.program, MachineKind::Jit(2));
+        let prepared = self.prepared(&mut *machine);
+        let share = LaneShare::new(&self.program, Isa::best(), 24);
+        let mut batch =
+            Batch { model: self, next: 0, of: runs, open: BTreeMap::new(), said: BTreeMap::new() };
+        Fleet::new(&self.program, &*machine, &self.experiment, &prepared, &share)
+            .run(&mut batch, &mut |_| Flow::Continue);
+        share.steps()
+    }
+
     /// [`Model::check`] at these levels; why runs go alone.
     pub fn compare(&self, runs: u32, levels: &[Isa]) -> Option<NotLanes> {
         let mut machine = run::machine(&self.program, MachineKind::Jit(2));
