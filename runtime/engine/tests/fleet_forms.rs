@@ -333,6 +333,15 @@ scenario main for Driven {{ duration: 6 s; record all every 200 ms; expect small
             }
         }
     }
+    // One that ends a run is looked up run by run, and only on lanes where somebody asks for the block interpreter.
+    let path = folder.join("ends.twinml");
+    std::fs::write(&path, text("linear", "error")).unwrap();
+    let model = || Model::whole(&path, None).unwrap().solver("tsit5", 1e-5, 1e-8);
+    assert_eq!(
+        model().compare(3, &[Isa::best()]),
+        Some(NotLanes::Table).filter(|_| Isa::best() != Isa::Block)
+    );
+    assert_eq!(model().compare(3, &[Isa::Block]), None);
     std::fs::remove_dir_all(&folder).unwrap();
 }
 

@@ -245,7 +245,7 @@ impl std::fmt::Display for NotLanes {
             NotLanes::Delay => write!(f, "it looks back in time"),
             NotLanes::TooLarge { limit } => write!(f, "it has more than {limit} operations"),
             NotLanes::DynamicIndex => write!(f, "it reads an array at an index known only while it runs"),
-            NotLanes::Table => write!(f, "it looks up a table"),
+            NotLanes::Table => write!(f, "it looks up a table that is long, or that ends a run"),
             NotLanes::Invalid => write!(f, "it is not a valid kernel"),
             NotLanes::NoStep => write!(f, "its steps cannot be written out as one straight line"),
             NotLanes::Method => write!(f, "its solver goes alone"),

@@ -159,6 +159,24 @@ pub fn compile(
     Ok(Box::new(BlockKernel::new(program, kernel)?))
 }
 
+/// The same for those who can do without lanes: refused where only the block interpreter takes what `isa` could do faster, for
+/// single runs by machine code are faster than that.
+pub fn worthwhile(
+    program: &Arc<Program>,
+    kernel: &Kernel,
+    isa: Isa,
+    sample: &LaneMemory,
+) -> Result<Box<dyn LaneKernel>, NotLanes> {
+    if isa != Isa::Block {
+        match LaneCode::tuned(program, kernel, isa, sample) {
+            Ok(code) => return Ok(Box::new(code)),
+            Err(LaneError::NotLanes(why)) => return Err(why),
+            Err(_) => {}
+        }
+    }
+    Ok(Box::new(BlockKernel::new(program, kernel)?))
+}
+
 /// One way through the code.
 #[derive(Clone, Copy, Debug)]
 struct Way {

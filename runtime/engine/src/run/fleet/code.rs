@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use twinml_jit::lanes::compile;
+use twinml_jit::lanes::worthwhile;
 use twinml_model::host::{Host, NoHost};
 use twinml_model::ids::{BlockId, TableId};
 use twinml_model::ir::Kernel;
@@ -170,7 +170,7 @@ impl LaneShare {
             }
         }
         let ready =
-            |kernel: &Kernel| compile(&program, &simplified(kernel, Level::O2, &traps), self.isa, &sample);
+            |kernel: &Kernel| worthwhile(&program, &simplified(kernel, Level::O2, &traps), self.isa, &sample);
         let step = ready(&seat.step)?;
         let followed = run.observer.as_ref().is_some_and(|o| !o.slots().is_empty());
         let interpolate = seat.interpolant.as_ref().and_then(|k| ready(k).ok());
