@@ -531,6 +531,25 @@ fn instruction_sets_change_no_bit() {
     assert!(ran.out.contains("\"level\":null,\"why\":\"its solver goes alone\""), "{}", ran.out);
 }
 
+/// A job says which part of the steps its samples took by themselves.
+#[test]
+fn steps_that_went_alone_are_told_of() {
+    let place = Place::model(
+        "twin Vdp {
+  units: off
+  parameters { m: Real = 100 ~ uniform(90, 110) }
+  states { x: Real = 2; v: Real = 0 }
+  equations { der(x) = v; der(v) = m*(1 - x^2)*v - x }
+}
+scenario main for Vdp { duration: 300 s; samples: 20 }",
+    );
+    let ran = place.mc(&["--out", "auto"]).expect(0);
+    let of = "% of the steps by themselves: their solver turned to a method that goes alone";
+    assert!(ran.err.contains(of), "{}", ran.said());
+    let ran = place.mc(&["--solver", "rosenbrock", "--format", "json", "--out", "stiff"]).expect(0);
+    assert!(ran.out.contains("\"alone\":0,\"apart\":null"), "{}", ran.out);
+}
+
 /// Noise whose intensity depends on states, beside a path of its own, a table of time and an event.
 const WALK: &str = r#"
 twin Walk {

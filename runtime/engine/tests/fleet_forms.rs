@@ -371,22 +371,39 @@ fn rosenbrock_keeps_its_order() {
   }
 }
 scenario main for Forms { duration: 1.5 s }";
-    let path = folder.join("m.twinml");
-    std::fs::write(&path, text).unwrap();
-    let model = || Model::whole(&path, None).unwrap();
-    assert!(model().program.blocks.iter().filter(|b| !b.initial_only).count() == 2);
-    let end = |m: Model| m.nominal().last[0].clone();
-    let exact = end(model().solver("tsit5", 1e-13, 1e-14));
-    for (rtol, order) in [(1e-3, 4.0), (1e-6, 5.0)] {
-        let error = |h: f64| {
-            let mut m = model().solver("rosenbrock", rtol, 1e9);
-            (m.experiment.solver.step, m.experiment.solver.max_step) = (Some(h), Some(h));
-            let end = end(m);
-            exact.iter().zip(&end).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
-        };
-        let observed = (error(0.05) / error(0.025)).log2();
-        assert!((observed - order).abs() < 0.4, "order {observed} for {order}: {:e}", error(0.025));
+    // Derivatives that stand in a loop themselves.
+    let within = "twin Within {
+  units: off
+  parameters { k: Real = 0.2 }
+  states { x: Real = 1; y: Real = 0.3 }
+  equations {
+    der(x) + k*der(x)^3 + 0.1*der(y) = y - 3*x
+    der(y) + 0.3*der(x) = sin(3*time) - x*y
+  }
+}
+scenario main for Within { duration: 1.5 s }";
+    for (name, text, blocks) in [("forms", text, 2), ("within", within, 1)] {
+        let path = folder.join(format!("{name}.twinml"));
+        std::fs::write(&path, text).unwrap();
+        let model = || Model::whole(&path, None).unwrap();
+        assert_eq!(model().program.blocks.iter().filter(|b| !b.initial_only).count(), blocks);
+        let end = |m: Model| m.nominal().last[0].clone();
+        let exact = end(model().solver("tsit5", 1e-13, 1e-14));
+        for (rtol, order) in [(1e-3, 4.0), (1e-6, 5.0)] {
+            let error = |h: f64| {
+                let mut m = model().solver("rosenbrock", rtol, 1e9);
+                (m.experiment.solver.step, m.experiment.solver.max_step) = (Some(h), Some(h));
+                let end = end(m);
+                exact.iter().zip(&end).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+            };
+            let observed = (error(0.05) / error(0.025)).log2();
+            assert!(
+                (observed - order).abs() < 0.4,
+                "{name}: order {observed} for {order}: {:e}",
+                error(0.025)
+            );
+        }
+        model().solver("rosenbrock", 1e-7, 1e-9).check(6, None);
     }
-    model().solver("rosenbrock", 1e-7, 1e-9).check(6, None);
     std::fs::remove_dir_all(&folder).unwrap();
 }
