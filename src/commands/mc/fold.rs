@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use twinml_engine::ensemble::RANDOMISATIONS;
 use twinml_engine::ensemble::exact::Moments;
-use twinml_engine::ensemble::interval::{self, Interval};
+use twinml_engine::ensemble::interval::{self, Interval, Ranks};
 use twinml_engine::ensemble::outcome::{Judged, Outcome, Status};
 use twinml_engine::ensemble::sampler::Sampler;
 use twinml_engine::ensemble::sequential::{Answer, Test};
@@ -92,11 +92,11 @@ impl Tally {
     }
 
     /// A quantile with its interval; infinite ends where there are too few values.
-    pub fn quantile(&self, q: f64) -> Option<(f64, Interval)> {
+    fn quantile(&self, q: f64, ranks: &mut Ranks) -> Option<(f64, Interval)> {
         let value = self.sketch.quantile(q)?;
         let open = Interval { lo: f64::NEG_INFINITY, hi: f64::INFINITY };
         let interval = if self.sets.is_empty() {
-            let ranks = interval::ranks(q, self.sketch.count(), CONFIDENCE);
+            let ranks = ranks.of(q, self.sketch.count());
             let ends = ranks.and_then(|(l, u)| Some((self.sketch.at(l)?.0, self.sketch.at(u)?.1)));
             ends.map_or(open, |(lo, hi)| Interval { lo, hi })
         } else {
@@ -126,7 +126,7 @@ impl Tally {
         }
     }
 
-    fn facts(&self) -> Value {
+    fn facts(&self, ranks: &mut Ranks) -> Value {
         let mut out = Map::new();
         out.insert("name".into(), json!(self.column.name));
         out.insert("unit".into(), json!(self.column.unit));
@@ -140,13 +140,13 @@ impl Tally {
         out.insert("sd".into(), number(self.moments.sd()));
         out.insert("min".into(), number(self.ends.0));
         out.insert("max".into(), number(self.ends.1));
-        let one = |q: &f64| {
-            let (value, i) = self.quantile(*q)?;
+        let mut one = |q: &f64| {
+            let (value, i) = self.quantile(*q, ranks)?;
             let mut v = with_interval(value, i);
             v["q"] = json!(q);
             Some(v)
         };
-        out.insert("quantiles".into(), QUANTILES.iter().filter_map(one).collect());
+        out.insert("quantiles".into(), QUANTILES.iter().filter_map(&mut one).collect());
         Value::Object(out)
     }
 }
@@ -367,7 +367,7 @@ impl Verdicts {
     }
 
     /// As it stands in a summary.
-    pub fn facts(&self, means: Means) -> Value {
+    pub fn facts(&self, means: Means, ranks: &mut Ranks) -> Value {
         let d = &self.demand;
         let i = self.interval(means);
         let c = self.counts;
@@ -390,7 +390,7 @@ impl Verdicts {
             "sprt": self.test.as_ref().map(|(_, zone)| json!({
                 "zone": zone, "decided_after": self.decided.map(|d| d.1),
             })),
-            "robustness": self.robustness.facts(),
+            "robustness": self.robustness.facts(ranks),
             "worst": self.worst.map(|(run, r)| json!({ "run": run, "robustness": number(r) })),
         })
     }
@@ -655,11 +655,12 @@ impl Fold {
         out.insert("errors".into(), json!(self.codes));
         let failed = |(run, code, message): &(u32, String, String)| json!({ "run": run, "code": code, "message": message });
         out.insert("failed".into(), self.failed.iter().map(failed).collect());
-        out.insert("requirements".into(), self.verdicts.iter().map(|v| v.facts(means)).collect());
+        let mut ranks = Ranks::new(CONFIDENCE);
+        out.insert("requirements".into(), self.verdicts.iter().map(|v| v.facts(means, &mut ranks)).collect());
         let (kpis, last) = self.values.split_at(self.kpis);
-        out.insert("kpis".into(), kpis.iter().map(|v| v.1.facts()).collect());
-        out.insert("values".into(), last.iter().map(|v| v.1.facts()).collect());
-        out.insert("draws".into(), self.draws.iter().map(Tally::facts).collect());
+        out.insert("kpis".into(), kpis.iter().map(|v| v.1.facts(&mut ranks)).collect());
+        out.insert("values".into(), last.iter().map(|v| v.1.facts(&mut ranks)).collect());
+        out.insert("draws".into(), self.draws.iter().map(|t| t.facts(&mut ranks)).collect());
         let bars = |(target, bars): (String, Vec<(String, f64)>)| {
             let bars: Vec<Value> =
                 bars.into_iter().map(|(draw, r)| json!({ "draw": draw, "correlation": r })).collect();

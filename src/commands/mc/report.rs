@@ -171,7 +171,7 @@ fn quantiles(out: &mut String, fold: &Fold) {
             short(t.moments.sd(), 3)
         );
         for q in QUANTILES {
-            let _ = write!(out, "<td>{}</td>", t.quantile(q).map_or(String::new(), |v| short(v.0, 4)));
+            let _ = write!(out, "<td>{}</td>", t.sketch.quantile(q).map_or(String::new(), |v| short(v, 4)));
         }
         out.push_str("</tr>\n");
     }
@@ -213,7 +213,7 @@ fn histograms(out: &mut String, fold: &Fold) {
             );
         }
         for (q, dash) in [(0.05, "2,3"), (0.5, "none"), (0.95, "2,3")] {
-            if let Some((x, _)) = t.quantile(q) {
+            if let Some(x) = t.sketch.quantile(q) {
                 let at = (x - lo) / (hi - lo) * 320.0;
                 let _ = write!(
                     out,

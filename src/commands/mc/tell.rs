@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use serde::Serialize;
+use twinml_engine::ensemble::interval::Ranks;
 use twinml_engine::ensemble::outcome::Status;
 use twinml_engine::record::file::write_atomic;
 use twinml_engine::run::{Apart, LaneShare};
 
 use super::finish::Written;
-use super::fold::{Fold, Means, Verdicts};
+use super::fold::{CONFIDENCE, Fold, Means, Verdicts};
 use super::job::Identity;
 use super::outside;
 use super::place::Place;
@@ -61,11 +62,12 @@ pub(super) fn tell(
 ) -> Result<Exit, Exit> {
     let means = fold.means(identity.sequential());
     let width = fold.verdicts.iter().map(|v| v.demand.name.chars().count()).max().unwrap_or(0);
+    let mut ranks = Ranks::new(CONFIDENCE);
     for (k, v) in fold.verdicts.iter().enumerate() {
         let word = v.verdict(means).map_or("not evaluated", |w| w.as_str());
         let line = format!("{:width$}  {word:12}  {}", v.demand.name, said(v, means));
         ui.result(if k == 0 { "Verdict" } else { "" }, line.trim_end(), None);
-        let mut facts = v.facts(means);
+        let mut facts = v.facts(means, &mut ranks);
         facts["type"] = serde_json::json!("mc_verdict");
         facts["version"] = serde_json::json!(VERSION);
         ui.object(&facts);

@@ -10,6 +10,7 @@
 //! sequences", Ann. Statist. 49 (2021)).
 
 use crate::behavior::random::{self, Side};
+use std::collections::BTreeMap;
 use twinml_model::math::eval as m;
 
 /// Two ends.
@@ -169,6 +170,29 @@ pub fn ranks(q: f64, n: u64, confidence: f64) -> Option<(u64, u64)> {
         if below(mid) >= 1.0 - tail { hi = mid } else { lo = mid + 1 }
     }
     Some((lower, lo))
+}
+
+/// [`ranks`] of one confidence, each found once: the tables of a job ask for the same quantiles of many figures, of nearly always
+/// the same number of runs.
+#[derive(Debug)]
+pub struct Ranks {
+    confidence: f64,
+    /// By the bits of the quantile and the number of values.
+    known: BTreeMap<(u64, u64), Option<(u64, u64)>>,
+}
+
+impl Ranks {
+    /// None found yet.
+    #[must_use]
+    pub fn new(confidence: f64) -> Ranks {
+        Ranks { confidence, known: BTreeMap::new() }
+    }
+
+    /// As [`ranks`].
+    pub fn of(&mut self, q: f64, n: u64) -> Option<(u64, u64)> {
+        let confidence = self.confidence;
+        *self.known.entry((q.to_bits(), n)).or_insert_with(|| ranks(q, n, confidence))
+    }
 }
 
 #[cfg(test)]
