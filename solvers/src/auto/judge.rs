@@ -1,8 +1,9 @@
 //! When `auto` changes between the explicit and the stiff method.
 
 use super::fastest::DECAYING;
-use super::parts::{Explicit, Kind, Work, stiff};
-use super::series::{self, EVALUATION};
+use super::limited::LOOKS_EVERY;
+use super::parts::{Explicit, Kind, stiff};
+use super::price::{self, Matrices};
 use super::{Auto, LARGE};
 use crate::error::SolveError;
 use crate::linalg::IterationMatrix;
@@ -23,40 +24,71 @@ const SERIES_EVERY: u64 = 5;
 const LATER_STIFFISH: f64 = 0.6;
 /// Explicit steps before a trial where the fastest mode oscillates.
 const LATE: u32 = 500;
-/// A Rosenbrock step of which more than this part goes into its Jacobian and its factors is too dear.
-const MATRICES: f64 = 0.67;
+/// Up to so many states the matrices of a Rosenbrock step are never too dear.
+const SMALL: usize = 8;
+/// A Rosenbrock step that takes so many times as long as one of backward differentiation is too dear.
+const DEAR: f64 = 5.2;
 /// Steps of a one-step and of a multistep method on trial before those that count, and as many of these.
 const COMPARED: [u32; 2] = [15, 40];
-/// What a step of a stiff method takes at least, and an evaluation.
-const STEP_STIFF: f64 = 250.0;
-const CALL: f64 = 30.0;
+/// What the stiff method may take, once it was kept, of what the explicit one did.
+const STILL: f64 = 1.25;
+/// After a trial that was lost so many times as much is spent as it took before another, unless the fastest mode has become faster
+/// by this factor.
+const PATIENCE: f64 = 1.0;
+const FASTER: f64 = 1.5;
 /// What is left must take so many times as long as a trial.
-const WORTH: f64 = 2.0;
+const WORTH: f64 = 3.0;
 /// Steps to an instant that may well not be the end of the run, and the part of what was spent so far that is still to come
 /// beyond one.
 const SOON: f64 = 4.0;
 const GOES_ON: f64 = 0.25;
+/// Steps between two milestones.
+const MILE: u64 = 64;
 /// Power iterations before a trial of the stiff method.
 const TRIAL_ITERATIONS: u32 = 4;
 
-/// The explicit method during a trial of the stiff one.
+/// The explicit method beside the stiff one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Rival {
-    /// What it took for a second.
+    /// What it took for a second, and the fastest mode then.
     takes: f64,
-    /// Steps of the stiff method since then.
+    rho: f64,
+    /// Steps of the stiff method since then, or since half a window before the last comparison.
     steps: u32,
     /// Where the steps that count began, and what was spent by then.
     t: f64,
     half: f64,
+    /// The stiff method is no longer on trial.
+    kept: bool,
 }
 
-persist!(Rival { takes: f64, steps: u32, t: f64, half: f64 });
+persist!(Rival { takes: f64, rho: f64, steps: u32, t: f64, half: f64, kept: bool });
 
-/// What a step of a stiff method takes beside its matrices.
-fn stiff_step(multistep: bool, sys: &dyn System) -> f64 {
-    let (n, rhs) = (sys.dim() as f64, CALL + EVALUATION * series::operations(sys));
-    STEP_STIFF + if multistep { 1.1 * rhs } else { 8.0 * (rhs + 4.0 * n) }
+/// Where the explicit method was, and what was spent by then.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Milestone {
+    t: f64,
+    spent: f64,
+    steps: u64,
+}
+
+persist!(Milestone { t: f64, spent: f64, steps: u64 });
+
+/// [`Rival`] of the second layout.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OnTrial {
+    takes: f64,
+    steps: u32,
+    t: f64,
+    half: f64,
+}
+
+persist!(OnTrial { takes: f64, steps: u32, t: f64, half: f64 });
+
+impl From<OnTrial> for Rival {
+    fn from(r: OnTrial) -> Rival {
+        Rival { takes: r.takes, rho: f64::NAN, steps: r.steps, t: r.t, half: r.half, kept: false }
+    }
 }
 
 impl Auto {
@@ -72,7 +104,9 @@ impl Auto {
             self.follow(sys, self.stiff.t());
             // the longest stable explicit step must also be worth more than the stiff one
             let limit = self.explicit.limit(&self.options);
-            if h * self.rho < (0.6 * limit).min(0.75 * limit * self.work_ratio) {
+            // a multistep method begins with small ones
+            let trial = self.rival.is_some_and(|r| !r.kept);
+            if h * self.rho < (0.6 * limit).min(0.75 * limit * self.work_ratio) && !trial {
                 self.mild_count += 1;
                 self.change = self.mild_count >= self.patience.div_ceil(self.every() as u32);
             } else {
@@ -83,8 +117,13 @@ impl Auto {
                 self.consider(sys);
             }
         } else {
+            self.pass();
             self.consider(sys);
+            if self.limited_trial(sys) {
+                return;
+            }
             let every = match &self.explicit {
+                Explicit::OneStep(_) if self.limited.taken => LOOKS_EVERY,
                 Explicit::OneStep(_) => 1,
                 Explicit::Multistep(_) => ADAMS_EVERY,
                 Explicit::Series { .. } => SERIES_EVERY,
@@ -94,7 +133,7 @@ impl Auto {
             }
             let mut swings = 0.0;
             let s = match &self.explicit {
-                Explicit::OneStep(e) => e.stiffness(),
+                Explicit::OneStep(e) if !self.limited.taken => e.stiffness(),
                 _ => {
                     let (t0, t1) = (self.now().t_prev(), self.now().t());
                     let scale = (t1 - t0) / self.explicit.limit(&self.options);
@@ -103,10 +142,18 @@ impl Auto {
                     s
                 }
             };
+            // Tsit5's own estimate does not see a mode that is hardly there, and sees others than the fastest
+            let s = match &self.explicit {
+                Explicit::OneStep(e) if self.limited.taken && e.stiffness() > s => e.stiffness(),
+                _ => s,
+            };
             self.stiffness = s;
+            if self.limited(sys, swings) {
+                return;
+            }
             let looked = every as u32;
             let (enough, stiffish, trial) = match self.explicit.kind() {
-                Kind::OneStep => (STIFF_STEPS, self.stiffish, TRIAL),
+                Kind::OneStep => (STIFF_STEPS.max(4 * looked), self.stiffish, TRIAL),
                 _ => (4 * looked, LATER_STIFFISH, 6 * looked),
             };
             self.trial_steps += looked;
@@ -151,7 +198,7 @@ impl Auto {
                 self.stiff_count += looked;
                 let often = self.stiff_count >= enough.saturating_mul(1 << (2 * self.lost.min(8)));
                 self.change = often && self.worth(sys);
-                if self.change && self.explicit.kind() == Kind::Multistep {
+                if self.change && (self.explicit.kind() == Kind::Multistep || sys.dim() >= LARGE) {
                     self.challenge(sys);
                 }
             } else if s <= STIFF {
@@ -163,15 +210,35 @@ impl Auto {
         }
     }
 
+    /// Sets a milestone every few explicit steps, and where their method changed.
+    fn pass(&mut self) {
+        let now = Milestone { t: self.now().t(), spent: self.spent, steps: self.stats.steps };
+        let [before, last] = self.milestones;
+        if last.t < self.since || last.steps > now.steps {
+            self.milestones = [now; 2];
+        } else if now.steps - last.steps >= MILE {
+            let first = before.steps == last.steps;
+            self.milestones = if first { [before, now] } else { [last, now] };
+        }
+    }
+
     /// Notes what the explicit method takes before a trial of the stiff one.
     fn challenge(&mut self, sys: &dyn System) {
-        let h = self.now().t() - self.now().t_prev();
-        self.rival = Some(Rival { takes: self.price(sys, false) / h, steps: 0, t: 0.0, half: 0.0 });
+        let (now, h) = (self.now().t(), self.now().t() - self.now().t_prev());
+        // a short step that a moment asked for says nothing of those that follow
+        let latest = self.price(sys, false) / h;
+        let [Milestone { t, spent, .. }, _] = self.milestones;
+        let average = (self.spent - spent) / (now - t);
+        let takes = if average < latest { average } else { latest };
+        self.rival = Some(Rival { takes, rho: self.rho, steps: 0, t: 0.0, half: 0.0, kept: false });
     }
 
     /// Whether so much is left for the explicit method that a trial of the stiff one takes less. The end may not be known, for
     /// there is an instant before it: then the run is taken to go on for a part of what it has taken so far.
     fn worth(&mut self, sys: &mut dyn System) -> bool {
+        if self.spent < self.again && !(self.rho > FASTER * self.rho_lost) {
+            return false;
+        }
         let (now, h) = (self.now().t(), self.now().h());
         // the last step may have ended at an instant
         let takes = self.price(sys, false) / h.max(now - self.now().t_prev());
@@ -181,9 +248,10 @@ impl Auto {
         let ahead = if near { ahead.max(GOES_ON * self.spent) } else { ahead };
         let trial = |multistep: bool| 2.0 * f64::from(COMPARED[usize::from(multistep)]);
         if !self.stiff_known {
-            // what it takes without its matrices needs no look at these
-            let least = f64::min(trial(true) * stiff_step(true, sys), trial(false) * stiff_step(false, sys));
-            if ahead < WORTH * least {
+            // what fills up is not known before one looks, and that takes its time
+            let least = Matrices::least(sys);
+            let least = |multistep| trial(multistep) * price::stiff(sys, multistep, least);
+            if ahead < WORTH * (price::ready(sys) + f64::min(least(true), least(false))) {
                 return false;
             }
             self.choose(sys);
@@ -191,64 +259,66 @@ impl Auto {
         ahead > WORTH * trial(self.multistep) * self.price(sys, true)
     }
 
-    /// During such a trial: once the stiff method has found its steps, those that follow are compared.
+    /// During such a trial: once the stiff method has found its steps, those that follow are compared; and later on, whether it
+    /// is worth it still. What stability lets the explicit method do goes with the fastest mode.
     fn compare(&mut self) {
         let Some(mut rival) = self.rival else { return };
         let t = self.stiff.t();
         rival.steps = rival.steps.saturating_add(1);
-        let half = if self.multistep { COMPARED[1] } else { COMPARED[0] };
-        if rival.steps == half {
-            rival.half = self.spent;
-            rival.t = t;
+        let window = COMPARED[usize::from(self.multistep)];
+        let now = Rival { steps: window, t, half: self.spent, ..rival };
+        if rival.steps == window {
+            rival = now;
         }
-        self.rival = (rival.steps < 2 * half).then_some(rival);
-        if self.rival.is_none() && self.spent - rival.half > rival.takes * (t - rival.t) {
+        self.rival = Some(rival);
+        if rival.steps < if rival.kept { 3 * window } else { 2 * window } {
+            return;
+        }
+        let grown = self.rho / rival.rho;
+        let grown = if grown.is_finite() { grown } else { 1.0 };
+        let takes = if rival.kept { STILL * grown.max(1.0) * rival.takes } else { rival.takes };
+        if self.spent - rival.half > takes * (t - rival.t) {
             self.change = true;
             self.stayed = false;
             self.lost += 1;
+            let took = 2.0 * f64::from(window) * self.work_stiff;
+            self.again = self.spent + PATIENCE * took * f64::from(1u32 << (self.lost - 1).min(8));
+            self.rho_lost = self.rho;
+            self.rival = None;
+        } else {
+            self.rival = Some(Rival { kept: true, ..now });
         }
     }
 
-    /// What a step takes, counted as [`super::series`] does.
-    fn price(&self, sys: &dyn System, stiff: bool) -> f64 {
-        let n = sys.dim() as f64;
-        match (stiff, &self.explicit) {
-            (true, _) => stiff_step(self.multistep, sys) + self.work_stiff,
-            (false, Explicit::Series { work, .. }) => series::step(*work, n),
-            (false, explicit) => series::other_step(explicit.kind(), series::operations(sys), n),
+    /// What a step takes.
+    pub(super) fn price(&self, sys: &dyn System, stiff: bool) -> f64 {
+        match stiff {
+            true => self.work_stiff,
+            false => price::explicit(sys, self.explicit.kind(), self.explicit.code()),
         }
     }
 
     /// Chooses the stiff method, once it is needed.
     pub(super) fn choose(&mut self, sys: &dyn System) {
         self.stiff_known = true;
-        let matrix = IterationMatrix::new(sys.pattern());
-        let work = Work::new(sys, matrix.solve_cost(), matrix.factor_cost(), &self.explicit);
-        self.work_explicit = work.explicit;
+        let matrices = Matrices::new(sys, &IterationMatrix::new(sys.pattern()));
         // below the rounding of the largest state only a method that corrects itself keeps what adds up
         let largest = self.explicit.get().x().iter().fold(0.0f64, |m, x| m.max(x.abs()));
         let smallest = self.atol.iter().fold(f64::INFINITY, |m, &a| m.min(a));
         let deep = smallest > 0.0 && smallest < f64::EPSILON * self.options.tolerances.rtol * largest;
-        let dear = sys.dim() > 8 && work.matrices > MATRICES * work.rosenbrock;
-        self.multistep = deep || (dear || sys.dim() >= LARGE) && self.brief < 3;
-        self.weigh_stiff(sys, &matrix);
+        let dearer = price::stiff(sys, false, matrices) > DEAR * price::stiff(sys, true, matrices);
+        self.multistep = deep || (dearer && sys.dim() > SMALL && self.brief < 3);
         if self.multistep {
             self.stiff = stiff(&self.options, true);
-            self.work_ratio = work.multistep / work.explicit;
-        } else {
-            self.work_ratio = work.rosenbrock / work.explicit;
         }
+        self.weigh_stiff(sys, matrices);
     }
 
-    /// What a stiff step takes for its matrices and its states.
-    pub(super) fn weigh_stiff(&mut self, sys: &dyn System, matrix: &IterationMatrix) {
-        let (solve, factor, n) = (matrix.solve_cost(), matrix.factor_cost(), sys.dim() as f64);
-        let work = Work::new(sys, solve, factor, &self.explicit);
-        let jacobian = EVALUATION * (work.matrices - factor);
-        self.work_stiff = match self.multistep {
-            true => 0.55 * solve + 20.0 * n + 0.03 * jacobian + 0.1 * factor,
-            false => 8.0 * (20.0 + 0.5 * solve) + jacobian + factor,
-        };
+    /// What a step of the stiff method takes.
+    pub(super) fn weigh_stiff(&mut self, sys: &dyn System, matrices: Matrices) {
+        self.weigh(sys);
+        self.work_stiff = price::stiff(sys, self.multistep, matrices);
+        self.work_ratio = self.work_stiff / self.work_explicit;
     }
 
     /// Whether the stiff method is the one that damps every mode, oscillating or not.
@@ -304,7 +374,7 @@ impl Auto {
             self.seed(sys);
         }
         self.switches += 1;
-        self.since = t;
+        (self.since, self.spent_since) = (t, self.spent);
         (self.stiff_count, self.calm_count, self.mild_count) = (0, 0, 0);
         Ok(())
     }

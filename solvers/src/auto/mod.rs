@@ -28,7 +28,9 @@
 
 mod fastest;
 mod judge;
+mod limited;
 mod parts;
+mod price;
 mod saved;
 mod series;
 
@@ -41,8 +43,10 @@ use crate::rk::tsit5::Tsit5;
 use crate::stats::Stats;
 use crate::system::System;
 use fastest::DECAYING;
-use judge::Rival;
-use parts::{Explicit, Kind, LIMIT, Work, stiff};
+use judge::{Milestone, Rival};
+use limited::Limited;
+use parts::{Explicit, Kind, LIMIT, stiff};
+use price::Matrices;
 use series::{Stage, Window};
 use twinml_model::bytes::{Malformed, Reader, Writer};
 use twinml_model::lanes::LaneMemory;
@@ -99,6 +103,8 @@ pub struct Auto {
     /// Work of sub-integrations that were started anew.
     past: Stats,
     since: f64,
+    /// What was spent by the last change.
+    spent_since: f64,
     switches: u32,
     stiff_count: u32,
     calm_count: u32,
@@ -114,11 +120,11 @@ pub struct Auto {
     average: f64,
     /// The same of `h·ρ`, whether the fastest mode decays or not, beside other methods than Tsit5.
     swings: f64,
-    /// Work of a stiff step over that of an explicit one.
+    /// What a stiff step takes over what an explicit one does.
     work_ratio: f64,
-    /// Work of an explicit step.
+    /// What an explicit step takes.
     work_explicit: f64,
-    /// What steps took, as counted; what a stiff one takes for its matrices and its states.
+    /// What steps took, as counted; what a stiff one takes.
     spent: f64,
     work_stiff: f64,
     /// The largest `ρ` beside the stiff method.
@@ -127,12 +133,21 @@ pub struct Auto {
     rival: Option<Rival>,
     /// Trials that the stiff method lost.
     lost: u32,
+    /// What is to be spent before another, and the fastest mode at the last one.
+    again: f64,
+    rho_lost: f64,
     /// False where the stiff method has just been found not to be worth it.
     stayed: bool,
     /// Whether a Taylor method goes on.
     stage: Stage,
+    /// What is to be spent before that is asked about again.
+    refused: f64,
     /// Since when the pace of explicit steps is taken.
     window: Option<Window>,
+    /// From where on the average pace of explicit steps is taken.
+    milestones: [Milestone; 2],
+    /// Tsit5 in the place of Adams.
+    limited: Limited,
     rho: f64,
     /// The last estimate of stiffness by the explicit method.
     stiffness: f64,
@@ -183,6 +198,7 @@ impl Auto {
             stats: Stats::default(),
             past: Stats::default(),
             since: 0.0,
+            spent_since: 0.0,
             switches: 0,
             stiff_count: 0,
             calm_count: 0,
@@ -200,9 +216,14 @@ impl Auto {
             peak: 0.0,
             rival: None,
             lost: 0,
+            again: 0.0,
+            rho_lost: 0.0,
             stayed: true,
             stage: Stage::Before,
+            refused: 0.0,
             window: None,
+            milestones: Default::default(),
+            limited: Limited::default(),
             rho: f64::NAN,
             decay: f64::NAN,
             stiffness: f64::NAN,
@@ -222,13 +243,9 @@ impl Auto {
         if self.at_stiff { &mut *self.stiff } else { self.explicit.get_mut() }
     }
 
-    /// What steps cost, before the fill of factors is known.
-    fn weigh(&mut self, sys: &dyn System) -> Work {
-        let solve = 2.0 * sys.pattern().nnz() as f64;
-        let factor = 0.25 * solve * solve / sys.dim().max(1) as f64;
-        let work = Work::new(sys, solve, factor, &self.explicit);
-        self.work_explicit = work.explicit;
-        work
+    /// What an explicit step takes.
+    fn weigh(&mut self, sys: &dyn System) {
+        self.work_explicit = self.price(sys, false);
     }
 
     fn count(&mut self) {
@@ -266,8 +283,8 @@ impl Integrator for Auto {
         if rtol < FINE[0] || coupled && rtol < FINE[1] {
             self.explicit = Explicit::multistep(&self.options);
         }
-        let work = self.weigh(sys);
-        self.work_ratio = work.rosenbrock / work.explicit;
+        self.weigh(sys);
+        self.work_ratio = price::stiff(sys, false, Matrices::least(sys)) / self.work_explicit;
         self.stiff_known = false;
         self.stiffish = STIFFISH[usize::from(n >= LARGE)];
         self.explicit.get_mut().start(sys, t, x, stop)?;
@@ -351,7 +368,7 @@ impl Integrator for Auto {
             self.past.add(&done);
             self.multistep = false;
             self.stiff = stiff(&self.options, false);
-            self.since = t;
+            (self.since, self.spent_since) = (t, self.spent);
             self.switches += 1;
             self.stiff.start(sys, t, x, stop)?;
             self.count();
@@ -361,8 +378,9 @@ impl Integrator for Auto {
             let done = *self.explicit.get().stats();
             self.past.add(&done);
             self.explicit = Explicit::one_step(&self.options);
+            self.weigh(sys);
             if !self.at_stiff {
-                self.since = t;
+                (self.since, self.spent_since) = (t, self.spent);
                 self.switches += 1;
                 self.explicit.get_mut().start(sys, t, x, stop)?;
                 self.count();
@@ -377,7 +395,7 @@ impl Integrator for Auto {
             let done = *self.explicit.get().stats();
             self.past.add(&done);
             (self.explicit, self.stage) = (Explicit::new(kind, &self.options), Stage::Never);
-            (self.since, self.window) = (t, None);
+            (self.since, self.spent_since, self.window) = (t, self.spent, None);
             self.switches += 1;
             result = self.explicit.get_mut().start(sys, t, x, stop);
         }

@@ -6,7 +6,6 @@ use crate::control::power;
 use crate::integrator::{Integrator, Options};
 use crate::rk::tsit5::Tsit5;
 use crate::rosenbrock::Rosenbrock;
-use crate::system::System;
 use crate::taylor::{self, Taylor};
 use twinml_model::bytes::{Malformed, Persist, Reader, Writer};
 
@@ -31,41 +30,6 @@ impl Persist for Kind {
             1 => Ok(Kind::Multistep),
             2 => Ok(Kind::Series),
             n => Err(Malformed { at, why: format!("there is no explicit method {n}") }),
-        }
-    }
-}
-
-/// What steps cost, in operations guessed from the pattern: an evaluation from its dependences, a Jacobian
-/// from the columns that cannot share a derivative.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Work {
-    pub explicit: f64,
-    pub rosenbrock: f64,
-    pub multistep: f64,
-    /// The part of `rosenbrock` that a multistep method does not have in each step.
-    pub matrices: f64,
-}
-
-impl Work {
-    pub fn new(sys: &dyn System, solve: f64, factor: f64, explicit: &Explicit) -> Self {
-        let pattern = sys.pattern();
-        let n = pattern.n() as f64;
-        let mut row = vec![0u32; pattern.n()];
-        for &i in pattern.rows() {
-            row[i] += 1;
-        }
-        let colours = f64::from(row.into_iter().max().unwrap_or(0));
-        let rhs = (1.0 + 3.0 * n + 2.0 * pattern.nnz() as f64).max(sys.work());
-        let jacobian = 1.5 * colours * rhs;
-        Work {
-            explicit: match explicit {
-                Explicit::OneStep(_) => 6.0 * (rhs + 6.0 * n),
-                Explicit::Multistep(_) => 2.0 * (rhs + 20.0 * n),
-                Explicit::Series { work, .. } => work + 12.0 * n,
-            },
-            rosenbrock: 8.0 * (rhs + solve + 12.0 * n) + jacobian + factor,
-            multistep: 1.1 * (rhs + solve) + 20.0 * n + 0.02 * jacobian + 0.1 * factor,
-            matrices: jacobian + factor,
         }
     }
 }
@@ -110,6 +74,11 @@ impl Explicit {
             Kind::Multistep => Self::multistep(options),
             Kind::Series => Self::series(options, 0.0),
         }
+    }
+
+    /// Operations of the code of its steps, where there is such code.
+    pub fn code(&self) -> f64 {
+        if let Explicit::Series { work, .. } = self { *work } else { 0.0 }
     }
 
     pub fn kind(&self) -> Kind {

@@ -4,9 +4,13 @@
 //! |---|---|
 //! | 1 | |
 //! | 2 | the explicit method by its kind; what Taylor series and trials of the stiff method need, before the methods' own states |
+//! | 3 | Tsit5 in the place of Adams; what stiff steps take is counted anew |
 
 use super::Auto;
+use super::judge::{OnTrial, Rival};
+use super::limited::Limited;
 use super::parts::{Explicit, Kind, series_order, stiff};
+use super::price::Matrices;
 use super::series::Stage;
 use crate::integrator::Method;
 use crate::linalg::IterationMatrix;
@@ -15,7 +19,7 @@ use crate::system::System;
 use twinml_model::bytes::{Malformed, Reader, Writer};
 
 /// The layout that is written.
-const LAYOUT: u32 = 2;
+const LAYOUT: u32 = 3;
 
 impl Auto {
     /// All that the next steps depend on.
@@ -32,7 +36,14 @@ impl Auto {
             .put(&self.peak)
             .put(&self.rival)
             .put(&self.lost)
-            .put(&self.stayed);
+            .put(&self.stayed)
+            .put(&self.limited)
+            .put(&self.refused)
+            .put(&self.spent_since)
+            .put(&self.again)
+            .put(&self.rho_lost)
+            .put(&self.milestones[0])
+            .put(&self.milestones[1]);
         self.explicit.get().save(to);
         self.stiff.save(to);
         to.put(&self.at_stiff).put(&self.stiff_known).put(&self.change);
@@ -72,9 +83,20 @@ impl Auto {
             self.window = from.get()?;
             (self.swings, self.work_explicit) = from.get()?;
             (self.spent, self.work_stiff, self.peak) = from.get()?;
-            self.rival = from.get()?;
+            self.rival = match layout {
+                2 => from.get::<Option<OnTrial>>()?.map(Rival::from),
+                _ => from.get()?,
+            };
             self.lost = state::few(from)?;
             self.stayed = from.get()?;
+        }
+        if layout > 2 {
+            (self.limited, self.refused) = from.get::<(Limited, f64)>()?;
+            (self.spent_since, self.again, self.rho_lost) = from.get()?;
+            self.milestones = [from.get()?, from.get()?];
+            if !self.limited.fits(kind) {
+                return Err(from.malformed("Adams is at work in its own place"));
+            }
         }
         self.stiff = stiff(&self.options, self.multistep);
         self.explicit.get_mut().load(sys, from)?;
@@ -122,20 +144,22 @@ impl Auto {
         self.w.resize(n, 0.0);
         self.plane = [vec![0.0; n], vec![0.0; n]];
         self.started = true;
-        if layout == 1 {
-            self.complete(sys);
+        if layout < 3 {
+            self.complete(sys, layout);
         }
         Ok(())
     }
 
-    /// What the first layout did not hold, as far as it follows from the rest: a trial that was on its way stays without a
+    /// What earlier layouts did not hold, as far as it follows from the rest: a trial that was on its way stays without a
     /// comparison, and the pace is taken from now on.
-    fn complete(&mut self, sys: &dyn System) {
+    fn complete(&mut self, sys: &dyn System, layout: u32) {
         self.weigh(sys);
         if self.stiff_known {
-            self.weigh_stiff(sys, &IterationMatrix::new(sys.pattern()));
+            let matrices = Matrices::new(sys, &IterationMatrix::new(sys.pattern()));
+            self.weigh_stiff(sys, matrices);
         }
-        if self.at_stiff {
+        self.window = None;
+        if self.at_stiff && layout == 1 {
             self.peak = self.rho.max(0.0);
         }
     }

@@ -20,8 +20,12 @@ const WINDOW: u64 = 250;
 const TRIAL: u64 = 20;
 /// The rest of the run must take so many times as long as making the code is expected to.
 const WORTH: f64 = 5.0;
+/// Where it was refused it is asked about again when so many times as much is spent.
+const AGAIN: f64 = 1.25;
 /// Part of what the explicit method would take that the Taylor method may.
 const CLEAR: f64 = 0.8;
+/// Stiffness from which on a decaying mode counts as what limits steps.
+const LIMITED: f64 = 0.5;
 /// Operations of a right-hand side above which code of its series is too long.
 const OPERATIONS: f64 = 1_000.0;
 /// What making the code takes, for each operation of the right-hand side.
@@ -34,10 +38,8 @@ const OPERATION: [f64; 3] = [3.0, 0.6, 1_200.0];
 const INTERPRETED: [f64; 2] = [256.0, 64.0];
 /// What is short.
 const SHORT: f64 = 1_000.0;
-/// A step beside its evaluations, for each state and at least: of the Taylor method, and of others.
-const AROUND: [[f64; 2]; 2] = [[12.0, 150.0], [6.0, 310.0]];
-/// An operation of the right-hand side.
-pub(super) const EVALUATION: f64 = 0.4;
+/// A step beside its code, for each state and at least.
+const AROUND: [f64; 2] = [12.0, 150.0];
 
 /// How far it has come.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -83,18 +85,22 @@ impl Auto {
             return;
         }
         self.window = Some(now);
-        let fastest = if self.at_stiff { self.peak } else { 0.0 };
+        let fastest = if self.at_stiff { self.peak } else { self.decaying() };
         let until = if self.horizon > now.t { self.horizon } else { self.stop };
         let (span, rest) = (now.t - since.t, until - now.t);
-        if !(span > 0.0 && rest > 0.0) {
+        if !(span > 0.0 && rest > 0.0) || now.spent < self.refused {
             return;
         }
         let n = sys.dim() as f64;
         match self.stage {
             Stage::Before => {
                 let rhs = operations(sys);
-                let takes = rest / span * (now.spent - since.spent);
-                if rhs <= OPERATIONS && takes > WORTH * (MAKING * rhs + BEGINNING) {
+                // a method that has just begun may well be faster than the one before
+                let pace = (now.spent - since.spent) / span;
+                let latest = (now.spent - self.spent_since) / (now.t - self.since);
+                let takes = rest * if latest < pace { latest } else { pace };
+                // an elementary function has a longer recurrence than its dependences tell
+                if rhs <= OPERATIONS && takes > WORTH * (MAKING * rhs.max(sys.work()) + BEGINNING) {
                     let events = rest / span * now.restarts.saturating_sub(since.restarts) as f64;
                     self.begin_series(sys, (rest, takes, events), fastest);
                 }
@@ -110,6 +116,13 @@ impl Auto {
             }
             Stage::Kept(_) | Stage::Never => {}
         }
+    }
+
+    /// The size of the fastest mode that decays, where it is near the limit of the explicit method's steps; else 0.
+    fn decaying(&self) -> f64 {
+        let h = self.now().t() - self.now().t_prev();
+        let size = self.stiffness * self.explicit.limit(&self.options) / h;
+        if self.stiffness > LIMITED && size.is_finite() { size } else { 0.0 }
     }
 
     /// Goes on with a Taylor method where that is expected to take clearly less than `takes` for the `rest` of the run; modes
@@ -135,6 +148,8 @@ impl Auto {
         let h = series.get().h().min(limit / fastest);
         let pays = series_takes(rest / h + 2.0 * events, work, sys.dim() as f64) < CLEAR * takes;
         if !pays {
+            // its first step is not like all
+            (self.stage, self.refused) = (Stage::Before, AGAIN * self.spent);
             return;
         }
         self.past.rhs -= 1;
@@ -157,15 +172,16 @@ impl Auto {
     }
 
     /// Puts a method that has started in the place of the explicit one.
-    fn replace(&mut self, sys: &dyn System, with: Explicit) {
+    pub(super) fn replace(&mut self, sys: &dyn System, with: Explicit) {
         let done = *self.explicit.get().stats();
         self.past.add(&done);
         self.explicit = with;
-        self.since = self.explicit.get().t();
+        (self.since, self.spent_since) = (self.explicit.get().t(), self.spent);
         self.switches += 1;
         (self.stiff_count, self.calm_count, self.trial_steps) = (0, 0, 0);
         (self.average, self.swings) = (0.0, 0.0);
         self.window = None;
+        self.limited.stop_trial();
         let before = self.work_explicit;
         self.weigh(sys);
         if before > 0.0 {
@@ -182,28 +198,21 @@ impl Auto {
     }
 }
 
-/// Operations of a right-hand side, by its dependences alone: how far its code was simplified changes nothing.
-pub(super) fn operations(sys: &dyn System) -> f64 {
+/// Operations of a right-hand side, by its dependences alone.
+fn operations(sys: &dyn System) -> f64 {
     1.0 + 3.0 * sys.dim() as f64 + 2.0 * sys.pattern().nnz() as f64
 }
 
 /// What a step of a Taylor method takes with compiled code of `work` operations for `n` states.
 pub(super) fn step(work: f64, n: f64) -> f64 {
-    let [[state, least], _] = AROUND;
+    let [state, least] = AROUND;
     least + state * n + OPERATION[1] * work
-}
-
-/// The same of the other explicit methods, for a right-hand side of `rhs` operations.
-pub(super) fn other_step(kind: Kind, rhs: f64, n: f64) -> f64 {
-    let [_, [state, least]] = AROUND;
-    let evaluations = if kind == Kind::OneStep { 6.0 } else { 2.0 };
-    least + state * n + evaluations * EVALUATION * rhs
 }
 
 /// What so many steps of a Taylor method take with code of `work` operations for `n` states that is not there yet.
 fn series_takes(steps: f64, work: f64, n: f64) -> f64 {
     let [interpreted, compiled, compiling] = OPERATION;
-    let [[state, least], _] = AROUND;
+    let [state, least] = AROUND;
     let slow = steps.min(INTERPRETED[usize::from(work < SHORT)]);
     let fast = steps - slow;
     let code = work * (slow * interpreted + fast * compiled + if fast > 0.0 { compiling } else { 0.0 });

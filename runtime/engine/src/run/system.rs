@@ -164,6 +164,10 @@ struct Colored {
     coloring: Coloring,
 }
 
+/// What a directional derivative and what a Jacobian by its kernel take beside the right-hand side.
+const DIRECTION: f64 = 1.2;
+const KERNEL: f64 = 1.5;
+
 /// Kernels, memory and host of one run.
 pub(super) struct KernelSystem<'a> {
     pub(super) program: &'a Program,
@@ -182,6 +186,8 @@ pub(super) struct KernelSystem<'a> {
     /// Root functions read no states.
     roots_of_time: bool,
     work: f64,
+    /// What an evaluation of the right-hand side takes, in about nanoseconds: counted.
+    takes: f64,
     limits: Limits,
     /// Kernels of several Runge–Kutta steps, the longest first, with the grid they are made for.
     pub(super) fused: Option<Fused>,
@@ -231,6 +237,7 @@ impl<'a> KernelSystem<'a> {
             state_at: program.sizes.offset(Space::State),
             der_at: program.sizes.offset(Space::Der),
             work: super::work::of_rhs(program),
+            takes: super::work::nanoseconds_of_rhs(program),
             limits: Limits::of(program),
             autonomous: is_autonomous(program),
             roots_of_time: reads_no_states(&program.roots),
@@ -395,6 +402,17 @@ impl System for KernelSystem<'_> {
 
     fn work(&self) -> f64 {
         self.work
+    }
+
+    fn takes(&self) -> f64 {
+        self.takes
+    }
+
+    fn jacobian_takes(&self) -> f64 {
+        match &self.matrix().colored {
+            Some(colored) => DIRECTION * f64::from(colored.coloring.count) * self.takes,
+            None => KERNEL * self.takes,
+        }
     }
 
     fn pattern(&self) -> &Pattern {

@@ -2,69 +2,106 @@
 //! program alone, never a clock, so that the same model gives the same bits.
 
 use twinml_model::ids::FuncId;
-use twinml_model::ir::{BinOp, Kernel, Op, Region, Stmt, UnOp};
+use twinml_model::ir::{BinOp, Kernel, MathFn, Op, Region, Stmt, UnOp};
 use twinml_model::program::Program;
 
 /// Newton iterations of a nonlinear block at an evaluation, from the last point's solution.
 const ITERATIONS: f64 = 2.5;
-/// Fixed work of an iteration: gathering, scattering, tests of convergence.
-const ITERATION: f64 = 60.0;
+
+/// What the parts of a kernel cost.
+struct Prices {
+    /// A sum, a product, a load, a store, a round of a loop.
+    simple: f64,
+    /// A quotient or a square root.
+    quotient: f64,
+    /// An elementary function, and a power.
+    math: [f64; 2],
+    /// A table or a delay.
+    table: f64,
+    /// A call beside what is called.
+    call: f64,
+    /// Fixed work of an iteration of Newton's method: gathering, scattering, tests of convergence.
+    iteration: f64,
+}
+
+/// Floating-point operations.
+const OPERATIONS: Prices =
+    Prices { simple: 1.0, quotient: 5.0, math: [30.0, 30.0], table: 40.0, call: 5.0, iteration: 60.0 };
+
+/// Nanoseconds of one machine, where neighbouring operations mostly run side by side: cells of a loop, and states.
+const NANOSECONDS: Prices =
+    Prices { simple: 0.1, quotient: 0.5, math: [7.0, 33.0], table: 10.0, call: 1.0, iteration: 60.0 };
+
+/// Entering a kernel and leaving it, the states put in place and the derivatives taken.
+const AROUND: f64 = 24.0;
 
 /// Floating-point operations of one evaluation, about.
 pub(super) fn of_rhs(program: &Program) -> f64 {
-    let mut functions = Vec::with_capacity(program.functions.len());
-    for f in &program.functions {
-        let cost = kernel(program, &f.code, &functions);
-        functions.push(cost);
-    }
-    kernel(program, &program.rhs, &functions)
+    OPERATIONS.rhs(program)
 }
 
-/// The same of a kernel that calls nothing.
+/// What one evaluation takes by machine code, in about nanoseconds.
+pub(super) fn nanoseconds_of_rhs(program: &Program) -> f64 {
+    AROUND + NANOSECONDS.rhs(program)
+}
+
+/// The operations of a kernel that calls nothing.
 pub(super) fn of_kernel(program: &Program, k: &Kernel) -> f64 {
-    kernel(program, k, &[])
+    OPERATIONS.kernel(program, k, &[])
 }
 
-fn kernel(program: &Program, k: &Kernel, functions: &[f64]) -> f64 {
-    region(program, k, &k.body, functions)
-}
-
-fn region(program: &Program, k: &Kernel, body: &Region, functions: &[f64]) -> f64 {
-    body.iter()
-        .map(|s| match s {
-            Stmt::Eval(v) => k.values.get(v.index()).map_or(0.0, |v| op(&v.op, functions)),
-            Stmt::Store { .. } => 1.0,
-            Stmt::For(f) => (f.hi - f.lo).max(0) as f64 * (1.0 + region(program, k, &f.body, functions)),
-            Stmt::If(i) => {
-                1.0 + region(program, k, &i.then, functions).max(region(program, k, &i.otherwise, functions))
-            }
-            Stmt::Solve(b) | Stmt::SolveTangent(b) => {
-                let Some(block) = program.blocks.get(b.index()) else { return 0.0 };
-                let n = f64::from(block.n);
-                let residual = kernel(program, &block.residual, functions);
-                let (entries, jacobian) = match &block.jacobian {
-                    Some(j) => (f64::from(j.entries), kernel(program, &j.kernel, functions)),
-                    None => (n * n, n * residual),
-                };
-                let iterations = if block.linear { 1.0 } else { ITERATIONS };
-                let factors = entries * (entries / n.max(1.0)).max(1.0);
-                residual + iterations * (residual + jacobian + factors + 4.0 * entries + ITERATION)
-            }
-        })
-        .sum()
-}
-
-fn op(op: &Op, functions: &[f64]) -> f64 {
-    match op {
-        Op::ConstF(_) | Op::ConstI(_) | Op::ConstB(_) | Op::IndexI(_) | Op::IndexF(_) => 0.0,
-        Op::Bin(BinOp::Div, ..) | Op::Un(UnOp::Sqrt, _) => 5.0,
-        Op::Math(..) => 30.0,
-        Op::Table { .. } | Op::Delay { .. } => 40.0,
-        Op::Call(f, _) => call(*f, functions),
-        _ => 1.0,
+impl Prices {
+    fn rhs(&self, program: &Program) -> f64 {
+        let mut functions = Vec::with_capacity(program.functions.len());
+        for f in &program.functions {
+            let cost = self.kernel(program, &f.code, &functions);
+            functions.push(cost);
+        }
+        self.kernel(program, &program.rhs, &functions)
     }
-}
 
-fn call(f: FuncId, functions: &[f64]) -> f64 {
-    5.0 + functions.get(f.index()).copied().unwrap_or(0.0)
+    fn kernel(&self, program: &Program, k: &Kernel, functions: &[f64]) -> f64 {
+        self.region(program, k, &k.body, functions)
+    }
+
+    fn region(&self, program: &Program, k: &Kernel, body: &Region, functions: &[f64]) -> f64 {
+        let region = |body| self.region(program, k, body, functions);
+        body.iter()
+            .map(|s| match s {
+                Stmt::Eval(v) => k.values.get(v.index()).map_or(0.0, |v| self.op(&v.op, functions)),
+                Stmt::Store { .. } => self.simple,
+                Stmt::For(f) => (f.hi - f.lo).max(0) as f64 * (self.simple + region(&f.body)),
+                Stmt::If(i) => self.simple + region(&i.then).max(region(&i.otherwise)),
+                Stmt::Solve(b) | Stmt::SolveTangent(b) => {
+                    let Some(block) = program.blocks.get(b.index()) else { return 0.0 };
+                    let n = f64::from(block.n);
+                    let residual = self.kernel(program, &block.residual, functions);
+                    let (entries, jacobian) = match &block.jacobian {
+                        Some(j) => (f64::from(j.entries), self.kernel(program, &j.kernel, functions)),
+                        None => (n * n, n * residual),
+                    };
+                    let iterations = if block.linear { 1.0 } else { ITERATIONS };
+                    let factors = entries * (entries / n.max(1.0)).max(1.0);
+                    let matrix = self.simple * (factors + 4.0 * entries);
+                    residual + iterations * (residual + jacobian + matrix + self.iteration)
+                }
+            })
+            .sum()
+    }
+
+    fn op(&self, op: &Op, functions: &[f64]) -> f64 {
+        match op {
+            Op::ConstF(_) | Op::ConstI(_) | Op::ConstB(_) | Op::IndexI(_) | Op::IndexF(_) => 0.0,
+            Op::Bin(BinOp::Div, ..) | Op::Un(UnOp::Sqrt, _) => self.quotient,
+            Op::Math(MathFn::Pow, _) => self.math[1],
+            Op::Math(..) => self.math[0],
+            Op::Table { .. } | Op::Delay { .. } => self.table,
+            Op::Call(f, _) => self.call(*f, functions),
+            _ => self.simple,
+        }
+    }
+
+    fn call(&self, f: FuncId, functions: &[f64]) -> f64 {
+        self.call + functions.get(f.index()).copied().unwrap_or(0.0)
+    }
 }

@@ -1,0 +1,157 @@
+//! Tsit5 in the place of Adams, where stability limits the steps of that.
+//!
+//! At tight tolerances Adams takes a third of Tsit5's evaluations, as long as accuracy limits the steps. Where their stability
+//! does, Tsit5's are about two and a half times as long, and around an evaluation it moves fewer vectors: many states with
+//! little to compute for each (a grid) are better off with it. So it is tried there for some steps, and goes on if these take no
+//! more for a second than those of Adams did. Far from its own limit Adams takes over again.
+//!
+//! Tsit5's estimate of stiffness does not always see the fastest mode; beside Tsit5 as it stands here the same power iterations as
+//! beside Adams do.
+
+use super::Auto;
+use super::parts::{Explicit, Kind, LIMIT};
+use super::price;
+use crate::system::System;
+use twinml_model::persist;
+
+/// `h·ρ` from which on Adams counts as near its limit: an order that stability does not keep down needs less.
+const NEAR: f64 = 0.25;
+/// Looks in a row that say so.
+const LOOKS: u32 = 2;
+/// How much longer Tsit5's steps are there, at most.
+const LONGER: f64 = 2.6;
+/// What Tsit5 is to promise beside Adams.
+const CLEAR: f64 = 0.8;
+/// What it may take in the end.
+const KEPT: f64 = 1.05;
+/// Steps of Tsit5 on trial before those that count, and all.
+const TRIAL: [u32; 2] = [6, 20];
+/// What is left must take so many times as long as a trial.
+const WORTH: f64 = 3.0;
+/// After a trial that was lost, so many times as much is spent as it took before the next, and each time more.
+const PATIENCE: f64 = 30.0;
+/// Steps of Tsit5 between two looks at the spectral radius.
+pub(super) const LOOKS_EVERY: u64 = 5;
+/// `h·ρ` over its limit up to which Tsit5 counts as far from it, and looks in a row that say so.
+const FAR: (f64, u32) = (0.05, 8);
+
+/// How far it has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Limited {
+    /// Tsit5 is in the place of Adams.
+    pub taken: bool,
+    /// Looks in a row that spoke for a change.
+    looks: u32,
+    /// While Tsit5 is on trial, what Adams took for a second; else 0.
+    takes: f64,
+    /// Steps of the trial, and where those that count began.
+    steps: u32,
+    t: f64,
+    spent: f64,
+    /// Trials that were lost, and what is to be spent before another.
+    lost: u32,
+    until: f64,
+}
+
+persist!(Limited {
+    taken: bool,
+    looks: u32,
+    takes: f64,
+    steps: u32,
+    t: f64,
+    spent: f64,
+    lost: u32,
+    until: f64
+});
+
+impl Limited {
+    /// What was on trial is no longer compared.
+    pub(super) fn stop_trial(&mut self) {
+        (self.takes, self.looks) = (0.0, 0);
+    }
+
+    /// Whether it may be one of an integrator at work with a method of this kind.
+    pub(super) fn fits(&self, kind: Kind) -> bool {
+        kind != Kind::Multistep || !self.taken
+    }
+}
+
+impl Auto {
+    /// At a look at the spectral radius, where `h·ρ` over the limit is `swings`: goes on with Tsit5 in the place of Adams, or the
+    /// other way round; true then.
+    pub(super) fn limited(&mut self, sys: &mut dyn System, swings: f64) -> bool {
+        let adams = self.explicit.kind() == Kind::Multistep;
+        let tsit5 = self.explicit.kind() == Kind::OneStep && self.limited.taken;
+        let speaks = adams && swings > NEAR || tsit5 && swings < FAR.0;
+        if !speaks {
+            self.limited.looks = 0;
+            return false;
+        }
+        self.limited.looks = self.limited.looks.saturating_add(1);
+        if self.limited.looks < if adams { LOOKS } else { FAR.1 } || self.spent < self.limited.until {
+            return false;
+        }
+        let (t, h) = (self.now().t(), self.now().t() - self.now().t_prev());
+        let (multistep, one_step) =
+            (price::explicit(sys, Kind::Multistep, 0.0), price::explicit(sys, Kind::OneStep, 0.0));
+        if !adams {
+            self.until(multistep);
+            return self.put(sys, Explicit::multistep(&self.options), h);
+        }
+        let longest = (LONGER * h).min(LIMIT / self.rho);
+        let until = if self.horizon > t { self.horizon } else { self.stop };
+        let trial = f64::from(TRIAL[1]) * one_step;
+        let takes = multistep / h;
+        if one_step / longest > CLEAR * takes || (until - t) * takes < WORTH * trial {
+            return false;
+        }
+        if !self.put(sys, Explicit::one_step(&self.options), h) {
+            return false;
+        }
+        self.limited = Limited { taken: true, takes, steps: 0, ..self.limited };
+        true
+    }
+
+    /// After a step of Tsit5 on trial; true if Adams takes over again.
+    pub(super) fn limited_trial(&mut self, sys: &mut dyn System) -> bool {
+        if self.limited.takes <= 0.0 || self.explicit.kind() != Kind::OneStep {
+            return false;
+        }
+        let (t, spent) = (self.now().t(), self.spent);
+        self.limited.steps = self.limited.steps.saturating_add(1);
+        if self.limited.steps == TRIAL[0] {
+            (self.limited.t, self.limited.spent) = (t, spent);
+        }
+        if self.limited.steps < TRIAL[1] {
+            return false;
+        }
+        let takes = std::mem::take(&mut self.limited.takes);
+        if spent - self.limited.spent <= KEPT * takes * (t - self.limited.t) {
+            return false;
+        }
+        self.until(price::explicit(sys, Kind::OneStep, 0.0));
+        let h = self.now().h();
+        self.put(sys, Explicit::multistep(&self.options), h)
+    }
+
+    /// The next trial is to wait.
+    fn until(&mut self, step: f64) {
+        self.limited.lost = self.limited.lost.saturating_add(1).min(10);
+        let patience = PATIENCE * f64::from(1u32 << self.limited.lost);
+        self.limited.until = self.spent + patience * f64::from(TRIAL[1]) * step;
+    }
+
+    /// Goes on with another explicit method from the state reached.
+    fn put(&mut self, sys: &mut dyn System, mut with: Explicit, h: f64) -> bool {
+        let (t, stop) = (self.now().t(), self.stop);
+        let ahead = if self.horizon > t { self.horizon } else { stop };
+        let started = with.get_mut().start(sys, t, self.now().x(), ahead);
+        if started.and_then(|()| with.get_mut().set_stop(stop)).is_err() {
+            return false;
+        }
+        with.get_mut().suggest(h);
+        self.limited.taken = with.kind() == Kind::OneStep;
+        self.replace(sys, with);
+        true
+    }
+}
