@@ -3,14 +3,15 @@
 //! At tight tolerances Adams takes a third of Tsit5's evaluations, as long as accuracy limits the steps. Where their stability
 //! does, Tsit5's are about two and a half times as long, and around an evaluation it moves fewer vectors: many states with
 //! little to compute for each (a grid) are better off with it. So it is tried there for some steps, and goes on if these take no
-//! more for a second than those of Adams did. Far from its own limit Adams takes over again.
+//! more for a second than those of Adams did. Far from its own limit Adams takes over again. With few states it is not worth
+//! it: Adams' steps within `auto` have less error.
 //!
 //! Tsit5's estimate of stiffness does not always see the fastest mode; beside Tsit5 as it stands here the same power iterations as
 //! beside Adams do.
 
-use super::Auto;
 use super::parts::{Explicit, Kind, LIMIT};
 use super::price;
+use super::{Auto, LARGE};
 use crate::system::System;
 use twinml_model::persist;
 
@@ -80,7 +81,7 @@ impl Auto {
     /// At a look at the spectral radius, where `h·ρ` over the limit is `swings`: goes on with Tsit5 in the place of Adams, or the
     /// other way round; true then.
     pub(super) fn limited(&mut self, sys: &mut dyn System, swings: f64) -> bool {
-        let adams = self.explicit.kind() == Kind::Multistep;
+        let adams = self.explicit.kind() == Kind::Multistep && sys.dim() >= LARGE;
         let tsit5 = self.explicit.kind() == Kind::OneStep && self.limited.taken;
         let speaks = adams && swings > NEAR || tsit5 && swings < FAR.0;
         if !speaks {

@@ -34,7 +34,7 @@ mod price;
 mod saved;
 mod series;
 
-pub use parts::series_order;
+pub use parts::{rosenbrock_tolerances, series_order};
 
 use crate::error::SolveError;
 use crate::integrator::{Choice, Integrator, Method, Options};

@@ -3,7 +3,7 @@
 use crate::adams::Adams;
 use crate::bdf::Bdf;
 use crate::control::power;
-use crate::integrator::{Integrator, Options};
+use crate::integrator::{Integrator, Options, Tolerances};
 use crate::rk::tsit5::Tsit5;
 use crate::rosenbrock::Rosenbrock;
 use crate::taylor::{self, Taylor};
@@ -138,8 +138,18 @@ pub(super) fn stiff(options: &Options, multistep: bool) -> Box<dyn Integrator> {
     if multistep {
         Box::new(Bdf::new(&careful(options, 0.65, 0.05)))
     } else {
-        Box::new(Rosenbrock::new(options).by_kernel_later())
+        let options = careful(options, ROSENBROCK.0, ROSENBROCK.1);
+        Box::new(Rosenbrock::new(&options).by_kernel_later())
     }
+}
+
+/// How careful the Rosenbrock method is within `auto`: what [`careful`] asks for.
+const ROSENBROCK: (f64, f64) = (0.2, 0.1);
+
+/// The tolerances of the Rosenbrock method that `auto` with these options may change to: those that its code is made for.
+#[must_use]
+pub fn rosenbrock_tolerances(options: &Options) -> Tolerances {
+    careful(options, ROSENBROCK.0, ROSENBROCK.1).tolerances
 }
 
 /// How careful the Taylor method is within `auto`: what [`careful`] asks for.

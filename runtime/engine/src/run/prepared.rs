@@ -79,7 +79,11 @@ impl Prepared {
             taylor.ready(program, machine).map_err(RunError::Taylor)?;
         }
         let rosenbrock = match method {
-            Method::Rosenbrock | Method::Auto => Some(whole::Rosenbrock::new(machine, &options.tolerances)),
+            Method::Rosenbrock => Some(whole::Rosenbrock::new(machine, &options.tolerances)),
+            Method::Auto => {
+                let tolerances = twinml_solvers::auto::rosenbrock_tolerances(&options);
+                Some(whole::Rosenbrock::new(machine, &tolerances))
+            }
             _ => None,
         };
         // What all steps will be done with is made before the first; `auto` may never come to need it.
