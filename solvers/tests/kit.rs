@@ -410,9 +410,9 @@ fn work_is_pinned() {
         robertson   auto        1e-6: steps 167 rejected 3 rhs 1425 jac 167 factor 170 solves 1360
         hires       auto        1e-6: steps 161 rejected 11 rhs 1293 jac 101 factor 110 solves 880
         pollution   auto        1e-6: steps 39 rejected 0 rhs 337 jac 39 factor 39 solves 312
-        robertson   auto        1e-8: steps 496 rejected 20 rhs 3365 jac 358 factor 365 solves 2920
-        hires       auto        1e-8: steps 681 rejected 17 rhs 4006 jac 401 factor 403 solves 3224
-        pollution   auto        1e-8: steps 112 rejected 0 rhs 946 jac 112 factor 112 solves 896
+        robertson   auto        1e-8: steps 563 rejected 12 rhs 3891 jac 425 factor 428 solves 3424
+        hires       auto        1e-8: steps 820 rejected 22 rhs 5115 jac 530 factor 533 solves 4264
+        pollution   auto        1e-8: steps 134 rejected 1 rhs 1136 jac 134 factor 135 solves 1080
     "#]]
     .assert_eq(&text);
 }

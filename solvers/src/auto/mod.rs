@@ -103,6 +103,8 @@ pub struct Auto {
     /// Work of sub-integrations that were started anew.
     past: Stats,
     since: f64,
+    /// When the run began.
+    began: f64,
     /// What was spent by the last change.
     spent_since: f64,
     switches: u32,
@@ -198,6 +200,7 @@ impl Auto {
             stats: Stats::default(),
             past: Stats::default(),
             since: 0.0,
+            began: 0.0,
             spent_since: 0.0,
             switches: 0,
             stiff_count: 0,
@@ -276,7 +279,7 @@ impl Integrator for Auto {
         self.w = vec![0.0; n];
         (self.stop, self.horizon) = (stop, stop);
         self.plane = [vec![0.0; n], vec![0.0; n]];
-        self.since = t;
+        (self.began, self.since) = (t, t);
         let pattern = sys.pattern();
         let rtol = self.options.tolerances.rtol;
         let coupled = n >= LARGE && pattern.nnz() >= COUPLED * n || sys.work() >= HEAVY * n as f64;

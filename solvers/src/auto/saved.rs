@@ -39,6 +39,7 @@ impl Auto {
             .put(&self.stayed)
             .put(&self.limited)
             .put(&self.refused)
+            .put(&self.began)
             .put(&self.spent_since)
             .put(&self.again)
             .put(&self.rho_lost)
@@ -92,7 +93,8 @@ impl Auto {
         }
         if layout > 2 {
             (self.limited, self.refused) = from.get::<(Limited, f64)>()?;
-            (self.spent_since, self.again, self.rho_lost) = from.get()?;
+            (self.began, self.spent_since) = from.get()?;
+            (self.again, self.rho_lost) = from.get()?;
             self.milestones = [from.get()?, from.get()?];
             if !self.limited.fits(kind) {
                 return Err(from.malformed("Adams is at work in its own place"));

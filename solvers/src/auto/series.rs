@@ -24,12 +24,18 @@ const WORTH: f64 = 5.0;
 const AGAIN: f64 = 1.25;
 /// Part of what the explicit method would take that the Taylor method may.
 const CLEAR: f64 = 0.8;
+/// What is left after so many explicit steps of the fastest mode that there was beside the stiff method.
+const FADES: f64 = 0.5;
+/// Steps after which the stiff method counts as having found them.
+const FOUND: f64 = 100.0;
 /// Stiffness from which on a decaying mode counts as what limits steps.
 const LIMITED: f64 = 0.5;
 /// Operations of a right-hand side above which code of its series is too long.
 const OPERATIONS: f64 = 1_000.0;
 /// What making the code takes, for each operation of the right-hand side.
 const MAKING: f64 = 3_000.0;
+/// The same for each operation of its code, an elementary function being many.
+const FUNCTIONS: f64 = 0.6;
 /// The same at least.
 const BEGINNING: f64 = 50_000.0;
 /// An operation of that code: interpreted, compiled, and being compiled.
@@ -85,7 +91,19 @@ impl Auto {
             return;
         }
         self.window = Some(now);
-        let fastest = if self.at_stiff { self.peak } else { self.decaying() };
+        // what was stiff may be so again, and less and less likely the longer it is not
+        let fastest = if self.at_stiff { self.peak } else { self.decaying().max(self.peak) };
+        if !self.at_stiff {
+            self.peak *= FADES;
+        }
+        // first it is seen whether the stiff method is better, and then what that takes
+        let early = match self.at_stiff {
+            true => now.spent - self.spent_since < FOUND * self.work_stiff,
+            false => self.lost == 0 && self.decaying() > 0.0,
+        };
+        if early && self.stage == Stage::Before {
+            return;
+        }
         let until = if self.horizon > now.t { self.horizon } else { self.stop };
         let (span, rest) = (now.t - since.t, until - now.t);
         if !(span > 0.0 && rest > 0.0) || now.spent < self.refused {
@@ -95,12 +113,15 @@ impl Auto {
         match self.stage {
             Stage::Before => {
                 let rhs = operations(sys);
-                // a method that has just begun may well be faster than the one before
+                // a method that has just begun may well be faster than the one before, and what comes as fast as what was
                 let pace = (now.spent - since.spent) / span;
                 let latest = (now.spent - self.spent_since) / (now.t - self.since);
-                let takes = rest * if latest < pace { latest } else { pace };
+                let average = now.spent / (now.t - self.began);
+                let least = |a: f64, b: f64| if b < a { b } else { a };
+                let takes = rest * least(least(pace, latest), average);
                 // an elementary function has a longer recurrence than its dependences tell
-                if rhs <= OPERATIONS && takes > WORTH * (MAKING * rhs.max(sys.work()) + BEGINNING) {
+                if rhs <= OPERATIONS && takes > WORTH * (MAKING * rhs.max(FUNCTIONS * sys.work()) + BEGINNING)
+                {
                     let events = rest / span * now.restarts.saturating_sub(since.restarts) as f64;
                     self.begin_series(sys, (rest, takes, events), fastest);
                 }
