@@ -236,7 +236,8 @@ impl Auto {
     /// Whether so much is left for the explicit method that a trial of the stiff one takes less. The end may not be known, for
     /// there is an instant before it: then the run is taken to go on for a part of what it has taken so far.
     fn worth(&mut self, sys: &mut dyn System) -> bool {
-        if self.spent < self.again && !(self.rho > FASTER * self.rho_lost) {
+        let faster = self.rho > FASTER * self.rho_lost;
+        if self.spent < self.again && !faster {
             return false;
         }
         let (now, h) = (self.now().t(), self.now().h());
@@ -284,6 +285,10 @@ impl Auto {
             let took = 2.0 * f64::from(window) * self.work_stiff;
             self.again = self.spent + PATIENCE * took * f64::from(1u32 << (self.lost - 1).min(8));
             self.rho_lost = self.rho;
+            if !rival.kept {
+                // what was seen beside it says little: power iterations overshoot where a mode oscillates
+                self.peak = 0.0;
+            }
             self.rival = None;
         } else {
             self.rival = Some(Rival { kept: true, ..now });

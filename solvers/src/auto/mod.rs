@@ -1,7 +1,8 @@
 //! `auto`: an explicit method (Tsit5, Adams or Taylor) and a stiff one (Rosenbrock or BDF), changed by an estimate of stiffness.
 //!
-//! **The explicit method** is Tsit5; Adams at the tightest tolerances, and for large coupled systems at tight ones. On the
-//! way, where the rest of the run is long enough to pay for the code of it, a Taylor method takes its place ([`series`]).
+//! **The explicit method** is Tsit5; Adams at the tightest tolerances, and for large coupled systems at tight ones. Where stability
+//! limits the steps of Adams in a large system, Tsit5 takes its place ([`limited`]). On the way, where the rest of the run is long
+//! enough to pay for the code of it, a Taylor method does ([`series`]).
 //!
 //! **To stiff.** Tsit5 estimates `h·|λ|` from its last two stages (Hairer & Wanner IV.2). When that stays
 //! at the limit of stability, the stiff method goes on from there; beside Adams a power iteration with
@@ -15,12 +16,13 @@
 //!
 //! **Trials.** Where the explicit steps are not far from their limit of stability, or where they are at it because of a mode
 //! that oscillates and may have died away since, the stiff method is tried. Once it has found its steps, what a second
-//! takes with it is compared with what it took before, and the explicit method goes on again unless that is less. There is
-//! no trial where less is left than two of them take: a grid whose factors fill up stays with the explicit method.
+//! takes with it is compared with what it took before, and the explicit method goes on again unless that is less; later on,
+//! too. There is no trial where less is left than three of them take, their matrices included: a grid whose factors fill up stays
+//! with the explicit method. What steps take is counted, in about nanoseconds ([`price`]).
 //!
-//! **The stiff method** is Rosenbrock for small systems and BDF for large ones; BDF too where most of a
-//! Rosenbrock step would go into Jacobian and factors (full matrices), or where absolute tolerances lie below
-//! the rounding of the largest state and only the corrected Newton iteration keeps sums that the equations
+//! **The stiff method** is Rosenbrock, and BDF where a step of Rosenbrock takes more than five times as long (wide factors,
+//! right-hand sides with much work), or where absolute tolerances lie below the rounding of the largest state and only the
+//! corrected Newton iteration keeps sums that the equations
 //! conserve. Where events come so often that BDF never reaches its order, it is Rosenbrock. After many steps of
 //! Rosenbrock the system's code for a whole one does them ([`crate::rosenbrock`]).
 //!

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 1 | |
 //! | 2 | the explicit method by its kind; what Taylor series and trials of the stiff method need, before the methods' own states |
-//! | 3 | Tsit5 in the place of Adams; what stiff steps take is counted anew |
+//! | 3 | Tsit5 in the place of Adams, what trials are compared with later on, and when another one may come; what steps take is counted anew |
 
 use super::Auto;
 use super::judge::{OnTrial, Rival};

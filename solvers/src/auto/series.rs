@@ -32,10 +32,8 @@ const FOUND: f64 = 100.0;
 const LIMITED: f64 = 0.5;
 /// Operations of a right-hand side above which code of its series is too long.
 const OPERATIONS: f64 = 1_000.0;
-/// What making the code takes, for each operation of the right-hand side.
+/// What making the code takes, for each operation of the right-hand side, an elementary function being many.
 const MAKING: f64 = 3_000.0;
-/// The same for each operation of its code, an elementary function being many.
-const FUNCTIONS: f64 = 0.6;
 /// The same at least.
 const BEGINNING: f64 = 50_000.0;
 /// An operation of that code: interpreted, compiled, and being compiled.
@@ -120,8 +118,7 @@ impl Auto {
                 let least = |a: f64, b: f64| if b < a { b } else { a };
                 let takes = rest * least(least(pace, latest), average);
                 // an elementary function has a longer recurrence than its dependences tell
-                if rhs <= OPERATIONS && takes > WORTH * (MAKING * rhs.max(FUNCTIONS * sys.work()) + BEGINNING)
-                {
+                if rhs <= OPERATIONS && takes > WORTH * (MAKING * rhs.max(sys.work()) + BEGINNING) {
                     let events = rest / span * now.restarts.saturating_sub(since.restarts) as f64;
                     self.begin_series(sys, (rest, takes, events), fastest);
                 }
@@ -142,8 +139,10 @@ impl Auto {
     /// The size of the fastest mode that decays, where it is near the limit of the explicit method's steps; else 0.
     fn decaying(&self) -> f64 {
         let h = self.now().t() - self.now().t_prev();
-        let size = self.stiffness * self.explicit.limit(&self.options) / h;
-        if self.stiffness > LIMITED && size.is_finite() { size } else { 0.0 }
+        // Tsit5's estimate is there for each step, and no single one counts
+        let stiffness = if self.explicit.kind() == Kind::OneStep { self.average } else { self.stiffness };
+        let size = stiffness * self.explicit.limit(&self.options) / h;
+        if stiffness > LIMITED && size.is_finite() { size } else { 0.0 }
     }
 
     /// Goes on with a Taylor method where that is expected to take clearly less than `takes` for the `rest` of the run; modes
