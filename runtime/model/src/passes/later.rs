@@ -11,6 +11,9 @@ use crate::program::{Jacobian, Program};
 /// larger ones run often enough to be worth it, their machine sees.
 const SMALL: usize = 4_000;
 
+/// How those are simplified.
+const COUNTED: Level = Level::O2;
+
 /// What the derivatives of a program's right-hand side are made of.
 #[derive(Clone, Debug)]
 pub struct Later {
@@ -19,32 +22,31 @@ pub struct Later {
 }
 
 /// Makes a program ready to begin: decides its roundings and adds the derivatives that its algebraic blocks need.
-/// Functions and a right-hand side of moderate size are simplified as `level` says; other kernels are left to
-/// whoever compiles them. No bit of any kernel depends on that.
+/// Functions, blocks and a right-hand side of moderate size are simplified whatever the `level`: who chooses a method by what
+/// these take must count the same at each. Other kernels are left to whoever compiles them. No bit of any kernel depends on
+/// that.
 pub fn begin(program: &mut Program, level: Level) -> Later {
     contract::contract(program);
     let first = program.functions.len();
     derive::complete_blocks(program);
     contract::contract_derived(program, first);
     let rhs = program.rhs.clone();
-    if level > Level::O0 {
-        let traps = dead::Traps::of(program);
-        for b in &mut program.blocks {
-            // A block is solved from the start, and often.
-            b.residual = super::simplified(&b.residual, level, &traps);
-            for k in [&mut b.tangent, &mut b.inner_tangent].into_iter().flatten() {
-                *k = super::simplified(k, level, &traps);
-            }
-            if let Some(j) = &mut b.jacobian {
-                j.kernel = super::simplified(&j.kernel, level, &traps);
-                super::trim(&mut j.kernel, &traps);
-            }
+    let traps = dead::Traps::of(program);
+    for b in &mut program.blocks {
+        // A block is solved from the start, and often.
+        b.residual = super::simplified(&b.residual, COUNTED, &traps);
+        for k in [&mut b.tangent, &mut b.inner_tangent].into_iter().flatten() {
+            *k = super::simplified(k, COUNTED, &traps);
         }
-        if rhs.values.len() <= SMALL {
-            program.rhs = super::simplified(&rhs, level, &traps);
+        if let Some(j) = &mut b.jacobian {
+            j.kernel = super::simplified(&j.kernel, COUNTED, &traps);
+            super::trim(&mut j.kernel, &traps);
         }
-        super::optimize_functions(program, level, &traps);
     }
+    if rhs.values.len() <= SMALL {
+        program.rhs = super::simplified(&rhs, COUNTED, &traps);
+    }
+    super::optimize_functions(program, COUNTED, &traps);
     Later { rhs, level }
 }
 
