@@ -8,9 +8,9 @@
 //! reduced) and of `r + d`. A sum that is rounded first and reduced then is off by no less: by half a unit in its own
 //! last place, which is at least that of `r + d`.
 
-use super::poly::{halves, horner};
+use super::poly::halves;
 use super::trig::{
-    HALF_PI, HALF_TURNS, ONE_OVER_PI, PI, QUARTER_TURNS, TWO_OVER_PI, cos, eighths, odd_sum, quarter, sin,
+    HALF_PI, HALF_TURNS, ONE_OVER_PI, PI, QUARTER_TURNS, TWO_OVER_PI, cos, eighths, pair, quarter, sin,
     sin_beside, turns,
 };
 use super::{Arith, Ops};
@@ -98,14 +98,7 @@ pub fn sin_beside_moved<A: Arith>(a: &mut A, x: A::F, d: A::F) -> A::F {
 fn either<A: Arith>(a: &mut A, x: A::F, d: A::F, more: u64) -> (A::F, A::B) {
     let (n, r, near) = turns(a, x, TWO_OVER_PI, HALF_PI, QUARTER_TURNS);
     let r = a.add(r, d);
-    let z = a.mul(r, r);
-    let p = horner(a, z, &SIN);
-    let sin = odd_sum(a, r, z, p);
-    let p = horner(a, z, &COS);
-    let minus_half = a.f(-0.5);
-    let p = a.fma(z, p, minus_half);
-    let one = a.f(1.0);
-    let cos = a.fma(z, p, one);
+    let (sin, cos) = pair(a, r, &SIN, &COS);
     let usual = quarter(a, n, sin, cos, more);
     (usual, beyond(a, near, d))
 }

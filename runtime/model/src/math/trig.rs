@@ -295,7 +295,7 @@ pub(super) fn turns<A: Arith>(
 }
 
 /// r + r·z·p; the sign of zero is r's.
-pub(super) fn odd_sum<A: Arith>(a: &mut A, r: A::F, z: A::F, p: A::F) -> A::F {
+fn odd_sum<A: Arith>(a: &mut A, r: A::F, z: A::F, p: A::F) -> A::F {
     let zero = a.f(0.0);
     let t = a.fma(z, p, zero);
     a.fma(r, t, r)
@@ -354,15 +354,25 @@ fn far_sin<A: Arith>(a: &mut A, x: A::F) -> A::F {
 /// Number of the quadrant, sine and cosine of what is left, and whether `x` is beyond all that.
 fn both<A: Arith>(a: &mut A, x: A::F) -> (A::I, A::F, A::F, A::B) {
     let (n, r, near) = turns(a, x, TWO_OVER_PI, HALF_PI, QUARTER_TURNS);
+    let (sin, cos) = pair(a, r, &SIN, &COS);
+    (n, sin, cos, a.not_b(near))
+}
+
+/// Sine and cosine of what is left by these polynomials, as [`SIN`] and [`COS`] are meant.
+pub(super) fn pair<A: Arith, const S: usize, const C: usize>(
+    a: &mut A,
+    r: A::F,
+    sin: &[f64; S],
+    cos: &[f64; C],
+) -> (A::F, A::F) {
     let z = a.mul(r, r);
-    let p = horner(a, z, &SIN);
+    let p = horner(a, z, sin);
     let sin = odd_sum(a, r, z, p);
-    let p = horner(a, z, &COS);
+    let p = horner(a, z, cos);
     let minus_half = a.f(-0.5);
     let p = a.fma(z, p, minus_half);
     let one = a.f(1.0);
-    let cos = a.fma(z, p, one);
-    (n, sin, cos, a.not_b(near))
+    (sin, a.fma(z, p, one))
 }
 
 /// The sine (`more` 0) or cosine (1) from those of what is left beside `n` quadrants.
