@@ -151,12 +151,10 @@ pub fn compile(
     isa: Isa,
     sample: &LaneMemory,
 ) -> Result<Box<dyn LaneKernel>, NotLanes> {
-    if isa != Isa::Block
-        && let Ok(code) = LaneCode::tuned(program, kernel, isa, sample)
-    {
-        return Ok(Box::new(code));
+    match worthwhile(program, kernel, isa, sample) {
+        Ok(code) => Ok(code),
+        Err(_) => Ok(Box::new(BlockKernel::new(program, kernel)?)),
     }
-    Ok(Box::new(BlockKernel::new(program, kernel)?))
 }
 
 /// The same for those who can do without lanes: refused where only the block interpreter takes what `isa` could do faster, for
