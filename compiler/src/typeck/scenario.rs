@@ -281,7 +281,7 @@ impl<'a> Checker<'a, '_> {
                         let d = Diagnostic::new(
                             codes::BAD_SETTING,
                             v.span,
-                            "the duration of a scenario is positive",
+                            "the duration of a scenario must be greater than zero",
                         );
                         self.say(d);
                     }
@@ -391,7 +391,7 @@ impl<'a> Checker<'a, '_> {
             };
             if let Some(v) = v {
                 if super::constant::number(&v).is_some_and(|x| !(x > 0.0 && x.is_finite())) {
-                    let message = format!("`{}` is positive", n.as_str());
+                    let message = format!("`{}` must be finite and greater than zero", n.as_str());
                     self.say(Diagnostic::new(codes::BAD_SOLVER, a.span, message));
                 }
                 out.push((Rc::from(n.as_str()), v));
@@ -587,7 +587,7 @@ impl<'a> Checker<'a, '_> {
                     self.say(Diagnostic::new(
                         codes::BAD_SETTING,
                         e.span,
-                        "the period of a record is positive",
+                        "the period of a record must be greater than zero",
                     ));
                 }
                 every
