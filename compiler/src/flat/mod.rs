@@ -54,6 +54,8 @@ pub struct System {
     pub draws: Vec<Draw>,
     /// What is not independent of what it draws.
     pub correlations: Vec<Correlation>,
+    /// Whether acausal connections join ports: loops that a network closes are solved apart where they can be.
+    pub network: bool,
     /// Why something was expanded instead of kept as a loop: (place, reason).
     pub expanded: Vec<(Span, String)>,
     /// Scenario actions, in time order.

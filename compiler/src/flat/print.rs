@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! flat Plant
+//! network
 //! enum Valve { open, closed }
 //! table table0 "pump.csv: rise" linear hold of_time { (0.0, 1.0) (2.0, 3.5) }
 //!
@@ -37,6 +38,7 @@
 //!
 //! - `behavior` stands last and has the form that it has in programs, with families numbered as the `var`s are; a place
 //!   that it names (`@2`) is a number in the list of `place`s.
+//! - `network` says that acausal connections join ports.
 //! - Actions behind a `branch` are that branch's.
 //! - `x[AFFINE]` is an element by its flat number, `x` alone is element 0; `AFFINE` is like `2*i0 - i1 + 3`.
 //! - Numbers have a point or an exponent and are exact; `inf`, `nan`; `#(AFFINE)` is an affine function of
@@ -126,6 +128,7 @@ pub(super) const WORDS: &[&str] = &[
     "expanded",
     "requirement",
     "flat",
+    "network",
     "set",
     "owner",
     "value",
@@ -381,6 +384,9 @@ impl Printer {
         self.out.push_str("flat ");
         write_name(&mut self.out, &s.name);
         self.out.push('\n');
+        if s.network {
+            self.out.push_str("network\n");
+        }
         for e in &s.enums {
             self.out.push_str("enum ");
             write_name(&mut self.out, &e.name);

@@ -262,6 +262,8 @@ impl Reader {
         loop {
             if *self.peek() == Token::End {
                 return Ok(s);
+            } else if self.take_word("network") {
+                s.network = true;
             } else if self.take_word("enum") {
                 s.enums.push(self.enumeration()?);
             } else if self.take_word("table") {

@@ -327,7 +327,7 @@ impl<'a> Flattener<'a> {
         }
     }
 
-    fn for_range(
+    pub(super) fn for_range(
         &mut self,
         range: &'a hir::ForRange,
         scope: &Scope<'a>,
@@ -422,24 +422,25 @@ impl<'a> Flattener<'a> {
         self.mentioned.extend(found);
     }
 
-    /// Causal connections; ports that nothing connects have no flow.
+    /// Connections; ports that nothing connects have no flow.
     pub(super) fn connections(&mut self) {
+        let mut network = self.network();
         for id in self.insts_in_order() {
             let class = self.inst(id).class;
             for c in &class.connections {
                 self.unit(id, &mut |s, scope| s.connection(c, scope));
             }
-            self.open_ports(id);
+            self.open_ports(id, network.as_mut());
+        }
+        if let Some(n) = network {
+            self.meet(n);
         }
     }
 
     fn connection(&mut self, c: &'a hir::Connection, scope: &Scope<'a>) -> R<()> {
         match c {
-            // See `event_connections`.
-            hir::Connection::Event { .. } => Ok(()),
-            hir::Connection::Acausal { span, .. } => {
-                Err(self.refuse(codes::LATER_ACAUSAL, *span, "an acausal connection `--`"))
-            }
+            // See `event_connections`; see `network`.
+            hir::Connection::Event { .. } | hir::Connection::Acausal { .. } => Ok(()),
             hir::Connection::For { range, body } => self.for_range(range, scope, &mut |s, inner| {
                 for c in body {
                     s.connection(c, inner)?;
@@ -488,7 +489,7 @@ impl<'a> Flattener<'a> {
     }
 
     /// Whether a path leads through a part that is absent.
-    fn is_absent(&self, r: &hir::Ref, mut inst: InstId) -> bool {
+    pub(super) fn is_absent(&self, r: &hir::Ref, mut inst: InstId) -> bool {
         for step in &r.steps {
             match self.inst(inst).members.get(&*step.name) {
                 Some(Slot::Absent(_)) => return true,
@@ -510,38 +511,6 @@ impl<'a> Flattener<'a> {
                 list.iter().any(|e| self.mentions_absent(e, inst))
             }
             _ => false,
-        }
-    }
-
-    fn open_ports(&mut self, id: InstId) {
-        let ports: Vec<(VarId, Span)> = self
-            .inst(id)
-            .members
-            .values()
-            .filter_map(|s| match s {
-                Slot::Port { connector, vars, .. } => Some((connector, vars)),
-                _ => None,
-            })
-            .flat_map(|(connector, vars)| {
-                connector
-                    .members
-                    .values()
-                    .zip(vars)
-                    .filter(|(m, _)| m.role == hir::ConnectorRole::Flow)
-                    .map(|(m, v)| (*v, m.span))
-            })
-            .collect();
-        for (var, span) in ports {
-            let len = i64::from(self.system.vars[var.index()].len);
-            self.ranges.clear();
-            self.owner = id;
-            let done = self.over((0, len), &mut |s, index| {
-                let at = s.index_value(index);
-                s.emit(Expr::Var(var, at), Expr::Num(0.0), span);
-                Ok(())
-            });
-            self.ranges.clear();
-            self.settle_stop(done);
         }
     }
 

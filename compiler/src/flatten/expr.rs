@@ -145,7 +145,7 @@ impl<'a> Flattener<'a> {
     fn member(&mut self, r: &'a hir::Ref, scope: &Scope<'a>, idx: &[Affine], e: &'a hir::Expr) -> R<Expr> {
         match self.walk(r, scope, idx)? {
             Found::Port(var, subs) => self.place(var, &subs, r.span),
-            Found::Machine(..) | Found::Twin => {
+            Found::Machine(..) | Found::Twin | Found::Joint(..) => {
                 Err(self.internal(r.span, "a twin where a quantity is wanted"))
             }
             Found::Var(slot, subs) => {

@@ -173,7 +173,6 @@ impl<'a> Flattener<'a> {
     fn refuse_later(&mut self, class: &'a hir::Class) {
         for l in &class.later {
             let (code, what) = match l.what {
-                LaterKind::Acausal => (codes::LATER_ACAUSAL, "an acausal connection `--`"),
                 // What is wrong with a place is said there.
                 LaterKind::WhiteNoise => continue,
                 LaterKind::Population => (codes::LATER_POPULATION, "a population of twins"),

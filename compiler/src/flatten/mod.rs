@@ -29,6 +29,7 @@ mod expr;
 mod force;
 mod func;
 mod instance;
+mod network;
 mod noise;
 mod ranges;
 mod rates;
@@ -138,6 +139,8 @@ struct Flattener<'a> {
     forced: Vec<(VarId, flat::Piece)>,
     /// Elements of inputs that something drives.
     drivers: Vec<drive::Driver>,
+    /// Acausal connections, in the order of instances and text.
+    joints: Vec<network::Joint>,
     /// Whether the actions are those of a branch, which may set parameters.
     branching: bool,
     /// Inputs that equations of enclosing twins mention.
@@ -161,6 +164,7 @@ struct Mark {
     initial: usize,
     vars: usize,
     drivers: usize,
+    joints: usize,
     expanded: usize,
     slots: u64,
     added: u32,
@@ -203,6 +207,7 @@ impl<'a> Flattener<'a> {
             taken: FxHashMap::default(),
             forced: Vec::new(),
             drivers: Vec::new(),
+            joints: Vec::new(),
             branching: false,
             mentioned: FxHashSet::default(),
             structural: FxHashSet::default(),
@@ -251,6 +256,7 @@ impl<'a> Flattener<'a> {
             initial: self.system.initial_equations.len(),
             vars: self.system.vars.len(),
             drivers: self.drivers.len(),
+            joints: self.joints.len(),
             expanded: self.system.expanded.len(),
             slots: self.slots,
             added: self.added,
@@ -270,6 +276,7 @@ impl<'a> Flattener<'a> {
         self.system.vars.truncate(m.vars);
         self.homes.truncate(m.vars);
         self.drivers.truncate(m.drivers);
+        self.joints.truncate(m.joints);
         self.system.expanded.truncate(m.expanded);
         self.system.actions.truncate(m.actions);
         self.pieces.truncate(m.pieces);

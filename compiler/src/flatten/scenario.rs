@@ -324,7 +324,7 @@ impl<'a> Flattener<'a> {
                 },
                 Found::Port(v, subs) => (v, subs),
                 Found::Machine(m, subs) => (self.machine_var(m), subs),
-                Found::Twin => {
+                Found::Twin | Found::Joint(..) => {
                     let d = Diagnostic::new(
                         codes::NOT_RECORDABLE,
                         r.span,

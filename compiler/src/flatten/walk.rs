@@ -25,6 +25,8 @@ pub(super) enum Found<'a> {
     Var(Rc<VarSlot<'a>>, Vec<Sub>),
     /// A member of a port: the family and its subscripts.
     Port(VarId, Vec<Sub>),
+    /// A whole port: the family of its first member, the subscripts of the port.
+    Joint(VarId, Vec<Sub>),
     /// A machine by its number, with the subscripts of its instance.
     Machine(usize, Vec<Sub>),
     /// A whole twin or an array of them.
@@ -65,7 +67,12 @@ impl<'a> Flattener<'a> {
                 Some(Slot::Port { shape, connector, vars, shapes }) => {
                     let subs = self.subscripts(&step.subscripts, &shape, scope, &mut free, r.span)?;
                     let Some(last) = steps.next() else {
-                        return Err(self.internal(r.span, "a port where a quantity is wanted"));
+                        let Some(&var) = vars.first() else {
+                            return Err(self.internal(r.span, "a connector without members"));
+                        };
+                        let mut all = self.storage(inst, at);
+                        all.extend(subs);
+                        return Ok(Found::Joint(var, all));
                     };
                     let Some(k) = connector.members.get_index_of(&*last.name) else {
                         return Err(self.internal(r.span, "a connector without this member"));
@@ -267,7 +274,7 @@ impl<'a> Flattener<'a> {
                 None => return Err(self.refuse(codes::LATER_TYPE, r.span, "a quantity of this type")),
             },
             Found::Port(v, subs) => (v, subs),
-            Found::Machine(..) | Found::Twin => {
+            Found::Machine(..) | Found::Twin | Found::Joint(..) => {
                 return Err(self.internal(r.span, "a twin where a quantity is wanted"));
             }
         };

@@ -91,8 +91,6 @@ pub enum LaterKind {
     Behavior,
     /// A state machine: refused at run.
     Machine,
-    /// `--`: refused at run.
-    Acausal,
     /// `white_noise`: refused at run.
     WhiteNoise,
     /// `sync`: does not stop a run.

@@ -336,7 +336,8 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
 fn solve(system: &mut System, diags: &mut Diagnostics) -> Option<(structural::Solved, index::Kept)> {
     // The equations are handed over, and back: copies of large models would cost.
     let equations = std::mem::take(&mut system.equations);
-    let first = structural::solve(unknowns(system), equations, &|e| constant(system, e));
+    let first =
+        structural::solve_network(system.network, unknowns(system), equations, &|e| constant(system, e));
     let unbalanced = match first {
         Ok(mut solved) => {
             system.equations = std::mem::take(&mut solved.families);
@@ -347,7 +348,7 @@ fn solve(system: &mut System, diags: &mut Diagnostics) -> Option<(structural::So
     let mut atoms = unknowns(system);
     let kept = index::reduce(system, &unbalanced, diags)?;
     atoms.extend(kept.added.iter().map(|&(var, der)| Atom { var, der, len: 1, guessed: false }));
-    match structural::solve(atoms, system.equations.clone(), &|e| constant(system, e)) {
+    match structural::solve_network(system.network, atoms, system.equations.clone(), &|e| constant(system, e)) {
         Ok(solved) => Some((solved, kept)),
         Err(u) => {
             report::unbalanced(&u, system, report::Phase::Simulation, diags);

@@ -207,7 +207,7 @@ pub fn initial(
     } else {
         (states.clone(), starts)
     };
-    let solved = match structural::solve(atoms, equations, divisor) {
+    let solved = match structural::solve_network(system.network, atoms, equations, divisor) {
         Ok(s) => s,
         Err(u) => {
             report::unbalanced(&u, system, report::Phase::Initialization, diags);

@@ -3,11 +3,16 @@
 //! A family is matched as a whole to one of its uses; boundaries that a model splits (`T[0] = …`,
 //! `for i in 1..n { T[i] = … }`) are different families that own different elements of one unknown.
 //! Augmenting paths (Kuhn 1955) run over families; where a use would displace more than one other
-//! family, the path search gives up on it and the caller expands the loops.
+//! family, the path search gives up on it and the caller expands the loops. In a network, where a chain of
+//! alike elements ends in others at both ends, all that would be displaced is tried elsewhere ([`Matching::displace`]).
 
 use super::problem::{AtomId, Problem};
 use super::sets::{Owners, Progression, points};
+use rustc_hash::FxHashSet;
 use std::collections::VecDeque;
+
+/// Most displacements that are tried where several families give way at once.
+const BUDGET: u32 = 20_000;
 
 /// A matching: each equation's unknown, as the number of a use in [`Problem::refs`].
 #[derive(Debug, Clone)]
@@ -52,8 +57,13 @@ impl Matching {
                 None => hard.push(eq),
             }
         }
+        // What displacing several families at once may cost in all.
+        let mut budget = if p.network && p.equations.iter().any(|e| !e.loops.is_empty()) { BUDGET } else { 0 };
         for eq in hard {
-            m.augment(p, eq);
+            if !m.augment(p, eq) && budget > 0 {
+                let mut placed = vec![false; p.equations.len()];
+                m.displace(p, eq, &mut placed, &mut Vec::new(), &mut budget);
+            }
         }
         m
     }
@@ -96,8 +106,61 @@ impl Matching {
         }
     }
 
-    /// Breadth-first search for a path of displacements that ends at free elements.
-    fn augment(&mut self, p: &Problem, start: usize) {
+    /// Depth-first search that lets a family displace several others, each of which must find another place. `placed`
+    /// is where equations stay that got theirs on the way here; `done` what changed, to be undone where it fails.
+    fn displace(
+        &mut self,
+        p: &Problem,
+        eq: usize,
+        placed: &mut [bool],
+        done: &mut Vec<(usize, Option<usize>)>,
+        budget: &mut u32,
+    ) -> bool {
+        for k in (0..p.refs[eq].len()).filter(|&k| p.refs[eq][k].matchable) {
+            let r = &p.refs[eq][k];
+            if !inside(&r.cover, p.atoms[r.atom.0 as usize].len) {
+                continue;
+            }
+            if *budget == 0 {
+                return false;
+            }
+            *budget -= 1;
+            let owners = self.owners[r.atom.0 as usize].within(&r.cover);
+            if owners.iter().any(|&o| placed[o as usize] || o as usize == eq) {
+                continue;
+            }
+            let mark = done.len();
+            for &o in &owners {
+                done.push((o as usize, self.chosen[o as usize]));
+                self.unassign(p, o as usize);
+            }
+            done.push((eq, self.chosen[eq]));
+            self.assign(p, eq, k);
+            placed[eq] = true;
+            if owners.iter().all(|&o| self.displace(p, o as usize, placed, done, budget)) {
+                return true;
+            }
+            // Back to what was: first everything gives up its place, then it gets its old one.
+            let undone: Vec<(usize, Option<usize>)> = done.drain(mark..).collect();
+            for &(e, _) in &undone {
+                self.unassign(p, e);
+                placed[e] = false;
+            }
+            let mut restored = FxHashSet::default();
+            for (e, was) in undone {
+                // The oldest entry of an equation is what it had.
+                if restored.insert(e)
+                    && let Some(k) = was
+                {
+                    self.assign(p, e, k);
+                }
+            }
+        }
+        false
+    }
+
+    /// Breadth-first search for a path of displacements that ends at free elements; false where there is none.
+    fn augment(&mut self, p: &Problem, start: usize) -> bool {
         let mut from: Vec<Option<(usize, usize)>> = vec![None; p.equations.len()]; // (displacer, its use)
         let mut seen = vec![false; p.equations.len()];
         seen[start] = true;
@@ -113,7 +176,7 @@ impl Matching {
                 match owners[..] {
                     [] => {
                         self.shift(p, eq, k, &from);
-                        return;
+                        return true;
                     }
                     [owner] if !seen[owner as usize] => {
                         seen[owner as usize] = true;
@@ -124,6 +187,7 @@ impl Matching {
                 }
             }
         }
+        false
     }
 
     fn shift(&mut self, p: &Problem, mut eq: usize, mut k: usize, from: &[Option<(usize, usize)>]) {

@@ -4,6 +4,7 @@
 //! Works on families with index ranges; expands loops to single equations only where families cannot be
 //! matched as wholes, and says so.
 
+pub mod closed;
 pub mod diagnose;
 pub mod expr;
 pub mod isolate;
@@ -45,7 +46,22 @@ pub fn solve(
     equations: Vec<Equation>,
     divisor: Divisor<'_>,
 ) -> Result<Solved, Box<Unbalanced>> {
-    let problem = Problem::new(atoms, equations);
+    solve_network(false, atoms, equations, divisor)
+}
+
+/// The same; of a network, families are tried in more ways before they are written out, and what closes loops is
+/// solved in closed form where it can be.
+///
+/// # Errors
+/// As [`solve`].
+pub fn solve_network(
+    network: bool,
+    atoms: Vec<Atom>,
+    equations: Vec<Equation>,
+    divisor: Divisor<'_>,
+) -> Result<Solved, Box<Unbalanced>> {
+    let mut problem = Problem::new(atoms, equations);
+    problem.network = network;
     let matching = Matching::find(&problem);
     if matching.is_perfect(&problem) {
         let plan = order::order(&problem, &matching, divisor);

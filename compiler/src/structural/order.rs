@@ -1,6 +1,7 @@
 //! The order of computation: dependencies between matched equations, strongly connected components
 //! (Tarjan 1972), loops that run in the direction of their own dependencies, and algebraic blocks.
 
+use super::closed;
 use super::expr;
 use super::isolate::{self, Target};
 use super::matching::Matching;
@@ -176,6 +177,12 @@ fn solve_component(p: &Problem, m: &Matching, c: &[usize], divisor: Divisor<'_>)
         && let Some(units) = solve_chain(p, m, c)
     {
         return units;
+    }
+    if p.network
+        && let Some((loops, body)) = closed::solve(p, m, c, divisor)
+    {
+        let step = Step::Nest { loops, reverse: false, chained: false, body };
+        return vec![Unit { step, equations: c.to_vec() }];
     }
     vec![Unit { step: Step::Block(Box::new(tearing::block(p, m, c, divisor))), equations: c.to_vec() }]
 }

@@ -47,6 +47,8 @@ pub struct Problem {
     pub equations: Vec<Equation>,
     /// Uses of unknowns by equation, each different use once, in reading order.
     pub refs: Vec<Vec<Ref>>,
+    /// Whether acausal connections are among the equations.
+    pub network: bool,
 }
 
 /// More progressions than this are not tracked; the reference then is no candidate for matching.
@@ -59,8 +61,13 @@ impl Problem {
         for (k, a) in (0u32..).zip(&atoms) {
             atom_of.insert((a.var, a.der), AtomId(k));
         }
-        let mut problem =
-            Problem { atoms, atom_of, refs: Vec::with_capacity(equations.len()), equations: Vec::new() };
+        let mut problem = Problem {
+            atoms,
+            atom_of,
+            refs: Vec::with_capacity(equations.len()),
+            equations: Vec::new(),
+            network: false,
+        };
         problem.refs = equations.iter().map(|e| problem.collect(e)).collect();
         problem.equations = equations;
         problem
@@ -101,7 +108,7 @@ impl Problem {
     /// Every loop of every equation written out: one scalar equation a point, in order.
     pub fn expanded(&self) -> Problem {
         let equations = self.equations.iter().flat_map(expand).collect();
-        Problem::new(self.atoms.clone(), equations)
+        Problem { network: self.network, ..Problem::new(self.atoms.clone(), equations) }
     }
 }
 

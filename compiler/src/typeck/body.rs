@@ -628,20 +628,6 @@ impl<'a> Checker<'a, '_> {
                 }
             }
         }
-        fn acausal(list: &[hir::Connection], found: &mut Vec<Span>) {
-            for c in list {
-                match c {
-                    hir::Connection::Acausal { span, .. } => found.push(*span),
-                    hir::Connection::For { body, .. } | hir::Connection::If { body, .. } => {
-                        acausal(body, found)
-                    }
-                    hir::Connection::Causal { .. } | hir::Connection::Event { .. } => {}
-                }
-            }
-        }
-        let mut spans = Vec::new();
-        acausal(&class.connections, &mut spans);
-        found.extend(spans.into_iter().map(|s| (LaterKind::Acausal, s)));
         for (what, span) in found {
             if !class.later.iter().any(|l| l.what == what && l.span == span) {
                 class.later.push(hir::Later { what, span });
