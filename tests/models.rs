@@ -425,6 +425,44 @@ fn battery_pack_with_balancing() {
     near("spread at 3 h", small.rows().at(10800.0, "spread"), 5.0, 0.05);
 }
 
+/// With ports: motor, gear and load by `--`, the gear's two angles one.
+#[test]
+fn drive_with_ports() {
+    let Some(ran) = Ran::new("02_dc_motor_pid.twinml", "step") else { return };
+    let without = Ran::of(&beside("drive.twinml"), "step", None);
+    ran.verdicts(&["settled", "recovers", "overshoot", "current"].map(|name| (name, "holds")));
+    let rows = ran.rows();
+    near("largest speed", rows.span("load.w", 0.0).1, 100.0, 0.05);
+    near("largest current", rows.span("motor.i", 0.0).1, 39.5, 0.1);
+    near("dip", rows.span("load.w", 2.0).0, 97.7, 0.05);
+    for name in ["settled", "overshoot", "current"] {
+        let wanted = without.verdict(name)["robustness"].as_f64().unwrap();
+        ran.robustness(name, wanted, 1e-4 * wanted);
+    }
+    ran.kpi("heat", without.value("heat"), 1e-3);
+}
+
+/// With ports: a chain of a hundred cells between source and ground. What happens in each is what happens in the model that
+/// hands the current on by signals.
+#[test]
+fn battery_pack_with_ports() {
+    let Some(ran) = Ran::new("03_battery_pack.twinml", "charge") else { return };
+    ran.verdicts(&["safe", "balanced", "cells[*].no_overcharge"].map(|name| (name, "holds")));
+    let rows = ran.rows();
+    near("spread at 1 h", rows.at(3600.0, "spread"), 67.0, 0.5);
+    near("spread from 3 h", rows.span("spread", 10800.0).1, 5.0, 0.05);
+    ran.robustness("cells[*].no_overcharge", 4.25 - 4.180, 5e-4);
+    let closest = ran.verdict("cells[*].no_overcharge")["closest"].as_f64().unwrap();
+    near("end of charge", closest / 3600.0, 1.02, 0.005);
+    let Some(small) = Ran::new("03_battery_pack.twinml", "small") else { return };
+    small.verdicts(&[("safe", "holds"), ("balanced", "holds")]);
+    let without = Ran::of(&beside("pack.twinml"), "small", None);
+    for name in ["safe", "balanced"] {
+        let wanted = without.verdict(name)["robustness"].as_f64().unwrap();
+        small.robustness(name, wanted, 1e-5 * wanted);
+    }
+}
+
 /// A Monte Carlo job over a model: its summary, whatever its verdicts.
 #[track_caller]
 fn job(model: &Path, scenario: &str, samples: &str) -> Value {
@@ -514,12 +552,11 @@ fn epidemic_as_a_monte_carlo_job() {
     }
 }
 
-/// Those that wait for ports and messages say so, with the line.
+/// Those that wait for messages say so, with the line.
 #[test]
 fn what_later_versions_run_is_refused_with_its_line() {
     let Some(models) = folder() else { return };
     for (file, word) in [
-        ("03_battery_pack.twinml", "acausal connection"),
         ("09_truck_fleet.twinml", "cannot be run by this version"),
         ("12_epidemic_sde.twinml", "a message from a sender"),
     ] {

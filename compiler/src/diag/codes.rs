@@ -317,8 +317,8 @@ pub const AGGREGATE_MIXED: Code = Code("E0741");
 pub const LATER_BEHAVIOR: Code = Code("E0750");
 /// A state machine: checked, not run by this version.
 pub const LATER_MACHINE: Code = Code("E0751");
-/// An acausal connection: checked, not run by this version.
-pub const LATER_ACAUSAL: Code = Code("E0752");
+/// `inflow` of a stream: checked, not run by this version.
+pub const LATER_STREAM: Code = Code("E0752");
 /// White noise where only a value can stand.
 pub const NOISE_PLACE: Code = Code("E0753");
 /// A derivative that is not affine in the white noise of its equations.

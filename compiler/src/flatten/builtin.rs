@@ -62,7 +62,7 @@ impl<'a> Flattener<'a> {
             B::HourOfDay | B::Weekday => return self.calendar_call(f, args, scope, e.span),
             B::Now => return Err(self.refuse(codes::LATER_TYPE, e.span, "`now()` in an equation")),
             B::WhiteNoise => return self.white_noise(e),
-            B::Inflow => return Err(self.refuse(codes::LATER_ACAUSAL, e.span, "`inflow`")),
+            B::Inflow => return Err(self.refuse(codes::LATER_STREAM, e.span, "`inflow`")),
             B::Re | B::Im | B::Conj | B::Arg => {
                 return Err(self.refuse(codes::LATER_TYPE, e.span, "a complex number"));
             }

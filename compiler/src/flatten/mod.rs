@@ -141,6 +141,8 @@ struct Flattener<'a> {
     drivers: Vec<drive::Driver>,
     /// Acausal connections, in the order of instances and text.
     joints: Vec<network::Joint>,
+    /// What they join.
+    joined: Option<network::Network>,
     /// Whether the actions are those of a branch, which may set parameters.
     branching: bool,
     /// Inputs that equations of enclosing twins mention.
@@ -208,6 +210,7 @@ impl<'a> Flattener<'a> {
             forced: Vec::new(),
             drivers: Vec::new(),
             joints: Vec::new(),
+            joined: None,
             branching: false,
             mentioned: FxHashSet::default(),
             structural: FxHashSet::default(),

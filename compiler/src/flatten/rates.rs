@@ -34,6 +34,7 @@ impl Flattener<'_> {
         if wanted.is_empty() {
             return;
         }
+        let potentials = self.joined_potentials();
         let mut rates = Rates::default();
         let mut k = 0;
         while let Some(&(var, span)) = wanted.get(k) {
@@ -46,7 +47,11 @@ impl Flattener<'_> {
                 return;
             }
             rates.insert(var, self.rate_family(var));
-            match self.rate_equations(var) {
+            let new = match &potentials {
+                Some(p) if p.has(var) => self.potential_rates(p, var),
+                _ => self.rate_equations(var, &|_| true),
+            };
+            match new {
                 Ok(new) => {
                     for e in &new {
                         self.unknown_rates(e, &mut wanted);
@@ -108,13 +113,17 @@ impl Flattener<'_> {
     }
 
     /// The derivatives of the equations that give `var`; the left sides are derivatives of it still.
-    fn rate_equations(&self, var: VarId) -> Result<Vec<Equation>, &'static str> {
+    pub(super) fn rate_equations(
+        &self,
+        var: VarId,
+        among: &dyn Fn(&Equation) -> bool,
+    ) -> Result<Vec<Equation>, &'static str> {
         let fixed = |v: VarId| !matches!(self.system.vars[v.index()].role, Role::State | Role::Unknown);
         let mut points = 0;
         let mut out = Vec::new();
         // What only holds a name on its right side (`p = q`) gives `q` as well as `p`.
         for turned in [false, true] {
-            for e in &self.system.equations {
+            for e in self.system.equations.iter().filter(|e| among(e)) {
                 let (this, other) = if turned { (&e.right, &e.left) } else { (&e.left, &e.right) };
                 let Expr::Var(v, at) = this else { continue };
                 if *v != var {

@@ -173,6 +173,7 @@ impl<'a> Blocks<'a> {
             inner_tangent: None,
             origins: places,
             initial_only: plan != 0,
+            careful: p.network && !b.linear,
         };
         (block, loaded)
     }

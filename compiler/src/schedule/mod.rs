@@ -348,7 +348,8 @@ fn solve(system: &mut System, diags: &mut Diagnostics) -> Option<(structural::So
     let mut atoms = unknowns(system);
     let kept = index::reduce(system, &unbalanced, diags)?;
     atoms.extend(kept.added.iter().map(|&(var, der)| Atom { var, der, len: 1, guessed: false }));
-    match structural::solve_network(system.network, atoms, system.equations.clone(), &|e| constant(system, e)) {
+    match structural::solve_network(system.network, atoms, system.equations.clone(), &|e| constant(system, e))
+    {
         Ok(solved) => Some((solved, kept)),
         Err(u) => {
             report::unbalanced(&u, system, report::Phase::Simulation, diags);

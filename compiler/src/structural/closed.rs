@@ -27,7 +27,12 @@ struct Open {
 }
 
 /// The assignments that solve component `c`, in their order, in one nest of loops.
-pub fn solve(p: &Problem, m: &Matching, c: &[usize], divisor: Divisor<'_>) -> Option<(Vec<Loop>, Vec<Assignment>)> {
+pub fn solve(
+    p: &Problem,
+    m: &Matching,
+    c: &[usize],
+    divisor: Divisor<'_>,
+) -> Option<(Vec<Loop>, Vec<Assignment>)> {
     if c.len() < 2 || c.len() > MOST || !each_round_alone(p, m, c) {
         return None;
     }

@@ -58,7 +58,8 @@ impl Matching {
             }
         }
         // What displacing several families at once may cost in all.
-        let mut budget = if p.network && p.equations.iter().any(|e| !e.loops.is_empty()) { BUDGET } else { 0 };
+        let mut budget =
+            if p.network && p.equations.iter().any(|e| !e.loops.is_empty()) { BUDGET } else { 0 };
         for eq in hard {
             if !m.augment(p, eq) && budget > 0 {
                 let mut placed = vec![false; p.equations.len()];

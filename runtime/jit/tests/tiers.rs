@@ -95,6 +95,7 @@ fn small(rhs: Kernel) -> Arc<Program> {
         inner_tangent: None,
         origins: Vec::new(),
         initial_only: false,
+        careful: false,
     });
     Arc::new(program)
 }

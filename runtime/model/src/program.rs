@@ -139,6 +139,8 @@ pub struct Block {
     pub origins: Vec<(u32, OriginId)>,
     /// Whether it belongs to initialization only.
     pub initial_only: bool,
+    /// Whether Newton's method goes by bounded steps where it begins anew: loops of networks.
+    pub careful: bool,
 }
 
 /// `len` consecutive slots of a space.

@@ -48,6 +48,7 @@ fn first_variables(n: u32, residual: Kernel) -> Block {
         inner_tangent: None,
         origins: vec![(0, twinml_model::ids::OriginId(0))],
         initial_only: false,
+        careful: false,
     }
 }
 

@@ -78,13 +78,17 @@ impl Flattener<'_> {
         for e in &mut self.system.equations {
             for side in [&mut e.left, &mut e.right] {
                 let mut any = false;
-                visit(side, &mut |x| any |= pair(x).is_some_and(|(a, b)| made.contains_key(&(a.min(b), a.max(b)))));
+                visit(side, &mut |x| {
+                    any |= pair(x).is_some_and(|(a, b)| made.contains_key(&(a.min(b), a.max(b))))
+                });
                 if !any {
                     continue;
                 }
                 *side = expr::rewrite(side, &mut |x| {
                     let Some((a, b)) = pair(&x) else { return x };
-                    let (Some(drop), Expr::Bin(_, left, _)) = (made.get(&(a.min(b), a.max(b))), &x) else { return x };
+                    let (Some(drop), Expr::Bin(_, left, _)) = (made.get(&(a.min(b), a.max(b))), &x) else {
+                        return x;
+                    };
                     let Expr::Var(_, at) = &**left else { return x };
                     let drop = Expr::Var(*drop, at.clone());
                     if a < b { drop } else { crate::structural::isolate::neg(drop) }

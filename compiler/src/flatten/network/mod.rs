@@ -11,6 +11,8 @@
 //! as one. Differences of two potentials that several equations use become unknowns of their own (`drops`).
 
 mod drops;
+mod level;
+mod rates;
 mod roll;
 mod sets;
 
@@ -276,9 +278,12 @@ impl<'a> Flattener<'a> {
         }
         self.flows(&mut n);
         self.drops(&mut n);
+        self.levels(&n);
+        self.joined = Some(n);
         if self.system.equations.len() > super::MAX_EQUATIONS {
             let count = self.system.equations.len() as u64;
-            let span = n.joints.first().map_or_else(Span::default, |j| j.is.span);
+            let first = self.joined.as_ref().and_then(|n| n.joints.first());
+            let span = first.map_or_else(Span::default, |j| j.is.span);
             let _ = self.too_large(span, count, "equation families");
         }
     }
@@ -318,7 +323,13 @@ impl<'a> Flattener<'a> {
         }
     }
 
-    fn equal_potentials(&mut self, is: &Equation, loops: &[Loop], a: (&Member, &Affine), b: (&Member, &Affine)) {
+    fn equal_potentials(
+        &mut self,
+        is: &Equation,
+        loops: &[Loop],
+        a: (&Member, &Affine),
+        b: (&Member, &Affine),
+    ) {
         let (mut loops, k) = (loops.to_vec(), Index::new(loops.len()));
         loops.push(Loop { index: k, lo: 0, hi: a.0.each });
         let left = Expr::Var(a.0.var, inner(a.1, a.0.each, k));

@@ -37,7 +37,9 @@ fn runs(list: Vec<Run>) -> Vec<Run> {
             None => Vec::new(),
         };
         let mut count = 1;
-        while k + count < list.len() && difference(&list[k + count].start, &list[k + count - 1].start) == stride {
+        while k + count < list.len()
+            && difference(&list[k + count].start, &list[k + count - 1].start) == stride
+        {
             count += 1;
         }
         if (count as i64) < FEWEST {

@@ -126,6 +126,7 @@ mod arrays;
 mod behavior;
 mod functions;
 mod inputs;
+mod networks;
 mod overrides;
 mod refusals;
 mod scenarios;

@@ -25,8 +25,12 @@ const CLOSE: f64 = 1e-10;
 const ROUNDING: f64 = 1e-7;
 /// The same for blocks that are written out.
 pub(super) const LIMITS: Limits = Limits { close: CLOSE, rounding: ROUNDING };
+/// Bounded corrections move no unknown by more than this times its size.
+const BOUND: f64 = 10.0;
 /// The smallest part of a correction that the line search tries.
 const SHORTEST: f64 = 1e-4;
+/// The same of bounded corrections: beside a shut valve the law of an orifice bends within a billionth of a pressure.
+const SHORTEST_BOUNDED: f64 = 1e-12;
 
 /// Why and where a block could not be solved.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +52,10 @@ pub struct BlockFailure {
 pub(super) struct BlockSolver {
     id: BlockId,
     linear: bool,
+    /// Whether corrections are bounded where Newton begins anew.
+    careful: bool,
+    /// Whether they are bounded now.
+    bounded: bool,
     /// Whether Newton begins with what stands in the slots: guesses that formulas gave.
     from_slots: bool,
     slots: Vec<(Space, usize)>,
@@ -99,6 +107,8 @@ impl BlockSolver {
         BlockSolver {
             id,
             linear: block.linear,
+            careful: block.careful,
+            bounded: false,
             from_slots: block.initial_only,
             weight: slots.iter().map(|&(space, slot)| nominal(space, slot).abs()).collect(),
             slots,
@@ -170,6 +180,8 @@ impl BlockSolver {
             gather(&self.runs, memory, &mut self.guess);
         }
         self.save(memory);
+        // Within steps the point before is near, and lanes do the same operations.
+        self.bounded = self.careful && thorough;
         let mut last = Attempt::Solved;
         for attempt in 0..if thorough { 4 } else { 1 } {
             match attempt {
@@ -257,7 +269,9 @@ impl BlockSolver {
             }
             before = size;
             self.trial.copy_from_slice(&self.u);
-            let mut part = 1.0;
+            let (most, shortest) =
+                if self.bounded { (self.bound(), SHORTEST_BOUNDED) } else { (1.0, SHORTEST) };
+            let mut part = most;
             loop {
                 for k in 0..n {
                     self.u[k] = self.trial[k] + part * self.step[k];
@@ -273,7 +287,7 @@ impl BlockSolver {
                     }
                 }
                 part *= 0.5;
-                if part < SHORTEST {
+                if part < shortest * most {
                     self.u.copy_from_slice(&self.trial);
                     if size <= ROUNDING && self.residual(machine, memory, host, false) {
                         // No part of a correction this small helps: it is rounding.
@@ -286,6 +300,16 @@ impl BlockSolver {
             }
         }
         failed(ITERATIONS, false)
+    }
+
+    /// How much of the correction moves no unknown by more than [`BOUND`] times its size or its weight: far out, the
+    /// tables and laws of components mean nothing, and other solutions lie there.
+    fn bound(&self) -> f64 {
+        let pairs = self.step.iter().zip(self.u.iter().zip(&self.weight));
+        pairs.fold(1.0, |part: f64, (s, (u, w))| {
+            let most = BOUND * u.abs().max(*w);
+            if most > 0.0 && s.abs() > most { part.min(most / s.abs()) } else { part }
+        })
     }
 
     /// Residuals at `self.u`, in `Res`; false when they are not finite or the kernel ended early. `any` lets

@@ -111,6 +111,7 @@ pub fn program(seed: u64) -> (Program, Kernel) {
             inner_tangent: None,
             origins: Vec::new(),
             initial_only: false,
+            careful: false,
         });
     }
     let functions = rng.below(4) as usize;

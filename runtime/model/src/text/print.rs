@@ -300,6 +300,9 @@ impl Printer {
         if b.initial_only {
             self.out.push_str(" initial");
         }
+        if b.careful {
+            self.out.push_str(" careful");
+        }
         self.out.push_str(" {\n");
         self.depth += 1;
         for u in &b.unknowns {

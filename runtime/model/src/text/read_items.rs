@@ -316,6 +316,7 @@ impl Reader {
         let n = self.u32()?;
         let linear = self.is_word("linear");
         let initial_only = self.is_word("initial");
+        let careful = self.is_word("careful");
         self.mark('{', "{")?;
         let mut unknowns = Vec::new();
         while self.is_word("unknowns") {
@@ -343,6 +344,17 @@ impl Reader {
             }
         }
         self.mark('}', "}")?;
-        Ok(Block { unknowns, n, linear, residual, jacobian, tangent, inner_tangent, origins, initial_only })
+        Ok(Block {
+            unknowns,
+            n,
+            linear,
+            residual,
+            jacobian,
+            tangent,
+            inner_tangent,
+            origins,
+            initial_only,
+            careful,
+        })
     }
 }

@@ -1,0 +1,386 @@
+//! Networks of components with ports, end to end against closed forms: circuits, drive trains, heat.
+#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::disallowed_methods, reason = "the known answers are computed with the host's own functions")]
+
+mod place;
+use place::Place;
+
+/// What a run recorded, in SI.
+struct Rows {
+    names: Vec<String>,
+    rows: Vec<Vec<f64>>,
+}
+
+/// Runs `m.twinml` with these parts and this body of a twin; everything is recorded at ten instants.
+#[track_caller]
+fn run(uses: &str, body: &str, duration: f64) -> Rows {
+    let text = format!(
+        "{uses}\ntwin M {{\n{body}\n}}\nscenario s for M {{ duration: {duration} s; \
+         solver: bdf(rtol: 1e-9, atol: 1e-12); record all every {} s }}\n",
+        duration / 10.0
+    );
+    run_text(&text, &[])
+}
+
+#[track_caller]
+fn run_text(text: &str, args: &[&str]) -> Rows {
+    let place = Place::with(&[("m.twinml", text)]);
+    let fixed = ["run", "m.twinml", "--scenario", "s", "--si", "--no-plot", "--out", "r.csv"];
+    place.expect(0, &[&fixed, args].concat());
+    let text = place.text("r.csv");
+    let mut lines = text.lines();
+    let names = lines.next().unwrap().split(',').map(str::to_owned).collect();
+    let number = |x: &str| match x {
+        "true" => 1.0,
+        "false" => 0.0,
+        x => x.parse().unwrap_or(f64::NAN),
+    };
+    Rows { names, rows: lines.map(|l| l.split(',').map(number).collect()).collect() }
+}
+
+impl Rows {
+    #[track_caller]
+    fn of(&self, name: &str) -> Vec<(f64, f64)> {
+        let k = self.names.iter().position(|n| n == name);
+        let k = k.unwrap_or_else(|| panic!("no {name}: {:?}", self.names));
+        self.rows.iter().map(|r| (r[0], r[k])).collect()
+    }
+
+    #[track_caller]
+    fn last(&self, name: &str) -> f64 {
+        self.of(name).last().unwrap().1
+    }
+
+    /// Follows `wanted` at every row.
+    #[track_caller]
+    fn follows(&self, name: &str, within: f64, wanted: impl Fn(f64) -> f64) {
+        for (t, x) in self.of(name) {
+            near(&format!("{name} at {t}"), x, wanted(t), within);
+        }
+    }
+}
+
+#[track_caller]
+fn near(what: &str, got: f64, wanted: f64, within: f64) {
+    assert!((got - wanted).abs() <= within, "{what}: {got}, not {wanted} within {within}");
+}
+
+const CIRCUIT: &str =
+    "use std.electrical { Resistor, Capacitor, Inductor, VoltageSource, CurrentSource, Ground }";
+
+#[test]
+fn resistors_in_series_and_in_parallel() {
+    let r = run(
+        CIRCUIT,
+        "twins { s: VoltageSource { u = 12 V }; g: Ground; r: Resistor[3] { R = [1 kohm, 2 kohm, 3 kohm] } }
+         connections {
+           s.n -- g.p; s.p -- r[0].p
+           r[0].n -- r[1].p; r[1].p -- r[2].p; r[0].n -- r[2].p      // the last says what the others say
+           r[1].n -- g.p; g.p -- r[2].n; r[1].n -- g.p
+         }",
+        1.0,
+    );
+    // 1 kohm + 2 kohm || 3 kohm = 2.2 kohm
+    near("in all", r.last("s.p.i"), -12.0 / 2200.0, 1e-15);
+    near("node", r.last("r[1].p.v"), 12.0 * 1.2 / 2.2, 1e-12);
+    near("branch", r.last("r[1].i"), 12.0 * 1.2 / 2.2 / 2e3, 1e-15);
+    near("branch", r.last("r[2].i"), 12.0 * 1.2 / 2.2 / 3e3, 1e-15);
+    near("ground", r.last("g.p.i"), 0.0, 1e-15);
+}
+
+/// A bridge of resistors: the current through the meter by Kirchhoff's rules, and none where it is balanced.
+#[test]
+fn wheatstone_bridge() {
+    let bridge = |d: f64| {
+        run(
+            CIRCUIT,
+            &format!(
+                "twins {{
+                   s: VoltageSource {{ u = 10 V }}; g: Ground; meter: Resistor {{ R = 50 ohm }}
+                   a: Resistor {{ R = 100 ohm }}; b: Resistor {{ R = 200 ohm }}
+                   c: Resistor {{ R = 120 ohm }}; d: Resistor {{ R = {d} ohm }}
+                 }}
+                 connections {{
+                   s.p -- a.p; s.p -- c.p; s.n -- g.p
+                   a.n -- b.p; c.n -- d.p; b.n -- g.p; d.n -- g.p
+                   a.n -- meter.p; meter.n -- c.n
+                 }}"
+            ),
+            1.0,
+        )
+    };
+    near("balanced", bridge(240.0).last("meter.i"), 0.0, 1e-15);
+    // Thevenin's source between the middles.
+    let (a, b, c, d, m) = (100.0, 200.0, 120.0, 150.0, 50.0);
+    let open = 10.0 * (b / (a + b) - d / (c + d));
+    let inner = a * b / (a + b) + c * d / (c + d);
+    near("unbalanced", bridge(d).last("meter.i"), open / (inner + m), 1e-15);
+}
+
+/// Capacitors between equal resistors, grounded at both ends: mode `m` of `n` decays with `4/(R*C)*sin(m*pi/(2*(n+1)))^2`.
+#[test]
+fn ladder_of_low_passes() {
+    for (n, m) in [(1usize, 1usize), (9, 2), (40, 3)] {
+        let r = run(
+            CIRCUIT,
+            &format!(
+                "parameters {{ n: Int = {n}; mode: Int = {m} }}
+                 twins {{
+                   r: Resistor[n + 1] {{ R = 1 kohm }}
+                   c: Capacitor[n] {{ C = 1 mF; v0 = 1 V*sin(pi*mode*(i + 1)/(n + 1)) for i }}
+                   g: Ground
+                 }}
+                 connections {{
+                   g.p -- r[0].p; r[n].n -- g.p
+                   for k in 0..n {{ r[k].n -- c[k].p; c[k].p -- r[k + 1].p; c[k].n -- g.p }}
+                 }}"
+            ),
+            2.0,
+        );
+        let angle = std::f64::consts::PI * m as f64 / (n + 1) as f64;
+        let rate = 4.0 * (angle / 2.0).sin().powi(2);
+        for k in [0, n / 2] {
+            let shape = (angle * (k + 1) as f64).sin();
+            r.follows(&format!("c[{k}].v"), 2e-8, |t| shape * (-rate * t).exp());
+        }
+    }
+}
+
+#[test]
+fn ring_of_coil_and_capacitor() {
+    let r = run(
+        CIRCUIT,
+        "twins { r: Resistor { R = 2 ohm }; c: Capacitor { C = 10 uF; v0 = 5 V }; l: Inductor { L = 1 mH }; g: Ground }
+         connections { c.p -- r.p; r.n -- l.p; l.n -- c.n; c.n -- g.p }",
+        2e-3,
+    );
+    let (damping, free) = (2.0 / 2e-3, 1.0 / (1e-3f64 * 1e-5).sqrt());
+    let rate = (free * free - damping * damping).sqrt();
+    r.follows("c.v", 1e-6, |t| {
+        5.0 * (-damping * t).exp() * ((rate * t).cos() + damping / rate * (rate * t).sin())
+    });
+}
+
+/// Two capacitors in parallel have one voltage: one of two states follows from the other.
+#[test]
+fn capacitors_in_parallel() {
+    let r = run(
+        CIRCUIT,
+        "twins { s: CurrentSource { current = 3 mA }; a: Capacitor { C = 1 mF }; b: Capacitor { C = 2 mF }; g: Ground }
+         connections { s.p -- a.p; a.p -- b.p; s.n -- g.p; a.n -- g.p; b.n -- g.p }",
+        1.0,
+    );
+    r.follows("a.v", 1e-9, |t| t);
+    r.follows("b.p.i", 1e-12, |_| 2e-3);
+}
+
+const TRAIN: &str = "use std.mechanics { Inertia, Shaft, Gear, TorqueSource, SlidingMass, Spring, Fixed }";
+
+#[test]
+fn two_rotors_on_a_shaft() {
+    let r = run(
+        TRAIN,
+        "twins {
+           a: Inertia { J = 2 [kg*m^2]; w0 = 1 [rad/s] }; b: Inertia { J = 3 [kg*m^2] }
+           shaft: Shaft { c = 50 [N*m/rad] }
+         }
+         connections { a.b -- shaft.a; shaft.b -- b.a }",
+        2.0,
+    );
+    let rate = (50.0f64 * (1.0 / 2.0 + 1.0 / 3.0)).sqrt();
+    r.follows("a.w", 1e-7, |t| 0.4 + 0.6 * (rate * t).cos());
+    r.follows("b.w", 1e-7, |t| 0.4 - 0.4 * (rate * t).cos());
+    // Nothing joins the outer ends: no torque there.
+    assert_eq!((r.last("a.a.tau"), r.last("b.b.tau")), (0.0, 0.0));
+}
+
+/// Rotors on both sides of a gear turn as one: `J = J_a + J_b/ratio^2`.
+#[test]
+fn rotors_through_a_gear() {
+    let r = run(
+        TRAIN,
+        "twins {
+           motor: TorqueSource { tau = 1 [N*m] }; gear: Gear { ratio = 4 }
+           a: Inertia { J = 2 [kg*m^2] }; b: Inertia { J = 3 [kg*m^2] }
+         }
+         connections { motor.flange -- a.a; a.b -- gear.a; gear.b -- b.a }",
+        1.0,
+    );
+    let rate = 1.0 / (2.0 + 3.0 / 16.0);
+    r.follows("a.w", 1e-8, |t| rate * t);
+    r.follows("b.phi", 1e-8, |t| rate * t * t / 8.0);
+}
+
+/// A chain of masses and springs between two walls, each component of a class of its own.
+#[test]
+fn masses_between_walls() {
+    let r = run(
+        TRAIN,
+        "twins {
+           left: Fixed; right: Fixed
+           k: Spring[4] { k = 100 [N/m] }
+           m: SlidingMass[3] { m = 1 kg; s0 = 0.01 m*sin(pi*(i + 1)/4) for i }
+         }
+         connections {
+           left.rod -- k[0].a; k[3].b -- right.rod
+           for j in 0..3 { k[j].b -- m[j].a; m[j].b -- k[j + 1].a }
+         }",
+        1.0,
+    );
+    let rate = 2.0 * 10.0 * (std::f64::consts::PI / 8.0).sin();
+    r.follows("m[1].s", 1e-9, |t| 0.01 * (rate * t).cos());
+}
+
+/// A part with ports that it hands on inside: the flow into its port is that into what stands behind it.
+const PARTS: &str = "
+connector Pin { potential v: Voltage; flow i: Current }
+twin R { parameters { R: Resistance = 1 ohm } ports { p: Pin; n: Pin } equations { p.v - n.v = R*p.i; p.i + n.i = 0 A } }
+twin Source { parameters { u: Voltage = 1 V } ports { p: Pin } equations { p.v = u } }
+twin Ground { ports { p: Pin } equations { p.v = 0 V } }
+twin Pair { ports { p: Pin; n: Pin } twins { a: R { R = 1 ohm }; b: R { R = 3 ohm } }
+  connections { p -- a.p; a.n -- b.p; b.n -- n } }
+";
+
+#[test]
+fn parts_that_hand_their_ports_on() {
+    let r = run(
+        PARTS,
+        "twins { s: Source { u = 8 V }; x: Pair[2]; g: Ground }
+         connections { s.p -- x[0].p; x[0].n -- x[1].p; x[1].n -- g.p }",
+        1.0,
+    );
+    for name in ["x[0].p.i", "x[1].a.p.i", "x[0].b.p.i"] {
+        near(name, r.last(name), 1.0, 1e-14);
+    }
+    near("x[0].n.i", r.last("x[0].n.i"), -1.0, 1e-14);
+    near("x[0].n.v", r.last("x[0].n.v"), 4.0, 1e-14);
+    near("s.p.i", r.last("s.p.i"), -1.0, 1e-14);
+}
+
+/// One port joined to all of an array; a port joined to itself alone; an array of ports in one twin.
+#[test]
+fn arrays_of_ports() {
+    let star = "
+twin Bus<n: Int = 3> { ports { at: Pin[n]; feed: Pin } connections { for k in 0..n { at[k] -- feed } } }
+";
+    let r = run(
+        &format!("{PARTS}{star}"),
+        "twins { s: Source { u = 6 V }; bus: Bus<n: 4>; r: R[4] { R = [1 ohm, 2 ohm, 3 ohm, 6 ohm] }; g: Ground; lone: R }
+         connections { s.p -- bus.feed; bus.at -- r.p; r.n -- g.p; lone.p -- lone.p; lone.n -- g.p }",
+        1.0,
+    );
+    near("feed", r.last("bus.feed.i"), 12.0, 1e-13);
+    near("branch", r.last("bus.at[2].i"), -2.0, 1e-13);
+    assert_eq!(r.last("lone.p.i"), 0.0);
+}
+
+/// A part that is absent takes its connections with it.
+#[test]
+fn absent_parts_are_not_joined() {
+    for (spare, wanted) in [(false, 2.0), (true, 4.0)] {
+        let r = run(
+            PARTS,
+            &format!(
+                "parameters {{ final redundant: Bool = {spare} }}
+                 twins {{ s: Source {{ u = 2 V }}; main: R; spare: R if redundant; g: Ground }}
+                 connections {{ s.p -- main.p; s.p -- spare.p; main.n -- g.p; spare.n -- g.p }}"
+            ),
+            1.0,
+        );
+        near("all", r.last("g.p.i"), wanted, 1e-15);
+    }
+}
+
+/// A switch that behaviour throws, and a limit inside an equation: the network is solved again at the instant.
+#[test]
+fn events_in_a_network() {
+    let text = format!(
+        "{PARTS}
+twin Switch {{ ports {{ p: Pin; n: Pin }} inputs {{ on: Bool = true }}
+  equations {{ p.i + n.i = 0 A; p.i = if on then (p.v - n.v)/1 ohm else (p.v - n.v)/1e6 ohm }} }}
+twin Store {{ parameters {{ C: Capacitance = 1 F }} ports {{ p: Pin; n: Pin }} states {{ v: Voltage = 0 V }}
+  equations {{ v = p.v - n.v; p.i + n.i = 0 A; C*der(v) = if v < 0.5 V then p.i else 0.5*p.i }} }}
+twin M {{
+  twins {{ s: Source {{ u = 1 V }}; k: Switch; c: Store; g: Ground }}
+  connections {{ s.p -- k.p; k.n -- c.p; c.n -- g.p }}
+  states {{ closed: Bool = true; seen: Current = 0 A }}
+  equations {{ k.on = closed }}
+  behavior {{ on rising(c.v > 0.8 V) {{ closed = false; seen = k.p.i }}   every 0.5 s {{ seen = k.p.i }} }}
+  constraints {{ small: always(k.p.i <= 1 A);  kpi charge: integral(c.p.i over run) }}
+}}
+scenario s for M {{ duration: 3 s; solver: bdf(rtol: 1e-9, atol: 1e-12); record k.p.i, c.v, seen, closed every 0.1 s
+  expect small }}
+"
+    );
+    let r = run_text(&text, &[]);
+    // v = 1 - exp(-t) up to 0.5 V, then at half the speed up to 0.8 V.
+    let half = 2f64.ln();
+    let end = half + 2.0 * 2.5f64.ln();
+    r.follows("c.v", 1e-7, |t| match t {
+        t if t <= half => 1.0 - (-t).exp(),
+        t if t <= end => 1.0 - 0.5 * (-(t - half) / 2.0).exp(),
+        t => 0.8 + (0.2 * 0.5 * (t - end) / 1e6),
+    });
+    near("opened", r.of("closed").iter().filter(|x| x.1 == 1.0).map(|x| x.0).next_back().unwrap(), end, 1e-6);
+    // What the ticks saw last: the trickle through the open switch.
+    near("seen", r.last("seen"), 0.2e-6, 1e-10);
+}
+
+/// Draws, a loop that Newton's method solves, a state and a sampled switch.
+const DRAWN: &str = "
+connector Pin { potential v: Voltage; flow i: Current }
+twin R { parameters { R: Resistance = 1 ohm ~ uniform(0.5 ohm, 2 ohm) } ports { p: Pin; n: Pin }
+  equations { p.v - n.v = R*p.i; p.i + n.i = 0 A } }
+twin D { ports { p: Pin; n: Pin } equations { p.i = 1e-3 A*(exp((p.v - n.v)/0.1 V) - 1); p.i + n.i = 0 A } }
+twin Cap { parameters { C: Capacitance = 1 F ~ normal(sd: 10 %) } ports { p: Pin; n: Pin } states { v: Voltage = 0 V }
+  equations { v = p.v - n.v; p.i + n.i = 0 A; C*der(v) = p.i } }
+twin Source { inputs { u: Voltage = 1 V } ports { p: Pin } equations { p.v = u } }
+twin Ground { ports { p: Pin } equations { p.v = 0 V } }
+twin M {
+  twins { s: Source; g: Ground; r: R[4]; d: D; c: Cap }
+  states { high: Bool = true }
+  equations { s.u = if high then 1 V + 0.2 V*sin(time/1 s) else 0.4 V }
+  connections {
+    s.p -- r[0].p; s.p -- r[1].p; r[0].n -- r[2].p; r[1].n -- r[3].p
+    r[2].n -- g.p; r[3].n -- c.p; c.n -- g.p; r[0].n -- d.p; d.n -- r[1].n
+  }
+  behavior { every 0.7 s { high = d.p.i < 0.01 A } }
+  outputs { through: Current = d.p.i }
+  constraints { low: always(d.p.i < 0.05 A);  kpi most: max(d.p.i over run) }
+}
+scenario s for M { duration: 4 s; solver: tsit5(rtol: 1e-7, atol: 1e-9); record through, c.v every 0.1 s; expect low }
+scenario stiff for M { duration: 4 s; solver: rosenbrock(rtol: 1e-6, atol: 1e-8); record through, c.v every 0.1 s; expect low }
+";
+
+#[test]
+fn interpreter_and_machine_code_give_the_same_bits() {
+    for args in [["--solver", "tsit5"], ["--solver", "rosenbrock"], ["--solver", "bdf"]] {
+        let compiled = run_text(DRAWN, &args);
+        let interpreted = run_text(DRAWN, &[&args[..], &["--engine", "interpreter"]].concat());
+        assert!(compiled.rows == interpreted.rows, "{args:?}");
+        assert!(compiled.last("c.v") > 0.1);
+    }
+}
+
+/// A sample of a job, computed in lanes where they serve, is what the run is alone.
+#[test]
+fn lanes_give_the_bits_of_one_run() {
+    for scenario in ["s", "stiff"] {
+        let place = Place::model(DRAWN);
+        place.expect(0, &["mc", "m.twinml", "--scenario", scenario, "-n", "12", "-q", "--out", "job"]);
+        for k in ["job#1", "job#7", "job#11"] {
+            place.expect(0, &["replay", k]);
+        }
+    }
+}
+
+/// A snapshot in the middle goes on to the same end.
+#[test]
+fn snapshots_of_networks() {
+    let place = Place::model(DRAWN);
+    place.expect(
+        0,
+        &["run", "m.twinml", "--scenario", "s", "--no-plot", "--out", "whole", "--snapshot-every", "1s"],
+    );
+    place.expect(0, &["replay", "whole"]);
+}
