@@ -552,14 +552,36 @@ fn epidemic_as_a_monte_carlo_job() {
     }
 }
 
-/// Those that wait for messages say so, with the line.
+/// Messages as they stand: the same regions, reports and orders as without them, to the bit.
+#[test]
+fn epidemic_with_messages_as_it_stands() {
+    let Some(models) = folder() else { return };
+    let model = models.join("12_epidemic_sde.twinml");
+    for (scenario, peak) in [("season", 12.9), ("no_rules", 42.1)] {
+        let (Some(ran), twin) = (
+            Ran::new("12_epidemic_sde.twinml", scenario),
+            Ran::of(&beside("epidemic.twinml"), scenario, None),
+        ) else {
+            return;
+        };
+        let read = |r: &Ran| fs::read_to_string(r.place.path().join("r.csv")).unwrap();
+        assert!(read(&ran) == read(&twin), "{scenario}");
+        let s = job(&model, scenario, "60");
+        assert_eq!(said(&s, "mass"), "holds");
+        // The figures of `epidemic.twinml` say why it is not held where an estimate by hand had it.
+        assert_eq!(said(&s, "hospital"), "violated");
+        let all = s["requirements"].as_array().unwrap();
+        let hospital = all.iter().find(|r| r["name"] == "hospital").unwrap();
+        let middle = hospital["robustness"]["mean"]["value"].as_f64().unwrap();
+        near(scenario, 8.0 - middle, peak, 1.5);
+    }
+}
+
+/// What waits for protocols says so, with the line.
 #[test]
 fn what_later_versions_run_is_refused_with_its_line() {
     let Some(models) = folder() else { return };
-    for (file, word) in [
-        ("09_truck_fleet.twinml", "cannot be run by this version"),
-        ("12_epidemic_sde.twinml", "a message from a sender"),
-    ] {
+    for (file, word) in [("09_truck_fleet.twinml", "cannot be run by this version")] {
         let out =
             Command::new(env!("CARGO_BIN_EXE_twinc")).arg("mc").arg(models.join(file)).output().unwrap();
         let text = String::from_utf8_lossy(&out.stderr);

@@ -61,6 +61,32 @@ twin A {
 ",
             "\n  }\n}\n",
         ),
+        "messages" => (
+            "record Job { id: Int, weight: Mass }
+agent twin Worker {
+  states { load: Mass = 0 kg; busy: Bool = false }
+  behavior {
+    on inform(job: Job, urgent: Bool = false) from boss { load = load + job.weight; reply agree(eta: 3 min) }
+    on inform(level: Length, at_time: Time) { load = 0 kg }
+    on cancel from whoever { busy = false }
+    on repaired(by: String) { busy = true }
+    machine mode { initial free
+      state free { on request(job: Job) from sender -> taken }
+      state taken { on falling(busy) -> free }
+    }
+  }
+}
+twin Gauge { outputs { p: Pressure = 1 bar } }
+twin Yard { twins { desk: A; gauge: Gauge; spare: Worker } }
+agent twin A {
+  parameters { gap: Time = 5 s }
+  states { h: Length = 1 m; n: Int = 0 }
+  twins { workers: Worker[3]; first: Worker }
+  memory { owners: Map<Int, Worker>; jobs: Queue<Job>; last: Worker? }
+  behavior {
+",
+            "\n  }\n}\n",
+        ),
         "scenario" => (
             "twin B { parameters { k: Real = 2; final c: Real = 3 } inputs { u: Real = 0 } states { y: Real = 0 }
   equations { der(y) = (u - k*y)/1 s } constraints { small: always(y < 3) } }

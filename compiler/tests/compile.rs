@@ -129,8 +129,8 @@ fn reference_models() {
         09_truck_fleet.twinml small_yard: E0750
         11_stick_slip.twinml belt: compiles
         11_stick_slip.twinml smooth_belt: compiles
-        12_epidemic_sde.twinml season: E0750
-        12_epidemic_sde.twinml no_rules: E0750
+        12_epidemic_sde.twinml season: compiles
+        12_epidemic_sde.twinml no_rules: compiles
         14_building_zone.twinml winter_week: compiles
         15_operator_agent.twinml drill: E0750
     "#]]

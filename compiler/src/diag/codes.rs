@@ -111,6 +111,8 @@ pub const UNKNOWN_EVENT: Code = Code("E0321");
 pub const UNDEFINED_CALL: Code = Code("W0301");
 /// A unit that could also be a product with a member.
 pub const UNIT_OR_MEMBER: Code = Code("W0302");
+/// A message that nobody takes whom it may reach.
+pub const UNHEARD_MESSAGE: Code = Code("W0303");
 
 // E04: types and shapes.
 /// A value of another type than is wanted.

@@ -4,10 +4,11 @@
 
 use std::fmt::{self, Write};
 
+use crate::hir::behavior::{Sending, StmtKind};
 use crate::hir::{
     ActionStmt, BinOp, Class, ClassTarget, ClassUse, Comprehension, Connection, ConnectorRole, Distribution,
-    Equation, Expr, ExprKind, Extent, ForRange, FuncStmt, Function, MemberKind, Model, Override, RangeElse,
-    Ref, Scenario, Section, Step, Subscript, Type, UnOp, VarDecl,
+    Equation, Expr, ExprKind, Extent, ForRange, FuncStmt, Function, MemberKind, Model, Name, Override,
+    RangeElse, Ref, Scenario, Section, Step, Subscript, Type, UnOp, VarDecl,
 };
 
 /// The whole model.
@@ -127,7 +128,7 @@ impl Printer<'_> {
         format!("[{}]", s.iter().map(one).collect::<Vec<_>>().join(", "))
     }
 
-    fn class_use(&self, u: &ClassUse, params: &[(crate::hir::Name, crate::hir::ClassId)]) -> String {
+    fn class_use(&self, u: &ClassUse, params: &[(Name, crate::hir::ClassId)]) -> String {
         let mut out = match u.target {
             ClassTarget::Class(c) => name(self.m.classes.get(c.0 as usize).map(|c| &*c.name)),
             ClassTarget::Param(n) => {
@@ -435,10 +436,32 @@ impl Printer<'_> {
                     let r = self.reference(r);
                     self.line(format_args!("release {r}"))?;
                 }
+                ActionStmt::Send(s) => {
+                    let text = match &s.kind {
+                        StmtKind::Send(m) => self.sending(m),
+                        _ => "later".to_owned(),
+                    };
+                    self.line(format_args!("{text}"))?;
+                }
                 ActionStmt::Later(_) => self.line(format_args!("later"))?,
             }
         }
         Ok(())
+    }
+
+    fn sending(&self, m: &Sending) -> String {
+        let mut out = if m.answers.is_some() { "reply ".to_owned() } else { "send ".to_owned() };
+        let one = |(name, e): &(Option<Name>, Expr)| match name {
+            Some(n) => format!("{n}: {}", self.expr(e)),
+            None => self.expr(e),
+        };
+        let _ = write!(out, "{}({})", m.message, m.args.iter().map(one).collect::<Vec<_>>().join(", "));
+        for (word, e) in [("to", &m.to), ("after", &m.after), ("priority", &m.priority), ("ttl", &m.ttl)] {
+            if let Some(e) = e {
+                let _ = write!(out, " {word} {}", self.expr(e));
+            }
+        }
+        out
     }
 
     fn expects(&mut self, list: &[(String, bool, crate::source::Span)]) -> fmt::Result {
@@ -610,6 +633,6 @@ fn name(found: Option<&str>) -> String {
     found.map_or_else(|| "?".to_owned(), str::to_owned)
 }
 
-fn join(names: &[crate::hir::Name], by: &str) -> String {
+fn join(names: &[Name], by: &str) -> String {
     names.iter().map(|n| &**n).collect::<Vec<_>>().join(by)
 }

@@ -273,6 +273,8 @@ pub struct Action {
     pub time_ns: i128,
     /// `(variable, piece)`: the value to give to elements of an `Input`, `Discrete` or `State` family.
     pub assigns: Vec<(VarId, Piece)>,
+    /// Codes of behaviour that send messages.
+    pub sends: Vec<twinml_model::behavior::CodeId>,
     /// Where it stands.
     pub span: Span,
 }

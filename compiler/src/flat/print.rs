@@ -461,6 +461,9 @@ impl Printer {
                 let _ = write!(self.out, "  set {}", self.names[var.index()]);
                 self.piece(piece);
             }
+            for code in &a.sends {
+                let _ = writeln!(self.out, "  send {code}");
+            }
         }
     }
 

@@ -297,8 +297,12 @@ impl Reader {
                     let var = self.var_name()?;
                     assigns.push((var, self.piece()?));
                 }
+                let mut sends = Vec::new();
+                while self.take_word("send") {
+                    sends.push(self.int()?);
+                }
                 let list = s.branches.last_mut().map_or(&mut s.actions, |b| &mut b.actions);
-                list.push(Action { time_ns, assigns, span });
+                list.push(Action { time_ns, assigns, sends, span });
             } else if self.take_word("branch") {
                 let name = self.string()?;
                 let time_ns = self.int()?;

@@ -59,7 +59,7 @@ impl<'a> Flattener<'a> {
         // What is asked for from outside may leave the branch later, once or more.
         let first = own.len().saturating_sub(b.later);
         let later = own.split_off(first.min(own.len())).into_iter();
-        let reaches = |a: &Action| a.time_ns >= time_ns && !a.assigns.is_empty();
+        let reaches = |a: &Action| a.time_ns >= time_ns && !(a.assigns.is_empty() && a.sends.is_empty());
         let trunk = self.system.actions.clone().into_iter().filter(reaches).collect();
         let Some(mut actions) = self.left(trunk, time_ns, own) else { return };
         for change in later {
@@ -98,7 +98,7 @@ impl<'a> Flattener<'a> {
                 actions.push(a);
                 continue;
             }
-            let had = !a.assigns.is_empty();
+            let had = !a.assigns.is_empty() && a.sends.is_empty();
             let assigns = self.without(a.assigns, &assigned)?;
             if !assigns.is_empty() || !had {
                 actions.push(Action { assigns, ..a });

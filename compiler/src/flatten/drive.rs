@@ -155,7 +155,7 @@ impl<'a> Flattener<'a> {
                 let (target, force) = match stmt {
                     hir::ActionStmt::Assign(r, ..) => (r, false),
                     hir::ActionStmt::Force(r, ..) | hir::ActionStmt::Release(r, _) => (r, true),
-                    hir::ActionStmt::Later(_) => continue,
+                    hir::ActionStmt::Send(_) | hir::ActionStmt::Later(_) => continue,
                 };
                 self.unit(InstId(0), &mut |s, scope| {
                     let shape = s.ref_shape(target, scope)?;

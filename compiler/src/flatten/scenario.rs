@@ -167,8 +167,15 @@ impl<'a> Flattener<'a> {
     /// What the statements of an action write.
     pub(super) fn action(&mut self, time_ns: i128, body: &'a [ActionStmt], span: Span) -> Action {
         self.writes.clear();
+        let sent = |stmt: &'a ActionStmt| match stmt {
+            ActionStmt::Send(s) => self.code_of_send(s),
+            _ => None,
+        };
+        let sends = body.iter().filter_map(sent).collect();
         for stmt in body {
             self.unit(InstId(0), &mut |s, scope| match stmt {
+                // Its code stands already.
+                ActionStmt::Send(_) => Ok(()),
                 ActionStmt::Later(span) => Err(s.refuse(codes::LATER_BEHAVIOR, *span, "this statement")),
                 ActionStmt::Assign(r, e, span) => s.assign(r, e, *span, scope, Write::Assign),
                 ActionStmt::Force(r, e, span) => {
@@ -179,7 +186,7 @@ impl<'a> Flattener<'a> {
             });
         }
         let assigns = std::mem::take(&mut self.writes);
-        Action { time_ns, assigns, span }
+        Action { time_ns, assigns, sends, span }
     }
 
     fn assign(

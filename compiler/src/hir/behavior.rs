@@ -62,6 +62,10 @@ pub struct Handler {
     pub trigger: Trigger,
     /// Arguments of the event by name: locals of guard and body.
     pub params: Vec<Param>,
+    /// Written without parentheses: it takes messages with any arguments.
+    pub bare: bool,
+    /// The message that it handles, where it answers it or asks who sent it.
+    pub message: Option<LocalId>,
     /// `from sender`
     pub from: Option<LocalId>,
     /// `queued`
@@ -87,6 +91,8 @@ pub struct Param {
     pub local: LocalId,
     /// Its type; [`Type::Any`] where none is written.
     pub ty: Type,
+    /// Whether it is an array of that type.
+    pub array: bool,
     /// Used where an event or a call does not give it.
     pub default: Option<Expr>,
 }
@@ -239,6 +245,8 @@ pub enum StmtKind {
     Return(Option<Expr>),
     /// `emit e(a: x, y)`: arguments by name; without a name by the order of the handler's
     Emit(EventRef, Vec<(Option<Name>, Expr)>),
+    /// `send inform(level: h) to ctl`, `reply agree`
+    Send(Box<Sending>),
     /// `log e`
     Log(Expr),
     /// `after d { … }`
@@ -259,8 +267,35 @@ pub enum StmtKind {
     Fail(Expr),
     /// `stop "reason"`
     Stop(Option<Expr>),
-    /// Something that this version does not run: `send`, `create`, …
+    /// Something that this version does not run: `publish`, `broadcast`, …
     Later(&'static str),
+}
+
+/// A message as a statement sends it.
+#[derive(Clone, Debug)]
+pub struct Sending {
+    /// A performative, or an event of the receiver.
+    pub message: Name,
+    /// Arguments by name; without a name by place.
+    pub args: Vec<(Option<Name>, Expr)>,
+    /// A twin, or several; `None`: whoever sent the message that it answers.
+    pub to: Option<Expr>,
+    /// The message that it answers.
+    pub answers: Option<LocalId>,
+    /// Seconds on the way.
+    pub after: Option<Expr>,
+    /// The highest of an instant come first.
+    pub priority: Option<Expr>,
+    /// Seconds after which it is worth nothing any more.
+    pub ttl: Option<Expr>,
+}
+
+impl Sending {
+    /// Calls `f` for every expression directly in it.
+    pub fn each_expr<'e>(&'e self, f: &mut dyn FnMut(&'e Expr)) {
+        self.args.iter().for_each(|(_, e)| f(e));
+        self.to.iter().chain(&self.after).chain(&self.priority).chain(&self.ttl).for_each(f);
+    }
 }
 
 /// What an assignment sets.
@@ -355,6 +390,11 @@ pub enum Op {
     Machine(Ref),
     /// `count(e)`: how often an event has occurred
     Count(EventRef),
+    /// A twin of one's own, or several: `trucks[2]`, `trucks`, `self` (no steps).
+    Twin(Ref),
+    /// A part of the nearest twin around that has one of this name, or that twin itself, by its class: where a message
+    /// goes.
+    Address(Ref),
     /// `draw(exponential(50 s))`
     Draw(Box<super::Distribution>),
     /// A function of the class's own behaviour.
@@ -411,7 +451,7 @@ impl Op {
                 each.filter.iter().for_each(&mut *f);
                 f(&each.body);
             }
-            Op::Heap(r) | Op::Active(r, _) | Op::Machine(r) => {
+            Op::Heap(r) | Op::Active(r, _) | Op::Machine(r) | Op::Twin(r) | Op::Address(r) => {
                 for s in r.steps.iter().flat_map(|s| &s.subscripts) {
                     match s {
                         super::Subscript::Index(e) => f(e),

@@ -107,7 +107,9 @@ pub enum ActionStmt {
     Force(Ref, Expr, Span),
     /// `release pump.speed`
     Release(Ref, Span),
-    /// `send`, `fail`, `emit`, …: needs behaviour.
+    /// `send cancel to customer`
+    Send(super::behavior::Stmt),
+    /// `fail`, `emit`, …: needs behaviour.
     Later(Span),
 }
 

@@ -530,7 +530,12 @@ fn actions(
             let place = layout.value(*var, &piece.element);
             store_all(&mut em, &piece.loops, &piece.expr, place, origin);
         }
-        out.push(program::Action { time_ns: a.time_ns, kernel: em.finish().kernel, origin });
+        out.push(program::Action {
+            time_ns: a.time_ns,
+            kernel: em.finish().kernel,
+            sends: a.sends.clone(),
+            origin,
+        });
     }
     out
 }

@@ -1,6 +1,5 @@
-//! Behaviour: handlers, their triggers, functions, memories, capabilities and synchronisation.
-//! Memories that outlive a run, capabilities and
-//! synchronisation are checked only.
+//! Behaviour: handlers, their triggers, functions, memories and capabilities.
+//! Memories that outlive a run and capabilities are checked only.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -10,15 +9,14 @@ use twinml_model::dimension::Dimension;
 use super::assign::Target;
 use super::class::Member;
 use super::func::Result_;
-use super::place::Place;
-use super::ty::{Temp, Ty, Val};
+use super::ty::{Ty, Val};
 use super::{Checker, Cx, Mode};
 use crate::ast::{self, BehaviorItem, ExprKind as A, Handler, MachineItem, StmtKind, Trigger};
 use crate::diag::{Diagnostic, codes, did_you_mean};
 use crate::hir::behavior::{
     EventRef, Func, Item, Op, Param, Pattern, Stmt, StmtKind as Kind, Trigger as Cause,
 };
-use crate::hir::{self, ClassId, Expr, Name, Ref, Section, Step, Type};
+use crate::hir::{self, ClassId, Expr, Name, Ref, Step, Type};
 use crate::source::Span;
 
 /// Kinds of capabilities.
@@ -228,7 +226,8 @@ impl<'a> Checker<'a, '_> {
             let mut local = self.local(p.name.as_str(), ty, p.name.span);
             local.read = true;
             let (name, ty) = (local.name.clone(), local.ty.base.clone());
-            out.push(Param { name, local: local.id, ty, default });
+            let array = !local.ty.shape.is_empty();
+            out.push(Param { name, local: local.id, ty, array, default });
             cx.locals.push(local);
         }
         out
@@ -264,6 +263,19 @@ impl<'a> Checker<'a, '_> {
         let mut params = Vec::new();
         let trigger = self.trigger(cx, &h.trigger, &mut params);
         let mut from = None;
+        let mut message = None;
+        let mut bare = false;
+        if let Trigger::Event { event, params } = &h.trigger
+            && event.as_name().is_some()
+        {
+            message = Some(self.local(twinml_model::behavior::MESSAGE, Ty::any(), h.head).id);
+            bare = params.is_none();
+        } else if let Some(name) = &h.from {
+            let d = Diagnostic::new(codes::MISPLACED, name.span, "this comes from nobody")
+                .here("`from` names the twin that sent a message");
+            self.say(d.help("as in `on request(job: Job) from sender { … }`"));
+        }
+        (cx.message, cx.answered) = (message, false);
         if let Some(name) = &h.from {
             let mut local = self.local(name.as_str(), Ty::any(), name.span);
             local.read = true;
@@ -273,6 +285,8 @@ impl<'a> Checker<'a, '_> {
         let guard = h.guard.as_ref().map(|g| self.condition(cx, g));
         let body = h.body.as_ref().map(|b| self.stmts(cx, b));
         self.end_locals(cx, depth);
+        let message = message.filter(|_| cx.answered || from.is_some());
+        cx.message = None;
         let guard = match guard {
             Some(g) => Some(g?.e),
             None => None,
@@ -281,6 +295,8 @@ impl<'a> Checker<'a, '_> {
         Some(hir::behavior::Handler {
             trigger: trigger?,
             params,
+            bare,
+            message,
             from,
             queued: h.is_queued,
             target,
@@ -692,95 +708,6 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
-    /// `sync { mqtt("plant") { … } }`
-    pub(super) fn sync(&mut self, id: ClassId, items: &'a [ast::SyncItem]) {
-        const PROTOCOLS: &[&str] = &[
-            "mqtt",
-            "opcua",
-            "modbus",
-            "http",
-            "kafka",
-            "ros",
-            "csv",
-            "serial",
-            "amqp",
-            "coap",
-            "sparkplug",
-        ];
-        let mut cx = self.class_cx(id, Mode::Constraint);
-        for i in items {
-            match i {
-                ast::SyncItem::Error(_) => {}
-                ast::SyncItem::Setting(s) => self.sync_setting(s),
-                ast::SyncItem::Link(l) => {
-                    if !PROTOCOLS.contains(&l.protocol.as_str()) {
-                        let message = format!("unknown protocol `{}`", l.protocol.as_str());
-                        let mut d = Diagnostic::new(codes::BAD_SYNC, l.protocol.span, message);
-                        d.help = did_you_mean(l.protocol.as_str(), PROTOCOLS.iter().copied());
-                        self.say(d);
-                    }
-                    for b in l.bindings.iter().filter(|b| !b.is_error) {
-                        self.binding(&mut cx, b);
-                    }
-                }
-            }
-        }
-    }
-
-    fn sync_setting(&mut self, s: &'a ast::Setting) {
-        let word = s.values.first().and_then(|v| match &v.kind {
-            A::Call { callee, .. } => callee.as_name(),
-            _ => v.as_name(),
-        });
-        let known: &[&str] = match s.name.as_str() {
-            "conflict" => &["kalman", "physical_wins", "twin_wins", "newest", "blend"],
-            "mode" => &["shadow", "control"],
-            _ => return,
-        };
-        if let Some(w) = word
-            && !known.contains(&w.as_str())
-        {
-            let message = format!("`{}` is no `{}`", w.as_str(), s.name.as_str());
-            let mut d = Diagnostic::new(codes::BAD_SYNC, w.span, message);
-            d.help = did_you_mean(w.as_str(), known.iter().copied())
-                .or_else(|| Some(format!("one of `{}`", known.join("`, `"))));
-            self.say(d);
-        }
-    }
-
-    fn binding(&mut self, cx: &mut Cx<'a>, b: &'a ast::Binding) {
-        let Some(place) = self.place(cx, &b.target) else { return };
-        let Place::Member(m) = place else {
-            self.say(Diagnostic::new(codes::BAD_SYNC, b.target.span, "only a member can be bound"));
-            return;
-        };
-        let Member::Var { section, ty, .. } = m.what else {
-            self.say(Diagnostic::new(codes::BAD_SYNC, b.target.span, "only a quantity can be bound"));
-            return;
-        };
-        if section == Section::Parameters && b.direction == ast::Direction::Out {
-            // Reporting a parameter to the plant is harmless.
-        }
-        let mut ty = ty.shaped(m.axes);
-        if let Some(u) = &b.unit {
-            self.with_unit(&mut ty, u, cx.units_off);
-        }
-        if let Some(n) = &b.noise
-            && let Type::Real(_) = ty.base
-        {
-            let mut noise = ty.clone();
-            if noise.temp == Temp::Point {
-                noise.temp = Temp::Difference;
-                noise.unit = None;
-                noise.shown = false;
-            }
-            self.value_for(cx, n, &noise, Target { name: "noise", span: None });
-        }
-        for t in b.stale.iter().chain(&b.every) {
-            self.duration(cx, t);
-        }
-    }
-
     /// Handlers of scenarios other than `at`.
     pub(super) fn scenario_handler(&mut self, cx: &mut Cx<'a>, class: ClassId, h: &'a Handler) {
         let module = cx.module;
@@ -790,10 +717,16 @@ impl<'a> Checker<'a, '_> {
     }
 
     /// Actions of scenarios that need behaviour: `send`, `fail`, `emit`, ….
-    pub(super) fn scenario_statement(&mut self, cx: &mut Cx<'a>, class: ClassId, s: &'a ast::Stmt) {
+    pub(super) fn scenario_statement(
+        &mut self,
+        cx: &mut Cx<'a>,
+        class: ClassId,
+        s: &'a ast::Stmt,
+    ) -> Option<Stmt> {
         let module = cx.module;
         let mut inner = self.class_cx(class, Mode::Behavior);
         inner.module = module;
-        self.stmt(&mut inner, s);
+        inner.drill = true;
+        self.stmt(&mut inner, s)
     }
 }

@@ -26,6 +26,7 @@ mod func;
 mod index;
 mod items;
 mod machine;
+mod message;
 mod nearby;
 mod ops;
 mod overrides;
@@ -34,6 +35,7 @@ pub(crate) mod population;
 mod rule;
 mod scenario;
 mod stmt;
+mod sync;
 mod ty;
 mod words;
 
@@ -182,6 +184,11 @@ struct Cx<'a> {
     self_name: Option<Rc<str>>,
     /// Arguments of the event being handled and the result type, for statements.
     result: Option<func::Result_<'a>>,
+    /// The message that the handler at hand may answer, and whether it does.
+    message: Option<LocalId>,
+    answered: bool,
+    /// A scenario's action: what it sends may well be what nobody understands.
+    drill: bool,
     /// Calls of functions that are not defined: name and place.
     undefined: Vec<(Rc<str>, Span)>,
 }
@@ -199,6 +206,9 @@ impl<'a> Cx<'a> {
             exact: false,
             self_name: None,
             result: None,
+            message: None,
+            answered: false,
+            drill: false,
             undefined: Vec::new(),
         }
     }

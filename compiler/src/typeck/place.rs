@@ -94,7 +94,7 @@ impl<'a> Checker<'a, '_> {
             }
             Member::Memory(ty) => Some(self.memory_value(&m, ty.base, span)),
             Member::Part { class, .. } if cx.mode == Mode::Behavior => {
-                Some(Val::opaque(Type::Twin(class), span).shaped(m.axes))
+                Some(Val::behavior(Op::Twin(m.r), Type::Twin(class), span).shaped(m.axes))
             }
             Member::Capability if cx.mode == Mode::Behavior => Some(Val::opaque(Type::Any, span)),
             what => {
@@ -197,7 +197,10 @@ impl<'a> Checker<'a, '_> {
                 return Some(Place::Value(Val::typed(ExprKind::SelfValue, ty, n.span)));
             }
             return match (cx.mode, cx.class) {
-                (Mode::Behavior, Some(c)) => Some(Place::Value(Val::opaque(Type::Twin(c), n.span))),
+                (Mode::Behavior, Some(c)) => {
+                    let own = Op::Twin(Ref { steps: Vec::new(), span: n.span });
+                    Some(Place::Value(Val::behavior(own, Type::Twin(c), n.span)))
+                }
                 _ => {
                     self.misplaced(n.span, "`self`", "it is the value that a `where` condition is about");
                     None

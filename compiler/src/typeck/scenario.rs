@@ -521,6 +521,7 @@ impl<'a> Checker<'a, '_> {
                 let m = self.override_target(cx, Some(class), target)?;
                 Some(ActionStmt::Release(m.r, s.span))
             }
+            StmtKind::Send(_) => self.scenario_statement(cx, class, s).map(ActionStmt::Send),
             _ => {
                 self.scenario_statement(cx, class, s);
                 Some(ActionStmt::Later(s.span))

@@ -101,10 +101,7 @@ impl<'a> Checker<'a, '_> {
                 let event = self.event_ref(cx, e)?;
                 Kind::Emit(event, args?)
             }
-            StmtKind::Send(m) => {
-                self.send(cx, m);
-                Kind::Later("a message")
-            }
+            StmtKind::Send(m) => self.send(cx, m, s.span)?,
             StmtKind::Publish { topic, message } => {
                 self.expr(cx, topic);
                 if let Some(m) = message {
@@ -183,53 +180,6 @@ impl<'a> Checker<'a, '_> {
                 None
             }
         }
-    }
-
-    fn send(&mut self, cx: &mut Cx<'a>, m: &'a ast::Send) {
-        self.emitted(cx, &m.message);
-        if let Some(to) = &m.to {
-            self.address(cx, to);
-        }
-        if let Some(d) = &m.after {
-            self.duration(cx, d);
-        }
-        if let Some(p) = &m.priority
-            && p.as_name().is_none()
-        {
-            self.expr(cx, p);
-        }
-        for a in &m.attrs {
-            match a.name.as_str() {
-                "ttl" => {
-                    self.duration(cx, &a.value);
-                }
-                _ => {
-                    self.expr(cx, &a.value);
-                }
-            }
-        }
-    }
-
-    /// Where a message goes: one's own members first, then outward.
-    fn address(&mut self, cx: &mut Cx<'a>, e: &'a ast::Expr) {
-        if let Some(path) = e.as_path()
-            && let Some(first) = path.names.first()
-            && !self.own_name(cx, first.as_str())
-            && first.as_str() != "self"
-        {
-            if self.part_names.contains(first.as_str())
-                || self.scopes[cx.module.0 as usize].contains_key(first.as_str())
-            {
-                return;
-            }
-            let message = format!("no twin of this model has a part `{}`", first.as_str());
-            let mut d = Diagnostic::new(codes::UNKNOWN_EVENT, first.span, message)
-                .here("an address that leads nowhere");
-            d.help = did_you_mean(first.as_str(), self.part_names.iter().map(|n| &**n));
-            self.say_missing(first.as_str(), d);
-            return;
-        }
-        self.expr(cx, e);
     }
 
     /// `x = e`

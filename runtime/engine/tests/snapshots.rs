@@ -310,6 +310,46 @@ fn every_solver_goes_on() {
     }
 }
 
+/// Messages on their way, in a queue, with a handler that waits; twins that come and go, kept in a memory.
+const MESSAGES: &str = "
+twin Worker { units: off
+  states { done: Int = 0 }
+  behavior {
+    on request(n: Int, late: Bool = false) from boss queued {
+      wait 0.35; done = done + 1
+      reply inform(n: n)
+      if done > 4 { retire self }
+    }
+  }
+}
+twin Desk { units: off
+  twins { workers: Worker[3..5] }
+  states { x: Real = 0; sum: Int = 0; gone: Int = 0; told: Int = 0 }
+  memory { known: Map<Int, Worker> }
+  equations { der(x) = 1 - 0.1*x - 0.05*sum }
+  behavior {
+    every 0.3 {
+      send request(n: floor(draw(uniform(0, 9)))) to workers after draw(uniform(0, 1)), ttl: 0.9
+      for k, w in known { send cancel(k) to w priority k after 0.25 }
+      if count(workers) < 3 { create Worker { } in workers }
+    }
+    on inform(n: Int) from w { sum = sum + n; x = x/2; known[sum - 3*floor(sum/3)] = w; after 0.4 { reply confirm } }
+    on failure from w { gone = gone + 1 }
+    on not_understood(message: String) { told = told + 1 }
+  }
+}
+scenario s for Desk { duration: 10 s; record all every 100 ms; at 3 s { send request(4) to workers } }";
+
+#[test]
+fn messages_go_on() {
+    let model = compile(MESSAGES, None, Path::new("."));
+    let mut r = Random(0x3e55_a6e5_0000_0024);
+    for solver in ["dopri5", "bdf"] {
+        let parts: Vec<f64> = (0..12).map(|_| r.unit()).chain([0.0, 1.0]).collect();
+        check(solver, &model.with(solver, None), &parts);
+    }
+}
+
 /// Long enough for `auto` to ask for the code of whole steps and of series.
 #[test]
 fn auto_goes_on_with_code_that_is_made_on_the_way() {

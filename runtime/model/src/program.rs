@@ -445,6 +445,8 @@ pub struct Action {
     pub time_ns: i128,
     /// Reads anything, writes `Input`, `Disc`, `State` or `Param`.
     pub kernel: Kernel,
+    /// Codes of the root twin that send messages, behind what the kernel writes.
+    pub sends: Vec<crate::behavior::CodeId>,
     /// The action in the source.
     pub origin: OriginId,
 }

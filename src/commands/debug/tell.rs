@@ -32,6 +32,8 @@ struct Deed<'a> {
     kind: &'a str,
     path: &'a str,
     event: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peer: Option<&'a str>,
     pre: Value,
     post: Value,
     unit: &'a str,
@@ -167,7 +169,8 @@ fn deeds<'a>(walk: &'a Walk<'_>) -> Vec<Deed<'a>> {
     let of = |d: &'a Done| {
         let (element, unit) = measure(d, walk.watched());
         let (pre, post) = (value(d.pre, &element), value(d.post, &element));
-        Deed { kind: &d.kind, path: &d.path, event: &d.event, pre, post, unit }
+        let peer = matches!(&*d.kind, "sent" | "message" | "lost").then_some(&*d.peer);
+        Deed { kind: &d.kind, path: &d.path, event: &d.event, peer, pre, post, unit }
     };
     walk.here().done.iter().map(of).collect()
 }
@@ -191,6 +194,14 @@ fn lines(here: &Here, watched: &[Watched]) -> Vec<String> {
                 format!("  {}{} {becomes}\n", of(&d.path), d.event)
             }
             "event" => format!("    emits {}.{}\n", d.path, d.event),
+            "sent" if d.path.is_empty() => format!("  sent {} to {}\n", d.event, whom(&d.peer)),
+            "sent" => format!("    {} sends {} to {}\n", d.path, d.event, whom(&d.peer)),
+            "message" | "lost" => {
+                within = false;
+                let lost = if d.kind == "lost" { " is lost" } else { "" };
+                let from = if d.peer.is_empty() { String::new() } else { format!(" from {}", d.peer) };
+                format!("  {}{}{from}{lost}\n", of(&d.path), d.event)
+            }
             "action" => format!("  {}: {} {}\n", d.event, d.path, values()),
             _ if within => format!("    {} {}\n", d.path, values()),
             _ => format!("  {} {}\n", d.path, values()),
@@ -201,6 +212,11 @@ fn lines(here: &Here, watched: &[Watched]) -> Vec<String> {
         }
     }
     out
+}
+
+/// A twin that a message is for.
+fn whom(path: &str) -> &str {
+    if path.is_empty() { "the model" } else { path }
 }
 
 /// All that the event did.

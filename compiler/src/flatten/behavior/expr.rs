@@ -70,11 +70,13 @@ impl<'a> Flattener<'a> {
         if self.level >= super::super::MAX_LEVELS {
             return Err(self.too_large(e.span, u64::from(self.level), "levels of nesting"));
         }
+        // What becomes an equation counts its own levels.
+        let level = self.level;
         self.level += 1;
         let before = std::mem::replace(&mut b.span, e.span);
         let out = self.value_inner(b, e);
         b.span = before;
-        self.level -= 1;
+        self.level = level;
         out
     }
 
@@ -194,7 +196,9 @@ impl<'a> Flattener<'a> {
                 self.reduce_value(b, *r, list, depth)?
             }
             ExprKind::TableFile(_) => return Err(self.internal(e.span, "a table where a number is wanted")),
-            ExprKind::BehaviorOnly => return Err(self.later(e.span, "this call, message or twin as a value")),
+            ExprKind::BehaviorOnly => {
+                return Err(self.later(e.span, "this call, or what another twin holds by reference,"));
+            }
             ExprKind::Behavior(op) => self.op_value(b, op, e)?,
         })
     }
@@ -518,6 +522,8 @@ impl<'a> Flattener<'a> {
                     None => b.num(0.0),
                 }
             }
+            Op::Twin(r) => self.twin_code(b, r)?,
+            Op::Address(r) => self.address_code(b, r)?,
             Op::Draw(d) => {
                 let d = self.dist(b, d)?;
                 let r = b.reg();

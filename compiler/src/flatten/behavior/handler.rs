@@ -60,7 +60,7 @@ impl<'a> Flattener<'a> {
         }
     }
 
-    fn or_report<T>(&mut self, done: R<T>) -> Option<T> {
+    pub(super) fn or_report<T>(&mut self, done: R<T>) -> Option<T> {
         match done {
             Ok(x) => Some(x),
             Err(Stop::Fail) => None,
@@ -79,9 +79,6 @@ impl<'a> Flattener<'a> {
     }
 
     fn handler_code(&mut self, inst: InstId, h: &'a Handler, mut at: At) -> R<()> {
-        if h.from.is_some() {
-            return Err(self.later(h.head, "a message from a sender"));
-        }
         let owner = self.owner_of(inst);
         let name = head(h);
         let locals: Vec<LocalId> = h.params.iter().map(|p| p.local).collect();
@@ -92,6 +89,8 @@ impl<'a> Flattener<'a> {
                 for p in &locals {
                     b.param(*p);
                 }
+                self.bind_message(&mut b, h);
+                self.bind_sender(&mut b, h);
                 self.defaults(&mut b, &h.params)?;
                 let x = self.value(&mut b, g)?;
                 b.push(model::Instr::Return(Some(x)));
@@ -105,6 +104,8 @@ impl<'a> Flattener<'a> {
                 for p in &locals {
                     b.param(*p);
                 }
+                self.bind_message(&mut b, h);
+                self.bind_sender(&mut b, h);
                 self.defaults(&mut b, &h.params)?;
                 self.stmts(&mut b, list)?;
                 Some(self.add_code(b)?)
@@ -122,7 +123,12 @@ impl<'a> Flattener<'a> {
             _ => None,
         };
         let origin = self.origin_at(h.head, inst);
+        let own = matches!(&h.trigger, Trigger::Event(e) if e.path.is_empty());
+        let message = h.message.map(|_| model::MESSAGE.to_owned());
         for trigger in triggers {
+            if own {
+                self.takes(h);
+            }
             self.behaving.out.handlers.push(model::Handler {
                 owner,
                 trigger,
@@ -130,7 +136,7 @@ impl<'a> Flattener<'a> {
                 guard,
                 body,
                 target,
-                params: h.params.iter().map(|p| p.name.to_string()).collect(),
+                params: h.params.iter().map(|p| p.name.to_string()).chain(message.clone()).collect(),
                 queued: h.queued,
                 origin,
             });

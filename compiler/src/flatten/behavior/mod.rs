@@ -16,6 +16,7 @@ mod expr;
 mod formula;
 mod handler;
 mod machine;
+mod message;
 mod place;
 mod population;
 mod rate;
@@ -54,6 +55,10 @@ pub(super) struct Behaving<'a> {
     assigned: FxHashSet<(InstId, Name)>,
     functions: FxHashMap<(InstId, Name), model::CodeId>,
     globals: FxHashMap<hir::FuncId, model::CodeId>,
+    /// What handlers take, if messages set them off.
+    takers: Vec<model::Hearer>,
+    /// Codes of what the scenario sends, by statement.
+    sends: FxHashMap<*const hir::behavior::Stmt, model::CodeId>,
     /// Stores that the roles decide about later.
     stores: Vec<(VarId, Span)>,
     hidden: u32,
@@ -150,6 +155,7 @@ impl<'a> Flattener<'a> {
         for k in 0..self.insts.len() as u32 {
             self.handlers(InstId(k));
         }
+        self.scenario_sends();
         self.starts_of_cells();
         self.mirror_codes();
         self.fill_populations();
@@ -157,6 +163,7 @@ impl<'a> Flattener<'a> {
         self.settle_rates();
         self.check_stores();
         self.behaving.out.routes.sort_unstable();
+        self.hearers();
         self.orders();
         self.system.behavior = flat::Behavior {
             model: std::mem::take(&mut self.behaving.out),

@@ -292,7 +292,7 @@ impl<'a> Flattener<'a> {
                     b.push(Instr::LoadCell(out, c, base, stride, at));
                     Ok(out)
                 }
-                Goal::Twin => Err(self.later(span, "a twin as a value")),
+                Goal::Twin => self.twin_value(b, loc, span),
             },
         }
     }

@@ -85,6 +85,7 @@ impl<'a> Flattener<'a> {
                 let event = self.event_of(b.inst, &event.name);
                 b.push(Instr::Emit(event, given));
             }
+            StmtKind::Send(m) => self.send_code(b, m, s.span)?,
             StmtKind::Log(e) => {
                 let x = self.value(b, e)?;
                 b.push(Instr::Log(x));
@@ -404,10 +405,21 @@ fn captured(list: &[Stmt], b: &Body) -> Vec<LocalId> {
         StmtKind::Retire(_, at) => see(at),
         StmtKind::Emit(_, args) => args.iter().for_each(|(_, e)| see(e)),
         StmtKind::RetireSelf
+        | StmtKind::Send(_)
         | StmtKind::Return(None)
         | StmtKind::Stop(None)
         | StmtKind::WaitFor(_)
         | StmtKind::Later(_) => {}
+    });
+    // Who is answered is kept like any other value.
+    each_stmt(list, &mut |s| {
+        if let StmtKind::Send(m) = &s.kind {
+            super::message::locals(m, &mut |id| {
+                if b.locals.contains_key(&id) && !out.contains(&id) {
+                    out.push(id);
+                }
+            });
+        }
     });
     // A local's own part may be set: `xs[i] = …` reads `xs`.
     each_stmt(list, &mut |s| {

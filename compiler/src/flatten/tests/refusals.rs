@@ -5,10 +5,10 @@ use expect_test::expect;
 fn behaviour() {
     refuse(
         r#"
-twin P { states { on: Bool = false } behavior { on go(fast: Bool) from sender { on = true } } }
+twin P { states { on: Bool = false } behavior { on go(fast: Bool) from sender { on = true; publish "on" } } }
 "#,
         expect![[r#"
-            E0750 test.twinml:2:49: a message from a sender cannot be run by this version
+            E0750 test.twinml:2:92: `publish` cannot be run by this version
               note: it is checked like the rest of the model
         "#]],
     );

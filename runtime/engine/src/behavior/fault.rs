@@ -72,6 +72,11 @@ pub enum FaultKind {
         /// What was given, in seconds.
         seconds: f64,
     },
+    /// A priority that is no number.
+    Priority {
+        /// What was given.
+        given: f64,
+    },
     /// A distribution that does not exist, or with parameters outside its range.
     Distribution {
         /// What was drawn from.
@@ -123,6 +128,7 @@ impl fmt::Display for Fault {
             FaultKind::NoMatch { value } => write!(f, "no arm of the `match` fits {value}"),
             FaultKind::Fail { reason } => write!(f, "{reason}"),
             FaultKind::Time { seconds } => write!(f, "{seconds} s is no time to wait"),
+            FaultKind::Priority { given } => write!(f, "{given} is no priority of a message"),
             FaultKind::Distribution { text } => write!(f, "`{text}` is no distribution to draw from"),
             FaultKind::Full { population, capacity } => {
                 write!(f, "`{population}` is full: it may have {capacity}")

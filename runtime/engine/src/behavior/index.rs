@@ -1,6 +1,10 @@
 //! Who hears what, so that an event costs no look at those it does not concern.
 
-use twinml_model::behavior::{Behavior, Handler, Heard, Instr, Machine, Pattern, StateId, Trigger};
+use std::collections::BTreeMap;
+
+use twinml_model::behavior::{
+    Behavior, EventId, Handler, Heard, Instr, Machine, MessageId, OwnerId, Pattern, StateId, Trigger,
+};
 use twinml_model::ids::VarId;
 use twinml_model::ir::Space;
 
@@ -60,6 +64,10 @@ pub(super) struct Index {
     pub presence: Vec<Option<(VarId, u32)>>,
     /// How many instances of an event's family code waits for at once.
     pub waits: Vec<Vec<u32>>,
+    /// Handlers of messages by event: places in the program's list.
+    pub hearers: Vec<Vec<u32>>,
+    /// The event that a message is for a family.
+    addressed: BTreeMap<(MessageId, OwnerId), EventId>,
     /// First slot, length, watch: sorted.
     slots: Vec<(u32, u32, u32)>,
 }
@@ -77,6 +85,8 @@ impl Index {
             mirrors: vec![Vec::new(); b.owners.len()],
             presence: super::population::presence(b),
             waits: vec![Vec::new(); b.events.len()],
+            hearers: Vec::new(),
+            addressed: BTreeMap::new(),
             slots: Vec::new(),
         };
         for (k, m) in (0u32..).zip(&b.machines) {
@@ -101,6 +111,21 @@ impl Index {
                 }
             }
         }
+        if !b.messages.is_empty() {
+            let numbers: BTreeMap<&str, MessageId> =
+                (0u32..).zip(&b.messages).map(|(k, m)| (m.name.as_str(), k)).collect();
+            for (k, e) in (0u32..).zip(&b.events) {
+                if let Some(m) = numbers.get(e.name.as_str()) {
+                    out.addressed.insert((*m, e.owner), k);
+                }
+            }
+            out.hearers = vec![Vec::new(); b.events.len()];
+            for (k, h) in (0u32..).zip(&b.hearers) {
+                if let Some(Trigger::Event(heard)) = b.handlers.get(h.handler as usize).map(|h| &h.trigger) {
+                    out.hearers[heard.event as usize].push(k);
+                }
+            }
+        }
         for (k, h) in (0u32..).zip(&b.handlers) {
             let machine = h.scope.map(|(m, _)| m);
             match &h.trigger {
@@ -120,6 +145,11 @@ impl Index {
             }
         }
         out
+    }
+
+    /// The event that a message is to the twins of a family; `None`: they hear nothing of it.
+    pub(super) fn addressed(&self, message: MessageId, owner: OwnerId) -> Option<EventId> {
+        self.addressed.get(&(message, owner)).copied()
     }
 
     /// Watches and instances of a slot of `Disc`.

@@ -11,12 +11,13 @@ use twinml_model::bytes::{Malformed, Persist, Reader, Writer};
 use twinml_model::persist;
 
 use super::pattern::{Causes, Matcher};
+use super::post::{Letter, Place, Post};
 use super::schedule::{Said, Scheduler, Slot, Waiting};
 use super::store::Store;
 use super::streams::{self, NOBODY};
 use super::thread::{Frame, Thread};
 use super::timers::{Due, Timers, tick};
-use super::value::{NESTING, Value};
+use super::value::{NESTING, Twin, Value};
 use super::vm::Args;
 
 /// Counts and times are below this, so that they can go on.
@@ -52,6 +53,7 @@ impl Persist for Value {
                 to
             }
             Value::Closure(code, items) => to.put(&8_u8).put(&depth).put(code).slice(items),
+            Value::Twin(t) => to.put(&9_u8).put(t),
         };
     }
 
@@ -65,7 +67,7 @@ fn value(from: &mut Reader<'_>, level: u32) -> Result<Value, Malformed> {
     let at = from.at();
     let wrong = |why: String| Malformed { at, why };
     let kind: u8 = from.get()?;
-    let nested = kind >= 4;
+    let nested = (4..=8).contains(&kind);
     if nested && level >= NESTING {
         return Err(wrong(format!("values are nested more than {NESTING} levels deep")));
     }
@@ -112,11 +114,13 @@ fn value(from: &mut Reader<'_>, level: u32) -> Result<Value, Malformed> {
             let code = from.get()?;
             Value::closure(code, many(from)?)
         }
+        9 => return from.get().map(Value::Twin),
         other => return Err(wrong(format!("{other} is no kind of value"))),
     };
     made.deepened(depth).ok_or_else(|| wrong("a value is nested deeper than it says".to_owned()))
 }
 
+persist!(Twin { owner: u32, instance: u32, life: u32 });
 persist!(Frame { code: u32, pc: usize, regs: Vec<Value>, out: u16 });
 persist!(Thread { frames: Vec<Frame>, instance: u32, purpose: u32 });
 persist!(Said { time: f64, twin: String, text: String });
@@ -299,6 +303,55 @@ impl Timers {
     }
 }
 
+impl Post {
+    fn save(&self, to: &mut Writer) {
+        to.put(&self.sent).put(&self.way.len());
+        for ((due, late, number), l) in &self.way {
+            to.put(due).put(late).put(number).put(&l.conversation).put(&l.answers).put(&l.message);
+            to.put(&l.from).put(&l.to).put(&l.until);
+            put_args(to, &l.args);
+            put_stems(to, &l.stems);
+        }
+    }
+
+    fn load(from: &mut Reader<'_>) -> Result<Post, Malformed> {
+        let at = from.at();
+        let wrong = |why: &str| Malformed { at, why: why.to_owned() };
+        let sent: u64 = from.get()?;
+        let len = from.length(16 + 8 + 8 + 8 + 1 + 4 + 1 + 12 + 1 + 8 + 1)?;
+        let mut way: BTreeMap<Place, Letter> = BTreeMap::new();
+        for _ in 0..len {
+            let place: Place = from.get()?;
+            let (due, _, number) = place;
+            let letter = Letter {
+                number,
+                conversation: from.get()?,
+                answers: from.get()?,
+                message: from.get()?,
+                from: from.get()?,
+                to: from.get()?,
+                until: from.get()?,
+                args: get_args(from)?,
+                stems: get_stems(from)?,
+            };
+            let earlier = |n: u64| (1..=number).contains(&n);
+            let numbered =
+                earlier(letter.conversation) && letter.answers.is_none_or(earlier) && number <= sent;
+            if !numbered || !soon(due) || !letter.until.is_none_or(soon) {
+                return Err(wrong("a message is out of range"));
+            }
+            if way.last_key_value().is_some_and(|(last, _)| *last >= place) {
+                return Err(wrong("messages are not in order"));
+            }
+            way.insert(place, letter);
+        }
+        if sent >= MOST {
+            return Err(wrong("the number of messages is out of range"));
+        }
+        Ok(Post { way, sent })
+    }
+}
+
 impl Store {
     fn save(&self, to: &mut Writer) {
         to.put(&self.cells);
@@ -368,6 +421,7 @@ impl Names<'_> {
     fn value(&self, v: &Value) -> bool {
         match v {
             Value::None | Value::Num(_) | Value::Bool(_) | Value::Str(_) => true,
+            Value::Twin(t) => self.owner(t.owner, t.instance),
             Value::List(items) => items.iter().all(|v| self.value(v)),
             Value::Set(items) => items.iter().all(|v| self.value(v)),
             Value::Map(items) => items.iter().all(|(k, v)| self.value(k) && self.value(v)),
@@ -457,7 +511,7 @@ impl Scheduler<'_> {
             }
         }
         to.put(&self.births);
-        put_map(to, &self.lives);
+        put_map(to, &self.store.lives);
         to.put(&self.events.len());
         for (event, instance, args, stems) in &self.events {
             to.put(event).put(instance);
@@ -470,6 +524,10 @@ impl Scheduler<'_> {
         to.put(&self.whens);
         put_map(to, &self.periods);
         to.put(&self.now).put(&self.logs).put(&self.said).put(&self.said_bytes);
+        // Where nothing is ever sent, there is nothing of it: so it was before there were messages.
+        if !self.b.messages.is_empty() {
+            self.post.save(to);
+        }
     }
 
     /// Into a scheduler of the same program and seed that has not begun.
@@ -520,7 +578,7 @@ impl Scheduler<'_> {
             self.queues.insert(key, queue);
         }
         self.births = from.get()?;
-        self.lives = get_map(from)?;
+        self.store.lives = get_map(from)?;
         let len = from.length(17)?;
         self.events = VecDeque::new();
         for _ in 0..len {
@@ -535,6 +593,9 @@ impl Scheduler<'_> {
         self.logs = from.get()?;
         self.said = from.get()?;
         self.said_bytes = from.get()?;
+        if !b.messages.is_empty() {
+            self.post = Post::load(from)?;
+        }
         self.names_things().map_err(|why| from.malformed(why))
     }
 
@@ -602,6 +663,17 @@ impl Scheduler<'_> {
             self.events.iter().all(|(e, i, a, s)| names.event(*e, *i) && names.args(a) && names.stems(s)),
             "an event names what is not there",
         )?;
+        let twin = |t: &Twin| names.owner(t.owner, t.instance);
+        let letter = |l: &Letter| {
+            (l.message as usize) < b.messages.len()
+                && twin(&l.to)
+                && l.from.as_ref().is_none_or(twin)
+                && names.args(&l.args)
+                && names.stems(&l.stems)
+        };
+        check(self.post.way.values().all(letter), "a message names what is not there")?;
+        let late = |(due, ..): &Place| *due >= self.now;
+        check(self.post.way.keys().all(late), "a message was due in the past")?;
         check(self.patterns.keys().all(|(h, i)| names.pattern(*h, *i)), "a pattern is not there")?;
         check(self.silent.iter().all(|(h, i)| names.pattern(*h, *i)), "a pattern is not there")?;
         check(names.stems(&self.stems), "a cause is not there")?;

@@ -5,11 +5,14 @@ mod draw;
 mod fault;
 mod index;
 mod keep;
+#[cfg(test)]
+mod message_tests;
 mod method;
 mod pattern;
 #[cfg(test)]
 mod pattern_tests;
 mod population;
+mod post;
 pub(crate) mod random;
 mod schedule;
 #[cfg(test)]
@@ -26,6 +29,6 @@ mod vm;
 
 pub use fault::{Fault, FaultKind};
 pub use random::{philox, quantile};
-pub use schedule::{Changed, MICRO, Said, Scheduler, Verdict, World};
-pub use value::{NESTING, Value};
+pub use schedule::{Changed, MICRO, Mail, Said, Scheduler, Verdict, World};
+pub use value::{NESTING, Twin, Value};
 pub use vm::{Args, DEPTH, Effects, FUEL, MEMORY, Outcome, Slots, Store, Thread, Vm, path, text};

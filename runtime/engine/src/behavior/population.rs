@@ -33,6 +33,16 @@ impl<'a> Vm<'a, '_> {
         Ok(self.slots.load(home, element, Which::Value).map_err(FaultKind::Trap)? != 0.0)
     }
 
+    /// Whether an instance is there.
+    pub(super) fn present(&mut self, owner: OwnerId, instance: u32) -> R<bool> {
+        for p in &self.behavior.populations {
+            if let Some((_, per)) = p.owners.iter().find(|(o, _)| *o == owner) {
+                return self.there(p, instance / (*per).max(1));
+            }
+        }
+        Ok(true)
+    }
+
     /// Takes the first free place of `instance`'s population and lets all begin anew there; its number.
     pub(super) fn create(&mut self, id: PopulationId, instance: u32) -> R<Value> {
         let p = self.population(id)?;
@@ -152,7 +162,7 @@ impl Scheduler<'_> {
         self.births.retain(|x| *x != (population, element));
         for (owner, per) in &p.owners {
             for i in element * per..(element + 1) * per {
-                let life = self.lives.entry((*owner, i)).or_default();
+                let life = self.store.lives.entry((*owner, i)).or_default();
                 *life = life.wrapping_add(1);
                 for slot in 0..self.slots.len() {
                     let mine = self.slots[slot].waiting.as_ref().is_some_and(|w| {

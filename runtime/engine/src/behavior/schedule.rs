@@ -3,18 +3,24 @@
 mod act;
 mod event;
 mod machine;
+mod message;
 mod name;
 mod wake;
 
+pub use message::Mail;
+use message::Opened;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use twinml_model::behavior::{Behavior, EventId, Heard, Pattern, Period, StateId, Trigger, Which};
+use twinml_model::behavior::{
+    Behavior, CodeId, EventId, Heard, MessageId, OwnerId, Pattern, Period, StateId, Trigger, Which,
+};
 use twinml_model::ir::Trap;
 
 use super::fault::{Fault, FaultKind};
 use super::index::{Few, Group, Index};
 use super::pattern::{Causes, Matcher};
+use super::post::Post;
 use super::streams::{self, NOBODY};
 use super::timers::{Due, Timers, nanoseconds, tick};
 use super::value::Value;
@@ -57,6 +63,17 @@ pub trait World: Slots {
     fn emitted(&mut self, event: EventId, instance: u32) {
         let _ = (event, instance);
     }
+    /// Says what became of a message: who sent it (`None`: the scenario), whom it is for, and its conversation.
+    fn mail(
+        &mut self,
+        what: Mail,
+        message: MessageId,
+        from: Option<(OwnerId, u32)>,
+        to: (OwnerId, u32),
+        conversation: u64,
+    ) {
+        let _ = (what, message, from, to, conversation);
+    }
 }
 
 /// What an instant led to.
@@ -86,6 +103,8 @@ pub(super) struct Activation {
     what: What,
     /// What it stems from.
     stems: Stems,
+    /// The message that sets it off, among those of the step.
+    mail: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -125,8 +144,12 @@ pub struct Scheduler<'a> {
     pub(super) queues: BTreeMap<(u32, u32), VecDeque<(Args, Stems)>>,
     /// Places of populations that were taken in this step.
     pub(super) births: Vec<(u32, u32)>,
-    /// How often each instance of a population began or ended.
-    pub(super) lives: BTreeMap<(u32, u32), u32>,
+    /// Messages on their way.
+    pub(super) post: Post,
+    /// Those that were delivered in the step at hand.
+    opened: Vec<Opened>,
+    /// Codes that send messages for the scenario when the instant begins.
+    asked: Vec<CodeId>,
     pub(super) events: VecDeque<(EventId, u32, Args, Stems)>,
     /// What patterns of events remember, by handler and instance.
     pub(super) patterns: BTreeMap<(u32, u32), Matcher>,
@@ -195,7 +218,9 @@ impl<'a> Scheduler<'a> {
             generations: b.machines.iter().map(|m| vec![0; m.states.len() * count(m.owner)]).collect(),
             queues: BTreeMap::new(),
             births: Vec::new(),
-            lives: BTreeMap::new(),
+            post: Post::default(),
+            opened: Vec::new(),
+            asked: Vec::new(),
             events: VecDeque::new(),
             patterns: BTreeMap::new(),
             windows: event::constants(b),
@@ -216,10 +241,11 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// The next timer's instant in nanoseconds.
+    /// The instant of the next timer, or of the next message, in nanoseconds.
     #[must_use]
     pub fn next(&self) -> Option<i128> {
-        self.timers.next()
+        let (timer, message) = (self.timers.next(), self.post.next());
+        timer.into_iter().chain(message).min()
     }
 
     /// The handlers that listen to a slot of `Disc`, with their instances.
@@ -320,6 +346,7 @@ impl<'a> Scheduler<'a> {
                 }
             }
         }
+        self.commands(world, 0)?;
         self.steps(world, first, 0)
     }
 
@@ -329,6 +356,7 @@ impl<'a> Scheduler<'a> {
     ///
     /// The fault of a handler, or [`FaultKind::Zeno`].
     pub fn instant(&mut self, world: &mut dyn World, now: i128, changed: &[Changed]) -> R<Verdict> {
+        self.commands(world, now)?;
         let mut first = std::mem::take(&mut self.batch);
         self.rising(world, changed, &mut first)?;
         self.steps(world, first, now)
@@ -361,6 +389,7 @@ impl<'a> Scheduler<'a> {
         let mut batch = first;
         let mut work = std::mem::take(&mut self.work);
         let mut involved: BTreeSet<(u32, u32)> = BTreeSet::new();
+        self.opened.clear();
         for step in 0.. {
             if !self.births.is_empty() {
                 self.begin_lives(world, &mut batch)?;
@@ -393,15 +422,19 @@ impl<'a> Scheduler<'a> {
                     self.store.give(bytes_of(&args));
                     self.deliver(world, event, i, &args, stems, &mut batch)?;
                 }
-                if batch.is_empty() && self.timers.next().is_none_or(|t| t > now) {
+                // Messages come when nobody hears an event any more: none is delivered in between.
+                if batch.is_empty() && self.delivers(world, &mut batch)? && batch.is_empty() {
+                    self.untaken(world)?;
+                }
+                if batch.is_empty() && self.next().is_none_or(|t| t > now) {
                     self.silences(world, &mut batch)?;
                 }
-                // Events keep the order in which they were sent.
+                // Events and messages keep the order in which they were sent.
             } else {
                 in_order(&mut batch);
             }
             if batch.is_empty() {
-                if self.timers.next().is_some_and(|t| t <= now) {
+                if self.next().is_some_and(|t| t <= now) {
                     continue;
                 }
                 self.batch = batch;
@@ -422,6 +455,9 @@ impl<'a> Scheduler<'a> {
                     verdict.stop = self.stop.take();
                     return Ok(verdict);
                 }
+            }
+            if !self.opened.is_empty() {
+                self.untaken(world)?;
             }
             self.settle(world, &mut batch)?;
         }
@@ -454,6 +490,7 @@ impl<'a> Scheduler<'a> {
             instance: i,
             what: What::Plain { handler, args },
             stems: None,
+            mail: None,
         }
     }
 

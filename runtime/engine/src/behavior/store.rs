@@ -33,6 +33,8 @@ pub struct Store {
     pub made: usize,
     /// Work beyond one instruction each since fuel was last paid: what walks over values costs by their size.
     pub work: u64,
+    /// How often each instance of a population began or ended.
+    pub lives: BTreeMap<(u32, u32), u32>,
     /// What begins anew in the places of each population: the values of each family from the start of the run.
     pub anew: Vec<Vec<Vec<f64>>>,
     /// Room for code to run in.
@@ -63,6 +65,7 @@ impl Store {
             waiting: 0,
             made: 0,
             work: 0,
+            lives: BTreeMap::new(),
             anew: Vec::new(),
             pool: Pool::default(),
         }

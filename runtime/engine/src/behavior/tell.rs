@@ -7,13 +7,15 @@ use twinml_model::behavior::OwnerId;
 use super::schedule::Scheduler;
 use super::streams;
 use super::timers::Due;
+use super::value::Value;
 use super::vm::{path, text};
 
 /// A thing that behaviour remembers: what it is, and its name; several of one name are one entry with all values.
 pub(crate) type Remembered = BTreeMap<(&'static str, String), String>;
 
 impl Scheduler<'_> {
-    /// Memory of agents and functions, timers, what waits, queues, patterns, positions of random streams, counts.
+    /// Memory of agents and functions, timers, what waits, queues, patterns, messages on their way, positions of random
+    /// streams, counts.
     /// Times are in seconds.
     pub(crate) fn remembered(&self) -> Remembered {
         let b = self.b;
@@ -57,10 +59,21 @@ impl Scheduler<'_> {
             let owner = b.events.get(*event as usize).map_or(0, |e| e.owner);
             put("event", within(&path(b, owner, *instance), name), "not heard yet".to_owned());
         }
+        for ((due, ..), letter) in &self.post.way {
+            let name = b.messages.get(letter.message as usize).map_or("", |m| &m.name);
+            let to = path(b, letter.to.owner, letter.to.instance);
+            let from = letter.from.map_or_else(|| "the scenario".to_owned(), |t| text(b, &Value::Twin(t)));
+            let values: Vec<String> = letter.args.iter().map(|(_, v)| text(b, v)).collect();
+            let said = format!("({}) from {from} at {}", values.join(", "), at(*due));
+            put("message", within(&to, name), said);
+        }
         for ((purpose, instance), (_, next)) in &self.store.draws {
             put("random stream", self.told_as(*purpose, *instance), format!("{next} drawn"));
         }
         put("count", "messages of log".to_owned(), self.said.to_string());
+        if !b.messages.is_empty() {
+            put("count", "messages sent".to_owned(), self.post.sent.to_string());
+        }
         all.into_iter().map(|(key, values)| (key, values.join("; "))).collect()
     }
 

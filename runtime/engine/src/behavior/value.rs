@@ -31,6 +31,19 @@ pub enum Value {
     Set(Arc<Nest<BTreeSet<Value>>>),
     /// A code with captured values.
     Closure(CodeId, Arc<Nest<Vec<Value>>>),
+    /// A twin, to send messages to.
+    Twin(Twin),
+}
+
+/// A twin: a place among the instances, and whose turn in it, where twins come and go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Twin {
+    /// The family.
+    pub owner: u32,
+    /// The number.
+    pub instance: u32,
+    /// How often the place was taken or freed before.
+    pub life: u32,
 }
 
 /// Levels of lists in lists, records in records: what walks over a value (and what drops it) needs a stack no deeper.
@@ -143,7 +156,7 @@ impl Value {
     /// Levels of containers in it; 0 for a number.
     pub(super) fn depth(&self) -> u32 {
         match self {
-            Value::None | Value::Num(_) | Value::Bool(_) | Value::Str(_) => 0,
+            Value::None | Value::Num(_) | Value::Bool(_) | Value::Str(_) | Value::Twin(_) => 0,
             Value::List(x) => x.depth + 1,
             Value::Record(_, x) | Value::Closure(_, x) => x.depth + 1,
             Value::Map(x) => x.depth + 1,
@@ -164,6 +177,7 @@ impl Value {
             Value::Map(_) => "a map",
             Value::Set(_) => "a set",
             Value::Closure(..) => "a function",
+            Value::Twin(_) => "a twin",
         }
     }
 
@@ -178,6 +192,7 @@ impl Value {
             Value::Map(_) => 6,
             Value::Set(_) => 7,
             Value::Closure(..) => 8,
+            Value::Twin(_) => 9,
         }
     }
 
@@ -196,7 +211,7 @@ impl Value {
             total
         };
         match self {
-            Value::None | Value::Num(_) | Value::Bool(_) => own,
+            Value::None | Value::Num(_) | Value::Bool(_) | Value::Twin(_) => own,
             Value::Str(s) => own + s.len(),
             Value::List(items) => sum(&mut items.iter(), 0),
             Value::Record(_, items) | Value::Closure(_, items) => sum(&mut items.iter(), 0),
@@ -229,6 +244,7 @@ impl Ord for Value {
             (Value::Map(a), Value::Map(b)) => a.inner.cmp(&b.inner),
             (Value::Set(a), Value::Set(b)) => a.inner.cmp(&b.inner),
             (Value::Closure(s, a), Value::Closure(t, b)) => s.cmp(t).then_with(|| a.inner.cmp(&b.inner)),
+            (Value::Twin(a), Value::Twin(b)) => a.cmp(b),
             _ => self.rank().cmp(&other.rank()),
         }
     }

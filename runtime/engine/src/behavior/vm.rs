@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use twinml_model::behavior::{
-    Behavior, Code, CodeId, EventId, Format, Heard, Home, Instr, Op2, OwnerId, PopulationId, Reg, SlotRef,
-    WatchId, Which,
+    Behavior, Code, CodeId, EventId, Format, Heard, Home, Instr, MessageId, Op2, OwnerId, PopulationId, Reg,
+    SlotRef, WatchId, Which,
 };
 use twinml_model::ids::{OriginId, TableId};
 use twinml_model::interp::scalar;
@@ -16,7 +16,7 @@ pub use super::store::Store;
 pub(super) use super::store::{bytes_armed, bytes_of, bytes_said};
 use super::thread::Frame;
 pub use super::thread::Thread;
-use super::value::Value;
+use super::value::{Twin, Value};
 
 /// Instructions between two waits, unless said otherwise.
 pub const FUEL: u64 = 10_000_000;
@@ -57,6 +57,8 @@ pub type Args = Vec<(Arc<str>, Value)>;
 pub struct Effects {
     /// Events, the instance that emits, arguments.
     pub emits: Vec<(EventId, u32, Args)>,
+    /// Messages.
+    pub sends: Vec<Outgoing>,
     /// Timers: delay in seconds, code, instance, arguments; the stream of who armed it.
     pub arms: Vec<(f64, CodeId, u32, Vec<Value>, u32)>,
     /// Messages for the log, with the instance.
@@ -65,6 +67,27 @@ pub struct Effects {
     pub cells: Vec<(OwnerId, u32)>,
     /// Places of populations that were taken (`true`) or freed, in order.
     pub places: Vec<(PopulationId, u32, bool)>,
+}
+
+/// A message as code sends it.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// What it is called.
+    pub message: MessageId,
+    /// Who sends it.
+    pub from: Twin,
+    /// Whom it is for; several get one each.
+    pub to: Vec<Twin>,
+    /// Its arguments.
+    pub args: Args,
+    /// Seconds on the way.
+    pub delay: f64,
+    /// The highest of an instant come first.
+    pub priority: f64,
+    /// Seconds after which it is worth nothing any more.
+    pub ttl: Option<f64>,
+    /// Conversation and number of the message that it answers.
+    pub answers: Option<(u64, u64)>,
 }
 
 /// How code came to a halt.
@@ -160,6 +183,10 @@ pub fn text(behavior: &Behavior, v: &Value) -> String {
             format!("{} {{ {} }}", ty.name, join(&mut ty.fields.iter().zip(fields.iter()).map(field)))
         }
         Value::Closure(..) => "function".to_owned(),
+        Value::Twin(t) => {
+            let path = path(behavior, t.owner, t.instance);
+            if path.is_empty() { "the model".to_owned() } else { path }
+        }
     }
 }
 
@@ -317,6 +344,11 @@ impl<'a> Vm<'a, '_> {
                     at.regs[*on as usize] = on_value;
                     set(&mut at.regs, *out, result);
                     self.made(24).map_err(|k| fault(behavior, id, pc, k))?;
+                }
+                Instr::Send(d) => {
+                    let regs = &at.regs;
+                    let me = self.twin(code.owner, instance);
+                    self.send(d, regs, me).map_err(|k| fault(behavior, id, pc, k))?;
                 }
                 other => {
                     let regs = &mut at.regs;
@@ -561,6 +593,7 @@ impl<'a> Vm<'a, '_> {
                 self.effects.emits.push((*event, instance, args));
                 return Ok(());
             }
+            Instr::Twin(out, of, open) => (*out, self.twins(of, open, regs, instance)?),
             Instr::Draw(out, dist) => (*out, self.draw(dist, regs)?),
             Instr::Arm(delay, code, args) => {
                 let d = number(reg(regs, *delay))?;

@@ -2,8 +2,8 @@
 
 use super::instant::Journal;
 use super::*;
-use crate::behavior::{Changed, Fault, FaultKind, Scheduler, Slots, World};
-use twinml_model::behavior::{EventId, Home, Which};
+use crate::behavior::{Changed, Fault, FaultKind, Mail, Scheduler, Slots, World};
+use twinml_model::behavior::{EventId, Home, MessageId, OwnerId, Which};
 use twinml_model::host::Host;
 use twinml_model::ids::{BlockId, TableId};
 
@@ -126,6 +126,19 @@ impl World for At<'_, '_> {
     fn emitted(&mut self, event: EventId, instance: u32) {
         if let Some(log) = &mut self.run.log {
             log.emitted(event, instance);
+        }
+    }
+
+    fn mail(
+        &mut self,
+        what: Mail,
+        message: MessageId,
+        from: Option<(OwnerId, u32)>,
+        to: (OwnerId, u32),
+        conversation: u64,
+    ) {
+        if let Some(log) = &mut self.run.log {
+            log.mail(what, message, from, to, conversation);
         }
     }
 

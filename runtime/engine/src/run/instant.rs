@@ -157,6 +157,9 @@ impl Run<'_> {
         while let Some(&(_, kernel)) = self.actions.get(self.next_action).filter(|(due, _)| *due <= t) {
             let k = self.next_action;
             self.next_action += 1;
+            if let (Some(scheduler), Some(sends)) = (&mut self.behavior, self.sends.get(k)) {
+                sends.iter().for_each(|code| scheduler.ask(*code));
+            }
             if let Some(log) = &mut self.log {
                 log.before_action(k, self.system.memory.data());
             }

@@ -5,15 +5,18 @@
 //! emitted; `kind`; `pre` and `post`, the values before and after in SI (truth values as 0 and 1; NaN where there is
 //! none). Kinds: `crossing`, a comparison changed; `handler`, a handler ran in the instance `path`; `state`, `discrete`
 //! and `input`, a value that it wrote (`event` names the handler); `event`, it emitted one; `action`, one of the
-//! scenario's. Rows of an instant stand in the order in which things happened. Nothing is opened before the first event,
+//! scenario's. Where a model sends messages there are three more kinds and two more columns: `sent`, the twin `path`
+//! sent the message `event` to `peer`; `message`, `path` was delivered it from `peer`; `lost`, nobody took it; `peer`, the
+//! twin at the other end (empty: the scenario, or the model as a whole); `conversation`, its number. Rows of an instant stand in the order in which things happened. Nothing is opened before the first event,
 //! so a run without events leaves no log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::*;
+use crate::behavior::Mail;
 use crate::record::{ColumnSpec, Columns, Element, Recorded};
-use twinml_model::behavior::EventId;
+use twinml_model::behavior::{EventId, MessageId, OwnerId};
 use twinml_model::ir::{Region, Stmt};
 
 /// Opens the recorder of a log when the first event is at hand.
@@ -23,11 +26,16 @@ pub type OpenLog<'l> = Box<dyn FnMut(Columns) -> Result<Box<dyn Recorder>, Recor
 const TARGETS: usize = 4096;
 /// The kinds of rows, in the order of their numbers.
 const KINDS: [&str; 7] = ["crossing", "discrete", "action", "state", "input", "handler", "event"];
+/// Those of messages, behind them.
+const MAIL: [(&str, Mail); 3] = [("sent", Mail::Sent), ("message", Mail::Received), ("lost", Mail::Lost)];
 const STATE: usize = 3;
 const INPUT: usize = 4;
 /// Columns of texts.
 pub(super) const PATH: usize = 2;
 pub(super) const EVENTS: usize = 3;
+const KIND: usize = 4;
+/// Where there are messages: the other end's path.
+const PEER: usize = 7;
 const HANDLER: usize = 5;
 const EVENT: usize = 6;
 /// No kind: a row that is not written.
@@ -57,6 +65,8 @@ pub(super) struct Log<'l> {
     before: Vec<f64>,
     /// What behaviour did at the instant at hand: labels, before, after.
     acts: Vec<(Labels, f64, f64)>,
+    /// The other ends of messages among them, in their order: path, conversation.
+    peers: VecDeque<(usize, u64)>,
     /// What each change of a branch writes.
     changes: Vec<Vec<(usize, Labels)>>,
     /// Rows so far; of these the first so many were written by the run that this one goes on from.
@@ -76,6 +86,8 @@ struct Texts {
     handlers: usize,
     codes: usize,
     emitted: usize,
+    /// First of the messages' names; none where nothing is sent.
+    messages: Option<usize>,
     /// First path of each owner's instances; the owners of handlers, codes and events.
     owners: Vec<usize>,
     of_handlers: Vec<u32>,
@@ -96,6 +108,7 @@ impl<'l> Log<'l> {
             actions: Vec::new(),
             before: Vec::new(),
             acts: Vec::new(),
+            peers: VecDeque::new(),
             changes: Vec::new(),
             rows: 0,
             mute: 0,
@@ -155,6 +168,12 @@ impl<'l> Log<'l> {
         self.events.extend(b.codes.iter().map(|c| c.name.clone()));
         texts.emitted = self.events.len();
         self.events.extend(b.events.iter().map(|e| e.name.clone()));
+        if !b.messages.is_empty() {
+            texts.messages = Some(self.events.len());
+            self.events.extend(b.messages.iter().map(|m| m.name.clone()));
+            // The model as a whole and the scenario have no path.
+            self.paths.push(String::new());
+        }
         for (k, owner) in (0u32..).zip(&b.owners) {
             texts.owners.push(self.paths.len());
             self.paths.extend((0..owner.count).map(|i| crate::behavior::path(b, k, i)));
@@ -193,6 +212,27 @@ impl<'l> Log<'l> {
         }
     }
 
+    /// What became of a message.
+    pub(super) fn mail(
+        &mut self,
+        what: Mail,
+        message: MessageId,
+        from: Option<(OwnerId, u32)>,
+        to: (OwnerId, u32),
+        conversation: u64,
+    ) {
+        let Some(Texts { messages: Some(messages), owners, .. }) = &self.behavior else { return };
+        // The place before the first owner's is that of nobody's path.
+        let nobody = owners.first().map_or(0, |first| first - 1);
+        let path = |(owner, i): (OwnerId, u32)| owners.get(owner as usize).map_or(nobody, |o| o + i as usize);
+        let (from, to) = (from.map_or(nobody, path), path(to));
+        let (path, peer) = if what == Mail::Sent { (from, to) } else { (to, from) };
+        let kind = KINDS.len() + MAIL.iter().position(|(_, m)| *m == what).unwrap_or(0);
+        let labels = Labels { path, event: messages + message as usize, kind };
+        self.acts.push((labels, f64::NAN, f64::NAN));
+        self.peers.push_back((peer, conversation));
+    }
+
     /// A handler wrote a slot.
     pub(super) fn wrote(&mut self, space: Space, slot: usize, before: f64, after: f64) {
         let Some(texts) = &self.behavior else { return };
@@ -227,11 +267,15 @@ impl<'l> Log<'l> {
     ) -> Result<(), RecordError> {
         for k in 0..self.acts.len() {
             let (labels, pre, post) = self.acts[k];
-            if pre.to_bits() != post.to_bits() || matches!(labels.kind, HANDLER | EVENT) {
+            if labels.kind >= KINDS.len() && labels.kind != HIDDEN {
+                let (peer, conversation) = self.peers.pop_front().unwrap_or_default();
+                self.mail_row(time, step, labels, peer, conversation)?;
+            } else if pre.to_bits() != post.to_bits() || matches!(labels.kind, HANDLER | EVENT) {
                 self.row(time, step, labels, pre, post)?;
             }
         }
         self.acts.clear();
+        self.peers.clear();
         for &(slot, first) in changes {
             let before = self.told.get(&slot).copied().unwrap_or(first);
             if before != disc[slot] {
@@ -253,8 +297,35 @@ impl<'l> Log<'l> {
         if self.rows <= self.mute {
             return Ok(());
         }
-        let recorder = self.recorder()?;
-        recorder.row(&[time, step as f64, path as f64, event as f64, kind as f64, pre, post])
+        let row = [time, step as f64, path as f64, event as f64, kind as f64, pre, post];
+        match self.nobody() {
+            Some(nobody) => self.recorder()?.row(&[&row[..], &[nobody as f64, f64::NAN]].concat()),
+            None => self.recorder()?.row(&row),
+        }
+    }
+
+    /// Nobody's path, where there are messages.
+    fn nobody(&self) -> Option<usize> {
+        let texts = self.behavior.as_ref().filter(|t| t.messages.is_some())?;
+        Some(texts.owners.first().map_or(0, |first| first - 1))
+    }
+
+    /// One row of a message.
+    fn mail_row(
+        &mut self,
+        time: f64,
+        step: u64,
+        Labels { path, event, kind }: Labels,
+        peer: usize,
+        conversation: u64,
+    ) -> Result<(), RecordError> {
+        self.rows += 1;
+        if self.rows <= self.mute {
+            return Ok(());
+        }
+        let (nan, conversation) = (f64::NAN, conversation as f64);
+        let place = [time, step as f64, path as f64, event as f64, kind as f64];
+        self.recorder()?.row(&[&place[..], &[nan, nan, peer as f64, conversation]].concat())
     }
 
     /// The recorder, opened where it was not.
@@ -263,8 +334,9 @@ impl<'l> Log<'l> {
             Some(recorder) => recorder,
             none => {
                 let words = |name: &str, words: &[String]| ColumnSpec::of(name, Element::Text(words.into()));
-                let kinds = KINDS.map(str::to_owned);
-                let columns = Columns::new(vec![
+                let mail = self.behavior.as_ref().is_some_and(|t| t.messages.is_some());
+                let mut kinds: Vec<String> = KINDS.map(str::to_owned).into();
+                let mut columns = vec![
                     ColumnSpec::real("time").in_unit("s"),
                     ColumnSpec::of("step", Element::Int),
                     words("path", &self.paths),
@@ -272,8 +344,13 @@ impl<'l> Log<'l> {
                     words("kind", &kinds),
                     ColumnSpec::real("pre"),
                     ColumnSpec::real("post"),
-                ])?;
-                none.insert((self.open)(columns)?)
+                ];
+                if mail {
+                    kinds.extend(MAIL.map(|(word, _)| word.to_owned()));
+                    columns[KIND] = words("kind", &kinds);
+                    columns.extend([words("peer", &self.paths), ColumnSpec::real("conversation")]);
+                }
+                none.insert((self.open)(Columns::new(columns)?)?)
             }
         })
     }
@@ -290,7 +367,8 @@ impl<'l> Log<'l> {
         for row in rows.take(self.mute as usize) {
             own.clear();
             own.extend_from_slice(row);
-            for (column, places) in [PATH, EVENTS].into_iter().zip(&places) {
+            let [paths, events] = &places;
+            for (column, places) in [(PATH, paths), (EVENTS, events), (PEER, paths)] {
                 if let Some(cell) = own.get_mut(column) {
                     *cell = places.get(*cell as usize).map_or(*cell, |k| *k as f64);
                 }

@@ -319,6 +319,8 @@ struct Run<'a> {
     clamps: clamps::Clamps,
     end: f64,
     actions: Vec<(f64, KernelId)>,
+    /// What each of them sends: codes of behaviour.
+    sends: Vec<Vec<twinml_model::behavior::CodeId>>,
     next_action: usize,
     /// What a branch changes, in the order of time.
     changes: Vec<Change>,
@@ -420,6 +422,7 @@ impl<'a> Run<'a> {
             integrator,
             end,
             actions,
+            sends: experiment.actions.iter().map(|a| a.sends.clone()).collect(),
             next_action: 0,
             changes: Vec::new(),
             next_change: 0,

@@ -38,8 +38,10 @@ pub struct Done {
     pub path: String,
     /// The comparison, the action, the handler or the name of what was emitted.
     pub event: String,
-    /// `crossing`, `discrete`, `action`, `state`, `input`, `handler` or `event`.
+    /// `crossing`, `discrete`, `action`, `state`, `input`, `handler` or `event`; of messages `sent`, `message` or `lost`.
     pub kind: String,
+    /// The twin at the other end of a message; empty: the scenario, or the model as a whole.
+    pub peer: String,
     /// Values before and after, in SI; NaN where there is none.
     pub pre: f64,
     /// See `pre`.
@@ -151,6 +153,7 @@ impl Recorder for Logged {
             path: word(0, cells[2]),
             event: word(1, cells[3]),
             kind: word(2, cells[4]),
+            peer: cells.get(7).map_or_else(String::new, |cell| word(0, *cell)),
             pre: cells[5],
             post: cells[6],
         };

@@ -203,6 +203,10 @@ pub enum Instr {
     Format(Reg, Vec<Format>),
     /// `emit e(a: …)`; names and values.
     Emit(EventId, Vec<(Arc<str>, Reg)>),
+    /// A twin, for messages and to keep; with axes left open (elements, numbers apart) a list of those that are there.
+    Twin(Reg, Box<super::TwinRef>, Vec<(u32, u32)>),
+    /// `send`, `reply`
+    Send(Box<super::Dispatch>),
     /// `wait d`
     Wait(Reg),
     /// `wait until(c)`: the condition is a watch of the program.

@@ -6,8 +6,13 @@
 //! addresses slots as `base + stride·instance`.
 
 mod code;
+mod message;
 
 pub use code::{Code, Const, Dist, Format, Instr, Method, Op2, Reg, SlotRef, Which};
+pub use message::{
+    Argument, Dispatch, FAILURE, Hearer, Holds, MESSAGE, Message, MessageId, NOT_UNDERSTOOD, PERFORMATIVES,
+    TwinRef,
+};
 
 use crate::dimension::Dimension;
 use crate::ids::{OriginId, VarId};
@@ -59,6 +64,10 @@ pub struct Behavior {
     pub records: Vec<RecordType>,
     /// Families of instances that come and go.
     pub populations: Vec<Population>,
+    /// What messages are called; empty where nothing is ever sent.
+    pub messages: Vec<Message>,
+    /// Which handlers take messages, and with which arguments; sorted by handler.
+    pub hearers: Vec<Hearer>,
 }
 
 /// Where a family of slots lives.

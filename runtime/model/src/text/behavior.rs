@@ -21,9 +21,9 @@ use super::names::{CMP, UN, space, thing, word};
 use super::print::{number, quoted};
 use super::read::{Problem, ReadError, Reader};
 use crate::behavior::{
-    Behavior, Cell, Code, Const, Dist, Empty, Event, Format, Handler, Heard, Home, Instr, Machine, Method,
-    Mirror, Op2, Owner, Pattern, Period, Population, RecordType, Route, Shown, SlotRef, State, Trigger,
-    Watch, Which,
+    Argument, Behavior, Cell, Code, Const, Dispatch, Dist, Empty, Event, Format, Handler, Heard, Hearer,
+    Holds, Home, Instr, Machine, Message, Method, Mirror, Op2, Owner, Pattern, Period, Population,
+    RecordType, Route, Shown, SlotRef, State, Trigger, TwinRef, Watch, Which,
 };
 use crate::dimension::Dimension;
 use crate::ids::{EnumId, OriginId, TableId, VarId};
@@ -217,6 +217,24 @@ impl Item for Arc<Shown> {
     }
 }
 
+impl Item for Box<Dispatch> {
+    fn put(&self, out: &mut String) {
+        (**self).put(out);
+    }
+    fn get(r: &mut Reader) -> R<Box<Dispatch>> {
+        Dispatch::get(r).map(Box::new)
+    }
+}
+
+impl Item for Box<TwinRef> {
+    fn put(&self, out: &mut String) {
+        (**self).put(out);
+    }
+    fn get(r: &mut Reader) -> R<Box<TwinRef>> {
+        TwinRef::get(r).map(Box::new)
+    }
+}
+
 impl Item for Box<Dist> {
     fn put(&self, out: &mut String) {
         (**self).put(out);
@@ -391,6 +409,11 @@ structures! {
     Route { from, from_instance, to, to_instance }
     RecordType { name, fields }
     SlotRef { var, base, stride, at }
+    Message { name }
+    Hearer { handler, args }
+    Argument { holds, optional }
+    TwinRef { owner, base, stride, at }
+    Dispatch { message, to, answers, args, after, priority, ttl }
 }
 
 /// `every d offset o`
@@ -481,6 +504,7 @@ choices! {
     Dist, "a distribution" {
         ; Named(a, b), Discrete(a, b), Truncated(a, b, c), Mixture(a, b), Samples(a)
     }
+    Holds, "what a parameter holds" { Any, Number, Truth, Text, List, Map, Twin ; Record(a) }
     Pattern, "a pattern" {
         ; Sequence(a), All(a, b), Any(a), Count(a, b, c), Absence(a, b), Causal(a, b, c)
     }
@@ -489,7 +513,7 @@ choices! {
         StoreArray(a, b, c, d), LoadCell(a, b, c, d, e), TakeCell(a, b, c, d, e), StoreCell(a, b, c, d, e),
         Un(a, b, c), Not(a, b), Bin(a, b, c, d), Math(a, b, c), Table(a, b, c), Jump(a), JumpUnless(a, b),
         Call(a, b, c), Return(a), List(a, b), Record(a, b, c), Field(a, b, c), WithField(a, b, c, d),
-        Index(a, b, c), WithElement(a, b, c, d), Method(a, b, c, d), Closure(a, b, c), Format(a, b), Emit(a, b),
+        Index(a, b, c), WithElement(a, b, c, d), Method(a, b, c, d), Closure(a, b, c), Format(a, b), Emit(a, b), Twin(a, b, c), Send(a),
         Wait(a), WaitUntil(a), WaitFor(a), Draw(a, b), Arm(a, b, c), Log(a), Fail(a), Stop(a), NoMatch(a), Create(a, b), Retire(a, b), RetireSelf(a, b)
     }
 }
@@ -578,6 +602,8 @@ sections! {
     routes "route"
     records "record"
     populations "population"
+    messages "message"
+    hearers "hearer"
     codes "code"
 }
 

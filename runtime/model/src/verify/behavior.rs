@@ -11,12 +11,14 @@
 //! 5. A code ends with `Return`, jumps inside itself, names only registers of its frame and has a place for each
 //!    instruction; all slots that it can address exist, for all instances and all indices in their range; it writes
 //!    `Disc`, `Input`, `State` and `Param` alone.
+//! 6. Names of messages differ, those that the run itself answers with come first; handlers that take messages hear an
+//!    event of their own family; a twin that code names exists.
 
 use super::error::{Problem, VerifyError};
 use super::{origin, slots};
 use crate::behavior::{
-    Behavior, Code, Dist, Format, Handler, Heard, Home, Instr, Machine, Pattern, Period, Population, Reg,
-    SlotRef, Trigger, Which,
+    Behavior, Code, Dispatch, Dist, FAILURE, Format, Handler, Heard, Hearer, Holds, Home, Instr, MESSAGE,
+    Machine, NOT_UNDERSTOOD, Pattern, Period, Population, Reg, SlotRef, Trigger, TwinRef, Which,
 };
 use crate::ids::VarId;
 use crate::ir::Space;
@@ -97,6 +99,20 @@ pub(super) fn behavior(program: &Program) -> Result<(), VerifyError> {
     for (k, p) in b.populations.iter().enumerate() {
         c.places(p).map_err(|e| VerifyError::new(named("population", k, &p.name), e))?;
     }
+    for (k, m) in b.messages.iter().enumerate() {
+        let known = match u32::try_from(k) {
+            Ok(NOT_UNDERSTOOD) => m.name == "not_understood",
+            Ok(FAILURE) => m.name == "failure",
+            _ => b.messages[..k].iter().all(|other| other.name != m.name),
+        };
+        holds(known && b.messages.len() > 1, "names of messages out of order")
+            .map_err(|p| VerifyError::new(named("message", k, &m.name), p))?;
+    }
+    for (k, h) in b.hearers.iter().enumerate() {
+        let at = |p| VerifyError::new(format!("hearer {k}"), p);
+        let sorted = k == 0 || b.hearers[k - 1].handler < h.handler;
+        holds(sorted, "handlers of messages that are not sorted").and_then(|()| c.hearer(h)).map_err(at)?;
+    }
     for (k, code) in b.codes.iter().enumerate() {
         let at = |p| VerifyError::new(named("code", k, &code.name), p);
         c.code(code).map_err(at)?;
@@ -158,6 +174,48 @@ impl Check<'_> {
         let (from, to) = (self.count(self.event(h.event)?)?, self.count(owner)?);
         let fits = h.per > 0 && h.only.is_none_or(|o| o < h.per) && from <= to * u64::from(h.per);
         holds(fits, "an event that reaches an instance that is not there")
+    }
+
+    fn hearer(&self, h: &Hearer) -> V {
+        let handler = self.b.handlers.get(h.handler as usize);
+        let handler = handler.ok_or_else(|| wrong("a handler that is not there"))?;
+        let own = match handler.trigger {
+            Trigger::Event(Heard { event, per: 1, only: None }) => self.event(event)? == handler.owner,
+            _ => false,
+        };
+        holds(own, "messages to a handler of something else than an event of its own")?;
+        let Some(args) = &h.args else { return Ok(()) };
+        let named = handler.params.iter().filter(|p| *p != MESSAGE).count();
+        holds(args.len() == named, "messages with another number of arguments")?;
+        args.iter().try_for_each(|a| match a.holds {
+            Holds::Record(ty) => holds((ty as usize) < self.b.records.len(), "a record that is not there"),
+            _ => Ok(()),
+        })
+    }
+
+    /// Twins that code names: of all instances, and all indices in their range.
+    fn twins(&self, c: &Code, t: &TwinRef, open: &[(u32, u32)]) -> V {
+        t.at.iter().try_for_each(|(r, ..)| self.reg(c, *r))?;
+        let reach = |n: u64, step: u32| n.saturating_sub(1).saturating_mul(u64::from(step));
+        let count = self.count(c.owner)?;
+        let mut last = u64::from(t.base).saturating_add(reach(count, t.stride));
+        let axes = || t.at.iter().map(|(_, n, step)| (*n, *step)).chain(open.iter().copied());
+        for (n, step) in axes() {
+            last = last.saturating_add(reach(n.into(), step));
+        }
+        let none = count == 0 || axes().any(|(n, _)| n == 0);
+        holds(none || last < self.count(t.owner)?, "a twin that is not there")?;
+        let all = open.iter().try_fold(1u32, |all, (n, _)| all.checked_mul(*n));
+        holds(all.is_some_and(|n| u64::from(n) <= CELLS), "too many twins at once")
+    }
+
+    fn dispatch(&self, c: &Code, d: &Dispatch) -> V {
+        holds((d.message as usize) < self.b.messages.len(), "a message that is not there")?;
+        holds(d.to.is_some() || d.answers.is_some(), "a message to nobody")?;
+        for r in d.to.iter().chain(&d.answers).chain(&d.after).chain(&d.priority).chain(&d.ttl) {
+            self.reg(c, *r)?;
+        }
+        d.args.iter().try_for_each(|(_, r)| self.reg(c, *r))
     }
 
     fn machine(&self, m: &Machine) -> V {
@@ -388,6 +446,8 @@ impl Check<'_> {
                 holds(fits, "an event of an instance that is not there")?;
                 args.iter().try_for_each(|(_, r)| self.reg(c, *r))
             }
+            Instr::Twin(r, t, open) => self.reg(c, *r).and_then(|()| self.twins(c, t, open)),
+            Instr::Send(d) => self.dispatch(c, d),
             Instr::WaitUntil(w) => self.watch(*w, c.owner),
             Instr::WaitFor(h) => self.heard(*h, c.owner),
             Instr::Draw(r, d) => self.reg(c, *r).and_then(|()| self.dist(c, d)),

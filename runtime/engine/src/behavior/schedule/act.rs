@@ -39,9 +39,11 @@ impl<'a> Scheduler<'a> {
         }
         self.announce(world, &a);
         self.stems = a.stems;
+        let mail = a.mail;
         match a.what {
             What::Plain { handler, args } => {
                 if self.guard(world, handler, i, &args)? {
+                    self.takes(mail);
                     world.acts(Some(handler), None, i);
                     self.body(world, handler, i, args)?;
                 }
@@ -59,6 +61,7 @@ impl<'a> Scheduler<'a> {
                             continue;
                         }
                         heard = true;
+                        self.takes(mail);
                         world.acts(Some(h), None, i);
                         match self.b.handlers[h as usize].target {
                             Some(target) => return self.transition(world, h, i, target, args),
@@ -172,7 +175,12 @@ impl<'a> Scheduler<'a> {
             }
         }
         if self.queues.contains_key(&(handler, i)) {
-            match self.queues.get_mut(&(handler, i)).and_then(VecDeque::pop_front) {
+            let mut next = self.queues.get_mut(&(handler, i)).and_then(VecDeque::pop_front);
+            while let Some((args, _)) = next.as_ref().filter(|(args, _)| self.outlived(args)) {
+                self.store.give(bytes_of(args));
+                next = self.queues.get_mut(&(handler, i)).and_then(VecDeque::pop_front);
+            }
+            match next {
                 Some((args, stems)) => {
                     self.store.give(bytes_of(&args));
                     self.stems = stems;
@@ -219,6 +227,9 @@ impl<'a> Scheduler<'a> {
     pub(super) fn apply(&mut self, world: &mut dyn World, effects: &mut Effects, purpose: u32) -> R<()> {
         for (event, instance, _) in &effects.emits {
             world.emitted(*event, *instance);
+        }
+        for out in effects.sends.drain(..) {
+            self.post(world, out, false)?;
         }
         for (event, i, args) in effects.emits.drain(..) {
             self.events.push_back((event, i, args, self.stems.clone()));

@@ -48,51 +48,67 @@ impl Scheduler<'_> {
         }
         let after = self.caused(world, &reached, &stems)?;
         for &(event, i) in &reached {
-            if let Some(counter) = b.events.get(event as usize).and_then(|e| e.counter) {
-                let n = self.read(world, counter.index(), i)?;
-                self.write(world, counter.index(), i, n + 1.0)?;
-            }
-            for k in 0..self.index.by_event.get(event as usize).map_or(0, Vec::len) {
-                for per in pers(b, &self.index.by_event[event as usize][k]) {
-                    let fits = |h: u32| match b.handlers[h as usize].trigger {
-                        Trigger::Event(Heard { per: p, only, .. }) => {
-                            p.max(1) == per && only.is_none_or(|o| o == i % per)
-                        }
-                        _ => false,
-                    };
-                    let group = &self.index.by_event[event as usize][k];
-                    out.extend(self.react(world, group.machine, &group.handlers, i / per, fits, args)?);
-                }
-            }
-            self.patterns_hear(world, event, i, &stems, out)?;
-            for k in 0..self.index.waits.get(event as usize).map_or(0, Vec::len) {
-                let per = self.index.waits[event as usize][k].max(1);
-                let key = (event, per, i / per);
-                let Some(waiting) = self.hearing.remove(&key) else { continue };
-                let (now, later): (Vec<_>, Vec<_>) =
-                    waiting.into_iter().partition(|(.., only)| only.is_none_or(|o| o == i % per));
-                if !later.is_empty() {
-                    self.hearing.insert(key, later);
-                }
-                out.extend(now.into_iter().filter_map(|(slot, generation, _)| self.wake(slot, generation)));
-            }
+            self.heard_by(world, event, i, args, &stems, &|_| true, out)?;
         }
-        if let Some(after) = after {
-            for a in &mut out[start..] {
-                // What was waiting stems from what it heard before, too.
-                let mut all = after.clone();
-                if let Some(own) = &a.stems {
-                    Arc::make_mut(&mut all).merge(own);
-                }
-                a.stems = Some(all);
-            }
-        }
+        stem(after, &mut out[start..]);
         in_order(&mut out[start..]);
         Ok(())
     }
 
+    /// Everyone who hears an event at one instance, of handlers those that `may`; true if something waited for it.
+    #[expect(clippy::too_many_arguments, reason = "what an event is, and who hears it")]
+    pub(super) fn heard_by(
+        &mut self,
+        world: &mut dyn World,
+        event: EventId,
+        i: u32,
+        args: &Args,
+        stems: &Stems,
+        may: &dyn Fn(u32) -> bool,
+        out: &mut Vec<Activation>,
+    ) -> R<bool> {
+        let b = self.b;
+        if let Some(counter) = b.events.get(event as usize).and_then(|e| e.counter) {
+            let n = self.read(world, counter.index(), i)?;
+            self.write(world, counter.index(), i, n + 1.0)?;
+        }
+        for k in 0..self.index.by_event.get(event as usize).map_or(0, Vec::len) {
+            for per in pers(b, &self.index.by_event[event as usize][k]) {
+                let fits = |h: u32| match b.handlers[h as usize].trigger {
+                    Trigger::Event(Heard { per: p, only, .. }) => {
+                        p.max(1) == per && only.is_none_or(|o| o == i % per) && may(h)
+                    }
+                    _ => false,
+                };
+                let group = &self.index.by_event[event as usize][k];
+                out.extend(self.react(world, group.machine, &group.handlers, i / per, fits, args)?);
+            }
+        }
+        self.patterns_hear(world, event, i, stems, out)?;
+        let mut woken = false;
+        for k in 0..self.index.waits.get(event as usize).map_or(0, Vec::len) {
+            let per = self.index.waits[event as usize][k].max(1);
+            let key = (event, per, i / per);
+            let Some(waiting) = self.hearing.remove(&key) else { continue };
+            let (now, later): (Vec<_>, Vec<_>) =
+                waiting.into_iter().partition(|(.., only)| only.is_none_or(|o| o == i % per));
+            if !later.is_empty() {
+                self.hearing.insert(key, later);
+            }
+            let before = out.len();
+            out.extend(now.into_iter().filter_map(|(slot, generation, _)| self.wake(slot, generation)));
+            woken |= out.len() > before;
+        }
+        Ok(woken)
+    }
+
     /// What stems from an event: all that it stems from itself, and the event where it is a cause.
-    fn caused(&mut self, world: &mut dyn World, reached: &[(EventId, u32)], stems: &Stems) -> R<Stems> {
+    pub(super) fn caused(
+        &mut self,
+        world: &mut dyn World,
+        reached: &[(EventId, u32)],
+        stems: &Stems,
+    ) -> R<Stems> {
         let b = self.b;
         let mut after = stems.clone();
         for &(event, i) in reached {
@@ -255,6 +271,19 @@ impl Scheduler<'_> {
         }
         in_order(out);
         Ok(())
+    }
+}
+
+/// Says what activities stem from.
+pub(super) fn stem(after: Stems, out: &mut [Activation]) {
+    let Some(after) = after else { return };
+    for a in out {
+        // What was waiting stems from what it heard before, too.
+        let mut all = after.clone();
+        if let Some(own) = &a.stems {
+            Arc::make_mut(&mut all).merge(own);
+        }
+        a.stems = Some(all);
     }
 }
 

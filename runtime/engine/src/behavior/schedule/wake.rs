@@ -52,7 +52,7 @@ impl Scheduler<'_> {
         let Some(handlers) = Few::of(active) else { return Ok(None) };
         let order = (self.order(self.b.machines[machine as usize].owner, i), handlers.list()[0]);
         let what = What::Machine { machine, handlers, leaf, args: args.clone() };
-        Ok(Some(Activation { order, nth: 0, instance: i, what, stems: None }))
+        Ok(Some(Activation { order, nth: 0, instance: i, what, stems: None, mail: None }))
     }
 
     /// `when` transitions whose condition holds after a state was entered.
@@ -74,7 +74,8 @@ impl Scheduler<'_> {
         let owner = streams::owner(self.b, w.thread.purpose).unwrap_or_default();
         let order = (self.order(owner, w.thread.instance), w.handler);
         let stems = w.stems.clone();
-        Some(Activation { order, nth: 0, instance: w.thread.instance, what: What::Resume { slot }, stems })
+        let (instance, what) = (w.thread.instance, What::Resume { slot });
+        Some(Activation { order, nth: 0, instance, what, stems, mail: None })
     }
 
     pub(super) fn due(&mut self, world: &mut dyn World, due: Due) -> R<Option<Activation>> {
@@ -111,6 +112,7 @@ impl Scheduler<'_> {
                     instance,
                     what: What::Code { code, args, purpose },
                     stems,
+                    mail: None,
                 }))
             }
             Due::Silence { handler, instance } => {
@@ -138,6 +140,6 @@ impl Scheduler<'_> {
     }
 
     pub(super) fn life(&self, owner: u32, i: u32) -> u32 {
-        self.lives.get(&(owner, i)).copied().unwrap_or_default()
+        self.store.lives.get(&(owner, i)).copied().unwrap_or_default()
     }
 }
