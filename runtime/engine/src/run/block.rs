@@ -56,6 +56,8 @@ pub(super) struct BlockSolver {
     careful: bool,
     /// Whether they are bounded now.
     bounded: bool,
+    /// Whether it has been solved since [`BlockSolver::watch`].
+    solved: bool,
     /// Whether Newton begins with what stands in the slots: guesses that formulas gave.
     from_slots: bool,
     slots: Vec<(Space, usize)>,
@@ -109,6 +111,7 @@ impl BlockSolver {
             linear: block.linear,
             careful: block.careful,
             bounded: false,
+            solved: false,
             from_slots: block.initial_only,
             weight: slots.iter().map(|&(space, slot)| nominal(space, slot).abs()).collect(),
             slots,
@@ -167,6 +170,23 @@ impl BlockSolver {
         self.factored = false;
     }
 
+    /// From here on it is noted whether it is solved.
+    pub(super) fn watch(&mut self) {
+        self.solved = false;
+    }
+
+    /// Where corrections are bounded and it has been solved since: Newton begins there from now on.
+    pub(super) fn accept_found(&mut self, memory: &Memory) {
+        if self.careful && self.solved {
+            self.accept(memory);
+        }
+    }
+
+    /// Whether corrections are bounded where Newton begins anew.
+    pub(super) fn careful(&self) -> bool {
+        self.careful
+    }
+
     /// Finds the unknowns and leaves them in their slots. `thorough` also tries other places to begin.
     pub(super) fn solve(
         &mut self,
@@ -202,7 +222,10 @@ impl BlockSolver {
             }
         }
         let outcome = match last {
-            Attempt::Solved => Ok(()),
+            Attempt::Solved => {
+                self.solved = true;
+                Ok(())
+            }
             Attempt::Failed { iterations, singular } => {
                 let residuals = memory.space(Space::Res)[..self.u.len()].to_vec();
                 let unknowns = self.u.clone();
@@ -281,7 +304,12 @@ impl BlockSolver {
                         *s = -r;
                     }
                     self.matrix.solve(&mut self.simplified);
-                    let next = self.size(&self.simplified);
+                    // A bounded correction may lead past zero: what is left is measured as the correction was.
+                    let next = size_of(
+                        &self.simplified,
+                        if self.bounded { &self.trial } else { &self.u },
+                        &self.weight,
+                    );
                     if next <= (1.0 - 0.25 * part) * size || next <= CLOSE {
                         break;
                     }
@@ -356,18 +384,7 @@ impl BlockSolver {
 
     /// The largest component in units of its unknown's weight.
     fn size(&self, step: &[f64]) -> f64 {
-        let mut size: f64 = 0.0;
-        for ((s, u), w) in step.iter().zip(&self.u).zip(&self.weight) {
-            let part = s.abs() / u.abs().max(1e-3 * w).max(f64::MIN_POSITIVE);
-            // NaN must not get lost in a maximum.
-            if part > size || part.is_nan() {
-                size = part;
-            }
-            if size.is_nan() {
-                break;
-            }
-        }
-        size
+        size_of(step, &self.u, &self.weight)
     }
 
     /// The tangents of the unknowns and inner variables from all other tangents.
@@ -421,6 +438,22 @@ impl BlockSolver {
         memory.space_mut(Space::TRes)[..n].copy_from_slice(&self.saved[n..2 * n]);
         memory.space_mut(Space::Jac)[..self.assembly.entries()].copy_from_slice(&self.saved[2 * n..]);
     }
+}
+
+/// The largest component in units of its unknown's size or weight.
+fn size_of(step: &[f64], unknowns: &[f64], weight: &[f64]) -> f64 {
+    let mut size: f64 = 0.0;
+    for ((s, u), w) in step.iter().zip(unknowns).zip(weight) {
+        let part = s.abs() / u.abs().max(1e-3 * w).max(f64::MIN_POSITIVE);
+        // NaN must not get lost in a maximum.
+        if part > size || part.is_nan() {
+            size = part;
+        }
+        if size.is_nan() {
+            break;
+        }
+    }
+    size
 }
 
 fn gather(runs: &[SlotRun], memory: &Memory, out: &mut [f64]) {

@@ -51,6 +51,21 @@ impl<'a> EngineHost<'a> {
         }
     }
 
+    /// Whether corrections of some block are bounded where Newton begins anew.
+    pub(super) fn careful(&self) -> bool {
+        self.blocks.iter().flatten().any(|solver| solver.careful())
+    }
+
+    /// From here on it is noted which blocks are solved.
+    pub(super) fn watch(&mut self) {
+        self.blocks.iter_mut().flatten().for_each(|solver| solver.watch());
+    }
+
+    /// Those of them that are careful begin where they were found.
+    pub(super) fn accept_found(&mut self, memory: &Memory) {
+        self.blocks.iter_mut().flatten().for_each(|solver| solver.accept_found(memory));
+    }
+
     /// The right-hand side was evaluated.
     pub(super) fn note(&mut self, memory: &Memory) {
         for solver in self.blocks.iter_mut().flatten() {

@@ -129,12 +129,26 @@ impl Run<'_> {
             }
             return Ok(Effect::Beside);
         }
+        self.find_loops(t)?;
         let (stop, horizon) = (self.next_stop(), self.horizon());
         let outcome = self.integrator.restart(&mut self.system, t, &self.x, horizon);
         let outcome = outcome.and_then(|()| self.integrator.set_stop(stop));
         outcome.map_err(|e| self.solver_failure(e))?;
         self.arm(t)?;
         Ok(Effect::Restart)
+    }
+
+    /// Loops of a network may lie elsewhere behind an event: they are found with every means, so that the steps that
+    /// follow begin there.
+    pub(super) fn find_loops(&mut self, t: f64) -> Result<(), Stop> {
+        if !self.system.host.careful() {
+            return Ok(());
+        }
+        self.system.set(t, &self.x);
+        self.system.host.watch();
+        self.kernel(KernelId::Rhs, false)?;
+        self.system.host.accept_found(&self.system.memory);
+        Ok(())
     }
 
     /// The row of the left limit; memory is left at `t`.

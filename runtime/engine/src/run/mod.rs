@@ -487,6 +487,7 @@ impl<'a> Run<'a> {
             self.end_behavior()?;
             return Ok(Some(Ended::Complete));
         }
+        self.find_loops(0.0)?;
         let (stop, horizon) = (self.next_stop(), self.horizon());
         let started = self.integrator.start(&mut self.system, 0.0, &self.x, horizon);
         let started = started.and_then(|()| self.integrator.set_stop(stop));
