@@ -8,7 +8,7 @@
 
 use super::problem::{AtomId, Problem};
 use super::sets::{Owners, Progression, points};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
 
 /// Most displacements that are tried where several families give way at once.
@@ -117,19 +117,31 @@ impl Matching {
         done: &mut Vec<(usize, Option<usize>)>,
         budget: &mut u32,
     ) -> bool {
+        // What displaces nobody first, then those that displace fewest.
+        let mut places: Vec<(usize, usize)> = Vec::new();
         for k in (0..p.refs[eq].len()).filter(|&k| p.refs[eq][k].matchable) {
             let r = &p.refs[eq][k];
-            if !inside(&r.cover, p.atoms[r.atom.0 as usize].len) {
-                continue;
-            }
             if *budget == 0 {
                 return false;
             }
             *budget -= 1;
-            let owners = self.owners[r.atom.0 as usize].within(&r.cover);
-            if owners.iter().any(|&o| placed[o as usize] || o as usize == eq) {
+            if !inside(&r.cover, p.atoms[r.atom.0 as usize].len) {
                 continue;
             }
+            let owners = self.owners[r.atom.0 as usize].within(&r.cover);
+            if !owners.iter().any(|&o| placed[o as usize] || o as usize == eq) {
+                places.push((owners.len(), k));
+            }
+        }
+        places.sort_unstable();
+        for (_, k) in places {
+            let r = &p.refs[eq][k];
+            let mut owners = self.owners[r.atom.0 as usize].within(&r.cover);
+            if owners.iter().any(|&o| placed[o as usize]) {
+                continue;
+            }
+            // Those that have the least choice choose first.
+            owners.sort_by_key(|&o| (p.refs[o as usize].iter().filter(|r| r.matchable).count(), o));
             let mark = done.len();
             for &o in &owners {
                 done.push((o as usize, self.chosen[o as usize]));
@@ -162,9 +174,9 @@ impl Matching {
 
     /// Breadth-first search for a path of displacements that ends at free elements; false where there is none.
     fn augment(&mut self, p: &Problem, start: usize) -> bool {
-        let mut from: Vec<Option<(usize, usize)>> = vec![None; p.equations.len()]; // (displacer, its use)
-        let mut seen = vec![false; p.equations.len()];
-        seen[start] = true;
+        // By equation that was seen: its displacer, and the displacer's use.
+        let mut from: FxHashMap<usize, Option<(usize, usize)>> = FxHashMap::default();
+        from.insert(start, None);
         let mut queue = VecDeque::from([start]);
         while let Some(eq) = queue.pop_front() {
             for k in (0..p.refs[eq].len()).filter(|&k| p.refs[eq][k].matchable) {
@@ -179,9 +191,8 @@ impl Matching {
                         self.shift(p, eq, k, &from);
                         return true;
                     }
-                    [owner] if !seen[owner as usize] => {
-                        seen[owner as usize] = true;
-                        from[owner as usize] = Some((eq, k));
+                    [owner] if !from.contains_key(&(owner as usize)) => {
+                        from.insert(owner as usize, Some((eq, k)));
                         queue.push_back(owner as usize);
                     }
                     _ => {}
@@ -191,10 +202,16 @@ impl Matching {
         false
     }
 
-    fn shift(&mut self, p: &Problem, mut eq: usize, mut k: usize, from: &[Option<(usize, usize)>]) {
+    fn shift(
+        &mut self,
+        p: &Problem,
+        mut eq: usize,
+        mut k: usize,
+        from: &FxHashMap<usize, Option<(usize, usize)>>,
+    ) {
         loop {
             self.unassign(p, eq);
-            let displaced = from[eq];
+            let displaced = from.get(&eq).copied().flatten();
             self.assign(p, eq, k);
             let Some((displacer, its)) = displaced else { return };
             (eq, k) = (displacer, its);

@@ -3,8 +3,8 @@
 use super::expr::{self, Use};
 use super::sets::{self, Progression};
 use crate::flat::{Affine, Equation, Expr, Loop};
-use rustc_hash::FxHashMap;
-use twinml_model::ids::VarId;
+use rustc_hash::{FxHashMap, FxHashSet};
+use twinml_model::ids::{Index, VarId};
 
 /// An unknown: the values or the derivatives of a family.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -53,6 +53,8 @@ pub struct Problem {
 
 /// More progressions than this are not tracked; the reference then is no candidate for matching.
 const SET_LIMIT: usize = 1 << 20;
+/// Up to so many uses of an equation are looked through one by one.
+const FEW: usize = 32;
 
 impl Problem {
     /// Collects the uses of `atoms` in `equations`.
@@ -80,14 +82,30 @@ impl Problem {
 
     fn collect(&self, e: &Equation) -> Vec<Ref> {
         let mut refs: Vec<Ref> = Vec::new();
+        // Of sums of many terms: what may be matched.
+        let mut known: FxHashSet<(AtomId, i64, Vec<(Index, i64)>)> = FxHashSet::default();
+        let key = |atom: AtomId, at: &Affine| (atom, at.base, at.terms.to_vec());
         let mut see = |u: Use| {
             let Some(atom) = self.atom(u.var, u.der) else { return };
             let plain = u.inner.is_empty() && u.dynamic.is_none();
-            if plain && refs.iter().any(|r| r.atom == atom && r.matchable && r.at == u.at) {
-                return;
+            if plain {
+                let few = refs.len() <= FEW;
+                if !few && known.is_empty() {
+                    known.extend(refs.iter().filter(|r| r.matchable).map(|r| key(r.atom, &r.at)));
+                }
+                let seen = match few {
+                    true => refs.iter().any(|r| r.atom == atom && r.matchable && r.at == u.at),
+                    false => known.contains(&key(atom, &u.at)),
+                };
+                if seen {
+                    return;
+                }
             }
             let image = if plain { sets::image(&u.at, &e.loops, SET_LIMIT) } else { None };
             let matchable = image.is_some();
+            if matchable && refs.len() > FEW {
+                known.insert(key(atom, &u.at));
+            }
             let cover = image.unwrap_or_else(|| cover(&u, &e.loops));
             refs.push(Ref { atom, at: u.at, cover, matchable });
         };
