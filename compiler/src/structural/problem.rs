@@ -53,6 +53,8 @@ pub struct Problem {
 
 /// More progressions than this are not tracked; the reference then is no candidate for matching.
 const SET_LIMIT: usize = 1 << 20;
+/// An element of an unknown, affine in the loops.
+type Place = (AtomId, i64, Vec<(Index, i64)>);
 /// Up to so many uses of an equation are looked through one by one.
 const FEW: usize = 32;
 
@@ -83,7 +85,7 @@ impl Problem {
     fn collect(&self, e: &Equation) -> Vec<Ref> {
         let mut refs: Vec<Ref> = Vec::new();
         // Of sums of many terms: what may be matched.
-        let mut known: FxHashSet<(AtomId, i64, Vec<(Index, i64)>)> = FxHashSet::default();
+        let mut known: FxHashSet<Place> = FxHashSet::default();
         let key = |atom: AtomId, at: &Affine| (atom, at.base, at.terms.to_vec());
         let mut see = |u: Use| {
             let Some(atom) = self.atom(u.var, u.der) else { return };
