@@ -218,6 +218,79 @@ fn what_is_on_its_way_is_kept() {
     assert!(message.is_some_and(|(.., a)| a.contains("from desk at 5 s")), "{told:?}");
 }
 
+/// A desk that asks four trucks every minute; the fourth answers when it is too late.
+const NET: &str = r#"
+use std.agents { contract_net }
+record Job { id: Int, at: Length }
+agent twin Truck {
+  parameters { home: Length = 0 m; slow: Duration = 0 s }
+  states { busy: Bool = false; done: Int = 0; rejected: Int = 0 }
+  behavior {
+    on cfp(task: Job) from initiator {
+      wait slow
+      if busy { reply refuse("busy") } else { reply propose(cost: abs(task.at - home), eta: 4 min) }
+    }
+    on accept_proposal(task: Job) from initiator {
+      busy = true
+      wait 90 s
+      busy = false
+      done = done + 1
+      reply inform(done: true, job: task)
+    }
+    on reject_proposal from initiator { rejected = rejected + 1 }
+  }
+}
+agent twin Desk {
+  states { assigned: Int = 0; alone: Int = 0; finished: Int = 0; late: Int = 0; sum: Length = 0 m; ids: Int = 0 }
+  twins { trucks: Truck[4] { home = 10 m * i for i; slow = 3 s * i for i } }
+  behavior {
+    every 1 min {
+      bids = contract_net(to: trucks, task: Job(id: assigned, at: 21 m), deadline: 7 s)
+      if bids.is_empty() { alone = alone + 1; return }
+      best = bids.min_by(b -> b.cost)
+      accept(best)
+      for b in bids { if b.cost > best.cost { reject(b) } }
+      assigned = assigned + 1
+      sum = sum + best.cost
+    }
+    every 1 min offset 30 s {
+      none_free = contract_net(to: trucks[0..0], task: Job(id: 0, at: 0 m), deadline: 1 h)
+      if none_free.len() > 0 { alone = 100 }
+    }
+    on inform(done: Bool, job: Job) from truck { finished = finished + 1; ids = ids + job.id }
+    on propose(cost: Length, eta: Duration) from truck { late = late + 1 }
+  }
+}
+scenario hour for Desk { duration: 10 min; record all every 10 s }
+"#;
+
+#[test]
+fn a_contract_net() {
+    let place = Place::model(NET);
+    place.expect(0, &["run", "m.twinml", "--out", "r.csv", "--no-plot"]);
+    let text = place.text("r.csv");
+    let head: Vec<&str> = text.lines().next().unwrap().split(',').collect();
+    let last: Vec<f64> =
+        text.lines().last().unwrap().split(',').map(|c| c.parse().unwrap_or(f64::NAN)).collect();
+    let of = |name: &str| last[head.iter().position(|h| *h == name).unwrap()];
+    // Of the three that answer within 7 s the third is nearest, then the second while that drives, and so on in turn.
+    assert_eq!((of("assigned"), of("alone")), (10.0, 0.0), "{text}");
+    assert_eq!(of("sum"), 5.0 * 1.0 + 5.0 * 11.0);
+    assert_eq!((of("trucks[2].done"), of("trucks[1].done"), of("trucks[3].done")), (5.0, 4.0, 0.0));
+    assert_eq!((of("finished"), of("ids")), (9.0, f64::from((0..9).sum::<i32>())));
+    assert_eq!(of("late"), 10.0);
+    // Rejected is who proposed and was not taken; who drives refuses.
+    assert_eq!((of("trucks[0].rejected"), of("trucks[1].rejected")), (10.0, 1.0));
+    // Kept while it waits for proposals, of which one has come.
+    for at in ["2s", "64s", "183s"] {
+        place.expect(0, &["snapshot", "take", "m.twinml", "--at", at, "--out", "s.twinsnap"]);
+        place.expect(0, &["run", "--from", "s.twinsnap", "--out", "rest.csv", "--no-plot"]);
+        let rest = place.text("rest.csv");
+        let (whole, rest): (Vec<&str>, Vec<&str>) = (text.lines().collect(), rest.lines().collect());
+        assert!(whole[whole.len() - rest.len() + 1..] == rest[1..], "{at}");
+    }
+}
+
 #[test]
 fn branches_send_what_they_send() {
     let text = OFFICE.replace(

@@ -613,15 +613,29 @@ fn epidemic_with_messages_as_it_stands() {
     }
 }
 
-/// What waits for protocols says so, with the line.
+/// A fleet whose jobs go by contract net, against a simulation of its events alone: means of 2,000 runs and their deviations.
+/// What had to wait is asked for anew by the desk itself, which is then its owner: the customer never hears of it, so in a small
+/// yard a third of the jobs do not count as done, which the model's head does not say.
+#[test]
+fn truck_fleet() {
+    let Some(ran) = Ran::new("09_truck_fleet.twinml", "shift") else { return };
+    ran.verdicts(&[("service", "holds"), ("charged", "holds")]);
+    ran.kpi("jobs_per_h", 19.83, 4.0 * 1.59);
+    ran.kpi("energy_per_job", 1.2575, 4.0 * 0.054);
+    let Some(models) = folder() else { return };
+    let s = job(&models.join("09_truck_fleet.twinml"), "small_yard", "16");
+    assert_eq!(said(&s, "charged"), "holds");
+    near("jobs", mean(&s, "jobs_per_h"), 13.18, 1.25);
+    near("energy", mean(&s, "energy_per_job"), 2.652, 0.454);
+}
+
+/// What waits for capabilities says so, with the line.
 #[test]
 fn what_later_versions_run_is_refused_with_its_line() {
     let Some(models) = folder() else { return };
-    for (file, word) in [("09_truck_fleet.twinml", "cannot be run by this version")] {
-        let out =
-            Command::new(env!("CARGO_BIN_EXE_twinc")).arg("mc").arg(models.join(file)).output().unwrap();
-        let text = String::from_utf8_lossy(&out.stderr);
-        assert_eq!(out.status.code(), Some(2), "{file}: {text}");
-        assert!(text.contains(word) && text.contains(&format!("{file}:")), "{file}: {text}");
-    }
+    let (file, word) = ("15_operator_agent.twinml", "cannot be run by this version");
+    let out = Command::new(env!("CARGO_BIN_EXE_twinc")).arg("mc").arg(models.join(file)).output().unwrap();
+    let text = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(2), "{file}: {text}");
+    assert!(text.contains(word) && text.contains(&format!("{file}:")), "{file}: {text}");
 }

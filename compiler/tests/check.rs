@@ -62,13 +62,15 @@ twin A {
             "\n  }\n}\n",
         ),
         "messages" => (
-            "record Job { id: Int, weight: Mass }
+            "use std.agents { contract_net }
+record Job { id: Int, weight: Mass }
 agent twin Worker {
   states { load: Mass = 0 kg; busy: Bool = false }
   behavior {
     on inform(job: Job, urgent: Bool = false) from boss { load = load + job.weight; reply agree(eta: 3 min) }
     on inform(level: Length, at_time: Time) { load = 0 kg }
     on cancel from whoever { busy = false }
+    on cfp(task: Job) from initiator { reply propose(cost: load) }
     on repaired(by: String) { busy = true }
     machine mode { initial free
       state free { on request(job: Job) from sender -> taken }

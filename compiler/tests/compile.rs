@@ -125,8 +125,8 @@ fn reference_models() {
         07_cstr_runaway.twinml unprotected: compiles
         08_production_line.twinml three_shifts: compiles
         08_production_line.twinml heavy_wear: compiles
-        09_truck_fleet.twinml shift: E0750
-        09_truck_fleet.twinml small_yard: E0750
+        09_truck_fleet.twinml shift: compiles
+        09_truck_fleet.twinml small_yard: compiles
         11_stick_slip.twinml belt: compiles
         11_stick_slip.twinml smooth_belt: compiles
         12_epidemic_sde.twinml season: compiles

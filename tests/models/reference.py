@@ -6,7 +6,11 @@ SciPy's DOP853 or Radau at 1e-11 with events located by its own root finder; no 
     pip install numpy scipy && python3 tests/models/reference.py ../shared/models
 """
 import csv
+import heapq
+import math
 import pathlib
+import random
+import statistics
 import sys
 
 import numpy as np
@@ -228,7 +232,68 @@ def building():
         print(f"        day {day}: from {low - 273.15:.4f} (at {when:.0f} s) to {max(v[2] for v in w) - 273.15:.4f} degC")
 
 
+def fleet(trucks, runs=2000):
+    """Events alone: a truck is free, on a job or charging; who is nearest of those with charge for twice the trip gets the job."""
+    speed, use, side, end = 30 / 3.6, 0.9 * 3.6e6 / 1000, 2000.0, 8 * 3600
+
+    def run(rng):
+        all_trucks = [{"at": (50.0 * i, 0.0), "cap": 20 * 3.6e6 * rng.gauss(1, 0.05), "free": True} for i in range(trucks)]
+        for t in all_trucks:
+            t["E"] = t["cap"]
+        queue, count, waiting, done, driven = [(rng.expovariate(1 / 180), 0, None, None)], 0, [], 0, 0.0
+
+        def push(t, what, job):
+            nonlocal count
+            count += 1
+            heapq.heappush(queue, (t, count, what, job))
+
+        def request(t, job):
+            source, target, _ = job
+            trip = math.dist(source, target)
+            able = [x for x in all_trucks
+                    if x["free"] and x["E"] >= 2 * use * (math.dist(x["at"], source) + trip)]
+            if not able:
+                if len(waiting) <= 20:
+                    waiting.append((source, target, False))
+                return
+            best = min(able, key=lambda x: math.dist(x["at"], source))
+            best["free"] = False
+            way = max(math.dist(best["at"], source) - 1, 0) + max(trip - 1, 0)
+            push(t + 120 + way / speed, best, (job, way))
+
+        while queue:
+            t, _, truck, job = heapq.heappop(queue)
+            if t > end:
+                break
+            if truck is None:
+                place = lambda: (rng.uniform(0, side), rng.uniform(0, side))
+                request(t, (place(), place(), True))
+                push(t + rng.expovariate(1 / 180), None, None)
+            elif job is None:
+                truck["E"], truck["free"] = 0.95 * truck["cap"], True
+            else:
+                (_, target, own), way = job
+                truck["E"] -= use * way
+                truck["at"] = target
+                driven += way
+                if truck["E"] > 0.3 * truck["cap"]:
+                    truck["free"] = True
+                else:
+                    push(t + (0.95 * truck["cap"] - truck["E"]) / 50e3, truck, None)
+                done += own
+                if waiting:
+                    request(t, waiting.pop(0))
+        return done / 8, driven * use / 3.6e6 / max(done, 1)
+
+    rng = random.Random(1)
+    figures = list(zip(*(run(rng) for _ in range(runs))))
+    for name, x in zip(["jobs_per_h", "energy_per_job"], figures):
+        print(f"09 fleet of {trucks}: {name} {statistics.mean(x):.4f}, deviation {statistics.pstdev(x):.4f}")
+
+
 if __name__ == "__main__":
+    fleet(40)
+    fleet(4)
     heating_skid()
     cstr()
     stick_slip()

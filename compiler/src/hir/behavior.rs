@@ -271,6 +271,17 @@ pub enum StmtKind {
     Later(&'static str),
 }
 
+/// A call for proposals.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Proposals {
+    /// Who is asked.
+    pub to: Expr,
+    /// What for.
+    pub task: Expr,
+    /// How long is waited, in seconds.
+    pub deadline: Expr,
+}
+
 /// A message as a statement sends it.
 #[derive(Clone, Debug)]
 pub struct Sending {
@@ -395,6 +406,10 @@ pub enum Op {
     /// A part of the nearest twin around that has one of this name, or that twin itself, by its class: where a message
     /// goes.
     Address(Ref),
+    /// `contract_net(to: trucks, task: job, deadline: 10 s)`: the proposals that came in time
+    Proposals(Rc<Proposals>),
+    /// `accept(best)`; `false`: `reject(other)`
+    Settle(Expr, bool),
     /// `draw(exponential(50 s))`
     Draw(Box<super::Distribution>),
     /// A function of the class's own behaviour.
@@ -439,7 +454,12 @@ impl Op {
                 f(a);
                 f(b);
             }
-            Op::Unary(_, e) | Op::Field(e, _) | Op::Closure(_, e) => f(e),
+            Op::Unary(_, e) | Op::Field(e, _) | Op::Closure(_, e) | Op::Settle(e, _) => f(e),
+            Op::Proposals(p) => {
+                f(&p.to);
+                f(&p.task);
+                f(&p.deadline);
+            }
             Op::Record(_, args) | Op::List(args) | Op::Call(_, args) => args.iter().for_each(f),
             Op::Draw(d) => d.each_arg(f),
             Op::Method(e, _, args) => {

@@ -177,6 +177,9 @@ impl<'a> Checker<'a, '_> {
         args: &'a [Arg],
         span: Span,
     ) -> Option<Val> {
+        if def == Def::Native && name.as_str() == "contract_net" && cx.mode == Mode::Behavior {
+            return self.contract_net(cx, args, span);
+        }
         if def == Def::Native {
             self.args_any(cx, args);
             return Some(Val::opaque(Type::Any, span));
@@ -203,8 +206,12 @@ impl<'a> Checker<'a, '_> {
         args: &'a [Arg],
         span: Span,
     ) -> Option<Val> {
-        self.args_any(cx, args);
         let name = n.as_str();
+        if let ("accept" | "reject", Mode::Behavior, [Arg { name: None, value, .. }]) = (name, cx.mode, args)
+        {
+            return self.answer_proposal(cx, value, name == "accept", span);
+        }
+        self.args_any(cx, args);
         if cx.mode == Mode::Behavior {
             if matches!(name, "accept" | "reject" | "request" | "query" | "near" | "inside" | "size" | "str")
             {
@@ -224,6 +231,16 @@ impl<'a> Checker<'a, '_> {
 
     /// Checks arguments whose types nothing constrains.
     pub(super) fn args_any(&mut self, cx: &mut Cx<'a>, args: &'a [Arg]) -> Option<Vec<(Option<Name>, Expr)>> {
+        self.args_of(cx, args, &Ty::any())
+    }
+
+    /// The same where functions among them are given values of a type.
+    fn args_of(
+        &mut self,
+        cx: &mut Cx<'a>,
+        args: &'a [Arg],
+        of: &Ty<'a>,
+    ) -> Option<Vec<(Option<Name>, Expr)>> {
         let mut out = Some(Vec::with_capacity(args.len()));
         for a in args {
             let value = match &a.value.kind {
@@ -231,7 +248,7 @@ impl<'a> Checker<'a, '_> {
                     let depth = cx.locals.len();
                     let mut ids = Vec::with_capacity(params.len());
                     for p in params {
-                        let local = self.local(p.as_str(), Ty::any(), p.span);
+                        let local = self.local(p.as_str(), of.clone(), p.span);
                         ids.push(local.id);
                         cx.locals.push(local);
                     }
@@ -304,7 +321,8 @@ impl<'a> Checker<'a, '_> {
             }
             place => self.place_value(cx, place, base.span)?,
         };
-        let given = self.args_any(cx, args);
+        let of = Self::of_proposals(&v.e.ty).unwrap_or_else(Ty::any);
+        let given = self.args_of(cx, args, &of);
         let ty = match (&v.e.ty, name.as_str()) {
             (Type::Any, _) => Type::Any,
             (Type::List(_) | Type::Map(..) | Type::String, "len" | "size" | "count") => Type::Int,

@@ -48,7 +48,7 @@ impl<'a> Checker<'a, '_> {
         let (name, args) = self.message_name(m)?;
         let name_text = name.as_str();
         self.message_known(name, known.as_deref());
-        let args = self.message_args(cx, name, args, known.as_deref(), m.message.span)?;
+        let args = self.message_args(cx, name_text, args, known.as_deref(), m.message.span)?;
         let time = |s: &mut Self, cx: &mut Cx<'a>, e: Option<&'a ast::Expr>| match e {
             Some(e) => s.duration(cx, e).map(Some),
             None => Some(None),
@@ -160,7 +160,11 @@ impl<'a> Checker<'a, '_> {
     }
 
     /// Where a message goes: one's own members first, then outward; with the twins that it may be, where that is known.
-    fn address(&mut self, cx: &mut Cx<'a>, e: &'a ast::Expr) -> Option<(Expr, Option<Vec<ClassId>>)> {
+    pub(super) fn address(
+        &mut self,
+        cx: &mut Cx<'a>,
+        e: &'a ast::Expr,
+    ) -> Option<(Expr, Option<Vec<ClassId>>)> {
         if let Some(first) = first_name(e)
             && !self.own_name(cx, first.as_str())
             && first.as_str() != "self"
@@ -268,18 +272,18 @@ impl<'a> Checker<'a, '_> {
     }
 
     /// Arguments, held against the handlers of whom the message may reach.
-    fn message_args(
+    pub(super) fn message_args(
         &mut self,
         cx: &mut Cx<'a>,
-        name: &'a ast::Name,
+        name: &str,
         args: &'a [Arg],
         known: Option<&[ClassId]>,
         span: Span,
     ) -> Option<Vec<(Option<Name>, Expr)>> {
-        let Some(known) = known.filter(|_| PERFORMATIVES.contains(&name.as_str())) else {
+        let Some(known) = known.filter(|_| PERFORMATIVES.contains(&name)) else {
             return self.args_any(cx, args);
         };
-        let takers: Vec<Taker<'a>> = known.iter().flat_map(|c| self.takers(*c, name.as_str())).collect();
+        let takers: Vec<Taker<'a>> = known.iter().flat_map(|c| self.takers(*c, name)).collect();
         let fitting: Vec<&Taker<'a>> = takers.iter().filter(|t| t.fits(args)).collect();
         if fitting.is_empty() {
             let out = self.args_any(cx, args);
@@ -317,16 +321,8 @@ impl<'a> Checker<'a, '_> {
     }
 
     /// Nobody of those that a message may reach takes it.
-    fn unheard(
-        &mut self,
-        name: &ast::Name,
-        args: &[Arg],
-        known: &[ClassId],
-        takers: &[Taker<'a>],
-        span: Span,
-    ) {
+    fn unheard(&mut self, word: &str, args: &[Arg], known: &[ClassId], takers: &[Taker<'a>], span: Span) {
         let given: Vec<&str> = args.iter().map(|a| a.name.as_ref().map_or("…", ast::Name::as_str)).collect();
-        let word = name.as_str();
         let said = if given.is_empty() { word.to_owned() } else { format!("{word}({})", given.join(", ")) };
         let who: Vec<String> = known.iter().map(|c| format!("`{}`", self.class(*c).name)).collect();
         let message = format!("{} has no handler for `{said}`", who.join(" or "));

@@ -32,6 +32,7 @@ mod ops;
 mod overrides;
 mod place;
 pub(crate) mod population;
+mod protocol;
 mod rule;
 mod scenario;
 mod stmt;

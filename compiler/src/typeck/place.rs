@@ -371,6 +371,10 @@ impl<'a> Checker<'a, '_> {
                 self.say_missing(name.as_str(), d);
                 None
             }
+            ty if ty == super::protocol::proposal() => {
+                let at = Val::new(ExprKind::Str(Rc::from(name.as_str())), Type::String, name.span);
+                Some(Val::behavior(Op::Element(v.e, at.e), Type::Any, span))
+            }
             Type::Twin(c) => {
                 let known = self.class(c).members.contains_key(name.as_str());
                 if !known {

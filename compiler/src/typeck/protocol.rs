@@ -40,7 +40,11 @@ impl<'a> Checker<'a, '_> {
             }
         }
         let [Some(to), Some(task), Some(deadline)] = given else {
-            let d = Diagnostic::new(codes::ARGUMENT_COUNT, span, "a contract net is told whom it asks, what for and until when");
+            let d = Diagnostic::new(
+                codes::ARGUMENT_COUNT,
+                span,
+                "a contract net is told whom it asks, what for and until when",
+            );
             self.say(d.help("as in `contract_net(to: trucks, task: job, deadline: 10 s)`"));
             return None;
         };
@@ -53,7 +57,13 @@ impl<'a> Checker<'a, '_> {
     }
 
     /// `accept(best)`, `reject(other)`
-    pub(super) fn answer_proposal(&mut self, cx: &mut Cx<'a>, e: &'a ast::Expr, accept: bool, span: Span) -> Option<Val> {
+    pub(super) fn answer_proposal(
+        &mut self,
+        cx: &mut Cx<'a>,
+        e: &'a ast::Expr,
+        accept: bool,
+        span: Span,
+    ) -> Option<Val> {
         let v = self.expr(cx, e)?;
         if !v.is_any() && v.e.ty != proposal() {
             let what = self.describe_val(&v);

@@ -524,6 +524,8 @@ impl<'a> Flattener<'a> {
             }
             Op::Twin(r) => self.twin_code(b, r)?,
             Op::Address(r) => self.address_code(b, r)?,
+            Op::Proposals(p) => self.proposals_code(b, p)?,
+            Op::Settle(bid, accept) => self.settle_code(b, bid, *accept)?,
             Op::Draw(d) => {
                 let d = self.dist(b, d)?;
                 let r = b.reg();

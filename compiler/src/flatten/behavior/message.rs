@@ -5,7 +5,7 @@ use super::super::scope::{InstId, R, Slot};
 use super::body::Body;
 use super::place::{Dim, Goal, Loc};
 use crate::diag::{Diagnostic, codes};
-use crate::hir::behavior::{Handler, Sending, Stmt, StmtKind};
+use crate::hir::behavior::{Handler, Proposals, Sending, Stmt, StmtKind};
 use crate::hir::{self, ActionStmt, LocalId, Type};
 use crate::source::Span;
 use std::sync::Arc;
@@ -53,6 +53,38 @@ impl<'a> Flattener<'a> {
         b.push(Instr::Send(Box::new(Dispatch { message, to, answers, args, after, priority, ttl })));
         b.free(mark);
         Ok(())
+    }
+
+    /// Asks for proposals, and waits for them.
+    pub(super) fn proposals_code(&mut self, b: &mut Body, p: &'a Proposals) -> R<Reg> {
+        let (to, task) = (self.value(b, &p.to)?, self.value(b, &p.task)?);
+        let deadline = self.value(b, &p.deadline)?;
+        let message = self.message_of("cfp");
+        // What ends the wait for one of those that are asked.
+        for name in ["propose", "refuse"] {
+            self.message_of(name);
+        }
+        let args = vec![(Arc::from("task"), task)];
+        let (answers, after, priority, ttl) = (None, None, None, None);
+        let asked = Dispatch { message, to: Some(to), answers, args, after, priority, ttl };
+        let out = b.reg();
+        b.push(Instr::Collect(out, Box::new(asked), deadline));
+        Ok(out)
+    }
+
+    /// Answers a proposal: with the task, where it is accepted.
+    pub(super) fn settle_code(&mut self, b: &mut Body, bid: &'a hir::Expr, accept: bool) -> R<Reg> {
+        let bid = self.value(b, bid)?;
+        let of = |b: &mut Body, what: &str| {
+            let at = b.text(what);
+            b.index(bid, at)
+        };
+        let answers = Some(of(b, model::MESSAGE));
+        let args = if accept { vec![(Arc::from("task"), of(b, model::TASK))] } else { Vec::new() };
+        let message = self.message_of(if accept { "accept_proposal" } else { "reject_proposal" });
+        let (to, after, priority, ttl) = (None, None, None, None);
+        b.push(Instr::Send(Box::new(Dispatch { message, to, answers, args, after, priority, ttl })));
+        Ok(b.constant(Const::None))
     }
 
     /// A twin of one's own as a value, or several.

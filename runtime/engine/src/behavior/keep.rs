@@ -11,7 +11,7 @@ use twinml_model::bytes::{Malformed, Persist, Reader, Writer};
 use twinml_model::persist;
 
 use super::pattern::{Causes, Matcher};
-use super::post::{Letter, Place, Post};
+use super::post::{Call, Letter, Place, Post};
 use super::schedule::{Said, Scheduler, Slot, Waiting};
 use super::store::Store;
 use super::streams::{self, NOBODY};
@@ -120,6 +120,15 @@ fn value(from: &mut Reader<'_>, level: u32) -> Result<Value, Malformed> {
     made.deepened(depth).ok_or_else(|| wrong("a value is nested deeper than it says".to_owned()))
 }
 
+persist!(Call {
+    slot: usize,
+    generation: u32,
+    reg: u16,
+    open: Vec<u64>,
+    bids: Vec<Value>,
+    bytes: usize,
+    task: Value
+});
 persist!(Twin { owner: u32, instance: u32, life: u32 });
 persist!(Frame { code: u32, pc: usize, regs: Vec<Value>, out: u16 });
 persist!(Thread { frames: Vec<Frame>, instance: u32, purpose: u32 });
@@ -312,6 +321,7 @@ impl Post {
             put_args(to, &l.args);
             put_stems(to, &l.stems);
         }
+        put_map(to, &self.calls);
     }
 
     fn load(from: &mut Reader<'_>) -> Result<Post, Malformed> {
@@ -348,7 +358,16 @@ impl Post {
         if sent >= MOST {
             return Err(wrong("the number of messages is out of range"));
         }
-        Ok(Post { way, sent })
+        let calls: BTreeMap<u64, Call> = get_map(from)?;
+        let asked = |(conversation, c): (&u64, &Call)| {
+            let ascends = c.open.windows(2).all(|w| w[0] < w[1]);
+            let begun = c.open.first().is_none_or(|n| conversation <= n);
+            ascends && begun && c.open.last().is_none_or(|n| *n <= sent)
+        };
+        if !calls.iter().all(asked) || calls.values().any(|c| c.bytes as u64 >= MOST) {
+            return Err(from.malformed("a call for proposals is out of range"));
+        }
+        Ok(Post { calls, way, sent })
     }
 }
 
@@ -671,6 +690,15 @@ impl Scheduler<'_> {
                 && names.args(&l.args)
                 && names.stems(&l.stems)
         };
+        let call = |c: &Call| {
+            self.slots.get(c.slot).is_some_and(|s| {
+                let frame = s.waiting.as_ref().filter(|_| s.generation == c.generation);
+                let frame = frame.and_then(|w| w.thread.frames.last());
+                frame.is_none_or(|f| (c.reg as usize) < f.regs.len())
+            }) && names.value(&c.task)
+                && c.bids.iter().all(|v| names.value(v))
+        };
+        check(self.post.calls.values().all(call), "a call for proposals names what is not there")?;
         check(self.post.way.values().all(letter), "a message names what is not there")?;
         let late = |(due, ..): &Place| *due >= self.now;
         check(self.post.way.keys().all(late), "a message was due in the past")?;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use twinml_model::behavior::{Behavior, Dispatch, Hearer, Holds, MESSAGE, MessageId, OwnerId, Reg, TwinRef};
+use twinml_model::behavior::{
+    Behavior, Dispatch, Hearer, Holds, MESSAGE, MessageId, OwnerId, Reg, TASK, TwinRef,
+};
 
 use super::fault::FaultKind;
 use super::pattern::Causes;
@@ -35,9 +37,28 @@ pub(super) struct Letter {
 /// When it is due in nanoseconds, how late among those of an instant, its number.
 pub(super) type Place = (i128, i64, u64);
 
+/// A call for proposals whose handler waits.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    /// Where the handler waits, and its generation.
+    pub(super) slot: usize,
+    pub(super) generation: u32,
+    /// The register that takes the proposals.
+    pub(super) reg: Reg,
+    /// Numbers of the calls that are not answered; ascending.
+    pub(super) open: Vec<u64>,
+    /// What came so far, and its bytes.
+    pub(super) bids: Vec<Value>,
+    pub(super) bytes: usize,
+    /// What was asked for.
+    pub(super) task: Value,
+}
+
 /// All messages of a run that are on their way.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Post {
+    /// Calls for proposals by conversation.
+    pub(super) calls: BTreeMap<u64, Call>,
     pub(super) way: BTreeMap<Place, Letter>,
     /// How many were ever sent.
     pub(super) sent: u64,
@@ -105,6 +126,16 @@ pub(super) fn until(args: &Args) -> Option<f64> {
         },
         _ => None,
     }
+}
+
+/// A proposal: its arguments by name, those without one by place; and what it takes to answer it.
+pub(super) fn proposal(letter: &Letter, task: &Value) -> Value {
+    let named = |(k, (name, v)): (usize, &(Arc<str>, Value))| {
+        let key = if name.is_empty() { Value::Num(k as f64) } else { Value::Str(name.clone()) };
+        (key, v.clone())
+    };
+    let own = [(MESSAGE, envelope(letter)), (TASK, task.clone())].map(|(k, v)| (Value::text(k), v));
+    Value::map(letter.args.iter().enumerate().map(named).chain(own).collect())
 }
 
 /// Whether the arguments of a message are those of a handler: each is one of its parameters and of its kind, and none is

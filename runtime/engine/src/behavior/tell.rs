@@ -67,6 +67,12 @@ impl Scheduler<'_> {
             let said = format!("({}) from {from} at {}", values.join(", "), at(*due));
             put("message", within(&to, name), said);
         }
+        for call in self.post.calls.values() {
+            let waiting = self.slots.get(call.slot).filter(|s| s.generation == call.generation);
+            let Some(w) = waiting.and_then(|s| s.waiting.as_ref()) else { continue };
+            let said = format!("{} came, {} not answered", call.bids.len(), call.open.len());
+            put("proposals", self.told_as(w.handler, w.thread.instance), said);
+        }
         for ((purpose, instance), (_, next)) in &self.store.draws {
             put("random stream", self.told_as(*purpose, *instance), format!("{next} drawn"));
         }

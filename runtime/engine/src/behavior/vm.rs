@@ -101,6 +101,8 @@ pub enum Outcome {
     Until(WatchId),
     /// It waits for an event.
     For(Heard),
+    /// It asks for proposals, and waits for them: the register that takes them, what is asked, seconds.
+    Collect(Reg, Box<Outgoing>, f64),
     /// `stop`: the run ends.
     Stop(Option<String>),
 }
@@ -344,6 +346,18 @@ impl<'a> Vm<'a, '_> {
                     at.regs[*on as usize] = on_value;
                     set(&mut at.regs, *out, result);
                     self.made(24).map_err(|k| fault(behavior, id, pc, k))?;
+                }
+                Instr::Collect(out, d, deadline) => {
+                    let regs = &at.regs;
+                    let deadline = number(reg(regs, *deadline)).map_err(|k| fault(behavior, id, pc, k))?;
+                    if !(0.0..1e18).contains(&deadline) {
+                        return Err(fault(behavior, id, pc, FaultKind::Time { seconds: deadline }));
+                    }
+                    let me = self.twin(code.owner, instance);
+                    self.send(d, regs, me).map_err(|k| fault(behavior, id, pc, k))?;
+                    if let Some(asked) = self.effects.sends.pop() {
+                        return Ok(Outcome::Collect(*out, Box::new(asked), deadline));
+                    }
                 }
                 Instr::Send(d) => {
                     let regs = &at.regs;

@@ -207,6 +207,9 @@ pub enum Instr {
     Twin(Reg, Box<super::TwinRef>, Vec<(u32, u32)>),
     /// `send`, `reply`
     Send(Box<super::Dispatch>),
+    /// A call for proposals with its task as the first argument: waits so many seconds at most until all have answered, and
+    /// gives a list of maps, one a proposal.
+    Collect(Reg, Box<super::Dispatch>, Reg),
     /// `wait d`
     Wait(Reg),
     /// `wait until(c)`: the condition is a watch of the program.

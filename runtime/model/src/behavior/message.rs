@@ -38,6 +38,9 @@ pub const FAILURE: MessageId = 1;
 /// The parameter in which a handler finds the message that it handles, to answer it: no name of a modeller's.
 pub const MESSAGE: &str = "$message";
 
+/// Where a proposal holds what it was asked for.
+pub const TASK: &str = "$task";
+
 /// What messages are called.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Message {

@@ -11,7 +11,7 @@ mod message;
 pub use code::{Code, Const, Dist, Format, Instr, Method, Op2, Reg, SlotRef, Which};
 pub use message::{
     Argument, Dispatch, FAILURE, Hearer, Holds, MESSAGE, Message, MessageId, NOT_UNDERSTOOD, PERFORMATIVES,
-    TwinRef,
+    TASK, TwinRef,
 };
 
 use crate::dimension::Dimension;

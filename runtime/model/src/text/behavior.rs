@@ -513,7 +513,7 @@ choices! {
         StoreArray(a, b, c, d), LoadCell(a, b, c, d, e), TakeCell(a, b, c, d, e), StoreCell(a, b, c, d, e),
         Un(a, b, c), Not(a, b), Bin(a, b, c, d), Math(a, b, c), Table(a, b, c), Jump(a), JumpUnless(a, b),
         Call(a, b, c), Return(a), List(a, b), Record(a, b, c), Field(a, b, c), WithField(a, b, c, d),
-        Index(a, b, c), WithElement(a, b, c, d), Method(a, b, c, d), Closure(a, b, c), Format(a, b), Emit(a, b), Twin(a, b, c), Send(a),
+        Index(a, b, c), WithElement(a, b, c, d), Method(a, b, c, d), Closure(a, b, c), Format(a, b), Emit(a, b), Twin(a, b, c), Send(a), Collect(a, b, c),
         Wait(a), WaitUntil(a), WaitFor(a), Draw(a, b), Arm(a, b, c), Log(a), Fail(a), Stop(a), NoMatch(a), Create(a, b), Retire(a, b), RetireSelf(a, b)
     }
 }

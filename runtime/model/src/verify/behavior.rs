@@ -448,6 +448,10 @@ impl Check<'_> {
             }
             Instr::Twin(r, t, open) => self.reg(c, *r).and_then(|()| self.twins(c, t, open)),
             Instr::Send(d) => self.dispatch(c, d),
+            Instr::Collect(r, d, deadline) => {
+                holds(d.to.is_some() && d.answers.is_none(), "a call for proposals to nobody")?;
+                self.regs(c, &[*r, *deadline]).and_then(|()| self.dispatch(c, d))
+            }
             Instr::WaitUntil(w) => self.watch(*w, c.owner),
             Instr::WaitFor(h) => self.heard(*h, c.owner),
             Instr::Draw(r, d) => self.reg(c, *r).and_then(|()| self.dist(c, d)),

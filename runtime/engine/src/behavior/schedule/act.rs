@@ -75,7 +75,10 @@ impl<'a> Scheduler<'a> {
                 Ok(())
             }
             What::Resume { slot } => {
-                let Some(w) = self.slots[slot].waiting.take() else { return Ok(()) };
+                let Some(mut w) = self.slots[slot].waiting.take() else { return Ok(()) };
+                if !self.post.calls.is_empty() {
+                    self.collected(slot, &mut w.thread);
+                }
                 self.release(slot, w.bytes);
                 self.go(world, w.thread, w.handler)
             }
@@ -166,6 +169,10 @@ impl<'a> Scheduler<'a> {
                 let (slot, generation) = self.suspend(thread, handler)?;
                 self.fresh.push((w, i, slot, generation));
                 return Ok(());
+            }
+            Outcome::Collect(reg, asked, deadline) => {
+                let place = self.suspend(thread, handler)?;
+                return self.collect(world, place, reg, *asked, deadline);
             }
             Outcome::For(h) => {
                 let (slot, generation) = self.suspend(thread, handler)?;

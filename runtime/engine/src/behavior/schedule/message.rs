@@ -1,11 +1,11 @@
 //! Messages: sent by code or by the scenario, delivered to the handlers that they fit, answered where there is none.
 
-use super::super::post::{self, Letter};
+use super::super::post::{self, Call, Letter};
 use super::super::value::Twin;
 use super::super::vm::Outgoing;
 use super::event::stem;
 use super::*;
-use twinml_model::behavior::{CodeId, FAILURE, MESSAGE, MessageId, NOT_UNDERSTOOD};
+use twinml_model::behavior::{CodeId, FAILURE, MESSAGE, MessageId, NOT_UNDERSTOOD, Reg};
 
 /// What becomes of a message, for the log of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +111,9 @@ impl Scheduler<'_> {
         }
         tell(world, Mail::Received, &letter);
         let b = self.b;
+        if self.proposes(&letter, out)? {
+            return Ok(());
+        }
         let mut taken = false;
         if let Some(event) = self.index.addressed(letter.message, owner) {
             let mut args = letter.args.clone();
@@ -155,6 +158,67 @@ impl Scheduler<'_> {
         stem(after, &mut out[start..]);
         in_order(&mut out[start..]);
         Ok(woken)
+    }
+
+    /// A handler asks for proposals and waits for them.
+    pub(super) fn collect(
+        &mut self,
+        world: &mut dyn World,
+        (slot, generation): (usize, u32),
+        reg: Reg,
+        asked: Outgoing,
+        deadline: f64,
+    ) -> R<()> {
+        let by = self.now + nanoseconds(deadline).map_err(|k| fault(self.b, u32::MAX, 0, k))?;
+        let task = asked.args.first().map_or(Value::None, |(_, v)| v.clone());
+        let conversation = self.post.sent + 1;
+        self.post(world, asked, false)?;
+        let open: Vec<u64> = (conversation..=self.post.sent).collect();
+        // Where nobody is asked there is nothing to wait for.
+        self.timers.arm(if open.is_empty() { self.now } else { by }, Due::Wake { slot, generation });
+        let slots = &self.slots;
+        self.post.calls.retain(|_, c| slots[c.slot].generation == c.generation);
+        let call = Call { slot, generation, reg, open, bids: Vec::new(), bytes: 0, task };
+        self.post.calls.insert(conversation, call);
+        Ok(())
+    }
+
+    /// Whether a message is the answer to a call for proposals that is still open; with the last the handler goes on.
+    fn proposes(&mut self, letter: &Letter, out: &mut Vec<Activation>) -> R<bool> {
+        let Some(call) = self.post.calls.get_mut(&letter.conversation) else { return Ok(false) };
+        let open = letter.answers.and_then(|n| call.open.binary_search(&n).ok());
+        let (Some(at), true) = (open, self.slots[call.slot].generation == call.generation) else {
+            return Ok(false);
+        };
+        match self.b.messages.get(letter.message as usize).map_or("", |m| m.name.as_str()) {
+            "propose" => {
+                let bid = post::proposal(letter, &call.task);
+                let bytes = bid.bytes(self.store.memory);
+                call.bids.push(bid);
+                call.bytes += bytes;
+                self.store.take(bytes).map_err(|kind| fault(self.b, u32::MAX, 0, kind))?;
+            }
+            "refuse" | "not_understood" | "failure" => {}
+            _ => return Ok(false),
+        }
+        call.open.remove(at);
+        if call.open.is_empty() {
+            let (slot, generation) = (call.slot, call.generation);
+            out.extend(self.wake(slot, generation));
+        }
+        Ok(true)
+    }
+
+    /// Gives a handler that goes on the proposals that it waited for.
+    pub(super) fn collected(&mut self, slot: usize, thread: &mut Thread) {
+        let generation = self.slots[slot].generation;
+        let mine = |c: &Call| c.slot == slot && c.generation == generation;
+        let found = self.post.calls.iter().find(|(_, c)| mine(c)).map(|(conversation, _)| *conversation);
+        let Some(call) = found.and_then(|c| self.post.calls.remove(&c)) else { return };
+        self.store.give(call.bytes);
+        if let Some(place) = thread.frames.last_mut().and_then(|f| f.regs.get_mut(call.reg as usize)) {
+            *place = Value::list(call.bids);
+        }
     }
 
     /// A handler took the message that set it off.
