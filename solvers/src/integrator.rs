@@ -190,6 +190,17 @@ pub trait Integrator {
     /// Begins at `(t, x)`. No step will pass `stop` (which may be infinite). Counters start at zero.
     fn start(&mut self, sys: &mut dyn System, t: f64, x: &[f64], stop: f64) -> Result<(), SolveError>;
 
+    /// As [`Integrator::start`] where `before`, a method over the same system, stands. A method of several steps may take the last
+    /// step of that for its past.
+    fn start_from(
+        &mut self,
+        sys: &mut dyn System,
+        before: &dyn Integrator,
+        stop: f64,
+    ) -> Result<(), SolveError> {
+        self.start(sys, before.t(), before.x(), stop)
+    }
+
     /// One accepted step, ending at or before the stop time; a step that would end within rounding of
     /// it ends exactly at it. At the stop time it is an error to go on without [`Integrator::set_stop`].
     fn step(&mut self, sys: &mut dyn System) -> Result<(), SolveError>;
@@ -202,6 +213,12 @@ pub trait Integrator {
     /// `start` and `restart` it is their stop time; where it is not after [`Integrator::t`], the stop time stands for it.
     fn set_horizon(&mut self, horizon: f64) {
         let _ = horizon;
+    }
+
+    /// Says when the run will end, as far as anybody knows, whatever instants lie before: what preparations are worth goes by it.
+    /// To be said before [`Integrator::start`] and after [`Integrator::load`]; else the stop time stands for it.
+    fn set_end(&mut self, end: f64) {
+        let _ = end;
     }
 
     /// Begins anew at `(t, x)` with `t` no later than [`Integrator::t`], after states were set or `f`

@@ -4,6 +4,7 @@
 
 mod problems;
 
+use problems::recurrences::{Model, Two};
 use problems::scalar::Scalar;
 use problems::{Fixture, Ode};
 use twinml_solvers::integrator::{Integrator, Method, Options, Tolerances, make};
@@ -110,4 +111,39 @@ fn a_stop_time_does_not_tell_before_it_comes() {
 #[test]
 fn a_part_that_takes_the_stop_time_for_its_own_would_tell() {
     assert!(told(Method::Bdf, false, |stop| stop) > 0, "the problem has no start that its stop time changes");
+}
+
+/// What `auto` ends with on an oscillation of 4 000 s beside a clock, where the end of the run is known and where it is not; the
+/// error at the end, and steps.
+fn beside_a_clock(every: f64, known: bool) -> (Method, f64, u64) {
+    const LAST: f64 = 4000.0;
+    let options = Options { tolerances: Tolerances::uniform(1e-8, 1e-8), ..Options::default() };
+    let mut sys = Two::new(Model::Oscillator);
+    let mut i = make(Method::Auto, &options).unwrap();
+    if known {
+        i.set_end(LAST);
+    }
+    i.start(&mut sys, 0.0, &[1.0, 0.0], every).unwrap();
+    let mut ticks = 1.0;
+    while i.t() < LAST {
+        while i.t() < ticks * every {
+            i.step(&mut sys).unwrap();
+        }
+        ticks += 1.0;
+        i.set_stop(ticks * every).unwrap();
+        i.set_horizon(ticks * every);
+    }
+    (i.choice().method, (i.x()[0] - i.t().cos()).abs(), i.stats().steps)
+}
+
+/// Ticks that change nothing that is integrated end steps, and that is all: what preparations are worth goes by the end of the
+/// run.
+#[test]
+fn a_clock_does_not_hide_how_long_a_run_is() {
+    let (method, error, steps) = beside_a_clock(2.0, true);
+    assert_eq!(method, Method::Taylor);
+    assert!(error < 4e-6, "{error:e}");
+    let (blind, _, more) = beside_a_clock(2.0, false);
+    assert_ne!(blind, Method::Taylor);
+    assert!(4 * steps < more, "{steps} of {more} steps");
 }

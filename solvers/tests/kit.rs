@@ -411,7 +411,7 @@ fn work_is_pinned() {
         hires       auto        1e-6: steps 161 rejected 11 rhs 1293 jac 101 factor 110 solves 880
         pollution   auto        1e-6: steps 39 rejected 0 rhs 337 jac 39 factor 39 solves 312
         robertson   auto        1e-8: steps 563 rejected 12 rhs 3891 jac 425 factor 428 solves 3424
-        hires       auto        1e-8: steps 820 rejected 22 rhs 5115 jac 530 factor 533 solves 4264
+        hires       auto        1e-8: steps 893 rejected 37 rhs 5186 jac 513 factor 516 solves 4128
         pollution   auto        1e-8: steps 134 rejected 1 rhs 1136 jac 134 factor 135 solves 1080
     "#]]
     .assert_eq(&text);

@@ -3,6 +3,7 @@
 use super::Auto;
 use crate::control::weight;
 use crate::system::System;
+use crate::vector::{LANES, tolerance, total};
 
 /// Cosine above which the fastest mode counts as a decaying one.
 pub(super) const DECAYING: f64 = 0.5;
@@ -22,14 +23,7 @@ impl Auto {
             self.rho = f64::INFINITY;
             return;
         }
-        let (mut vv, mut vw, mut ww) = (0.0, 0.0, 0.0);
-        for i in 0..self.v.len() {
-            let scale = weight(self.atol[i], rtol, x[i], x[i]);
-            let (a, b) = (self.v[i] / scale, self.w[i] / scale);
-            vv += a * a;
-            vw += a * b;
-            ww += b * b;
-        }
+        let [[vv, vw], [_, ww]] = products([&self.v, &self.w], x, &self.atol, rtol);
         let (a, b) = (f64::sqrt(vv), f64::sqrt(ww));
         let growth = b / a;
         self.decay = -vw / (a * b);
@@ -69,16 +63,7 @@ impl Auto {
         let rtol = self.options.tolerances.rtol;
         let x = self.now().x();
         let [u, v] = &self.plane;
-        let (mut uu, mut uv, mut vv, mut uy, mut vy) = (0.0, 0.0, 0.0, 0.0, 0.0);
-        for (i, &x) in x.iter().enumerate() {
-            let scale = weight(self.atol[i], rtol, x, x);
-            let (u, v, y) = (u[i] / scale, v[i] / scale, self.w[i] / scale);
-            uu += u * u;
-            uv += u * v;
-            vv += v * v;
-            uy += u * y;
-            vy += v * y;
-        }
+        let [[uu, uv, uy], [_, vv, vy], _] = products([u, v, &self.w], x, &self.atol, rtol);
         let (lu, lv) = (f64::sqrt(uu), f64::sqrt(vv));
         let (cosine, uy, vy) = (uv / (lu * lv), uy / lu, vy / lv);
         let apart = 1.0 - cosine * cosine;
@@ -111,4 +96,35 @@ impl Auto {
             self.v[i] = sign * u * weight(self.atol[i], rtol, x, x);
         }
     }
+}
+
+/// The products of each two of these vectors, in the norm of the tolerances at `x`; those below the diagonal are 0. Sums are taken
+/// as in [`crate::vector`]; what is left over of the states belongs to the first partial sums.
+fn products<const K: usize>(of: [&[f64]; K], x: &[f64], atol: &[f64], rtol: f64) -> [[f64; K]; K] {
+    let mut sums = [[[0.0; LANES]; K]; K];
+    let n = x.len();
+    let whole = n - n % LANES;
+    let mut add = |i: usize, width: usize| {
+        let mut scaled = [[0.0; LANES]; K];
+        for l in 0..width {
+            let w = 1.0 / tolerance(atol[i + l], rtol, x[i + l]);
+            for (scaled, of) in scaled.iter_mut().zip(of) {
+                scaled[l] = of[i + l] * w;
+            }
+        }
+        for a in 0..K {
+            for b in a..K {
+                for l in 0..LANES {
+                    sums[a][b][l] += scaled[a][l] * scaled[b][l];
+                }
+            }
+        }
+    };
+    for i in (0..whole).step_by(LANES) {
+        add(i, LANES);
+    }
+    if whole < n {
+        add(whole, n - whole);
+    }
+    sums.map(|row| row.map(total))
 }

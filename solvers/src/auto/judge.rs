@@ -1,11 +1,12 @@
 //! When `auto` changes between the explicit and the stiff method.
 
 use super::fastest::DECAYING;
-use super::limited::LOOKS_EVERY;
+use super::limited::{LIMITED_SHARE, LOOKS_EVERY};
 use super::parts::{Explicit, Kind, stiff};
 use super::price::{self, Matrices};
 use super::{Auto, LARGE};
 use crate::error::SolveError;
+use crate::integrator::Integrator;
 use crate::linalg::IterationMatrix;
 use crate::system::System;
 use twinml_model::persist;
@@ -29,19 +30,17 @@ const SMALL: usize = 8;
 /// A Rosenbrock step that takes so many times as long as one of backward differentiation is too dear.
 const DEAR: f64 = 5.2;
 /// Steps of a one-step and of a multistep method on trial before those that count, and as many of these.
-const COMPARED: [u32; 2] = [15, 40];
+const COMPARED: [u32; 2] = [15, 20];
+/// A stiff step that takes so many times as long, where those that count begin, ends the trial.
+const HOPELESS: f64 = 2.5;
 /// What the stiff method may take, once it was kept, of what the explicit one did.
 const STILL: f64 = 1.25;
 /// After a trial that was lost so many times as much is spent as it took before another, unless the fastest mode has become faster
 /// by this factor.
-const PATIENCE: f64 = 1.0;
+const PATIENCE: f64 = 2.0;
 const FASTER: f64 = 1.5;
-/// What is left must take so many times as long as a trial.
-const WORTH: f64 = 3.0;
-/// Steps to an instant that may well not be the end of the run, and the part of what was spent so far that is still to come
-/// beyond one.
-const SOON: f64 = 4.0;
-const GOES_ON: f64 = 0.25;
+/// What is left must take so many times as long as a trial, of a one-step and of a multistep method.
+const WORTH: [f64; 2] = [3.0, 5.0];
 /// Steps between two milestones.
 const MILE: u64 = 64;
 /// Power iterations before a trial of the stiff method.
@@ -97,7 +96,7 @@ impl Auto {
         self.spent += self.price(sys, self.at_stiff);
         if self.at_stiff {
             self.compare();
-            if !self.stats.steps.is_multiple_of(self.every()) {
+            if self.change || !self.stats.steps.is_multiple_of(self.every()) {
                 return;
             }
             let h = self.stiff.t() - self.stiff.t_prev();
@@ -153,15 +152,16 @@ impl Auto {
             }
             let looked = every as u32;
             let (enough, stiffish, trial) = match self.explicit.kind() {
-                Kind::OneStep => (STIFF_STEPS.max(4 * looked), self.stiffish, TRIAL),
+                Kind::OneStep => (STIFF_STEPS.max(2 * looked), self.stiffish, TRIAL),
                 _ => (4 * looked, LATER_STIFFISH, 6 * looked),
             };
             self.trial_steps += looked;
+            let share = if self.limited.taken { LIMITED_SHARE } else { 0.1 };
             if s.is_finite() {
-                self.average += 0.1 * (s - self.average);
+                self.average += share * (s - self.average);
             }
             if swings.is_finite() {
-                self.swings += 0.1 * (swings - self.swings);
+                self.swings += share * (swings - self.swings);
             }
             if self.trial_steps == trial && self.explicit.get().h() * self.work_ratio < self.h_stiff {
                 // stable, but not worth it: the stiff method's steps were so much longer
@@ -233,8 +233,7 @@ impl Auto {
         self.rival = Some(Rival { takes, rho: self.rho, steps: 0, t: 0.0, half: 0.0, kept: false });
     }
 
-    /// Whether so much is left for the explicit method that a trial of the stiff one takes less. The end may not be known, for
-    /// there is an instant before it: then the run is taken to go on for a part of what it has taken so far.
+    /// Whether so much is left for the explicit method that a trial of the stiff one takes less.
     fn worth(&mut self, sys: &mut dyn System) -> bool {
         let faster = self.rho > FASTER * self.rho_lost;
         if self.spent < self.again && !faster {
@@ -243,21 +242,20 @@ impl Auto {
         let (now, h) = (self.now().t(), self.now().h());
         // the last step may have ended at an instant
         let takes = self.price(sys, false) / h.max(now - self.now().t_prev());
-        let until = if self.horizon > now { self.horizon } else { self.stop };
-        let ahead = (until - now) * takes;
-        let near = until - now < SOON * h;
-        let ahead = if near { ahead.max(GOES_ON * self.spent) } else { ahead };
-        let trial = |multistep: bool| 2.0 * f64::from(COMPARED[usize::from(multistep)]);
+        let ahead = (self.the_end() - now) * takes;
+        let trial = |multistep: bool| {
+            2.0 * WORTH[usize::from(multistep)] * f64::from(COMPARED[usize::from(multistep)])
+        };
         if !self.stiff_known {
             // what fills up is not known before one looks, and that takes its time
             let least = Matrices::least(sys);
             let least = |multistep| trial(multistep) * price::stiff(sys, multistep, least);
-            if ahead < WORTH * (price::ready(sys) + f64::min(least(true), least(false))) {
+            if ahead < WORTH[0] * price::ready(sys) + f64::min(least(true), least(false)) {
                 return false;
             }
             self.choose(sys);
         }
-        ahead > WORTH * trial(self.multistep) * self.price(sys, true)
+        ahead > trial(self.multistep) * self.price(sys, true)
     }
 
     /// During such a trial: once the stiff method has found its steps, those that follow are compared; and later on, whether it
@@ -272,13 +270,18 @@ impl Auto {
             rival = now;
         }
         self.rival = Some(rival);
-        if rival.steps < if rival.kept { 3 * window } else { 2 * window } {
+        let h = t - self.stiff.t_prev();
+        let hopeless = !rival.kept && rival.steps == window && self.work_stiff > HOPELESS * rival.takes * h;
+        if !hopeless && rival.steps < if rival.kept { 3 * window } else { 2 * window } {
             return;
         }
         let grown = self.rho / rival.rho;
         let grown = if grown.is_finite() { grown } else { 1.0 };
         let takes = if rival.kept { STILL * grown.max(1.0) * rival.takes } else { rival.takes };
-        if self.spent - rival.half > takes * (t - rival.t) {
+        // a multistep method keeps to a step for a while: the last one tells more than the average of those that led to it
+        let spends = (self.spent - rival.half) / (t - rival.t);
+        let latest = if self.multistep { self.work_stiff / h } else { spends };
+        if hopeless || f64::min(spends, latest) > takes {
             self.change = true;
             self.stayed = false;
             self.lost += 1;
@@ -306,16 +309,15 @@ impl Auto {
     /// Chooses the stiff method, once it is needed.
     pub(super) fn choose(&mut self, sys: &dyn System) {
         self.stiff_known = true;
-        let matrices = Matrices::new(sys, &IterationMatrix::new(sys.pattern()));
+        let matrix = IterationMatrix::new(sys.pattern());
+        let matrices = Matrices::new(sys, &matrix);
         // below the rounding of the largest state only a method that corrects itself keeps what adds up
         let largest = self.explicit.get().x().iter().fold(0.0f64, |m, x| m.max(x.abs()));
         let smallest = self.atol.iter().fold(f64::INFINITY, |m, &a| m.min(a));
         let deep = smallest > 0.0 && smallest < f64::EPSILON * self.options.tolerances.rtol * largest;
         let dearer = price::stiff(sys, false, matrices) > DEAR * price::stiff(sys, true, matrices);
         self.multistep = deep || (dearer && sys.dim() > SMALL && self.brief < 3);
-        if self.multistep {
-            self.stiff = stiff(&self.options, true);
-        }
+        self.stiff = stiff(&self.options, self.multistep, Some(matrix));
         self.weigh_stiff(sys, matrices);
     }
 
@@ -347,8 +349,6 @@ impl Auto {
         if to_stiff && !self.stiff_known {
             self.choose(sys);
         }
-        let mut x = std::mem::take(&mut self.w);
-        x.copy_from_slice(self.now().x());
         if !to_stiff {
             // one that has just been compared is not compared again
             self.h_stiff = if self.stayed { h } else { 0.0 };
@@ -361,12 +361,14 @@ impl Auto {
             }
         }
         self.at_stiff = to_stiff;
-        let next = self.now_mut();
-        let done = *next.stats();
         let (stop, ahead) = (self.stop, if self.horizon > t { self.horizon } else { self.stop });
-        let result = self.now_mut().start(sys, t, &x, ahead).and_then(|()| self.now_mut().set_stop(stop));
+        let (next, before): (&mut dyn Integrator, &dyn Integrator) = match to_stiff {
+            true => (&mut *self.stiff, self.explicit.get()),
+            false => (self.explicit.get_mut(), &*self.stiff),
+        };
+        let done = *next.stats();
+        let result = next.start_from(sys, before, ahead).and_then(|()| next.set_stop(stop));
         self.past.add(&done);
-        self.w = x;
         result?;
         if to_stiff || self.explicit.kind() != Kind::Series {
             self.now_mut().suggest(h);

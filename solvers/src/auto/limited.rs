@@ -32,9 +32,11 @@ const WORTH: f64 = 3.0;
 /// After a trial that was lost, so many times as much is spent as it took before the next, and each time more.
 const PATIENCE: f64 = 30.0;
 /// Steps of Tsit5 between two looks at the spectral radius.
-pub(super) const LOOKS_EVERY: u64 = 5;
+pub(super) const LOOKS_EVERY: u64 = 10;
+/// Part that one of them has in the averages.
+pub(super) const LIMITED_SHARE: f64 = 0.2;
 /// `h·ρ` over its limit up to which Tsit5 counts as far from it, and looks in a row that say so.
-const FAR: (f64, u32) = (0.05, 8);
+const FAR: (f64, u32) = (0.05, 4);
 
 /// How far it has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -100,10 +102,9 @@ impl Auto {
             return self.put(sys, Explicit::multistep(&self.options), h);
         }
         let longest = (LONGER * h).min(LIMIT / self.rho);
-        let until = if self.horizon > t { self.horizon } else { self.stop };
         let trial = f64::from(TRIAL[1]) * one_step;
         let takes = multistep / h;
-        if one_step / longest > CLEAR * takes || (until - t) * takes < WORTH * trial {
+        if one_step / longest > CLEAR * takes || (self.the_end() - t) * takes < WORTH * trial {
             return false;
         }
         if !self.put(sys, Explicit::one_step(&self.options), h) {

@@ -96,6 +96,10 @@ pub struct Auto {
     stop: f64,
     /// The stop time for parts that begin on the way.
     horizon: f64,
+    /// When the run will end.
+    end: f64,
+    /// How often the stop time was moved on.
+    stops: u64,
     restarts: u64,
     /// Steps done at the last restart.
     restarted_at: u64,
@@ -187,7 +191,7 @@ impl Auto {
         Auto {
             options: options.clone(),
             explicit: Explicit::one_step(options),
-            stiff: stiff(options, false),
+            stiff: stiff(options, false, None),
             started: false,
             at_stiff: false,
             stiff_known: false,
@@ -196,6 +200,8 @@ impl Auto {
             change: false,
             stop: 0.0,
             horizon: 0.0,
+            end: f64::NAN,
+            stops: 0,
             restarts: 0,
             restarted_at: 0,
             brief: 0,
@@ -248,6 +254,16 @@ impl Auto {
         if self.at_stiff { &mut *self.stiff } else { self.explicit.get_mut() }
     }
 
+    /// The end of the run, from where it has come to.
+    fn the_end(&self) -> f64 {
+        let t = self.now().t();
+        match () {
+            () if self.end > t => self.end,
+            () if self.horizon > t => self.horizon,
+            () => self.stop,
+        }
+    }
+
     /// What an explicit step takes.
     fn weigh(&mut self, sys: &dyn System) {
         self.work_explicit = self.price(sys, false);
@@ -274,8 +290,8 @@ impl Integrator for Auto {
         if x.len() != n {
             return Err(SolveError::Dimension { expected: n, got: x.len() });
         }
-        let fresh = Auto::new(&self.options);
-        *self = fresh;
+        *self = Auto { end: self.end, ..Auto::new(&self.options) };
+        let ahead = if self.end > t { self.end - t } else { stop - t };
         self.atol = self.options.tolerances.expand(n)?;
         self.v = vec![0.0; n];
         self.w = vec![0.0; n];
@@ -295,7 +311,7 @@ impl Integrator for Auto {
         self.explicit.get_mut().start(sys, t, x, stop)?;
         // how many steps would stability alone cost?
         self.seed(sys);
-        if n > 0 && stop > t {
+        if n > 0 && ahead > 0.0 {
             // the first iterations show how states feed one another, the last ones the eigenvalue
             let mut rho = f64::INFINITY;
             for k in 0..START_ITERATIONS {
@@ -304,7 +320,7 @@ impl Integrator for Auto {
                     rho = rho.min(self.growth);
                 }
             }
-            if rho * (stop - t) > LONG && rho.is_finite() && self.decay > DECAYING {
+            if rho * ahead > LONG && rho.is_finite() && self.decay > DECAYING {
                 self.turn(sys)?;
                 self.switches = 0;
             }
@@ -351,8 +367,13 @@ impl Integrator for Auto {
 
     fn set_stop(&mut self, stop: f64) -> Result<(), SolveError> {
         self.now_mut().set_stop(stop)?;
+        self.stops += u64::from(stop != self.stop);
         self.stop = stop;
         Ok(())
+    }
+
+    fn set_end(&mut self, end: f64) {
+        self.end = end;
     }
 
     fn set_horizon(&mut self, horizon: f64) {
@@ -372,7 +393,7 @@ impl Integrator for Auto {
             let done = *self.stiff.stats();
             self.past.add(&done);
             self.multistep = false;
-            self.stiff = stiff(&self.options, false);
+            self.stiff = stiff(&self.options, false, None);
             (self.since, self.spent_since) = (t, self.spent);
             self.switches += 1;
             self.stiff.start(sys, t, x, stop)?;

@@ -4,6 +4,7 @@ use crate::adams::Adams;
 use crate::bdf::Bdf;
 use crate::control::power;
 use crate::integrator::{Integrator, Options, Tolerances};
+use crate::linalg::IterationMatrix;
 use crate::rk::tsit5::Tsit5;
 use crate::rosenbrock::Rosenbrock;
 use crate::taylor::{self, Taylor};
@@ -134,12 +135,18 @@ fn care(options: &Options, exponent: f64, least: f64) -> f64 {
 }
 
 /// The stiff method.
-pub(super) fn stiff(options: &Options, multistep: bool) -> Box<dyn Integrator> {
+pub(super) fn stiff(
+    options: &Options,
+    multistep: bool,
+    matrix: Option<IterationMatrix>,
+) -> Box<dyn Integrator> {
     if multistep {
-        Box::new(Bdf::new(&careful(options, 0.65, 0.05)))
+        let bdf = Bdf::new(&careful(options, 0.65, 0.05));
+        Box::new(if let Some(matrix) = matrix { bdf.with_matrix(matrix) } else { bdf })
     } else {
         let options = careful(options, ROSENBROCK.0, ROSENBROCK.1);
-        Box::new(Rosenbrock::new(&options).by_kernel_later())
+        let rosenbrock = Rosenbrock::new(&options).by_kernel_later();
+        Box::new(if let Some(matrix) = matrix { rosenbrock.with_matrix(matrix) } else { rosenbrock })
     }
 }
 

@@ -5,13 +5,14 @@
 //! | 1 | |
 //! | 2 | the explicit method by its kind; what Taylor series and trials of the stiff method need, before the methods' own states |
 //! | 3 | Tsit5 in the place of Adams, what trials are compared with later on, and when another one may come; what steps take is counted anew |
+//! | 4 | how many stop times there were, and how many of them when the pace began to be taken |
 
 use super::Auto;
 use super::judge::{OnTrial, Rival};
 use super::limited::Limited;
 use super::parts::{Explicit, Kind, series_order, stiff};
 use super::price::Matrices;
-use super::series::Stage;
+use super::series::{Stage, Window, WindowWithoutStops};
 use crate::integrator::Method;
 use crate::linalg::IterationMatrix;
 use crate::state;
@@ -19,7 +20,7 @@ use crate::system::System;
 use twinml_model::bytes::{Malformed, Reader, Writer};
 
 /// The layout that is written.
-const LAYOUT: u32 = 3;
+const LAYOUT: u32 = 4;
 
 impl Auto {
     /// All that the next steps depend on.
@@ -44,7 +45,8 @@ impl Auto {
             .put(&self.again)
             .put(&self.rho_lost)
             .put(&self.milestones[0])
-            .put(&self.milestones[1]);
+            .put(&self.milestones[1])
+            .put(&self.stops);
         self.explicit.get().save(to);
         self.stiff.save(to);
         to.put(&self.at_stiff).put(&self.stiff_known).put(&self.change);
@@ -81,7 +83,10 @@ impl Auto {
         self.multistep = from.get()?;
         if layout > 1 {
             self.stage = Stage::load(from)?;
-            self.window = from.get()?;
+            self.window = match layout {
+                2 | 3 => from.get::<Option<WindowWithoutStops>>()?.map(Window::from),
+                _ => from.get()?,
+            };
             (self.swings, self.work_explicit) = from.get()?;
             (self.spent, self.work_stiff, self.peak) = from.get()?;
             self.rival = match layout {
@@ -96,11 +101,14 @@ impl Auto {
             (self.began, self.spent_since) = from.get()?;
             (self.again, self.rho_lost) = from.get()?;
             self.milestones = [from.get()?, from.get()?];
+            if layout > 3 {
+                self.stops = state::count(from)?;
+            }
             if !self.limited.fits(kind) {
                 return Err(from.malformed("Adams is at work in its own place"));
             }
         }
-        self.stiff = stiff(&self.options, self.multistep);
+        self.stiff = stiff(&self.options, self.multistep, None);
         self.explicit.get_mut().load(sys, from)?;
         self.stiff.load(sys, from)?;
         let at = from.at();
@@ -124,7 +132,7 @@ impl Auto {
         }
         (self.past, self.stats) = from.get()?;
         (self.restarts, self.restarted_at) = (state::count(from)?, state::count(from)?);
-        if self.window.is_some_and(|w| w.beyond(&self.stats)) {
+        if self.window.is_some_and(|w| w.beyond(&self.stats, self.stops)) {
             return Err(from.malformed("the pace is taken from steps that there were not"));
         }
         if self.restarted_at > self.stats.steps {

@@ -22,6 +22,8 @@ const TRIAL: u64 = 20;
 const WORTH: f64 = 5.0;
 /// Where it was refused it is asked about again when so many times as much is spent.
 const AGAIN: f64 = 1.25;
+/// The same where it was tried and took longer.
+const LATER: f64 = 3.0;
 /// Part of what the explicit method would take that the Taylor method may.
 const CLEAR: f64 = 0.8;
 /// What is left after so many explicit steps of the fastest mode that there was beside the stiff method.
@@ -64,13 +66,14 @@ pub(super) struct Window {
     t: f64,
     steps: u64,
     restarts: u64,
+    stops: u64,
     spent: f64,
 }
 
 impl Window {
-    /// Whether it begins after more steps than there were.
-    pub(super) fn beyond(&self, stats: &Stats) -> bool {
-        self.steps > stats.steps || self.restarts > stats.restarts
+    /// Whether it begins after more steps or stops than there were.
+    pub(super) fn beyond(&self, stats: &Stats, stops: u64) -> bool {
+        self.steps > stats.steps || self.restarts > stats.restarts || self.stops > stops
     }
 }
 
@@ -82,8 +85,13 @@ impl Auto {
             Stage::Trial(..) if !self.at_stiff => TRIAL,
             _ => return,
         };
-        let now =
-            Window { t: self.now().t(), steps: self.stats.steps, restarts: self.restarts, spent: self.spent };
+        let now = Window {
+            t: self.now().t(),
+            steps: self.stats.steps,
+            restarts: self.restarts,
+            stops: self.stops,
+            spent: self.spent,
+        };
         let since = *self.window.get_or_insert(now);
         if now.steps.saturating_sub(since.steps) < steps {
             return;
@@ -102,8 +110,7 @@ impl Auto {
         if early && self.stage == Stage::Before {
             return;
         }
-        let until = if self.horizon > now.t { self.horizon } else { self.stop };
-        let (span, rest) = (now.t - since.t, until - now.t);
+        let (span, rest) = (now.t - since.t, self.the_end() - now.t);
         if !(span > 0.0 && rest > 0.0) || now.spent < self.refused {
             return;
         }
@@ -119,8 +126,10 @@ impl Auto {
                 let takes = rest * least(least(pace, latest), average);
                 // an elementary function has a longer recurrence than its dependences tell
                 if rhs <= OPERATIONS && takes > WORTH * (MAKING * rhs.max(sys.work()) + BEGINNING) {
-                    let events = rest / span * now.restarts.saturating_sub(since.restarts) as f64;
-                    self.begin_series(sys, (rest, takes, events), fastest);
+                    let ahead = |now: u64, since: u64| rest / span * now.saturating_sub(since) as f64;
+                    let (events, stops) =
+                        (ahead(now.restarts, since.restarts), ahead(now.stops, since.stops));
+                    self.begin_series(sys, (rest, takes, events, stops), fastest);
                 }
             }
             Stage::Trial(kind, takes) => {
@@ -128,6 +137,7 @@ impl Auto {
                 let steps = rest / span * (now.steps - since.steps) as f64;
                 if series_takes(steps, work, n) > takes * rest {
                     self.end_series(sys, kind);
+                    (self.stage, self.refused) = (Stage::Before, LATER * now.spent);
                 } else {
                     self.stage = Stage::Kept(kind);
                 }
@@ -146,8 +156,14 @@ impl Auto {
     }
 
     /// Goes on with a Taylor method where that is expected to take clearly less than `takes` for the `rest` of the run; modes
-    /// up to the size `fastest` limit its steps.
-    fn begin_series(&mut self, sys: &mut dyn System, (rest, takes, events): (f64, f64, f64), fastest: f64) {
+    /// up to the size `fastest` limit its steps, as do instants where it begins anew (`events`) and where it only ends a step
+    /// (`stops`).
+    fn begin_series(
+        &mut self,
+        sys: &mut dyn System,
+        (rest, takes, events, stops): (f64, f64, f64, f64),
+        fastest: f64,
+    ) {
         let limit = SERIES_LIMIT * f64::from(series_order(&self.options));
         // Where nothing is known of it, neither pays: a comparison with no number is false.
         let may_pay = step(0.0, sys.dim() as f64) * rest * fastest / limit < CLEAR * takes;
@@ -166,7 +182,9 @@ impl Auto {
             return;
         }
         let h = series.get().h().min(limit / fastest);
-        let pays = series_takes(rest / h + 2.0 * events, work, sys.dim() as f64) < CLEAR * takes;
+        // what is left of a span between two stops is a step as well
+        let steps = f64::max(stops, rest / h + 0.5 * stops) + 2.0 * events;
+        let pays = series_takes(steps, work, sys.dim() as f64) < CLEAR * takes;
         if !pays {
             // its first step is not like all
             (self.stage, self.refused) = (Stage::Before, AGAIN * self.spent);
@@ -239,7 +257,24 @@ fn series_takes(steps: f64, work: f64, n: f64) -> f64 {
     code + steps * (least + state * n)
 }
 
-persist!(Window { t: f64, steps: u64, restarts: u64, spent: f64 });
+persist!(Window { t: f64, steps: u64, restarts: u64, stops: u64, spent: f64 });
+
+/// [`Window`] of layouts 2 and 3.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WindowWithoutStops {
+    t: f64,
+    steps: u64,
+    restarts: u64,
+    spent: f64,
+}
+
+persist!(WindowWithoutStops { t: f64, steps: u64, restarts: u64, spent: f64 });
+
+impl From<WindowWithoutStops> for Window {
+    fn from(w: WindowWithoutStops) -> Window {
+        Window { t: w.t, steps: w.steps, restarts: w.restarts, stops: 0, spent: w.spent }
+    }
+}
 
 impl Stage {
     pub(super) fn save(&self, to: &mut Writer) {

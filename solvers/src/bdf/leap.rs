@@ -20,6 +20,9 @@ const STEPS: u32 = 6;
 /// The part of the error allowed that the first step of the multistep formula aims at.
 const AIM: f64 = 0.3;
 
+/// The part of another method's last step that the first of the multistep formula is to be at least, to go on from there.
+const SMOOTH: f64 = 1e-3;
+
 /// Where a starter is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -179,15 +182,38 @@ impl Bdf {
         let step = self.clock.t - self.clock.t_prev;
         self.leap.phase = Phase::Going(done);
         if starter.h() < GROWS * step || done >= STEPS {
-            self.take_over(&starter, step);
+            self.take_over(&*starter, step);
             self.leap.phase = Phase::Over;
         }
         self.leap.starter = Some(starter);
         Ok(true)
     }
 
-    /// Differences on the starter's last step, on a grid so fine that the first step will be accepted.
-    fn take_over(&mut self, starter: &Rosenbrock, step: f64) {
+    /// Goes on from where another method over the same system stands, with its last step for a past; false where that has none
+    /// that serves.
+    pub(super) fn inherit(&mut self, before: &dyn Integrator, stop: f64) -> Result<bool, SolveError> {
+        let (n, t) = (self.n, before.t());
+        let step = t - before.t_prev();
+        if before.x().len() != n || step.is_nan() || step <= 0.0 {
+            return Ok(false);
+        }
+        self.started = false;
+        self.clock.start(t, stop)?;
+        self.x[..n].copy_from_slice(before.x());
+        self.x_prev[..n].copy_from_slice(before.x());
+        self.low.fill(0.0);
+        self.leap.phase = Phase::None;
+        self.take_over(before, step);
+        // Where the last step was rough, a straight line from the derivative is as good a past.
+        if self.h.is_nan() || self.h < SMOOTH * step {
+            return Ok(false);
+        }
+        self.started = true;
+        Ok(true)
+    }
+
+    /// Differences on the last step of another method, on a grid so fine that the first step will be accepted.
+    fn take_over(&mut self, starter: &dyn Integrator, step: f64) {
         let rtol = self.options.tolerances.rtol;
         weights(rtol, &self.atol, &self.x, &mut self.w);
         let mut h = step / (ORDER as f64 + 1.0);
@@ -216,7 +242,7 @@ impl Bdf {
     }
 
     /// Backward differences of the dense output on an even grid of width `h`.
-    fn differences(&mut self, starter: &Rosenbrock, h: f64) {
+    fn differences(&mut self, starter: &dyn Integrator, h: f64) {
         let n = self.n;
         self.hist.fill(Block::ZERO);
         // The value at the last point, then those before it one by one: row j holds the difference of order j + 1 of

@@ -164,6 +164,39 @@ impl Bdf {
         self.order_used
     }
 
+    /// With what an earlier factorisation of the same pattern has found.
+    pub(crate) fn with_matrix(mut self, matrix: IterationMatrix) -> Self {
+        self.matrix = Some(matrix);
+        self
+    }
+
+    /// Room for a system.
+    fn make_room(&mut self, sys: &dyn System) -> Result<(), SolveError> {
+        let n = sys.dim();
+        let len = padded(n);
+        self.n = n;
+        self.stats = Stats::default();
+        self.atol = self.options.tolerances.expand(n)?;
+        self.atol.resize(len, f64::INFINITY);
+        self.hist = vec![Block::ZERO; len / LANES];
+        for v in [
+            &mut self.x,
+            &mut self.low,
+            &mut self.x_prev,
+            &mut self.y,
+            &mut self.psi,
+            &mut self.e,
+            &mut self.d,
+            &mut self.w,
+        ] {
+            v.clear();
+            v.resize(len, 0.0);
+        }
+        self.jac = vec![0.0; sys.pattern().nnz()];
+        self.matrix = Some(IterationMatrix::again(self.matrix.take(), sys.pattern()));
+        Ok(())
+    }
+
     fn rms(&self, sum: f64) -> f64 {
         (sum / self.n.max(1) as f64).sqrt()
     }
@@ -321,29 +354,21 @@ impl Integrator for Bdf {
     }
 
     fn start(&mut self, sys: &mut dyn System, t: f64, x: &[f64], stop: f64) -> Result<(), SolveError> {
-        let n = sys.dim();
-        let len = padded(n);
-        self.n = n;
-        self.stats = Stats::default();
-        self.atol = self.options.tolerances.expand(n)?;
-        self.atol.resize(len, f64::INFINITY);
-        self.hist = vec![Block::ZERO; len / LANES];
-        for v in [
-            &mut self.x,
-            &mut self.low,
-            &mut self.x_prev,
-            &mut self.y,
-            &mut self.psi,
-            &mut self.e,
-            &mut self.d,
-            &mut self.w,
-        ] {
-            v.clear();
-            v.resize(len, 0.0);
-        }
-        self.jac = vec![0.0; sys.pattern().nnz()];
-        self.matrix = Some(IterationMatrix::new(sys.pattern()));
+        self.make_room(sys)?;
         self.begin(sys, t, x, stop)
+    }
+
+    fn start_from(
+        &mut self,
+        sys: &mut dyn System,
+        before: &dyn Integrator,
+        stop: f64,
+    ) -> Result<(), SolveError> {
+        self.make_room(sys)?;
+        if self.inherit(before, stop)? {
+            return Ok(());
+        }
+        self.begin(sys, before.t(), before.x(), stop)
     }
 
     fn step(&mut self, sys: &mut dyn System) -> Result<(), SolveError> {

@@ -129,3 +129,62 @@ fn coefficients_of_an_even_grid_are_those_of_the_textbook() {
         assert!((c.c * coeffs::leading(k) - 0.5).abs() < 1e-15);
     }
 }
+
+/// Where another method stands with a smooth step behind it, backward differentiation goes on with that for its past: not from
+/// order 1, and no less exact.
+#[test]
+fn the_last_step_of_another_method_is_a_past() {
+    let options = Options { tolerances: Tolerances::uniform(1e-8, 1e-10), ..Options::default() };
+    let known = || Known { pattern: Pattern::from_entries(2, [(0, 0), (1, 1)]).unwrap() };
+    let end = 1.2;
+    for mut before in [
+        Box::new(crate::rk::tsit5::Tsit5::new(&options)) as Box<dyn Integrator>,
+        Box::new(crate::adams::Adams::new(&options)),
+        Box::new(crate::rosenbrock::Rosenbrock::new(&options)),
+    ] {
+        let (mut sys, name) = (known(), before.method().name());
+        before.start(&mut sys, 0.0, &[exact(0.0), exact(0.25)], end).unwrap();
+        while before.t() < 0.3 {
+            before.step(&mut sys).unwrap();
+        }
+        let last = before.t() - before.t_prev();
+        let (mut from, mut anew) = (Bdf::new(&options), Bdf::new(&options));
+        from.start_from(&mut sys, &*before, end).unwrap();
+        anew.start(&mut sys, before.t(), before.x(), end).unwrap();
+        assert_eq!((from.t(), from.x()), (before.t(), before.x()), "{name}");
+        assert!(from.h() > 0.05 * last, "{name}: {:e} after {last:e}", from.h());
+        assert!(anew.h() < 0.1 * from.h(), "{name}: {:e} without", anew.h());
+        for b in [&mut from, &mut anew] {
+            while b.t() < end {
+                b.step(&mut sys).unwrap();
+            }
+            let error =
+                (0..2).map(|i| (b.x()[i] / exact(end + 0.25 * i as f64) - 1.0).abs()).fold(0.0, f64::max);
+            assert!(error < 1e-6, "{name}: {error:e}");
+        }
+        assert!(from.stats().rejected <= 1, "{name}: {:?}", from.stats());
+        assert!(
+            from.stats().steps + 8 <= anew.stats().steps,
+            "{name}: {:?} {:?}",
+            from.stats(),
+            anew.stats()
+        );
+    }
+}
+
+/// A method that has just begun has no past to give, nor has one whose last step is of no use.
+#[test]
+fn nothing_is_taken_from_a_method_that_has_no_past() {
+    let options = Options { tolerances: Tolerances::uniform(1e-8, 1e-10), ..Options::default() };
+    let mut sys = Known { pattern: Pattern::from_entries(2, [(0, 0), (1, 1)]).unwrap() };
+    let mut before = crate::rk::tsit5::Tsit5::new(&options);
+    before.start(&mut sys, 0.0, &[exact(0.0), exact(0.25)], 1.0).unwrap();
+    let (mut from, mut anew) = (Bdf::new(&options), Bdf::new(&options));
+    from.start_from(&mut sys, &before, 1.0).unwrap();
+    anew.start(&mut sys, 0.0, before.x(), 1.0).unwrap();
+    for _ in 0..20 {
+        from.step(&mut sys).unwrap();
+        anew.step(&mut sys).unwrap();
+        assert_eq!((from.t().to_bits(), from.x()), (anew.t().to_bits(), anew.x()));
+    }
+}

@@ -79,6 +79,19 @@ impl IterationMatrix {
         IterationMatrix { kind, pattern: pattern.clone(), solve_cost, factor_cost }
     }
 
+    /// As [`IterationMatrix::new`], the same to the bit; what an earlier one for the same pattern found is not looked for again.
+    pub fn again(before: Option<IterationMatrix>, pattern: &Pattern) -> Self {
+        match before {
+            Some(IterationMatrix { kind: Kind::Sparse(lu), pattern: same, solve_cost, factor_cost })
+                if same == *pattern && narrow(pattern) == 0 =>
+            {
+                let kind = Kind::Sparse(Box::new(sparse::SparseLu::new(pattern, lu.into_order())));
+                IterationMatrix { kind, pattern: same, solve_cost, factor_cost }
+            }
+            _ => IterationMatrix::new(pattern),
+        }
+    }
+
     /// Factorises `α·I + β·J` for the values of `J` in the order of the pattern.
     pub fn factor(&mut self, alpha: f64, beta: f64, jac: &[f64]) -> Result<(), Singular> {
         let serves = match &mut self.kind {
@@ -294,5 +307,32 @@ mod tests {
         let mut d = IterationMatrix::new(&Pattern::dense(3));
         assert_eq!(d.factor(0.0, 1.0, &[1.0; 9]), Err(Singular { column: 1 }));
         assert!(d.factor(f64::NAN, 1.0, &[1.0; 9]).is_err());
+    }
+
+    /// What is found again is what would be found.
+    #[test]
+    fn a_second_matrix_for_a_pattern_is_the_same() {
+        let mut numbers = Numbers(7);
+        let n = 60;
+        let entries: Vec<_> =
+            (0..n).flat_map(|i| [(i, i), (i, (i * 7 + 3) % n), ((i * 5 + 1) % n, i)]).collect();
+        let p = Pattern::from_entries(n, entries).unwrap();
+        let jac: Vec<f64> = (0..p.nnz()).map(|_| numbers.next()).collect();
+        let mut first = IterationMatrix::new(&p);
+        assert!(first.is_sparse());
+        // it has chosen pivots for another matrix by now
+        let other: Vec<f64> = (0..p.nnz()).map(|_| numbers.next()).collect();
+        first.factor(0.0, 1.0, &other).unwrap();
+        let mut again = IterationMatrix::again(Some(first), &p);
+        let mut anew = IterationMatrix::new(&p);
+        assert_eq!(again.takes(), anew.takes());
+        let b: Vec<f64> = (0..n).map(|_| numbers.next()).collect();
+        let mut solved = [b.clone(), b];
+        for (m, x) in [&mut again, &mut anew].into_iter().zip(&mut solved) {
+            m.factor(1.0, -0.3, &jac).unwrap();
+            m.solve(x);
+        }
+        assert_eq!(solved[0], solved[1]);
+        assert!(IterationMatrix::again(Some(anew), &Pattern::dense(3)).factor(1.0, 0.0, &[0.0; 9]).is_ok());
     }
 }

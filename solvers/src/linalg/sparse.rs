@@ -37,6 +37,11 @@ pub(super) struct SparseLu {
 }
 
 impl SparseLu {
+    /// The order of its columns.
+    pub(super) fn into_order(self) -> Vec<u32> {
+        self.q
+    }
+
     /// For matrices with the pattern of `J`, in the column order given.
     pub(super) fn new(pattern: &Pattern, q: Vec<u32>) -> Self {
         let n = pattern.n();

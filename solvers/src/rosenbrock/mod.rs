@@ -226,7 +226,14 @@ impl Rosenbrock {
 
     fn make_matrix(&mut self, sys: &mut dyn System) {
         self.jac = vec![0.0; sys.pattern().nnz()];
-        self.matrix = IterationMatrix::new(sys.pattern());
+        let before = std::mem::replace(&mut self.matrix, IterationMatrix::new(&Pattern::dense(0)));
+        self.matrix = IterationMatrix::again(Some(before), sys.pattern());
+    }
+
+    /// With what an earlier factorisation of the same pattern has found.
+    pub(crate) fn with_matrix(mut self, matrix: IterationMatrix) -> Self {
+        self.matrix = matrix;
+        self
     }
 
     /// A step by the system's own code.

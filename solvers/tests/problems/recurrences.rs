@@ -34,8 +34,9 @@ impl System for Two {
     fn jacobian(&mut self, _: f64, _: &[f64], _: &mut [f64]) -> Result<(), EvalError> {
         unreachable!("an explicit method")
     }
-    fn jvp(&mut self, _: f64, _: &[f64], _: &[f64], _: &mut [f64]) -> Result<(), EvalError> {
-        unreachable!("an explicit method")
+    fn jvp(&mut self, _: f64, _: &[f64], v: &[f64], out: &mut [f64]) -> Result<(), EvalError> {
+        (out[0], out[1]) = (v[1], -v[0]);
+        Ok(())
     }
     fn dfdt(&mut self, _: f64, _: &[f64], _: &mut [f64]) -> Result<(), EvalError> {
         unreachable!("an explicit method")
@@ -60,5 +61,8 @@ impl System for Two {
             Model::None => return None,
         }
         Some(Ok(()))
+    }
+    fn taylor_work(&mut self, order: u32) -> Option<f64> {
+        matches!(self.0, Model::Oscillator).then(|| 4.0 * f64::from(order))
     }
 }

@@ -533,6 +533,7 @@ impl Run<'_> {
         let (stop, horizon) = (self.next_stop(), self.horizon());
         let outcome = self.integrator.set_stop(stop);
         self.integrator.set_horizon(horizon);
+        self.integrator.set_end(self.end);
         outcome.map_err(|_| past("the next stop".to_owned(), stop))
     }
 

@@ -489,6 +489,7 @@ impl<'a> Run<'a> {
         }
         self.find_loops(0.0)?;
         let (stop, horizon) = (self.next_stop(), self.horizon());
+        self.integrator.set_end(self.end);
         let started = self.integrator.start(&mut self.system, 0.0, &self.x, horizon);
         let started = started.and_then(|()| self.integrator.set_stop(stop));
         started.map_err(|e| self.solver_failure(e))?;
