@@ -316,20 +316,20 @@ mod tests {
         let n = 60;
         let entries: Vec<_> =
             (0..n).flat_map(|i| [(i, i), (i, (i * 7 + 3) % n), ((i * 5 + 1) % n, i)]).collect();
-        let p = Pattern::from_entries(n, entries).unwrap();
+        let p = Pattern::from_entries(n, entries).expect("within");
         let jac: Vec<f64> = (0..p.nnz()).map(|_| numbers.next()).collect();
         let mut first = IterationMatrix::new(&p);
         assert!(first.is_sparse());
         // it has chosen pivots for another matrix by now
         let other: Vec<f64> = (0..p.nnz()).map(|_| numbers.next()).collect();
-        first.factor(0.0, 1.0, &other).unwrap();
+        first.factor(0.0, 1.0, &other).expect("regular");
         let mut again = IterationMatrix::again(Some(first), &p);
         let mut anew = IterationMatrix::new(&p);
         assert_eq!(again.takes(), anew.takes());
         let b: Vec<f64> = (0..n).map(|_| numbers.next()).collect();
         let mut solved = [b.clone(), b];
         for (m, x) in [&mut again, &mut anew].into_iter().zip(&mut solved) {
-            m.factor(1.0, -0.3, &jac).unwrap();
+            m.factor(1.0, -0.3, &jac).expect("regular");
             m.solve(x);
         }
         assert_eq!(solved[0], solved[1]);
