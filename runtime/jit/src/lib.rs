@@ -9,8 +9,9 @@
 //! It does no I/O, and generated code touches nothing but the memory, scratch space and host it is
 //! given. A kernel that cannot be compiled runs in the interpreter instead.
 //!
-//! Beside it stand two small things that recording wants and that need such code, too: [`Seen`] and [`Room`].
+//! Beside it stand small things that recording wants and that need such code, too: [`Seen`], [`Across`] and [`Room`].
 
+mod across;
 mod conditions;
 pub mod error;
 pub mod lanes;
@@ -19,7 +20,8 @@ mod room;
 pub mod scalar;
 mod seen;
 
+pub use across::{ACROSS, Across, DOWN, Tile, turn_all};
 pub use error::JitError;
 pub use room::Room;
 pub use scalar::{Compiled, Limits, OptLevel, Tier};
-pub use seen::Seen;
+pub use seen::{Piece, Seen, copy_all};

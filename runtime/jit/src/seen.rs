@@ -14,6 +14,17 @@ pub struct Seen {
     sum: [f64; LANES],
 }
 
+/// Values that are to be looked at and copied.
+#[derive(Debug)]
+pub struct Piece<'a> {
+    /// What was seen of those before.
+    pub seen: &'a mut Seen,
+    /// They.
+    pub values: &'a [f64],
+    /// Where their bytes go, one for each eight.
+    pub out: &'a mut [[u8; 8]],
+}
+
 impl Seen {
     /// Of no values.
     pub const NONE: Seen =
@@ -82,6 +93,105 @@ impl Seen {
     }
 }
 
+/// Looks at all of these values and copies them, where the processor can past its caches: for much that is not read again soon.
+/// What a cache would hold would have to be fetched from memory first, which takes longer than all the rest.
+pub fn copy_all<'a>(pieces: impl Iterator<Item = Piece<'a>>) {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx") {
+        let fenced = Fenced;
+        // What is put together here and read again at once, in other widths, would wait for all stores before it.
+        pieces.for_each(|Piece { seen, values, out }| {
+            #[expect(unsafe_code, reason = "enters code for a processor that has AVX")]
+            // SAFETY: it has, as was asked just now. What the stores past the caches write is borrowed until this function
+            // returns, and the fence comes before that.
+            unsafe {
+                past_the_caches(seen, values, out);
+            }
+        });
+        drop(fenced);
+        return;
+    }
+    pieces.for_each(|Piece { seen, values, out }| copy(seen, values, out));
+}
+
+fn copy(seen: &mut Seen, values: &[f64], out: &mut [[u8; 8]]) {
+    seen.see(values);
+    out.iter_mut().zip(values).for_each(|(to, v)| *to = v.to_le_bytes());
+}
+
+/// Where it ends, stores past the caches come before all later ones, as others do.
+#[cfg(target_arch = "x86_64")]
+pub(crate) struct Fenced;
+
+#[cfg(target_arch = "x86_64")]
+impl Drop for Fenced {
+    fn drop(&mut self) {
+        #[expect(unsafe_code, reason = "a fence for stores")]
+        // SAFETY: every processor of this kind has it.
+        unsafe {
+            std::arch::x86_64::_mm_sfence();
+        }
+    }
+}
+
+/// What a line of the cache has in values.
+#[cfg(target_arch = "x86_64")]
+const LINE: usize = 8;
+
+/// # Safety
+///
+/// [`Fenced`] is to end before anybody else may look at `out`.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx")]
+#[expect(unsafe_code, reason = "stores past the caches, and vectors from where no border is")]
+unsafe fn past_the_caches(seen: &mut Seen, values: &[f64], out: &mut [[u8; 8]]) {
+    use std::arch::x86_64::*;
+    let n = values.len().min(out.len());
+    let (values, out) = (&values[..n], &mut out[..n]);
+    let head = out.as_ptr().align_offset(8 * LINE);
+    if n < head.saturating_add(2 * LINE) {
+        return copy(seen, values, out);
+    }
+    let Seen { least, most, sum } = seen;
+    // SAFETY: there are four values in each of these arrays, and in each piece of eight two vectors.
+    let load = |from: &[f64]| unsafe { _mm256_loadu_pd(from[..LANES].as_ptr()) };
+    let (mut lo, mut hi) = ([load(least); 2], [load(most); 2]);
+    let mut sums = [load(sum), _mm256_setzero_pd()];
+    let mut see = |v: [__m256d; 2]| {
+        for k in 0..2 {
+            lo[k] = _mm256_min_pd(v[k], lo[k]);
+            hi[k] = _mm256_max_pd(v[k], hi[k]);
+            sums[k] = _mm256_add_pd(sums[k], v[k]);
+        }
+    };
+    let lines = (n - head) / LINE;
+    let (from, to) = (&values[head..], &mut out[head..]);
+    for (from, to) in from.as_chunks::<LINE>().0.iter().zip(to.as_chunks_mut::<LINE>().0) {
+        let v = [load(from), load(&from[LANES..])];
+        see(v);
+        let to = to.as_mut_ptr().cast::<f64>();
+        // SAFETY: there is a line from a line's border on; the fence is our caller's.
+        unsafe {
+            _mm256_stream_pd(to, v[0]);
+            _mm256_stream_pd(to.add(LANES), v[1]);
+        }
+    }
+    // What is before the first border and behind the last is copied as ever. It is looked at with some of its neighbours:
+    // seen twice they are no other extremes.
+    for ends in [&values[..LINE], &values[n - LINE..]] {
+        see([load(ends), load(&ends[LANES..])]);
+    }
+    let tail = head + lines * LINE;
+    out[..head].iter_mut().zip(&values[..head]).for_each(|(to, v)| *to = v.to_le_bytes());
+    out[tail..].iter_mut().zip(&values[tail..]).for_each(|(to, v)| *to = v.to_le_bytes());
+    // SAFETY: each has room for four.
+    unsafe {
+        _mm256_storeu_pd(least.as_mut_ptr(), _mm256_min_pd(lo[0], lo[1]));
+        _mm256_storeu_pd(most.as_mut_ptr(), _mm256_max_pd(hi[0], hi[1]));
+        _mm256_storeu_pd(sum.as_mut_ptr(), _mm256_add_pd(sums[0], sums[1]));
+    }
+}
+
 // Of these two the processor has instructions, which leave the first operand behind.
 
 #[inline(always)]
@@ -106,7 +216,7 @@ fn all_of<const CHAINS: usize>(x: [[f64; LANES]; CHAINS], f: impl Fn(f64, f64) -
 
 #[cfg(test)]
 mod tests {
-    use super::Seen;
+    use super::{Piece, Seen, copy_all};
 
     /// In pieces of any length, with what is not a number anywhere: as one value after the other.
     #[test]
@@ -129,6 +239,31 @@ mod tests {
                     values[at] = odd;
                     seen.see(&values);
                     assert_eq!(seen.extremes(), None, "{n} {at}");
+                }
+            }
+        }
+    }
+
+    /// To and from any place, and nothing beside it.
+    #[test]
+    fn copies_are_the_values_and_are_seen() {
+        for n in 0..70_usize {
+            for at in 0..9 {
+                let mut values: Vec<f64> = (0..n + at).map(|k| (k * 37 % 71) as f64 - 30.0).collect();
+                let values = &mut values[at..];
+                for odd in [None, Some(0), Some(n / 2), Some(n.wrapping_sub(1))] {
+                    if let Some(v) = odd.and_then(|odd| values.get_mut(odd)) {
+                        *v = f64::NAN;
+                    }
+                    let (mut seen, mut known, mut out) = (Seen::NONE, Seen::NONE, vec![[7; 8]; n + 17]);
+                    known.see(values);
+                    let (seen_, out_) = (&mut seen, &mut out[at..][..n]);
+                    copy_all(std::iter::once(Piece { seen: seen_, values, out: out_ }));
+                    let (before, rest) = out.split_at(at);
+                    let (copied, behind) = rest.split_at(n);
+                    assert!(values.iter().map(|v| v.to_le_bytes()).eq(copied.iter().copied()), "{n} {at}");
+                    assert!(before.iter().chain(behind).all(|&b| b == [7; 8]));
+                    assert_eq!(seen.extremes(), known.extremes(), "{n} {at}");
                 }
             }
         }

@@ -28,9 +28,9 @@ pub struct AtomicFile {
 /// cache asks for.
 const STRETCH: usize = 1 << 20;
 pub(super) const BORDER: usize = 4096;
-/// From here on a file goes past the page cache: a copy of every byte less, which is most of what writing costs. Smaller
-/// ones stay there for whoever reads them next.
-const LARGE: u64 = 4 << 20;
+/// A file that is known to become so large goes past the page cache: a copy of every byte less, which is most of what writing
+/// costs, and no memory that nobody has touched before. Smaller ones stay there for whoever reads them next.
+const LARGE: u64 = 3 << 20;
 
 /// Memory from a border on.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub(super) enum Bordered {
 }
 
 /// From so many bytes on it comes in large pages, if the system has some.
-const MANY: usize = 1 << 20;
+pub(super) const MANY: usize = 1 << 20;
 
 impl Default for Bordered {
     fn default() -> Bordered {
@@ -120,7 +120,7 @@ impl Stretches {
 impl Way {
     fn put(&mut self, bytes: &[u8], path: &Path) -> io::Result<()> {
         let mut rest = bytes;
-        if self.at >= LARGE && !self.tried {
+        if self.at + bytes.len() as u64 >= LARGE && !self.tried {
             self.tried = true;
             self.direct = past_the_cache(path).ok();
         }
@@ -198,15 +198,16 @@ impl AtomicFile {
         &self.path
     }
 
-    /// As `write_all`. Bytes that begin at a border, in memory and in the file, and end at one go from where they are.
+    /// As `write_all`. Bytes that begin at a border, in memory and in the file, go from where they are, up to the last border.
     pub(super) fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Some(writer) = &mut self.writer else { return Err(io::ErrorKind::BrokenPipe.into()) };
-        if writer.filled > 0 || !bytes.len().is_multiple_of(BORDER) {
-            return self.write_all(bytes);
+        let whole = if writer.filled > 0 { 0 } else { bytes.len() - bytes.len() % BORDER };
+        let (whole, rest) = bytes.split_at(whole);
+        if !whole.is_empty() {
+            writer.way.put(whole, &self.temporary)?;
+            self.written += whole.len() as u64;
         }
-        writer.way.put(bytes, &self.temporary)?;
-        self.written += bytes.len() as u64;
-        Ok(())
+        self.write_all(rest)
     }
 
     /// Bytes written so far.

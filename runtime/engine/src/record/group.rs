@@ -7,10 +7,10 @@
 use std::ops::Range;
 
 use parquet::file::statistics::Statistics;
-use twinml_jit::Seen;
+use twinml_jit::{ACROSS, Across, DOWN, Piece, Seen, Tile, copy_all, turn_all};
 
 use super::block::{Block, shown};
-use super::file::{BORDER, Bordered};
+use super::file::{BORDER, Bordered, MANY};
 use super::stream::Portion;
 use super::{Cells, ColumnSpec, Columns, Element, RecordError, Strips, in_rows};
 
@@ -20,9 +20,6 @@ const GROUP_BYTES: usize = (4 << 20) - (64 << 10);
 /// Models with many columns get longer groups, for what is said of each column in each group costs too: up to twice the
 /// bytes while there are fewer rows than this.
 const WORTH: usize = 512;
-/// Rows and cells of a tile that is turned into columns at once: two lines of the cache down, one across.
-const DOWN: usize = 16;
-pub(super) const ACROSS: usize = 8;
 /// Rows that there is room for at the beginning.
 const FEW_ROWS: usize = 64;
 /// Bytes before the values of each column: a line of the cache, at whose end the header of their page stands.
@@ -123,42 +120,42 @@ pub(super) struct Strip {
     pub(super) width: usize,
     /// All of them are shown as they are.
     plain: bool,
+    /// The last tile was turned.
+    turned: bool,
     scale: [f64; ACROSS],
     offset: [f64; ACROSS],
     /// Of what came row by row, and of all once it is closed.
-    extremes: Extremes,
+    extremes: Across,
     /// Of what came column by column.
     seen: [Seen; ACROSS],
 }
 
-/// The least and the greatest values so far.
-#[derive(Clone, Copy)]
-struct Extremes {
-    least: [f64; ACROSS],
-    most: [f64; ACROSS],
+/// How a column shows its cells.
+struct Shown {
+    scale: f64,
+    offset: f64,
 }
 
-impl Extremes {
-    const NONE: Extremes = Extremes { least: [f64::INFINITY; ACROSS], most: [f64::NEG_INFINITY; ACROSS] };
-
-    /// Looks at so many rows that begin `apart` cells from one another. Whether all their values are numbers; where their
-    /// sum is infinite, false also if they are.
-    #[inline(always)]
-    fn see(&mut self, cells: &[f64], apart: usize, rows: usize) -> bool {
-        let (mut seen, mut sum) = (*self, [0.0; 2]);
-        for row in 0..rows {
-            let Some(row) = cells.get(row * apart..).and_then(<[f64]>::first_chunk::<ACROSS>) else { break };
-            for (k, &v) in row.iter().enumerate() {
-                // What is not a number is neither the least nor the greatest.
-                seen.least[k] = if v < seen.least[k] { v } else { seen.least[k] };
-                seen.most[k] = if v > seen.most[k] { v } else { seen.most[k] };
+impl Shown {
+    /// Puts cells, one for each eight bytes, where the column wants them. What is not a number has its one form once the column is
+    /// [`Strip::close`]d.
+    fn take(&self, cells: &[f64], out: &mut [[u8; 8]], seen: &mut Seen) {
+        for (cells, out) in cells.chunks(DOWN).zip(out.chunks_mut(DOWN)) {
+            let mut shown = [0.0; DOWN];
+            for (to, &cell) in shown.iter_mut().zip(cells) {
+                *to = (cell - self.offset) / self.scale;
             }
-            for (k, sum) in sum.iter_mut().enumerate() {
-                *sum += (row[k] + row[k + 2]) + (row[k + 4] + row[k + 6]);
-            }
+            let values = &shown[..cells.len()];
+            seen.see(values);
+            out.iter_mut().zip(values).for_each(|(to, v)| *to = v.to_le_bytes());
         }
-        *self = seen;
-        sum.iter().sum::<f64>().is_finite()
+    }
+
+    /// The same of one cell that stands for all.
+    fn take_still(&self, cell: f64, out: &mut [[u8; 8]], seen: &mut Seen) {
+        let value = shown(cell, self.scale, self.offset);
+        seen.see(&[value]);
+        out.fill(value.to_le_bytes());
     }
 }
 
@@ -168,30 +165,6 @@ fn lesser(a: f64, b: f64) -> f64 {
 
 fn greater(a: f64, b: f64) -> f64 {
     if a > b { a } else { b }
-}
-
-/// Copies values; nothing is faster than what the system has for this.
-#[inline(always)]
-fn copy(values: &[f64], out: &mut [u8]) {
-    for (to, value) in out.as_chunks_mut().0.iter_mut().zip(values) {
-        *to = value.to_le_bytes();
-    }
-}
-
-/// Turns a tile into columns that begin `stride` bytes from one another.
-#[inline(always)]
-fn turn(cells: &[f64], apart: usize, out: &mut [u8], stride: usize, width: usize) {
-    let rows: [Option<&[f64; ACROSS]>; DOWN] =
-        std::array::from_fn(|row| cells.get(row * apart..).and_then(<[f64]>::first_chunk));
-    for (k, column) in out.chunks_mut(stride).take(width.min(ACROSS)).enumerate() {
-        let Some(column) = column.first_chunk_mut::<{ 8 * DOWN }>() else { return };
-        let mut values = [0; 8 * DOWN];
-        for (value, row) in values.as_chunks_mut::<8>().0.iter_mut().zip(&rows) {
-            let Some(row) = row else { return };
-            *value = row[k].to_le_bytes();
-        }
-        *column = values;
-    }
 }
 
 /// Whether a column holds reals only: no lists, no holes.
@@ -209,9 +182,10 @@ impl Strip {
             real,
             width: 0,
             plain: true,
+            turned: false,
             scale,
             offset,
-            extremes: Extremes::NONE,
+            extremes: Across::NONE,
             seen: [Seen::NONE; ACROSS],
         }
     }
@@ -228,66 +202,55 @@ impl Strip {
         self.width += 1;
     }
 
-    /// Turns [`DOWN`] rows of `apart` cells, behind which there are [`ACROSS`] more, into columns. `out` begins where the
-    /// first column wants them.
+    /// As [`Tile`], of its cells in the order of rows, behind which there are [`ACROSS`] more.
+    fn tile<'a>(&'a mut self, cells: &'a [f64], apart: usize, out: &'a mut [u8], stride: usize) -> Tile<'a> {
+        let Strip { extremes: seen, turned, width, .. } = self;
+        Tile { seen, cells: &cells[self.cell..], apart, out, stride, width: *width, turned }
+    }
+
+    /// Turns [`DOWN`] rows of `apart` cells into columns, whatever they hold. `out` begins where the first column wants them.
     fn take(&mut self, cells: &[f64], apart: usize, out: &mut [u8], stride: usize) {
-        let cells = &cells[self.cell..][..(DOWN - 1) * apart + ACROSS];
-        if self.plain {
-            let before = self.extremes;
-            if self.extremes.see(cells, apart, DOWN) {
-                turn(cells, apart, out, stride, self.width);
+        if !self.plain {
+            let mut tile = [0.0; DOWN * ACROSS];
+            for (to, from) in tile.as_chunks_mut().0.iter_mut().zip(cells[self.cell..].chunks(apart)) {
+                *to = self.shown(from);
+            }
+            let Strip { extremes: seen, turned, width, .. } = self;
+            let tile = Tile { seen, cells: &tile, apart: ACROSS, out, stride, width: *width, turned };
+            turn_all(std::iter::once(tile));
+            if self.turned {
                 return;
             }
-            self.extremes = before;
         }
-        let mut tile = [0.0; DOWN * ACROSS];
-        for (to, from) in tile.as_chunks_mut().0.iter_mut().zip(cells.chunks(apart)) {
-            *to = self.shown(from);
-        }
-        self.extremes.see(&tile, ACROSS, DOWN);
-        turn(&tile, ACROSS, out, stride, self.width);
+        self.take_few(cells, apart, out, stride, DOWN);
     }
 
     /// The same of fewer rows.
     fn take_few(&mut self, cells: &[f64], apart: usize, out: &mut [u8], stride: usize, rows: usize) {
         for (row, from) in cells[self.cell..].chunks(apart).take(rows).enumerate() {
             let values = self.shown(from);
-            self.extremes.see(&values, ACROSS, 1);
+            self.extremes.see(&values);
             for (k, value) in values.iter().take(self.width).enumerate() {
                 out[k * stride + 8 * row..][..8].copy_from_slice(&value.to_le_bytes());
             }
         }
     }
 
-    /// Puts values of its `k`-th column, one for each eight bytes, where the column wants them. What is not a number has its
-    /// one form once the column is [`Strip::close`]d.
-    fn take_column(&mut self, k: usize, values: &[f64], out: &mut [u8]) {
-        let (scale, offset) = (self.scale[k], self.offset[k]);
-        if scale == 1.0 && offset == 0.0 {
-            self.seen[k].see(values);
-            copy(values, out);
-            return;
-        }
-        for (values, out) in values.chunks(DOWN).zip(out.chunks_mut(8 * DOWN)) {
-            let mut shown = [0.0; DOWN];
-            for (to, &cell) in shown.iter_mut().zip(values) {
-                *to = (cell - offset) / scale;
-            }
-            self.seen[k].see(&shown[..values.len()]);
-            copy(&shown, out);
-        }
-    }
-
-    /// The same of one cell that stands for all.
-    fn take_still(&mut self, k: usize, cell: f64, out: &mut [u8]) {
-        let value = shown(cell, self.scale[k], self.offset[k]);
-        self.seen[k].see(&[value]);
-        out.as_chunks_mut().0.fill(value.to_le_bytes());
+    /// Its columns: the cell, how it is shown, what was seen.
+    fn columns(&mut self) -> impl Iterator<Item = (usize, Shown, &mut Seen)> {
+        let Strip { cell, width, scale, offset, seen, .. } = self;
+        let shown = scale.iter().zip(&*offset).map(|(&scale, &offset)| Shown { scale, offset });
+        let first = *cell;
+        seen.iter_mut()
+            .zip(shown)
+            .take(*width)
+            .enumerate()
+            .map(move |(k, (seen, shown))| (first + k, shown, seen))
     }
 
     /// Puts together what was seen of its `k`-th column, whose values are these.
     fn close(&mut self, k: usize, values: &mut [u8]) {
-        let Extremes { least, most } = &mut self.extremes;
+        let Across { least, most } = &mut self.extremes;
         let seen = std::mem::replace(&mut self.seen[k], Seen::NONE);
         if let Some(ends) = seen.extremes() {
             (least[k], most[k]) = (lesser(ends.0, least[k]), greater(ends.1, most[k]));
@@ -333,7 +296,17 @@ impl Group {
         self.make_room(n);
         let stride = LEAD + 8 * self.image.rows;
         let (cells, apart) = self.fresh.cells_and_more(ACROSS);
-        for strip in &mut self.strips {
+        self.strips.iter_mut().for_each(|strip| strip.turned = false);
+        if n == DOWN {
+            let mut columns = &mut self.image.bytes()[LEAD..];
+            let tiles = self.strips.iter_mut().filter_map(|strip| {
+                let end = (strip.width * stride).min(columns.len());
+                let out = columns.split_off_mut(..end)?.get_mut(8 * self.filled..)?;
+                strip.plain.then(|| strip.tile(cells, apart, out, stride))
+            });
+            turn_all(tiles);
+        }
+        for strip in self.strips.iter_mut().filter(|strip| !strip.turned) {
             let at = self.image.values(strip.real) + 8 * self.filled;
             let out = &mut self.image.bytes()[at..];
             if n == DOWN {
@@ -372,6 +345,8 @@ impl Group {
             // Short results stay small.
             let rows = (4 * self.image.rows).max(FEW_ROWS).max(self.filled + n);
             let rows = rows.next_multiple_of(LEAD / 8).min(self.most);
+            // Memory that is touched for the first time is dear: what becomes large gets all that it may need.
+            let rows = if self.reals * (LEAD + 8 * rows) > MANY { self.most } else { rows };
             self.image.grow(self.reals, rows, self.filled);
         }
     }
@@ -443,26 +418,31 @@ impl Portion for Group {
         let n = some.len();
         self.make_room(n);
         let stride = LEAD + 8 * self.image.rows;
-        for strip in &mut self.strips {
-            let mut k = 0;
-            while k < strip.width {
-                let at = self.image.values(strip.real + k) + 8 * self.filled;
-                let out = &mut self.image.bytes()[at..];
-                match of(strip.cell + k) {
-                    Cells::Each(Strips { values, apart, cells }) => {
-                        let cells = cells.clamp(1, strip.width - k);
-                        for (c, out) in out.chunks_mut(stride).take(cells).enumerate() {
-                            strip.take_column(k + c, &values[c * apart..][some.clone()], &mut out[..8 * n]);
+        let columns = self.image.bytes()[LEAD..].chunks_mut(stride);
+        // Cells that stand side by side, from the first one on.
+        let mut beside = (0, Strips { values: &[], apart: 0, cells: 0 });
+        let pieces = self.strips.iter_mut().flat_map(Strip::columns).zip(columns).filter_map(
+            |((cell, shown, seen), column)| {
+                let out = column.as_chunks_mut().0.get_mut(self.filled..)?.get_mut(..n)?;
+                if cell - beside.0 >= beside.1.cells {
+                    match of(cell) {
+                        Cells::Each(strips) => beside = (cell, strips),
+                        Cells::All(value) => {
+                            shown.take_still(value, out, seen);
+                            return None;
                         }
-                        k += cells;
-                    }
-                    Cells::All(value) => {
-                        strip.take_still(k, value, &mut out[..8 * n]);
-                        k += 1;
                     }
                 }
-            }
-        }
+                let (first, Strips { values, apart, .. }) = beside;
+                let values = &values[(cell - first) * apart..][some.clone()];
+                if shown.scale == 1.0 && shown.offset == 0.0 {
+                    return Some(Piece { seen, values, out });
+                }
+                shown.take(values, out, seen);
+                None
+            },
+        );
+        copy_all(pieces);
         if !self.cells.is_empty() {
             let cells = || self.cells.iter().flat_map(|&(first, n)| first..first + n);
             let width = self.cells.iter().map(|(_, n)| n).sum();
@@ -470,6 +450,12 @@ impl Portion for Group {
         }
         self.filled += n;
         Ok(())
+    }
+
+    fn follow(&mut self, full: &Group) {
+        if self.image.rows == 0 {
+            self.image.grow(self.reals, full.image.rows, 0);
+        }
     }
 
     fn room_in_all(&self) -> usize {
@@ -487,7 +473,7 @@ impl Portion for Group {
     fn clear(&mut self) {
         self.fresh.clear();
         self.others.clear();
-        self.strips.iter_mut().for_each(|s| s.extremes = Extremes::NONE);
+        self.strips.iter_mut().for_each(|s| s.extremes = Across::NONE);
         self.filled = 0;
     }
 }

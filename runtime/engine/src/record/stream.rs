@@ -50,6 +50,9 @@ pub trait Portion: Send + 'static {
         self.room()
     }
 
+    /// The one before is full, and this one is to take the rows that come next.
+    fn follow(&mut self, _full: &Self) {}
+
     /// The number of rows.
     fn rows(&self) -> usize;
 
@@ -141,7 +144,8 @@ impl<P: Portion> StreamRecorder<P> {
 
     /// Hands the filled portion over and takes an empty one.
     fn turn(&mut self) -> Result<(), RecordError> {
-        let Ok(next) = self.empty.recv() else { return Err(self.cause()) };
+        let Ok(mut next) = self.empty.recv() else { return Err(self.cause()) };
+        next.follow(&self.portion);
         let portion = std::mem::replace(&mut self.portion, next);
         self.send(Some(portion))
     }

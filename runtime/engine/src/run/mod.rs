@@ -57,6 +57,7 @@ pub use report::{Broken, Ended, Failure, FailureKind, MOST_BROKEN, Report};
 pub use trunk::{Prelude, shares};
 pub use walk::{Done, Here, Walk, WalkError, Watched};
 
+use sample::FEWEST;
 use twinml_model::behavior::{Behavior, Trigger};
 use twinml_model::host::{KernelId, Machine, Memory};
 use twinml_model::ids::OriginId;
@@ -334,6 +335,8 @@ struct Run<'a> {
     /// Instants of rows that the step at hand may keep the states of, and how many steps they may be at most.
     asked: Vec<f64>,
     at_once: u64,
+    /// The most that they may be.
+    at_once_most: u64,
     events: u64,
     time: f64,
     /// Time and micro-step of the last event.
@@ -430,7 +433,8 @@ impl<'a> Run<'a> {
             stops: experiment.stops.iter().map(|t| plan::seconds(*t)).collect(),
             samples: 0,
             asked: Vec::new(),
-            at_once: KEPT[KEPT.len() - 1],
+            at_once: FEWEST,
+            at_once_most: FEWEST,
             events: 0,
             time: 0.0,
             micro: (f64::NAN, 0),
@@ -459,7 +463,7 @@ impl<'a> Run<'a> {
     ) -> Result<Ended, Stop> {
         // A snapshot lies between calls of the solver: whoever takes any wants them near their instants.
         if keeper.is_none() {
-            self.at_once = KEPT[0];
+            self.at_once_most = KEPT[0];
         }
         loop {
             if let Some(k) = &mut keeper {

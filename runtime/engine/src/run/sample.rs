@@ -3,6 +3,9 @@
 use super::*;
 use crate::record::Strips;
 
+/// Instants that are asked for at once at least.
+pub(super) const FEWEST: u64 = KEPT[KEPT.len() - 1];
+
 impl Run<'_> {
     /// Whoever follows the signals continuously is shown `from..to` of the last step here, once and in order: the
     /// dense output is at hand, discrete values are those that hold between the two ends.
@@ -72,6 +75,8 @@ impl Run<'_> {
             sink.next += times.len() as u64;
             sink.next_time = sink.outlet.plan.instant(sink.next, self.span);
         }
+        // Who asks for many where a stop is near asks in vain.
+        self.at_once = if times.is_empty() { FEWEST } else { (4 * self.at_once).min(self.at_once_most) };
         self.asked = asked;
         self.asked.clear();
         Ok(())
