@@ -32,8 +32,9 @@ impl Series {
     /// Values at instants in order, thinned.
     pub fn of(name: &str, unit: &str, times: &[f64], values: &[f64]) -> Series {
         let (from, to) = (times.first().copied().unwrap_or(0.0), times.last().copied().unwrap_or(0.0));
-        let mut thin = Thin::new(times.len(), from, to);
-        times.iter().zip(values).for_each(|(t, v)| thin.push(*t, *v));
+        let rows = Rows::new(times, from, to);
+        let mut thin = Thin::new(&rows);
+        values.iter().take(times.len()).enumerate().for_each(|(row, v)| thin.push(row, *v));
         Series {
             name: name.to_owned(),
             unit: unit.to_owned(),
@@ -66,6 +67,7 @@ pub(super) fn load(frame: &Frame, wanted: impl Fn(&str) -> bool) -> Result<Loade
     if from > to {
         return Err(DataError::Empty { file: frame.name().to_owned() });
     }
+    let rows = Rows::new(&times, from, to);
     let mut loaded = Loaded { series: Vec::new(), from, to, left_out: Vec::new() };
     for column in columns {
         let internal = [time_name, "step", "twinml.step"].contains(&column.name.as_str());
@@ -79,15 +81,13 @@ pub(super) fn load(frame: &Frame, wanted: impl Fn(&str) -> bool) -> Result<Loade
             loaded.left_out.push(column.name.clone());
             continue;
         }
-        match series(frame, column, &times, from, to) {
+        match series(frame, column, &rows) {
             Ok(list) => loaded.series.extend(list),
-            Err(DataError::Type { .. } | DataError::NotNumber { .. }) => {
-                match words(frame, column, &times, from, to) {
-                    Ok(list) if !list.is_empty() => loaded.series.extend(list),
-                    Ok(_) | Err(DataError::Type { .. }) => loaded.left_out.push(column.name.clone()),
-                    Err(e) => return Err(e),
-                }
-            }
+            Err(DataError::Type { .. } | DataError::NotNumber { .. }) => match words(frame, column, &rows) {
+                Ok(list) if !list.is_empty() => loaded.series.extend(list),
+                Ok(_) | Err(DataError::Type { .. }) => loaded.left_out.push(column.name.clone()),
+                Err(e) => return Err(e),
+            },
             Err(e) => return Err(e),
         }
     }
@@ -121,13 +121,7 @@ pub(super) fn constants(series: &mut Vec<Series>, facts: &[(String, String)]) ->
 }
 
 /// The series of a column: one, or some elements of a list.
-fn series(
-    frame: &Frame,
-    column: &ColumnInfo,
-    times: &[f64],
-    from: f64,
-    to: f64,
-) -> Result<Vec<Series>, DataError> {
+fn series(frame: &Frame, column: &ColumnInfo, rows: &Rows<'_>) -> Result<Vec<Series>, DataError> {
     let mut length = 1;
     if column.list {
         frame.scan(&column.name, |_, element, _| length = length.max(element + 1))?;
@@ -136,14 +130,21 @@ fn series(
     let shown = length.min(ELEMENTS);
     let chosen: Vec<usize> =
         (0..shown).map(|k| if shown < 2 { k } else { k * (length - 1) / (shown - 1) }).collect();
-    let mut thinned: Vec<Thin> = chosen.iter().map(|_| Thin::new(times.len(), from, to)).collect();
+    let mut thinned: Vec<Thin> = chosen.iter().map(|_| Thin::new(rows)).collect();
     let mut whole = true;
-    frame.scan(&column.name, |row, element, value| {
-        if let Ok(k) = chosen.binary_search(&element) {
-            whole &= value.is_nan() || value.trunc() == value;
-            thinned[k].push(times.get(row as usize).copied().unwrap_or(f64::NAN), value);
-        }
-    })?;
+    match &mut thinned[..] {
+        // Most columns, of which there may be many long ones.
+        [thin] if !column.list => frame.scan(&column.name, |row, _, value| {
+            whole = whole && (value.is_nan() || value.trunc() == value);
+            thin.push(row as usize, value);
+        })?,
+        thinned => frame.scan(&column.name, |row, element, value| {
+            if let Ok(k) = chosen.binary_search(&element) {
+                whole = whole && (value.is_nan() || value.trunc() == value);
+                thinned[k].push(row as usize, value);
+            }
+        })?,
+    }
     let steps = whole && column.unit.is_none() && column.quantity.is_none();
     Ok(chosen
         .into_iter()
@@ -161,13 +162,7 @@ fn series(
 
 /// The series of a column of texts, numbered in the order in which they first appear; none where there are too many
 /// different ones for an axis.
-fn words(
-    frame: &Frame,
-    column: &ColumnInfo,
-    times: &[f64],
-    from: f64,
-    to: f64,
-) -> Result<Vec<Series>, DataError> {
+fn words(frame: &Frame, column: &ColumnInfo, rows: &Rows<'_>) -> Result<Vec<Series>, DataError> {
     let mut names: Vec<String> = Vec::new();
     let mut length = 0;
     frame.scan_texts(&column.name, |_, element, text| {
@@ -180,11 +175,11 @@ fn words(
         return Ok(Vec::new());
     }
     let shown = length.min(ELEMENTS);
-    let mut thinned: Vec<Thin> = (0..shown).map(|_| Thin::new(times.len(), from, to)).collect();
+    let mut thinned: Vec<Thin> = (0..shown).map(|_| Thin::new(rows)).collect();
     frame.scan_texts(&column.name, |row, element, text| {
         if let Some(thin) = thinned.get_mut(element) {
             let value = names.iter().position(|n| n == text).map_or(f64::NAN, |k| k as f64);
-            thin.push(times.get(row as usize).copied().unwrap_or(f64::NAN), value);
+            thin.push(row as usize, value);
         }
     })?;
     let one = |(k, thin): (usize, Thin)| Series {
@@ -198,72 +193,85 @@ fn words(
     Ok(thinned.into_iter().enumerate().map(one).collect())
 }
 
-/// Keeps the first, lowest, highest and last point of every slice.
-struct Thin {
+/// Instants of rows, and the slice of time that each is in: found once for all columns.
+struct Rows<'a> {
+    times: &'a [f64],
+    slices: Vec<u16>,
     /// No thinning where everything fits.
     all: bool,
-    from: f64,
-    width: f64,
-    slice: i64,
-    kept: [(usize, f64, f64); 4],
-    count: usize,
+}
+
+impl Rows<'_> {
+    fn new(times: &[f64], from: f64, to: f64) -> Rows<'_> {
+        let (all, width) = (times.len() <= 4 * SLICES, (to - from) / SLICES as f64);
+        let slice = |t: &f64| if width > 0.0 { ((t - from) / width) as u16 } else { 0 };
+        let slices = if all { Vec::new() } else { times.iter().map(slice).collect() };
+        Rows { times, slices, all }
+    }
+
+    fn time(&self, row: usize) -> f64 {
+        self.times.get(row).copied().unwrap_or(f64::NAN)
+    }
+}
+
+/// Keeps the first, lowest, highest and last point of every slice.
+struct Thin<'a> {
+    rows: &'a Rows<'a>,
+    slice: u16,
+    /// Their rows and values.
+    first: (usize, f64),
+    lowest: (usize, f64),
+    highest: (usize, f64),
+    last: (usize, f64),
+    some: bool,
     points: Vec<(f64, f64)>,
 }
 
-impl Thin {
-    fn new(rows: usize, from: f64, to: f64) -> Thin {
-        let width = (to - from) / SLICES as f64;
-        let none = (0, f64::NAN, f64::NAN);
-        Thin {
-            all: rows <= 4 * SLICES,
-            from,
-            width,
-            slice: -1,
-            kept: [none; 4],
-            count: 0,
-            points: Vec::new(),
-        }
+impl Thin<'_> {
+    fn new<'a>(rows: &'a Rows<'a>) -> Thin<'a> {
+        let none = (0, f64::NAN);
+        let [first, lowest, highest, last] = [none; 4];
+        Thin { rows, slice: 0, first, lowest, highest, last, some: false, points: Vec::new() }
     }
 
-    fn push(&mut self, t: f64, value: f64) {
-        if self.all || !value.is_finite() {
-            self.flush();
-            // Absent and infinite values break the curve; one break is as good as many.
-            if value.is_finite() || self.points.last().is_none_or(|(_, v)| v.is_finite()) {
-                self.points.push((t, if value.is_finite() { value } else { f64::NAN }));
-            }
-            return;
+    #[inline]
+    fn push(&mut self, row: usize, value: f64) {
+        if self.rows.all || !value.is_finite() {
+            return self.push_alone(row, value);
         }
-        let slice = if self.width > 0.0 { ((t - self.from) / self.width) as i64 } else { 0 };
-        if slice != self.slice {
+        let slice = self.rows.slices.get(row).copied().unwrap_or(0);
+        if slice != self.slice || !self.some {
             self.flush();
             self.slice = slice;
+            self.some = true;
+            let point = (row, value);
+            (self.first, self.lowest, self.highest) = (point, point, point);
+        } else if value < self.lowest.1 {
+            self.lowest = (row, value);
+        } else if value > self.highest.1 {
+            self.highest = (row, value);
         }
-        let point = (self.count, t, value);
-        if self.count == 0 {
-            self.kept = [point; 4];
-        } else {
-            if value < self.kept[1].2 {
-                self.kept[1] = point;
-            }
-            if value > self.kept[2].2 {
-                self.kept[2] = point;
-            }
-            self.kept[3] = point;
+        self.last = (row, value);
+    }
+
+    fn push_alone(&mut self, row: usize, value: f64) {
+        self.flush();
+        // Absent and infinite values break the curve; one break is as good as many.
+        if value.is_finite() || self.points.last().is_none_or(|(_, v)| v.is_finite()) {
+            self.points.push((self.rows.time(row), if value.is_finite() { value } else { f64::NAN }));
         }
-        self.count += 1;
     }
 
     fn flush(&mut self) {
-        if self.count > 0 {
-            let mut kept = self.kept;
-            kept.sort_by_key(|p| p.0);
-            for (k, point) in kept.iter().enumerate() {
-                if k == 0 || kept[k - 1].0 != point.0 {
-                    self.points.push((point.1, point.2));
-                }
+        if !std::mem::take(&mut self.some) {
+            return;
+        }
+        let mut kept = [self.first, self.lowest, self.highest, self.last];
+        kept.sort_by_key(|p| p.0);
+        for (k, (row, value)) in kept.into_iter().enumerate() {
+            if k == 0 || kept[k - 1].0 != row {
+                self.points.push((self.rows.time(row), value));
             }
-            self.count = 0;
         }
     }
 
@@ -281,11 +289,13 @@ mod tests {
     #[test]
     fn thinning_keeps_every_peak() {
         let n = 1_000_000;
-        let mut thin = Thin::new(n, 0.0, 1.0);
+        let times: Vec<f64> = (0..n).map(|k| k as f64 / (n - 1) as f64).collect();
+        let rows = Rows::new(&times, 0.0, 1.0);
+        let mut thin = Thin::new(&rows);
         let peaks = [1234_usize, 500_001, 999_998];
         for k in 0..n {
             let value = if peaks.contains(&k) { 100.0 } else { (k % 7) as f64 };
-            thin.push(k as f64 / (n - 1) as f64, value);
+            thin.push(k, value);
         }
         let points = thin.finish();
         assert!(points.len() <= 4 * (SLICES + 1), "{}", points.len());
@@ -296,9 +306,10 @@ mod tests {
 
     #[test]
     fn what_fits_is_not_thinned_and_absent_values_break_the_curve() {
-        let mut thin = Thin::new(5, 0.0, 4.0);
-        for (t, v) in [(0.0, 1.0), (1.0, f64::NAN), (2.0, f64::NAN), (3.0, 2.0), (4.0, f64::INFINITY)] {
-            thin.push(t, v);
+        let rows = Rows::new(&[0.0, 1.0, 2.0, 3.0, 4.0], 0.0, 4.0);
+        let mut thin = Thin::new(&rows);
+        for (row, v) in [1.0, f64::NAN, f64::NAN, 2.0, f64::INFINITY].into_iter().enumerate() {
+            thin.push(row, v);
         }
         let points = thin.finish();
         assert_eq!(points.len(), 4);
