@@ -194,6 +194,42 @@ fn two_rotors_on_a_shaft() {
     assert_eq!((r.last("a.a.tau"), r.last("b.b.tau")), (0.0, 0.0));
 }
 
+/// A damper sees speeds of angles that its neighbours give, in a chain of many: each the derivative of a state.
+#[test]
+fn dampers_between_rotors() {
+    let damper = "twin SpringDamper {
+  parameters { c: Real[N*m/rad] = 50; d: Real[N*m*s/rad] = 1 }
+  ports { a: Flange; b: Flange }
+  equations { a.tau + b.tau = 0 N*m; a.tau = c*(a.phi - b.phi) + d*(der(a.phi) - der(b.phi)) }
+}";
+    let uses = format!("{}\n{damper}", TRAIN.replace("{ Inertia", "{ Flange, Inertia"));
+    let r = run(
+        &uses,
+        "twins { a: Inertia { J = 2 [kg*m^2]; w0 = 1 [rad/s] }; b: Inertia { J = 3 [kg*m^2] }; k: SpringDamper }
+         connections { a.b -- k.a; k.b -- b.a }",
+        2.0,
+    );
+    let (damping, free) = (0.5 * (1.0 / 2.0 + 1.0 / 3.0), 50.0 * (1.0f64 / 2.0 + 1.0 / 3.0));
+    let rate = (free - damping * damping).sqrt();
+    r.follows("a.w", 1e-7, |t| {
+        0.4 + 0.6 * (-damping * t).exp() * ((rate * t).cos() - damping / rate * (rate * t).sin())
+    });
+    // Six equal rotors in a chain: the slowest of its damped modes.
+    let r = run(
+        &uses,
+        "twins { m: Inertia[6] { J = 2 [kg*m^2]; phi0 = 0.1 rad*cos(pi*(i + 0.5)/6) for i }; k: SpringDamper[5] }
+         connections { for j in 0..5 { m[j].b -- k[j].a; k[j].b -- m[j + 1].a } }",
+        2.0,
+    );
+    let shape = 4.0 * (std::f64::consts::PI / 12.0).sin().powi(2) / 2.0;
+    let (damping, free) = (0.5 * shape, 50.0 * shape);
+    let rate = (free - damping * damping).sqrt();
+    let first = 0.1 * (std::f64::consts::PI / 12.0).cos();
+    r.follows("m[0].phi", 1e-8, |t| {
+        first * (-damping * t).exp() * ((rate * t).cos() + damping / rate * (rate * t).sin())
+    });
+}
+
 /// Rotors on both sides of a gear turn as one: `J = J_a + J_b/ratio^2`.
 #[test]
 fn rotors_through_a_gear() {

@@ -102,6 +102,14 @@ impl Flattener<'_> {
         let mut equation: Vec<usize> = Vec::new();
         let mut list: Vec<(u32, bool)> = Vec::new();
         for (k, e) in self.system.equations.iter().enumerate() {
+            // What is no sum of flows at its first point is none at all.
+            let first: Vec<i64> = e.loops.iter().map(|l| l.lo).collect();
+            list.clear();
+            if !terms(&e.left, false, &flows, &first, &mut list)
+                || !terms(&e.right, true, &flows, &first, &mut list)
+            {
+                continue;
+            }
             let mut sums = true;
             each_point(&e.loops, &mut |at| {
                 list.clear();

@@ -120,13 +120,7 @@ impl Flattener<'_> {
             if !states {
                 continue;
             }
-            let mut point = None;
-            each_point(&e.loops, &mut |i| {
-                if value(at, i) == i64::from(element) {
-                    point = Some(i.to_vec());
-                }
-            });
-            let Some(point) = point else { continue };
+            let Some(point) = point_of(e, at, i64::from(element)) else { continue };
             let right = e.loops.iter().zip(point).fold(e.right.clone(), |right, (l, k)| {
                 expr::substitute_index(&right, l.index, &Affine::constant(k))
             });
@@ -166,4 +160,21 @@ impl Flattener<'_> {
         p.states.borrow_mut().insert(node, id);
         id
     }
+}
+
+/// The point of an equation's loops at which `at` is this element.
+fn point_of(e: &Equation, at: &Affine, element: i64) -> Option<Vec<i64>> {
+    if let ([l], [(index, stride)]) = (&e.loops[..], &at.terms[..])
+        && *index == l.index
+    {
+        let k = (element - at.base).div_euclid(*stride);
+        return (k >= l.lo && k < l.hi && at.base + stride * k == element).then(|| vec![k]);
+    }
+    let mut point = None;
+    each_point(&e.loops, &mut |i| {
+        if value(at, i) == element {
+            point = Some(i.to_vec());
+        }
+    });
+    point
 }
