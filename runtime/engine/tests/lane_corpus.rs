@@ -96,15 +96,24 @@ fn reference_models() {
     expect![[r#"
         01_heating_skid day: lanes; lanes; lanes
         01_heating_skid stuck_relay: lanes; lanes; lanes
+        02_dc_motor_pid step: its solver goes alone; lanes; lanes
+        03_battery_pack charge: its solver goes alone; it has more than 64 states; it has more than 64 states
+        03_battery_pack small: its solver goes alone; lanes; lanes
         04_pendulum_dae swing: its solver goes alone; lanes; lanes
         04_pendulum_dae looping: its solver goes alone; lanes; lanes
         04_pendulum_dae chaos: its solver goes alone; lanes; lanes
+        06_water_network burst: its solver goes alone; lanes; its steps cannot be written out as one straight line
+        06_water_network isolation: its solver goes alone; lanes; its steps cannot be written out as one straight line
         07_cstr_runaway coolant_loss: lanes; lanes; lanes
         07_cstr_runaway unprotected: lanes; lanes; lanes
         08_production_line three_shifts: it has no states to integrate; it has no states to integrate; it has no states to integrate
         08_production_line heavy_wear: it has no states to integrate; it has no states to integrate; it has no states to integrate
+        09_truck_fleet shift: it has more than 64 states; it has more than 64 states; it has more than 64 states
+        09_truck_fleet small_yard: lanes; lanes; lanes
         11_stick_slip belt: lanes; lanes; lanes
         11_stick_slip smooth_belt: its solver goes alone; lanes; lanes
+        12_epidemic_sde season: lanes; stochastic; stochastic
+        12_epidemic_sde no_rules: lanes; stochastic; stochastic
         14_building_zone winter_week: its solver goes alone; lanes; lanes
     "#]]
     .assert_eq(&corpus(&models));
@@ -146,5 +155,38 @@ scenario s for M { duration: 10 s; record all every 500 ms; expect below, hands 
         assert_eq!(m.compare(5, &levels()), None);
         let early = Model { until_decided: true, ..m };
         assert_eq!(early.compare(5, &levels()), None);
+    }
+}
+
+/// Where no clock ticks at the end and no row is due there, figures and `on stop` still see the last state: R = 10·(1 − e^(−t/10)).
+#[test]
+fn an_end_between_two_ticks() {
+    let text = "twin M {
+  states { x: Real = 1; R: Real = 0; last: Real = 0; ticks: Int = 0 }
+  equations { der(x) = -x/10 s; der(R) = x/1 s }
+  behavior { every 1 s { ticks = ticks + 1 } on stop { last = R } }
+  constraints {
+    kpi end_of_R: R at end
+    kpi last_of_R: last at end
+    small: always(x <= 1)
+  }
+}
+scenario s for M { duration: 2.5 s; record R every 1 s; expect small }";
+    let model = || Model::text("end", text, None);
+    let exact = 10.0 * (1.0 - f64::exp(-0.25));
+    for m in [
+        model().solver("tsit5", 1e-9, 1e-12),
+        model().solver("auto", 1e-9, 1e-12),
+        model().solver("rosenbrock", 1e-9, 1e-12),
+        model().solver("bdf", 1e-9, 1e-12),
+        model().step("rk4", 0.01),
+    ] {
+        let report = m.nominal();
+        for value in &report.kpis {
+            let value = value.as_ref().unwrap()[0];
+            assert!((value - exact).abs() < 1e-7, "{}: {value}", m.experiment.solver.method);
+        }
+        let alone = matches!(m.experiment.solver.method.as_str(), "auto" | "bdf");
+        assert_eq!(m.compare(5, &levels()).is_some(), alone, "{}", m.experiment.solver.method);
     }
 }

@@ -202,6 +202,8 @@ impl<'a> Run<'a> {
     pub(super) fn end_behavior(&mut self) -> Result<(), Stop> {
         let t = self.time;
         self.journal.clear();
+        // Where no instant was due at the end, memory is still that of a stage within the last step.
+        self.system.set(t, &self.x);
         self.with_behavior(t, |s, at| s.finish(at).map(|()| None))?;
         let step = self.step_now();
         if let Some(log) = self.log.as_mut().filter(|_| self.behavior.is_some()) {
