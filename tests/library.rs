@@ -2,14 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 #![allow(clippy::disallowed_methods, reason = "the known answers are computed with the host's own functions")]
 
+mod rows;
+
 use std::f64::consts::TAU;
 use std::fs;
 use std::process::Command;
 
-struct Rows {
-    names: Vec<String>,
-    rows: Vec<Vec<f64>>,
-}
+use rows::Rows;
 
 /// Runs a twin with these parts and this scenario, recording everything every 50 ms.
 #[track_caller]
@@ -24,33 +23,10 @@ fn run(uses: &str, body: &str, scenario: &str) -> Rows {
     let out = command.output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let text = fs::read_to_string(place.path().join("r.csv")).unwrap();
-    let mut lines = text.lines();
-    // Elements of matrices have a comma in their names, in quotes.
-    let mut quoted = false;
-    let names = lines.next().unwrap().split(|c| {
-        quoted ^= c == '"';
-        c == ',' && !quoted
-    });
-    let names = names.map(str::to_owned).collect();
-    let value = |x: &str| match x {
-        "true" => 1.0,
-        "false" => 0.0,
-        x => x.parse().unwrap_or(f64::NAN),
-    };
-    Rows { names, rows: lines.map(|l| l.split(',').map(value).collect()).collect() }
+    Rows::of_csv(&text)
 }
 
 impl Rows {
-    #[track_caller]
-    fn of(&self, name: &str) -> Vec<(f64, f64)> {
-        let k = self
-            .names
-            .iter()
-            .position(|n| n == name)
-            .unwrap_or_else(|| panic!("no {name}: {:?}", self.names));
-        self.rows.iter().map(|r| (r[0], r[k])).collect()
-    }
-
     /// The right limit at a recorded time.
     #[track_caller]
     fn at(&self, time: f64, name: &str) -> f64 {

@@ -579,13 +579,20 @@ fn epidemic_as_a_monte_carlo_job() {
     // Without rules, noise and the worst of five regions lie above the 36 % of a single region without noise.
     for (scenario, peak) in [("season", 12.9), ("no_rules", 42.1)] {
         let s = job(&beside("epidemic.twinml"), scenario, "60");
-        assert_eq!(said(&s, "mass"), "holds");
-        assert_eq!(said(&s, "hospital"), "violated");
-        let all = s["requirements"].as_array().unwrap();
-        let hospital = all.iter().find(|r| r["name"] == "hospital").unwrap();
-        let middle = hospital["robustness"]["mean"]["value"].as_f64().unwrap();
-        near(scenario, 8.0 - middle, peak, 1.5);
+        epidemic_said(&s, scenario, peak);
     }
+}
+
+/// Mass is kept; the hospital is not, whose worst region has this peak in the mean, in percent. An estimate by hand had it hold in a
+/// season: the figures without noise say why it does not.
+#[track_caller]
+fn epidemic_said(s: &Value, scenario: &str, peak: f64) {
+    assert_eq!(said(s, "mass"), "holds");
+    assert_eq!(said(s, "hospital"), "violated");
+    let all = s["requirements"].as_array().unwrap();
+    let hospital = all.iter().find(|r| r["name"] == "hospital").unwrap();
+    let middle = hospital["robustness"]["mean"]["value"].as_f64().unwrap();
+    near(scenario, 8.0 - middle, peak, 1.5);
 }
 
 /// Messages as they stand: the same regions, reports and orders as without them, to the bit.
@@ -603,13 +610,7 @@ fn epidemic_with_messages_as_it_stands() {
         let read = |r: &Ran| fs::read_to_string(r.place.path().join("r.csv")).unwrap();
         assert!(read(&ran) == read(&twin), "{scenario}");
         let s = job(&model, scenario, "60");
-        assert_eq!(said(&s, "mass"), "holds");
-        // The figures of `epidemic.twinml` say why it is not held where an estimate by hand had it.
-        assert_eq!(said(&s, "hospital"), "violated");
-        let all = s["requirements"].as_array().unwrap();
-        let hospital = all.iter().find(|r| r["name"] == "hospital").unwrap();
-        let middle = hospital["robustness"]["mean"]["value"].as_f64().unwrap();
-        near(scenario, 8.0 - middle, peak, 1.5);
+        epidemic_said(&s, scenario, peak);
     }
 }
 

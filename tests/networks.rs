@@ -3,13 +3,9 @@
 #![allow(clippy::disallowed_methods, reason = "the known answers are computed with the host's own functions")]
 
 mod place;
+mod rows;
 use place::Place;
-
-/// What a run recorded, in SI.
-struct Rows {
-    names: Vec<String>,
-    rows: Vec<Vec<f64>>,
-}
+use rows::Rows;
 
 /// Runs `m.twinml` with these parts and this body of a twin; everything is recorded at ten instants.
 #[track_caller]
@@ -27,25 +23,10 @@ fn run_text(text: &str, args: &[&str]) -> Rows {
     let place = Place::with(&[("m.twinml", text)]);
     let fixed = ["run", "m.twinml", "--scenario", "s", "--si", "--no-plot", "--out", "r.csv"];
     place.expect(0, &[&fixed, args].concat());
-    let text = place.text("r.csv");
-    let mut lines = text.lines();
-    let names = lines.next().unwrap().split(',').map(str::to_owned).collect();
-    let number = |x: &str| match x {
-        "true" => 1.0,
-        "false" => 0.0,
-        x => x.parse().unwrap_or(f64::NAN),
-    };
-    Rows { names, rows: lines.map(|l| l.split(',').map(number).collect()).collect() }
+    Rows::of_csv(&place.text("r.csv"))
 }
 
 impl Rows {
-    #[track_caller]
-    fn of(&self, name: &str) -> Vec<(f64, f64)> {
-        let k = self.names.iter().position(|n| n == name);
-        let k = k.unwrap_or_else(|| panic!("no {name}: {:?}", self.names));
-        self.rows.iter().map(|r| (r[0], r[k])).collect()
-    }
-
     #[track_caller]
     fn last(&self, name: &str) -> f64 {
         self.of(name).last().unwrap().1

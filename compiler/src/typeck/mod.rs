@@ -7,6 +7,7 @@
 //!
 //! Never: no instantiation (sizes may stay formulas), no solving, no I/O.
 
+mod aggregate;
 mod args;
 mod assign;
 mod behavior;

@@ -16,54 +16,6 @@ use twinml_model::ir::{CmpOp, UnOp};
 use twinml_model::math::power::{Power, by_squaring, power};
 use twinml_model::schema::DisplayUnit;
 
-/// The method of a name.
-fn method(name: &str) -> Option<Method> {
-    Some(match name {
-        "len" | "size" | "count" => Method::Len,
-        "is_empty" => Method::IsEmpty,
-        "push" | "add" => Method::Push,
-        "pop" => Method::Pop,
-        "first" | "peek" => Method::First,
-        "last" => Method::Last,
-        "get" => Method::Get,
-        "insert" | "set" => Method::Insert,
-        "remove" => Method::Remove,
-        "contains" | "has" => Method::Contains,
-        "clear" => Method::Clear,
-        "append" => Method::Append,
-        "keys" => Method::Keys,
-        "values" => Method::Values,
-        "sort" => Method::Sort,
-        "sort_by" => Method::SortBy,
-        "min_by" => Method::MinBy,
-        "max_by" => Method::MaxBy,
-        "map" => Method::Map,
-        "filter" => Method::Filter,
-        "any" => Method::Any,
-        "all" => Method::All,
-        "sum" => Method::Sum,
-        "lower" => Method::Lower,
-        "upper" => Method::Upper,
-        "split" => Method::Split,
-        "trim" => Method::Trim,
-        _ => return None,
-    })
-}
-
-/// Whether a method changes its receiver.
-fn changes(m: Method) -> bool {
-    matches!(
-        m,
-        Method::Push
-            | Method::Pop
-            | Method::Insert
-            | Method::Remove
-            | Method::Clear
-            | Method::Append
-            | Method::Sort
-    )
-}
-
 impl<'a> Flattener<'a> {
     /// The value of an expression.
     pub(super) fn value(&mut self, b: &mut Body, e: &'a hir::Expr) -> R<Reg> {
@@ -543,7 +495,7 @@ impl<'a> Flattener<'a> {
     }
 
     /// The number of a field, where the type says which record it is.
-    fn field_number(&mut self, ty: &Type, name: &str, span: Span) -> R<u32> {
+    pub(super) fn field_number(&mut self, ty: &Type, name: &str, span: Span) -> R<u32> {
         let of = |id: hir::RecordId, m: &hir::Model| {
             m.records[id.0 as usize].fields.get_index_of(name).map(|k| k as u32)
         };
@@ -601,81 +553,6 @@ impl<'a> Flattener<'a> {
         let r = b.reg();
         b.push(Instr::Format(r, out));
         Ok(r)
-    }
-
-    fn method_value(
-        &mut self,
-        b: &mut Body,
-        on: &'a hir::Expr,
-        name: &str,
-        args: &'a [hir::Expr],
-        span: Span,
-    ) -> R<Reg> {
-        let Some(m) = method(name) else {
-            return Err(self.later(span, &format!("the method `{name}`")));
-        };
-        if !changes(m) {
-            let on = self.value(b, on)?;
-            let args = self.values(b, args)?;
-            return Ok(b.method(m, on, args));
-        }
-        let args = self.values(b, args)?;
-        let mut out = b.reg();
-        self.change(b, on, &mut |_, b, place| {
-            out = b.method(m, place, args.clone());
-            Ok(())
-        })?;
-        Ok(out)
-    }
-
-    /// Changes a place in place: reads it, lets `f` change the register, and stores what it is a part of.
-    fn change(
-        &mut self,
-        b: &mut Body,
-        place: &'a hir::Expr,
-        f: &mut dyn FnMut(&mut Self, &mut Body, Reg) -> R<()>,
-    ) -> R<()> {
-        match &place.kind {
-            ExprKind::Local(id) => {
-                let r = b.local(*id);
-                f(self, b, r)
-            }
-            ExprKind::Behavior(op) => match &**op {
-                Op::Heap(r) => {
-                    let loc = self.locate(b, &r.steps, r.span)?;
-                    let x = self.load(b, &loc, Which::Value, r.span)?;
-                    f(self, b, x)?;
-                    self.store(b, &loc, x, 0, r.span)
-                }
-                Op::Field(base, name) => {
-                    let field = self.field_number(&base.ty, name, place.span)?;
-                    self.change(b, base, &mut |s, b, whole| {
-                        let x = b.reg();
-                        b.push(Instr::Field(x, whole, field));
-                        f(s, b, x)?;
-                        b.push(Instr::WithField(whole, whole, field, x));
-                        Ok(())
-                    })
-                }
-                Op::Element(base, at) => {
-                    let at = self.value(b, at)?;
-                    self.change(b, base, &mut |s, b, whole| {
-                        let x = b.index(whole, at);
-                        f(s, b, x)?;
-                        b.push(Instr::WithElement(whole, whole, at, x));
-                        Ok(())
-                    })
-                }
-                _ => {
-                    let x = self.value(b, place)?;
-                    f(self, b, x)
-                }
-            },
-            _ => {
-                let x = self.value(b, place)?;
-                f(self, b, x)
-            }
-        }
     }
 
     /// A closure: its arguments, then what it captures.

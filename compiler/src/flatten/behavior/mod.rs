@@ -17,6 +17,7 @@ mod formula;
 mod handler;
 mod machine;
 mod message;
+mod method;
 mod place;
 mod population;
 mod rate;

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::post;
-use super::schedule::{Changed, Mail, Scheduler, World};
-use super::tests::{Flat, code};
+use super::schedule::{Mail, Scheduler};
+use super::tests::{Small, code, small};
 use super::*;
 use twinml_model::behavior::{
     Argument, Behavior, Code, Const, Dispatch, Event, FAILURE, Handler, Heard, Hearer, Holds, Home, Instr,
@@ -13,53 +13,9 @@ use twinml_model::behavior::{
     TwinRef, Which,
 };
 use twinml_model::bytes::{Reader, Writer};
-use twinml_model::ids::{OriginId, TableId, VarId};
-use twinml_model::ir::{Space, Trap};
+use twinml_model::ids::{OriginId, VarId};
+use twinml_model::ir::Space;
 use twinml_model::schema::{Kind, Segment};
-
-/// What became of a message: its name, who sent it, whom it is for, its conversation.
-type Fate = (Mail, MessageId, Option<(u32, u32)>, (u32, u32), u64);
-
-/// A memory of one space that takes down what becomes of messages.
-struct Told {
-    flat: Flat,
-    mail: Vec<Fate>,
-}
-
-impl Slots for Told {
-    fn time(&self) -> f64 {
-        self.flat.time
-    }
-    fn load(&mut self, home: &Home, element: u32, which: Which) -> Result<f64, Trap> {
-        self.flat.load(home, element, which)
-    }
-    fn store(&mut self, home: &Home, element: u32, value: f64) {
-        self.flat.store(home, element, value);
-    }
-    fn table(&mut self, table: TableId, x: f64) -> Result<f64, Trap> {
-        self.flat.table(table, x)
-    }
-}
-
-impl World for Told {
-    fn settle(&mut self, _: &mut Vec<Changed>) -> Result<(), Trap> {
-        Ok(())
-    }
-    fn mail(
-        &mut self,
-        what: Mail,
-        message: MessageId,
-        from: Option<(u32, u32)>,
-        to: (u32, u32),
-        conversation: u64,
-    ) {
-        self.mail.push((what, message, from, to, conversation));
-    }
-}
-
-fn told(slots: usize) -> Told {
-    Told { flat: Flat { time: 0.0, slots: vec![0.0; slots] }, mail: Vec::new() }
-}
 
 /// `inform` in the list of names, behind those that the run answers with.
 const INFORM: MessageId = 2;
@@ -174,14 +130,14 @@ fn behavior(start: Vec<Instr>, take: Vec<Instr>) -> Behavior {
     }
 }
 
-fn run<'a>(b: &'a Behavior, end: i128) -> (Scheduler<'a>, Told) {
-    let (mut s, mut w) = (Scheduler::new(b, 1), told(8));
+fn run<'a>(b: &'a Behavior, end: i128) -> (Scheduler<'a>, Small) {
+    let (mut s, mut w) = (Scheduler::new(b, 1), small(8));
     s.start(&mut w).unwrap();
     go(&mut s, &mut w, end);
     (s, w)
 }
 
-fn go(s: &mut Scheduler<'_>, w: &mut Told, end: i128) {
+fn go(s: &mut Scheduler<'_>, w: &mut Small, end: i128) {
     while let Some(ns) = s.next().filter(|ns| *ns <= end * 1_000_000_000) {
         w.flat.time = ns as f64 / 1e9;
         s.instant(w, ns, &[]).unwrap();
@@ -205,7 +161,7 @@ fn time_then_priority_then_the_order_of_sending() {
         inform(&mut start, 0, digit, after, priority, None);
     }
     let b = behavior(start, append());
-    let (mut s, mut w) = (Scheduler::new(&b, 1), told(8));
+    let (mut s, mut w) = (Scheduler::new(&b, 1), small(8));
     s.start(&mut w).unwrap();
     assert_eq!(w.flat.slots[0], 489_253.0);
     assert_eq!(s.next(), Some(1_000_000_000));
@@ -242,7 +198,7 @@ fn answers_go_back_to_whoever_sent_also_after_a_wait() {
     let mut take = vec![Instr::Const(3, Const::Num(2.0)), Instr::Wait(3)];
     take.extend(agree());
     let b = behavior(start, take);
-    let (mut s, mut w) = (Scheduler::new(&b, 1), told(8));
+    let (mut s, mut w) = (Scheduler::new(&b, 1), small(8));
     s.start(&mut w).unwrap();
     assert_eq!(w.flat.slots[0], 0.0);
     // As bytes in between: one handler waits with its message, the other message is on its way.
@@ -254,12 +210,16 @@ fn answers_go_back_to_whoever_sent_also_after_a_wait() {
     again.load(&mut from).unwrap();
     from.end().unwrap();
     for mut s in [s, again] {
-        let mut w = told(8);
+        let mut w = small(8);
         go(&mut s, &mut w, 9);
         assert_eq!(w.flat.slots[0], 46.0);
         // Conversations are those of the first messages.
-        let agreed: Vec<_> =
-            w.mail.iter().filter(|m| m.0 == Mail::Received && m.1 == AGREE).map(|m| (m.2, m.4)).collect();
+        let agreed: Vec<_> = w
+            .mail
+            .iter()
+            .filter(|m| m.0 == Mail::Received && m.1.message == AGREE)
+            .map(|m| (m.1.from, m.1.conversation))
+            .collect();
         assert_eq!(agreed, [(Some((RECEIVER, 1)), 1), (Some((RECEIVER, 0)), 2)]);
     }
 }
@@ -292,7 +252,7 @@ fn what_nobody_takes_is_answered_once() {
     let mut b = behavior(start, append());
     let (_, w) = run(&b, 1);
     assert_eq!(w.flat.slots[0], 77.0, "by place, and by name");
-    let count = |what, message| w.mail.iter().filter(|m| (m.0, m.1) == (what, message)).count();
+    let count = |what, message| w.mail.iter().filter(|m| (m.0, m.1.message) == (what, message)).count();
     assert_eq!(count(Mail::Sent, NOT_UNDERSTOOD), 4);
     assert_eq!(count(Mail::Received, NOT_UNDERSTOOD), 4);
     assert_eq!(count(Mail::Lost, NOT_UNDERSTOOD), 4, "nobody takes these, and they are not answered");
@@ -305,7 +265,7 @@ fn what_nobody_takes_is_answered_once() {
     b.codes.push(of(RECEIVER, code("on inform, any", 0, 6, any)));
     let (_, w) = run(&b, 1);
     assert_eq!(w.flat.slots[0], 111_177.0);
-    assert!(w.mail.iter().all(|m| m.1 != NOT_UNDERSTOOD));
+    assert!(w.mail.iter().all(|m| m.1.message != NOT_UNDERSTOOD));
 }
 
 #[test]
@@ -365,7 +325,7 @@ fn whoever_is_gone_is_said_to_be() {
         owners: vec![(RECEIVER, 1)],
         anew: Vec::new(),
     }];
-    let (mut s, mut w) = (Scheduler::new(&b, 1), told(8));
+    let (mut s, mut w) = (Scheduler::new(&b, 1), small(8));
     w.flat.slots[5] = 1.0;
     s.start(&mut w).unwrap();
     assert_eq!(w.flat.slots[0], 2.0);
@@ -373,9 +333,10 @@ fn whoever_is_gone_is_said_to_be() {
     w.flat.slots[5] = 1.0;
     go(&mut s, &mut w, 9);
     assert_eq!(w.flat.slots[0], 2.0);
-    let lost: Vec<_> = w.mail.iter().filter(|m| m.0 == Mail::Lost && m.1 == INFORM).map(|m| m.3).collect();
+    let lost: Vec<_> =
+        w.mail.iter().filter(|m| m.0 == Mail::Lost && m.1.message == INFORM).map(|m| m.1.to).collect();
     assert_eq!(lost, [(RECEIVER, 0), (RECEIVER, 1)]);
-    let failures = w.mail.iter().filter(|m| m.0 == Mail::Sent && m.1 == FAILURE).count();
+    let failures = w.mail.iter().filter(|m| m.0 == Mail::Sent && m.1.message == FAILURE).count();
     assert_eq!(failures, 2);
     assert_eq!(s.store.waiting, 0);
 }
@@ -397,7 +358,7 @@ fn two_that_answer_each_other_for_ever_are_named() {
         ttl: None,
     }));
     b.codes[2] = code("on agree", 2, 6, vec![answer, Instr::Return(None)]);
-    let (mut s, mut w) = (Scheduler::new(&b, 1), told(8));
+    let (mut s, mut w) = (Scheduler::new(&b, 1), small(8));
     let fault = s.start(&mut w).unwrap_err();
     let FaultKind::Zeno { steps: MICRO, handlers } = &fault.kind else { panic!("{fault:?}") };
     assert_eq!(handlers[..], ["`on inform` of `receivers[0]`", "`on agree` of `sender`"]);
@@ -413,7 +374,7 @@ fn a_flood_ends_with_the_memory() {
         inform(&mut take, k, 1.0, Some(1e-9), None, None);
     }
     let b = behavior(start, take);
-    let (mut s, mut w) = (Scheduler::new(&b, 1), told(8));
+    let (mut s, mut w) = (Scheduler::new(&b, 1), small(8));
     s.store.memory = 1 << 16;
     s.start(&mut w).unwrap();
     let mut fault = None;
@@ -436,12 +397,12 @@ fn the_scenario_sends_and_is_not_answered() {
     send.push(Instr::Return(None));
     let mut b = behavior(Vec::new(), agree());
     b.codes.push(code("the scenario", 0, 6, send));
-    let (mut s, mut w) = (Scheduler::new(&b, 1), told(8));
+    let (mut s, mut w) = (Scheduler::new(&b, 1), small(8));
     s.ask(3);
     s.start(&mut w).unwrap();
     s.ask(3);
     s.instant(&mut w, 5, &[]).unwrap();
-    let told: Vec<_> = w.mail.iter().map(|m| (m.0, m.1, m.2)).collect();
+    let told: Vec<_> = w.mail.iter().map(|m| (m.0, m.1.message, m.1.from)).collect();
     assert_eq!(told, [(Mail::Sent, INFORM, None), (Mail::Received, INFORM, None)].repeat(2));
     assert_eq!(w.flat.slots[0], 0.0, "the answer goes to nobody");
 }

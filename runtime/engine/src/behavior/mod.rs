@@ -29,6 +29,6 @@ mod vm;
 
 pub use fault::{Fault, FaultKind};
 pub use random::{philox, quantile};
-pub use schedule::{Changed, MICRO, Mail, Said, Scheduler, Verdict, World};
+pub use schedule::{Carried, Changed, MICRO, Mail, Said, Scheduler, Verdict, World};
 pub use value::{NESTING, Twin, Value};
 pub use vm::{Args, DEPTH, Effects, FUEL, MEMORY, Outcome, Slots, Store, Thread, Vm, path, text};

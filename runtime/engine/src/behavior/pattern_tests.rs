@@ -2,36 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use super::random::philox;
-use super::tests::{Flat, code};
+use super::tests::{code, small};
 use super::*;
-use twinml_model::behavior::{
-    Behavior, Code, Const, Event, Handler, Heard, Home, Instr, Owner, Pattern, Trigger, Which,
-};
-use twinml_model::ids::{OriginId, TableId};
-use twinml_model::ir::Trap;
-
-struct Small(Flat);
-
-impl Slots for Small {
-    fn time(&self) -> f64 {
-        self.0.time
-    }
-    fn load(&mut self, home: &Home, element: u32, which: Which) -> Result<f64, Trap> {
-        self.0.load(home, element, which)
-    }
-    fn store(&mut self, home: &Home, element: u32, value: f64) {
-        self.0.store(home, element, value);
-    }
-    fn table(&mut self, table: TableId, x: f64) -> Result<f64, Trap> {
-        self.0.table(table, x)
-    }
-}
-
-impl World for Small {
-    fn settle(&mut self, _: &mut Vec<Changed>) -> Result<(), Trap> {
-        Ok(())
-    }
-}
+use twinml_model::behavior::{Behavior, Code, Const, Event, Handler, Heard, Instr, Owner, Pattern, Trigger};
+use twinml_model::ids::OriginId;
 
 /// Whole numbers from a seed.
 struct Dice {
@@ -96,14 +70,14 @@ fn behavior(events: u32, handlers: Vec<Handler>) -> Behavior {
 /// The instants at which the only pattern fires, when these events come: times ascending.
 fn fired(b: &Behavior, trace: &[(i128, u32)], end: i128) -> Vec<i128> {
     let mut s = Scheduler::new(b, 1);
-    let mut w = Small(Flat { time: 0.0, slots: Vec::new() });
+    let mut w = small(0);
     s.start(&mut w).unwrap();
     let mut trace = trace.iter().copied().peekable();
     loop {
         let due = s.next().filter(|t| *t <= end);
         let sent = trace.peek().map(|(t, _)| *t);
         let Some(now) = due.into_iter().chain(sent).min() else { break };
-        w.0.time = now as f64;
+        w.flat.time = now as f64;
         while let Some((_, e)) = trace.next_if(|(t, _)| *t == now) {
             s.send(e, 0, Vec::new());
         }

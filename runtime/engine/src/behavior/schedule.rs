@@ -7,13 +7,13 @@ mod message;
 mod name;
 mod wake;
 
-pub use message::Mail;
 use message::Opened;
+pub use message::{Carried, Mail};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use twinml_model::behavior::{
-    Behavior, CodeId, EventId, Heard, MessageId, OwnerId, Pattern, Period, StateId, Trigger, Which,
+    Behavior, CodeId, EventId, Heard, OwnerId, Pattern, Period, StateId, Trigger, Which,
 };
 use twinml_model::ir::Trap;
 
@@ -63,16 +63,9 @@ pub trait World: Slots {
     fn emitted(&mut self, event: EventId, instance: u32) {
         let _ = (event, instance);
     }
-    /// Says what became of a message: who sent it (`None`: the scenario), whom it is for, and its conversation.
-    fn mail(
-        &mut self,
-        what: Mail,
-        message: MessageId,
-        from: Option<(OwnerId, u32)>,
-        to: (OwnerId, u32),
-        conversation: u64,
-    ) {
-        let _ = (what, message, from, to, conversation);
+    /// Says what became of a message.
+    fn mail(&mut self, what: Mail, of: Carried) {
+        let _ = (what, of);
     }
 }
 

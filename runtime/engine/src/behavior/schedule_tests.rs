@@ -1,53 +1,15 @@
 //! Machines, timers and events over a memory of one space.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use super::tests::{Flat, code};
+use super::tests::{Small, code, small};
 use super::*;
 use twinml_model::behavior::{
     Behavior, Code, Const, Event, Handler, Heard, Home, Instr, Machine, Op2, Owner, Period, Reg, Route,
     SlotRef, State, Trigger, Watch, Which,
 };
-use twinml_model::ids::{OriginId, TableId, VarId};
-use twinml_model::ir::{Space, Trap};
+use twinml_model::ids::{OriginId, VarId};
+use twinml_model::ir::Space;
 use twinml_model::schema::Kind;
-
-/// Watches are copies of slots: `watch[i] = source[i]`.
-struct Small {
-    flat: Flat,
-    watches: Vec<(usize, usize)>,
-}
-
-impl Slots for Small {
-    fn time(&self) -> f64 {
-        self.flat.time
-    }
-    fn load(&mut self, home: &Home, element: u32, which: Which) -> Result<f64, Trap> {
-        self.flat.load(home, element, which)
-    }
-    fn store(&mut self, home: &Home, element: u32, value: f64) {
-        self.flat.store(home, element, value);
-    }
-    fn table(&mut self, table: TableId, x: f64) -> Result<f64, Trap> {
-        self.flat.table(table, x)
-    }
-}
-
-impl World for Small {
-    fn settle(&mut self, out: &mut Vec<Changed>) -> Result<(), Trap> {
-        for &(watch, source) in &self.watches {
-            let (old, new) = (self.flat.slots[watch], self.flat.slots[source]);
-            if old != new {
-                self.flat.slots[watch] = new;
-                out.push(Changed { slot: watch as u32, old, new });
-            }
-        }
-        Ok(())
-    }
-}
-
-fn small(slots: usize) -> Small {
-    Small { flat: Flat { time: 0.0, slots: vec![0.0; slots] }, watches: Vec::new() }
-}
 
 fn home(base: u32, len: u32) -> Home {
     Home { name: "x".into(), space: Space::Disc, base, len, start: None, kind: Kind::Real }

@@ -33,6 +33,48 @@ impl Slots for Flat {
     }
 }
 
+/// The same as a world. Watches are copies of slots, `watch[i] = source[i]`; what becomes of messages is taken down.
+pub(super) struct Small {
+    pub flat: Flat,
+    pub watches: Vec<(usize, usize)>,
+    pub mail: Vec<(Mail, Carried)>,
+}
+
+impl Slots for Small {
+    fn time(&self) -> f64 {
+        self.flat.time
+    }
+    fn load(&mut self, home: &Home, element: u32, which: Which) -> Result<f64, Trap> {
+        self.flat.load(home, element, which)
+    }
+    fn store(&mut self, home: &Home, element: u32, value: f64) {
+        self.flat.store(home, element, value);
+    }
+    fn table(&mut self, table: TableId, x: f64) -> Result<f64, Trap> {
+        self.flat.table(table, x)
+    }
+}
+
+impl World for Small {
+    fn settle(&mut self, out: &mut Vec<Changed>) -> Result<(), Trap> {
+        for &(watch, source) in &self.watches {
+            let (old, new) = (self.flat.slots[watch], self.flat.slots[source]);
+            if old != new {
+                self.flat.slots[watch] = new;
+                out.push(Changed { slot: watch as u32, old, new });
+            }
+        }
+        Ok(())
+    }
+    fn mail(&mut self, what: Mail, of: Carried) {
+        self.mail.push((what, of));
+    }
+}
+
+pub(super) fn small(slots: usize) -> Small {
+    Small { flat: Flat { time: 0.0, slots: vec![0.0; slots] }, watches: Vec::new(), mail: Vec::new() }
+}
+
 pub(super) fn code(name: &str, params: u16, registers: u16, instrs: Vec<Instr>) -> Code {
     let origins = (0..instrs.len()).map(OriginId::new).collect();
     Code { name: name.to_owned(), owner: 0, params, registers, instrs, origins }

@@ -2,8 +2,8 @@
 
 use super::instant::Journal;
 use super::*;
-use crate::behavior::{Changed, Fault, FaultKind, Mail, Scheduler, Slots, World};
-use twinml_model::behavior::{EventId, Home, MessageId, OwnerId, Which};
+use crate::behavior::{Carried, Changed, Fault, FaultKind, Mail, Scheduler, Slots, World};
+use twinml_model::behavior::{EventId, Home, Which};
 use twinml_model::host::Host;
 use twinml_model::ids::{BlockId, TableId};
 
@@ -129,16 +129,9 @@ impl World for At<'_, '_> {
         }
     }
 
-    fn mail(
-        &mut self,
-        what: Mail,
-        message: MessageId,
-        from: Option<(OwnerId, u32)>,
-        to: (OwnerId, u32),
-        conversation: u64,
-    ) {
+    fn mail(&mut self, what: Mail, of: Carried) {
         if let Some(log) = &mut self.run.log {
-            log.mail(what, message, from, to, conversation);
+            log.mail(what, of);
         }
     }
 

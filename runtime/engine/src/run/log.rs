@@ -14,9 +14,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::*;
-use crate::behavior::Mail;
+use crate::behavior::{Carried, Mail};
 use crate::record::{ColumnSpec, Columns, Element, Recorded};
-use twinml_model::behavior::{EventId, MessageId, OwnerId};
+use twinml_model::behavior::{EventId, OwnerId};
 use twinml_model::ir::{Region, Stmt};
 
 /// Opens the recorder of a log when the first event is at hand.
@@ -213,14 +213,7 @@ impl<'l> Log<'l> {
     }
 
     /// What became of a message.
-    pub(super) fn mail(
-        &mut self,
-        what: Mail,
-        message: MessageId,
-        from: Option<(OwnerId, u32)>,
-        to: (OwnerId, u32),
-        conversation: u64,
-    ) {
+    pub(super) fn mail(&mut self, what: Mail, Carried { message, from, to, conversation }: Carried) {
         let Some(Texts { messages: Some(messages), owners, .. }) = &self.behavior else { return };
         // The place before the first owner's is that of nobody's path.
         let nobody = owners.first().map_or(0, |first| first - 1);

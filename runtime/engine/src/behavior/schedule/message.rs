@@ -19,6 +19,19 @@ pub enum Mail {
     Lost,
 }
 
+/// A message, as the log of events tells of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// Its name.
+    pub message: MessageId,
+    /// Who sent it: a family and its instance; `None`: the scenario.
+    pub from: Option<(OwnerId, u32)>,
+    /// Whom it is for.
+    pub to: (OwnerId, u32),
+    /// The conversation that it belongs to.
+    pub conversation: u64,
+}
+
 /// A message that was delivered in the step at hand.
 #[derive(Debug)]
 pub(super) struct Opened {
@@ -264,5 +277,6 @@ impl Scheduler<'_> {
 
 fn tell(world: &mut dyn World, what: Mail, letter: &Letter) {
     let at = |t: Twin| (t.owner, t.instance);
-    world.mail(what, letter.message, letter.from.map(at), at(letter.to), letter.conversation);
+    let &Letter { message, conversation, .. } = letter;
+    world.mail(what, Carried { message, from: letter.from.map(at), to: at(letter.to), conversation });
 }
