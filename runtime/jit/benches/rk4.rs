@@ -26,7 +26,7 @@ impl Ours {
     fn new(program: Program) -> Self {
         let program = Arc::new(program);
         let mut compiled = Compiled::compile(program.clone(), OptLevel::O3).unwrap();
-        let kernel = compiled.add(rk4::fuse(&program, 0.0, 1e-3, STEPS).unwrap());
+        let kernel = compiled.add(rk4::Steps::new(&program, 0.0, 1e-3).unwrap().many(STEPS));
         compiled.prepare(kernel, Tier::Full).unwrap();
         Self { program, compiled, kernel }
     }

@@ -12,7 +12,7 @@ use twinml_model::passes::{Level, prepare};
 fn fused() {
     for make in [support::lorenz, support::pendulum, support::quad6] {
         let program = Arc::new(make());
-        let kernel = rk4::fuse(&program, 0.0, 1e-3, 10_000).unwrap();
+        let kernel = rk4::Steps::new(&program, 0.0, 1e-3).unwrap().many(10_000);
         let mut bits = Vec::new();
         let mut first = Vec::new();
         for level in [OptLevel::O0, OptLevel::O1, OptLevel::O2, OptLevel::O3] {

@@ -42,7 +42,7 @@ pub struct Work {
 }
 
 impl AdaptiveCode {
-    /// `tsit5`. `None` where the right-hand side cannot be put into a step: see `twinml_model::passes::rk4::fuse`. The control's
+    /// `tsit5`. `None` where the right-hand side cannot be put into a step: see `twinml_model::passes::rk4::Steps`. The control's
     /// `atol` has one value for each state.
     #[must_use]
     pub fn tsit5(program: &Program, control: &Control) -> Option<Self> {

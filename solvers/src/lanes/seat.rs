@@ -183,7 +183,7 @@ impl SeatCode {
 
     /// The kernels. `whole`: runs are looked at within their steps. `guesses`: where blocks begin, of a program from
     /// `twinml_model::passes::straight` with at least [`SeatCode::room`]. `None` where the right-hand side cannot be put
-    /// into a step (see `twinml_model::passes::rk4::fuse`).
+    /// into a step (see `twinml_model::passes::rk4::Steps`).
     #[must_use]
     pub fn new(program: &Program, shape: &Shape, whole: bool, guesses: Option<Guesses>) -> Option<Self> {
         let room = Self::room(program, shape, whole)?;

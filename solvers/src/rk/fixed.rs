@@ -172,7 +172,7 @@ impl<const ORDER: u32> Fixed<ORDER> {
 /// Most steps that one call takes: the caller wants to hear from us.
 const FUSED: f64 = 4096.0;
 /// Steps whose states a system is asked to keep, as many as there may be first.
-pub const KEPT: [u64; 3] = [512, 128, 32];
+pub const KEPT: [u64; 2] = [512, 32];
 
 impl<const ORDER: u32> Fixed<ORDER> {
     /// Steps by the system's own code: as many as reach neither the stop time nor beyond what may be skipped,

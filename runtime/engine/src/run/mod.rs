@@ -15,6 +15,7 @@ mod decided;
 mod failure;
 mod fleet;
 mod forward;
+mod fused;
 mod glance;
 mod history;
 mod host;
@@ -72,8 +73,9 @@ use twinml_solvers::system::{EvalError, System};
 
 use crate::behavior::{Changed, Scheduler};
 use crate::record::{RecordError, Recorder};
+use fused::Fused;
 use instant::{Cause, Effect};
-use system::{Fused, KernelSystem, origin_of};
+use system::{KernelSystem, origin_of};
 
 /// Rounds in which relations may settle.
 const ROUNDS: u32 = 20;
@@ -463,7 +465,7 @@ impl<'a> Run<'a> {
     ) -> Result<Ended, Stop> {
         // A snapshot lies between calls of the solver: whoever takes any wants them near their instants.
         if keeper.is_none() {
-            self.at_once_most = KEPT[0];
+            (self.at_once, self.at_once_most) = (KEPT[0], KEPT[0]);
         }
         loop {
             if let Some(k) = &mut keeper {

@@ -281,7 +281,7 @@ impl Prepared {
         run.log = log.map(|open| log::Log::new(program, experiment, open));
         run.observer = observe::Observer::new(program, experiment, options.tolerances.rtol, self.looks);
         run.until_decided = self.until_decided;
-        run.system.fused = self.fused;
+        run.system.fused.clone_from(&self.fused);
         run.system.taylor.clone_from(&self.taylor);
         run.system.rosenbrock.clone_from(&self.rosenbrock);
         Ok(run)

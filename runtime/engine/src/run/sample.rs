@@ -43,13 +43,14 @@ impl Run<'_> {
     pub(super) fn ask(&mut self) {
         self.asked.clear();
         let next = self.next_sample();
-        let (sinks, span, end) = (&self.sinks, self.span, self.end);
+        let (sinks, span) = (&self.sinks, self.span);
         if self.system.keeps_steps()
             && let [sink] = &sinks[..]
             && sink.outlet.plan.instant(sink.next, span) == next
         {
+            let stop = self.next_stop();
             let instants = (sink.next..=sink.next + self.at_once).map(|k| sink.outlet.plan.instant(k, span));
-            self.asked.extend(instants.take_while(|&t| t <= end));
+            self.asked.extend(instants.take_while(|&t| t <= stop));
         }
         match &self.asked[..] {
             [] | [_] => self.integrator.skip_to(next),
@@ -75,7 +76,7 @@ impl Run<'_> {
             sink.next += times.len() as u64;
             sink.next_time = sink.outlet.plan.instant(sink.next, self.span);
         }
-        // Who asks for many where a stop is near asks in vain.
+        // Where steps do not end at the instants it is in vain to ask for many.
         self.at_once = if times.is_empty() { FEWEST } else { (4 * self.at_once).min(self.at_once_most) };
         self.asked = asked;
         self.asked.clear();

@@ -10,14 +10,13 @@ use twinml_model::ir::{CmpOp, Kernel, Op, Space, Trap};
 use twinml_model::passes::coloring::Coloring;
 use twinml_model::passes::dead::Traps;
 use twinml_model::passes::pattern::structural_pattern;
-use twinml_model::passes::rk4;
 use twinml_model::passes::sparsity::Csc;
 use twinml_model::passes::taylor::{self, Unfit};
 use twinml_model::passes::{Level, simplified};
 use twinml_model::program::{Program, RelationKind, Watch};
-use twinml_solvers::rk::fixed::KEPT;
 use twinml_solvers::system::{EvalError, Pattern, Rk4Grid, System};
 
+use super::fused::{APART, Fused};
 use super::glance::Glance;
 use super::host::EngineHost;
 use super::limits::Limits;
@@ -34,55 +33,6 @@ struct Root {
     disc: usize,
     /// The side on which that value is true; none for what is no comparison.
     holds: Option<bool>,
-}
-
-/// Runge–Kutta steps by kernels of their own.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Fused {
-    /// Where the grid begins.
-    t0: f64,
-    /// The step.
-    h: f64,
-    /// Steps and kernel; the last does one step.
-    kernels: [(u32, KernelId); LENGTHS.len()],
-    /// [`KEPT`] steps, the states after each of them in `Jac`, state by state; only where rows may be asked for so often.
-    kept: Option<[KernelId; KEPT.len()]>,
-}
-
-/// Steps of the fused kernels. Each is compiled when it has run for a while.
-const LENGTHS: [u32; 4] = [512, 64, 8, 1];
-
-/// From the kept values of one state to those of the next: a line of a cache more than they take, for those that begin a power of
-/// two apart would have few of its lines for themselves.
-const APART: usize = KEPT[0] as usize + 8;
-
-impl Fused {
-    /// Adds the kernels for the grid from `t0` on to the machine; `None` where there are none (`passes::rk4`) or
-    /// events have to be looked for after every step. `often`: rows are recorded every few steps.
-    pub(super) fn new(
-        program: &Program,
-        machine: &mut dyn Machine,
-        (t0, h): (f64, f64),
-        often: bool,
-    ) -> Option<Fused> {
-        if program.sizes.root > 0 || program.sizes.hist > 0 {
-            return None;
-        }
-        let kernel = |steps| rk4::fuse(program, t0, h, steps);
-        let made: Vec<Kernel> = LENGTHS.into_iter().map(kernel).collect::<Option<_>>()?;
-        let mut kernels = LENGTHS.map(|n| (n, KernelId::Rhs));
-        for (entry, kernel) in kernels.iter_mut().zip(made) {
-            entry.1 = machine.add(kernel);
-        }
-        let mut kept = None;
-        if often {
-            let kernel = |steps| rk4::fuse_kept(program, t0, h, steps as u32, APART as u32);
-            let made: Vec<Kernel> = KEPT.into_iter().map(kernel).collect::<Option<_>>()?;
-            let ids = kept.insert([KernelId::Rhs; KEPT.len()]);
-            ids.iter_mut().zip(made).for_each(|(id, kernel)| *id = machine.add(kernel));
-        }
-        Some(Fused { t0, h, kernels, kept })
-    }
 }
 
 /// A program with as much as its series needs, and a right-hand side that is as simple however far the program's was simplified.
@@ -328,7 +278,7 @@ impl<'a> KernelSystem<'a> {
 
     /// Whether there is code that keeps the states after each of some steps.
     pub(super) fn keeps_steps(&self) -> bool {
-        self.fused.is_some_and(|f| f.kept.is_some())
+        self.fused.as_ref().is_some_and(Fused::keeps)
     }
 
     /// The steps that were kept: the values of the first state after each of them, as many slots on those of the next.
@@ -500,27 +450,24 @@ impl System for KernelSystem<'_> {
     }
 
     fn rk4(&mut self, grid: Rk4Grid, steps: u64, x: &mut [f64]) -> Option<Result<(), EvalError>> {
-        let fused = self.fused.as_ref().filter(|f| f.t0 == grid.t0 && f.h == grid.h)?;
-        let kernels = fused.kernels;
-        let states = self.state_at..self.state_at + self.states;
-        self.memory.data_mut()[states.clone()].copy_from_slice(x);
-        self.memory.space_mut(Space::TTime)[0] = grid.n as f64;
-        let mut rest = steps;
-        for (length, kernel) in kernels {
-            while rest >= u64::from(length) {
-                if let Err(error) = self.eval(kernel) {
-                    return Some(Err(error));
-                }
-                rest -= u64::from(length);
+        // Taken out while it is used.
+        let fused = self.fused.take()?;
+        let done = fused.is_on(&grid).then(|| {
+            let states = self.state_at..self.state_at + self.states;
+            self.memory.data_mut()[states.clone()].copy_from_slice(x);
+            self.memory.space_mut(Space::TTime)[0] = grid.n as f64;
+            for kernel in fused.many(self.machine, steps) {
+                self.eval(kernel)?;
             }
-        }
-        x.copy_from_slice(&self.memory.data()[states]);
-        Some(Ok(()))
+            x.copy_from_slice(&self.memory.data()[states]);
+            Ok(())
+        });
+        self.fused = Some(fused);
+        done
     }
 
     fn rk4_kept(&mut self, grid: Rk4Grid, steps: u64, x: &mut [f64]) -> Option<Result<(), EvalError>> {
-        let fused = self.fused.as_ref().filter(|f| f.t0 == grid.t0 && f.h == grid.h)?;
-        let (_, kernel) = KEPT.into_iter().zip(fused.kept?).find(|(n, _)| *n == steps)?;
+        let kernel = self.fused.as_ref().filter(|f| f.is_on(&grid))?.kept(self.machine, steps)?;
         // As many as a kernel's states are, so few slots.
         self.memory.make_room((self.states * APART) as u32);
         let states = self.state_at..self.state_at + self.states;

@@ -27,73 +27,101 @@ const STATES: usize = 64;
 /// Most values of a right-hand side with its loops unrolled.
 const VALUES: usize = 1_000;
 
-/// `steps` steps of size `h` as a kernel, on the grid `t0 + n·h`.
-///
-/// `None` where it would not pay or cannot be done: more than 64 states or about 1,000 operations, an
-/// algebraic block, a delay, an index that depends on the states, a variable that keeps its value from an
-/// earlier call.
-#[must_use]
-pub fn fuse(program: &Program, t0: f64, h: f64, steps: u32) -> Option<Kernel> {
-    fused(program, t0, h, steps, None)
+/// Steps of size `h` on the grid `t0 + n·h`: kernels for any number of them, of which the step is made once.
+#[derive(Debug)]
+pub struct Steps {
+    /// One step in a loop.
+    kernel: Kernel,
+    /// The states after a step, in the loop.
+    next: Vec<Value>,
+    /// How many steps there are.
+    count: Value,
 }
 
-/// As [`fuse`], with the states after each step in `Jac`, state by state: one for each step, and the first of a state so many
-/// slots `apart` from the first of the state before.
-#[must_use]
-pub fn fuse_kept(program: &Program, t0: f64, h: f64, steps: u32, apart: u32) -> Option<Kernel> {
-    fused(program, t0, h, steps, Some(apart))
+impl Steps {
+    /// `None` where it would not pay or cannot be done: more than 64 states or about 1,000 operations, an
+    /// algebraic block, a delay, an index that depends on the states, a variable that keeps its value from an
+    /// earlier call.
+    #[must_use]
+    pub fn new(program: &Program, t0: f64, h: f64) -> Option<Steps> {
+        let n = program.sizes.state as usize;
+        if n == 0 || n > STATES {
+            return None;
+        }
+        let mut out = Kernel::new(format!("rk4 of {}", program.rhs.name));
+        let index = out.index();
+        let mut copy = Inline::begin(program, out);
+        let x0: Vec<Value> = (0..n).map(|k| copy.before_loop(load(Space::State, k))).collect();
+        let done = copy.before_loop(load(Space::TTime, 0));
+        let x: Vec<Value> = (0..n).map(|_| copy.out.value(Op::Carry, Ty::F64)).collect();
+
+        let round = copy.push(Op::IndexF(Affine::constant(0).plus(index, 1)));
+        let number = copy.push(Op::Bin(BinOp::Add, done, round));
+        let next = copy.rk4(number, &x, t0, h)?;
+        let [h_, t0_] = [h, t0].map(|c| copy.constant(c));
+
+        let Inline { mut out, before, region: body, .. } = copy;
+        let results: Vec<Value> = (0..n).map(|_| out.value(Op::Result, Ty::F64)).collect();
+        let carries =
+            (0..n).map(|i| Carry { var: x[i], init: x0[i], next: next[i], result: results[i] }).collect();
+        let mut code = before;
+        code.push(Stmt::For(Box::new(For { index, lo: 0, hi: 1, reverse: false, carries, body })));
+        let mut eval = |code: &mut Region, op| {
+            let v = out.value(op, Ty::F64);
+            code.push(Stmt::Eval(v));
+            v
+        };
+        code.extend(results.iter().enumerate().map(|(k, &v)| store(Space::State, k, v)));
+        let count = eval(&mut code, Op::ConstF(1f64.to_bits()));
+        let total = eval(&mut code, Op::Bin(BinOp::Add, done, count));
+        let since = eval(&mut code, Op::Bin(BinOp::Mul, total, h_));
+        let time = eval(&mut code, Op::Bin(BinOp::Add, t0_, since));
+        code.push(store(Space::TTime, 0, total));
+        code.push(store(Space::Time, 0, time));
+        out.body = code;
+        Some(Steps { kernel: out, next, count })
+    }
+
+    /// So many steps.
+    #[must_use]
+    pub fn many(&self, steps: u32) -> Kernel {
+        self.with(steps, |_| {})
+    }
+
+    /// As [`Steps::many`], with the states after each step in `Jac`, state by state: one for each step, and the first of a
+    /// state so many slots `apart` from the first of the state before.
+    #[must_use]
+    pub fn kept(&self, steps: u32, apart: u32) -> Kernel {
+        self.with(steps, |each| {
+            let index = each.index;
+            each.body.extend(self.next.iter().enumerate().map(|(k, &value)| {
+                let at = Affine::constant(k as i64 * i64::from(apart)).plus(index, 1);
+                store_at(Place { space: Space::Jac, at }, value)
+            }));
+        })
+    }
+
+    fn with(&self, steps: u32, change: impl FnOnce(&mut For)) -> Kernel {
+        let mut kernel = self.kernel.clone();
+        kernel.values[self.count.index()].op = Op::ConstF(f64::from(steps).to_bits());
+        let each = kernel.body.iter_mut().find_map(|stmt| match stmt {
+            Stmt::For(each) => Some(each),
+            _ => None,
+        });
+        if let Some(each) = each {
+            each.hi = i64::from(steps);
+            change(each);
+        }
+        kernel
+    }
 }
 
-fn fused(program: &Program, t0: f64, h: f64, steps: u32, keep: Option<u32>) -> Option<Kernel> {
-    let n = program.sizes.state as usize;
-    if n == 0 || n > STATES || steps == 0 {
-        return None;
-    }
-    let mut out = Kernel::new(format!("rk4 of {}", program.rhs.name));
-    let index = out.index();
-    let mut copy = Inline::begin(program, out);
-    let x0: Vec<Value> = (0..n).map(|k| copy.before_loop(load(Space::State, k))).collect();
-    let done = copy.before_loop(load(Space::TTime, 0));
-    let x: Vec<Value> = (0..n).map(|_| copy.out.value(Op::Carry, Ty::F64)).collect();
+fn store_at(place: Place, value: Value) -> Stmt {
+    Stmt::Store { place, value, origin: crate::ids::OriginId(0) }
+}
 
-    let round = copy.push(Op::IndexF(Affine::constant(0).plus(index, 1)));
-    let number = copy.push(Op::Bin(BinOp::Add, done, round));
-    let next = copy.rk4(number, &x, t0, h)?;
-    let [h_, t0_] = [h, t0].map(|c| copy.constant(c));
-
-    let origin = crate::ids::OriginId(0);
-    let Inline { mut out, before, region: mut body, .. } = copy;
-    if let Some(apart) = keep {
-        body.extend(next.iter().enumerate().map(|(k, &value)| {
-            let at = Affine::constant(k as i64 * i64::from(apart)).plus(index, 1);
-            Stmt::Store { place: Place { space: Space::Jac, at }, value, origin }
-        }));
-    }
-    let results: Vec<Value> = (0..n).map(|_| out.value(Op::Result, Ty::F64)).collect();
-    let carries =
-        (0..n).map(|i| Carry { var: x[i], init: x0[i], next: next[i], result: results[i] }).collect();
-    let mut code = before;
-    code.push(Stmt::For(Box::new(For { index, lo: 0, hi: i64::from(steps), reverse: false, carries, body })));
-    let store = |space, k: usize, value| {
-        let place = Place { space, at: Affine::constant(k as i64) };
-        Stmt::Store { place, value, origin }
-    };
-    let mut eval = |code: &mut Region, op| {
-        let v = out.value(op, Ty::F64);
-        code.push(Stmt::Eval(v));
-        v
-    };
-    for (i, &result) in results.iter().enumerate() {
-        code.push(store(Space::State, i, result));
-    }
-    let more = eval(&mut code, Op::ConstF(f64::from(steps).to_bits()));
-    let total = eval(&mut code, Op::Bin(BinOp::Add, done, more));
-    let since = eval(&mut code, Op::Bin(BinOp::Mul, total, h_));
-    let time = eval(&mut code, Op::Bin(BinOp::Add, t0_, since));
-    code.push(store(Space::TTime, 0, total));
-    code.push(store(Space::Time, 0, time));
-    out.body = code;
-    Some(out)
+fn store(space: Space, slot: usize, value: Value) -> Stmt {
+    store_at(Place { space, at: Affine::constant(slot as i64) }, value)
 }
 
 /// A method whose step is a kernel.
@@ -101,7 +129,7 @@ fn fused(program: &Program, t0: f64, h: f64, steps: u32, keep: Option<u32>) -> O
 pub enum Stepped {
     /// Explicit Euler: `x + (t' − t)·f(t, x)` with one rounding each.
     Euler,
-    /// The classic method, as in [`fuse`].
+    /// The classic method, as in [`Steps`].
     Rk4,
 }
 
@@ -109,7 +137,7 @@ pub enum Stepped {
 ///
 /// It reads and writes `State`. Where the right-hand side reads the time, and for Euler's method, it reads `n` from
 /// `TTime` and leaves `n + 1` there; otherwise it does not know the time. `Time`, `Var` and `Der` are left alone.
-/// `None` as for [`fuse`].
+/// `None` as for [`Steps::new`].
 #[must_use]
 pub fn step(program: &Program, method: Stepped, t0: f64, h: f64) -> Option<Kernel> {
     let n = program.sizes.state as usize;
@@ -137,8 +165,8 @@ pub fn step(program: &Program, method: Stepped, t0: f64, h: f64) -> Option<Kerne
 }
 
 /// One step from `Time` to the instant in `TTime`, which need be no point of a grid: how a run ends between two of
-/// them. The sums are those of the integrators' steps without fused code, not of [`fuse`]. It writes `State` only.
-/// `None` as for [`fuse`].
+/// them. The sums are those of the integrators' steps without fused code, not of [`Steps`]. It writes `State` only.
+/// `None` as for [`Steps::new`].
 #[must_use]
 pub fn cut(program: &Program, method: Stepped) -> Option<Kernel> {
     let n = program.sizes.state as usize;
@@ -272,11 +300,6 @@ impl<'a> Inline<'a> {
         let Inline { mut out, before, region, .. } = self;
         out.body = before;
         out.body.extend(region);
-        let origin = crate::ids::OriginId(0);
-        let store = |space, k: usize, value| {
-            let place = Place { space, at: Affine::constant(k as i64) };
-            Stmt::Store { place, value, origin }
-        };
         out.body.extend(next.iter().enumerate().map(|(k, &v)| store(Space::State, k, v)));
         out.body.extend(number.map(|v| store(Space::TTime, 0, v)));
         out
@@ -358,7 +381,7 @@ impl<'a> Inline<'a> {
         self.push_as(op, Ty::F64)
     }
 
-    /// `f(time, x)`: the right-hand side with its loops written out. `None` as for [`fuse`].
+    /// `f(time, x)`: the right-hand side with its loops written out. `None` as for [`Steps::new`].
     pub fn rhs(&mut self, time: Value, x: &[Value]) -> Option<Vec<Value>> {
         self.rhs_given(time, x, &Given::default())
     }
@@ -444,7 +467,7 @@ impl<'a> Inline<'a> {
     }
 
     /// A kernel of the program that writes derivatives or variables, or their tangents, at a point, with values in place of
-    /// inputs and tangents; what it wrote. `None` as for [`fuse`].
+    /// inputs and tangents; what it wrote. `None` as for [`Steps::new`].
     pub fn put(
         &mut self,
         kernel: Arc<Kernel>,

@@ -41,7 +41,7 @@ fn plain_form(program: &Program) -> Kernel {
 }
 
 impl Inline<'_> {
-    /// A step from grid point `number` on, each product fused with its sum, as [`super::fuse`] does. `None` as there.
+    /// A step from grid point `number` on, each product fused with its sum, as in [`super::Steps`]. `None` as there.
     pub fn rk4(&mut self, number: Value, x: &[Value], t0: f64, h: f64) -> Option<Vec<Value>> {
         let rhs = std::mem::replace(&mut self.rhs, Arc::new(plain_form(self.program)));
         self.tight = true;
