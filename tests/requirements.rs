@@ -433,3 +433,43 @@ fn robustness_is_in_the_units_that_the_modeller_writes() {
         assert!((v["robustness"].as_f64().unwrap() - robustness).abs() < 1e-4, "{v}");
     }
 }
+
+#[test]
+fn what_is_wrong_with_a_scale_or_a_window_is_said() {
+    let with = |constraint: &str| {
+        format!(
+            "twin M {{ parameters {{ w: Time = 2 s; wide: Length = 4 m }}
+ states {{ x: Length = 1 m; T: Temperature = 300 K; n: Int = 0 }} equations {{ der(x) = -x/1 s; der(T) = 1 K/s }}
+ constraints {{ a: {constraint} }} }}
+scenario s for M {{ duration: 1 s }}"
+        )
+    };
+    for (constraint, code) in [
+        ("always(x > 0 m and T < 350 K)", "E0742"),
+        ("always(x > 0 m and n >= 0)", "E0742"),
+        ("always(x > 0 m and T > 0 K), scale: 0 m", "E0416"),
+        ("always(x > 0 m and T > 0 K), scale: -2 m", "E0416"),
+        ("always(x > 0 m), scale: x", "E0701"),
+        ("always(x > 0 m), scale: true", "E0401"),
+        ("always(x > 0 m), scal: 2 m", "did you mean `scale`?"),
+        ("always[0 s, x*1 s/1 m](x > 0 m)", "E0701"),
+        ("always[w, w/2](x > 0 m)", "E0416"),
+        ("mean(x over [w, w/2]) > 0 m", "E0416"),
+    ] {
+        let (exit, out, err, _) = run(&with(constraint), &[]);
+        assert_eq!(exit, 2, "{constraint}\n{out}{err}");
+        assert!(err.contains(code), "{constraint}\n{err}");
+        assert_eq!(err.matches("Error").count(), 1, "{constraint}\n{err}");
+    }
+    // A scale of its own, or what measures each comparison.
+    for (constraint, robustness) in [
+        ("always(x > 0 m and T < 350 K), scale: wide/2", (-1f64).exp() / 2.0),
+        ("always(x < 2 m and n >= 0)", 0.0),
+        ("always(x < 2 m and n < 4)", 0.5),
+    ] {
+        let (exit, out, err, summary) = run(&with(constraint), &[]);
+        assert_eq!(exit, 0, "{constraint}\n{out}{err}");
+        let found = summary["requirements"][0]["robustness"].as_f64().unwrap();
+        assert!((found - robustness).abs() < 1e-6, "{constraint}: {found}");
+    }
+}

@@ -315,6 +315,8 @@ pub const CLAMP_LIMITS: Code = Code("E0735");
 pub const AGGREGATE_NESTED: Code = Code("E0740");
 /// An aggregate beside a quantity that changes.
 pub const AGGREGATE_MIXED: Code = Code("E0741");
+/// Comparisons in different units, and nothing that one of them is measured by.
+pub const NO_SCALE: Code = Code("E0742");
 /// Behaviour: checked, not run by this version.
 pub const LATER_BEHAVIOR: Code = Code("E0750");
 /// A state machine: checked, not run by this version.

@@ -90,17 +90,11 @@ impl<'a> Flattener<'a> {
         let measure = match &a.of {
             Whole::AtEnd => return Some(()),
             Whole::Measure(m) => *m,
-            Whole::Quantile(p) => Measure::Quantile(self.setting_of(inst, p)?),
+            Whole::Quantile(p) => Measure::Quantile(self.known(inst, p, "which quantile it is")?),
         };
         let window = match &a.window {
             None => None,
-            Some((from, to)) => {
-                let window = (self.setting_of(inst, from)?, self.setting_of(inst, to)?);
-                if !(window.0 >= 0.0 && window.0 <= window.1 && window.1.is_finite()) {
-                    return None;
-                }
-                Some(window)
-            }
+            Some((from, to)) => Some(self.window_of(inst, (from, to))?),
         };
         let (truth, atoms) = if a.arg.ty == Type::Bool {
             let mut draft = Draft::new(inst);

@@ -5,7 +5,7 @@ use super::Flattener;
 use super::expr::bin;
 use super::scenario::plain;
 use super::scope::{InstId, R, Scope, Slot};
-use crate::diag::codes;
+use crate::diag::{Diagnostic, codes};
 use crate::flat::{self, Affine, BinOp, Expr};
 use crate::hir::{self, CmpOp, ExprKind, MemberKind, TemporalOp, Type};
 use crate::source::Span;
@@ -16,6 +16,8 @@ use twinml_model::schema::{DisplayUnit, Kind, Segment};
 /// The unit of a margin.
 #[derive(Clone, PartialEq)]
 struct Measure {
+    /// The comparison.
+    span: Span,
     dimension: Option<Dimension>,
     unit: (String, f64),
     /// Magnitude of the right side, where it is a constant.
@@ -97,24 +99,27 @@ impl<'a> Flattener<'a> {
         self.attempt(&mut |s| {
             let mut draft = Draft { units: r.units.clone(), ..Draft::new(inst) };
             let formula = s.stl(&r.formula, &mut draft)?;
-            let scale = r.scale.as_ref().and_then(|e| s.setting_of(inst, e));
+            let scale = match &r.scale {
+                Some(e) => Some(s.scale_of(inst, e)?),
+                None => None,
+            };
             let claim = match &r.claim {
                 None => None,
                 Some(c) => Some(Claim {
                     at_least: c.at_least,
-                    probability: s.setting_of(inst, &c.probability)?,
+                    probability: s.known(inst, &c.probability, "a probability that is claimed")?,
                     confidence: match &c.confidence {
-                        Some(e) => s.setting_of(inst, e)?,
+                        Some(e) => s.known(inst, e, "the confidence of a claim")?,
                         None => CONFIDENCE,
                     },
                 }),
             };
-            finish(formula, draft, scale, claim)
+            s.put_together(formula, draft, scale, claim)
         })
     }
 
     /// Undoes what leads to nothing: a requirement that this version cannot judge stops no run. What is wrong with
-    /// aggregates is said all the same.
+    /// aggregates, scales and windows is said all the same.
     pub(super) fn attempt<T>(&mut self, body: &mut dyn FnMut(&mut Self) -> Option<T>) -> Option<T> {
         let (mark, said, measured) = (self.mark(), self.diags.len(), self.experiment.aggregates.len());
         let found = body(self);
@@ -122,13 +127,57 @@ impl<'a> Flattener<'a> {
             self.rollback(mark);
             self.experiment.aggregates.truncate(measured);
             self.aggregates.retain(|(.., var)| var.index() < mark.vars);
-            let wrong = [codes::AGGREGATE_MIXED, codes::AGGREGATE_NESTED];
+            let wrong = [
+                codes::AGGREGATE_MIXED,
+                codes::AGGREGATE_NESTED,
+                codes::NO_SCALE,
+                codes::NOT_CONSTANT,
+                codes::OUT_OF_RANGE,
+            ];
             let kept: Vec<_> =
                 self.diags.iter().skip(said).filter(|d| wrong.contains(&d.code)).cloned().collect();
             self.diags.truncate(said);
             kept.into_iter().for_each(|d| self.diags.push(d));
         }
         found
+    }
+
+    /// A number that must be known now; an error says where `what` is not.
+    pub(super) fn known(&mut self, inst: InstId, e: &'a hir::Expr, what: &str) -> Option<f64> {
+        let found = self.setting_of(inst, e);
+        if found.is_none() {
+            let message = format!("{what} is known before the run");
+            let d = Diagnostic::new(codes::NOT_CONSTANT, e.span, message);
+            self.diags.push(d.here("not a constant or a parameter"));
+        }
+        found
+    }
+
+    /// Both ends of a window.
+    pub(super) fn window_of(
+        &mut self,
+        inst: InstId,
+        (from, to): (&'a hir::Expr, &'a hir::Expr),
+    ) -> Option<(f64, f64)> {
+        let what = "a window of time";
+        let window = (self.known(inst, from, what)?, self.known(inst, to, what)?);
+        if window.0 >= 0.0 && window.0 <= window.1 && window.1.is_finite() {
+            return Some(window);
+        }
+        let message = format!("this window is from {} s to {} s", window.0, window.1);
+        let d = Diagnostic::new(codes::OUT_OF_RANGE, from.span.to(to.span), message);
+        self.diags.push(d.help("a window is `[from, to]` with 0 <= from <= to"));
+        None
+    }
+
+    fn scale_of(&mut self, inst: InstId, e: &'a hir::Expr) -> Option<f64> {
+        let scale = self.known(inst, e, "the scale of a requirement")?;
+        if scale > 0.0 && scale.is_finite() {
+            return Some(scale);
+        }
+        let d = Diagnostic::new(codes::OUT_OF_RANGE, e.span, format!("{scale} measures nothing"));
+        self.diags.push(d.help("a scale is greater than zero: what counts as a large difference"));
+        None
     }
 
     /// A number known now, in an instance's scope.
@@ -169,11 +218,8 @@ impl<'a> Flattener<'a> {
             ExprKind::Temporal(t) => {
                 let window = match &t.window {
                     None => None,
-                    Some((a, b)) => Some((self.setting_of(draft.inst, a)?, self.setting_of(draft.inst, b)?)),
+                    Some((a, b)) => Some(self.window_of(draft.inst, (a, b))?),
                 };
-                if window.is_some_and(|(a, b)| !(a >= 0.0 && a <= b && b.is_finite())) {
-                    return None;
-                }
                 let mut args = Vec::with_capacity(2);
                 for a in &t.args {
                     args.push(self.stl(a, draft)?);
@@ -230,7 +276,13 @@ impl<'a> Flattener<'a> {
             side = side.or_else(|| s.side(&x, &y, op));
             Ok(bin(BinOp::Sub, x, y))
         })?;
-        self.keep(var, AtomKind::Margin { strict }, late, Some(Measure { dimension, unit, nominal }), draft)?;
+        self.keep(
+            var,
+            AtomKind::Margin { strict },
+            late,
+            Some(Measure { span: e.span, dimension, unit, nominal }),
+            draft,
+        )?;
         if let Some(atom) = draft.atoms.last_mut() {
             atom.side = side;
         }
@@ -349,6 +401,51 @@ impl<'a> Flattener<'a> {
             _ => None,
         }
     }
+
+    /// Units and elements. None where units are mixed and nothing says how they compare.
+    fn put_together(
+        &mut self,
+        formula: Formula,
+        draft: Draft,
+        scale: Option<f64>,
+        claim: Option<Claim>,
+    ) -> Option<Judged> {
+        let Draft { mut atoms, measures, .. } = draft;
+        let elements = atoms.iter().map(|a| a.len).max().unwrap_or(1);
+        if atoms.iter().any(|a| elements % a.len != 0) {
+            return None;
+        }
+        let margins: Vec<&Measure> = measures.iter().flatten().collect();
+        let mixed = margins.windows(2).any(|w| w[0].dimension != w[1].dimension);
+        let unit = match margins.first() {
+            Some(m) if !mixed && scale.is_none() => m.unit.clone(),
+            _ => (String::new(), 1.0),
+        };
+        if mixed || scale.is_some() {
+            for (atom, measure) in atoms.iter_mut().zip(&measures) {
+                let Some(m) = measure else { continue };
+                // Plain numbers measure themselves.
+                let plain = m.dimension.as_ref().is_none_or(Dimension::is_one).then_some(1.0);
+                let nominal = m.nominal.filter(|s| *s > 0.0 && s.is_finite());
+                let Some(scale) = scale.or(nominal).or(plain) else {
+                    let mut d = Diagnostic::new(
+                        codes::NO_SCALE,
+                        m.span,
+                        "comparisons in different units need a scale, and this one has none",
+                    )
+                    .here("its right side is no measure: zero, or not known before the run");
+                    if let Some(other) = margins.iter().find(|o| o.dimension != m.dimension) {
+                        d = d.label(other.span, "in another unit");
+                    }
+                    let help = "give the requirement a scale, as in `always(…), scale: 2 m`, or write two requirements";
+                    self.diags.push(d.help(help));
+                    return None;
+                };
+                atom.scale = scale;
+            }
+        }
+        Some(Judged { formula, atoms, elements, unit, claim, refuted: false })
+    }
 }
 
 /// The unit that people use for a dimension; none for plain numbers.
@@ -382,26 +479,4 @@ pub(super) fn opaque(e: &hir::Expr) -> bool {
     let mut found = false;
     e.visit(&mut |e| found |= matches!(e.kind, ExprKind::BehaviorOnly | ExprKind::Str(_)));
     found
-}
-
-/// Units and elements. None where units are mixed and nothing says how they compare.
-fn finish(formula: Formula, draft: Draft, scale: Option<f64>, claim: Option<Claim>) -> Option<Judged> {
-    let Draft { mut atoms, measures, .. } = draft;
-    let elements = atoms.iter().map(|a| a.len).max().unwrap_or(1);
-    if atoms.iter().any(|a| elements % a.len != 0) {
-        return None;
-    }
-    let margins: Vec<&Measure> = measures.iter().flatten().collect();
-    let mixed = margins.windows(2).any(|w| w[0].dimension != w[1].dimension);
-    let unit = match margins.first() {
-        Some(m) if !mixed && scale.is_none() => m.unit.clone(),
-        _ => (String::new(), 1.0),
-    };
-    if mixed || scale.is_some() {
-        for (atom, measure) in atoms.iter_mut().zip(&measures) {
-            let Some(m) = measure else { continue };
-            atom.scale = scale.map(f64::abs).or(m.nominal).filter(|s| *s > 0.0 && s.is_finite())?;
-        }
-    }
-    Some(Judged { formula, atoms, elements, unit, claim, refuted: false })
 }

@@ -101,8 +101,21 @@ impl<'a> Checker<'a, '_> {
         let mut scale = None;
         for a in &r.attrs {
             let value = self.expr(cx, &a.value);
-            if a.name.as_str() == "scale" {
-                scale = value.map(|v| v.e);
+            if a.name.as_str() != "scale" {
+                let message = format!("a requirement has no attribute `{}`", a.name.as_str());
+                let mut d = Diagnostic::new(codes::MISPLACED, a.name.span, message);
+                d.help = did_you_mean(a.name.as_str(), ["scale"]);
+                self.say(d);
+                continue;
+            }
+            let Some(v) = value else { continue };
+            if is_number(&v.e.ty) || v.is_any() {
+                scale = Some(v.e);
+            } else {
+                let what = self.describe_val(&v);
+                let d =
+                    Diagnostic::new(codes::TYPE_MISMATCH, a.value.span, "a scale is a number with its unit");
+                self.say(d.here(format!("this is {} {what}", article(&what))));
             }
         }
         let v = v.filter(|v| v.e.ty == Type::Bool)?;

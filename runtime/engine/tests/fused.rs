@@ -4,7 +4,7 @@
 mod support;
 
 use support::{Case, Ran, case};
-use twinml_engine::record::MemoryRecorder;
+use twinml_engine::record::{MemoryRecorder, MemoryRows};
 use twinml_engine::run::{self, Ended, FailureKind, Flow, Outlet, Prepared};
 use twinml_jit::{Compiled, OptLevel, Tier};
 use twinml_model::host::KernelId;
@@ -102,13 +102,18 @@ fn the_step_that_fails_is_found() {
     assert!(failure.time > 0.99 && failure.time < 1.1, "{failure:?}");
 }
 
-/// The same run and how many calls of the solver it took.
-fn calls(case: &Case) -> (Vec<Vec<f64>>, u64) {
-    let mut machine = Compiled::compile(case.program.clone(), OptLevel::O2).unwrap();
+/// The one file of a case, in memory.
+fn outlets(case: &Case) -> (MemoryRows, Vec<Outlet>) {
     let mut plans = run::plans(&case.program, &case.experiment, false).unwrap();
     let plan = plans.remove(0);
     let (recorder, rows) = MemoryRecorder::new(plan.columns().clone());
-    let outlets = vec![Outlet { plan, recorder: Box::new(recorder) }];
+    (rows, vec![Outlet { plan, recorder: Box::new(recorder) }])
+}
+
+/// The same run and how many calls of the solver it took.
+fn calls(case: &Case) -> (Vec<Vec<f64>>, u64) {
+    let mut machine = Compiled::compile(case.program.clone(), OptLevel::O2).unwrap();
+    let (rows, outlets) = outlets(case);
     let mut calls = 0;
     let mut watch = |_| {
         calls += 1;
@@ -131,8 +136,8 @@ fn rows_at_every_step_or_every_few_are_taken_many_at_a_time() {
         let each = rk4(text, 1e-3, 1_000_000);
         let (rows, took) = calls(&each);
         assert_eq!(rows.len(), 5001);
-        // 32 steps, 128, nine times 512, 128, three times 32, then 8 by themselves; the last of these ends the run.
-        assert_eq!(took, 22);
+        // Nine times 512 steps, twelve times 32, then 8 by themselves; the last of these ends the run.
+        assert_eq!(took, 28);
         // A row between two steps makes every step one by itself.
         let mut between = rk4(text, 1e-3, 500_000);
         between.experiment.duration = 5.0;
@@ -181,8 +186,17 @@ fn whole_steps_of_solvers_are_machine_code() {
             case.experiment.solver.step = None;
         }
         let mut machine = Compiled::compile(case.program.clone(), OptLevel::O2).unwrap();
-        Prepared::new(&case.program, &mut machine, &case.experiment).unwrap();
-        let kernels = if method == "rk4" { 7 } else { 1 };
+        let prepared = Prepared::new(&case.program, &mut machine, &case.experiment).unwrap();
+        // Kernels of many steps are made when they first run: some where every step is recorded, the others where none is.
+        for recorded in [true, false] {
+            let (_, outlets) = outlets(&case);
+            let outlets = if recorded { outlets } else { Vec::new() };
+            let mut watch = |_| Flow::Continue;
+            let run =
+                prepared.run(&case.program, &machine, &case.experiment, None, outlets, None, &mut watch);
+            assert!(matches!(run.unwrap().ended, Ended::Complete));
+        }
+        let kernels = if method == "rk4" { 6 } else { 1 };
         for k in 0..kernels {
             for tier in [Tier::Quick, Tier::Full] {
                 machine.prepare(KernelId::Extra(k), tier).unwrap_or_else(|e| panic!("{method} {k}: {e:?}"));
