@@ -264,6 +264,38 @@ fn results_become_pictures() {
     assert!(!html.contains("src="), "nothing is fetched");
 }
 
+/// Long results are drawn from what was noted while they were recorded, others from the file: nobody sees which.
+#[test]
+fn a_picture_is_that_of_the_file() {
+    let place = Place::with(&[(
+        "m.twinml",
+        "enum Mode { up, down }
+twin Swing {
+  parameters { n0: Int = 3; k: Real[1/s^2] = 40 }
+  states { x: Length in cm = 1 m; v: Velocity = 0 m/s; n: Int = 0; late: Bool = false; mode: Mode = Mode.up }
+  variables { F: Acceleration; nothing: Real }
+  equations { F = -k*x; der(x) = v; der(v) = F; nothing = if late then log(-1) else x/1 m }
+  behavior {
+    every 70 ms { n = n + 1; mode = if v > 0 m/s then Mode.up else Mode.down }
+    on rising(v > 5 m/s) { if time > 7 s { stop \"enough\" } }
+  }
+}
+scenario whole for Swing { duration: 7 s; solver: rk4(step: 1 ms); record all every 1 ms }
+scenario ended for Swing { duration: 20 s; solver: rk4(step: 1 ms); record all every 1 ms }
+scenario few for Swing { duration: 2 s; solver: rk4(step: 1 ms); record x, n every 1 ms }
+scenario states for Swing { duration: 7.5 s; solver: tsit5; record x, v, F every 1 ms }
+",
+    )]);
+    for name in ["whole", "ended", "few", "states"] {
+        let file = format!("{name}/{name}.parquet");
+        place.run(&["run", "m.twinml", "--scenario", name, "--out", name]).expect(0);
+        place.run(&["plot", &file, "-o", "p.html"]).expect(0);
+        let (drawn, read) = (place.text(&format!("{name}/plot.html")), place.text("p.html"));
+        assert!(drawn == read, "{name}");
+        assert!(drawn.contains("Length [cm]"), "{name}");
+    }
+}
+
 /// Field names by type, as `docs/json.md` lists them.
 fn documented() -> BTreeMap<String, BTreeSet<String>> {
     let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/json.md")).unwrap();

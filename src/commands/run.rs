@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use twinml_compiler::driver::Branch;
 use twinml_engine::data::Frame;
-use twinml_engine::record::{self, ColumnSpec, Format};
+use twinml_engine::record::{self, ColumnSpec, Format, Thinned, Thinning};
 use twinml_engine::run::{self, Ended, Keep, Onward, Outlet, Plan, Rate, Report};
 use twinml_engine::snapshot::{Snapshot, hex};
 use twinml_model::host::Machine;
@@ -221,7 +221,7 @@ fn rest(
         let of = (&ready, branch, &branches[..], &shared);
         runs.push(one(ask, ui, of, &place, &mut *machine, &mut watcher, vault)?);
     }
-    write_all(ask, ui, &ready, &place, &runs, &watcher, vault)?;
+    write_all(ask, ui, &ready, &place, &mut runs, &watcher, vault)?;
     let exit = runs.iter().map(|r| r.exit).max_by_key(|e| e.weight()).unwrap_or(Exit::Ok);
     drop(runs);
     // The process ends here: to take a large model's trees apart, node by node, would only delay that.
@@ -239,6 +239,8 @@ pub struct Ran<'a> {
     pub plans: Vec<Plan>,
     /// Where to, in the order of the plans.
     pub files: Vec<PathBuf>,
+    /// The first of them in few points, where it is drawn and was long.
+    pub thinned: Option<Thinned>,
     /// The log of events, where there were any.
     pub events: Option<PathBuf>,
     /// Snapshots.
@@ -268,15 +270,26 @@ fn one<'a>(
     })?;
     let files = place.files(&plans, branch);
     let metadata = summary::metadata(ready, experiment);
+    let end = ask.until.unwrap_or(experiment.duration);
     let mut outlets = Vec::with_capacity(plans.len());
+    let mut thinning = None;
     for (plan, path) in plans.iter().zip(&files) {
-        let recorder = record::open(path, plan.columns().clone(), &metadata).map_err(|e| {
+        let columns = plan.columns().clone();
+        let drawn = !ask.args.no_plot && !place.is_file && branch.is_none() && outlets.is_empty();
+        let recorder = if drawn {
+            record::open_thinned(path, columns, &metadata, end).map(|(recorder, few)| {
+                thinning = Some(few);
+                recorder
+            })
+        } else {
+            record::open(path, columns, &metadata)
+        };
+        let recorder = recorder.map_err(|e| {
             ui.error(&e.to_string(), None);
             Exit::Outside
         })?;
         outlets.push(Outlet { plan: plan.clone(), recorder });
     }
-    let end = ask.until.unwrap_or(experiment.duration);
     let from = match &ask.from {
         Some(s) => Some(s.state.clock.asked),
         None => branch.map(|b| b.time_ns),
@@ -400,7 +413,8 @@ fn one<'a>(
     }
     let exit = [exit, verdict::exit(&said)].into_iter().max_by_key(|e| e.weight()).unwrap_or(exit);
     let events = events.filter(|_| report.log.is_some());
-    Ok(Ran { branch, experiment, plans, files, events, snapshots, report, over_time, exit })
+    let thinned = thinning.and_then(Thinning::take);
+    Ok(Ran { branch, experiment, plans, files, thinned, events, snapshots, report, over_time, exit })
 }
 
 /// Messages of `log` that people are shown.
@@ -430,7 +444,7 @@ fn write_all(
     ui: &Ui,
     ready: &Ready,
     place: &Place,
-    runs: &[Ran<'_>],
+    runs: &mut [Ran<'_>],
     watcher: &Watcher,
     vault: &Vault,
 ) -> Result<(), Exit> {
@@ -485,7 +499,7 @@ fn write_all(
         if !args.no_plot {
             let name = format!("plot{}.html", place.from);
             let path = place.folder.join(&name);
-            match picture(runs.first().map_or(&[][..], |r| &r.files)) {
+            match picture(runs) {
                 Ok(Some(html)) => {
                     write(&path, html.as_bytes(), ui)?;
                     written.push(name);
@@ -555,10 +569,12 @@ fn write(path: &Path, bytes: &[u8], ui: &Ui) -> Result<(), Exit> {
 }
 
 /// The plot of the first file.
-fn picture(files: &[PathBuf]) -> Result<Option<String>, String> {
-    let Some(path) = files.first() else { return Ok(None) };
+fn picture(runs: &mut [Ran<'_>]) -> Result<Option<String>, String> {
+    let Some(ran) = runs.first_mut() else { return Ok(None) };
+    let (Some(path), thinned) = (ran.files.first(), ran.thinned.take()) else { return Ok(None) };
     let frame: Frame = plot::open(path)?;
-    let plot = Plot::of(&frame, plot::caption_of(&frame, path), |_| true).map_err(|e| e.to_string())?;
+    let plot =
+        Plot::with(&frame, thinned, plot::caption_of(&frame, path), |_| true).map_err(|e| e.to_string())?;
     Ok(Some(plot.html()))
 }
 

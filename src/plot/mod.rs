@@ -15,6 +15,7 @@ mod svg;
 use std::path::Path;
 
 use twinml_engine::data::{DataError, Frame};
+use twinml_engine::record::Thinned;
 
 pub use data::Series;
 
@@ -73,7 +74,21 @@ impl Plot {
     ///
     /// What the file says about its columns; no `time` column, no row, no column left.
     pub fn of(frame: &Frame, caption: Caption, wanted: impl Fn(&str) -> bool) -> Result<Plot, DataError> {
-        let mut data = data::load(frame, wanted)?;
+        Plot::with(frame, None, caption, wanted)
+    }
+
+    /// The same with columns that are known in few points; others are read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plot::of`].
+    pub fn with(
+        frame: &Frame,
+        known: Option<Thinned>,
+        caption: Caption,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Plot, DataError> {
+        let mut data = data::load(frame, known, wanted)?;
         let time = axis::TimeAxis::of(data.from, data.to);
         let constants = data::constants(&mut data.series, &frame.metadata()?);
         Ok(Plot { caption, panels: panel::arrange(data.series), time, constants, left_out: data.left_out })

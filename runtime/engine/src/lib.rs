@@ -18,4 +18,5 @@ pub mod record;
 pub mod run;
 pub mod snapshot;
 pub mod study;
+pub mod thin;
 pub mod timeline;

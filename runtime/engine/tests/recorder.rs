@@ -10,9 +10,11 @@ use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, RecordBatch, RecordBatchReader};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::statistics::Statistics;
+use twinml_engine::data::Frame;
 use twinml_engine::record::{
     self, Cells, ColumnSpec, Columns, Element, MemoryRecorder, Metadata, RecordError, Recorder, Strips,
 };
+use twinml_engine::thin::{Point, Slices, Thin};
 
 fn columns() -> Columns {
     let words: Arc<[String]> = ["open", "closed, for good"].map(String::from).into();
@@ -348,4 +350,57 @@ fn reals_of_any_width_come_back_with_their_bits_and_extremes() {
         assert_eq!(from, rows);
         assert!(rows < 100 || groups.len() > 1, "{width}: {} row groups", groups.len());
     }
+}
+
+/// Few points of each column are at hand once a long file is complete: those that reading it gives.
+#[test]
+fn points_are_noted_while_recording() {
+    let folder = folder();
+    let n = 20_000;
+    let swing = |k: usize| {
+        let mut row = row(k);
+        row[1] = 273.15 + (k as f64 * 0.01).sin() * 20.0;
+        // Something that is no number, in the midst of what is.
+        if k % 5000 > 4990 {
+            row[1] = f64::NAN;
+        }
+        row[3] = (k / 700) as f64;
+        row
+    };
+    let end = swing(n - 1)[0];
+    let record = |name: &str, rows: usize, end: f64| {
+        let path = folder.path().join(name);
+        let (mut recorder, thinning) = record::open_thinned(&path, columns(), &metadata(), end).unwrap();
+        (0..rows).for_each(|k| recorder.row(&swing(k)).unwrap());
+        recorder.finish().unwrap();
+        (path, thinning.take())
+    };
+    let (path, thinned) = record("long.parquet", n, end);
+    let thinned = thinned.unwrap();
+    assert_eq!((thinned.from, thinned.to), (0.0, end));
+    let frame = Frame::from_parquet_file("long.parquet", File::open(&path).unwrap()).unwrap();
+    let mut times = Vec::new();
+    frame.scan("time", |_, _, t| times.push(t)).unwrap();
+    let slices = Slices::new(0.0, end);
+    let columns: Vec<usize> = thinned.curves.iter().map(|c| c.column).collect();
+    assert_eq!(columns, [1, 3]);
+    for (curve, whole) in thinned.curves.iter().zip([false, true]) {
+        let mut thin = Thin::default();
+        let name = &frame.columns()[curve.column].name;
+        let point = |row: u64, _: usize, value| {
+            let (row, time) = (row as usize, times[row as usize]);
+            thin.push(slices.of(time), Point { row, time, value });
+        };
+        frame.scan(name, point).unwrap();
+        let bits = |points: &[(f64, f64)]| -> Vec<_> {
+            points.iter().map(|p| (p.0.to_bits(), p.1.to_bits())).collect()
+        };
+        assert_eq!(bits(&curve.points), bits(&thin.finish()), "{name}");
+        assert!(curve.points.len() < n / 3 && curve.points.len() > 100);
+        assert_eq!(curve.whole, whole);
+    }
+    // What ends elsewhere, is short or has another format is read.
+    assert!(record("early.parquet", n, end + 1.0).1.is_none());
+    assert!(record("short.parquet", 100, swing(99)[0]).1.is_none());
+    assert!(record("long.csv", n, end).1.is_none());
 }

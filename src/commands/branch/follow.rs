@@ -87,6 +87,7 @@ pub fn finish<'t>(
         experiment: &task.experiment,
         plans: task.plans.clone(),
         files,
+        thinned: None,
         events,
         snapshots: Vec::new(),
         report,

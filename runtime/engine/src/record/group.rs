@@ -328,6 +328,12 @@ impl Group {
         self.filled += n;
     }
 
+    /// The values of a column of reals, once it is closed.
+    pub(super) fn column(&mut self, real: usize) -> &[[u8; 8]] {
+        let (at, n) = (self.image.values(real), self.filled);
+        &self.image.bytes()[at..].as_chunks().0[..n]
+    }
+
     /// Makes columns of all that is there; nothing comes after.
     pub(super) fn close(&mut self) {
         self.settle();

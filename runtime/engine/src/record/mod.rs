@@ -18,6 +18,7 @@ mod group;
 mod memory;
 mod parquet;
 mod stream;
+mod thinning;
 
 use std::ops::Range;
 use std::path::Path;
@@ -27,6 +28,7 @@ pub use column::{ColumnSpec, Columns, Element};
 pub use error::RecordError;
 pub use memory::{MemoryRecorder, MemoryRows, NoRecorder};
 pub use stream::StreamRecorder;
+pub use thinning::{Curve, Thinned, Thinning};
 
 /// What a finished recorder has written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,4 +190,25 @@ pub fn open(path: &Path, columns: Columns, metadata: &Metadata) -> Result<Box<dy
             Box::new(StreamRecorder::<Block>::new(columns, Box::new(encoder))?)
         }
     })
+}
+
+/// As [`open`], for a result that ends at `end`: its columns of reals come in few points, too, where [`Thinning::take`] gives
+/// them after the recorder has finished.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn open_thinned(
+    path: &Path,
+    columns: Columns,
+    metadata: &Metadata,
+    end: f64,
+) -> Result<(Box<dyn Recorder>, Thinning), RecordError> {
+    if Format::of(path)? != Format::Parquet {
+        return Ok((open(path, columns, metadata)?, Thinning::default()));
+    }
+    let file = file::AtomicFile::create(path)?;
+    let encoder = parquet::ParquetEncoder::new(file, &columns, metadata)?;
+    let (encoder, thinning) = encoder.thinned(&columns, end);
+    Ok((Box::new(StreamRecorder::<group::Group>::new(columns, Box::new(encoder))?), thinning))
 }

@@ -23,6 +23,7 @@ use super::block::{Block, same};
 use super::file::AtomicFile;
 use super::group::{Group, LEAD, is_plain};
 use super::stream::{Encode, Portion};
+use super::thinning::{Online, Thinning};
 use super::{Columns, Element, Metadata, RecordError};
 
 /// What a file begins with.
@@ -37,6 +38,8 @@ pub(super) struct ParquetEncoder {
     groups: Vec<RowGroupMetaData>,
     rows: u64,
     others: Others,
+    /// Who wants few points of each column.
+    thinning: Option<Online>,
 }
 
 /// Encodes the columns that are no plain reals, as the library does.
@@ -186,7 +189,15 @@ impl ParquetEncoder {
             groups: Vec::new(),
             rows: 0,
             others,
+            thinning: None,
         })
+    }
+
+    /// The same for a result that ends at `end`, in few points, too.
+    pub(super) fn thinned(mut self, columns: &Columns, end: f64) -> (ParquetEncoder, Thinning) {
+        let (online, thinning) = Online::new(columns, end);
+        self.thinning = Some(online);
+        (self, thinning)
     }
 }
 
@@ -198,7 +209,11 @@ impl Encode<Group> for ParquetEncoder {
     fn portion(&mut self, _: &Columns, group: &mut Group) -> Result<(), RecordError> {
         let whole = group.room() == 0;
         group.close();
-        self.write(group, whole)
+        self.write(group, whole)?;
+        if let Some(online) = &mut self.thinning {
+            online.take(group);
+        }
+        Ok(())
     }
 
     fn finish(mut self: Box<Self>) -> Result<u64, RecordError> {
@@ -209,7 +224,11 @@ impl Encode<Group> for ParquetEncoder {
         let mut footer = if rows == 0 { MAGIC.to_vec() } else { Vec::new() };
         ParquetMetaDataWriter::new(&mut footer, &said).finish()?;
         self.put(&footer)?;
-        self.file.commit()
+        let bytes = self.file.commit()?;
+        if let Some(online) = self.thinning {
+            online.finish();
+        }
+        Ok(bytes)
     }
 }
 
