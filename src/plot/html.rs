@@ -1,5 +1,6 @@
 //! The picture as one HTML file.
 
+use crate::ui::digits::push_short;
 use crate::ui::xml::escape;
 use std::fmt::Write;
 
@@ -84,7 +85,7 @@ fn list(out: &mut String, values: impl Iterator<Item = f64>, digits: usize) {
             out.push(',');
         }
         if value.is_finite() {
-            out.push_str(&crate::ui::numbers::short(value, digits));
+            push_short(out, value, digits);
         } else {
             out.push_str("null");
         }

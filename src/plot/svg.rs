@@ -1,5 +1,6 @@
 //! The picture as SVG text.
 
+use crate::ui::digits::push_tenths;
 use crate::ui::xml::escape;
 use std::fmt::Write;
 
@@ -247,17 +248,24 @@ fn path(series: &Series, x: &impl Fn(f64) -> f64, y: &impl Fn(f64) -> f64) -> St
         let (px, py) = (x(*t), y(*v));
         match pen {
             None => {
-                let _ = write!(out, "M{px:.1} {py:.1}");
+                out.push('M');
+                push_tenths(&mut out, px);
+                out.push(' ');
             }
             Some((_, before)) if series.steps && before != py => {
-                let _ = write!(out, "H{px:.1}V{py:.1}");
+                out.push('H');
+                push_tenths(&mut out, px);
+                out.push('V');
             }
             // Points that fall together on the picture are one.
             Some((bx, by)) if (px - bx).abs() < 0.05 && (py - by).abs() < 0.05 => continue,
             Some(_) => {
-                let _ = write!(out, "L{px:.1} {py:.1}");
+                out.push('L');
+                push_tenths(&mut out, px);
+                out.push(' ');
             }
         }
+        push_tenths(&mut out, py);
         pen = Some((px, py));
     }
     out

@@ -4,6 +4,7 @@
 //! A closed pipe is no error: what nobody reads need not be written.
 
 mod diagnostics;
+pub mod digits;
 pub mod json;
 pub mod numbers;
 mod progress;
