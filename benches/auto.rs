@@ -1,10 +1,10 @@
 //! `auto` beside every single solver, on the problems of `tests/accuracy` and some more (`auto/further.twinml`): at equal error it may
 //! take at most 1.5 times as long as the best of them, where that takes a millisecond or more.
 //!
-//! `cargo bench -p twinc --bench auto [-- --verbose] [--alone] [--rtol=1e-6] [PROBLEM…]` prints, for each problem: what `auto` takes at rtol 1e-8 (or
+//! `cargo bench -p twinc --bench auto [-- --verbose] [--alone] [--rtol=1e-6] [--file=PATH] [PROBLEM…]` prints, for each problem: what `auto` takes at rtol 1e-8 (or
 //! the one given), its error, and of the single solvers the fastest whose error is not larger, at any tolerance from 1e-6 to 1e-12 (half decades).
 //! CPU times, each the least of several runs of the solver alone, in one process, with nothing recorded but the end. `--alone`: `auto` only, and
-//! what it counted; for that before and after a change.
+//! what it counted; for that before and after a change. `--file=PATH`: the scenarios of that file instead.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a bench")]
 
 use cpu_time::ThreadTime;
@@ -175,9 +175,12 @@ fn main() {
     let root = here.join("tests/accuracy");
     let references = std::fs::read_to_string(root.join("references.json")).unwrap();
     let references: Value = serde_json::from_str(&references).unwrap();
-    let further = std::fs::read_to_string(here.join("benches/auto/further.twinml")).unwrap();
+    let other = std::env::args().find_map(|a| a.strip_prefix("--file=").map(str::to_owned));
+    let further = other.as_ref().map_or_else(|| here.join("benches/auto/further.twinml"), Into::into);
+    let further = std::fs::read_to_string(further).unwrap();
     let names = further.lines().filter_map(|l| l.strip_prefix("scenario ")?.split(' ').next());
     let all = references.as_object().unwrap().iter().map(|(name, spec)| (name.as_str(), Some(spec)));
+    let all = all.filter(|_| other.is_none());
     println!(
         "{:18} {:>10} {:>9}   {:10} {:>8} {:>10} {:>9} {:>6}",
         "problem", "auto ms", "error", "best", "rtol", "ms", "error", "ratio"
