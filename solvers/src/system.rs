@@ -257,6 +257,11 @@ pub trait System {
         None
     }
 
+    /// Whether the equations have kinks that are no events: [`System::taylor`] then knows one side only.
+    fn kinks(&self) -> bool {
+        false
+    }
+
     /// A trial step of the Rosenbrock method that the system was made ready for, from `(t, x)` over `h` to `t1`, by code of
     /// its own: it leaves in `out` what [`crate::rosenbrock::fused`] says, from the error on. `None` where it has none, and
     /// then always; false where it does not serve for this step.

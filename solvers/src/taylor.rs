@@ -33,6 +33,8 @@ pub(crate) const RESOLUTION: f64 = 32.0 * f64::EPSILON;
 pub(crate) const SHORTER: f64 = 0.5;
 /// The same where there was no defect.
 pub(crate) const OUTSIDE: f64 = 0.25;
+/// Parts of a step between which a kink is looked for.
+const PARTS: u32 = 8;
 
 /// With the sum of squares `q` of the weighted terms of order `k` of `n` states, the step that they allow is 2 to the
 /// power of `a·log₂ q + b`: the root mean square is 1 at it, without the safety factor.
@@ -73,6 +75,8 @@ pub struct Taylor {
     /// One over the tolerance of each state at `x`, and at `x_prev`.
     inverse: Vec<f64>,
     inverse_prev: Vec<f64>,
+    /// Scratch: a state inside of a step, and what the equations say there.
+    inside: [Vec<f64>; 2],
     ready: bool,
 }
 
@@ -95,6 +99,7 @@ impl Taylor {
             slope: Vec::new(),
             inverse: Vec::new(),
             inverse_prev: Vec::new(),
+            inside: Default::default(),
             ready: false,
         }
     }
@@ -126,6 +131,9 @@ impl Taylor {
                 v.clear();
                 v.resize(len, 0.0);
             }
+        }
+        for v in &mut self.inside {
+            v.resize(n, 0.0);
         }
         self.clock.start(t, stop)?;
         self.h_done = 0.0;
@@ -418,7 +426,8 @@ impl Integrator for Taylor {
         {
             state::vector(from, v, len)?;
         }
-        for v in [&mut self.slope, &mut self.inverse, &mut self.inverse_prev] {
+        let [a, b] = &mut self.inside;
+        for v in [&mut self.slope, &mut self.inverse, &mut self.inverse_prev, a, b] {
             v.resize(n, 0.0);
         }
         self.weigh();
@@ -493,6 +502,35 @@ impl Seat for Taylor {
 }
 
 impl Taylor {
+    /// Whether the polynomial of the last step leaves more than the tolerance over in the equations inside of it. Where a step
+    /// enters the other side of a kink and comes back, the equations hold at its end, and the defect there tells nothing.
+    pub(crate) fn strays(&mut self, sys: &mut dyn System) -> bool {
+        let (n, h) = (self.x.len(), self.h_done);
+        let [x, f] = &mut self.inside;
+        (1..PARTS).any(|k| {
+            let part = h * (f64::from(k) / f64::from(PARTS));
+            horner(&self.x_prev, &self.c_prev, part, x, &mut self.slope);
+            self.stats.rhs += 1;
+            if sys.rhs(self.clock.t_prev + part, x, f).is_err() {
+                return true;
+            }
+            let sum = squares(n, |i| {
+                let (a, b) = (self.inverse[i], self.inverse_prev[i]);
+                (self.slope[i] - f[i]) * h * if a < b { a } else { b }
+            });
+            sum > n as f64 || sum.is_nan()
+        })
+    }
+
+    /// Takes the last step back, as if it had been refused.
+    pub(crate) fn take_back(&mut self) {
+        self.clock.t = self.clock.t_prev;
+        self.stats.steps -= 1;
+        self.stats.rejected += 1;
+        self.stats.error_test_failures += 1;
+        self.undo();
+    }
+
     /// After a failure: the state before the step is the state again; the last step's dense output is gone.
     fn undo(&mut self) {
         self.x.copy_from_slice(&self.x_prev);

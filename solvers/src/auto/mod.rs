@@ -82,6 +82,8 @@ pub struct Auto {
     options: Options,
     explicit: Explicit,
     stiff: Box<dyn Integrator>,
+    /// What made the last step, where another method has taken its place since: it has the dense output.
+    behind: Option<Behind>,
     started: bool,
     /// True if the stiff method is at work.
     at_stiff: bool,
@@ -170,12 +172,20 @@ pub struct Auto {
     atol: Vec<f64>,
 }
 
+/// What made a step.
+#[derive(Clone)]
+enum Behind {
+    Explicit(Explicit),
+    Stiff,
+}
+
 impl Clone for Auto {
     fn clone(&self) -> Self {
         Auto {
             options: self.options.clone(),
             explicit: self.explicit.clone(),
             stiff: self.stiff.clone_box(),
+            behind: self.behind.clone(),
             v: self.v.clone(),
             w: self.w.clone(),
             plane: self.plane.clone(),
@@ -192,6 +202,7 @@ impl Auto {
             options: options.clone(),
             explicit: Explicit::one_step(options),
             stiff: stiff(options, false, None),
+            behind: None,
             started: false,
             at_stiff: false,
             stiff_known: false,
@@ -252,6 +263,21 @@ impl Auto {
 
     fn now_mut(&mut self) -> &mut dyn Integrator {
         if self.at_stiff { &mut *self.stiff } else { self.explicit.get_mut() }
+    }
+
+    /// What made the last step.
+    fn last(&self) -> &dyn Integrator {
+        match &self.behind {
+            None => self.now(),
+            Some(Behind::Explicit(e)) => e.get(),
+            Some(Behind::Stiff) => &*self.stiff,
+        }
+    }
+
+    /// A step of the method at work.
+    fn advance(&mut self, sys: &mut dyn System) -> Result<(), SolveError> {
+        self.behind = None;
+        self.now_mut().step(sys)
     }
 
     /// The end of the run, from where it has come to.
@@ -342,22 +368,24 @@ impl Integrator for Auto {
         if self.change {
             self.turn(sys)?;
         }
-        let mut result = self.now_mut().step(sys);
-        if !self.at_stiff
-            && self.explicit.kind() == Kind::Series
-            && result.is_err()
-            && let Some(kind) = self.instead_of_series()
-        {
-            // where a series ends there may still be a solution
-            self.end_series(sys, kind);
-            result = self.now_mut().step(sys);
+        let rejected = self.now().stats().rejected;
+        let mut result = self.advance(sys);
+        if !self.at_stiff && self.explicit.kind() == Kind::Series {
+            match self.instead_of_series() {
+                Some(kind) if result.is_err() => {
+                    // where a series ends there may still be a solution
+                    self.end_series(sys, kind);
+                    result = self.advance(sys);
+                }
+                _ => result = result.and_then(|()| self.mind_kinks(sys, rejected)),
+            }
         }
         if !self.at_stiff
             && matches!(result, Err(SolveError::StepTooSmall { .. } | SolveError::NotFinite { .. }))
         {
             // what has no explicit step may have an implicit one
             let before = result;
-            result = self.turn(sys).and_then(|()| self.now_mut().step(sys)).or(before);
+            result = self.turn(sys).and_then(|()| self.advance(sys)).or(before);
         }
         self.count();
         result?;
@@ -383,6 +411,7 @@ impl Integrator for Auto {
 
     fn restart(&mut self, sys: &mut dyn System, t: f64, x: &[f64], stop: f64) -> Result<(), SolveError> {
         self.change = false;
+        self.behind = None;
         self.restarts += 1;
         (self.stop, self.horizon) = (stop, stop);
         self.mild_count = 0;
@@ -431,6 +460,7 @@ impl Integrator for Auto {
 
     fn nudge(&mut self, sys: &mut dyn System, x: &[f64], stop: f64) -> Result<(), SolveError> {
         self.stop = stop;
+        self.behind = None;
         let result = self.now_mut().nudge(sys, x, stop);
         self.count();
         result
@@ -441,7 +471,7 @@ impl Integrator for Auto {
     }
 
     fn t_prev(&self) -> f64 {
-        self.now().t_prev()
+        self.last().t_prev()
     }
 
     fn x(&self) -> &[f64] {
@@ -449,7 +479,7 @@ impl Integrator for Auto {
     }
 
     fn interpolate(&self, t: f64, out: &mut [f64]) {
-        self.now().interpolate(t, out);
+        self.last().interpolate(t, out);
     }
 
     fn h(&self) -> f64 {
@@ -524,6 +554,7 @@ impl Seat for Auto {
     }
 
     fn take(&mut self, sys: &mut dyn System, code: &SeatCode, memory: &LaneMemory, lane: usize, _: u64) {
+        self.behind = None;
         if let Explicit::OneStep(e) = &mut self.explicit {
             let done = *e.stats();
             e.take_after(&done, memory, lane, code.whole);

@@ -6,13 +6,14 @@
 //! | 2 | the explicit method by its kind; what Taylor series and trials of the stiff method need, before the methods' own states |
 //! | 3 | Tsit5 in the place of Adams, what trials are compared with later on, and when another one may come; what steps take is counted anew |
 //! | 4 | how many stop times there were, and how many of them when the pace began to be taken |
+//! | 5 | what made the last step, where another method has taken its place since: its dense output is still read |
 
-use super::Auto;
 use super::judge::{OnTrial, Rival};
 use super::limited::Limited;
 use super::parts::{Explicit, Kind, series_order, stiff};
 use super::price::Matrices;
 use super::series::{Stage, Window, WindowWithoutStops};
+use super::{Auto, Behind};
 use crate::integrator::Method;
 use crate::linalg::IterationMatrix;
 use crate::state;
@@ -20,7 +21,7 @@ use crate::system::System;
 use twinml_model::bytes::{Malformed, Reader, Writer};
 
 /// The layout that is written.
-const LAYOUT: u32 = 4;
+const LAYOUT: u32 = 5;
 
 impl Auto {
     /// All that the next steps depend on.
@@ -56,6 +57,15 @@ impl Auto {
         to.put(&self.brief).put(&self.switches).put(&self.stiff_count).put(&self.calm_count);
         to.put(&self.mild_count).put(&self.patience).put(&self.trial_steps).put(&self.probe);
         to.slice(&self.v);
+        match &self.behind {
+            None => to.put(&0u8),
+            Some(Behind::Stiff) => to.put(&1u8),
+            Some(Behind::Explicit(e)) => {
+                to.put(&2u8).put(&e.kind());
+                e.get().save(to);
+                to
+            }
+        };
     }
 
     /// What [`Auto::write`] wrote, now or when it had an earlier layout.
@@ -153,6 +163,25 @@ impl Auto {
         state::vector(from, &mut self.v, n)?;
         self.w.resize(n, 0.0);
         self.plane = [vec![0.0; n], vec![0.0; n]];
+        if layout > 4 {
+            let at = from.at();
+            self.behind = match from.get::<u8>()? {
+                0 => None,
+                1 => Some(Behind::Stiff),
+                2 => {
+                    let mut e = Explicit::new(from.get()?, &self.options);
+                    e.get_mut().load(sys, from)?;
+                    Some(Behind::Explicit(e))
+                }
+                kind => return Err(Malformed { at, why: format!("no method of kind {kind} made a step") }),
+            };
+            if self.last().x().len() != n {
+                return Err(Malformed {
+                    at,
+                    why: "the method that made the last step has not started".into(),
+                });
+            }
+        }
         self.started = true;
         if layout < 3 {
             self.complete(sys, layout);

@@ -7,8 +7,10 @@
 //!
 //! All of that is counted, in about nanoseconds of one machine, and never measured: the same model gives the same bits.
 
-use super::Auto;
 use super::parts::{Explicit, Kind, SERIES_LIMIT, series_order};
+use super::{Auto, Behind};
+use crate::error::SolveError;
+use crate::integrator::Integrator;
 use crate::stats::Stats;
 use crate::system::System;
 use twinml_model::bytes::{Malformed, Reader, Writer};
@@ -209,11 +211,15 @@ impl Auto {
         }
     }
 
-    /// Puts a method that has started in the place of the explicit one.
+    /// Puts a method that has started in the place of the explicit one. The dense output of the last step stays with what made
+    /// it, which may have been replaced before.
     pub(super) fn replace(&mut self, sys: &dyn System, with: Explicit) {
         let done = *self.explicit.get().stats();
         self.past.add(&done);
-        self.explicit = with;
+        let before = std::mem::replace(&mut self.explicit, with);
+        if self.behind.is_none() {
+            self.behind = Some(if self.at_stiff { Behind::Stiff } else { Behind::Explicit(before) });
+        }
         (self.since, self.spent_since) = (self.explicit.get().t(), self.spent);
         self.switches += 1;
         (self.stiff_count, self.calm_count, self.trial_steps) = (0, 0, 0);
@@ -225,6 +231,25 @@ impl Auto {
         if before > 0.0 {
             self.work_ratio *= before / self.work_explicit;
         }
+    }
+
+    /// After a step of the Taylor method, where the equations have kinks: the first one that it meets ends it. Its coefficients
+    /// know one side only; a step that enters the other and comes back would be wrong unnoticed, and the more kinks there
+    /// are the shorter are the steps between them. `rejected` were refused before the step.
+    pub(super) fn mind_kinks(&mut self, sys: &mut dyn System, rejected: u64) -> Result<(), SolveError> {
+        let Some(kind) = self.instead_of_series() else { return Ok(()) };
+        let Explicit::Series { taylor, .. } = &mut self.explicit else { return Ok(()) };
+        if !sys.kinks() {
+            return Ok(());
+        }
+        let strays = taylor.strays(sys);
+        if strays {
+            taylor.take_back();
+        }
+        if strays || taylor.stats().rejected > rejected {
+            self.end_series(sys, kind);
+        }
+        if strays { self.advance(sys) } else { Ok(()) }
     }
 
     /// The kind of explicit method that takes over where the Taylor method fails.

@@ -47,6 +47,8 @@ use vector::Block;
 
 /// The highest order. Order 6 is not stable enough to be worth having.
 pub const MAX_ORDER: usize = 5;
+/// The first step of a system at rest, as part of what it would be.
+const REST: f64 = 1e-2;
 
 /// The integrator; see the module's documentation.
 #[derive(Clone, Debug)]
@@ -261,6 +263,11 @@ impl Bdf {
         let curvature = self.rms(sum_squares(&self.y, &self.w));
         let by_slope = 0.1 * scale / slope;
         let by_curvature = (1.0 / curvature).sqrt();
+        // At rest as far as slope and curvature tell: what depends on time may begin to move at any moment, and steps as long as
+        // its periods would never see it.
+        if known && !sys.autonomous() && by_slope >= span && by_curvature >= span {
+            h *= REST;
+        }
         for limit in [by_slope, by_curvature] {
             if limit > 0.0 && (known || limit == by_slope) {
                 h = h.min(limit);

@@ -57,6 +57,8 @@ struct Coefficients {
     room: u32,
     /// Operations of it.
     work: f64,
+    /// Whether it is of one side of kinks only.
+    kinks: bool,
 }
 
 impl Taylor {
@@ -77,9 +79,9 @@ impl Taylor {
                 true => taylor::coefficients(&with_simple_rhs(program), self.order)?,
                 false => taylor::coefficients(program, self.order)?,
             };
-            let work = super::work::of_kernel(program, &kernel);
+            let (work, kinks) = (super::work::of_kernel(program, &kernel), taylor::has_kinks(program));
             machine.fill(self.kernel, kernel);
-            Ok(Coefficients { room, work })
+            Ok(Coefficients { room, work, kinks })
         });
         *made
     }
@@ -529,6 +531,12 @@ impl System for KernelSystem<'_> {
     fn taylor_work(&mut self, order: u32) -> Option<f64> {
         let taylor = self.taylor.as_ref().filter(|t| t.order == order)?;
         taylor.made(self.program, self.machine).ok().map(|made| made.work)
+    }
+
+    fn kinks(&self) -> bool {
+        self.taylor
+            .as_ref()
+            .is_some_and(|taylor| taylor.made(self.program, self.machine).is_ok_and(|made| made.kinks))
     }
 
     fn rosenbrock(

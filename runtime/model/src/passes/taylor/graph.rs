@@ -86,6 +86,18 @@ impl Graph {
         Ok(id)
     }
 
+    /// Whether anything in it has a kink or a jump that time or states may come to.
+    pub fn has_kinks(&self) -> bool {
+        let varies = |id: Id| self.varies[id as usize];
+        self.nodes.iter().any(|&node| match node {
+            Node::Un(UnOp::Abs | UnOp::Floor | UnOp::Ceil | UnOp::Trunc | UnOp::Rint | UnOp::Sign, a)
+            | Node::BoolToF(a)
+            | Node::Select(a, ..) => varies(a),
+            Node::Bin(BinOp::Min | BinOp::Max | BinOp::CopySign, a, b) => varies(a) || varies(b),
+            _ => false,
+        })
+    }
+
     pub fn number(&mut self, c: f64) -> Result<Id, Unfit> {
         self.node(Node::Const(c.to_bits()))
     }

@@ -79,6 +79,13 @@ pub fn expansion(program: &Program, order: u32) -> Result<Expansion, Unfit> {
     series::expansion(graph::Graph::of(program)?, order)
 }
 
+/// Whether the right-hand side has kinks or jumps that are no events (`abs`, `min`, `max`, …): coefficients are then those of
+/// one side, and hold as far as that goes.
+#[must_use]
+pub fn has_kinks(program: &Program) -> bool {
+    graph::Graph::of(program).is_ok_and(|g| g.has_kinks())
+}
+
 /// The length of `Jac` that the kernel needs; `None` where numbers of slots do not reach as far.
 #[must_use]
 pub fn room(program: &Program, order: u32) -> Option<u32> {
