@@ -401,3 +401,39 @@ fn snapshots_of_networks() {
     );
     place.expect(0, &["replay", "whole"]);
 }
+
+/// A loop of equations that is solved in closed form, where its coefficient vanishes at 1 s.
+#[test]
+fn a_loop_without_a_solution_is_named_where_the_run_fails() {
+    let text = "connector Pin { potential v: Voltage; flow i: Current }
+twin Source { ports { p: Pin } equations { p.v = 10 V } }
+twin Gap {
+  ports { a: Pin; b: Pin }
+  states { g: Real = 0 }
+  variables { r: Resistance; i: Current }
+  equations {
+    der(g) = 1 [1/s]
+    r = (0.5 - floor(g)) * 1 ohm
+    a.i = i
+    b.i = -i
+    a.v - b.v = r * i
+  }
+}
+twin Load {
+  ports { a: Pin }
+  states { q: Charge = 0 C }
+  equations { der(q) = a.i; a.v = 0.5 ohm * a.i + 1 V }
+}
+twin M {
+  twins { s: Source; n: Gap; l: Load }
+  connections { s.p -- n.a; n.b -- l.a }
+}
+scenario s for M { duration: 2 s; solver: rk4(step: 0.1 s) }
+";
+    let place = Place::with(&[("m.twinml", text)]);
+    let r = place.run(&["run", "m.twinml", "--no-plot", "--out", "r.csv"]).expect(3);
+    let said = "[E0801] Error: `n.i` is not a number at t = 1 s, nor is `l.q` or its derivative";
+    assert!(r.err.contains(said), "{}", r.err);
+    assert!(r.err.contains("m.twinml:12:5") && r.err.contains("its equation"), "{}", r.err);
+    assert!(r.err.contains("n.i = -inf A, l.q = 9 C"), "{}", r.err);
+}

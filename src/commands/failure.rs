@@ -39,6 +39,13 @@ pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
             (codes::TABLE_RANGE, Some("write `outside: hold`, `extend` or `repeat`, or give more samples"))
         }
         FailureKind::Index { .. } => (codes::INDEX_RANGE, None),
+        FailureKind::NoValue => (
+            codes::SOLVER_STOPPED,
+            Some(
+                "look for a division by zero, a root or logarithm of a negative value, or a factor of the unknown \
+                  that has become 0, here or in the equations that are solved together with this one",
+            ),
+        ),
         FailureKind::NotFinite => (codes::START_NOT_FINITE, None),
         FailureKind::Inconsistent { .. } => (
             codes::START_CONTRADICTS,
@@ -99,6 +106,7 @@ pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
         }),
         FailureKind::Zeno { .. } => Some(("this changes again and again", "and this")),
         FailureKind::NotCommuting { .. } => Some(("one of the noises", "the other one")),
+        FailureKind::NoValue => Some(("its equation", "the derivative")),
         _ => None,
     };
     if let Some((here, _)) = words {

@@ -94,7 +94,7 @@ impl Run<'_> {
     }
 
     /// The solver gave up: with the state that it names, its equation, and the trap behind it, if any.
-    pub(super) fn solver_failure(&self, error: SolveError) -> Stop {
+    pub(super) fn solver_failure(&mut self, error: SolveError) -> Stop {
         let time = match error {
             SolveError::Eval { t, .. }
             | SolveError::NotFinite { t, .. }
@@ -136,14 +136,50 @@ impl Run<'_> {
             return self.trapped(time, trap, false);
         }
         let (mut values, mut origins) = (Vec::new(), Vec::new());
+        let mut kind = FailureKind::Solver(error);
+        if (evaluation || matches!(error, SolveError::NotFinite { .. }))
+            && let Some((slot, value, origin)) = self.unknown_without_value(time)
+        {
+            let (path, _, unit) = self.named(Space::Var, slot);
+            kind = FailureKind::NoValue;
+            values.push((path, value, unit));
+            origins.push(origin);
+        }
         if let Some(state) = state {
             let (path, _, unit) = self.named(Space::State, state);
             let value = if self.started { self.integrator.x().get(state) } else { self.x.get(state) };
             values.push((path, value.copied().unwrap_or(f64::NAN), unit));
             origins.extend(origin_of(self.system.program, Space::Der, state));
         }
-        let kind = FailureKind::Solver(error);
         Stop::Failed(Box::new(Failure { time, kind, origins, values, residuals: Vec::new() }))
+    }
+
+    /// The unknown that is computed first of those that are no numbers, with its value and its equation, where the
+    /// solver only sees the derivative that it spoils: a divisor that vanishes, also that of a loop solved in closed
+    /// form, is found so. Memory is left as it was.
+    fn unknown_without_value(&mut self, time: f64) -> Option<(usize, f64, OriginId)> {
+        let before = self.system.memory.clone();
+        let x = if self.started { self.integrator.x().to_vec() } else { self.x.clone() };
+        // Where the solver looked last, and else where it arrived.
+        let found = self.unknown_here().or_else(|| {
+            self.system.set(time, &x);
+            self.unknown_here()
+        });
+        self.system.memory = before;
+        found
+    }
+
+    fn unknown_here(&mut self) -> Option<(usize, f64, OriginId)> {
+        if !self.system.memory.space(Space::State).iter().all(|x| x.is_finite()) {
+            return None;
+        }
+        self.system.host.new_point();
+        self.system.eval(KernelId::Outputs).ok()?;
+        let vars = self.system.memory.space(Space::Var);
+        let slots: Vec<usize> =
+            vars.iter().enumerate().filter(|(_, v)| !v.is_finite()).map(|(k, _)| k).collect();
+        let (slot, origin) = first_stored(&self.system.program.outputs.body, Space::Var, &slots)?;
+        Some((slot, vars[slot], origin))
     }
 }
 

@@ -75,7 +75,7 @@ use crate::behavior::{Changed, Scheduler};
 use crate::record::{RecordError, Recorder};
 use fused::Fused;
 use instant::{Cause, Effect};
-use system::{KernelSystem, origin_of};
+use system::{KernelSystem, first_stored, origin_of};
 
 /// Rounds in which relations may settle.
 const ROUNDS: u32 = 20;

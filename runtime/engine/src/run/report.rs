@@ -133,6 +133,8 @@ pub enum FailureKind {
         /// The array's length.
         len: u32,
     },
+    /// An unknown, the first of the values, is not a number, nor is a state, the second, or its derivative.
+    NoValue,
     /// A start value or a parameter's formula is not finite.
     NotFinite,
     /// The states that were given at the start contradict what the equations say about states alone.
@@ -204,6 +206,15 @@ impl fmt::Display for Failure {
                 write!(f, "the index {index} is outside of an array of {len} at t = {t} s")
             }
             FailureKind::Behavior(fault) => write!(f, "{fault}, at t = {t} s"),
+            FailureKind::NoValue => {
+                let path = |k: usize| self.values.get(k).map_or("a value", |(path, ..)| path);
+                write!(f, "`{}` is not a number at t = {t} s", path(0))?;
+                if self.values.len() > 1 {
+                    write!(f, ", nor is `{}` or its derivative", path(1))
+                } else {
+                    Ok(())
+                }
+            }
             FailureKind::NotFinite => match self.values.first() {
                 Some((path, value, _)) => write!(f, "`{path}` is {value} at the start"),
                 None => write!(f, "a value at the start is not finite"),

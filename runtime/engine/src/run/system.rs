@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use twinml_model::host::{KernelId, Machine, Memory};
 use twinml_model::ids::OriginId;
-use twinml_model::ir::{CmpOp, Kernel, Op, Space, Trap};
+use twinml_model::ir::{CmpOp, Kernel, Op, Region, Space, Stmt, Trap};
 use twinml_model::passes::coloring::Coloring;
 use twinml_model::passes::dead::Traps;
 use twinml_model::passes::pattern::structural_pattern;
@@ -638,7 +638,6 @@ fn is_autonomous(program: &Program) -> bool {
 
 /// Whether a kernel gives the same at a time whatever the states are.
 fn reads_no_states(kernel: &Kernel) -> bool {
-    use twinml_model::ir::{Region, Stmt};
     fn solves(region: &Region) -> bool {
         region.iter().any(|s| match s {
             Stmt::Solve(_) | Stmt::SolveTangent(_) => true,
@@ -655,22 +654,25 @@ fn reads_no_states(kernel: &Kernel) -> bool {
     }) && !solves(&kernel.body)
 }
 
-/// Where the equation of something stands: the origin of the store that writes `slot` of `space`.
-pub(super) fn origin_of(program: &Program, space: Space, slot: usize) -> Option<OriginId> {
-    use twinml_model::ir::{Region, Stmt};
-    fn walk(region: &Region, at: &mut Vec<(u32, i64, i64)>, space: Space, slot: i64) -> Option<OriginId> {
+/// Of these slots of `space` the one that is written first, with the origin of that store.
+pub(super) fn first_stored(body: &Region, space: Space, slots: &[usize]) -> Option<(usize, OriginId)> {
+    type Found = Option<(usize, OriginId)>;
+    fn walk(region: &Region, at: &mut Vec<(u32, i64, i64)>, space: Space, slots: &[usize]) -> Found {
         for stmt in region {
             let found = match stmt {
                 Stmt::Store { place, origin, .. } if place.space == space => {
-                    covers(place, at, slot).then_some(*origin)
+                    let covered = slots.iter().find(|s| covers(place, at, **s as i64));
+                    covered.map(|slot| (*slot, *origin))
                 }
                 Stmt::For(f) => {
                     at.push((f.index.0, f.lo, f.hi));
-                    let found = walk(&f.body, at, space, slot);
+                    let found = walk(&f.body, at, space, slots);
                     at.pop();
                     found
                 }
-                Stmt::If(i) => walk(&i.then, at, space, slot).or_else(|| walk(&i.otherwise, at, space, slot)),
+                Stmt::If(i) => {
+                    walk(&i.then, at, space, slots).or_else(|| walk(&i.otherwise, at, space, slots))
+                }
                 _ => None,
             };
             if found.is_some() {
@@ -703,8 +705,12 @@ pub(super) fn origin_of(program: &Program, space: Space, slot: usize) -> Option<
         }
         rest == 0
     }
-    let slot_number = i64::try_from(slot).ok()?;
-    if let Some(origin) = walk(&program.rhs.body, &mut Vec::new(), space, slot_number) {
+    walk(body, &mut Vec::new(), space, slots)
+}
+
+/// Where the equation of something stands: the origin of the store that writes `slot` of `space`.
+pub(super) fn origin_of(program: &Program, space: Space, slot: usize) -> Option<OriginId> {
+    if let Some((_, origin)) = first_stored(&program.rhs.body, space, &[slot]) {
         return Some(origin);
     }
     // An unknown of a block: the residual of the same number.

@@ -160,7 +160,7 @@ impl Run<'_> {
 
     /// What a solver's failure is to be called: where events came ever faster until no step was short enough, it is
     /// these that have no end.
-    pub(super) fn step_failure(&self, error: SolveError) -> Stop {
+    pub(super) fn step_failure(&mut self, error: SolveError) -> Stop {
         let SolveError::StepTooSmall { t, .. } = error else { return self.solver_failure(error) };
         match self.firing.iter().position(|f| f.ever_faster(t)) {
             Some(root) => self.endless(t, root, self.firing[root].count),
