@@ -176,7 +176,14 @@ impl<'a> Flattener<'a> {
             self.unit(InstId(0), &mut |s, scope| match stmt {
                 // Its code stands already.
                 ActionStmt::Send(_) => Ok(()),
-                ActionStmt::Later(span) => Err(s.refuse(codes::LATER_BEHAVIOR, *span, "this statement")),
+                ActionStmt::Later(span) => {
+                    let what = "this statement of a scenario cannot be run by this version";
+                    let d = Diagnostic::new(codes::LATER_BEHAVIOR, *span, what);
+                    Err(s.fail(d.help(
+                        "at an instant stand `x = …`, `force`, `release` and `send`: an event is sent to a twin, \
+                         `send start_cmd() to tank`; what waits for conditions is a handler of the twin",
+                    )))
+                }
                 ActionStmt::Assign(r, e, span) => s.assign(r, e, *span, scope, Write::Assign),
                 ActionStmt::Force(r, e, span) => {
                     s.assign(r, e, *span, scope, Write::Force)?;

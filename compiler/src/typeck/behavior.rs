@@ -324,6 +324,17 @@ impl<'a> Checker<'a, '_> {
         self.fits(v, &Ty::real(Dimension::TIME), Target { name: "a time", span: None }).map(|v| v.e)
     }
 
+    /// A time that is fixed before the run and within its limits.
+    fn known_time(&mut self, cx: &Cx<'a>, e: &Expr, name: &str, good: fn(f64) -> bool, limit: &str) {
+        if super::constant::number(e).is_some_and(|t| !good(t)) {
+            self.say(Diagnostic::new(codes::BAD_TIME, e.span, format!("{name} is {limit}")));
+        } else if let Some((what, span)) = self.changing(cx, e) {
+            let message = format!("{name} is fixed for a run and cannot follow {what}");
+            let d = Diagnostic::new(codes::MISPLACED, span, message).here("this changes during the run");
+            self.say(d.help("a handler that `wait`s as long as it computes may take any time"));
+        }
+    }
+
     fn trigger(&mut self, cx: &mut Cx<'a>, t: &'a Trigger, out: &mut Vec<Param>) -> Option<Cause> {
         Some(match t {
             Trigger::Error => return None,
@@ -353,7 +364,12 @@ impl<'a> Checker<'a, '_> {
                     Some(o) => Some(self.duration(cx, o)?),
                     None => None,
                 };
-                Cause::Every { period: period?, offset }
+                let period = period?;
+                self.known_time(cx, &period, "the period of `every`", |t| t > 0.0, "greater than zero");
+                if let Some(o) = &offset {
+                    self.known_time(cx, o, "the offset of `every`", |t| t >= 0.0, "0 s or more");
+                }
+                Cause::Every { period, offset }
             }
             Trigger::At(e) => Cause::At(self.duration(cx, e)?),
             Trigger::After { delay, state } => {

@@ -276,7 +276,19 @@ impl<'a> Checker<'a, '_> {
         if section != Section::Parameters || cx.units_off {
             return;
         }
-        let Some(c) = cx.class else { return };
+        let Some((what, span)) = self.changing(cx, value) else { return };
+        let message =
+            format!("the parameter `{}` is fixed for a run and cannot follow {what}", d.name.as_str());
+        let diag = Diagnostic::new(codes::MISPLACED, span, message);
+        self.say(
+            diag.here("this changes during the run")
+                .help("make it a variable with an equation, or an output"),
+        );
+    }
+
+    /// What of a formula changes during a run: in words, and where.
+    pub(super) fn changing(&self, cx: &Cx<'a>, value: &Expr) -> Option<(String, Span)> {
+        let c = cx.class?;
         let mut found: Option<(String, Span)> = None;
         value.visit(&mut |e| {
             let bad = match &e.kind {
@@ -293,15 +305,7 @@ impl<'a> Checker<'a, '_> {
                 found = Some((b, e.span));
             }
         });
-        if let Some((what, span)) = found {
-            let message =
-                format!("the parameter `{}` is fixed for a run and cannot follow {what}", d.name.as_str());
-            let diag = Diagnostic::new(codes::MISPLACED, span, message);
-            self.say(
-                diag.here("this changes during the run")
-                    .help("make it a variable with an equation, or an output"),
-            );
-        }
+        found
     }
 
     /// The section of a path's last member, seen from a class.
@@ -534,6 +538,15 @@ impl<'a> Checker<'a, '_> {
                 continue;
             }
             let (a, b) = (Name::from(a.as_str()), Name::from(b.as_str()));
+            let same = |c: &&hir::Correlation| (c.a == a && c.b == b) || (c.a == b && c.b == a);
+            if let Some(old) = class.correlations.iter().find(same).map(|c| c.span)
+                && old != other.span
+            {
+                let message = format!("`{a}` and `{b}` are correlated twice");
+                let d = Diagnostic::new(codes::BAD_CORRELATION, other.span, message);
+                self.say(d.label(old, "first here").help("keep one of them"));
+                continue;
+            }
             class.correlations.push(hir::Correlation { a, b, value, span: other.span });
         }
     }

@@ -105,6 +105,14 @@ impl<'a> Checker<'a, '_> {
             let def = b.def;
             return self.call_def(cx, def, n, args, span);
         }
+        if name == "quantile"
+            && let [_, Arg { value: ast::Expr { kind: A::Over { .. }, .. }, .. }] = args
+        {
+            let d =
+                Diagnostic::new(codes::ARGUMENT_COUNT, span, "the share of time stands behind the quantity");
+            self.say(d.help("as in `quantile(0.95)(x over run)` or `quantile(x over run, 0.95)`"));
+            return None;
+        }
         if let [Arg { value: ast::Expr { kind: A::Over { .. }, .. }, .. }, ..] = args {
             let all: Vec<&'a Arg> = args.iter().collect();
             return self.aggregate(cx, name, &all, span);

@@ -108,7 +108,17 @@ impl<'a> Checker<'a, '_> {
         for i in items {
             match i {
                 MachineItem::Error(_) => {}
-                MachineItem::Initial(n) => out.initial = Some(Rc::from(n.as_str())),
+                MachineItem::Initial(n) => {
+                    let earlier = items.iter().find_map(|i| match i {
+                        MachineItem::Initial(o) => Some(o),
+                        _ => None,
+                    });
+                    if let Some(old) = earlier.filter(|o| o.span != n.span) {
+                        let d = Diagnostic::new(codes::BAD_MACHINE, n.span, "a second initial state");
+                        self.say(d.label(old.span, "the first one").help("keep one of them"));
+                    }
+                    out.initial = Some(Rc::from(n.as_str()));
+                }
                 MachineItem::State(s) => {
                     let inner: Vec<&ast::Name> = s
                         .items

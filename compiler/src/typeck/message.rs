@@ -210,7 +210,13 @@ impl<'a> Checker<'a, '_> {
             let message = format!("no twin of this model has a part `{word}`");
             let mut d = Diagnostic::new(codes::UNKNOWN_EVENT, first.span, message)
                 .here("an address that leads nowhere");
-            d.help = did_you_mean(word, self.part_names.iter().map(|n| &**n));
+            let mut known: Vec<&str> = self.part_names.iter().map(|n| &**n).collect();
+            known.sort_unstable();
+            d.help = did_you_mean(word, known.iter().copied()).or_else(|| match known.len() {
+                0 => Some("this model has no parts: `self` is the twin itself".to_owned()),
+                1..=8 => Some(format!("parts of the model are `{}`", known.join("`, `"))),
+                _ => None,
+            });
             self.say_missing(word, d);
             return None;
         }

@@ -26,6 +26,7 @@ mod finish;
 mod func;
 mod index;
 mod items;
+mod law;
 mod machine;
 mod message;
 mod nearby;
@@ -39,6 +40,7 @@ mod scenario;
 mod stmt;
 mod sync;
 mod ty;
+mod unheeded;
 mod words;
 
 use std::collections::BTreeSet;

@@ -421,7 +421,14 @@ impl<'a> Checker<'a, '_> {
         if let [file, column] = &texts[..] {
             out.file = Some((file.clone(), column.clone()));
         }
-        self.weights_fit(args, known).then_some(out)
+        if !self.weights_fit(args, known) {
+            return None;
+        }
+        if let Some((span, what)) = super::law::fault(&out) {
+            self.say(Diagnostic::new(codes::BAD_DISTRIBUTION, span, what));
+            return None;
+        }
+        Some(out)
     }
 
     /// As many weights as there are things to weigh, where both are written as lists.

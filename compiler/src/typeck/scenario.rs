@@ -37,18 +37,8 @@ pub(super) const SOLVERS: &[&str] = &[
 const SOLVER_ARGS: &[&str] =
     &["rtol", "atol", "step", "max_step", "min_step", "initial_step", "max_steps", "order", "max_order"];
 
-const SETTINGS: &[&str] = &[
-    "duration",
-    "solver",
-    "seed",
-    "samples",
-    "calendar",
-    "title",
-    "description",
-    "sampler",
-    "layout",
-    "max_wall",
-];
+const SETTINGS: &[&str] =
+    &["duration", "solver", "seed", "samples", "calendar", "title", "description", "layout"];
 
 impl<'a> Checker<'a, '_> {
     /// Scenarios of the root file, and, for their checks, of the others.
@@ -152,8 +142,15 @@ impl<'a> Checker<'a, '_> {
             if own && says_record {
                 out.records.clear();
             }
-            for item in &one.items {
+            let inherited = out.actions.len();
+            for (k, item) in one.items.iter().enumerate() {
                 self.scenario_item(m, class, item, &mut out);
+                if own {
+                    self.said_before(&one.items[..k], item);
+                }
+            }
+            if own {
+                self.after_the_end(&out, inherited);
             }
         }
         Some(out)
@@ -361,7 +358,7 @@ impl<'a> Checker<'a, '_> {
             self.say(d);
             return None;
         }
-        let mut out = Vec::new();
+        let mut out: Vec<(Rc<str>, Expr)> = Vec::new();
         for a in args {
             let Some(n) = a.name.as_ref().filter(|n| SOLVER_ARGS.contains(&n.as_str())) else {
                 let (span, shown) = match &a.name {
@@ -390,9 +387,15 @@ impl<'a> Checker<'a, '_> {
                 v.and_then(|v| self.fits(v, &ty, Target { name: n.as_str(), span: None })).map(|v| v.e)
             };
             if let Some(v) = v {
-                if super::constant::number(&v).is_some_and(|x| !(x > 0.0 && x.is_finite())) {
-                    let message = format!("`{}` must be finite and greater than zero", n.as_str());
-                    self.say(Diagnostic::new(codes::BAD_SOLVER, a.span, message));
+                let value = super::constant::number(&v);
+                let mut bad = |message: String| self.say(Diagnostic::new(codes::BAD_SOLVER, a.span, message));
+                if value.is_some_and(|x| !(x > 0.0 && x.is_finite())) {
+                    bad(format!("`{}` must be finite and greater than zero", n.as_str()));
+                } else if n.as_str() == "rtol" && value.is_some_and(|x| x >= 1.0) {
+                    bad("`rtol` is an error relative to the values, less than 1".to_owned());
+                }
+                if out.iter().any(|(o, _)| **o == *n.as_str()) {
+                    bad(format!("`{}` is given twice", n.as_str()));
                 }
                 out.push((Rc::from(n.as_str()), v));
             }
@@ -672,7 +675,15 @@ impl<'a> Checker<'a, '_> {
             apart.temp = super::ty::Temp::Difference;
         }
         let within = match within {
-            Some(w) => self.value_for(cx, w, &apart, t)?,
+            Some(w) => {
+                let w = self.value_for(cx, w, &apart, t)?;
+                if super::constant::number(&w).is_some_and(|x| x < 0.0) {
+                    let d = Diagnostic::new(codes::BAD_SETTING, w.span, "nothing is within less than zero");
+                    self.say(d.help("a distance is 0 or more"));
+                    return None;
+                }
+                w
+            }
             None => Expr { kind: ExprKind::Real(0.0), ty: v.e.ty.clone(), shape: Vec::new(), span },
         };
         let own = |kind| Expr { kind, ty: v.e.ty.clone(), shape: shape.clone(), span: value.span };

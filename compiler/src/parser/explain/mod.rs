@@ -436,6 +436,11 @@ fn wants_name(
     let ty = before.is_some_and(|t| matches!(t.tok, Tok::Colon | Tok::Assign | Tok::Lt)) && e.has("ERR");
     let what = if ty { "a type" } else { "a name" };
     match found {
+        Some(Tok::Word(w @ (Word::Force | Word::Release))) if f.owner == Some(Word::Scenario) => {
+            let text = format!("`{}` stands in an `at`, which says when", w.text());
+            Diagnostic::new(codes::UNEXPECTED, here, text)
+                .help("write `at 10 s { force pump.speed = 0 rpm }`, from the start on `at 0 s { … }`")
+        }
         Some(Tok::Word(w)) if w.is_reserved() && !ty => {
             let text = format!("`{}` is a word of the language and cannot be a name", w.text());
             Diagnostic::new(codes::RESERVED_WORD, here, text)

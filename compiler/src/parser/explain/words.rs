@@ -188,16 +188,19 @@ pub(super) fn misspelt(f: &Failure<'_>) -> Option<(Diagnostic, Fix)> {
     for (k, t) in head.iter().enumerate().take(reach) {
         let i = f.from + k;
         let Tok::Ident(text) = &t.tok else { continue };
-        if f.at > i + 2 || (f.owner.is_some() && f.at < i) {
+        let next = head.get(k + 1).map(|t| &t.tok);
+        // `after -5 s -> idle` fails behind its time.
+        let far = if next == Some(&Tok::Minus) { 4 } else { 2 };
+        if f.at > i + far || (f.owner.is_some() && f.at < i) {
             continue;
         }
-        let next = head.get(k + 1).map(|t| &t.tok);
         let section = next == Some(&Tok::LBrace);
         let word = match next {
             Some(Tok::LBrace | Tok::Ident(_) | Tok::Number(_) | Tok::Str(_) | Tok::StrBegin(_)) => {
                 nearest(text, among)
             }
             Some(Tok::Word(_)) if f.owner.is_none() => nearest(text, among),
+            Some(Tok::Minus) => nearest(text, among).filter(|w| w.text() == &**text),
             _ => None,
         };
         let place = t.span(f.file);
@@ -205,7 +208,11 @@ pub(super) fn misspelt(f: &Failure<'_>) -> Option<(Diagnostic, Fix)> {
             crate::lexer::words::Place::Section => section,
             _ => !section,
         };
-        if let Some(w) = word.filter(|w| fits(*w)) {
+        if let Some(form) = word.filter(|w| w.text() == &**text).and_then(words_form) {
+            let message = format!("`{text}` is not written like this");
+            return Some((Diagnostic::new(codes::UNEXPECTED, place, message).help(form), None));
+        }
+        if let Some(w) = word.filter(|w| fits(*w) && w.text() != &**text) {
             let d = unknown(f, place, text).help(format!("did you mean `{}`?", w.text()));
             return Some((d, Some((i, w))));
         }
@@ -229,6 +236,17 @@ pub(super) fn misspelt(f: &Failure<'_>) -> Option<(Diagnostic, Fix)> {
         return Some((d, None));
     }
     None
+}
+
+/// How an entry looks that begins with this word, for one that is written in another way.
+fn words_form(w: Word) -> Option<&'static str> {
+    Some(match w {
+        Word::Stop => "write `stop \"reason\"`",
+        Word::At => "write `at 30 min { … }`, at 0 s or later",
+        Word::After => "write `after 5 s { … }`, or `after 5 s -> state` in a machine",
+        Word::Every => "write `every 100 ms { … }`",
+        _ => return None,
+    })
 }
 
 /// A name between two operands that was to be a word: `h: Length wher h > 0 m`.

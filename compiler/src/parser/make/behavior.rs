@@ -70,8 +70,10 @@ pub fn trigger(cx: &mut Cx<'_>, event: Expr, args: Option<Vec<TriggerArg>>, l: u
                 Some(n) => params.push(Param { name: n.clone(), ty: None, default: None, span: n.span }),
                 None if e.is_error() => {}
                 None => {
-                    let help = "write `on overflow(level: Length)`";
-                    cx.error(codes::UNEXPECTED, e.span, "an event's arguments are names with types", help);
+                    let words = ["rising", "falling", "change"];
+                    let help = crate::diag::did_you_mean(word, words)
+                        .unwrap_or_else(|| "write `on overflow(level: Length)`".to_owned());
+                    cx.error(codes::UNEXPECTED, e.span, "an event's arguments are names with types", &help);
                 }
             },
         }
@@ -207,6 +209,12 @@ pub fn expr_stmt(cx: &mut Cx<'_>, e: Expr, l: u32, r: u32) -> Stmt {
         ExprKind::Name(n) if statement_form(n.as_str()).is_some() => {
             let form = statement_form(n.as_str()).unwrap_or_default();
             cx.error(codes::MISSING_PART, n.span, format!("`{}` alone does nothing", n.text), form);
+            return cx.stmt(StmtKind::Error, l, r);
+        }
+        ExprKind::Binary { left, .. } if left.as_name().is_some_and(|n| n.as_str() == "wait") => {
+            let form = statement_form("wait").unwrap_or_default();
+            cx.error(codes::UNEXPECTED, e.span, "nothing waits for less than no time", form);
+            return cx.stmt(StmtKind::Error, l, r);
         }
         _ => {
             let help = match core.as_path() {
