@@ -154,7 +154,7 @@ pub struct Compile {
     #[arg(long, value_name = "NAME")]
     pub scenario: Option<String>,
     /// Set a parameter, start value or input, with its unit: `tank.area='2 m^2'` (repeatable)
-    #[arg(long = "set", value_name = "PATH=VALUE")]
+    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = setting)]
     pub sets: Vec<String>,
     /// Treat warnings as errors
     #[arg(long, value_name = "WHAT", value_parser = ["warnings"])]
@@ -499,7 +499,7 @@ pub struct Test {
     #[arg(long, value_name = "NAME")]
     pub scenario: Vec<String>,
     /// Set a parameter, start value or input, with its unit: `tank.area='2 m^2'` (repeatable)
-    #[arg(long = "set", value_name = "PATH=VALUE")]
+    #[arg(long = "set", value_name = "PATH=VALUE", value_parser = setting)]
     pub sets: Vec<String>,
     /// Treat warnings as errors
     #[arg(long, value_name = "WHAT", value_parser = ["warnings"])]
@@ -644,4 +644,13 @@ pub struct Completions {
     /// The shell
     #[arg(value_enum)]
     pub shell: clap_complete::Shell,
+}
+
+/// `path=value`, or `path~distribution`, with something on either side; the compiler reads the rest.
+fn setting(text: &str) -> Result<String, String> {
+    let sides = text.split_once(['=', '~']);
+    match sides {
+        Some((path, value)) if !path.trim().is_empty() && !value.trim().is_empty() => Ok(text.to_owned()),
+        _ => Err("write a path, `=` and a value, as in `tank.area='2 m^2'`".to_owned()),
+    }
 }

@@ -126,6 +126,10 @@ fn flags_win_over_the_scenario() {
     assert!((rows[2][2] - 92.7777).abs() < 1e-3, "{rows:?}");
     let ran = place.run(&["run", "tank.twinml", "--set", "aera=4 m^2"]).expect(2);
     assert!(ran.err.contains("area"), "offers the name: {}", ran.err);
+    for set in ["area", "area=", "=4 m^2"] {
+        let ran = place.run(&["run", "tank.twinml", "--set", set]).expect(2);
+        assert!(ran.err.contains("write a path, `=` and a value"), "{}", ran.err);
+    }
 }
 
 #[test]

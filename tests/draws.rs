@@ -306,10 +306,13 @@ fn what_is_no_distribution_is_refused() {
         ("x = draw(beta(2, 5, hi: 3))", "`beta` needs `lo`"),
         ("t = draw(truncated(exponential(2 s), 1 m, 5 m))", "the arguments of `truncated`"),
         ("t = draw(mixture([exponential(2 s), normal(1, 2)]))", "the arguments of `mixture`"),
-        ("x = draw(truncated(normal(0, 1), 3, 2))", "`truncated(normal(0, 1), 3, 2)` is no distribution"),
+        ("x = draw(truncated(normal(0, 1), 3, 2))", "the upper end lies below the lower one"),
+        ("x = draw(exponential(-1))", "the mean of an `exponential` is 0 or more"),
+        // What only the run knows.
+        ("x = draw(truncated(normal(0, 1), x + 3, 2))", "`truncated(normal(0, 1), 3, 2)` is no distribution"),
         ("x = draw(truncated(uniform(0, 1), 3, 4))", "is no distribution to draw from"),
-        ("x = draw(discrete([1, 2], weights: [0, 0]))", "is no distribution to draw from"),
-        ("x = draw(exponential(-1))", "`exponential(-1)` is no distribution"),
+        ("x = draw(discrete([1, 2], weights: [x, 0]))", "is no distribution to draw from"),
+        ("x = draw(exponential(x - 1))", "`exponential(-1)` is no distribution"),
     ]
     .into_iter()
     .enumerate()

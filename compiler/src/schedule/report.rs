@@ -3,7 +3,7 @@
 
 use super::{is_bool, names};
 use crate::diag::{Diagnostic, Diagnostics, codes};
-use crate::flat::{Expr, Role, System};
+use crate::flat::{Equation, Expr, Role, System};
 use crate::source::Span;
 use crate::structural::diagnose::{Misfit, misfits};
 use crate::structural::order::Step;
@@ -204,6 +204,31 @@ pub fn boolean_loops(solved: &Solved, system: &System, diags: &mut Diagnostics) 
                 .help("break the loop with a state: a truth value that is remembered changes in `behavior`"),
             );
         }
+    }
+    any
+}
+
+/// Reports formulas that read what they define. Solved as equations they would have a value, which nobody wrote.
+pub fn own(definitions: &[Equation], system: &System, phase: Phase, diags: &mut Diagnostics) -> bool {
+    let mut any = false;
+    for e in definitions {
+        let Expr::Var(v, at) = &e.left else { continue };
+        let mut reads = false;
+        expr::uses(&e.right, &mut |u| reads |= u.var == *v && !u.der && u.at == *at && u.dynamic.is_none());
+        if !reads {
+            continue;
+        }
+        any = true;
+        let (code, what) = match phase {
+            Phase::Parameters => (codes::PARAMETER_CYCLE, "this parameter is defined by itself"),
+            _ => (codes::START_CYCLE, "this start value is defined by itself"),
+        };
+        let name = names::family(&system.vars[v.index()]);
+        diags.push(
+            Diagnostic::new(code, e.span, format!("{what}: `{name}`"))
+                .here("it would have to be known already")
+                .help("give it a value that does not depend on it"),
+        );
     }
     any
 }

@@ -47,6 +47,9 @@ pub fn params(
             equations.extend(v.value.iter().map(|p| definition(var, p)));
         }
     }
+    if report::own(&equations, system, report::Phase::Parameters, diags) {
+        return None;
+    }
     let solved = match structural::solve(atoms, equations, &|_| false) {
         Ok(s) => s,
         Err(u) => {
@@ -187,6 +190,9 @@ pub fn initial(
         } else {
             free = true;
         }
+    }
+    if report::own(&starts, system, report::Phase::Initialization, diags) {
+        return None;
     }
     let whole = free || reads_unknowns || !system.initial_equations.is_empty() || !run.invariants.is_empty();
     let (atoms, equations) = if whole {

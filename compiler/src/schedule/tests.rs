@@ -158,6 +158,21 @@ fn what_does_not_balance() {
         "#]],
     );
     check(
+        "flat Itself
+         var a : parameter value @[0] = a * 2.0 + 1.0",
+        expect![[r#"
+            E0606 this parameter is defined by itself: `a`
+        "#]],
+    );
+    check(
+        "flat Itself
+         var x : state fixed value @[0] = x * 2.0 + 1.0
+         eq : der(x) = -x",
+        expect![[r#"
+            E0607 this start value is defined by itself: `x`
+        "#]],
+    );
+    check(
         "flat Free
          var x : state
          eq : der(x) = -x",
