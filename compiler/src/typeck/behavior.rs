@@ -517,6 +517,13 @@ impl<'a> Checker<'a, '_> {
         // `all(a, b within 5 s)`: the last time is that of all.
         let last = parts.iter().rev().find_map(|(_, l)| l.clone());
         let events = |parts: Vec<(EventRef, Option<Expr>)>| parts.into_iter().map(|(e, _)| e).collect();
+        if let Some((n, _)) = &number
+            && super::ty::const_int(n).is_some_and(|n| n < 1)
+        {
+            let d = Diagnostic::new(codes::OUT_OF_RANGE, n.span, "an event is counted once at least");
+            self.say(d.help("as in `on count(alarm, 3 within 1 min)`"));
+            return None;
+        }
         let pattern = match kind {
             K::Sequence if parts.len() >= 2 && parts[0].1.is_none() => Pattern::Sequence(parts),
             K::Sequence => {
