@@ -13,6 +13,8 @@ const TSIT5: [f64; 2] = [190.0, 7.0];
 const ADAMS: [f64; 2] = [280.0, 12.5];
 const BDF: [f64; 2] = [190.0, 8.0];
 const ROSENBROCK: [f64; 2] = [150.0, 24.0];
+/// What is added to every step where functions of the states are watched for roots: at least, and for each of them.
+const WATCHED: [f64; 2] = [700.0, 40.0];
 /// Evaluations and solves of a step of backward differentiation, and parts of a Jacobian and of a factorisation.
 const BDF_PARTS: [f64; 3] = [1.05, 0.03, 0.12];
 /// Evaluations and solves of a Rosenbrock step.
@@ -26,14 +28,24 @@ fn around([least, state]: [f64; 2], n: f64) -> f64 {
     least + state * n
 }
 
+/// What watching for roots adds to a step.
+pub(super) fn watching(sys: &dyn System) -> f64 {
+    match sys.n_roots() {
+        0 => 0.0,
+        _ if sys.roots_of_time() => 0.0,
+        roots => around(WATCHED, roots as f64),
+    }
+}
+
 /// A step of an explicit method; of the Taylor method with the system's code of `work` operations.
 pub(super) fn explicit(sys: &dyn System, kind: Kind, work: f64) -> f64 {
     let (n, rhs) = (sys.dim() as f64, sys.takes());
-    match kind {
+    let alone = match kind {
         Kind::OneStep => around(TSIT5, n) + 6.0 * rhs,
         Kind::Multistep => around(ADAMS, n) + 2.0 * rhs,
         Kind::Series => series::step(work, n),
-    }
+    };
+    alone + watching(sys)
 }
 
 /// What the matrices of a stiff step take: a Jacobian, a factorisation, a solve.
@@ -63,7 +75,8 @@ pub(super) fn stiff(sys: &dyn System, multistep: bool, m: Matrices) -> f64 {
     let (n, rhs) = (sys.dim() as f64, sys.takes());
     let [stages, jacobian, factor] = if multistep { BDF_PARTS } else { [STAGES, 1.0, 1.0] };
     let beside = if multistep { BDF } else { ROSENBROCK };
-    around(beside, n) + stages * (rhs + m.solve) + jacobian * m.jacobian + factor * m.factor
+    let matrices = jacobian * m.jacobian + factor * m.factor;
+    around(beside, n) + stages * (rhs + m.solve) + matrices + watching(sys)
 }
 
 /// What comes before the first of them.

@@ -8,7 +8,7 @@
 //! All of that is counted, in about nanoseconds of one machine, and never measured: the same model gives the same bits.
 
 use super::parts::{Explicit, Kind, SERIES_LIMIT, series_order};
-use super::{Auto, Behind};
+use super::{Auto, Behind, price};
 use crate::error::SolveError;
 use crate::integrator::Integrator;
 use crate::stats::Stats;
@@ -116,7 +116,6 @@ impl Auto {
         if !(span > 0.0 && rest > 0.0) || now.spent < self.refused {
             return;
         }
-        let n = sys.dim() as f64;
         match self.stage {
             Stage::Before => {
                 let rhs = operations(sys);
@@ -137,7 +136,7 @@ impl Auto {
             Stage::Trial(kind, takes) => {
                 let Explicit::Series { work, .. } = self.explicit else { return };
                 let steps = rest / span * (now.steps - since.steps) as f64;
-                if series_takes(steps, work, n) > takes * rest {
+                if series_takes(sys, steps, work) > takes * rest {
                     self.end_series(sys, kind);
                     (self.stage, self.refused) = (Stage::Before, LATER * now.spent);
                 } else {
@@ -168,7 +167,8 @@ impl Auto {
     ) {
         let limit = SERIES_LIMIT * f64::from(series_order(&self.options));
         // Where nothing is known of it, neither pays: a comparison with no number is false.
-        let may_pay = step(0.0, sys.dim() as f64) * rest * fastest / limit < CLEAR * takes;
+        let least = step(0.0, sys.dim() as f64) + price::watching(sys);
+        let may_pay = least * rest * fastest / limit < CLEAR * takes;
         if !may_pay {
             // Another time.
             return;
@@ -186,7 +186,7 @@ impl Auto {
         let h = series.get().h().min(limit / fastest);
         // what is left of a span between two stops is a step as well
         let steps = f64::max(stops, rest / h + 0.5 * stops) + 2.0 * events;
-        let pays = series_takes(steps, work, sys.dim() as f64) < CLEAR * takes;
+        let pays = series_takes(sys, steps, work) < CLEAR * takes;
         if !pays {
             // its first step is not like all
             (self.stage, self.refused) = (Stage::Before, AGAIN * self.spent);
@@ -272,14 +272,14 @@ pub(super) fn step(work: f64, n: f64) -> f64 {
     least + state * n + OPERATION[1] * work
 }
 
-/// What so many steps of a Taylor method take with code of `work` operations for `n` states that is not there yet.
-fn series_takes(steps: f64, work: f64, n: f64) -> f64 {
+/// What so many steps of a Taylor method take with code of `work` operations that is not there yet.
+fn series_takes(sys: &dyn System, steps: f64, work: f64) -> f64 {
     let [interpreted, compiled, compiling] = OPERATION;
     let [state, least] = AROUND;
     let slow = steps.min(INTERPRETED[usize::from(work < SHORT)]);
     let fast = steps - slow;
     let code = work * (slow * interpreted + fast * compiled + if fast > 0.0 { compiling } else { 0.0 });
-    code + steps * (least + state * n)
+    code + steps * (least + state * sys.dim() as f64 + price::watching(sys))
 }
 
 persist!(Window { t: f64, steps: u64, restarts: u64, stops: u64, spent: f64 });
