@@ -9,8 +9,13 @@ use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+/// Held while a port is looked for and taken: what another test has just begun may not yet listen on its own, and would
+/// answer there in our stead.
+static PORTS: Mutex<()> = Mutex::new(());
 
 /// A running `swtpm`.
 pub struct Swtpm {
@@ -53,6 +58,7 @@ impl Swtpm {
     /// Starts one on a TCP port that is free, with more of `swtpm`'s server options, such as `,disconnect`.
     pub fn start_tcp(options: &str) -> Option<Swtpm> {
         let own = tempfile::tempdir().unwrap();
+        let _alone = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..10 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let server = format!("type=tcp,port={port},bindaddr=127.0.0.1{options}");
@@ -83,6 +89,7 @@ impl Swtpm {
     /// Starts one as the TSS library wants it: its control channel on the port behind. The address is `tcp:…`.
     pub fn start_tss() -> Option<Swtpm> {
         let own = tempfile::tempdir().unwrap();
+        let _alone = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..50 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             if port == u16::MAX || TcpListener::bind(("127.0.0.1", port + 1)).is_err() {
