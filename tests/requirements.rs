@@ -52,6 +52,14 @@ scenario s for M {{
     )
 }
 
+/// What is said of a model that is refused, in which this stands.
+fn refused(model: &str, wanted: &str) -> String {
+    let (exit, out, err, _) = run(model, &[]);
+    assert_eq!(exit, 2, "{model}\n{out}{err}");
+    assert!(err.contains(wanted), "{model}\n{err}");
+    err
+}
+
 #[test]
 fn robustness_is_that_of_the_closed_form() {
     use std::f64::consts::PI;
@@ -348,9 +356,7 @@ scenario s for M {{ duration: 1 s }}"
         ("a: mean(x over [3 s, 2 s]) < 1 m", "E0"),
         ("kpi a in s: max(x over run)", "E0"),
     ] {
-        let (exit, out, err, _) = run(&with(constraint), &[]);
-        assert_eq!(exit, 2, "{constraint}\n{out}{err}");
-        assert!(err.contains(&format!("[{code}")), "{constraint}\n{err}");
+        refused(&with(constraint), &format!("[{code}"));
     }
 }
 
@@ -456,10 +462,8 @@ scenario s for M {{ duration: 1 s }}"
         ("always[w, w/2](x > 0 m)", "E0416"),
         ("mean(x over [w, w/2]) > 0 m", "E0416"),
     ] {
-        let (exit, out, err, _) = run(&with(constraint), &[]);
-        assert_eq!(exit, 2, "{constraint}\n{out}{err}");
-        assert!(err.contains(code), "{constraint}\n{err}");
-        assert_eq!(err.matches("Error").count(), 1, "{constraint}\n{err}");
+        let said = refused(&with(constraint), code);
+        assert_eq!(said.matches("Error").count(), 1, "{constraint}\n{said}");
     }
     // A scale of its own, or what measures each comparison.
     for (constraint, robustness) in [

@@ -21,6 +21,7 @@ mod constant;
 mod constraint;
 mod equation;
 mod event;
+mod expectation;
 mod expr;
 mod finish;
 mod func;
