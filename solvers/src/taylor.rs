@@ -287,7 +287,6 @@ impl Integrator for Taylor {
     fn start(&mut self, sys: &mut dyn System, t: f64, x: &[f64], stop: f64) -> Result<(), SolveError> {
         self.options.check(Method::Taylor)?;
         self.stats = Stats::default();
-        self.atol.clear();
         self.ready = false;
         self.begin(sys, t, x, stop, self.options.h)
     }

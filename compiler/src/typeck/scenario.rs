@@ -13,7 +13,7 @@ use super::words::article;
 use super::{Checker, Cx, ItemId, Mode};
 use crate::ast::{self, ExprKind as A, ScenarioItem, StmtKind};
 use crate::diag::{Diagnostic, codes, did_you_mean};
-use crate::hir::{self, ActionStmt, BinOp, ClassId, CmpOp, Expr, ExprKind, Ref, Section, Type};
+use crate::hir::{self, ActionStmt, ClassId, Expr, ExprKind, Ref, Section, Type};
 use crate::resolve::ModuleId;
 
 /// Solvers and the settings that each takes.

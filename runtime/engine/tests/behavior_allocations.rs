@@ -14,7 +14,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// Allocations of a run of so many milliseconds.
 fn allocations(text: &str, ms: u32) -> usize {
-    let text = format!("{text}\nscenario s for T {{ duration: {ms} ms; solver: tsit5 }}");
+    let text = format!("{text}\nscenario s for T {{ duration: {ms} ms }}");
     let mut session = Session::check("test.twinml", &text, &MemoryLoader::new());
     let compiled = session.compile(Choice::default(), &mut NoData).unwrap();
     let mut machine = run::machine(&compiled.program, MachineKind::Jit(0));
@@ -28,8 +28,8 @@ fn allocations(text: &str, ms: u32) -> usize {
     change.allocations + change.reallocations
 }
 
-/// Of each event, where one comes every millisecond for each of the instances. By one method throughout: `auto` allocates where
-/// it thinks about another, which it does less and less often.
+/// Of each event, where one comes every millisecond for each of the instances. Both runs are so long that `auto` has gone on
+/// with the method that it stays with.
 fn each(text: &str, instances: u32) -> f64 {
     let text = text.replace("[N]", &format!("[{instances}]"));
     allocations(&text, 100);

@@ -44,6 +44,7 @@ use crate::lanes::seat::{Seat, SeatCode, Shape};
 use crate::rk::tsit5::Tsit5;
 use crate::stats::Stats;
 use crate::system::System;
+use crate::taylor::Taylor;
 use fastest::DECAYING;
 use judge::{Milestone, Rival};
 use limited::Limited;
@@ -152,6 +153,8 @@ pub struct Auto {
     stage: Stage,
     /// What is to be spent before that is asked about again.
     refused: f64,
+    /// A Taylor method that was thought of and refused: its arrays serve the next one. No part of the state.
+    spare: Option<Box<Taylor>>,
     /// Since when the pace of explicit steps is taken.
     window: Option<Window>,
     /// From where on the average pace of explicit steps is taken.
@@ -186,6 +189,7 @@ impl Clone for Auto {
             explicit: self.explicit.clone(),
             stiff: self.stiff.clone_box(),
             behind: self.behind.clone(),
+            spare: None,
             v: self.v.clone(),
             w: self.w.clone(),
             plane: self.plane.clone(),
@@ -203,6 +207,7 @@ impl Auto {
             explicit: Explicit::one_step(options),
             stiff: stiff(options, false, None),
             behind: None,
+            spare: None,
             started: false,
             at_stiff: false,
             stiff_known: false,

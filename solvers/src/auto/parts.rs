@@ -66,7 +66,7 @@ impl Explicit {
 
     /// With the system's code of so many operations.
     pub fn series(options: &Options, work: f64) -> Self {
-        Explicit::Series { taylor: Box::new(Taylor::new(&for_series(options))), work }
+        Explicit::Series { taylor: unstarted_series(options), work }
     }
 
     pub fn new(kind: Kind, options: &Options) -> Self {
@@ -162,10 +162,10 @@ pub fn rosenbrock_tolerances(options: &Options) -> Tolerances {
 /// How careful the Taylor method is within `auto`: what [`careful`] asks for.
 const SERIES: (f64, f64) = (0.5, 0.03);
 
-/// The options of the Taylor method within `auto`.
-fn for_series(options: &Options) -> Options {
+/// The Taylor method within `auto`, not started.
+pub(super) fn unstarted_series(options: &Options) -> Box<Taylor> {
     // its first step is what the series allows
-    Options { h: None, ..careful(options, SERIES.0, SERIES.1) }
+    Box::new(Taylor::new(&Options { h: None, ..careful(options, SERIES.0, SERIES.1) }))
 }
 
 /// The order of the Taylor method that `auto` with these options may change to: that of the code that the system is asked for.

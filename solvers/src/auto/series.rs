@@ -7,7 +7,7 @@
 //!
 //! All of that is counted, in about nanoseconds of one machine, and never measured: the same model gives the same bits.
 
-use super::parts::{Explicit, Kind, SERIES_LIMIT, series_order};
+use super::parts::{Explicit, Kind, SERIES_LIMIT, series_order, unstarted_series};
 use super::{Auto, Behind, price};
 use crate::error::SolveError;
 use crate::integrator::Integrator;
@@ -175,7 +175,8 @@ impl Auto {
         }
         self.stage = Stage::Never;
         let Some(work) = sys.taylor_work(series_order(&self.options)) else { return };
-        let mut series = Explicit::series(&self.options, work);
+        let taylor = self.spare.take().unwrap_or_else(|| unstarted_series(&self.options));
+        let mut series = Explicit::Series { taylor, work };
         let (t, stop) = (self.now().t(), self.stop);
         let ahead = if self.horizon > t { self.horizon } else { stop };
         let started = series.get_mut().start(sys, t, self.now().x(), ahead);
@@ -190,6 +191,9 @@ impl Auto {
         if !pays {
             // its first step is not like all
             (self.stage, self.refused) = (Stage::Before, AGAIN * self.spent);
+            if let Explicit::Series { taylor, .. } = series {
+                self.spare = Some(taylor);
+            }
             return;
         }
         self.past.rhs -= 1;
