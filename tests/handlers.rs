@@ -78,8 +78,10 @@ fn handlers_and_equations_agree_in_every_bit() {
         for (k, formula) in FORMULAS.iter().enumerate() {
             let _ = write!(states, "; h{k}: Real = 0");
             let _ = write!(variables, "{}e{k}: Real", if k > 0 { "; " } else { "" });
-            let _ = writeln!(equations, "    e{k} = noevent({formula})");
-            let _ = writeln!(writes, "      h{k} = {formula}");
+            // What is no number would end the run: a number stands for it.
+            let value = format!("if ({formula}) >= 0 or ({formula}) < 0 then {formula} else -12345");
+            let _ = writeln!(equations, "    e{k} = noevent({value})");
+            let _ = writeln!(writes, "      h{k} = {value}");
         }
         // Inputs of the run, so that nothing is known when the model is compiled.
         let model = format!(

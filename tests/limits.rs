@@ -460,3 +460,201 @@ fn many_messages_are_counted_and_the_first_are_shown() {
     assert_eq!(ran.summary["log"].as_array().unwrap().len(), 1000);
     assert!(ran.said.contains("and 99 951 further messages"), "{}", ran.said);
 }
+
+#[test]
+fn what_is_no_number_ends_the_run_where_nothing_integrates_it() {
+    fails(
+        "twin A {\n  outputs { y: Real = sqrt(1 - x) }\n  states { x: Real = 0.5 }\n  equations { der(x) = 0.1 [1/s] }\n}\nscenario s for A { duration: 10 s; solver: rk4(step: 10 ms); record all every 100 ms }\n",
+        expect![[r#"
+                 Failed at 5 s
+            [E0801] Error: `y` is not a number at t = 5 s
+               ╭─[ m.twinml:2:23 ]
+               │
+             2 │   outputs { y: Real = sqrt(1 - x) }
+               │                       ─────┬─────
+               │                            ╰─────── its equation
+               │
+               │ Help: look for a division by zero, a root or logarithm of a negative value, or a factor of the unknown that has become 0, here or in the equations that are solved together with this one
+               │
+               │ Note: at the values y = NaN
+            ───╯
+        "#]],
+    );
+    // Neither recorded nor read, but a requirement looks.
+    fails(
+        "twin A {\n  states { x: Real = 1 }\n  variables { m: Real }\n  equations {\n    der(x) = -1 [1/s]\n    m = sqrt(x)\n  }\n  constraints { c: always(m < 3) }\n}\nscenario s for A { duration: 3 s }\n",
+        expect![[r#"
+                 Failed at 3 s
+                Verdict c  inconclusive   robustness 2  (closest at 0 s)
+            [E0801] Error: `m` is not a number at t = 3 s
+               ╭─[ m.twinml:6:5 ]
+               │
+             6 │     m = sqrt(x)
+               │     ─────┬─────
+               │          ╰─────── its equation
+               │
+               │ Help: look for a division by zero, a root or logarithm of a negative value, or a factor of the unknown that has become 0, here or in the equations that are solved together with this one
+               │
+               │ Note: at the values m = NaN
+            ───╯
+        "#]],
+    );
+    // At the start, and what an event brings about.
+    fails(
+        "twin A {\n  states { n: Real = 0 }\n  variables { share: Real }\n  equations { share = n/n }\n}\nscenario s for A { duration: 3 s }\n",
+        expect![[r#"
+                 Failed at 0 s
+            [E0801] Error: `share` is not a number at t = 0 s
+               ╭─[ m.twinml:4:15 ]
+               │
+             4 │   equations { share = n/n }
+               │               ─────┬─────
+               │                    ╰─────── its equation
+               │
+               │ Help: look for a division by zero, a root or logarithm of a negative value, or a factor of the unknown that has become 0, here or in the equations that are solved together with this one
+               │
+               │ Note: at the values share = NaN
+            ───╯
+        "#]],
+    );
+    fails(
+        "twin A {\n  states { n: Real = 1 }\n  outputs { share: Real = n/n }\n  behavior { at 2 s { n = 0 } }\n}\nscenario s for A { duration: 3 s }\n",
+        expect![[r#"
+                 Failed at 2 s
+            [E0801] Error: `share` is not a number at t = 2 s
+               ╭─[ m.twinml:3:27 ]
+               │
+             3 │   outputs { share: Real = n/n }
+               │                           ─┬─
+               │                            ╰─── its equation
+               │
+               │ Help: look for a division by zero, a root or logarithm of a negative value, or a factor of the unknown that has become 0, here or in the equations that are solved together with this one
+               │
+               │ Note: at the values share = NaN
+            ───╯
+        "#]],
+    );
+    fails(
+        "twin A {\n  states { n: Real = 1 }\n  behavior { at 2 s { n = sqrt(-n) } }\n}\nscenario s for A { duration: 3 s }\n",
+        expect![[r#"
+                 Failed at 2 s
+            [E0810] Error: `at`: what is assigned to `n` is not a number, at t = 2 s
+               ╭─[ m.twinml:3:23 ]
+               │
+             3 │   behavior { at 2 s { n = sqrt(-n) } }
+               │                       ──────┬─────
+               │                             ╰─────── here
+               │
+               │ Help: look for `0/0`, or a root or logarithm of a negative value
+            ───╯
+        "#]],
+    );
+}
+
+#[test]
+fn what_may_have_no_value_goes_on() {
+    // A branch that is not taken, a value at the edge, a requirement outside of its window, a free place.
+    let model = "twin Truck { states { load: Real = 0; trips: Int = 1 }\n  variables { share: Real }\n  equations { share = load/trips } }\n\
+        twin A {\n  twins { trucks: Truck[0..4] { trips = 0 } }\n  states { x: Real = 1; n: Int = 0 }\n\
+          outputs { y: Real = if x > 0.5 then log(x) else sqrt(x - 0.5 + 1); edge: Real = 1/n }\n\
+          equations { der(x) = -0.1 [1/s] }\n\
+          constraints { late: always[1 s, 3 s](n/time <= 1 [1/s]) }\n}\nscenario s for A { duration: 3 s; record all every 1 s }\n";
+    let ran = run(model, &[]);
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+}
+
+#[test]
+fn whole_numbers_neither_divide_by_0_nor_grow_without_end() {
+    fails(
+        "twin A {\n  states { k: Int = 0; z: Int = 0 }\n  behavior { at 1 s { k = div(1, z) } }\n}\nscenario s for A { duration: 3 s }\n",
+        expect![[r#"
+                 Failed at 1 s
+            [E0810] Error: `at`: `div` divides by 0, at t = 1 s
+               ╭─[ m.twinml:3:27 ]
+               │
+             3 │   behavior { at 1 s { k = div(1, z) } }
+               │                           ────┬────
+               │                               ╰────── it fails here
+            ───╯
+        "#]],
+    );
+    fails(
+        "twin A {\n  states { k: Int = 0; z: Int = 0 }\n  behavior {\n    func part(n: Int): Int = mod(7, n)\n    at 1 s { if part(z) > 3 { k = 1 } }\n  }\n}\nscenario s for A { duration: 3 s }\n",
+        expect![[r#"
+                 Failed at 1 s
+            [E0810] Error: `A.part`: `mod` divides by 0, at t = 1 s
+               ╭─[ m.twinml:4:30 ]
+               │
+             4 │     func part(n: Int): Int = mod(7, n)
+               │                              ────┬────
+               │                                  ╰────── it fails here
+            ───╯
+        "#]],
+    );
+    fails(
+        "twin A {\n  states { n: Int = 1 }\n  behavior { every 1 s { n = 1000*n } }\n}\nscenario s for A { duration: 20 s }\n",
+        expect![[r#"
+                 Failed at 5 s
+            [E0810] Error: `every`: `n` would become 1e18: an `Int` is exact below 2^53, at t = 5 s
+               ╭─[ m.twinml:3:26 ]
+               │
+             3 │   behavior { every 1 s { n = 1000*n } }
+               │                          ─────┬────
+               │                               ╰────── here
+               │
+               │ Help: count in a `Real`, or in larger steps
+            ───╯
+        "#]],
+    );
+    fails(
+        "twin A {\n  states { z: Int = 1 }\n  outputs { y: Int = div(5, z) }\n  behavior { at 1 s { z = 0 } }\n}\nscenario s for A { duration: 3 s }\n",
+        expect![[r#"
+                 Failed at 1 s
+            [E0801] Error: `y` is inf at t = 1 s, and an `Int` is exact below 2^53
+               ╭─[ m.twinml:3:22 ]
+               │
+             3 │   outputs { y: Int = div(5, z) }
+               │                      ────┬────
+               │                          ╰────── its equation
+               │
+               │ Help: look for a division by 0 in `div`, or count in a `Real`, or in larger steps
+               │
+               │ Note: at the values y = inf
+            ───╯
+        "#]],
+    );
+}
+
+#[test]
+fn a_function_that_nobody_defines_fails_where_it_is_reached() {
+    let model = "twin A {\n  states { n: Int = 0 }\n  behavior {\n    at 5 s {\n      n = readout(3) + 1\n    }\n  }\n}\n";
+    let early = run(model, &["--until", "4 s"]);
+    assert_eq!(early.code, Some(0), "{}", early.said);
+    assert!(early.said.contains("W0301"), "{}", early.said);
+    let denied = run(model, &["--until", "4 s", "--deny", "warnings"]);
+    assert_eq!(denied.code, Some(2), "{}", denied.said);
+    let ran = run(model, &["--until", "10 s"]);
+    assert_eq!(ran.code, Some(3), "{}", ran.said);
+    expect![[r#"
+             Failed at 5 s
+        [W0301] Warning: `A` calls a function that it does not define: `readout`
+           ╭─[ m.twinml:5:11 ]
+           │
+         5 │       n = readout(3) + 1
+           │           ───┬───
+           │              ╰───── not defined
+           │
+           │ Help: define them in `behavior`, or use a module that does
+           │
+           │ Note: reaching one at run time is an error with the conversation's path
+        ───╯
+        [E0810] Error: `at`: `readout` is called, and nothing defines it, at t = 5 s
+           ╭─[ m.twinml:5:11 ]
+           │
+         5 │       n = readout(3) + 1
+           │           ─────┬────
+           │                ╰────── it fails here
+        ───╯
+    "#]]
+    .assert_eq(&ran.said);
+}

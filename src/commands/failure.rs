@@ -46,6 +46,10 @@ pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
                   that has become 0, here or in the equations that are solved together with this one",
             ),
         ),
+        FailureKind::NotWhole => (
+            codes::SOLVER_STOPPED,
+            Some("look for a division by 0 in `div`, or count in a `Real`, or in larger steps"),
+        ),
         FailureKind::NotFinite => (codes::START_NOT_FINITE, None),
         FailureKind::Inconsistent { .. } => (
             codes::START_CONTRADICTS,
@@ -70,6 +74,12 @@ pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
             }
             FaultKind::Nesting { .. } => {
                 (codes::HANDLER_FAILED, Some("keep a list of values instead of values inside values"))
+            }
+            FaultKind::NoNumber { .. } => {
+                (codes::HANDLER_FAILED, Some("look for `0/0`, or a root or logarithm of a negative value"))
+            }
+            FaultKind::NotWhole { .. } => {
+                (codes::HANDLER_FAILED, Some("count in a `Real`, or in larger steps"))
             }
             FaultKind::NoMatch { .. } => (codes::HANDLER_FAILED, Some("add an arm `_ -> …`")),
             FaultKind::Time { .. } => (codes::HANDLER_FAILED, Some("give a time of 0 s or more")),
@@ -106,7 +116,7 @@ pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
         }),
         FailureKind::Zeno { .. } => Some(("this changes again and again", "and this")),
         FailureKind::NotCommuting { .. } => Some(("one of the noises", "the other one")),
-        FailureKind::NoValue => Some(("its equation", "the derivative")),
+        FailureKind::NoValue | FailureKind::NotWhole => Some(("its equation", "the derivative")),
         _ => None,
     };
     if let Some((here, _)) = words {

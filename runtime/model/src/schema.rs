@@ -38,6 +38,9 @@ pub enum Role {
     Variable,
 }
 
+/// Whole numbers are exact below this in size; what becomes as large is no `Int` any more.
+pub const WHOLE: f64 = 9_007_199_254_740_992.0;
+
 /// How a slot's number is to be read.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Kind {

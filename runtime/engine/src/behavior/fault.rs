@@ -62,6 +62,18 @@ pub enum FaultKind {
         /// The value.
         value: String,
     },
+    /// What is to be written into a variable is not a number.
+    NoNumber {
+        /// The variable's family.
+        name: String,
+    },
+    /// What is to be written into an `Int` is beyond what is exact.
+    NotWhole {
+        /// The variable's family.
+        name: String,
+        /// The value.
+        value: f64,
+    },
     /// `fail "reason"`
     Fail {
         /// The reason.
@@ -126,6 +138,10 @@ impl fmt::Display for Fault {
             FaultKind::Index { index, len } => write!(f, "the index {index} is outside of a list of {len}"),
             FaultKind::Type { wanted, found } => write!(f, "{wanted} is needed here, not {found}"),
             FaultKind::NoMatch { value } => write!(f, "no arm of the `match` fits {value}"),
+            FaultKind::NoNumber { name } => write!(f, "what is assigned to `{name}` is not a number"),
+            FaultKind::NotWhole { name, value } => {
+                write!(f, "`{name}` would become {value:e}: an `Int` is exact below 2^53")
+            }
             FaultKind::Fail { reason } => write!(f, "{reason}"),
             FaultKind::Time { seconds } => write!(f, "{seconds} s is no time to wait"),
             FaultKind::Priority { given } => write!(f, "{given} is no priority of a message"),

@@ -10,6 +10,7 @@ use twinml_model::ids::{OriginId, TableId};
 use twinml_model::interp::scalar;
 use twinml_model::ir::{BinOp, CmpOp, Trap, UnOp};
 use twinml_model::math;
+use twinml_model::schema::{Kind, WHOLE};
 
 use super::fault::{Fault, FaultKind};
 pub use super::store::Store;
@@ -393,6 +394,18 @@ impl<'a> Vm<'a, '_> {
         }
     }
 
+    /// Writes an element; what is no number is no value of it.
+    fn write(&mut self, home: &Home, at: u32, x: f64) -> R<()> {
+        if x.is_nan() {
+            return Err(FaultKind::NoNumber { name: home.name.clone() });
+        }
+        if home.kind == Kind::Int && x.abs() >= WHOLE {
+            return Err(FaultKind::NotWhole { name: home.name.clone(), value: x });
+        }
+        self.slots.store(home, at, x);
+        Ok(())
+    }
+
     fn home(&self, slot: &SlotRef, regs: &[Value], instance: u32) -> R<(&'a Home, u32)> {
         let home = self.behavior.vars.get(slot.var.index()).ok_or(FaultKind::Broken("no such variable"))?;
         let mut at = u64::from(slot.base) + u64::from(slot.stride) * u64::from(instance);
@@ -448,7 +461,7 @@ impl<'a> Vm<'a, '_> {
             Instr::Store(slot, from) => {
                 let x = number(reg(regs, *from))?;
                 let (home, at) = self.home(slot, regs, instance)?;
-                self.slots.store(home, at, x);
+                self.write(home, at, x)?;
                 return Ok(());
             }
             Instr::StoreArray(slot, len, step, from) => {
@@ -465,7 +478,7 @@ impl<'a> Vm<'a, '_> {
                     if at >= home.len {
                         return Err(FaultKind::Index { index: f64::from(at), len: home.len as usize });
                     }
-                    self.slots.store(home, at, number(v)?);
+                    self.write(home, at, number(v)?)?;
                 }
                 return Ok(());
             }

@@ -161,15 +161,16 @@ impl Run<'_> {
         let before = self.system.memory.clone();
         let x = if self.started { self.integrator.x().to_vec() } else { self.x.clone() };
         // Where the solver looked last, and else where it arrived.
-        let found = self.unknown_here().or_else(|| {
+        let found = self.first_of(|_, v| !v.is_finite()).or_else(|| {
             self.system.set(time, &x);
-            self.unknown_here()
+            self.first_of(|_, v| !v.is_finite())
         });
         self.system.memory = before;
         found
     }
 
-    fn unknown_here(&mut self) -> Option<(usize, f64, OriginId)> {
+    /// The unknown that is computed first of those that are `bad` where memory stands.
+    pub(super) fn first_of(&mut self, bad: impl Fn(usize, f64) -> bool) -> Option<(usize, f64, OriginId)> {
         if !self.system.memory.space(Space::State).iter().all(|x| x.is_finite()) {
             return None;
         }
@@ -177,7 +178,7 @@ impl Run<'_> {
         self.system.eval(KernelId::Outputs).ok()?;
         let vars = self.system.memory.space(Space::Var);
         let slots: Vec<usize> =
-            vars.iter().enumerate().filter(|(_, v)| !v.is_finite()).map(|(k, _)| k).collect();
+            vars.iter().enumerate().filter(|(k, v)| bad(*k, **v)).map(|(k, _)| k).collect();
         let (slot, origin) = first_stored(&self.system.program.outputs.body, Space::Var, &slots)?;
         Some((slot, vars[slot], origin))
     }

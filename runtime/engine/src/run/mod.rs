@@ -25,6 +25,7 @@ mod limits;
 mod log;
 mod machine;
 mod manifold;
+mod numbers;
 mod observe;
 mod plan;
 mod prepared;
@@ -484,6 +485,7 @@ impl<'a> Run<'a> {
     /// All before the first step; how the run ended, where that is all.
     fn begin(&mut self) -> Result<Option<Ended>, Stop> {
         self.initialize()?;
+        self.all_numbers(0.0)?;
         self.samples_up_to(0.0, 0.0)?;
         if self.observer.is_some() {
             self.kernel(KernelId::Outputs, false)?;
@@ -523,6 +525,7 @@ impl<'a> Run<'a> {
         outcome?;
         if self.time >= self.end || self.halted.is_some() {
             self.end_behavior()?;
+            self.numbers_at_the_end()?;
             return Ok(Some(Ended::Complete));
         }
         if self.until_decided && self.observer.as_mut().is_some_and(observe::Observer::decided) {

@@ -443,13 +443,13 @@ impl Run<'_> {
         let outcome = follower.follow(to, &mut |t, row: &mut Vec<f64>| {
             if let Some(known) = self.system.glance.row(t) {
                 row.extend_from_slice(known);
-                return Ok(());
+                return self.look_of_numbers(t, row);
             }
             self.point(t);
             self.kernel(looks, false)?;
             let data = self.system.memory.data();
             row.extend(slots.iter().map(|s| data[*s]));
-            Ok(())
+            self.look_of_numbers(t, row)
         });
         self.observer = Some(observer);
         outcome

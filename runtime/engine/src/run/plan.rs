@@ -73,6 +73,8 @@ pub struct Plan {
     /// Copies of slots: (first cell, first slot of memory, how many).
     copies: Vec<(usize, usize, usize)>,
     needs_outputs: bool,
+    /// Cells of whole numbers.
+    whole: Vec<usize>,
     /// What [`Rate::Listed`] stands for: seconds, rising.
     instants: Arc<[f64]>,
 }
@@ -96,6 +98,16 @@ impl Plan {
     /// Whether quantities are taken that only the outputs kernel computes.
     pub(super) fn needs_outputs(&self) -> bool {
         self.needs_outputs
+    }
+
+    /// The places in memory of what is taken, in the order of the cells.
+    pub(super) fn slots(&self) -> impl Iterator<Item = usize> + '_ {
+        self.copies.iter().flat_map(|&(_, slot, len)| slot..slot + len)
+    }
+
+    /// The cells of whole numbers.
+    pub(super) fn whole(&self) -> &[usize] {
+        &self.whole
     }
 
     /// Fills a row from memory. `row` has the length of the columns' cells.
@@ -183,7 +195,8 @@ pub fn slots(program: &Program, rate: Rate, of: &[(Space, u32)]) -> Result<Plan,
         copies.push((2 + k, program.sizes.offset(*space) + *slot as usize, 1));
     }
     let needs_outputs = of.iter().any(|(space, _)| *space == Space::Var);
-    Ok(Plan { rate, columns: Columns::new(specs)?, copies, needs_outputs, instants: Arc::new([]) })
+    let (columns, whole) = (Columns::new(specs)?, Vec::new());
+    Ok(Plan { rate, columns, copies, needs_outputs, whole, instants: Arc::new([]) })
 }
 
 /// As [`slots`], at these instants in seconds from the start, each later than the one before.
@@ -247,10 +260,14 @@ fn plan(program: &Program, rate: Rate, vars: &[Elements], si: bool) -> Result<Pl
     let mut copies: Vec<(usize, usize, usize)> = Vec::new();
     let mut cell = 2;
     let mut needs_outputs = false;
+    let mut whole = Vec::new();
     for (id, elements) in &chosen {
         let variable = &program.schema.vars[id.index()];
         needs_outputs |= variable.space == Space::Var;
         let base = program.sizes.offset(variable.space) + variable.base as usize;
+        if variable.kind == Kind::Int {
+            whole.extend(cell..cell + elements.len());
+        }
         for element in elements {
             let slot = base + *element as usize;
             match copies.last_mut() {
@@ -275,7 +292,8 @@ fn plan(program: &Program, rate: Rate, vars: &[Elements], si: bool) -> Result<Pl
             specs.extend(elements.iter().map(|k| column(variable.element_path(*k), None)));
         }
     }
-    Ok(Plan { rate, columns: Columns::new(specs)?, copies, needs_outputs, instants: Arc::new([]) })
+    let columns = Columns::new(specs)?;
+    Ok(Plan { rate, columns, copies, needs_outputs, whole, instants: Arc::new([]) })
 }
 
 pub(super) fn element_of(program: &Program, variable: &Variable, si: bool) -> Element {

@@ -135,6 +135,8 @@ pub enum FailureKind {
     },
     /// An unknown, the first of the values, is not a number, nor is a state, the second, or its derivative.
     NoValue,
+    /// A whole number, the first of the values, has become too large to be one.
+    NotWhole,
     /// A start value or a parameter's formula is not finite.
     NotFinite,
     /// The states that were given at the start contradict what the equations say about states alone.
@@ -214,6 +216,11 @@ impl fmt::Display for Failure {
                 } else {
                     Ok(())
                 }
+            }
+            FailureKind::NotWhole => {
+                let (path, value, _) =
+                    self.values.first().map_or(("a value", f64::NAN, ""), |(p, v, u)| (p, *v, u));
+                write!(f, "`{path}` is {value:e} at t = {t} s, and an `Int` is exact below 2^53")
             }
             FailureKind::NotFinite => match self.values.first() {
                 Some((path, value, _)) => write!(f, "`{path}` is {value} at the start"),

@@ -70,6 +70,8 @@ impl Run<'_> {
                 self.kept_rows_of_states(times)?;
                 self.go_to_kept(times.len() - 1, last);
                 self.sinks[0].written(self.system.memory.data(), last);
+                // What is no number stays one: the last row speaks for those before it.
+                self.row_of_numbers(0, last)?;
             }
             let sink = &mut self.sinks[0];
             self.samples += times.len() as u64;
@@ -93,7 +95,7 @@ impl Run<'_> {
         for (k, &t) in times.iter().enumerate() {
             self.go_to_kept(k, t);
             self.kernel(KernelId::Outputs, false)?;
-            self.sinks[0].write(self.system.memory.data(), t, 0)?;
+            self.write(0, t, 0)?;
         }
         Ok(())
     }
@@ -133,15 +135,16 @@ impl Run<'_> {
             if self.sinks.iter().any(|s| s.next_time <= next && s.outlet.plan.needs_outputs()) {
                 self.kernel(KernelId::Outputs, false)?;
             }
-            for sink in &mut self.sinks {
-                if sink.next_time > next {
+            for k in 0..self.sinks.len() {
+                if self.sinks[k].next_time > next {
                     continue;
                 }
                 // An instant whose events were just recorded has its rows already.
-                if sink.last.is_none_or(|(t, _)| t != next) {
-                    sink.write(self.system.memory.data(), next, 0)?;
+                if self.sinks[k].last.is_none_or(|(t, _)| t != next) {
+                    self.write(k, next, 0)?;
                 }
                 self.samples += 1;
+                let sink = &mut self.sinks[k];
                 sink.next += 1;
                 sink.next_time = match sink.outlet.plan.rate {
                     Rate::Parts(n) if sink.next > n && self.end <= self.span => f64::INFINITY,
@@ -158,17 +161,24 @@ impl Run<'_> {
             self.kernel(KernelId::Outputs, false)?;
         }
         self.observe_now(t);
-        for sink in &mut self.sinks {
-            if sink.last != Some((t, step)) {
-                sink.write(self.system.memory.data(), t, step)?;
+        for k in 0..self.sinks.len() {
+            if self.sinks[k].last != Some((t, step)) {
+                self.write(k, t, step)?;
             }
         }
         Ok(())
     }
+
+    /// A row of memory as it stands, in one file.
+    fn write(&mut self, sink: usize, t: f64, step: u64) -> Result<(), Stop> {
+        self.sinks[sink].take(self.system.memory.data(), t, step);
+        self.row_of_numbers(sink, t)?;
+        Ok(self.sinks[sink].put()?)
+    }
 }
 
 impl Sink {
-    /// As [`Sink::write`], a row for each of these instants, of states that stand elsewhere than in memory, where they begin at
+    /// As [`Sink::put`], a row for each of these instants, of states that stand elsewhere than in memory, where they begin at
     /// `at`. The last of them is to be [`Sink::written`].
     fn write_kept(
         &mut self,
@@ -190,9 +200,14 @@ impl Sink {
         self.last = Some((t, 0));
     }
 
-    fn write(&mut self, data: &[f64], t: f64, step: u64) -> Result<(), RecordError> {
+    /// Fills the row from memory.
+    fn take(&mut self, data: &[f64], t: f64, step: u64) {
         self.outlet.plan.fill(data, step, &mut self.row);
         self.last = Some((t, step));
+    }
+
+    /// Hands the row on.
+    fn put(&mut self) -> Result<(), RecordError> {
         self.rows += 1;
         if self.rows <= self.mute {
             return Ok(());

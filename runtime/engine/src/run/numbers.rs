@@ -1,0 +1,161 @@
+//! Values that are no numbers and that no derivative reads: the solver never sees them, results would.
+//!
+//! A run fails where one is accepted: in a row that is recorded, among what requirements and figures look at, in
+//! anything that people see at the start and at the end. Infinite values are values (the least of nobody is one), and
+//! so is what the model itself gives as NaN among parameters; places of a population that are not taken have none. An
+//! `Int` is a number below 2^53 in size.
+
+use twinml_model::schema::{Kind, Variable, WHOLE};
+
+use super::*;
+
+/// Whether any of these is not a number. Blocks without a way out in them are what processors do fast.
+pub(super) fn any(values: &[f64]) -> bool {
+    values.chunks(32).any(|block| block.iter().fold(false, |found, v| found | v.is_nan()))
+}
+
+/// Whether a value is none that the variable may have. What is given as a parameter may be NaN.
+fn unfit(of: &Variable, value: f64) -> bool {
+    let computed = matches!(of.space, Space::Var | Space::State | Space::Disc | Space::Input);
+    computed && value.is_nan() || of.kind == Kind::Int && value.abs() >= WHOLE
+}
+
+impl Run<'_> {
+    /// Fails where the row that a sink has just filled holds a value that is not a number.
+    pub(super) fn row_of_numbers(&mut self, sink: usize, t: f64) -> Result<(), Stop> {
+        let Sink { row, outlet, .. } = &self.sinks[sink];
+        if !any(row) && !outlet.plan.whole().iter().any(|cell| row[*cell].abs() >= WHOLE) {
+            return Ok(());
+        }
+        let bad = outlet.plan.slots().find(|&slot| self.is_unfit(slot));
+        match bad {
+            Some(slot) => Err(self.no_number(t, slot)),
+            None => Ok(()),
+        }
+    }
+
+    /// Fails where anything that people see is not a number, recorded or not. `Var` is computed here.
+    pub(super) fn all_numbers(&mut self, t: f64) -> Result<(), Stop> {
+        self.system.host.new_point();
+        self.kernel(KernelId::Outputs, t == 0.0)?;
+        match self.first_unfit() {
+            Some(slot) => Err(self.no_number(t, slot)),
+            None => Ok(()),
+        }
+    }
+
+    /// The first place of memory that people see and that holds what fails a run.
+    fn first_unfit(&self) -> Option<usize> {
+        let program = self.system.program;
+        program.schema.vars.iter().find_map(|v| {
+            let first = program.sizes.offset(v.space) + v.base as usize;
+            let values = &self.system.memory.data()[first..first + v.len as usize];
+            if v.kind != Kind::Int && !any(values) {
+                return None;
+            }
+            let bad = (0..values.len()).find(|k| unfit(v, values[*k]) && !self.absent(v, *k));
+            bad.map(|k| first + k)
+        })
+    }
+
+    /// The same where the run has come to its end.
+    pub(super) fn numbers_at_the_end(&mut self) -> Result<(), Stop> {
+        self.system.set(self.time, &self.x);
+        self.all_numbers(self.time)
+    }
+
+    /// Fails where what requirements and figures look at follows from something that is not a number; `row` was computed
+    /// for `t`. Their own formulas may have no value outside of their windows: `n/time` at the start.
+    pub(super) fn look_of_numbers(&mut self, t: f64, row: &[f64]) -> Result<(), Stop> {
+        if !any(row) {
+            return Ok(());
+        }
+        self.point(t);
+        self.all_numbers(t)
+    }
+
+    /// Whether the value at this place of memory fails the run.
+    fn is_unfit(&self, slot: usize) -> bool {
+        let program = self.system.program;
+        let found = program.schema.vars.iter().find_map(|v| {
+            let first = program.sizes.offset(v.space) + v.base as usize;
+            slot.checked_sub(first).filter(|k| *k < v.len as usize).map(|k| (v, k))
+        });
+        found.is_some_and(|(v, k)| unfit(v, self.system.memory.data()[slot]) && !self.absent(v, k))
+    }
+
+    /// Whether element `k` belongs to a place of a population that is not taken.
+    fn absent(&self, v: &Variable, k: usize) -> bool {
+        let program = self.system.program;
+        let behavior = &program.behavior;
+        behavior.populations.iter().any(|p| {
+            let Some(home) = behavior.vars.get(p.present.index()) else { return false };
+            // The twin of the population itself comes last, and all of its parts have its path before their own.
+            let Some(owner) = p.owners.last().and_then(|(o, _)| behavior.owners.get(*o as usize)) else {
+                return false;
+            };
+            let within = v.path.len() > owner.path.len() && v.path.starts_with(&owner.path);
+            let apart = (v.len / owner.count.max(1)).max(1) as usize;
+            let taken = self.system.memory.space(home.space).get(home.base as usize + k / apart);
+            within && taken.is_some_and(|taken| *taken == 0.0)
+        })
+    }
+
+    /// The failure: the unknown that is computed first of those that are no numbers where memory stands, else this slot.
+    fn no_number(&mut self, t: f64, slot: usize) -> Stop {
+        let whole = self.system.memory.data().get(slot).is_some_and(|v| !v.is_nan());
+        let program = self.system.program;
+        let mut shown = vec![false; program.sizes.var as usize];
+        for v in program.schema.vars.iter().filter(|v| v.space == Space::Var) {
+            (0..v.len as usize).for_each(|k| shown[v.base as usize + k] = !self.absent(v, k));
+        }
+        let first = if whole { None } else { self.first_of(|k, v| v.is_nan() && shown[k]) };
+        let (path, value, unit, origin) = match first {
+            Some((slot, value, origin)) => {
+                let (path, _, unit) = self.named(Space::Var, slot);
+                (path, value, unit, Some(origin))
+            }
+            None => {
+                let spaces = [Space::Var, Space::State, Space::Disc, Space::Input, Space::Param];
+                let home = spaces.into_iter().find_map(|s| {
+                    let k = slot.checked_sub(program.sizes.offset(s))?;
+                    (k < program.sizes.of(s) as usize).then_some((s, k))
+                });
+                let (space, k) = home.unwrap_or((Space::Var, slot));
+                let (path, value, unit) = self.named(space, k);
+                let holds = |v: &&Variable| {
+                    v.space == space && (v.base as usize..(v.base + v.len) as usize).contains(&k)
+                };
+                let declared = || program.schema.vars.iter().find(holds).map(|v| v.origin);
+                let stored = first_stored(&program.outputs.body, space, &[k]).map(|(_, origin)| origin);
+                (path, value, unit, stored.or_else(declared))
+            }
+        };
+        Stop::Failed(Box::new(Failure {
+            time: t,
+            kind: if whole { FailureKind::NotWhole } else { FailureKind::NoValue },
+            origins: origin.into_iter().collect(),
+            values: vec![(path, value, unit)],
+            residuals: Vec::new(),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::any;
+
+    #[test]
+    fn one_is_found_wherever_it_stands() {
+        for n in [1, 31, 32, 33, 100] {
+            let mut values = vec![f64::INFINITY; n];
+            assert!(!any(&values));
+            for k in 0..n {
+                values[k] = f64::NAN;
+                assert!(any(&values), "{k} of {n}");
+                values[k] = -0.0;
+            }
+        }
+        assert!(!any(&[]));
+    }
+}
