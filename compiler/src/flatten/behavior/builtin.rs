@@ -165,6 +165,9 @@ impl<'a> Flattener<'a> {
             b.push(Instr::Math(r, m, x.to_vec()));
             return Ok(r);
         }
+        if let (B::Mod | B::Div, [_, n, ..]) = (f, x) {
+            not_by_zero(b, if f == B::Mod { "mod" } else { "div" }, *n, e);
+        }
         let whole = matches!(first, Some(Type::Int));
         let truth = matches!(first, Some(Type::Bool));
         Ok(match (f, x) {
@@ -301,4 +304,21 @@ impl<'a> Flattener<'a> {
         }
         Ok(())
     }
+}
+
+/// Code that fails where the divisor of a whole division is 0; none where that is written as another number.
+fn not_by_zero(b: &mut Body, name: &str, divisor: Reg, e: &hir::Expr) {
+    let written = match &e.kind {
+        hir::ExprKind::Call(_, args) => args.get(1),
+        _ => None,
+    };
+    if written.is_some_and(|n| matches!(n.kind, hir::ExprKind::Int(k) if k != 0)) {
+        return;
+    }
+    let zero = b.num(0.0);
+    let vanishes = b.cmp(CmpOp::Eq, divisor, zero);
+    let goes_on = b.jump_unless(vanishes);
+    let reason = b.text(&format!("`{name}` divides by 0"));
+    b.push(Instr::Fail(reason));
+    b.land(goes_on);
 }
