@@ -414,6 +414,8 @@ pub enum Op {
     Draw(Box<super::Distribution>),
     /// A function of the class's own behaviour.
     Call(Name, Vec<Expr>),
+    /// A function that nobody defines: reaching it fails.
+    Undefined(Rc<str>),
 }
 
 /// A part of a text.
@@ -444,7 +446,7 @@ impl Op {
     /// Calls `f` for every expression directly in it.
     pub fn each_child<'e>(&'e self, f: &mut dyn FnMut(&'e Expr)) {
         match self {
-            Op::None | Op::Count(_) => {}
+            Op::None | Op::Count(_) | Op::Undefined(_) => {}
             Op::Text(parts) => parts.iter().for_each(|p| {
                 if let TextPart::Value(e, _) = p {
                     f(e);

@@ -223,7 +223,7 @@ impl<'a> Checker<'a, '_> {
                 return Some(Val::opaque(Type::Any, span));
             }
             cx.undefined.push((Rc::from(name), n.span));
-            return Some(Val::opaque(Type::Any, span));
+            return Some(Val::behavior(Op::Undefined(Rc::from(name)), Type::Any, span));
         }
         let mut known: Vec<String> =
             self.scopes[cx.module.0 as usize].keys().map(ToString::to_string).collect();

@@ -443,6 +443,11 @@ impl<'a> Flattener<'a> {
                     b.op(Op2::And, from, to)
                 }
             }
+            Op::Undefined(name) => {
+                let reason = b.text(&format!("`{name}` is called, and nothing defines it"));
+                b.push(Instr::Fail(reason));
+                b.constant(Const::None)
+            }
             Op::Machine(r) => {
                 let loc = self.locate(b, &r.steps, r.span)?;
                 let Loc::One(super::place::Spot { goal: Goal::Machine(m), .. }) = &loc else {
