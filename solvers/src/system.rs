@@ -257,6 +257,12 @@ pub trait System {
         None
     }
 
+    /// Says that [`System::taylor`] will be asked so many times from here on, as far as anybody knows: how it prepares goes by it,
+    /// and never its values.
+    fn expect_taylor(&mut self, order: u32, times: u64) {
+        let _ = (order, times);
+    }
+
     /// Whether the equations have kinks that are no events: [`System::taylor`] then knows one side only.
     fn kinks(&self) -> bool {
         false

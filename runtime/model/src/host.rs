@@ -229,6 +229,12 @@ pub trait Machine: Send + Sync {
     /// Puts a kernel, verified as those of [`Machine::add`], into a place of [`Machine::reserve`]. The first to come is kept.
     fn fill(&self, place: KernelId, kernel: Kernel);
 
+    /// Says that a kernel of [`Machine::add`] or [`Machine::fill`] is expected to run so many times from here on: when code for it
+    /// pays goes by that. Never a matter of results.
+    fn expect(&self, kernel: KernelId, runs: u64) {
+        let _ = (kernel, runs);
+    }
+
     /// The derivatives of the right-hand side, as a program with `jvp` and perhaps `jacobian` and with room for them
     /// in its sizes, where the machine makes them when they are first asked for. `None`: there are those of the
     /// program itself.

@@ -318,6 +318,7 @@ impl Auto {
         let dearer = price::stiff(sys, false, matrices) > DEAR * price::stiff(sys, true, matrices);
         self.multistep = deep || (dearer && sys.dim() > SMALL && self.brief < 3);
         self.stiff = stiff(&self.options, self.multistep, Some(matrix));
+        self.stiff.set_end(self.end);
         self.weigh_stiff(sys, matrices);
     }
 

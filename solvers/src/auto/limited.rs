@@ -25,6 +25,9 @@ const LONGER: f64 = 2.6;
 const CLEAR: f64 = 0.8;
 /// What it may take in the end.
 const KEPT: f64 = 1.05;
+/// `h·ρ` up to which Adams' steps count where the fastest mode does not decay: they do not stay longer, and put errors into it
+/// meanwhile that stay.
+const SUSTAINED: f64 = 0.5;
 /// Steps of Tsit5 on trial before those that count, and all.
 const TRIAL: [u32; 2] = [6, 20];
 /// What is left must take so many times as long as a trial.
@@ -101,15 +104,18 @@ impl Auto {
             self.until(multistep);
             return self.put(sys, Explicit::multistep(&self.options), h);
         }
-        let longest = (LONGER * h).min(LIMIT / self.rho);
+        let rho = self.rho;
+        let longest = (LONGER * h).min(LIMIT / rho);
         let trial = f64::from(TRIAL[1]) * one_step;
         let takes = multistep / h;
         if one_step / longest > CLEAR * takes || (self.the_end() - t) * takes < WORTH * trial {
             return false;
         }
-        if !self.put(sys, Explicit::one_step(&self.options), h) {
+        if !self.put(sys, Explicit::limited(&self.options), h) {
             return false;
         }
+        let decays = self.stiffness > 0.5 * swings;
+        let takes = if decays { takes } else { multistep / h.min(SUSTAINED / rho) };
         self.limited = Limited { taken: true, takes, steps: 0, ..self.limited };
         true
     }

@@ -407,6 +407,7 @@ impl Integrator for Auto {
 
     fn set_end(&mut self, end: f64) {
         self.end = end;
+        self.stiff.set_end(end);
     }
 
     fn set_horizon(&mut self, horizon: f64) {
@@ -428,6 +429,7 @@ impl Integrator for Auto {
             self.past.add(&done);
             self.multistep = false;
             self.stiff = stiff(&self.options, false, None);
+            self.stiff.set_end(self.end);
             (self.since, self.spent_since) = (t, self.spent);
             self.switches += 1;
             self.stiff.start(sys, t, x, stop)?;

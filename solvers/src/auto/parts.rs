@@ -60,6 +60,11 @@ impl Explicit {
         Explicit::OneStep(Box::new(Tsit5::new(&careful(options, 0.75, 0.03))))
     }
 
+    /// Tsit5 in the place of Adams: stability keeps its steps short, so there is less to be careful about.
+    pub fn limited(options: &Options) -> Self {
+        Explicit::OneStep(Box::new(Tsit5::new(&careful(options, 0.5, 0.1))))
+    }
+
     pub fn multistep(options: &Options) -> Self {
         Explicit::Multistep(Box::new(Adams::new(&careful(options, 1.25, 0.003))))
     }

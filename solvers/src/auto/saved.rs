@@ -117,6 +117,9 @@ impl Auto {
             if !self.limited.fits(kind) {
                 return Err(from.malformed("Adams is at work in its own place"));
             }
+            if self.limited.taken && kind == Kind::OneStep {
+                self.explicit = Explicit::limited(&self.options);
+            }
         }
         self.stiff = stiff(&self.options, self.multistep, None);
         self.explicit.get_mut().load(sys, from)?;

@@ -18,6 +18,8 @@ use twinml_model::persist;
 
 /// Steps over which the pace is taken.
 const WINDOW: u64 = 250;
+/// Fewer than that, but at least so many, do where what they took is this part of what making the code is expected to.
+const SOON: (u64, f64) = (60, 0.5);
 /// The same for the Taylor method on trial.
 const TRIAL: u64 = 20;
 /// The rest of the run must take so many times as long as making the code is expected to.
@@ -32,20 +34,22 @@ const CLEAR: f64 = 0.8;
 const FADES: f64 = 0.5;
 /// Steps after which the stiff method counts as having found them.
 const FOUND: f64 = 100.0;
-/// Stiffness from which on a decaying mode counts as what limits steps.
-const LIMITED: f64 = 0.5;
+/// Stiffness from which on a decaying mode counts as what limits steps; after few steps, as what will.
+const LIMITED: [f64; 2] = [0.5, 0.1];
+/// Part of what the code takes that is to be spent before: what a run takes is not known from its first steps.
+const EARNED: f64 = 0.07;
 /// Operations of a right-hand side above which code of its series is too long.
 const OPERATIONS: f64 = 1_000.0;
 /// What making the code takes, for each operation of the right-hand side, an elementary function being many.
 const MAKING: f64 = 3_000.0;
 /// The same at least.
 const BEGINNING: f64 = 50_000.0;
+/// Operations of that code, at least, for each order and each operation of the right-hand side.
+const LEAST: f64 = 0.4;
 /// An operation of that code: interpreted, compiled, and being compiled.
 const OPERATION: [f64; 3] = [3.0, 0.6, 1_200.0];
-/// Runs of long and of short code before it is compiled.
-const INTERPRETED: [f64; 2] = [256.0, 64.0];
-/// What is short.
-const SHORT: f64 = 1_000.0;
+/// Runs from which on it is compiled, at once where they are expected.
+const PAYS: f64 = 350.0;
 /// A step beside its code, for each state and at least.
 const AROUND: [f64; 2] = [12.0, 150.0];
 
@@ -95,19 +99,22 @@ impl Auto {
             spent: self.spent,
         };
         let since = *self.window.get_or_insert(now);
-        if now.steps.saturating_sub(since.steps) < steps {
+        let taken = now.steps.saturating_sub(since.steps);
+        let whole = taken >= steps;
+        let soon = || taken >= SOON.0 && now.spent - since.spent >= SOON.1 * making(sys);
+        if !(whole || self.stage == Stage::Before && soon()) {
             return;
         }
-        self.window = Some(now);
         // what was stiff may be so again, and less and less likely the longer it is not
-        let fastest = if self.at_stiff { self.peak } else { self.decaying().max(self.peak) };
-        if !self.at_stiff {
-            self.peak *= FADES;
+        let fastest = if self.at_stiff { self.peak } else { self.decaying(LIMITED[0]).max(self.peak) };
+        if whole {
+            self.window = Some(now);
+            self.peak *= if self.at_stiff { 1.0 } else { FADES };
         }
         // first it is seen whether the stiff method is better, and then what that takes
         let early = match self.at_stiff {
             true => now.spent - self.spent_since < FOUND * self.work_stiff,
-            false => self.lost == 0 && self.decaying() > 0.0,
+            false => self.lost == 0 && self.decaying(LIMITED[usize::from(!whole)]) > 0.0,
         };
         if early && self.stage == Stage::Before {
             return;
@@ -118,19 +125,17 @@ impl Auto {
         }
         match self.stage {
             Stage::Before => {
-                let rhs = operations(sys);
                 // a method that has just begun may well be faster than the one before, and what comes as fast as what was
                 let pace = (now.spent - since.spent) / span;
                 let latest = (now.spent - self.spent_since) / (now.t - self.since);
                 let average = now.spent / (now.t - self.began);
                 let least = |a: f64, b: f64| if b < a { b } else { a };
                 let takes = rest * least(least(pace, latest), average);
-                // an elementary function has a longer recurrence than its dependences tell
-                if rhs <= OPERATIONS && takes > WORTH * (MAKING * rhs.max(sys.work()) + BEGINNING) {
+                if operations(sys) <= OPERATIONS && takes > WORTH * making(sys) {
                     let ahead = |now: u64, since: u64| rest / span * now.saturating_sub(since) as f64;
                     let (events, stops) =
                         (ahead(now.restarts, since.restarts), ahead(now.stops, since.stops));
-                    self.begin_series(sys, (rest, takes, events, stops), fastest);
+                    self.begin_series(sys, (rest, takes, events, stops), (fastest, whole));
                 }
             }
             Stage::Trial(kind, takes) => {
@@ -140,6 +145,7 @@ impl Auto {
                     self.end_series(sys, kind);
                     (self.stage, self.refused) = (Stage::Before, LATER * now.spent);
                 } else {
+                    sys.expect_taylor(series_order(&self.options), steps as u64);
                     self.stage = Stage::Kept(kind);
                 }
             }
@@ -147,28 +153,32 @@ impl Auto {
         }
     }
 
-    /// The size of the fastest mode that decays, where it is near the limit of the explicit method's steps; else 0.
-    fn decaying(&self) -> f64 {
+    /// The size of the fastest mode that decays, where it is near the limit of the explicit method's steps, at least this
+    /// part of it; else 0.
+    fn decaying(&self, limited: f64) -> f64 {
         let h = self.now().t() - self.now().t_prev();
         // Tsit5's estimate is there for each step, and no single one counts
         let stiffness = if self.explicit.kind() == Kind::OneStep { self.average } else { self.stiffness };
         let size = stiffness * self.explicit.limit(&self.options) / h;
-        if stiffness > LIMITED && size.is_finite() { size } else { 0.0 }
+        if stiffness > limited && size.is_finite() { size } else { 0.0 }
     }
 
-    /// Goes on with a Taylor method where that is expected to take clearly less than `takes` for the `rest` of the run; modes
-    /// up to the size `fastest` limit its steps, as do instants where it begins anew (`events`) and where it only ends a step
+    /// Goes on with a Taylor method where that is expected to take clearly less than `takes` for the `rest` of the run, after a
+    /// `whole` window or sooner; modes up to the size `fastest` limit its steps, as do instants where it begins anew (`events`) and where it only ends a step
     /// (`stops`).
     fn begin_series(
         &mut self,
         sys: &mut dyn System,
         (rest, takes, events, stops): (f64, f64, f64, f64),
-        fastest: f64,
+        (fastest, whole): (f64, bool),
     ) {
         let limit = SERIES_LIMIT * f64::from(series_order(&self.options));
         // Where nothing is known of it, neither pays: a comparison with no number is false.
-        let least = step(0.0, sys.dim() as f64) + price::watching(sys);
-        let may_pay = least * rest * fastest / limit < CLEAR * takes;
+        let work = LEAST * f64::from(series_order(&self.options)) * sys.work();
+        let least = step(work, sys.dim() as f64) + price::watching(sys);
+        // sooner than usual only where there is much to gain
+        let clear = if whole { CLEAR } else { 0.5 * CLEAR };
+        let may_pay = least * rest * fastest / limit < clear * takes;
         if !may_pay {
             // Another time.
             return;
@@ -188,9 +198,11 @@ impl Auto {
         // what is left of a span between two stops is a step as well
         let steps = f64::max(stops, rest / h + 0.5 * stops) + 2.0 * events;
         let pays = series_takes(sys, steps, work) < CLEAR * takes;
-        if !pays {
+        let earned = EARNED * code_takes(steps, work);
+        if !pays || self.spent < earned {
             // its first step is not like all
-            (self.stage, self.refused) = (Stage::Before, AGAIN * self.spent);
+            let until = if pays { earned } else { AGAIN * self.spent };
+            (self.stage, self.refused) = (Stage::Before, until);
             if let Explicit::Series { taylor, .. } = series {
                 self.spare = Some(taylor);
             }
@@ -270,20 +282,30 @@ fn operations(sys: &dyn System) -> f64 {
     1.0 + 3.0 * sys.dim() as f64 + 2.0 * sys.pattern().nnz() as f64
 }
 
+/// What making the code of a Taylor method is expected to take.
+fn making(sys: &dyn System) -> f64 {
+    // an elementary function has a longer recurrence than its dependences tell
+    MAKING * operations(sys).max(sys.work()) + BEGINNING
+}
+
 /// What a step of a Taylor method takes with compiled code of `work` operations for `n` states.
 pub(super) fn step(work: f64, n: f64) -> f64 {
     let [state, least] = AROUND;
     least + state * n + OPERATION[1] * work
 }
 
+/// What having code of `work` operations takes, by interpreting it or by compiling it, for so many steps.
+fn code_takes(steps: f64, work: f64) -> f64 {
+    let [interpreted, _, compiling] = OPERATION;
+    work * if steps < PAYS { steps * interpreted } else { compiling }
+}
+
 /// What so many steps of a Taylor method take with code of `work` operations that is not there yet.
 fn series_takes(sys: &dyn System, steps: f64, work: f64) -> f64 {
-    let [interpreted, compiled, compiling] = OPERATION;
+    let compiled = if steps < PAYS { 0.0 } else { OPERATION[1] };
     let [state, least] = AROUND;
-    let slow = steps.min(INTERPRETED[usize::from(work < SHORT)]);
-    let fast = steps - slow;
-    let code = work * (slow * interpreted + fast * compiled + if fast > 0.0 { compiling } else { 0.0 });
-    code + steps * (least + state * sys.dim() as f64 + price::watching(sys))
+    code_takes(steps, work)
+        + steps * (work * compiled + least + state * sys.dim() as f64 + price::watching(sys))
 }
 
 persist!(Window { t: f64, steps: u64, restarts: u64, stops: u64, spent: f64 });

@@ -29,6 +29,8 @@ use twinml_model::bytes::{Malformed, Reader, Writer};
 
 /// Steps of our own before the system is asked for code that is not ready: see [`Rosenbrock::by_kernel_later`].
 const OWN_STEPS: u32 = 2_000;
+/// Steps that are to be left for it, and more steps of our own where fewer are.
+const LEFT: (f64, u32) = (2_000.0, 250);
 
 /// Why a trial step gave nothing.
 enum Trouble {
@@ -80,6 +82,8 @@ pub struct Rosenbrock {
     late: bool,
     /// Steps, of all starts, before it is asked for; none: not any more, or never.
     wait: Option<u32>,
+    /// When the run will end, where that is known; no part of what is kept.
+    end: f64,
     /// Chooses steps then.
     square: SquareController,
     /// What that code gives: see [`fused`].
@@ -136,6 +140,7 @@ impl Rosenbrock {
             by_kernel: false,
             late: false,
             wait: None,
+            end: f64::INFINITY,
             square: SquareController::new(law(tableau)),
             trial: Vec::new(),
             instead: None,
@@ -149,8 +154,8 @@ impl Rosenbrock {
         self
     }
 
-    /// The same once [`OWN_STEPS`] steps are done: making that code takes as long as many steps, and who comes here on the
-    /// way may soon go away. Where the diagonal does not serve, the steps are our own again.
+    /// The same once [`OWN_STEPS`] steps are done and as many are left: making that code takes as long as many steps, and who
+    /// comes here on the way may soon go away. Where the diagonal does not serve, the steps are our own again.
     #[must_use]
     pub fn by_kernel_later(mut self) -> Self {
         self.late = true;
@@ -472,6 +477,9 @@ impl Integrator for Rosenbrock {
         }
         let mut trial = self.clock.trial(self.h, &self.stats)?;
         match self.wait {
+            Some(0) if (self.end - self.clock.t) < LEFT.0 * self.h.max(self.h_done) => {
+                self.wait = Some(LEFT.1);
+            }
             Some(0) => (self.by_kernel, self.wait) = (true, None),
             Some(more) => self.wait = Some(more - 1),
             None => {}
@@ -576,6 +584,10 @@ impl Integrator for Rosenbrock {
         if let Some(i) = &mut self.instead {
             i.bdf.set_horizon(horizon);
         }
+    }
+
+    fn set_end(&mut self, end: f64) {
+        self.end = end;
     }
 
     fn nudge(&mut self, sys: &mut dyn System, x: &[f64], stop: f64) -> Result<(), SolveError> {

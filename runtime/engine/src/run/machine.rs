@@ -104,6 +104,10 @@ impl Machine for Lazy {
         self.base.fill(place, kernel);
     }
 
+    fn expect(&self, kernel: KernelId, runs: u64) {
+        self.base.expect(kernel, runs);
+    }
+
     fn derived(&self) -> Option<&Program> {
         Some(&self.of_derivatives().program)
     }

@@ -533,6 +533,12 @@ impl System for KernelSystem<'_> {
         taylor.made(self.program, self.machine).ok().map(|made| made.work)
     }
 
+    fn expect_taylor(&mut self, order: u32, times: u64) {
+        if let Some(taylor) = self.taylor.as_ref().filter(|t| t.order == order) {
+            self.machine.expect(taylor.kernel, times);
+        }
+    }
+
     fn kinks(&self) -> bool {
         self.taylor
             .as_ref()

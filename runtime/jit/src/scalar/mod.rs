@@ -322,6 +322,12 @@ impl Machine for Compiled {
             extra.get_or_init(|| kernel);
         }
     }
+
+    fn expect(&self, kernel: KernelId, runs: u64) {
+        if let (KernelId::Extra(_), Some(slot)) = (kernel, self.slot(kernel)) {
+            slot.expect(runs);
+        }
+    }
 }
 
 impl std::fmt::Debug for Compiled {

@@ -20,6 +20,9 @@ const INTERPRETED: u64 = 64;
 const ADDED: u64 = 256;
 /// What is large, in operations.
 const LARGE: u64 = 1_000;
+/// Runs of a kernel that was added from which on its code pays: fewer are left to the interpreter where so many are not expected,
+/// and none where more are.
+const PAYS: u64 = 350;
 /// Runs before the optimiser.
 const QUICK: u64 = 30_000;
 /// Rounds in one run that make the optimiser pay at once, for a kernel up to [`SMALL`].
@@ -41,6 +44,8 @@ pub(crate) struct Slot {
     executed: AtomicU64,
     /// Whether the kernel is none of the program's own.
     added: bool,
+    /// Runs that whoever had it made expects; 0 where nobody does.
+    expected: AtomicU64,
 }
 
 impl Slot {
@@ -57,6 +62,13 @@ impl Slot {
         }
     }
 
+    /// So many runs are expected, beside those that others expect.
+    pub fn expect(&self, runs: u64) {
+        let add = |before: u64| Some(before.saturating_add(runs));
+        // As with the runs: only time depends on it.
+        let _ = self.expected.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add);
+    }
+
     /// Counts a run and says how the kernel should run now; `None`: in the interpreter.
     pub fn heat(&self, kernel: &Kernel, level: OptLevel) -> Option<Tier> {
         if level == OptLevel::O3 {
@@ -70,7 +82,12 @@ impl Slot {
         let before = self.executed.fetch_add(run, Ordering::Relaxed);
         let runs = before / text;
         let long = run / text >= LOOPS;
-        let interpreted = if self.added && text >= LARGE { ADDED } else { INTERPRETED };
+        let interpreted = match self.expected.load(Ordering::Relaxed) {
+            PAYS.. => 0,
+            1.. => PAYS,
+            0 if self.added && text >= LARGE => ADDED,
+            0 => INTERPRETED,
+        };
         if runs >= QUICK || (long && text <= SMALL) {
             Some(level.best())
         } else if runs >= interpreted || long || self.quick.get().is_some() {
