@@ -3,7 +3,8 @@
 //! At tight tolerances Adams takes a third of Tsit5's evaluations, as long as accuracy limits the steps. Where their stability
 //! does, Tsit5's are about two and a half times as long, and around an evaluation it moves fewer vectors: many states with
 //! little to compute for each (a grid) are better off with it. So it is tried there for some steps, and goes on if these take no
-//! more for a second than those of Adams did. Far from its own limit Adams takes over again. With few states it is not worth
+//! more for a second than those of Adams did, or would at a length that can last. It is less careful there than elsewhere:
+//! stability keeps its steps short anyhow. Far from its own limit Adams takes over again. With few states it is not worth
 //! it: Adams' steps within `auto` have less error.
 //!
 //! Tsit5's estimate of stiffness does not always see the fastest mode; beside Tsit5 as it stands here the same power iterations as

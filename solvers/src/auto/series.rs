@@ -1,9 +1,11 @@
 //! When `auto` goes on with a Taylor method.
 //!
 //! Its steps are so few that it beats the other explicit methods wherever a run is long, but the system's code for it has to
-//! be made and compiled. So what the rest of the run would take is predicted, from the time that the last steps covered;
-//! where that is several times what the code is expected to take, it is made, and where the code as it is and its first
-//! step still promise less, the Taylor method goes on. After some steps the same is asked of their true length.
+//! be made and compiled. So what the rest of the run would take is predicted, from the time that the last steps covered: a
+//! window of them, or fewer where they took what the code of a small model does. Where that is several times what the code is
+//! expected to take, it is made, and where the code as it is and its first step still promise less, the Taylor method goes on.
+//! After some steps the same is asked of their true length; the system is told how many are left, for few are interpreted and
+//! for many the code is compiled at once.
 //!
 //! All of that is counted, in about nanoseconds of one machine, and never measured: the same model gives the same bits.
 
@@ -164,8 +166,8 @@ impl Auto {
     }
 
     /// Goes on with a Taylor method where that is expected to take clearly less than `takes` for the `rest` of the run, after a
-    /// `whole` window or sooner; modes up to the size `fastest` limit its steps, as do instants where it begins anew (`events`) and where it only ends a step
-    /// (`stops`).
+    /// `whole` window or sooner; modes up to the size `fastest` limit its steps, as do instants where it begins anew (`events`)
+    /// and where it only ends a step (`stops`).
     fn begin_series(
         &mut self,
         sys: &mut dyn System,
