@@ -407,6 +407,48 @@ fn failed_samples_are_put_aside_and_count_against() {
     assert!(place.path(&format!("o/replay-{run}/trace.parquet")).exists());
 }
 
+/// What nothing integrates is no number where `p` is small.
+const BLIND: &str = "
+twin Blind {
+  parameters { p: Real = 2 ~ uniform(0.5, LIMIT) }
+  states { x: Real = 1 }
+  outputs { y: Real = sqrt(p - x) }
+  equations { der(x) = 0.1/1 s }
+  constraints {
+    low:  always(x < 5)
+    most: always(x < 5) with probability >= 0.1
+  }
+}
+scenario go for Blind { duration: 10 s; samples: 200 }
+";
+
+#[test]
+fn samples_with_values_that_are_no_numbers_are_the_same_ones_everywhere() {
+    let place = Place::model(&BLIND.replace("LIMIT", "3"));
+    let r = place.mc(&["--out", "o", "--jobs", "1"]).expect(1);
+    let s = place.summary("o");
+    let failed = s["status"]["failed"].as_u64().unwrap();
+    assert!((60..160).contains(&failed), "{failed}");
+    assert!(r.out.contains(&format!("holds in {} of 200 runs, {failed} failed", 200 - failed)), "{}", r.out);
+    assert!(s["failed"][0]["message"].as_str().unwrap().contains("`y` is not a number"), "{s}");
+    place.mc(&["--out", "p", "--jobs", "4"]).expect(1);
+    place.mc(&["--out", "q", "--engine", "interpreter"]).expect(1);
+    for other in ["p", "q"] {
+        let same = |f: &str| std::fs::read(place.path(f)).unwrap();
+        assert!(same("o/runs.parquet") == same(&format!("{other}/runs.parquet")), "{other}");
+    }
+}
+
+#[test]
+fn where_all_samples_fail_there_is_nothing_to_judge() {
+    let place = Place::model(&BLIND.replace("LIMIT", "0.9"));
+    let r = place.mc(&["--out", "o"]).expect(3);
+    for name in ["low ", "most"] {
+        let line = format!("{name}  inconclusive  nothing to judge: 200 runs failed");
+        assert!(r.out.contains(&line), "{}", r.out);
+    }
+}
+
 #[test]
 fn a_replayed_sample_is_the_one_of_the_job() {
     let place = Place::model(DECAY);

@@ -326,6 +326,9 @@ impl Verdicts {
             return None;
         }
         let c = self.counts;
+        if self.unjudged() {
+            return Some(Verdict::Inconclusive);
+        }
         let Some(claim) = self.demand.claim else {
             // Asked of every run; of one that is expected to be violated, that it is in every run.
             let (broken, wanted) =
@@ -354,6 +357,12 @@ impl Verdicts {
             false if i.lo > p => Verdict::Violated,
             _ => Verdict::Inconclusive,
         })
+    }
+
+    /// Whether all runs failed, so that nothing is known of it.
+    pub fn unjudged(&self) -> bool {
+        let c = self.counts;
+        c.failed > 0 && c.holds + c.violated + c.inconclusive == 0
     }
 
     /// What the command ends with because of it.

@@ -112,6 +112,7 @@ fn said(v: &Verdicts, means: Means) -> String {
         return String::new();
     }
     let mut text = match d.claim {
+        _ if v.unjudged() => format!("nothing to judge: {} failed", counted(v.counts.failed, "run")),
         Some(c) => {
             let i = v.interval(means);
             format!(
@@ -129,7 +130,17 @@ fn said(v: &Verdicts, means: Means) -> String {
         None => {
             let c = v.counts;
             let all = c.holds + c.violated + c.inconclusive + c.failed;
-            format!("in {} of {}", count(c.holds), counted(all, "run"))
+            match c.failed {
+                0 => format!("in {} of {}", count(c.holds), counted(all, "run")),
+                failed => {
+                    format!(
+                        "holds in {} of {}, {} failed",
+                        count(c.holds),
+                        counted(all, "run"),
+                        count(failed)
+                    )
+                }
+            }
         }
     };
     if d.refuted {
