@@ -572,10 +572,10 @@ pub struct Simulation {
     #[arg(long, value_name = "S")]
     pub solver: Option<String>,
     /// Relative tolerance
-    #[arg(long, value_name = "TOL")]
+    #[arg(long, value_name = "TOL", allow_negative_numbers = true)]
     pub rtol: Option<f64>,
     /// Absolute tolerance, in each state's SI unit
-    #[arg(long, value_name = "TOL")]
+    #[arg(long, value_name = "TOL", allow_negative_numbers = true)]
     pub atol: Option<f64>,
     /// Step of a fixed-step solver: `1ms`
     #[arg(long, value_name = "DURATION")]

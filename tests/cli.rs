@@ -143,7 +143,10 @@ fn errors_have_their_exit_codes_and_places() {
     place.run(&["check", "none.twinml"]).expect(2);
     place.run(&["run", "tank.twinml", "--solver", "magic"]).expect(2);
     place.run(&["run", "tank.twinml", "--until", "2 m"]).expect(2);
-    place.run(&["run", "tank.twinml", "--rtol", "-1"]).expect(2);
+    for rtol in ["3", "1", "0", "-1", "nan", "inf"] {
+        let ran = place.run(&["run", "tank.twinml", "--rtol", rtol]).expect(2);
+        assert!(ran.err.contains("`--rtol`: a "), "{rtol}: {}", ran.err);
+    }
     place.run(&["run", "tank.twinml", "--scenario", "drian"]).expect(2);
     place.run(&["run", "tank.twinml", "--out", "r.xlsx"]).expect(2);
     place.run(&["frobnicate"]).expect(2);

@@ -293,6 +293,9 @@ impl Flags {
             if value.is_some_and(|v| !(v > 0.0 && v.is_finite())) {
                 return Err(bad(flag, "a tolerance is a positive number".to_owned()));
             }
+            if flag == "rtol" && value.is_some_and(|v| v >= 1.0) {
+                return Err(bad(flag, "a relative tolerance is less than 1, as in `--rtol 1e-6`".to_owned()));
+            }
         }
         if let Some(name) = &args.solver
             && Method::from_name(name).is_none()
