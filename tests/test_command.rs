@@ -100,7 +100,7 @@ fn verdicts_are_printed_in_the_modellers_units() {
     let ran = place.test(&[]);
     let expected = "     Passed m.twinml: holds
               below  holds          robustness 50 cm  (closest at 1.5708 s)
-              soon   inconclusive   robustness -1 m  (closest at 1.5708 s)  not asked
+              soon   inconclusive   robustness -1 m  (closest at 1.5708 s)  (its window ends at 20 s, after the run)  not asked
               low    violated       robustness -0.5 m  (closest at 1.5708 s)  not asked
               often  violated       robustness -0.5 m  (closest at 1.5708 s)  nominal  not asked
      Tested 1 case: 1 passed

@@ -3,9 +3,9 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 use twinml_engine::monitor::{self, Judgement};
-use twinml_engine::run::Report;
+use twinml_engine::run::{Ended, Report};
 use twinml_model::program::Experiment;
-use twinml_model::requirement::Goal;
+use twinml_model::requirement::{Formula, Goal};
 
 use crate::exit::Exit;
 use crate::ui::json::VERSION;
@@ -44,6 +44,40 @@ pub struct Verdict {
     pub asked: bool,
     #[serde(skip)]
     judgement: Option<Judgement>,
+    /// Why nothing could be decided, where that is the length of the run.
+    #[serde(skip)]
+    open: Option<String>,
+}
+
+/// How far behind the start a formula looks.
+fn reach(f: &Formula) -> f64 {
+    let end = |past: bool, window: &Option<(f64, f64)>| window.filter(|_| !past).map_or(0.0, |w| w.1);
+    match f {
+        Formula::Const(_) | Formula::Atom(_) => 0.0,
+        Formula::Not(f) => reach(f),
+        Formula::And(all) | Formula::Or(all) => all.iter().map(reach).fold(0.0, f64::max),
+        Formula::Windowed { past, window, formula, .. } => end(*past, window) + reach(formula),
+        Formula::Until { past, window, left, right } => end(*past, window) + reach(left).max(reach(right)),
+    }
+}
+
+/// `its window ends at 30 s, after the run`, of windows that do.
+fn beyond(ends: impl Iterator<Item = f64>, report: &Report) -> Option<String> {
+    let late = |e: &f64| *e > report.time * (1.0 + 1e-12);
+    let mut open: Vec<f64> =
+        ends.filter(late).filter(|_| matches!(report.ended, Ended::Complete | Ended::Halted(_))).collect();
+    open.sort_by(f64::total_cmp);
+    open.dedup();
+    match open[..] {
+        [] => None,
+        [end] if end.is_finite() => Some(format!("its window ends at {}, after the run", instant(end))),
+        _ => Some("a window ends after the run".to_owned()),
+    }
+}
+
+/// The ends of the windows of what is measured over a run.
+fn measured(experiment: &Experiment) -> impl Iterator<Item = f64> + '_ {
+    experiment.aggregates.iter().filter_map(|a| a.window.map(|w| w.1))
 }
 
 /// What many runs say of a claim.
@@ -87,6 +121,9 @@ pub struct Figure {
     pub complete: bool,
     #[serde(skip)]
     whole: bool,
+    /// Why it is not known, where that is the length of the run.
+    #[serde(skip)]
+    open: Option<String>,
 }
 
 /// Of every KPI, in order.
@@ -107,11 +144,9 @@ pub fn figures(experiment: &Experiment, report: &Report) -> Vec<Figure> {
             Goal::Minimize => "minimize",
             Goal::Maximize => "maximize",
         }),
-        complete: matches!(
-            report.ended,
-            twinml_engine::run::Ended::Complete | twinml_engine::run::Ended::Halted(_)
-        ),
+        complete: matches!(report.ended, Ended::Complete | Ended::Halted(_)),
         whole: kpi.whole,
+        open: beyond(measured(experiment), report),
     };
     experiment.kpis.iter().enumerate().map(one).collect()
 }
@@ -133,7 +168,10 @@ impl Figure {
         let unit = if self.unit.is_empty() { String::new() } else { format!(" {}", self.unit) };
         let said = match self.values.as_deref() {
             None => "not known".to_owned(),
-            Some([one]) if one.is_nan() => "not known".to_owned(),
+            Some([one]) if one.is_nan() => match &self.open {
+                Some(why) => format!("not known  ({why})"),
+                None => "not known".to_owned(),
+            },
             Some([one]) if *one == f64::INFINITY => "never".to_owned(),
             Some([one]) => format!("{}{unit}", number(one)),
             Some(many) => {
@@ -175,6 +213,12 @@ pub fn of(experiment: &Experiment, report: &Report) -> Vec<Verdict> {
             samples: None,
             asked: r.expected || none_expected,
             judgement: found,
+            open: judged
+                .filter(|_| found.is_some_and(|j| j.verdict == monitor::Verdict::Inconclusive))
+                .and_then(|j| {
+                    let late = measured(experiment).filter(|_| j.atoms.iter().any(|a| a.late));
+                    beyond(std::iter::once(reach(&j.formula)).chain(late), report)
+                }),
         }
     };
     experiment.requirements.iter().enumerate().map(one).collect()
@@ -196,6 +240,7 @@ impl Verdict {
         self.verdict = verdict.as_str();
         self.nominal = false;
         self.robustness = robustness;
+        self.open = None;
         self.closest = None;
         self.element = None;
         let robustness = robustness.unwrap_or(f64::NAN);
@@ -230,6 +275,9 @@ impl Verdict {
         }
         if let Some(k) = self.element {
             text.push_str(&format!("  (element {k})"));
+        }
+        if let Some(why) = &self.open {
+            text.push_str(&format!("  ({why})"));
         }
         text.trim_start().to_owned()
     }
