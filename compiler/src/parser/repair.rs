@@ -171,6 +171,8 @@ impl Driver<'_, '_> {
             let same = plain.len() == brace - from
                 && plain.iter().zip(&tokens[from..brace]).all(|(a, b)| *a == b.tok);
             if !same {
+                // What is still wrong with the head was said just now.
+                self.mended.push(lo);
                 tokens.splice(from..brace, plain.into_iter().map(|t| Token::new(t, lo, hi)));
                 return;
             }

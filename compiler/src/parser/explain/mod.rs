@@ -121,6 +121,12 @@ fn plain(f: &Failure<'_>) -> Diagnostic {
     if let Some(d) = no_equation(f, &e, at_end, here) {
         return d;
     }
+    if let Some(d) = handler_in_a_handler(f, &e, found, here) {
+        return d;
+    }
+    if let Some(d) = word_as_unit(f, found, before) {
+        return d;
+    }
     if e.name() {
         return wants_name(f, &e, found, before, here);
     }
@@ -462,6 +468,38 @@ fn wants_name(
             }
         }
     }
+}
+
+/// `every 1 s { … }` among statements.
+fn handler_in_a_handler(
+    f: &Failure<'_>,
+    e: &Expected<'_>,
+    found: Option<&Tok>,
+    here: Span,
+) -> Option<Diagnostic> {
+    let Some(Tok::Word(w @ (Word::On | Word::Every | Word::At | Word::Machine))) = found else { return None };
+    if f.at != f.from || !e.has("emit") {
+        return None;
+    }
+    let text = format!("`{}` does not stand among the statements of a handler", w.text());
+    let d = Diagnostic::new(codes::UNEXPECTED, here, text);
+    Some(d.help(
+        "write it beside the handler, in `behavior { … }`; what is to happen later is `after 5 s { … }`",
+    ))
+}
+
+/// `>= 0.9 confidense 0.95`: a word of the language that is misspelt is read as a unit.
+fn word_as_unit(f: &Failure<'_>, found: Option<&Tok>, before: Option<&Token>) -> Option<Diagnostic> {
+    let before = before?;
+    let Tok::Number(n) = &before.tok else { return None };
+    let unit = crate::emit::unit(n.unit.as_ref()?);
+    let word = crate::diag::nearest(&unit, ["confidence", "where", "guess", "within"])?;
+    if !found.is_some_and(begins_operand) {
+        return None;
+    }
+    let text = format!("behind {} `{unit}` is read as a unit", n.text);
+    let d = Diagnostic::new(codes::UNEXPECTED, before.span(f.file), text);
+    Some(d.help(format!("did you mean `{word}`?")))
 }
 
 /// Two operands without anything between.
