@@ -153,6 +153,7 @@ impl<'a> Checker<'a, '_> {
             }
         }
         out.events = self.class(id).events.iter().cloned().collect();
+        self.emits_fit(out);
         self.undefined_calls(id, cx.undefined);
     }
 

@@ -25,6 +25,7 @@ mod expectation;
 mod expr;
 mod finish;
 mod func;
+mod heard;
 mod index;
 mod items;
 mod law;
