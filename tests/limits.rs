@@ -658,3 +658,40 @@ fn a_function_that_nobody_defines_fails_where_it_is_reached() {
     "#]]
     .assert_eq(&ran.said);
 }
+
+#[test]
+fn a_scenario_may_fail() {
+    let model = "twin T {\n  states { n: Int = 0 }\n}\nscenario s for T {\n  duration: 10 s\n  at 5 s { fail \"the pump broke\" }\n}\n";
+    fails(
+        model,
+        expect![[r#"
+             Failed at 5 s
+        [E0810] Error: `the scenario`: the pump broke, at t = 5 s
+           ╭─[ m.twinml:6:12 ]
+           │
+         6 │   at 5 s { fail "the pump broke" }
+           │            ──────────┬──────────
+           │                      ╰──────────── it fails here
+        ───╯
+    "#]],
+    );
+}
+
+#[test]
+fn what_the_run_is_too_short_for_says_so() {
+    let model = "twin T {\n  states { x: Real = 1 }\n  equations { der(x) = -x/(10 s) }\n  constraints {\n\
+        a: always[20 s, 30 s](x > 0.5)\n  b: eventually[5 s, 30 s](x > 2)\n  c: mean(x over [20 s, 30 s]) < 3\n\
+        d: always(x < 2)\n  kpi most: max(x over [20 s, 30 s])\n  kpi least: min(x over [1 s, 3 s])\n }\n}\n\
+        scenario s for T { duration: 10 s }\n";
+    let ran = run(model, &[]);
+    assert_eq!(ran.code, Some(4), "{}", ran.said);
+    expect![[r#"
+           Finished 1 001
+            Verdict a  inconclusive   (its window ends at 30 s, after the run)
+                    b  inconclusive   robustness -1.39  (closest at 5 s)  (its window ends at 30 s, after the run)
+                    c  inconclusive   (its window ends at 30 s, after the run)
+                    d  holds          robustness 1  (closest at 0 s)
+                KPI most   not known  (its window ends at 30 s, after the run)
+                    least  0.7408
+    "#]].assert_eq(&ran.said);
+}

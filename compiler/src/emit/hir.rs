@@ -439,6 +439,7 @@ impl Printer<'_> {
                 ActionStmt::Send(s) => {
                     let text = match &s.kind {
                         StmtKind::Send(m) => self.sending(m),
+                        StmtKind::Fail(e) => format!("fail {}", self.expr(e)),
                         _ => "later".to_owned(),
                     };
                     self.line(format_args!("{text}"))?;

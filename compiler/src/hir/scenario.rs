@@ -107,9 +107,9 @@ pub enum ActionStmt {
     Force(Ref, Expr, Span),
     /// `release pump.speed`
     Release(Ref, Span),
-    /// `send cancel to customer`
+    /// `send cancel to customer`, `fail "reason"`: what behaviour does
     Send(super::behavior::Stmt),
-    /// `fail`, `emit`, …: needs behaviour.
+    /// `fail op.plan`, `emit`, …: refused.
     Later(Span),
 }
 

@@ -400,6 +400,10 @@ impl<'a> Checker<'a, '_> {
                 out.push((Rc::from(n.as_str()), v));
             }
         }
+        if matches!(name.as_str(), "euler" | "rk4" | "milstein") {
+            self.not_for_fixed_steps(name, args, &out);
+            out.retain(|(n, _)| matches!(&**n, "rtol" | "atol" | "step" | "max_step" | "max_steps"));
+        }
         Some(hir::SolverEntry { method: Rc::from(name.as_str()), args: out, span: e.span })
     }
 
@@ -438,7 +442,20 @@ impl<'a> Checker<'a, '_> {
             }
             None => None,
         };
+        // Between two truth values, whole numbers or words there is nothing.
+        let apart = matches!(ty.base, Type::Bool | Type::Int | Type::Enum(_));
         let method = match d.method.as_ref().map(ast::Name::as_str) {
+            None if apart => TableMethod::Step,
+            Some("linear" | "pchip" | "cubic" | "spline") if apart => {
+                let n = d.method.as_ref()?;
+                let name = super::body::path_text(&target.r.steps);
+                let what = ty.describe(&self.units, &self.model);
+                let what = format!("{} {what}", article(&what));
+                let message = format!("`{name}` is {what}, which has nothing between two values");
+                let diag = Diagnostic::new(codes::BAD_SETTING, n.span, message);
+                self.say(diag.help("write `step`: the value holds until the next row"));
+                return None;
+            }
             None | Some("linear") => TableMethod::Linear,
             Some("step" | "previous") => TableMethod::Step,
             Some("pchip") => TableMethod::Pchip,
@@ -526,8 +543,9 @@ impl<'a> Checker<'a, '_> {
             }
             StmtKind::Send(_) => self.scenario_statement(cx, class, s).map(ActionStmt::Send),
             _ => {
-                self.scenario_statement(cx, class, s);
-                Some(ActionStmt::Later(s.span))
+                let done = self.scenario_statement(cx, class, s);
+                let fails = |s: &hir::behavior::Stmt| matches!(s.kind, hir::behavior::StmtKind::Fail(_));
+                Some(done.filter(fails).map_or(ActionStmt::Later(s.span), ActionStmt::Send))
             }
         }
     }
