@@ -113,6 +113,8 @@ pub const UNDEFINED_CALL: Code = Code("W0301");
 pub const UNIT_OR_MEMBER: Code = Code("W0302");
 /// A message that nobody takes whom it may reach.
 pub const UNHEARD_MESSAGE: Code = Code("W0303");
+/// Something that is said and changes nothing.
+pub const IDLE: Code = Code("W0305");
 /// An action after the end of its run.
 pub const NEVER_HAPPENS: Code = Code("W0304");
 

@@ -243,6 +243,13 @@ impl<'a> Checker<'a, '_> {
         }
         if let Some(g) = &d.guess {
             decl.guess = self.value_for(cx, g, &ty, target);
+            if section == Section::Parameters {
+                let message = format!("a `guess` of the parameter `{}` changes nothing", d.name.as_str());
+                let diag = Diagnostic::new(codes::IDLE, g.span, message);
+                self.say(
+                    diag.help("a guess helps to find an unknown; the value of a parameter stands behind `=`"),
+                );
+            }
         }
         if let Some(dist) = &d.dist {
             if section != Section::Parameters && section != Section::States && section != Section::Inputs {
@@ -255,6 +262,15 @@ impl<'a> Checker<'a, '_> {
                 self.say(diag.help("parameters and start values are drawn"));
             } else {
                 decl.distribution = self.distribution(cx, dist, Some(&ty), d.value.is_some());
+                let nominal = decl.value.as_ref().and_then(super::constant::number);
+                if super::overrides::is_relative(dist) && nominal == Some(0.0) {
+                    let message =
+                        format!("`{}` is the same in every run: its nominal value is 0", d.name.as_str());
+                    let diag = Diagnostic::new(codes::IDLE, dist.span, message)
+                        .here("a part of 0 is 0")
+                        .help("give the spread by itself: `~ normal(mean, sd)`");
+                    self.say(diag);
+                }
             }
         }
         let mut ranges = ty.ranges.clone();

@@ -621,7 +621,7 @@ enum Given {
 }
 
 /// `normal(sd: 2 %)`: given relative to the nominal.
-fn is_relative(e: &ast::Expr) -> bool {
+pub(super) fn is_relative(e: &ast::Expr) -> bool {
     match &e.kind {
         A::Call { callee, args } => {
             let named = callee.as_name().is_some_and(|n| matches!(n.as_str(), "normal" | "lognormal"));

@@ -335,7 +335,13 @@ impl<'a> Checker<'a, '_> {
         let mut covered: Vec<u32> = Vec::new();
         let mut truths = [false; 2];
         let mut all = v.is_none();
+        let mut by: Option<crate::source::Span> = None;
         for arm in arms {
+            if let Some(by) = by {
+                let d = Diagnostic::new(codes::IDLE, arm.pattern.span, "this arm is never reached");
+                let d = d.label(by, "this one takes everything");
+                self.say(d.help("put it before the arm that takes everything, or leave it out"));
+            }
             let depth = cx.locals.len();
             let (covers, form) = self.pattern(cx, &arm.pattern, &ty);
             let mut guard = None;
@@ -343,7 +349,12 @@ impl<'a> Checker<'a, '_> {
                 guard = self.condition(cx, g).map(|v| v.e);
             } else {
                 match covers {
-                    Covers::All => all = true,
+                    Covers::All => {
+                        all = true;
+                        if !matches!(arm.pattern.kind, PatternKind::Error) {
+                            by = by.or(Some(arm.pattern.span));
+                        }
+                    }
                     Covers::Value(n) => covered.push(n),
                     Covers::Truth(b) => truths[usize::from(b)] = true,
                     Covers::Some => {}

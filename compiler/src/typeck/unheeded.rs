@@ -1,4 +1,6 @@
-//! What of a scenario would be passed over: said twice, or after its end.
+//! What of a scenario would be passed over: said twice, after its end, or for another solver.
+
+use std::rc::Rc;
 
 use super::Checker;
 use super::constant::number;
@@ -62,6 +64,35 @@ impl Checker<'_, '_> {
                     d.label(end, "the run ends here").help("make the run longer, or the instant earlier"),
                 );
             }
+        }
+    }
+
+    /// Settings of a solver whose step is fixed that are for those that choose theirs.
+    pub(super) fn not_for_fixed_steps(
+        &mut self,
+        solver: &ast::Name,
+        args: &[ast::Arg],
+        given: &[(Rc<str>, hir::Expr)],
+    ) {
+        let value = |name: &str| given.iter().find(|(n, _)| **n == *name).and_then(|(_, e)| number(e));
+        let (longest, step) = (value("max_step"), value("step"));
+        for a in args {
+            let Some(n) = &a.name else { continue };
+            let name = solver.as_str();
+            let message = match n.as_str() {
+                "max_step" if longest.zip(step).is_some_and(|(most, h)| most < h) => {
+                    format!("`{name}` takes `max_step` for its step, which is shorter than `step`")
+                }
+                "max_step" if step.is_none() => continue,
+                "rtol" | "atol" | "initial_step" | "min_step" | "max_step" | "order" | "max_order" => {
+                    format!("the step of `{name}` is fixed: `{}` does not change it", n.as_str())
+                }
+                _ => continue,
+            };
+            let d = Diagnostic::new(codes::IDLE, a.span, message);
+            self.say(
+                d.help("leave it out, or take a solver that chooses its steps, as `dopri5(rtol: 1e-6)`"),
+            );
         }
     }
 }
