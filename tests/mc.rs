@@ -434,7 +434,7 @@ fn samples_with_values_that_are_no_numbers_are_the_same_ones_everywhere() {
     place.mc(&["--out", "p", "--jobs", "4"]).expect(1);
     place.mc(&["--out", "q", "--engine", "interpreter"]).expect(1);
     for other in ["p", "q"] {
-        let same = |f: &str| std::fs::read(place.path(f)).unwrap();
+        let same = |f: &str| fs::read(place.path(f)).unwrap();
         assert!(same("o/runs.parquet") == same(&format!("{other}/runs.parquet")), "{other}");
     }
 }
