@@ -685,13 +685,14 @@ fn what_the_run_is_too_short_for_says_so() {
         scenario s for T { duration: 10 s }\n";
     let ran = run(model, &[]);
     assert_eq!(ran.code, Some(4), "{}", ran.said);
-    expect![[r#"
-           Finished 1 001
-            Verdict a  inconclusive   (its window ends at 30 s, after the run)
-                    b  inconclusive   robustness -1.39  (closest at 5 s)  (its window ends at 30 s, after the run)
-                    c  inconclusive   (its window ends at 30 s, after the run)
-                    d  holds          robustness 1  (closest at 0 s)
-                KPI most   not known  (its window ends at 30 s, after the run)
-                    least  0.7408
-    "#]].assert_eq(&ran.said);
+    for line in [
+        "a  inconclusive   (its window ends at 30 s, after the run)",
+        "b  inconclusive   robustness -1.39  (closest at 5 s)  (its window ends at 30 s, after the run)",
+        "c  inconclusive   (its window ends at 30 s, after the run)",
+        "d  holds          robustness 1  (closest at 0 s)",
+        "KPI most   not known  (its window ends at 30 s, after the run)",
+        "least  0.7408",
+    ] {
+        assert!(ran.said.contains(&format!("{line}\n")), "{line}: {}", ran.said);
+    }
 }
