@@ -293,3 +293,47 @@ scenario run for Sys { duration: 2 s; solver: tsit5(rtol: 1e-10, atol: 1e-12); r
     assert!((table.last("s") - t.sin().powi(2)).abs() < 1e-8);
     assert!(!table.names.iter().any(|n| n.contains('$')), "{:?}", table.names);
 }
+
+#[test]
+fn derivatives_are_solved_for_through_a_matrix_with_zeros() {
+    const FORMS: [&str; 4] = [
+        "M*der(w) = f - w",
+        "for i in 0..4 { sum(M[i, j]*der(w[j]) for j in 0..4) = f[i] - w[i] }",
+        "M*a = f - w; der(w) = a",
+        "a = solve(M, f - w); der(w) = a",
+    ];
+    let mut ends: Vec<Vec<f64>> = Vec::new();
+    for form in FORMS {
+        let variables = if form.contains("a =") { "variables { a: Real[1][4] }" } else { "" };
+        let model = format!(
+            "twin M {{\n  units: off\n  parameters {{ M: Real[1][4, 4] = [[2, 1, 0, 0], [1, 3, -1, 0], [0, -1, 4, 1], [0, 0, 1, 0.5]]; \
+             f: Real[1][4] = [1, 2, 3, -1] }}\n  states {{ w: Real[1][4] = 0 }}\n  {variables}\n  equations {{ {form} }}\n}}\n\
+             scenario s for M {{ duration: 2 s; solver: tsit5(rtol: 1e-9, atol: 1e-12) }}\n"
+        );
+        let table = Place::model(&model).table(&[]);
+        ends.push((0..4).map(|k| table.last(&format!("w[{k}]"))).collect());
+    }
+    let want = ends.pop().unwrap();
+    assert!(want.iter().all(|w| w.abs() > 0.01), "{want:?}");
+    // Of a matrix that is given by a formula.
+    let band = "if i == j then 4 else if abs(i - j) == 1 then 1 else 0";
+    let model = |form: &str, variables: &str| {
+        format!(
+            "twin M {{\n  units: off\n  parameters {{ M: Real[1][9, 9] = [[{band} for j in 0..9] for i in 0..9] }}\n  \
+             states {{ w: Real[1][9] = 1 }}\n  {variables}\n  equations {{ {form} }}\n}}\n\
+             scenario s for M {{ duration: 1 s; solver: tsit5(rtol: 1e-9, atol: 1e-12) }}\n"
+        )
+    };
+    let by_matrix = Place::model(&model("M*der(w) = -w", "")).table(&[]);
+    let solve = model("a = solve(M, -w); der(w) = a", "variables { a: Real[1][9] }");
+    let by_solve = Place::model(&solve).table(&[]);
+    for k in 0..9 {
+        let (one, other) = (by_matrix.last(&format!("w[{k}]")), by_solve.last(&format!("w[{k}]")));
+        assert!((one - other).abs() < 1e-8 && (0.7..0.9).contains(&one), "{one}, {other}");
+    }
+    for (form, end) in FORMS.iter().zip(&ends) {
+        for (w, want) in end.iter().zip(&want) {
+            assert!((w - want).abs() < 1e-7, "{form}: {end:?}, {want:?}");
+        }
+    }
+}

@@ -16,7 +16,7 @@ pub mod reduce;
 pub mod sets;
 pub mod tearing;
 
-use crate::flat::Equation;
+use crate::flat::{Equation, Expr};
 use matching::Matching;
 use order::{Divisor, Plan};
 use problem::{Atom, Problem};
@@ -77,6 +77,14 @@ pub fn solve_network(
     if matching.is_perfect(&problem) {
         let plan = order::order(&problem, &matching, divisor);
         return Ok(Solved { problem, plan, expanded: true, families });
+    }
+    if let Some(rows) = problem.sums_written_out(EXPANSION_LIMIT) {
+        let matching = Matching::find(&rows);
+        if matching.is_perfect(&rows) {
+            // Any element of a matrix may be 0: such loops are left to pivots.
+            let plan = order::order(&rows, &matching, &|e| matches!(e, Expr::Num(x) if *x != 0.0));
+            return Ok(Solved { problem: rows, plan, expanded: true, families });
+        }
     }
     Err(Box::new(Unbalanced { problem, matching }))
 }

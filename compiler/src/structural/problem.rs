@@ -2,7 +2,7 @@
 
 use super::expr::{self, Use};
 use super::sets::{self, Progression};
-use crate::flat::{Affine, Equation, Expr, Loop};
+use crate::flat::{Affine, BinOp, Equation, Expr, Fold, Loop};
 use rustc_hash::{FxHashMap, FxHashSet};
 use twinml_model::ids::{Index, VarId};
 
@@ -130,6 +130,41 @@ impl Problem {
         let equations = self.equations.iter().flat_map(expand).collect();
         Problem { network: self.network, ..Problem::new(self.atoms.clone(), equations) }
     }
+
+    /// With sums over unknowns written out, so that an equation may be solved for any of their terms: a row of a matrix
+    /// times a vector. `None` where there are none, or more than `limit` terms.
+    pub fn sums_written_out(&self, limit: i64) -> Option<Problem> {
+        let mut terms = 0;
+        let unknowns: FxHashSet<(u32, bool)> = self.atoms.iter().map(|a| (a.var.0, a.der)).collect();
+        let equations: Vec<Equation> = self
+            .equations
+            .iter()
+            .map(|e| Equation {
+                left: without_sums(&e.left, &unknowns, &mut terms, limit),
+                right: without_sums(&e.right, &unknowns, &mut terms, limit),
+                ..e.clone()
+            })
+            .collect();
+        (0 < terms && terms <= limit)
+            .then(|| Problem { network: self.network, ..Problem::new(self.atoms.clone(), equations) })
+    }
+}
+
+fn without_sums(e: &Expr, unknowns: &FxHashSet<(u32, bool)>, terms: &mut i64, limit: i64) -> Expr {
+    expr::rewrite(e, &mut |x| match &x {
+        Expr::Fold(Fold::Sum, l, body) => {
+            let mut unknown = false;
+            expr::uses(body, &mut |u| unknown |= unknowns.contains(&(u.var.0, u.der)));
+            *terms += if unknown { (l.hi - l.lo).max(0) } else { 0 };
+            if !unknown || *terms > limit {
+                return x;
+            }
+            let all = (l.lo..l.hi).map(|k| expr::substitute_index(body, l.index, &Affine::constant(k)));
+            let sum = |a, b| Expr::Bin(BinOp::Add, Box::new(a), Box::new(b));
+            all.reduce(sum).unwrap_or(Expr::Num(0.0))
+        }
+        _ => x,
+    })
 }
 
 /// All elements that a use may touch: exact where the reference is injective, otherwise the interval.
