@@ -106,6 +106,22 @@ scenario main for Chua { duration: 20 s; record all every 20 s }",
 const CHUA: [(&str, f64); 3] =
     [("x", 1.088718111499822), ("y", -0.19004961336607315), ("z", -1.1038069158396102)];
 
+/// A controller sampled each 50 ms beside a stiff actuator: the stiff method is tried again and again, and the last trial that it
+/// loses ends at an instant. The series goes on all the same.
+#[test]
+fn a_trial_that_is_lost_at_an_instant_is_over() {
+    let model = Model::text(
+        "twin SampledStiff { units: off
+  states { x: Real = 0; y: Real = 0; z: Real = 0; u: Real = 0; e: Real = 0 }
+  equations { der(x) = y - x^3; der(y) = 50*(z - y); der(z) = 2000*(u - z) }
+  behavior { every 50 ms { e = e + 0.05*(1 - x); u = 3*(1 - x) + 2*e } }
+}
+scenario main for SampledStiff { duration: 10 s; record all every 10 s }",
+    );
+    let choice = model.with("auto", 1e-8, 1e-10).report.choice;
+    assert_eq!(choice.method.name(), "taylor", "{choice:?}");
+}
+
 /// At rest at the start, with slope and curvature zero, and driven by something whose period divides a tenth of the run.
 #[test]
 fn what_is_at_rest_at_the_start_is_not_slept_through() {

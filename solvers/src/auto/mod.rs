@@ -416,7 +416,11 @@ impl Integrator for Auto {
     }
 
     fn restart(&mut self, sys: &mut dyn System, t: f64, x: &[f64], stop: f64) -> Result<(), SolveError> {
-        self.change = false;
+        // a trial that was lost with the last step is lost: nothing would compare the stiff method again
+        self.change &= self.at_stiff && !self.stayed;
+        if !self.at_stiff {
+            self.rival = None;
+        }
         self.behind = None;
         self.restarts += 1;
         (self.stop, self.horizon) = (stop, stop);
