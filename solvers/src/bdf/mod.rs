@@ -8,7 +8,8 @@
 //!
 //! **Nonlinear equation.** Modified Newton. Jacobian and factors are kept over steps; a changed `c = h/λ`
 //! is corrected by a factor until it has moved by 10 % (Hindmarsh et al. 2005, CVODE). The iteration
-//! stops when the error left is a third of the error allowed.
+//! stops when the error left is a third of the error allowed. How many steps a Jacobian lasts, 51 at most, follows from the rate
+//! at which iterations with it converge.
 //!
 //! **Error norm and order.** The root mean square over states of `error/(atol + rtol·|x|)`, with the
 //! larger `|x|` of the last two accepted points, must be at most 1. After a start the order rises by one each step; after a
@@ -47,6 +48,8 @@ use vector::Block;
 
 /// The highest order. Order 6 is not stable enough to be worth having.
 pub const MAX_ORDER: usize = 5;
+/// The layout of the state that is written; the first one did not tell how long a Jacobian lasts.
+const LAYOUT: u32 = 2;
 /// The first step of a system at rest, as part of what it would be.
 const REST: f64 = 1e-2;
 
@@ -525,7 +528,7 @@ impl Integrator for Bdf {
 
     fn save(&self, to: &mut Writer) {
         let matrix = self.matrix.as_ref().filter(|_| self.started);
-        state::begin(to, Method::Bdf, matrix.is_some());
+        state::begin_layout(to, Method::Bdf, LAYOUT, matrix.is_some());
         let Some(matrix) = matrix else { return };
         self.clock.save(to);
         to.put(&self.stats).put(&self.h).put(&self.order).put(&self.order_used);
@@ -548,7 +551,8 @@ impl Integrator for Bdf {
 
     fn load(&mut self, sys: &mut dyn System, from: &mut Reader<'_>) -> Result<(), Malformed> {
         *self = Bdf { max_order: self.max_order, ..Bdf::new(&self.options) };
-        if !state::begun(from, Method::Bdf)? {
+        let (layout, started) = state::begun_layout(from, Method::Bdf, LAYOUT)?;
+        if !started {
             return Ok(());
         }
         let n = sys.dim();
@@ -576,7 +580,7 @@ impl Integrator for Bdf {
             v.resize(len, 0.0);
         }
         self.leap = Leap::load(&self.options, sys, from)?;
-        self.iteration = Iteration::load(from, self.stats.steps)?;
+        self.iteration = Iteration::load(from, self.stats.steps, layout)?;
         self.jac = vec![0.0; sys.pattern().nnz()];
         if self.iteration.have_jacobian {
             from.fill(&mut self.jac)?;
