@@ -207,21 +207,21 @@ fn work_of_bdf() {
         classic::hires(),
         1e-6,
         1e-9,
-        expect!["steps 439 rejected 20 rhs 511 jac 21 factorizations 145 solves 509 newton failures 0"],
+        expect!["steps 351 rejected 10 rhs 389 jac 53 factorizations 120 solves 388 newton failures 0"],
     );
     work(
         Method::Bdf,
         classic::pollution(),
         1e-6,
         1e-9,
-        expect!["steps 198 rejected 5 rhs 226 jac 7 factorizations 75 solves 225 newton failures 1"],
+        expect!["steps 172 rejected 1 rhs 184 jac 20 factorizations 68 solves 183 newton failures 0"],
     );
     work(
         Method::Bdf,
         classic::robertson(),
         1e-6,
         1e-12,
-        expect!["steps 1055 rejected 22 rhs 1124 jac 34 factorizations 221 solves 1123 newton failures 0"],
+        expect!["steps 980 rejected 16 rhs 1037 jac 39 factorizations 180 solves 1036 newton failures 0"],
     );
     work(
         Method::Bdf,

@@ -245,7 +245,7 @@ struct Kept {
 }
 
 /// Of each method one, and of `auto` one with each of its parts at work; all from before the layouts had numbers, and of the second,
-/// third and fourth layout of `auto` with each of its parts at work and with the stiff one on trial. Where a layout changes, states of the one
+/// third, fourth and fifth layout of `auto` with each of its parts at work and with the stiff one on trial. Where a layout changes, states of the one
 /// before join them.
 fn kept() -> Vec<Kept> {
     let oscillator = || Case {
@@ -263,6 +263,7 @@ fn kept() -> Vec<Kept> {
     all.extend([("pendulum", 9), ("hires", 6), ("hires", 8), ("heat", 6)].map(|c| auto(".2", c)));
     all.extend([("pendulum", 9), ("hires", 8), ("heat", 6), ("brusselator", 8)].map(|c| auto(".3", c)));
     all.extend([("pendulum", 9), ("hires", 8), ("heat", 6), ("brusselator", 8)].map(|c| auto(".4", c)));
+    all.extend([("pendulum", 9), ("hires", 8), ("heat", 6), ("brusselator", 8)].map(|c| auto(".5", c)));
     all.into_iter()
         .map(|(method, layout, case, digits)| {
             let name = format!("{}{layout}-{case}-{digits}", method.name());
@@ -313,7 +314,7 @@ fn states_of_earlier_programs_go_on() {
     let first = ["tsit5", "adams", "rosenbrock", "rosenbrock", "bdf"];
     let second = ["adams", "rosenbrock", "rosenbrock", "tsit5"];
     let third = ["adams", "rosenbrock", "rosenbrock", "adams"];
-    assert_eq!(parts, [&first[..], &second, &third, &third].concat());
+    assert_eq!(parts, [&first[..], &second, &third, &third, &third].concat());
 }
 
 #[test]
@@ -333,7 +334,7 @@ fn a_layout_from_a_later_program_is_refused() {
     let mut i = make(Method::Auto, &options(Method::Auto, None)).unwrap();
     let mut sys = Fixture::new(Pendulum);
     for (name, why) in [
-        ("auto/6", "at byte 0: the state of 'auto' has layout 6, and 5 is the latest known here"),
+        ("auto/7", "at byte 0: the state of 'auto' has layout 7, and 6 is the latest known here"),
         ("auto/1", "at byte 0: this is the state of the solver 'auto/1', not of 'auto'"),
         ("auto/02", "at byte 0: this is the state of the solver 'auto/02', not of 'auto'"),
         ("auto/", "at byte 0: this is the state of the solver 'auto/', not of 'auto'"),

@@ -533,6 +533,16 @@ problem("figure_eight", 20, [0.97000436, -0.24308753, -0.97000436, 0.24308753, 0
         ["x[0]", "y[0]", "x[1]", "y[1]", "x[2]", "y[2]", "vx[0]", "vy[0]", "vx[1]", "vy[1]", "vx[2]", "vy[2]"],
         figure_eight, source="Chenciner and Montgomery, Annals of Mathematics 152 (2000) 881")
 
+
+def stiff_swing(t, y):
+    r = math.hypot(y[0], y[1])
+    pull = 1e6 * (r - 1) / r + 1e4 * (y[0] * y[2] + y[1] * y[3]) / r**2
+    return [y[2], y[3], -pull * y[0], -pull * y[1] - 9.81]
+
+
+problem("stiff_swing", 20, [1, 0, 0, 0], ["x", "y", "u", "v"], stiff_swing, stiff=True, atol=1e-14,
+        source="Hairer and Wanner, Solving ODEs II, VII.4 (stiff mechanical systems)")
+
 CLOSED = {"stiff_e4": e4}
 BREAKS = {"medical_akzo": [5], "beam": [math.pi], "square_forced": [k / 2 for k in range(1, 10)]}
 

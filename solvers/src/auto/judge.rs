@@ -61,14 +61,21 @@ pub(super) struct Rival {
     kept: bool,
 }
 
+impl Rival {
+    /// The stiff method is on trial beside it.
+    pub(super) fn on_trial(&self) -> bool {
+        !self.kept
+    }
+}
+
 persist!(Rival { takes: f64, rho: f64, steps: u32, t: f64, half: f64, kept: bool });
 
 /// Where the explicit method was, and what was spent by then.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Milestone {
-    t: f64,
-    spent: f64,
-    steps: u64,
+    pub t: f64,
+    pub spent: f64,
+    pub steps: u64,
 }
 
 persist!(Milestone { t: f64, spent: f64, steps: u64 });
@@ -96,6 +103,9 @@ impl Auto {
         self.spent += self.price(sys, self.at_stiff);
         if self.at_stiff {
             self.compare();
+            if !self.change {
+                self.weigh_other(sys);
+            }
             if self.change || !self.stats.steps.is_multiple_of(self.every()) {
                 return;
             }
@@ -104,7 +114,7 @@ impl Auto {
             // the longest stable explicit step must also be worth more than the stiff one
             let limit = self.explicit.limit(&self.options);
             // a multistep method begins with small ones
-            let trial = self.rival.is_some_and(|r| !r.kept);
+            let trial = self.rival.is_some_and(|r| r.on_trial()) || self.other.on_trial();
             if h * self.rho < (0.6 * limit).min(0.75 * limit * self.work_ratio) && !trial {
                 self.mild_count += 1;
                 self.change = self.mild_count >= self.patience.div_ceil(self.every() as u32);
@@ -317,7 +327,7 @@ impl Auto {
         let deep = smallest > 0.0 && smallest < f64::EPSILON * self.options.tolerances.rtol * largest;
         let dearer = price::stiff(sys, false, matrices) > DEAR * price::stiff(sys, true, matrices);
         self.multistep = deep || (dearer && sys.dim() > SMALL && self.brief < 3);
-        self.stiff = stiff(&self.options, self.multistep, Some(matrix));
+        self.stiff = stiff(&self.options, self.which_stiff(), Some(matrix));
         self.stiff.set_end(self.end);
         self.weigh_stiff(sys, matrices);
     }
@@ -371,6 +381,7 @@ impl Auto {
         let result = next.start_from(sys, before, ahead).and_then(|()| next.set_stop(stop));
         self.past.add(&done);
         result?;
+        self.drop_other(sys);
         if to_stiff || self.explicit.kind() != Kind::Series {
             self.now_mut().suggest(h);
         }

@@ -24,13 +24,15 @@
 //! right-hand sides with much work), or where absolute tolerances lie below the rounding of the largest state and only the
 //! corrected Newton iteration keeps sums that the equations
 //! conserve. Where events come so often that BDF never reaches its order, it is Rosenbrock. After many steps of
-//! Rosenbrock the system's code for a whole one does them ([`crate::rosenbrock`]).
+//! Rosenbrock the system's code for a whole one does them ([`crate::rosenbrock`]); and where very many are left, BDF is tried in its
+//! place ([`other`]).
 //!
 //! Decisions depend on counts and values only, never on a clock: the same model gives the same bits.
 
 mod fastest;
 mod judge;
 mod limited;
+mod other;
 mod parts;
 mod price;
 mod saved;
@@ -48,7 +50,8 @@ use crate::taylor::Taylor;
 use fastest::DECAYING;
 use judge::{Milestone, Rival};
 use limited::Limited;
-use parts::{Explicit, Kind, LIMIT, stiff};
+use other::Other;
+use parts::{Explicit, Kind, LIMIT, Stiff, stiff};
 use price::Matrices;
 use series::{Stage, Window};
 use twinml_model::bytes::{Malformed, Reader, Writer};
@@ -161,6 +164,8 @@ pub struct Auto {
     milestones: [Milestone; 2],
     /// Tsit5 in the place of Adams.
     limited: Limited,
+    /// Backward differentiation in the place of the Rosenbrock method.
+    other: Other,
     rho: f64,
     /// The last estimate of stiffness by the explicit method.
     stiffness: f64,
@@ -205,7 +210,7 @@ impl Auto {
         Auto {
             options: options.clone(),
             explicit: Explicit::one_step(options),
-            stiff: stiff(options, false, None),
+            stiff: stiff(options, Stiff::Rosenbrock, None),
             behind: None,
             spare: None,
             started: false,
@@ -251,6 +256,7 @@ impl Auto {
             window: None,
             milestones: Default::default(),
             limited: Limited::default(),
+            other: Other::default(),
             rho: f64::NAN,
             decay: f64::NAN,
             stiffness: f64::NAN,
@@ -372,6 +378,8 @@ impl Integrator for Auto {
         }
         if self.change {
             self.turn(sys)?;
+        } else if self.other.changes_places() && self.at_stiff {
+            self.swap_stiff(sys)?;
         }
         let rejected = self.now().stats().rejected;
         let mut result = self.advance(sys);
@@ -384,6 +392,12 @@ impl Integrator for Auto {
                 }
                 _ => result = result.and_then(|()| self.mind_kinks(sys, rejected)),
             }
+        }
+        if self.at_stiff && result.is_err() && self.other.on_trial() && self.multistep {
+            // what is on trial is no reason to fail
+            self.swap_stiff(sys)?;
+            self.drop_other(sys);
+            result = self.advance(sys);
         }
         if !self.at_stiff
             && matches!(result, Err(SolveError::StepTooSmall { .. } | SolveError::NotFinite { .. }))
@@ -428,11 +442,22 @@ impl Integrator for Auto {
         let brief = self.stats.steps - self.restarted_at < SHORT;
         self.restarted_at = self.stats.steps;
         self.brief = if brief { self.brief + 1 } else { 0 };
+        self.other.begin(Milestone::default());
+        if self.other.on_trial() {
+            self.drop_other(sys);
+            if self.at_stiff {
+                (self.since, self.spent_since) = (t, self.spent);
+                self.switches += 1;
+                self.stiff.start(sys, t, x, stop)?;
+                self.count();
+                return Ok(());
+            }
+        }
         if self.brief >= 3 && self.multistep && self.at_stiff {
             let done = *self.stiff.stats();
             self.past.add(&done);
             self.multistep = false;
-            self.stiff = stiff(&self.options, false, None);
+            self.stiff = stiff(&self.options, Stiff::Rosenbrock, None);
             self.stiff.set_end(self.end);
             (self.since, self.spent_since) = (t, self.spent);
             self.switches += 1;

@@ -139,22 +139,36 @@ fn care(options: &Options, exponent: f64, least: f64) -> f64 {
     power(options.tolerances.rtol / 1e-6, exponent).clamp(least, 1.0)
 }
 
+/// Which stiff method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stiff {
+    Rosenbrock,
+    Multistep,
+    /// The multistep method in the place of the Rosenbrock method, where there are many steps, whose errors add up.
+    Instead,
+}
+
 /// The stiff method.
-pub(super) fn stiff(
-    options: &Options,
-    multistep: bool,
-    matrix: Option<IterationMatrix>,
-) -> Box<dyn Integrator> {
-    if multistep {
-        let bdf = Bdf::new(&careful(options, 0.65, 0.05));
-        Box::new(if let Some(matrix) = matrix { bdf.with_matrix(matrix) } else { bdf })
-    } else {
-        let options = careful(options, ROSENBROCK.0, ROSENBROCK.1);
+pub(super) fn stiff(options: &Options, which: Stiff, matrix: Option<IterationMatrix>) -> Box<dyn Integrator> {
+    let (exponent, least) = match which {
+        Stiff::Rosenbrock => ROSENBROCK,
+        Stiff::Multistep => BDF,
+        Stiff::Instead => INSTEAD,
+    };
+    let options = careful(options, exponent, least);
+    if which == Stiff::Rosenbrock {
         let rosenbrock = Rosenbrock::new(&options).by_kernel_later();
         Box::new(if let Some(matrix) = matrix { rosenbrock.with_matrix(matrix) } else { rosenbrock })
+    } else {
+        let bdf = Bdf::new(&options);
+        Box::new(if let Some(matrix) = matrix { bdf.with_matrix(matrix) } else { bdf })
     }
 }
 
+/// How careful backward differentiation is within `auto`: what [`careful`] asks for.
+const BDF: (f64, f64) = (0.65, 0.05);
+/// The same in the place of the Rosenbrock method.
+const INSTEAD: (f64, f64) = (1.0, 0.01);
 /// How careful the Rosenbrock method is within `auto`: what [`careful`] asks for.
 const ROSENBROCK: (f64, f64) = (0.2, 0.1);
 

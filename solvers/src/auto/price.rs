@@ -63,6 +63,15 @@ impl Matrices {
         Matrices { jacobian: sys.jacobian_takes(), factor, solve }
     }
 
+    /// What Jacobians and factorisations take in so many steps of backward differentiation, beyond those that are part of the price
+    /// of a step.
+    pub fn beyond(&self, steps: u64, jacobians: u64, factors: u64) -> f64 {
+        let [_, jacobian, factor] = BDF_PARTS;
+        let steps = steps as f64;
+        f64::max(jacobians as f64 - jacobian * steps, 0.0) * self.jacobian
+            + f64::max(factors as f64 - factor * steps, 0.0) * self.factor
+    }
+
     /// The least that they can be, before that is known.
     pub fn least(sys: &dyn System) -> Matrices {
         let entries = sys.pattern().nnz() as f64;

@@ -7,6 +7,7 @@
 //! | 3 | Tsit5 in the place of Adams, what trials are compared with later on, and when another one may come; what steps take is counted anew |
 //! | 4 | how many stop times there were, and how many of them when the pace began to be taken |
 //! | 5 | what made the last step, where another method has taken its place since: its dense output is still read |
+//! | 6 | how long the pace of the Rosenbrock method has been even, and backward differentiation on trial in its place |
 
 use super::judge::{OnTrial, Rival};
 use super::limited::Limited;
@@ -21,7 +22,7 @@ use crate::system::System;
 use twinml_model::bytes::{Malformed, Reader, Writer};
 
 /// The layout that is written.
-const LAYOUT: u32 = 5;
+const LAYOUT: u32 = 6;
 
 impl Auto {
     /// All that the next steps depend on.
@@ -47,7 +48,8 @@ impl Auto {
             .put(&self.rho_lost)
             .put(&self.milestones[0])
             .put(&self.milestones[1])
-            .put(&self.stops);
+            .put(&self.stops)
+            .put(&self.other);
         self.explicit.get().save(to);
         self.stiff.save(to);
         to.put(&self.at_stiff).put(&self.stiff_known).put(&self.change);
@@ -58,14 +60,17 @@ impl Auto {
         to.put(&self.mild_count).put(&self.patience).put(&self.trial_steps).put(&self.probe);
         to.slice(&self.v);
         match &self.behind {
-            None => to.put(&0u8),
-            Some(Behind::Stiff) => to.put(&1u8),
+            None => {
+                to.put(&0u8);
+            }
+            Some(Behind::Stiff) => {
+                to.put(&1u8);
+            }
             Some(Behind::Explicit(e)) => {
                 to.put(&2u8).put(&e.kind());
                 e.get().save(to);
-                to
             }
-        };
+        }
     }
 
     /// What [`Auto::write`] wrote, now or when it had an earlier layout.
@@ -121,7 +126,10 @@ impl Auto {
                 self.explicit = Explicit::limited(&self.options);
             }
         }
-        self.stiff = stiff(&self.options, self.multistep, None);
+        if layout > 5 {
+            self.other = from.get()?;
+        }
+        self.stiff = stiff(&self.options, self.which_stiff(), None);
         self.explicit.get_mut().load(sys, from)?;
         self.stiff.load(sys, from)?;
         let at = from.at();
