@@ -3,8 +3,9 @@
 //! A run fails where one is accepted: in a row that is recorded, among what requirements and figures look at, in
 //! anything that people see at the start and at the end. Infinite values are values (the least of nobody is one), and
 //! so is what the model itself gives as NaN among parameters; places of a population that are not taken have none. An
-//! `Int` is a number below 2^53 in size.
+//! `Int` is a number below 2^53 in size, but for the least and the most of nobody.
 
+use twinml_model::ir::{Op, ValueData};
 use twinml_model::schema::{Kind, Variable, WHOLE};
 
 use super::*;
@@ -15,9 +16,16 @@ pub(super) fn any(values: &[f64]) -> bool {
 }
 
 /// Whether a value is none that the variable may have. What is given as a parameter may be NaN.
-fn unfit(of: &Variable, value: f64) -> bool {
+fn unfit(program: &Program, of: &Variable, value: f64) -> bool {
     let computed = matches!(of.space, Space::Var | Space::State | Space::Disc | Space::Input);
-    computed && value.is_nan() || of.kind == Kind::Int && value.abs() >= WHOLE
+    computed && value.is_nan()
+        || of.kind == Kind::Int && value.abs() >= WHOLE && !(value.is_infinite() && may_be_of_nobody(program))
+}
+
+/// Whether the equations have the least or the most of some that may be nobody: what it is then stands in them.
+fn may_be_of_nobody(program: &Program) -> bool {
+    let infinite = |v: &ValueData| matches!(v.op, Op::ConstF(bits) if f64::from_bits(bits).is_infinite());
+    [&program.rhs, &program.outputs].into_iter().any(|kernel| kernel.values.iter().any(infinite))
 }
 
 impl Run<'_> {
@@ -53,7 +61,7 @@ impl Run<'_> {
             if v.kind != Kind::Int && !any(values) {
                 return None;
             }
-            let bad = (0..values.len()).find(|k| unfit(v, values[*k]) && !self.absent(v, *k));
+            let bad = (0..values.len()).find(|k| unfit(program, v, values[*k]) && !self.absent(v, *k));
             bad.map(|k| first + k)
         })
     }
@@ -81,7 +89,7 @@ impl Run<'_> {
             let first = program.sizes.offset(v.space) + v.base as usize;
             slot.checked_sub(first).filter(|k| *k < v.len as usize).map(|k| (v, k))
         });
-        found.is_some_and(|(v, k)| unfit(v, self.system.memory.data()[slot]) && !self.absent(v, k))
+        found.is_some_and(|(v, k)| unfit(program, v, self.system.memory.data()[slot]) && !self.absent(v, k))
     }
 
     /// Whether element `k` belongs to a place of a population that is not taken.
