@@ -2,11 +2,12 @@
 //! element gets its slots.
 
 use super::layout::Layout;
+use super::literal;
 use super::names;
 use super::origins::Origins;
 use super::ranges::numbered;
 use crate::diag::{Diagnostic, Diagnostics, codes};
-use crate::flat::{self, Affine, Expr, HIDDEN, Loop, Piece, Role, System, UnOp, Var};
+use crate::flat::{self, Affine, Expr, HIDDEN, Loop, Piece, Role, System, Var};
 use crate::structural::{expr, sets};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
@@ -49,15 +50,6 @@ pub fn extract(system: &mut System, diags: &mut Diagnostics) -> Option<Vec<Draw>
     }
     levels(system, &mut out, diags)?;
     Some(out)
-}
-
-fn literal(e: &Expr) -> Option<f64> {
-    match e {
-        Expr::Num(x) => Some(*x),
-        Expr::Bool(b) => Some(f64::from(u8::from(*b))),
-        Expr::Un(UnOp::Neg, a) => literal(a).map(|x| -x),
-        _ => None,
-    }
 }
 
 /// A number, an element of a parameter, or a hidden parameter with the formula.

@@ -23,7 +23,7 @@ mod start;
 pub use ranges::numbered;
 
 use crate::diag::Diagnostics;
-use crate::flat::{Affine, BinOp, Equation, Expr, Piece, Role, System, UnOp};
+use crate::flat::{Affine, Equation, Expr, Piece, Role, System, UnOp};
 use crate::source::SourceMap;
 use crate::structural::order::Step;
 use crate::structural::problem::Atom;
@@ -383,26 +383,14 @@ fn constant(system: &System, e: &Expr) -> bool {
 /// What a formula of parameters is where they are what the model gives, of numbers and elements that are given as
 /// numbers: a matrix has zeros, and nothing is solved by dividing by them.
 fn nominal(system: &System, e: &Expr) -> Option<f64> {
-    match e {
-        Expr::Num(x) => Some(*x),
-        Expr::Un(UnOp::Neg, a) => Some(-nominal(system, a)?),
-        Expr::Bin(op, a, b) => {
-            let (a, b) = (nominal(system, a)?, nominal(system, b)?);
-            match op {
-                BinOp::Add => Some(a + b),
-                BinOp::Sub => Some(a - b),
-                BinOp::Mul => Some(a * b),
-                BinOp::Div => Some(a / b),
-                _ => None,
-            }
-        }
+    expr::number(e, &|e| match e {
         Expr::Var(v, at) if at.terms.is_empty() => {
             let pieces = system.vars[v.index()].value.iter();
             let mut here = pieces.filter(|p| p.loops.is_empty() && p.element == *at);
             literal(&here.next_back()?.expr)
         }
         _ => None,
-    }
+    })
 }
 
 fn depends_on_time(e: &Expr) -> bool {

@@ -116,24 +116,5 @@ fn size(e: &Expr) -> usize {
 
 /// Whether a coefficient of numbers alone is zero: then nothing determines the unknown.
 fn vanishes(e: &Expr) -> bool {
-    number(e) == Some(0.0)
-}
-
-fn number(e: &Expr) -> Option<f64> {
-    use crate::flat::{BinOp, UnOp};
-    match e {
-        Expr::Num(x) => Some(*x),
-        Expr::Un(UnOp::Neg, a) => Some(-number(a)?),
-        Expr::Bin(op, a, b) => {
-            let (a, b) = (number(a)?, number(b)?);
-            match op {
-                BinOp::Add => Some(a + b),
-                BinOp::Sub => Some(a - b),
-                BinOp::Mul => Some(a * b),
-                BinOp::Div => Some(a / b),
-                _ => None,
-            }
-        }
-        _ => None,
-    }
+    expr::number(e, &|_| None) == Some(0.0)
 }

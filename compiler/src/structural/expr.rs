@@ -1,6 +1,6 @@
 //! Walking and rewriting flat expressions.
 
-use crate::flat::{Affine, Expr, Loop};
+use crate::flat::{Affine, BinOp, Expr, Loop, UnOp};
 use twinml_model::ids::{Index, VarId};
 
 /// One use of a family in an expression.
@@ -50,6 +50,25 @@ fn walk(e: &Expr, inner: &mut Vec<Loop>, f: &mut impl FnMut(Use)) {
         // What is delayed is read from history, not from this instant.
         Expr::Delay(_, tau) => walk(tau, inner, f),
         _ => children(e, &mut |c| walk(c, inner, f)),
+    }
+}
+
+/// The number that a formula of numbers is, and of what else is `known` to be one.
+pub fn number(e: &Expr, known: &impl Fn(&Expr) -> Option<f64>) -> Option<f64> {
+    match e {
+        Expr::Num(x) => Some(*x),
+        Expr::Un(UnOp::Neg, a) => Some(-number(a, known)?),
+        Expr::Bin(op, a, b) => {
+            let (a, b) = (number(a, known)?, number(b, known)?);
+            match op {
+                BinOp::Add => Some(a + b),
+                BinOp::Sub => Some(a - b),
+                BinOp::Mul => Some(a * b),
+                BinOp::Div => Some(a / b),
+                _ => None,
+            }
+        }
+        _ => known(e),
     }
 }
 
