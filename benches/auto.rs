@@ -231,6 +231,7 @@ fn open(root: &Path, name: &str, spec: &Value) -> Option<Problem> {
         "celestial.twinml",
         "stiff.twinml",
         "further.twinml",
+        "stiff_swing.twinml",
         "stiff_detest.twinml",
         "emep.twinml",
         "more_stiff.twinml",

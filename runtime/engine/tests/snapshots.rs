@@ -311,22 +311,12 @@ fn every_solver_goes_on() {
 }
 
 /// A Rosenbrock method has very many steps here, and `auto` tries backward differentiation in its place.
-const SWING: &str = "
-twin Swing { units: off
-  states { x: Real = 1; y: Real = 0; u: Real = 0; v: Real = 0 }
-  variables { r: Real; pull: Real }
-  equations {
-    r = sqrt(x^2 + y^2)
-    pull = 1e6*(r - 1)/r + 1e4*(x*u + y*v)/r^2
-    der(x) = u; der(y) = v
-    der(u) = -pull*x; der(v) = -pull*y - 9.81
-  }
-}
-scenario s for Swing { duration: 4 s; solver: auto(rtol: 1e-8, atol: 1e-10); record all every 10 ms }";
+const SWING: &str = include_str!("../../../tests/accuracy/stiff_swing.twinml");
 
 #[test]
 fn a_stiff_method_on_trial_goes_on() {
-    let model = compile(SWING, None, Path::new("."));
+    let model =
+        compile(&SWING.replace("20 s", "4 s").replace("every 4 s", "every 10 ms"), None, Path::new("."));
     // The trials lie in the first half.
     let parts: Vec<f64> = (0..48).map(|k| f64::from(k) / 96.0).chain([0.7, 1.0]).collect();
     check("swing", &model, &parts);

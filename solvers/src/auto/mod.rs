@@ -166,6 +166,8 @@ pub struct Auto {
     limited: Limited,
     /// Backward differentiation in the place of the Rosenbrock method.
     other: Other,
+    /// The Rosenbrock method while backward differentiation is on trial in its place: the code that it has earned stays with it.
+    waiting: Option<Box<dyn Integrator>>,
     rho: f64,
     /// The last estimate of stiffness by the explicit method.
     stiffness: f64,
@@ -193,6 +195,7 @@ impl Clone for Auto {
             options: self.options.clone(),
             explicit: self.explicit.clone(),
             stiff: self.stiff.clone_box(),
+            waiting: self.waiting.as_ref().map(|w| w.clone_box()),
             behind: self.behind.clone(),
             spare: None,
             v: self.v.clone(),
@@ -257,6 +260,7 @@ impl Auto {
             milestones: Default::default(),
             limited: Limited::default(),
             other: Other::default(),
+            waiting: None,
             rho: f64::NAN,
             decay: f64::NAN,
             stiffness: f64::NAN,
@@ -310,6 +314,9 @@ impl Auto {
         let mut sum = self.past;
         sum.add(self.explicit.get().stats());
         sum.add(self.stiff.stats());
+        if let Some(waiting) = &self.waiting {
+            sum.add(waiting.stats());
+        }
         // starts of the parts are not restarts of the whole
         sum.restarts = self.restarts;
         self.stats = sum;
@@ -422,6 +429,9 @@ impl Integrator for Auto {
     fn set_end(&mut self, end: f64) {
         self.end = end;
         self.stiff.set_end(end);
+        if let Some(waiting) = &mut self.waiting {
+            waiting.set_end(end);
+        }
     }
 
     fn set_horizon(&mut self, horizon: f64) {

@@ -12,6 +12,7 @@ use super::parts::{Stiff, stiff};
 use super::price::{self, Matrices};
 use super::{Auto, judge::Milestone};
 use crate::error::SolveError;
+use crate::integrator::Integrator;
 use crate::linalg::IterationMatrix;
 use crate::system::System;
 use twinml_model::persist;
@@ -149,6 +150,20 @@ impl Auto {
         );
         let spends = (now.spent - from.spent + more) / (now.t - from.t);
         self.other.end(spends < CLEAR * takes);
+        if self.other.done
+            && let Some(waiting) = self.waiting.take()
+        {
+            self.past.add(waiting.stats());
+        }
+    }
+
+    /// The Rosenbrock method that waits, or one anew.
+    fn rosenbrock(&mut self, matrix: IterationMatrix) -> Box<dyn Integrator> {
+        self.waiting.take().unwrap_or_else(|| {
+            let mut anew = stiff(&self.options, Stiff::Rosenbrock, Some(matrix));
+            anew.set_end(self.end);
+            anew
+        })
     }
 
     /// Goes on with the other stiff method from the state reached.
@@ -158,9 +173,12 @@ impl Auto {
         let (stop, ahead) = (self.stop, if self.horizon > t { self.horizon } else { self.stop });
         let matrix = IterationMatrix::new(sys.pattern());
         let matrices = Matrices::new(sys, &matrix);
-        let which = if self.multistep { Stiff::Rosenbrock } else { Stiff::Instead };
-        let mut next = stiff(&self.options, which, Some(matrix));
+        let mut next = match self.multistep {
+            true => self.rosenbrock(matrix),
+            false => stiff(&self.options, Stiff::Instead, Some(matrix)),
+        };
         next.set_end(self.end);
+        let done = *next.stats();
         let begun = next.start_from(sys, &*self.stiff, ahead).and_then(|()| next.set_stop(stop));
         if begun.is_err() && !self.multistep {
             self.other.end(false);
@@ -169,9 +187,14 @@ impl Auto {
         }
         begun?;
         next.suggest(h);
-        let done = *self.stiff.stats();
         self.past.add(&done);
-        (self.stiff, self.multistep) = (next, !self.multistep);
+        let before = std::mem::replace(&mut self.stiff, next);
+        if self.multistep {
+            self.past.add(before.stats());
+        } else {
+            self.waiting = Some(before);
+        }
+        self.multistep = !self.multistep;
         self.weigh_stiff(sys, matrices);
         // what it was compared with took less than the other one
         self.rival = None;
@@ -183,13 +206,12 @@ impl Auto {
     /// Ends a trial of backward differentiation, if there is one, where the stiff method is not needed now or begins anew.
     pub(super) fn drop_other(&mut self, sys: &dyn System) {
         if self.other.on_trial() && self.multistep {
-            let done = *self.stiff.stats();
-            self.past.add(&done);
             let matrix = IterationMatrix::new(sys.pattern());
             let matrices = Matrices::new(sys, &matrix);
             self.multistep = false;
-            self.stiff = stiff(&self.options, Stiff::Rosenbrock, Some(matrix));
-            self.stiff.set_end(self.end);
+            let next = self.rosenbrock(matrix);
+            let before = std::mem::replace(&mut self.stiff, next);
+            self.past.add(before.stats());
             self.weigh_stiff(sys, matrices);
         }
         if self.other.on_trial() {

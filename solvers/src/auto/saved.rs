@@ -11,7 +11,7 @@
 
 use super::judge::{OnTrial, Rival};
 use super::limited::Limited;
-use super::parts::{Explicit, Kind, series_order, stiff};
+use super::parts::{Explicit, Kind, Stiff, series_order, stiff};
 use super::price::Matrices;
 use super::series::{Stage, Window, WindowWithoutStops};
 use super::{Auto, Behind};
@@ -52,6 +52,10 @@ impl Auto {
             .put(&self.other);
         self.explicit.get().save(to);
         self.stiff.save(to);
+        to.put(&self.waiting.is_some());
+        if let Some(waiting) = &self.waiting {
+            waiting.save(to);
+        }
         to.put(&self.at_stiff).put(&self.stiff_known).put(&self.change);
         to.put(&self.stop).put(&self.since).put(&self.stiffish).put(&self.h_stiff).put(&self.average);
         to.put(&self.work_ratio).put(&self.rho).put(&self.stiffness).put(&self.growth).put(&self.decay);
@@ -132,6 +136,11 @@ impl Auto {
         self.stiff = stiff(&self.options, self.which_stiff(), None);
         self.explicit.get_mut().load(sys, from)?;
         self.stiff.load(sys, from)?;
+        if layout > 5 && from.get()? {
+            let mut waiting = stiff(&self.options, Stiff::Rosenbrock, None);
+            waiting.load(sys, from)?;
+            self.waiting = Some(waiting);
+        }
         let at = from.at();
         (self.at_stiff, self.stiff_known, self.change) = from.get()?;
         if self.now().x().len() != n {
