@@ -268,6 +268,11 @@ pub trait System {
         false
     }
 
+    /// Whether `f` looks back at what the states were: a jump in the past comes back as one in a derivative, again and again.
+    fn looks_back(&self) -> bool {
+        false
+    }
+
     /// A trial step of the Rosenbrock method that the system was made ready for, from `(t, x)` over `h` to `t1`, by code of
     /// its own: it leaves in `out` what [`crate::rosenbrock::fused`] says, from the error on. `None` where it has none, and
     /// then always; false where it does not serve for this step.

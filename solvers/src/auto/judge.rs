@@ -4,7 +4,7 @@ use super::fastest::DECAYING;
 use super::limited::{LIMITED_SHARE, LOOKS_EVERY};
 use super::parts::{Explicit, Kind, stiff};
 use super::price::{self, Matrices};
-use super::{Auto, LARGE};
+use super::{Auto, LARGE, PROBE};
 use crate::error::SolveError;
 use crate::integrator::Integrator;
 use crate::linalg::IterationMatrix;
@@ -294,6 +294,7 @@ impl Auto {
         if hopeless || f64::min(spends, latest) > takes {
             self.change = true;
             self.stayed = false;
+            self.credit(rival);
             self.lost += 1;
             let took = 2.0 * f64::from(window) * self.work_stiff;
             self.again = self.spent + PATIENCE * took * f64::from(1u32 << (self.lost - 1).min(8));
@@ -305,6 +306,18 @@ impl Auto {
             self.rival = None;
         } else {
             self.rival = Some(Rival { kept: true, ..now });
+        }
+    }
+
+    /// Where the stiff method goes after it was kept: if it has saved more than a trial takes, trials are worth it here, and the
+    /// next one waits no longer than the first.
+    fn credit(&mut self, rival: Rival) {
+        let window = f64::from(COMPARED[usize::from(self.multistep)]);
+        let grown = self.rho / rival.rho;
+        let takes = if grown < 1.0 { grown * rival.takes } else { rival.takes };
+        let saved = takes * (self.stiff.t() - self.since) - (self.spent - self.spent_since);
+        if rival.kept && saved > 2.0 * window * self.work_stiff {
+            (self.lost, self.probe) = (0, PROBE);
         }
     }
 
@@ -361,6 +374,9 @@ impl Auto {
             self.choose(sys);
         }
         if !to_stiff {
+            if let Some(rival) = self.rival {
+                self.credit(rival);
+            }
             // one that has just been compared is not compared again
             self.h_stiff = if self.stayed { h } else { 0.0 };
             (self.stayed, self.rival) = (true, None);

@@ -4,8 +4,8 @@
 //! does, Tsit5's are about two and a half times as long, and around an evaluation it moves fewer vectors: many states with
 //! little to compute for each (a grid) are better off with it. So it is tried there for some steps, and goes on if these take no
 //! more for a second than those of Adams did, or would at a length that can last. It is less careful there than elsewhere:
-//! stability keeps its steps short anyhow. Far from its own limit Adams takes over again. With few states it is not worth
-//! it: Adams' steps within `auto` have less error.
+//! stability keeps its steps short anyhow. Far from its own limit Adams is tried in its turn, and takes over again if it takes no
+//! more. With few states it is not worth it: Adams' steps within `auto` have less error.
 //!
 //! Tsit5's estimate of stiffness does not always see the fastest mode; beside Tsit5 as it stands here the same power iterations as
 //! beside Adams do.
@@ -31,6 +31,8 @@ const KEPT: f64 = 1.05;
 const SUSTAINED: f64 = 0.5;
 /// Steps of Tsit5 on trial before those that count, and all.
 const TRIAL: [u32; 2] = [6, 20];
+/// The same of Adams, which works its order up, where it is to take over again.
+const RETURN: [u32; 2] = [30, 60];
 /// What is left must take so many times as long as a trial.
 const WORTH: f64 = 3.0;
 /// After a trial that was lost, so many times as much is spent as it took before the next, and each time more.
@@ -39,8 +41,10 @@ const PATIENCE: f64 = 30.0;
 pub(super) const LOOKS_EVERY: u64 = 10;
 /// Part that one of them has in the averages.
 pub(super) const LIMITED_SHARE: f64 = 0.2;
-/// `h·ρ` over its limit up to which Tsit5 counts as far from it, and looks in a row that say so.
-const FAR: (f64, u32) = (0.05, 4);
+/// `h·ρ` at which Adams' steps last, whatever its order up to 7: from there on what they take tells when Tsit5 is far enough from
+/// its own limit, and looks in a row that say so.
+const LASTING: f64 = 0.6;
+const FAR: u32 = 4;
 
 /// How far it has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -89,13 +93,15 @@ impl Auto {
     pub(super) fn limited(&mut self, sys: &mut dyn System, swings: f64) -> bool {
         let adams = self.explicit.kind() == Kind::Multistep && sys.dim() >= LARGE;
         let tsit5 = self.explicit.kind() == Kind::OneStep && self.limited.taken;
-        let speaks = adams && swings > NEAR || tsit5 && swings < FAR.0;
+        let dearer = price::explicit(sys, Kind::OneStep, 0.0) / price::explicit(sys, Kind::Multistep, 0.0);
+        let far = CLEAR * LASTING / LIMIT * dearer;
+        let speaks = adams && swings > NEAR || tsit5 && swings < far;
         if !speaks {
             self.limited.looks = 0;
             return false;
         }
         self.limited.looks = self.limited.looks.saturating_add(1);
-        if self.limited.looks < if adams { LOOKS } else { FAR.1 } || self.spent < self.limited.until {
+        if self.limited.looks < if adams { LOOKS } else { FAR } || self.spent < self.limited.until {
             return false;
         }
         let (t, h) = (self.now().t(), self.now().t() - self.now().t_prev());
@@ -103,7 +109,11 @@ impl Auto {
             (price::explicit(sys, Kind::Multistep, 0.0), price::explicit(sys, Kind::OneStep, 0.0));
         if !adams {
             self.until(multistep);
-            return self.put(sys, Explicit::multistep(&self.options), h);
+            let back = self.put(sys, Explicit::multistep(&self.options), h);
+            if back {
+                self.limited = Limited { takes: one_step / h, steps: 0, ..self.limited };
+            }
+            return back;
         }
         let rho = self.rho;
         let longest = (LONGER * h).min(LIMIT / rho);
@@ -121,17 +131,22 @@ impl Auto {
         true
     }
 
-    /// After a step of Tsit5 on trial; true if Adams takes over again.
+    /// After a step of the one on trial; true if the other takes over again.
     pub(super) fn limited_trial(&mut self, sys: &mut dyn System) -> bool {
-        if self.limited.takes <= 0.0 || self.explicit.kind() != Kind::OneStep {
+        let [before, all] = match self.explicit.kind() {
+            Kind::OneStep => TRIAL,
+            Kind::Multistep => RETURN,
+            Kind::Series => return false,
+        };
+        if self.limited.takes <= 0.0 {
             return false;
         }
         let (t, spent) = (self.now().t(), self.spent);
         self.limited.steps = self.limited.steps.saturating_add(1);
-        if self.limited.steps == TRIAL[0] {
+        if self.limited.steps == before {
             (self.limited.t, self.limited.spent) = (t, spent);
         }
-        if self.limited.steps < TRIAL[1] {
+        if self.limited.steps < all {
             return false;
         }
         let takes = std::mem::take(&mut self.limited.takes);
@@ -140,7 +155,11 @@ impl Auto {
         }
         self.until(price::explicit(sys, Kind::OneStep, 0.0));
         let h = self.now().h();
-        self.put(sys, Explicit::multistep(&self.options), h)
+        let other = match self.explicit.kind() {
+            Kind::OneStep => Explicit::multistep(&self.options),
+            _ => Explicit::limited(&self.options),
+        };
+        self.put(sys, other, h)
     }
 
     /// The next trial is to wait.

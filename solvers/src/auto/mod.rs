@@ -1,6 +1,7 @@
 //! `auto`: an explicit method (Tsit5, Adams or Taylor) and a stiff one (Rosenbrock or BDF), changed by an estimate of stiffness.
 //!
-//! **The explicit method** is Tsit5; Adams at the tightest tolerances, and for large coupled systems at tight ones. Where stability
+//! **The explicit method** is Tsit5; Adams at the tightest tolerances, unless the equations look back at the past, and for large coupled
+//! systems at tight ones. Where stability
 //! limits the steps of Adams in a large system, Tsit5 takes its place ([`limited`]). On the way, where the rest of the run is long
 //! enough to pay for the code of it, a Taylor method does ([`series`]).
 //!
@@ -69,8 +70,8 @@ const MILD_STEPS: u32 = 10;
 const LARGE: usize = 24;
 /// Steps between restarts below which a multistep method never gets going.
 const SHORT: u64 = 40;
-/// Below these relative tolerances Adams is the explicit method: any system; those with much work in an
-/// evaluation, of which Adams takes two a step.
+/// Below these relative tolerances Adams is the explicit method: any system but those that look back, whose jumps in derivatives
+/// cost a multistep method its order; those with much work in an evaluation, of which Adams takes two a step.
 const FINE: [f64; 2] = [3e-8, 2e-6];
 /// Dependences of an equation that make much work.
 const COUPLED: usize = 8;
@@ -162,6 +163,8 @@ pub struct Auto {
     window: Option<Window>,
     /// From where on the average pace of explicit steps is taken.
     milestones: [Milestone; 2],
+    /// Where between a quarter and a half of what was spent had been spent, and from where on that is taken next.
+    halves: [Milestone; 2],
     /// Tsit5 in the place of Adams.
     limited: Limited,
     /// Backward differentiation in the place of the Rosenbrock method.
@@ -258,6 +261,7 @@ impl Auto {
             refused: 0.0,
             window: None,
             milestones: Default::default(),
+            halves: Default::default(),
             limited: Limited::default(),
             other: Other::default(),
             waiting: None,
@@ -342,10 +346,11 @@ impl Integrator for Auto {
         (self.stop, self.horizon) = (stop, stop);
         self.plane = [vec![0.0; n], vec![0.0; n]];
         (self.began, self.since) = (t, t);
+        self.halves = [Milestone { t, ..Milestone::default() }; 2];
         let pattern = sys.pattern();
         let rtol = self.options.tolerances.rtol;
         let coupled = n >= LARGE && pattern.nnz() >= COUPLED * n || sys.work() >= HEAVY * n as f64;
-        if rtol < FINE[0] || coupled && rtol < FINE[1] {
+        if rtol < FINE[0] && !sys.looks_back() || coupled && rtol < FINE[1] {
             self.explicit = Explicit::multistep(&self.options);
         }
         self.weigh(sys);

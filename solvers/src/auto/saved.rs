@@ -8,8 +8,9 @@
 //! | 4 | how many stop times there were, and how many of them when the pace began to be taken |
 //! | 5 | what made the last step, where another method has taken its place since: its dense output is still read |
 //! | 6 | how long the pace of the Rosenbrock method has been even, and backward differentiation on trial in its place |
+//! | 7 | where a quarter to a half of what was spent had been spent |
 
-use super::judge::{OnTrial, Rival};
+use super::judge::{Milestone, OnTrial, Rival};
 use super::limited::Limited;
 use super::parts::{Explicit, Kind, Stiff, series_order, stiff};
 use super::price::Matrices;
@@ -22,7 +23,7 @@ use crate::system::System;
 use twinml_model::bytes::{Malformed, Reader, Writer};
 
 /// The layout that is written.
-const LAYOUT: u32 = 6;
+const LAYOUT: u32 = 7;
 
 impl Auto {
     /// All that the next steps depend on.
@@ -49,7 +50,9 @@ impl Auto {
             .put(&self.milestones[0])
             .put(&self.milestones[1])
             .put(&self.stops)
-            .put(&self.other);
+            .put(&self.other)
+            .put(&self.halves[0])
+            .put(&self.halves[1]);
         self.explicit.get().save(to);
         self.stiff.save(to);
         to.put(&self.waiting.is_some());
@@ -133,6 +136,9 @@ impl Auto {
         if layout > 5 {
             self.other = from.get()?;
         }
+        // earlier layouts judged by all that was spent since the beginning
+        let began = Milestone { t: self.began, ..Milestone::default() };
+        self.halves = if layout > 6 { [from.get()?, from.get()?] } else { [began; 2] };
         self.stiff = stiff(&self.options, self.which_stiff(), None);
         self.explicit.get_mut().load(sys, from)?;
         self.stiff.load(sys, from)?;

@@ -9,6 +9,7 @@
 //!
 //! All of that is counted, in about nanoseconds of one machine, and never measured: the same model gives the same bits.
 
+use super::judge::Milestone;
 use super::parts::{Explicit, Kind, SERIES_LIMIT, series_order, unstarted_series};
 use super::{Auto, Behind, price};
 use crate::error::SolveError;
@@ -109,6 +110,10 @@ impl Auto {
         }
         // what was stiff may be so again, and less and less likely the longer it is not
         let fastest = if self.at_stiff { self.peak } else { self.decaying(LIMITED[0]).max(self.peak) };
+        if now.spent >= 2.0 * self.halves[1].spent {
+            let now = Milestone { t: now.t, spent: now.spent, steps: now.steps };
+            self.halves = [self.halves[1], now];
+        }
         if whole {
             self.window = Some(now);
             self.peak *= if self.at_stiff { 1.0 } else { FADES };
@@ -129,8 +134,17 @@ impl Auto {
             Stage::Before => {
                 // a method that has just begun may well be faster than the one before, and what comes as fast as what was
                 let pace = (now.spent - since.spent) / span;
-                let latest = (now.spent - self.spent_since) / (now.t - self.since);
-                let average = now.spent / (now.t - self.began);
+                // One that has been at work for long had the time to show what steps take now: where as much as making the code
+                // takes was spent, a quiet time long before says nothing.
+                let from = self.halves[0];
+                let steady = !self.at_stiff && from.t >= self.since && now.spent > making(sys);
+                let [average, latest] = match steady {
+                    true => [(now.spent - from.spent) / (now.t - from.t); 2],
+                    false => [
+                        now.spent / (now.t - self.began),
+                        (now.spent - self.spent_since) / (now.t - self.since),
+                    ],
+                };
                 let least = |a: f64, b: f64| if b < a { b } else { a };
                 let takes = rest * least(least(pace, latest), average);
                 if operations(sys) <= OPERATIONS && takes > WORTH * making(sys) {
