@@ -269,3 +269,40 @@ fn two_balls_meet_and_fall_apart() {
         same(solver, &ran.times("hit"), &hits, 1e-9);
     });
 }
+
+/// What only touches an edge is on the other side for an instant, if at all, and nothing stays as it was there: a function of time
+/// that is flat to rounding at its top, a state at its highest point, from either side.
+#[test]
+fn what_touches_an_edge_goes_back_over_it() {
+    let wave = "sin(2*pi*time/1 s)";
+    let third = |k: f64| 1.0 - 2.0 * f64::asin(k / 3.0) / PI;
+    let top = 24.0 - (1..=8).map(|k| f64::from(k).sqrt()).sum::<f64>();
+    let cases = [
+        (format!("floor({wave})"), -2.0),
+        (format!("floor(2*{wave})"), -2.0),
+        (format!("floor(8*{wave})/8"), -0.25),
+        (format!("round(2.5*{wave})"), 0.0),
+        (format!("ceil({wave})"), 2.0),
+        (format!("mod(2*{wave}, 1)"), 2.0),
+        ("floor(3*abs(sin(pi*time/1 s)))".into(), 4.0 * (third(1.0) + third(2.0))),
+        ("ceil((time/1 s - 2)^2)".into(), 2.0 * (8.0 - 2.0_f64.sqrt() - 3.0_f64.sqrt() - 1.0)),
+        (format!("if {wave} >= 1 then 1 else 0"), 0.0),
+        (format!("if {wave} <= -1 then 1 else 0"), 0.0),
+        ("floor(h/1 m)".into(), -top),
+    ];
+    for (formula, exact) in cases {
+        let model = Model::text(&format!(
+            "twin Touches {{
+  states {{ x: Real = 0; h: Length = 0 m; v: Velocity = 2 m/s }}
+  equations {{ der(h) = v; der(v) = -2 m/s^2; der(x) = ({formula})/1 s }}
+}}
+scenario main for Touches {{ duration: 4 s; record x every 1 s }}"
+        ));
+        let mut runs: Vec<_> = ADAPTIVE.map(|s| (s, model.with(s, 1e-10, 1e-12))).into();
+        runs.push(("auto at 1e-6", model.with("auto", 1e-6, 1e-8)));
+        runs.push(("rk4", model.stepping("rk4", 1e-3)));
+        for (solver, ran) in &runs {
+            near(&format!("{formula} by {solver}"), ran.complete().at(4.0, "x"), exact, 2e-6);
+        }
+    }
+}

@@ -39,7 +39,35 @@ pub struct Crossing {
     pub rising: bool,
 }
 
-/// Roundings of the states that may hide whether a root function has left zero.
+/// What a root function watches over.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Watched {
+    /// Nothing that the engine keeps.
+    Nothing,
+    /// A comparison, by which it is on this side.
+    Comparison(bool),
+    /// The cell of a whole number, inside of which it is positive; how large the numbers are that it is the difference of.
+    Cell(f64),
+}
+
+impl Watched {
+    /// The side on which the root function is by it.
+    #[must_use]
+    pub fn side(self) -> Option<bool> {
+        match self {
+            Watched::Nothing => None,
+            Watched::Comparison(side) => Some(side),
+            Watched::Cell(_) => Some(true),
+        }
+    }
+
+    /// How far from zero root function `i` may be by rounding.
+    fn edge(self, i: usize, samples: &Samples) -> f64 {
+        samples.rounding(i, if let Watched::Cell(size) = self { size } else { 0.0 })
+    }
+}
+
+/// Roundings of the states, or of a root function itself, that may hide whether it has left zero.
 const ROUNDINGS: f64 = 4.0;
 /// Crossings within so many roundings of time are one instant; then the least of these by which all have happened is
 /// taken.
@@ -58,6 +86,8 @@ pub struct RootFinder {
     /// Root functions that were on their edge when sides were taken and have not left it yet: how far from zero is still
     /// rounding there. Zero for the others.
     leaving: Vec<f64>,
+    /// Root functions of cells, which cross where they leave their edge.
+    cells: Vec<bool>,
     crossings: Vec<Crossing>,
     /// Scratch: what changes sides in the step, each once.
     candidates: Vec<Candidate>,
@@ -142,6 +172,7 @@ impl RootFinder {
             before: f64::NAN,
             armed: false,
             leaving: vec![0.0; n_roots],
+            cells: vec![false; n_roots],
             crossings: Vec::with_capacity(n_roots),
             candidates: Vec::with_capacity(n_roots),
             looks: vec![true; n_roots],
@@ -152,6 +183,15 @@ impl RootFinder {
             sampled: (f64::NAN, f64::NAN),
             evaluations: 0,
         }
+    }
+
+    /// Says which root functions are of cells.
+    #[must_use]
+    pub fn with_cells(mut self, is_cell: impl Fn(usize) -> bool) -> Self {
+        for (i, cell) in self.cells.iter_mut().enumerate() {
+            *cell = is_cell(i);
+        }
+        self
     }
 
     /// The sides as of the last call: `true` where `g > 0`.
@@ -235,15 +275,44 @@ impl RootFinder {
         Ok(changed)
     }
 
-    /// Puts each root function on the side that its comparison says, where it says one. What is on the other side already,
-    /// by a rounding, then crosses at once; else nobody would ever see it cross. What was on its edge when sides were taken,
-    /// or is across it at once, keeps the side that it is heading to.
-    pub fn agree(&mut self, says: impl Fn(usize) -> Option<bool>) {
+    /// Puts each root function on the side that what it watches says, where it watches something. What is on the other side
+    /// already, by a rounding, then crosses at once; else nobody would ever see it cross. A comparison that was on its edge when
+    /// sides were taken, or is across it at once, keeps the side that it is heading to. A cell that is on its edge, to rounding, and
+    /// stays there for a while, as at the top of a curve that just touches it, crosses where it leaves to the other side.
+    pub fn agree(&mut self, watched: impl Fn(usize) -> Watched) {
         let n = self.sides.len();
         let (now, later) = self.table.split_at(n);
         for (i, side) in self.sides.iter_mut().enumerate() {
-            if now[i] != 0.0 && (now[i] > 0.0) == (later[i] > 0.0) {
-                *side = says(i).unwrap_or(*side);
+            let watched = watched(i);
+            let edge = watched.edge(i, &self.samples);
+            let near = now[i].abs() <= edge;
+            let (says, stays) = match watched {
+                Watched::Nothing => continue,
+                Watched::Comparison(_)
+                    if !(near && later[i].abs() <= edge)
+                        && (now[i] == 0.0 || (now[i] > 0.0) != (later[i] > 0.0)) =>
+                {
+                    continue;
+                }
+                Watched::Comparison(says) => (says, false),
+                Watched::Cell(_) => (true, near && later[i].abs() <= edge),
+            };
+            *side = says;
+            if stays {
+                self.leaving[i] = self.leaving[i].max(edge);
+            }
+        }
+    }
+
+    /// Takes back those crossings that [`RootFinder::next`] gave and that turned out to be none: where a cell is on its edge, to
+    /// rounding, while its number stays as it was. Else nobody would see it left.
+    pub fn retract(&mut self, watched: impl Fn(usize) -> Watched) {
+        for c in &self.crossings {
+            let watched = watched(c.index);
+            let edge = watched.edge(c.index, &self.samples);
+            if matches!(watched, Watched::Cell(_)) && !c.rising && self.g[c.index].abs() <= edge {
+                self.sides[c.index] = true;
+                self.leaving[c.index] = edge;
             }
         }
     }
@@ -303,6 +372,8 @@ impl RootFinder {
             let g = |k: usize| samples.table[samples.order[k].1 * n + i];
             // the last sample known to be on the old side
             let mut a = (t0, here[i]);
+            // What is on its edge crosses behind it.
+            let edge = if self.cells[i] { self.leaving[i] } else { 0.0 };
             for k in after..count {
                 let t = time(k);
                 if a.0 >= limit {
@@ -330,7 +401,7 @@ impl RootFinder {
                         && nearer(here[i], g(k))
                     {
                         let span = ((time(j), g(j)), (t0, here[i]), (t, g(k)));
-                        found = dip(&mut probe, i, side, span)?.filter(|b| b.0 > t0);
+                        found = dip(&mut probe, i, (side, edge), span)?.filter(|b| b.0 > t0);
                     }
                     // What set out from a rounding beyond zero may have been on the other side before the first sample:
                     // the parabola through the first two says so.
@@ -338,12 +409,13 @@ impl RootFinder {
                         let top = vertex(a, (t, g(k)), (time(k + 1), g(k + 1)));
                         if let Some((top, _)) = top.filter(|(at, g)| *at < t && (*g > 0.0) != side) {
                             let g = probe.one(top, i)?;
-                            found = (!g.is_nan() && (g > 0.0) != side).then_some((top, g));
+                            found = (!g.is_nan() && across(g, side, edge)).then_some((top, g));
                         }
                     }
                     if found.is_none() && k + 1 < count && nearer(g(k), a.1) && nearer(g(k), g(k + 1)) {
                         let span = (a, (t, g(k)), (time(k + 1), g(k + 1)));
-                        found = dip(&mut probe, i, side, span)?;
+                        let edge = if k == after { edge } else { 0.0 };
+                        found = dip(&mut probe, i, (side, edge), span)?;
                     }
                 } else {
                     found = Some((t, g(k)));
@@ -370,7 +442,8 @@ impl RootFinder {
                     continue;
                 }
             }
-            let (last, at) = locate(&mut probe, c.index, side, c.a, c.b)?;
+            let edge = if self.cells[c.index] { self.leaving[c.index] } else { 0.0 };
+            let (last, at) = locate(&mut probe, c.index, (side, edge), c.a, c.b)?;
             if best.is_none_or(|t| at < t || at == t && c.index < who) {
                 if best != Some(at) && self.candidates.len() > 1 {
                     probe.at(at)?;
@@ -453,8 +526,8 @@ impl RootFinder {
     /// [`Malformed`] where the bytes are no such state; the finder then has to be armed.
     pub fn load(&mut self, from: &mut Reader<'_>) -> Result<(), Malformed> {
         let n = self.sides.len();
-        let fresh = RootFinder::new(self.x.len(), n);
-        *self = fresh;
+        let cells = std::mem::take(&mut self.cells);
+        *self = RootFinder { cells, ..RootFinder::new(self.x.len(), n) };
         from.fill(&mut self.sides)?;
         from.fill(&mut self.leaving)?;
         (self.cursor, self.before) = from.get()?;
@@ -548,16 +621,21 @@ fn vertex(a: Point, b: Point, c: Point) -> Option<Point> {
     (t > a.0 && t.is_finite()).then_some((t, a.1 + 0.5 * slope * forward))
 }
 
+/// Whether `g` is on the other side of zero than `side`, and beyond the edge.
+fn across(g: f64, side: bool, edge: f64) -> bool {
+    (g > 0.0) != side && (edge == 0.0 || g.abs() > edge)
+}
+
 /// Follows an extremum of root function `i` towards zero, from three points on one side, the middle one
-/// nearest to zero: a point on the other side, or none.
+/// nearest to zero: a point on the other side and beyond the edge, or none.
 fn dip(
     probe: &mut Probe<'_>,
     i: usize,
-    side: bool,
+    (side, edge): (bool, f64),
     (mut a, mut m, mut b): (Point, Point, Point),
 ) -> Result<Option<Point>, SolveError> {
-    // work with v = distance from zero, positive on the old side
-    let v = |g: f64| if side { g } else { -g };
+    // work with v = distance from the edge, positive on the old side
+    let v = |g: f64| edge + if side { g } else { -g };
     for round in 0..FOLLOW {
         let (ta, tm, tb) = (a.0, m.0, b.0);
         let (va, vm, vb) = (v(a.1), v(m.1), v(b.1));
@@ -586,7 +664,7 @@ fn dip(
         if g.is_nan() {
             return Ok(None);
         }
-        if (g > 0.0) != side {
+        if across(g, side, edge) {
             return Ok(Some((t, g)));
         }
         let new = (t, g);
@@ -607,11 +685,12 @@ fn dip(
 }
 
 /// The last time found on the old side and the first on the new one, between `a` on the old and `b` on the new one: interpolation
-/// safeguarded by bisection (ITP, Oliveira & Takahashi 2020), down to neighbouring numbers.
+/// safeguarded by bisection (ITP, Oliveira & Takahashi 2020), down to neighbouring numbers. What is as near to
+/// zero as `edge` is on the old side.
 fn locate(
     probe: &mut Probe<'_>,
     i: usize,
-    side: bool,
+    (side, edge): (bool, f64),
     mut a: Point,
     mut b: Point,
 ) -> Result<(f64, f64), SolveError> {
@@ -644,7 +723,7 @@ fn locate(
         }
         let g = probe.one(t, i)?;
         // a place where the system cannot say belongs to neither side: take the later part
-        if !g.is_nan() && (g > 0.0) == side {
+        if !g.is_nan() && ((g > 0.0) == side || g.abs() <= edge && edge > 0.0) {
             a = (t, g);
         } else if g.is_nan() {
             a = (t, a.1);

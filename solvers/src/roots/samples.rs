@@ -101,6 +101,11 @@ pub(super) fn first(t0: f64, t1: f64) -> [f64; 10] {
 }
 
 impl Samples {
+    /// What is rounding in root function `i`, the difference of numbers that are as large as `size` at least.
+    pub(super) fn rounding(&self, i: usize, size: f64) -> f64 {
+        super::ROUNDINGS * f64::EPSILON * self.scale[i].max(size)
+    }
+
     /// For `n` root functions, with room for the samples of a usual step.
     pub(super) fn new(n: usize) -> Samples {
         Samples {

@@ -47,6 +47,11 @@ impl History {
         self.shortest
     }
 
+    /// How long the latest step was, where anything is looked back at.
+    pub(super) fn latest(&self) -> Option<f64> {
+        self.pieces.back().map(|p| p.t1 - p.t0)
+    }
+
     /// Starts at the signals' first values.
     pub(super) fn start(&mut self, values: &[f64]) {
         self.first = values.to_vec();

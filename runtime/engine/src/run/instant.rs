@@ -89,8 +89,9 @@ impl Run<'_> {
         if cause == Cause::Due {
             let jumps = self.jump_due(t);
             seen = self.act(t, step)? || jumps;
-            self.freeze_tables(t);
         }
+        // A crossing may be where a piece of a table ends, too: what follows is on the next one.
+        self.freeze_tables(t);
         self.settle(t)?;
         if self.clamp_states(t) {
             self.settle(t)?;
@@ -112,6 +113,7 @@ impl Run<'_> {
         }
         self.project(t)?;
         self.row_everywhere(t, self.micro.1)?;
+        self.all_numbers(t)?;
         if t >= self.end || self.halted.is_some() {
             return Ok(Effect::Restart);
         }

@@ -53,6 +53,7 @@ pub use forward::{Forward, ForwardError, NotSmooth, Observed, Traced};
 pub use keep::{Change, Keep, Onward, ResumeError, Take, memory_of, remembered};
 pub use log::OpenLog;
 pub use machine::{MachineKind, lazy_machine, machine, machine_text, parameters};
+pub use numbers::Blank;
 pub use plan::{DEFAULT_PERIODS, Plan, Rate, plans, slots, slots_at, usual};
 pub use prepared::{Prepared, Sample};
 pub use report::{Broken, Ended, Failure, FailureKind, MOST_BROKEN, Report};
@@ -331,6 +332,12 @@ struct Run<'a> {
     next_change: usize,
     /// The length of the run that recordings in parts divide.
     span: f64,
+    /// Where everything was looked at last, and rows that hold what is no number elsewhere.
+    looked: f64,
+    marked: bool,
+    /// It is a sample of a job: rows only tell.
+    of_job: bool,
+    blank: Option<Blank>,
     /// Instants that no step passes, in order.
     stops: Vec<f64>,
     sinks: Vec<Sink>,
@@ -412,7 +419,7 @@ impl<'a> Run<'a> {
             heading: vec![0.0; system.dim()],
             g: vec![0.0; system.n_roots()],
             signals: Vec::new(),
-            roots: RootFinder::new(system.dim(), system.n_roots()),
+            roots: RootFinder::new(system.dim(), system.n_roots()).with_cells(|i| system.is_cell(i)),
             ranges: ranges::Ranges::new(program, system.n_roots()),
             clamps: clamps::Clamps::new(program),
             firing: vec![zeno::Firing::NONE; system.n_roots()],
@@ -433,6 +440,10 @@ impl<'a> Run<'a> {
             changes: Vec::new(),
             next_change: 0,
             span: end,
+            looked: 0.0,
+            marked: true,
+            of_job: false,
+            blank: None,
             stops: experiment.stops.iter().map(|t| plan::seconds(*t)).collect(),
             samples: 0,
             asked: Vec::new(),
@@ -577,7 +588,7 @@ impl<'a> Run<'a> {
             }
             // The event function and the comparison itself may round differently: the side is then taken a few
             // roundings of time further on, where both agree.
-            let mut to = at;
+            let (mut to, mut none) = (at, false);
             for nudge in 0..=NUDGES {
                 let t = nudged(at, nudge).min(t1);
                 if timed && t >= t1 {
@@ -585,13 +596,18 @@ impl<'a> Run<'a> {
                 }
                 self.integrator.interpolate(t, &mut self.x);
                 to = t;
-                match self.instant(t, Cause::Crossing)? {
+                let effect = self.instant(t, Cause::Crossing)?;
+                none = effect == Effect::Nothing;
+                match effect {
                     Effect::Restart => return Ok(()),
                     Effect::Beside if !self.at_odds() => break,
                     Effect::Beside => {}
                     Effect::Nothing if t >= t1 => break,
                     Effect::Nothing => {}
                 }
+            }
+            if none && !self.sliding {
+                self.roots.retract(|i| self.system.watched(i));
             }
             from = to;
         }
@@ -604,6 +620,7 @@ impl<'a> Run<'a> {
         if timed {
             self.instant(t1, Cause::Due)?;
         } else if t1 < self.end {
+            self.numbers_at_a_mark()?;
             // The stop of a kink or of a delay is behind us; history is kept.
             self.freeze_tables(t1);
             self.stay(t1)?;
@@ -656,6 +673,7 @@ impl<'a> Run<'a> {
             files,
             broken: self.ranges.list,
             broken_total: self.ranges.total,
+            blank: self.blank,
             last,
             said: self.behavior.as_ref().map_or(0, |s| s.said),
             logs: self.behavior.map_or_else(Vec::new, |s| s.logs),

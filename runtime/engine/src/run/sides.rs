@@ -25,7 +25,7 @@ impl Run<'_> {
             return Ok(());
         }
         if !self.system.on_edge() {
-            self.roots.agree(|i| self.system.says(i));
+            self.roots.agree(|i| self.system.watched(i));
             return Ok(());
         }
         let dt = self.look_ahead(t);
@@ -35,7 +35,7 @@ impl Run<'_> {
         let ahead = Some((&self.heading[..], dt));
         self.roots.arm(&mut self.system, t, &self.x, ahead).map_err(|e| self.solver_failure(e))?;
         self.system.set(t, &self.x);
-        self.roots.agree(|i| self.system.says(i));
+        self.roots.agree(|i| self.system.watched(i));
         Ok(())
     }
 
@@ -45,7 +45,7 @@ impl Run<'_> {
         self.roots
             .crossings()
             .iter()
-            .any(|c| self.system.says(c.index).is_some_and(|says| says != side(c.index)))
+            .any(|c| self.system.watched(c.index).side().is_some_and(|says| says != side(c.index)))
     }
 
     /// A time that is short beside the step and yet moves `t`.

@@ -14,6 +14,7 @@ use twinml_model::passes::sparsity::Csc;
 use twinml_model::passes::taylor::{self, Unfit};
 use twinml_model::passes::{Level, simplified};
 use twinml_model::program::{Program, RelationKind, Watch};
+use twinml_solvers::roots::Watched;
 use twinml_solvers::system::{EvalError, Pattern, Rk4Grid, System};
 
 use super::fused::{APART, Fused};
@@ -22,6 +23,9 @@ use super::host::EngineHost;
 use super::limits::Limits;
 use super::sparse::Assembly;
 use super::whole::Rosenbrock;
+
+/// Part of the latest step over which differences in time are taken, where `delay` looks back.
+const AHEAD: f64 = 1.0 / 4096.0;
 
 /// A root function as a relation gives it.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +37,8 @@ struct Root {
     disc: usize,
     /// The side on which that value is true; none for what is no comparison.
     holds: Option<bool>,
+    /// It is positive inside of the cell of a whole number, which that value is.
+    cell: bool,
 }
 
 /// A program with as much as its series needs, and a right-hand side that is as simple however far the program's was simplified.
@@ -135,6 +141,8 @@ pub(super) struct KernelSystem<'a> {
     matrix: OnceCell<Matrix>,
     roots: Vec<Root>,
     autonomous: bool,
+    /// The right-hand side reads a delay.
+    looks_back: bool,
     /// Root functions read no states.
     roots_of_time: bool,
     work: f64,
@@ -164,7 +172,8 @@ impl<'a> KernelSystem<'a> {
         for relation in &program.relations {
             for k in 0..relation.len as usize {
                 let (slot, disc) = (relation.root as usize + k, relation.disc as usize + k);
-                let mut push = |sign, holds| roots.push(Root { slot, sign, disc, holds });
+                let cell = matches!(relation.kind, RelationKind::Step);
+                let mut push = |sign, holds| roots.push(Root { slot, sign, disc, holds, cell });
                 match relation.kind {
                     // The root finder's sides are "above zero" and "not above zero". `a >= b` and `a < b` change
                     // truth between "below" and "not below", so these two look at `b - a`.
@@ -173,14 +182,19 @@ impl<'a> KernelSystem<'a> {
                     RelationKind::Compare(CmpOp::Gt) => push(1.0, Some(true)),
                     RelationKind::Compare(CmpOp::Le) => push(1.0, Some(false)),
                     RelationKind::Compare(_) => push(1.0, None),
-                    // Above zero inside of the cell.
                     RelationKind::Step => push(1.0, None),
                 }
             }
         }
         for range in &program.ranges {
             if let Watch::Root(slot) = range.watch {
-                let root = |k| Root { slot: slot as usize + k, sign: 1.0, disc: usize::MAX, holds: None };
+                let root = |k| Root {
+                    slot: slot as usize + k,
+                    sign: 1.0,
+                    disc: usize::MAX,
+                    holds: None,
+                    cell: false,
+                };
                 roots.extend((0..range.len as usize).map(root));
             }
         }
@@ -192,6 +206,7 @@ impl<'a> KernelSystem<'a> {
             takes: super::work::nanoseconds_of_rhs(program),
             limits: Limits::of(program),
             autonomous: is_autonomous(program),
+            looks_back: looks_back(program),
             roots_of_time: reads_no_states(&program.roots),
             fused: None,
             brownian: None,
@@ -324,10 +339,19 @@ impl<'a> KernelSystem<'a> {
         relations.map(of).any(|slots| values[slots].contains(&0.0))
     }
 
-    /// The side on which root function `index` is by the comparison that it watches over, where it is of one.
-    pub(super) fn says(&self, index: usize) -> Option<bool> {
-        let Root { disc, holds, .. } = self.roots[index];
-        holds.map(|side| (self.memory.space(Space::Disc)[disc] != 0.0) == side)
+    /// Whether root function `index` is of the cell of a whole number.
+    pub(super) fn is_cell(&self, index: usize) -> bool {
+        self.roots[index].cell
+    }
+
+    /// What root function `index` watches over, as it stands.
+    pub(super) fn watched(&self, index: usize) -> Watched {
+        let Root { disc, holds, cell, .. } = self.roots[index];
+        match holds {
+            _ if cell => Watched::Cell(1.0 + self.memory.space(Space::Disc)[disc].abs()),
+            Some(side) => Watched::Comparison((self.memory.space(Space::Disc)[disc] != 0.0) == side),
+            None => Watched::Nothing,
+        }
     }
 
     /// The frozen value that root function `index` watches over.
@@ -434,6 +458,11 @@ impl System for KernelSystem<'_> {
     }
 
     fn dfdt(&mut self, t: f64, x: &[f64], out: &mut [f64]) -> Result<(), EvalError> {
+        // where there is nothing ahead (the end of a table) the past stands still
+        let latest = self.host.history.latest();
+        if latest.is_some_and(|span| self.ahead(t, x, AHEAD * span, out).is_ok()) {
+            return Ok(());
+        }
         if self.derived().jvp.is_some() {
             self.set(t, x);
             self.seed(1.0);
@@ -539,6 +568,10 @@ impl System for KernelSystem<'_> {
         }
     }
 
+    fn looks_back(&self) -> bool {
+        self.looks_back
+    }
+
     fn kinks(&self) -> bool {
         self.taylor
             .as_ref()
@@ -620,6 +653,24 @@ impl KernelSystem<'_> {
         outcome
     }
 
+    /// `∂f/∂t` by evaluations at `t`, `t + e` and `t + 2·e`: to kernels of derivatives the past is a constant, and what `delay` looks
+    /// back at moves on with time. From `t` on only, for what was behind may have had a kink there.
+    fn ahead(&mut self, t: f64, x: &[f64], e: f64, out: &mut [f64]) -> Result<(), EvalError> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.resize(x.len(), 0.0);
+        let mut outcome = self.rhs(t, x, out);
+        out.iter_mut().for_each(|o| *o *= -3.0);
+        for (t, weight) in [(t + e, 4.0), (t + 2.0 * e, -1.0)] {
+            outcome = outcome.and_then(|()| self.rhs(t, x, &mut scratch));
+            for (o, f) in out.iter_mut().zip(&scratch) {
+                *o += weight * f;
+            }
+        }
+        out.iter_mut().for_each(|o| *o /= 2.0 * e);
+        self.scratch = scratch;
+        outcome
+    }
+
     /// All tangents zero but that of time.
     fn seed(&mut self, time: f64) {
         for space in [Space::TState, Space::TParam, Space::TInput] {
@@ -627,6 +678,12 @@ impl KernelSystem<'_> {
         }
         self.memory.space_mut(Space::TTime)[0] = time;
     }
+}
+
+/// Whether the right-hand side reads a delay.
+fn looks_back(program: &Program) -> bool {
+    let delays = |k: &Kernel| k.values.iter().any(|value| matches!(value.op, Op::Delay { .. }));
+    delays(&program.rhs) || program.blocks.iter().any(|b| !b.initial_only && delays(&b.residual))
 }
 
 /// Whether the right-hand side depends on time only through states: then nothing in it or in the blocks that it

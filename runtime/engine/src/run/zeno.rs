@@ -8,6 +8,7 @@
 
 use super::*;
 use twinml_model::persist;
+use twinml_solvers::roots::Watched;
 
 /// Firings of one relation within 1e-9 of the time scale that are a Zeno error.
 const ZENO: u32 = 1000;
@@ -99,7 +100,7 @@ impl Run<'_> {
     pub(super) fn leaves_edges(&mut self, t: f64) {
         for k in (0..self.firing.len()).filter(|k| self.g[*k] == 0.0) {
             let slot = self.system.frozen(k);
-            let Some(side) = self.system.says(k) else { continue };
+            let Watched::Comparison(side) = self.system.watched(k) else { continue };
             if self.journal.changes.iter().any(|(changed, _)| *changed == slot) {
                 let ways = &mut self.firing[k].ways;
                 let (own, other) = (usize::from(side), usize::from(!side));
