@@ -12,8 +12,8 @@ use twinml_compiler::driver::Session;
 use twinml_compiler::flatten::{DataError, DataLoader, DataRequest};
 use twinml_compiler::parser::MAX_TEXT;
 use twinml_compiler::resolve::{LoadError, Loaded, Loader};
-use twinml_compiler::units::Units;
-use twinml_engine::data::{self, Frame};
+use twinml_compiler::units::{Units, heading};
+use twinml_engine::data::{self, ColumnInfo, Frame};
 use twinml_engine::provenance::{Digest, Part};
 use twinml_engine::snapshot::{self, Origin};
 use twinml_model::dimension::Dimension;
@@ -190,11 +190,25 @@ impl DataLoader for Data {
     fn column(&mut self, request: DataRequest<'_>) -> Result<Vec<f64>, DataError> {
         let from = self.names.get(request.from.0 as usize).map_or("", String::as_str);
         let frame = self.frame(&beside(from, request.file), request.file)?;
-        frame.numbers(request.column).map(|n| n.values).map_err(|e| match e {
+        let column = find_column(&frame, request.column).map_or(request.column, |c| &*c.name);
+        frame.numbers(column).map(|n| n.values).map_err(|e| match e {
             data::DataError::NoColumn { columns, .. } => DataError::NoColumn { available: columns },
             e => DataError::Unreadable(e.to_string()),
         })
     }
+
+    fn unit(&mut self, request: DataRequest<'_>) -> Option<String> {
+        let from = self.names.get(request.from.0 as usize).map_or("", String::as_str);
+        let frame = self.frame(&beside(from, request.file), request.file).ok()?;
+        let column = find_column(&frame, request.column)?;
+        column.unit.clone().or_else(|| heading(&column.name).1.map(str::to_owned))
+    }
+}
+
+/// The column of that name, else the one whose heading is that name and a unit: `h [cm]`.
+fn find_column<'a>(frame: &'a Frame, name: &str) -> Option<&'a ColumnInfo> {
+    let all = frame.columns();
+    all.iter().find(|c| c.name == name).or_else(|| all.iter().find(|c| heading(&c.name).0 == name))
 }
 
 /// The hash of a model: of the texts of all its source files in the order of their use, and of every data file that

@@ -6,8 +6,10 @@ use super::walk::{Found, Sub};
 use crate::diag::{Diagnostic, codes, did_you_mean};
 use crate::hir;
 use crate::source::{FileId, Span};
+use crate::units::Units;
 use std::fmt;
 use std::rc::Rc;
+use twinml_model::dimension::Dimension;
 use twinml_model::ids::TableId;
 use twinml_model::program::{Outside, Table, TableMethod};
 use twinml_model::schema::DisplayUnit;
@@ -68,6 +70,12 @@ pub trait DataLoader {
     ///
     /// Says what is missing.
     fn column(&mut self, request: DataRequest<'_>) -> Result<Column, DataError>;
+
+    /// The unit that the file states for a column, as it stands there, if it does.
+    fn unit(&mut self, request: DataRequest<'_>) -> Option<String> {
+        let _ = request;
+        None
+    }
 }
 
 /// No data files at all.
@@ -190,6 +198,46 @@ impl<'a> Flattener<'a> {
         });
         self.tables.insert(key, id);
         Ok(id)
+    }
+
+    /// The unit of a column that drives what has this dimension: what the file states, where it does and that is a unit; what the
+    /// drive says has to be the same. `usual` where the file states none.
+    pub(super) fn unit_of_column(
+        &mut self,
+        (span, file, column): (Span, &str, &str),
+        dimension: Option<&Dimension>,
+        said: Option<&DisplayUnit>,
+        usual: &DisplayUnit,
+    ) -> R<DisplayUnit> {
+        let otherwise = said.unwrap_or(usual).clone();
+        let (Some(text), Some(dimension)) =
+            (self.data.unit(DataRequest { from: span.file, file, column }), dimension)
+        else {
+            return Ok(otherwise);
+        };
+        let units = Units::new();
+        // What the model shows is what results of its runs say.
+        let Some(stated) = units.stated(&text).filter(|_| text != otherwise.symbol) else {
+            return Ok(otherwise);
+        };
+        let unit =
+            DisplayUnit { symbol: text.clone(), scale: stated.scale.factor(), offset: stated.scale.offset() };
+        let same = (unit.scale, unit.offset) == (otherwise.scale, otherwise.offset);
+        let (what, help) = if stated.dimension != *dimension {
+            (
+                format!("and what it drives in `{}`", units.show(dimension)),
+                "drive what this column measures, or name another column",
+            )
+        } else if let Some(said) = said.filter(|_| !same) {
+            (
+                format!("and the drive says `{}`", said.symbol),
+                "leave `in` out, and the file's own unit counts",
+            )
+        } else {
+            return Ok(unit);
+        };
+        let message = format!("the column `{column}` of `{file}` is in `{text}`, {what}");
+        Err(self.fail(Diagnostic::new(codes::BAD_DATA, span, message).help(help)))
     }
 
     /// A column in SI.

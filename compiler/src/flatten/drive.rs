@@ -11,6 +11,7 @@ use crate::diag::{Diagnostic, codes};
 use crate::flat::{self, Affine, Expr, Loop, Piece};
 use crate::hir;
 use crate::source::Span;
+use twinml_model::dimension::Dimension;
 use twinml_model::ids::{Index, VarId};
 use twinml_model::schema::{Kind, Segment};
 
@@ -106,18 +107,20 @@ impl<'a> Flattener<'a> {
         for d in &scenario.drives {
             self.unit(InstId(0), &mut |s, scope| {
                 let shape = s.ref_shape(&d.target, scope)?;
-                let unit = match &d.unit {
-                    Some(u) => u.clone(),
-                    None => match s.walk(&d.target, scope, &vec![Affine::constant(0); shape.len()])? {
-                        Found::Var(slot, _) => slot.decl.unit.clone(),
-                        _ => return Err(s.internal(d.span, "a drive of something that is no input")),
-                    },
+                let shown = match s.walk(&d.target, scope, &vec![Affine::constant(0); shape.len()])? {
+                    Found::Var(slot, _) => slot.decl,
+                    _ => return Err(s.internal(d.span, "a drive of something that is no input")),
                 };
                 let seconds = twinml_model::schema::DisplayUnit {
                     symbol: String::from("s"),
                     ..twinml_model::schema::DisplayUnit::default()
                 };
                 let time = d.time_column.clone().unwrap_or_else(|| "time".into());
+                let dimension = if let hir::Type::Real(d) = &shown.ty { d.as_ref() } else { None };
+                let (said, column) = (d.unit.as_ref(), (d.span, &*d.file, &*d.column));
+                let unit = s.unit_of_column(column, dimension, said, &shown.unit)?;
+                let times = (d.span, &*d.file, &*time);
+                let seconds = s.unit_of_column(times, Some(&Dimension::TIME), None, &seconds)?;
                 let table = s.table(&TableOrder {
                     file: &d.file,
                     x: (&time, &seconds),

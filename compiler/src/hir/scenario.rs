@@ -107,7 +107,7 @@ pub enum ActionStmt {
     Force(Ref, Expr, Span),
     /// `release pump.speed`
     Release(Ref, Span),
-    /// `send cancel to customer`, `fail "reason"`: what behaviour does
+    /// `send cancel to customer`, `log "text"`, `stop "reason"`, `fail "reason"`: what behaviour does
     Send(super::behavior::Stmt),
     /// `fail op.plan`, `emit`, …: refused.
     Later(Span),

@@ -7,7 +7,9 @@
 mod registry;
 mod resolve;
 mod scale;
+mod stated;
 
 pub use registry::{Nature, QUANTITIES, Quantity, Unit, Units, quantity};
 pub use resolve::unit_text;
 pub use scale::Scale;
+pub use stated::heading;

@@ -21,6 +21,11 @@ impl DataLoader for Files {
             None => Err(DataError::NoColumn { available: of_file.iter().map(|f| f.1.to_owned()).collect() }),
         }
     }
+
+    // A file's name may end in the unit of its columns but time: `weather.csv?degF`.
+    fn unit(&mut self, r: DataRequest<'_>) -> Option<String> {
+        r.file.split_once('?').filter(|_| r.column != "time").map(|f| f.1.to_owned())
+    }
 }
 
 pub(super) struct Outcome {

@@ -15,6 +15,20 @@ twin P { states { on: Bool = false } behavior { on go(fast: Bool) from sender { 
 }
 
 #[test]
+fn requirements_tell_no_handler() {
+    refuse(
+        r#"
+twin D { states { x: Real = 0; n: Int = 0 } equations { der(x) = 1 [1/s] }
+  behavior { on violated.lim { n = n + 1 } } constraints { lim: always(x < 2) } }
+"#,
+        expect![[r#"
+            E0750 test.twinml:3:17: a handler of `violated.lim` cannot be run by this version
+              note: it is checked like the rest of the model
+        "#]],
+    );
+}
+
+#[test]
 fn what_streams_bring() {
     refuse(
         r#"

@@ -352,3 +352,46 @@ scenario undated for C { duration: 7 days }
     "#]],
     );
 }
+
+#[test]
+fn a_file_that_states_a_unit_is_believed() {
+    let model = |unit: &str, stated: &str| {
+        format!(
+            "twin T {{ inputs {{ u: Length = 0 m }} states {{ x: Length = 0 m }} equations {{ der(x) = u/1 s }} }}
+             scenario s for T {{ duration: 1 s; drive u from \"a.csv?{stated}\" column \"h\" {unit} linear }}"
+        )
+    };
+    let said = |unit: &str, stated: &str| {
+        let name: &'static str = format!("a.csv?{stated}").leak();
+        let files = Files(vec![(name, "time", vec![0.0, 1.0]), (name, "h", vec![3.0, 4.0])]);
+        let o = run(&model(unit, stated), Some("s"), files);
+        (o.flat.system.as_ref().and_then(|s| s.tables.first()).map_or(f64::NAN, |t| t.y[0]), o.said())
+    };
+    assert_eq!(said("", "cm").0, 0.03);
+    assert_eq!(said("", "raw").0, 3.0);
+    assert_eq!(said("in mm", "mm").0, 0.003);
+    expect![[r#"
+        [E0722] Error: the column `h` of `a.csv?cm` is in `cm`, and the drive says `mm`
+           ╭─[ test.twinml:2:48 ]
+           │
+         2 │              scenario s for T { duration: 1 s; drive u from "a.csv?cm" column "h" in mm linear }
+           │                                                ───────────────────────┬───────────────────────
+           │                                                                       ╰───────────────────────── here
+           │
+           │ Help: leave `in` out, and the file's own unit counts
+        ───╯
+    "#]]
+    .assert_eq(&said("in mm", "cm").1);
+    expect![[r#"
+        [E0722] Error: the column `h` of `a.csv?degC` is in `degC`, and what it drives in `m`
+           ╭─[ test.twinml:2:48 ]
+           │
+         2 │              scenario s for T { duration: 1 s; drive u from "a.csv?degC" column "h"  linear }
+           │                                                ──────────────────────┬─────────────────────
+           │                                                                      ╰─────────────────────── here
+           │
+           │ Help: drive what this column measures, or name another column
+        ───╯
+    "#]]
+    .assert_eq(&said("", "degC").1);
+}
