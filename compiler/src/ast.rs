@@ -68,6 +68,8 @@ impl Path {
 /// A parsed file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Module {
+    /// Lines whose brackets or signs are wrong, as ranges of bytes: what else is said of them follows from that.
+    pub tainted: Vec<(u32, u32)>,
     /// The file.
     pub file: FileId,
     /// Doc comment before everything else and followed by an empty line, if any.

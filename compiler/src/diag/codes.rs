@@ -368,6 +368,8 @@ pub const ZENO: Code = Code("E0807");
 pub const START_CONTRADICTS: Code = Code("E0809");
 /// A watched range (`where`) was left during a run.
 pub const RANGE_LEFT: Code = Code("W0801");
+/// Rows hold what is no number, between the instants at which a run is judged.
+pub const ROW_BLANK: Code = Code("W0802");
 /// The limit on steps was reached.
 pub const STEP_LIMIT: Code = Code("E0808");
 /// Nothing could be drawn for a sample.

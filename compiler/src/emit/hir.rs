@@ -440,6 +440,9 @@ impl Printer<'_> {
                     let text = match &s.kind {
                         StmtKind::Send(m) => self.sending(m),
                         StmtKind::Fail(e) => format!("fail {}", self.expr(e)),
+                        StmtKind::Log(e) => format!("log {}", self.expr(e)),
+                        StmtKind::Stop(None) => "stop".to_owned(),
+                        StmtKind::Stop(Some(e)) => format!("stop {}", self.expr(e)),
                         _ => "later".to_owned(),
                     };
                     self.line(format_args!("{text}"))?;

@@ -180,8 +180,8 @@ impl<'a> Flattener<'a> {
                     let what = "this statement of a scenario cannot be run by this version";
                     let d = Diagnostic::new(codes::LATER_BEHAVIOR, *span, what);
                     Err(s.fail(d.help(
-                        "at an instant stand `x = …`, `force`, `release`, `send` and `fail`: an event is sent to a twin, \
-                         `send start_cmd() to tank`; what waits for conditions is a handler of the twin",
+                        "at an instant stand `x = …`, `force`, `release`, `send`, `log`, `stop` and `fail`: an event is sent \
+                         to a twin, `send start_cmd() to tank`; what waits for conditions is a handler of the twin",
                     )))
                 }
                 ActionStmt::Assign(r, e, span) => s.assign(r, e, *span, scope, Write::Assign),

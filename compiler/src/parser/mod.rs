@@ -35,6 +35,7 @@ pub const MAX_LINE: usize = 1 << 20;
 /// A text over [`MAX_TEXT`] bytes and one with a line over [`MAX_LINE`] bytes are refused whole.
 pub fn parse(file: FileId, text: &str, diags: &mut Diagnostics) -> Module {
     let mut module = Module {
+        tainted: Vec::new(),
         file,
         doc: None,
         items: Vec::new(),
@@ -50,6 +51,7 @@ pub fn parse(file: FileId, text: &str, diags: &mut Diagnostics) -> Module {
     found.sort();
     diags.extend(found);
     module.doc = lexed.module_doc;
+    module.tainted = lexed.tainted;
     module
 }
 

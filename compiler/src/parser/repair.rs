@@ -161,6 +161,13 @@ impl Driver<'_, '_> {
             mark_kind(tokens, i);
             return;
         }
+        if tree.begins_another(tokens, block, (from, at)) {
+            // The two are read apart, and nothing more is said of either.
+            let lo = tokens[at].lo;
+            self.mended.extend([tokens[from].lo, lo]);
+            tokens.insert(at, Token::new(Tok::Sep, lo, lo));
+            return;
+        }
         let head =
             (from..to).find(|&i| tokens[i].tok == Tok::LBrace && tree.inside[i] == block.map(|b| b as u32));
         if let Some(brace) = head
@@ -293,6 +300,27 @@ impl Enclosing {
         };
         let to = (at.max(from)..tokens.len()).find(ends).unwrap_or(tokens.len());
         (from, to)
+    }
+
+    /// Whether another entry of the block begins at a token, `name: …` or `states { … }`, where the entry before it, which
+    /// begins at `from`, could have ended: only what separates them is missing.
+    fn begins_another(&self, tokens: &[Token], block: Option<usize>, (from, at): (usize, usize)) -> bool {
+        let level = block.map(|b| b as u32);
+        let next = |k: usize| tokens.get(at + k).map(|t| &t.tok);
+        let begins = match next(0) {
+            Some(Tok::Ident(_)) => next(1) == Some(&Tok::Colon),
+            Some(Tok::Word(_)) => next(1) == Some(&Tok::LBrace),
+            _ => false,
+        };
+        let ends = |t: &Tok| {
+            matches!(t, Tok::Ident(_) | Tok::Number(_) | Tok::StrEnd(_) | Tok::RParen | Tok::RBracket)
+        };
+        level.is_some()
+            && begins
+            && at > from + 2
+            && self.inside.get(at).copied().flatten() == level
+            && tokens[from + 1].tok == Tok::Colon
+            && ends(&tokens[at - 1].tok)
     }
 
     /// The first keyword of the entry that a block belongs to.

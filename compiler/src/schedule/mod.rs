@@ -13,6 +13,7 @@ mod kernels;
 mod layout;
 pub mod names;
 mod noise;
+mod nominal;
 mod origins;
 mod ranges;
 mod relations;
@@ -31,6 +32,7 @@ use crate::structural::{self, expr, sets};
 use emit::Emitter;
 use kernels::{Blocks, Slice};
 use layout::Layout;
+use nominal::constant;
 use origins::Origins;
 use relations::Relation;
 use rustc_hash::FxHashSet;
@@ -371,32 +373,6 @@ fn unknowns(system: &System) -> Vec<Atom> {
         }
     }
     atoms
-}
-
-/// Whether an expression is the same all through a run, and not zero as far as can be seen.
-fn constant(system: &System, e: &Expr) -> bool {
-    let mut fixed = !matches!(e, Expr::Num(x) if *x == 0.0);
-    expr::uses(e, &mut |u| fixed &= system.vars[u.var.index()].role == Role::Parameter);
-    fixed && !depends_on_time(e) && nominal(system, e) != Some(0.0)
-}
-
-/// What a formula of parameters is where they are what the model gives, of numbers and elements that are given as
-/// numbers: a matrix has zeros, and nothing is solved by dividing by them.
-fn nominal(system: &System, e: &Expr) -> Option<f64> {
-    expr::number(e, &|e| match e {
-        Expr::Var(v, at) if at.terms.is_empty() => {
-            let pieces = system.vars[v.index()].value.iter();
-            let mut here = pieces.filter(|p| p.loops.is_empty() && p.element == *at);
-            literal(&here.next_back()?.expr)
-        }
-        _ => None,
-    })
-}
-
-fn depends_on_time(e: &Expr) -> bool {
-    let mut any = matches!(e, Expr::Time | Expr::Delay(..));
-    expr::children(e, &mut |c| any |= depends_on_time(c));
-    any
 }
 
 fn moved(at: &Affine, by: u32) -> Affine {

@@ -95,7 +95,7 @@ fn conjuncts(e: Expr, whole: crate::source::Span, out: &mut Vec<(Expr, crate::so
 
 /// Whether a condition cannot change between events.
 fn fixed(system: &System, e: &Expr) -> bool {
-    let mut all = !super::depends_on_time(e);
+    let mut all = !super::nominal::depends_on_time(e);
     expr::uses(e, &mut |u| all &= system.vars[u.var.index()].role == Role::Parameter);
     all
 }

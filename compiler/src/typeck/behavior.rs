@@ -195,8 +195,21 @@ impl<'a> Checker<'a, '_> {
         };
         let name: Rc<str> = Rc::from(f.name.as_str());
         cx.result = Some(Result_ { name: name.clone(), declared: declared.clone(), found: None });
+        let before = self.diags.error_count();
         let body = match &f.body {
-            ast::FuncBody::Block(b) => Some(self.stmts(cx, b)),
+            ast::FuncBody::Block(b) => {
+                let body = self.stmts(cx, b);
+                if let Some(wanted) = &f.result
+                    && !super::func::always_returns(b)
+                    && self.diags.error_count() == before
+                {
+                    let message = format!("`{name}` may end without a result");
+                    let d = Diagnostic::new(codes::BAD_RETURN, f.head, message);
+                    let d = d.label(wanted.span, "it promises one");
+                    self.say(d.help("end every way through it with `return …`"));
+                }
+                Some(body)
+            }
             ast::FuncBody::Expr(e) => {
                 let value = match &declared {
                     Some(ty) => self.value_for(cx, e, ty, Target { name: "the result", span: None }),

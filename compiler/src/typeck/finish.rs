@@ -31,6 +31,9 @@ impl Checker<'_, '_> {
             let class = built.unwrap_or_else(|| empty_class(self.class(id)));
             self.model.classes.push(class);
         }
+        let classes = std::mem::take(&mut self.model.classes);
+        self.emits_reach(&classes);
+        self.model.classes = classes;
         for span in super::population::mark(&mut self.model) {
             let name = super::population::PRESENT;
             let message = format!("a population of twins that have a member `{name}` of their own");

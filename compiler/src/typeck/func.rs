@@ -467,10 +467,12 @@ fn shape_key(shape: &[Extent]) -> Vec<Option<u32>> {
         .collect()
 }
 
-/// Whether every way through a block ends with `return`.
-fn always_returns(b: &ast::Block) -> bool {
+/// Whether every way through a block ends with `return`, or ends the run.
+pub(super) fn always_returns(b: &ast::Block) -> bool {
     b.stmts.iter().any(|s| match &s.kind {
-        StmtKind::Return(_) | StmtKind::Fail(_) | StmtKind::Error => true,
+        StmtKind::Return(_) | StmtKind::Fail(_) | StmtKind::Stop(_) | StmtKind::Error => true,
+        // What fits no arm fails there.
+        StmtKind::Match { arms, .. } => arms.iter().all(|a| always_returns(&a.body)),
         StmtKind::If { arms, otherwise: Some(o) } => {
             arms.iter().all(|(_, b)| always_returns(b)) && always_returns(o)
         }

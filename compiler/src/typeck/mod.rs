@@ -223,6 +223,12 @@ impl<'a> Cx<'a> {
 impl<'a> Checker<'a, '_> {
     /// Adds a message, once per code and place.
     fn say(&mut self, d: Diagnostic) {
+        // Where a bracket is missing names run into one another, and the lexer has said what is wrong.
+        let at = d.primary.span;
+        let module = self.modules.list.iter().find(|m| m.ast.file == at.file);
+        if module.is_some_and(|m| m.ast.tainted.iter().any(|(lo, hi)| (*lo..=*hi).contains(&at.lo))) {
+            return;
+        }
         if self.said.insert((d.code, d.primary.span)) {
             self.diags.push(d);
         }

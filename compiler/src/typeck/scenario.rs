@@ -544,8 +544,10 @@ impl<'a> Checker<'a, '_> {
             StmtKind::Send(_) => self.scenario_statement(cx, class, s).map(ActionStmt::Send),
             _ => {
                 let done = self.scenario_statement(cx, class, s);
-                let fails = |s: &hir::behavior::Stmt| matches!(s.kind, hir::behavior::StmtKind::Fail(_));
-                Some(done.filter(fails).map_or(ActionStmt::Later(s.span), ActionStmt::Send))
+                use hir::behavior::StmtKind as Kind;
+                let runs =
+                    |s: &hir::behavior::Stmt| matches!(s.kind, Kind::Log(_) | Kind::Stop(_) | Kind::Fail(_));
+                Some(done.filter(runs).map_or(ActionStmt::Later(s.span), ActionStmt::Send))
             }
         }
     }

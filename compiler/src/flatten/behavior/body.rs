@@ -23,6 +23,8 @@ pub(super) struct Body {
     instrs: Vec<Instr>,
     spans: Vec<Span>,
     pub locals: FxHashMap<LocalId, Reg>,
+    /// The operation that comes next gives what is stored at once: whether an `Int` is exact is looked at there.
+    pub stored: bool,
 }
 
 impl Body {
@@ -38,6 +40,7 @@ impl Body {
             instrs: Vec::new(),
             spans: Vec::new(),
             locals: FxHashMap::default(),
+            stored: false,
         }
     }
 

@@ -111,7 +111,7 @@ impl<'a> Flattener<'a> {
             && n.shape.is_empty()
         {
             let x = self.value(b, x)?;
-            if let Some(r) = self.known_power(b, x, n)? {
+            if let Some(r) = self.known_power(b, x, n, false)? {
                 return Ok(r);
             }
             let n = self.value(b, n)?;

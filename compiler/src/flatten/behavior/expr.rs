@@ -140,12 +140,12 @@ impl<'a> Flattener<'a> {
             }
             ExprKind::Reduce(r, a) => {
                 let x = self.value(b, a)?;
-                self.reduce_value(b, *r, x, a.shape.len().max(1))?
+                self.reduce_value(b, *r, x, a.shape.len().max(1), a.ty == Type::Int)?
             }
             ExprKind::ReduceOver(r, c) => {
                 let list = self.comprehension_code(b, c)?;
                 let depth = if c.filter.is_some() { 1 } else { c.loops.len() };
-                self.reduce_value(b, *r, list, depth)?
+                self.reduce_value(b, *r, list, depth, e.ty == Type::Int)?
             }
             ExprKind::TableFile(_) => return Err(self.internal(e.span, "a table where a number is wanted")),
             ExprKind::BehaviorOnly => {
@@ -192,10 +192,11 @@ impl<'a> Flattener<'a> {
             BinOp::Or if scalar => Some(true),
             _ => None,
         };
+        let stored = std::mem::take(&mut b.stored);
         let left = self.value(b, x)?;
         if op == BinOp::Pow
             && scalar
-            && let Some(r) = self.known_power(b, left, y)?
+            && let Some(r) = self.known_power(b, left, y, x.ty == Type::Int && !stored)?
         {
             return Ok(r);
         }
@@ -211,11 +212,16 @@ impl<'a> Flattener<'a> {
             return Ok(out);
         }
         let right = self.value(b, y)?;
+        let whole = x.ty == Type::Int && y.ty == Type::Int && !stored;
         let op = match op {
+            BinOp::Add if whole => Op2::WholeAdd,
             BinOp::Add => Op2::Add,
+            BinOp::Sub if whole => Op2::WholeSub,
             BinOp::Sub => Op2::Sub,
+            BinOp::Mul if whole => Op2::WholeMul,
             BinOp::Mul | BinOp::MatMul => Op2::Mul,
             BinOp::Div => Op2::Div,
+            BinOp::Pow if whole => Op2::WholePow,
             BinOp::Pow => Op2::Pow,
             BinOp::Cmp(c) => Op2::Cmp(c),
             BinOp::And => Op2::And,
@@ -229,15 +235,22 @@ impl<'a> Flattener<'a> {
         Ok(b.op(op, left, right))
     }
 
-    /// `left^y` where `y` is known now, computed as in an equation.
-    pub(super) fn known_power(&mut self, b: &mut Body, left: Reg, y: &'a hir::Expr) -> R<Option<Reg>> {
+    /// `left^y` where `y` is known now, computed as in an equation. `whole`: of an `Int`.
+    pub(super) fn known_power(
+        &mut self,
+        b: &mut Body,
+        left: Reg,
+        y: &'a hir::Expr,
+        whole: bool,
+    ) -> R<Option<Reg>> {
         if !may_be_known(y) {
             return Ok(None);
         }
         let scope = self.scope_in(b.inst);
         let Some(n) = self.exponent(y, &scope, &[])? else { return Ok(None) };
+        let times = if whole { Op2::WholeMul } else { Op2::Mul };
         let products =
-            |b: &mut Body, n| by_squaring(n, left, |x, y| b.op(Op2::Mul, x, y)).unwrap_or_else(|| b.num(1.0));
+            |b: &mut Body, n| by_squaring(n, left, |x, y| b.op(times, x, y)).unwrap_or_else(|| b.num(1.0));
         Ok(Some(match power(n) {
             Power::Whole(n) => products(b, n),
             Power::Inverse(n) => {
@@ -327,8 +340,9 @@ impl<'a> Flattener<'a> {
         })
     }
 
-    /// A reduction of a list with `depth` axes.
-    fn reduce_value(&mut self, b: &mut Body, r: Reduction, list: Reg, depth: usize) -> R<Reg> {
+    /// A reduction of a list with `depth` axes. `whole`: of `Int`s.
+    fn reduce_value(&mut self, b: &mut Body, r: Reduction, list: Reg, depth: usize, whole: bool) -> R<Reg> {
+        let (add, multiply) = if whole { (Op2::WholeAdd, Op2::WholeMul) } else { (Op2::Add, Op2::Mul) };
         let total = match r {
             Reduction::Sum | Reduction::Mean | Reduction::Count => b.num(0.0),
             Reduction::Product => b.num(1.0),
@@ -341,8 +355,8 @@ impl<'a> Flattener<'a> {
         self.each_element(b, list, depth, &mut |_, b, x| {
             let one = b.num(1.0);
             match r {
-                Reduction::Sum | Reduction::Mean => b.push(Instr::Bin(total, Op2::Add, total, x)),
-                Reduction::Product => b.push(Instr::Bin(total, Op2::Mul, total, x)),
+                Reduction::Sum | Reduction::Mean => b.push(Instr::Bin(total, add, total, x)),
+                Reduction::Product => b.push(Instr::Bin(total, multiply, total, x)),
                 Reduction::Min => b.push(Instr::Bin(total, Op2::Min, total, x)),
                 Reduction::Max => b.push(Instr::Bin(total, Op2::Max, total, x)),
                 Reduction::All => b.push(Instr::Bin(total, Op2::And, total, x)),
@@ -598,7 +612,7 @@ impl<'a> Flattener<'a> {
         })?;
         match each.reduction {
             None => Ok(out),
-            Some(r) => self.reduce_value(b, r, out, 1),
+            Some(r) => self.reduce_value(b, r, out, 1, false),
         }
     }
 

@@ -185,7 +185,7 @@ impl<'a> Flattener<'a> {
         self.behaving.takers.push(model::Hearer { handler, args });
     }
 
-    /// What the scenario and its branches send, and where they say `fail`: a code each.
+    /// What the scenario and its branches send, and where they say `log`, `stop` or `fail`: a code each.
     pub(super) fn scenario_sends(&mut self) {
         let Some(s) = self.scenario() else { return };
         let branches = s.branches.iter().flat_map(|b| b.actions.iter().map(|a| &a.body).chain([&b.body]));
@@ -207,11 +207,10 @@ impl<'a> Flattener<'a> {
                 self.send_code(&mut b, m, stmt.span)?;
                 self.add_code(b)
             }
-            StmtKind::Fail(e) => {
+            StmtKind::Fail(_) | StmtKind::Log(_) | StmtKind::Stop(_) => {
                 (self.level, self.operations) = (0, 0);
                 let mut b = Body::new(InstId(0), "the scenario".to_owned(), stmt.span);
-                let reason = self.value(&mut b, e)?;
-                b.push(Instr::Fail(reason));
+                self.stmts(&mut b, std::slice::from_ref(stmt))?;
                 self.add_code(b)
             }
             StmtKind::Later(what) => Err(self.later(stmt.span, what)),

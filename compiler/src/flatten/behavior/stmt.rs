@@ -168,7 +168,10 @@ impl<'a> Flattener<'a> {
             }
             Target::Member(r) => {
                 let mark = b.mark();
+                // What is stored is looked at there.
+                b.stored = matches!(e.kind, ExprKind::Binary(..));
                 let x = self.value(b, e)?;
+                b.stored = false;
                 let loc = self.locate(b, &r.steps, r.span)?;
                 b.span = span;
                 self.store(b, &loc, x, e.shape.len(), r.span)?;
