@@ -337,3 +337,27 @@ fn derivatives_are_solved_for_through_a_matrix_with_zeros() {
         }
     }
 }
+
+#[test]
+fn what_a_formula_makes_0_is_no_divisor() {
+    // Elements, their rows, and what solves them for (1, 2, 3).
+    let cases = [
+        ("[[cos(b), a + 1, a - 1], [b - a, a + b, a*b], [b - a, sin(b), sqrt(4*a)]]", [-1.0, 1.0, 1.0]),
+        ("[[a - 1, 1 - 2*a, a*b], [cos(b), a - 1, a*b], [cos(b), sqrt(4*a), 1 - 2*a]]", [2.0, -1.0, -3.0]),
+        ("[[2*cos(b), b - a, a*b], [sin(b), sin(b), sqrt(4*a)], [a, 2*cos(b), a + b]]", [0.8, 0.6, 1.0]),
+        ("[[cos(pi/2), -1, 0], [1, cos(pi/2), 0], [a, 1, if b > 0 then 0 else 1]]", [2.0, -1.0, 2.0]),
+        ("[[if i == j then a - 1 else 1 for j in 0..3] for i in 0..3]", [2.0, 1.0, 0.0]),
+    ];
+    for (elements, want) in cases {
+        let model = format!(
+            "twin M {{\n  units: off\n  parameters {{ a: Real = 1; b: Real = 0; M: Real[1][3, 3] = {elements} }}\n  \
+             states {{ w: Real[1][3] = 0 }}\n  equations {{ M*der(w) = [1, 2, 3] }}\n}}\n\
+             scenario s for M {{ duration: 1 s; record w every 1 s }}\n"
+        );
+        let table = Place::model(&model).table(&[]);
+        for (k, want) in want.iter().enumerate() {
+            let w = table.last(&format!("w[{k}]"));
+            assert!((w - want).abs() < 1e-9, "{elements}: w[{k}] = {w}, not {want}");
+        }
+    }
+}

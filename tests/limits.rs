@@ -696,3 +696,109 @@ fn what_the_run_is_too_short_for_says_so() {
         assert!(ran.said.contains(&format!("{line}\n")), "{line}: {}", ran.said);
     }
 }
+
+/// A gap around 5.2 s in what no derivative reads, `half` to either side.
+fn gap(half: &str, record: &str) -> String {
+    format!(
+        "twin Gap {{\n  parameters {{ by: Real = 1 ~ uniform(0.9, 1.1) }}\n  states {{ x: Real = 0 }}\n  \
+         variables {{ hidden: Real }}\n  outputs {{ y: Real = 1*x }}\n  equations {{\n    der(x) = 1 [1/s]\n    \
+         hidden = sqrt(abs(x - 5.2) - {half})\n  }}\n}}\n\
+         scenario s for Gap {{ duration: 10 s; solver: rk4(step: 10 ms); {record} }}\n"
+    )
+}
+
+#[test]
+fn a_row_that_holds_no_number_ends_a_run() {
+    let ran = |half| {
+        let rows = ["record x every 1 s", "record all every 50 ms", "record y every 2 ms"];
+        rows.map(|record| run(&gap(half, record), &[]))
+    };
+    // As it stands there in the middle of the run, all see it; who records it sees where it begins.
+    for (r, at) in ran("4*by").iter().zip(["5 s", "1.2 s", "5 s"]) {
+        assert_eq!((r.code, r.summary["ended"].as_str()), (Some(3), Some("failed")), "{}", r.said);
+        let said = format!("[E0801] Error: `hidden` is not a number at t = {at}");
+        assert!(r.said.contains(&said), "{said}: {}", r.said);
+    }
+    // Between, nobody sees it who does not record it.
+    for (r, ended) in ran("0.12*by").iter().zip(["complete", "failed", "complete"]) {
+        assert_eq!(r.summary["ended"].as_str(), Some(ended), "{}", r.said);
+    }
+}
+
+#[test]
+fn a_job_and_its_replays_agree_which_samples_fail() {
+    let place = tempfile::tempdir().unwrap();
+    let twinc = |args: &[&str]| {
+        let out =
+            Command::new(env!("CARGO_BIN_EXE_twinc")).args(args).current_dir(place.path()).output().unwrap();
+        let said = String::from_utf8(out.stdout).unwrap() + &String::from_utf8(out.stderr).unwrap();
+        (out.status.code(), said)
+    };
+    fs::write(place.path().join("m.twinml"), gap("(by - 0.99)*20", "record all every 10 ms")).unwrap();
+    let failed = |args: &[&str]| {
+        let (_, said) = twinc(&[&["mc", "m.twinml", "-n", "40"], args].concat());
+        let line = said.lines().find(|l| l.contains(" failed")).unwrap_or_else(|| panic!("{said}"));
+        line.split_once(", ").unwrap().1.split(' ').next().unwrap().parse::<usize>().unwrap()
+    };
+    let plain = failed(&["--out", "job"]);
+    assert_eq!(failed(&["--out", "traced", "--record", "y"]), plain);
+    let mut told = 0;
+    let alone = (0..40).filter(|k| match twinc(&["replay", &format!("job#{k}")]) {
+        (Some(0), said) => {
+            told += usize::from(said.contains("[W0802] Warning: `hidden` is not a number at t = "));
+            false
+        }
+        (Some(3), said) => said.contains("[E0801]"),
+        (code, said) => panic!("{code:?} {said}"),
+    });
+    assert_eq!(alone.count(), plain);
+    assert!(plain > 0 && plain < 40 && told > 0, "{plain} {told}");
+}
+
+#[test]
+fn a_scenario_may_speak_and_stop() {
+    let model = "twin A {\n  states { x: Real = 0; n: Int = 1 }\n  equations { der(x) = 1 [1/s] }\n}\nscenario s for A {\n  duration: 10 s\n  at 2 s { log \"n was ${n}\"; n = 2 }\n  at 4 s { n = 3; log \"n is ${n}\"; stop \"enough\" }\n}\n";
+    let ran = run(model, &[]);
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+    let said: Vec<&str> = ran.said.lines().map(str::trim).collect();
+    assert_eq!(said, ["Log 2 s  n was 2", "4 s  n is 3", "Ended at 4 s (`stop`: enough)"]);
+    assert_eq!(ran.summary["ended"], "halted");
+    assert_eq!(ran.summary["time"], 4.0);
+}
+
+#[test]
+fn whole_numbers_that_nobody_keeps_fail_where_they_grow_too_large() {
+    fails(
+        "twin A {\n  states { n: Int = 1 }\n  behavior {\n    at 1 s {\n      big = 3000000000\n      left = big*big - 1\n      if mod(left, 2) == 0 { n = 2 }\n    }\n  }\n}\nscenario s for A { duration: 3 s }\n",
+        expect![[r#"
+                 Failed at 1 s
+            [E0810] Error: `at`: a whole number would become 9e18: an `Int` is exact below 2^53, at t = 1 s
+               ╭─[ m.twinml:6:14 ]
+               │
+             6 │       left = big*big - 1
+               │              ───┬───
+               │                 ╰───── here
+               │
+               │ Help: count in a `Real`, or in larger steps
+            ───╯
+        "#]],
+    );
+    fails(
+        "twin A {\n  states { n: Int = 1 }\n  behavior {\n    at 1 s {\n      k = 7\n      while k > 0 { k = k^3 + 1 }\n    }\n  }\n}\nscenario s for A { duration: 3 s }\n",
+        expect![[r#"
+                 Failed at 1 s
+            [E0810] Error: `at`: a whole number would become 6.745684345507105e22: an `Int` is exact below 2^53, at t = 1 s
+               ╭─[ m.twinml:6:25 ]
+               │
+             6 │       while k > 0 { k = k^3 + 1 }
+               │                         ─┬─
+               │                          ╰─── here
+               │
+               │ Help: count in a `Real`, or in larger steps
+            ───╯
+        "#]],
+    );
+    let least = "twin A {\n  states { n: Int = 1 }\n  behavior {\n    at 1 s {\n      few = [k for k in 0..5 if k > 9]\n      if min(few) - 1 > 3 { n = 2 }\n    }\n  }\n}\nscenario s for A { duration: 3 s }\n";
+    let ran = run(least, &[]);
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+}

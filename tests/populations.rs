@@ -99,6 +99,10 @@ fn twins_come_and_go() {
     check(19.0, &[("n", 3.0), ("loads", 18.0), ("seen", 18.0)]);
     // The one of load 5 was sent away, and emits nothing.
     check(21.0, &[("n", 2.0), ("loads", 13.0), ("gone", 11.0)]);
+    // What nobody has the most of is infinite, and no whole number.
+    let most = rows[0].iter().position(|n| n == "most").unwrap();
+    let field = |time: &str| rows.iter().rev().find(|r| r[0] == time).unwrap()[most].clone();
+    assert_eq!((field("3"), field("6")), (String::new(), "1".to_owned()));
 }
 
 #[test]

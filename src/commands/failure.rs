@@ -3,7 +3,7 @@
 use twinml_compiler::diag::{Diagnostic, codes};
 use twinml_compiler::source::{FileId, Span};
 use twinml_engine::behavior::FaultKind;
-use twinml_engine::run::{Broken, Failure, FailureKind};
+use twinml_engine::run::{Blank, Broken, Failure, FailureKind};
 use twinml_model::ids::OriginId;
 use twinml_model::program::Program;
 use twinml_solvers::error::SolveError;
@@ -78,7 +78,7 @@ pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
             FaultKind::NoNumber { .. } => {
                 (codes::HANDLER_FAILED, Some("look for `0/0`, or a root or logarithm of a negative value"))
             }
-            FaultKind::NotWhole { .. } => {
+            FaultKind::NotWhole { .. } | FaultKind::Inexact { .. } => {
                 (codes::HANDLER_FAILED, Some("count in a `Real`, or in larger steps"))
             }
             FaultKind::NoMatch { .. } => (codes::HANDLER_FAILED, Some("add an arm `_ -> …`")),
@@ -147,6 +147,24 @@ pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
         Some(help) => d.help(help),
         None => d,
     }
+}
+
+/// A failed run's diagnostic, which names the first row that holds what is no number.
+pub fn of_report(failure: &Failure, blank: Option<&Blank>, program: &Program) -> Diagnostic {
+    let d = diagnostic(failure, program);
+    match blank.filter(|b| b.first.time < failure.time) {
+        Some(b) => d.note(format!("the first row that holds such a value: {}", b.first)),
+        None => d,
+    }
+}
+
+/// Rows that hold what is no number, as a warning at its equation.
+pub fn blank_rows(blank: &Blank, program: &Program) -> Diagnostic {
+    let d = diagnostic(&blank.first, program);
+    let rows = if blank.rows == 1 { "1 row holds".to_owned() } else { format!("{} rows hold", blank.rows) };
+    Diagnostic { code: codes::ROW_BLANK, severity: codes::ROW_BLANK.severity(), ..d }.note(format!(
+        "{rows} such a value; the sample goes on, as in its job: it is judged at other instants than those of rows"
+    ))
 }
 
 /// A range that was left, as a warning at its condition.

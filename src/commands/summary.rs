@@ -258,7 +258,7 @@ fn finals(plans: &[Plan], report: &Report) -> Value {
             let value = match &spec.element {
                 Element::Real { scale, offset } => json!((cell - offset) / scale),
                 Element::Bool => json!(*cell != 0.0),
-                Element::Int => json!(*cell as i64),
+                Element::Int => json!(cell.is_finite().then_some(*cell as i64)),
                 Element::Text(words) => json!(words.get(*cell as usize)),
             };
             all.insert(spec.name.clone(), json!({ "value": value, "unit": spec.unit }));

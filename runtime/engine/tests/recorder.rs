@@ -404,3 +404,34 @@ fn points_are_noted_while_recording() {
     assert!(record("short.parquet", 100, swing(99)[0]).1.is_none());
     assert!(record("long.csv", n, end).1.is_none());
 }
+
+#[test]
+fn what_is_infinite_is_no_whole_number() {
+    let folder = folder();
+    let columns = Columns::new(vec![
+        ColumnSpec::real("time"),
+        ColumnSpec { gaps: true, ..ColumnSpec::of("most", Element::Int) },
+    ])
+    .unwrap();
+    let values = [3.0, f64::NEG_INFINITY, f64::NAN, -4.0];
+    for extension in ["parquet", "csv"] {
+        let path = folder.path().join(format!("gaps.{extension}"));
+        let mut recorder = record::open(&path, columns.clone(), &metadata()).unwrap();
+        values.iter().enumerate().for_each(|(k, v)| recorder.row(&[k as f64, *v]).unwrap());
+        recorder.finish().unwrap();
+    }
+    assert_eq!(
+        fs::read_to_string(folder.path().join("gaps.csv")).unwrap(),
+        "time,most\r\n0,3\r\n1,\r\n2,\r\n3,-4\r\n"
+    );
+    let file = File::open(folder.path().join("gaps.parquet")).unwrap();
+    let batches: Vec<RecordBatch> = ParquetRecordBatchReaderBuilder::try_new(file)
+        .unwrap()
+        .build()
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let most = batches[0].column(1).as_primitive::<Int64Type>();
+    let read: Vec<Option<i64>> = most.iter().collect();
+    assert_eq!(read, [Some(3), None, None, Some(-4)]);
+}

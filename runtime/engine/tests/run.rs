@@ -3,8 +3,11 @@
 
 mod support;
 
-use support::case;
+use std::sync::Arc;
+use support::{Case, case};
 use twinml_engine::run::{Ended, FailureKind};
+use twinml_model::passes::{self, Level};
+use twinml_solvers::integrator::Method;
 
 #[test]
 fn a_decay_is_followed_and_sampled_at_a_thousand_and_one_instants() {
@@ -239,6 +242,25 @@ fn tables_of_time_are_followed_piece_by_piece() {
     }
 }
 
+/// The top of the table is where its piece ends: what follows is on the next one at once.
+#[test]
+fn a_table_that_touches_an_edge_at_a_kink_goes_on_with_its_next_piece() {
+    for method in ["tsit5", "rk4", "auto", "bdf"] {
+        let rows = case(
+            "flat Driven
+             table table0 \"l\" linear hold of_time { (0.0, 0.5) (1.0, 1.0) (3.0, -1.0) (5.0, 1.0) }
+             var x : state fixed
+               value @[0] = 0.0
+             eq : der(x) = floor(table0(time))",
+            method,
+            4.0,
+        )
+        .rows();
+        let last = rows.last().map_or(f64::NAN, |row| row[2]);
+        assert!((last + 2.0).abs() < 1e-9, "{method} {last}");
+    }
+}
+
 #[test]
 fn delays_look_back() {
     // y' = -y(t - 1), y = 1 before the start: 1 - t, then 1 - t + (t - 1)²/2, …
@@ -257,6 +279,26 @@ fn delays_look_back() {
         let exact = 1.0 - t + (t - 1.0).max(0.0).powi(2) / 2.0 - (t - 2.0).max(0.0).powi(3) / 6.0;
         assert!((row[2] - exact).abs() < 1e-7, "{row:?} {exact}");
     }
+}
+
+#[test]
+fn what_looks_back_goes_by_a_one_step_method() {
+    // A jump in the past comes back in ever higher derivatives, and costs a multistep method its order each time.
+    let choice = |equation: &str| {
+        let case = case(
+            &format!("flat Delayed\n var y : state fixed\n value @[0] = 1.0\n eq : der(y) = -{equation}"),
+            "auto",
+            3.0,
+        );
+        let ran = case.tolerances(1e-9, 1e-9).run();
+        assert!(matches!(ran.report.ended, Ended::Complete), "{:?}", ran.report.ended);
+        let last = ran.rows[0].last().map_or(f64::NAN, |row| row[2]);
+        (ran.report.choice.method, last)
+    };
+    let (method, last) = choice("delay(y, 1.0)");
+    assert_eq!(method, Method::Tsit5);
+    assert!((last - (1.0 - 3.0 + 2.0 - 1.0 / 6.0)).abs() < 1e-9, "{last}");
+    assert_eq!(choice("y").0, Method::Adams);
 }
 
 #[test]
@@ -404,4 +446,92 @@ fn a_twin_without_states_runs_with_every_solver() {
         assert_eq!(rows[400][2], 6.0, "{method}");
         assert_eq!(rows.last().unwrap()[2], 1.0, "{method}");
     }
+}
+
+/// With its derivatives, as models are run.
+fn whole(text: &str, method: &str, duration: f64) -> Case {
+    let Case { program, experiment } = case(text, method, duration);
+    let mut program = (*program).clone();
+    passes::prepare(&mut program, Level::O2, true);
+    Case { program: Arc::new(program), experiment }
+}
+
+/// `x' = -1000·(x - cos(y(t - 0.5)))`, `y' = x - y/2`: what is looked back at moves on within a step, and a method that is told of
+/// derivatives only has to be told of that. Reference: the method of steps, SciPy's DOP853 at 1e-11.
+#[test]
+fn a_stiff_equation_follows_what_it_looks_back_at() {
+    const LAG: [f64; 2] = [0.5073069047752488, 1.0344563369406776];
+    const TEXT: &str = "flat Lag
+         var x : state fixed
+           value @[0] = 1.0
+         var y : state fixed
+           value @[0] = 0.0
+         eq : der(x) = -1000.0 * (x - cos(delay(y, 0.5)))
+         eq : der(y) = x - 0.5 * y";
+    for (method, digits, at_most) in [("rosenbrock", 8, 400), ("auto", 8, 600), ("rosenbrock", 10, 800)] {
+        let rtol = 10f64.powi(-digits);
+        let ran = whole(TEXT, method, 3.0).tolerances(rtol, 1e-2 * rtol).run();
+        let end = ran.rows[0].last().unwrap();
+        let error = f64::max((end[2] / LAG[0] - 1.0).abs(), (end[3] / LAG[1] - 1.0).abs());
+        assert!(error < 10.0 * rtol, "{method} at {rtol:e}: {error:e}");
+        let steps = ran.report.stats.steps;
+        assert!(steps < at_most, "{method} at {rtol:e}: {steps} steps");
+    }
+}
+
+/// A mass on a spring that is at rest for 800 s, and then shaken: how few steps the rest took says nothing of what comes. Reference:
+/// SciPy's DOP853 at 3e-14, in two parts.
+#[test]
+fn a_quiet_time_does_not_hide_what_comes_after_it() {
+    const SHAKEN: [f64; 2] = [0.30221587849561204, 0.3452626045403142];
+    let ran = whole(
+        "flat Shaken
+         var x : state fixed
+           value @[0] = 0.0
+         var v : state fixed
+           value @[0] = 0.0
+         eq : der(x) = v
+         eq : der(v) = (if time > 800.0 then sin(2.0 * (time - 800.0)) else 0.0) - x - 0.05 * v - x * x * x",
+        "auto",
+        1000.0,
+    )
+    .tolerances(1e-8, 1e-10)
+    .run();
+    let end = ran.rows[0].last().unwrap();
+    let error = f64::max((end[2] / SHAKEN[0] - 1.0).abs(), (end[3] / SHAKEN[1] - 1.0).abs());
+    assert!(error < 1e-8, "{error:e}");
+    assert_eq!(ran.report.choice.method, Method::Taylor);
+    assert!(ran.report.stats.steps < 2000, "{} steps", ran.report.stats.steps);
+}
+
+/// Three oscillators of van der Pol, one mild and two stiff, each a part of the others: now and then all of them jump, and explicit
+/// steps are the better ones for a moment. A stiff method that had won before is back soon. Reference: SciPy's Radau at 1e-12.
+#[test]
+fn a_stiff_method_that_was_worth_it_comes_back_soon() {
+    // x0, v0, x1, …
+    const THREE: [f64; 6] = [
+        1.465391725851573,
+        -0.7539338956273465,
+        -1.732110124099042,
+        0.047418791901295776,
+        1.9369432336740529,
+        -0.0016079839166104623,
+    ];
+    let mut text = String::from("flat Three\n");
+    for (k, (x, mu)) in [(2.0, 1.0), (1.0, 20.0), (-1.5, 400.0)].into_iter().enumerate() {
+        let pace = 1.0 + 2.0 * k as f64;
+        text += &format!(
+            "var x{k} : state fixed\nvalue @[0] = {x:?}\nvar v{k} : state fixed\nvalue @[0] = 0.0\n"
+        );
+        text += &format!("eq : der(x{k}) = v{k} * {pace:?}\n");
+        text += &format!(
+            "eq : der(v{k}) = {pace:?} * ({mu:?} * (1.0 - x{k} * x{k}) * v{k} - x{k} + 0.1 * (x0 + x1 + x2))\n"
+        );
+    }
+    let ran = whole(&text, "auto", 30.0).tolerances(1e-8, 1e-10).run();
+    let end = ran.rows[0].last().unwrap();
+    let apart = |(have, want): (&f64, &f64)| (have / want - 1.0).abs();
+    let error = end[2..8].iter().zip(&THREE).map(apart).fold(0.0, f64::max);
+    assert!(error < 1e-6, "{error:e}");
+    assert!(ran.report.stats.steps < 3000, "{} steps", ran.report.stats.steps);
 }

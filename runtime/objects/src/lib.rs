@@ -221,12 +221,14 @@ impl Store {
                 Ok(a) if a.status().is_success() => return Ok(a),
                 Ok(a) => {
                     let status = a.status().as_u16();
-                    let code = code(a);
-                    if status == 404 && code != "NoSuchBucket" {
+                    let said = Said::of(a);
+                    // What is written need not be there; and an upload that is not there is no missing object.
+                    let reads = !matches!(A::METHOD, rusty_s3::Method::Put | rusty_s3::Method::Post);
+                    if status == 404 && reads && matches!(&*said.code, "" | "NoSuchKey" | "NotFound") {
                         return Err(ObjectError::Missing(what.to_owned()));
                     }
                     let again = status >= 500 || status == 429;
-                    (ObjectError::Refused(what.to_owned(), status, code), again)
+                    (ObjectError::Refused(what.to_owned(), status, self.fit_to_tell(said)), again)
                 }
                 Err(e) => {
                     let again = match &e {
@@ -321,15 +323,37 @@ impl Store {
             let body = action.clone().body();
             // A store may say yes before it knows, and no in the answer's text.
             let answer = text(&what, self.send(&what, &action, Some(body.as_bytes()))?)?;
-            CompleteMultipartUploadResponse::parse(&answer)
-                .map(|_| ())
-                .map_err(|_| odd("it could not put the parts together"))
+            CompleteMultipartUploadResponse::parse(&answer).map(|_| ()).map_err(|_| {
+                let said = self.fit_to_tell(Said::in_text(&answer));
+                if !said.is_empty() {
+                    return ObjectError::Refused(what.clone(), 200, said);
+                }
+                let words = Said { code: String::new(), message: plain(&answer) };
+                let why = "it could not put the parts together, or says so in other words than those of the protocol";
+                match self.fit_to_tell(words) {
+                    words if words.is_empty() => odd(&format!("{why}: its answer is empty")),
+                    words => odd(&format!("{why}: `{words}`")),
+                }
+            })
         })();
         if sent.is_err() {
             // What is left of it would be paid for; that this fails too changes nothing.
             let _ = self.send(&what, &self.bucket.abort_multipart_upload(own, &key, id), None);
         }
         sent
+    }
+
+    /// The store's words, as far as they hold nothing of what signs requests.
+    fn fit_to_tell(&self, said: Said) -> String {
+        let own =
+            self.credentials.iter().flat_map(|c| [Some(c.key()), Some(c.secret()), c.token()]).flatten();
+        let hushed = own.into_iter().any(|own| !own.is_empty() && said.message.contains(own))
+            || ["X-Amz-", "Signature="].iter().any(|mark| said.message.contains(mark));
+        match (said.code.as_str(), said.message.as_str()) {
+            (code, message) if message.is_empty() || hushed => code.to_owned(),
+            ("", message) => message.to_owned(),
+            (code, message) => format!("{code}: {message}"),
+        }
     }
 
     /// Removes an object; one that is not there is no error.
@@ -416,12 +440,41 @@ fn text(what: &str, mut answer: Response<Body>) -> Result<String, ObjectError> {
     answer.body_mut().read_to_string().map_err(|e| ObjectError::Unreached(what.to_owned(), reason(&e)))
 }
 
-/// The store's own word for what is wrong: `NoSuchKey`.
-fn code(mut answer: Response<Body>) -> String {
-    let text = answer.body_mut().with_config().limit(64 << 10).read_to_string().unwrap_or_default();
-    let inner = text.split_once("<Code>").and_then(|(_, rest)| rest.split_once("</Code>"));
-    let word = inner.map(|(word, _)| word.trim()).unwrap_or_default();
-    if word.chars().all(|c| c.is_ascii_alphanumeric()) { word.to_owned() } else { String::new() }
+/// The store's own word for what is wrong, `NoSuchKey`, and its sentence. Both may be empty.
+#[derive(Debug, Default, PartialEq)]
+struct Said {
+    code: String,
+    message: String,
+}
+
+/// Most characters of a store's sentence that are told.
+const MOST_SAID: usize = 300;
+
+impl Said {
+    fn of(mut answer: Response<Body>) -> Said {
+        let text = answer.body_mut().with_config().limit(64 << 10).read_to_string();
+        Said::in_text(&text.unwrap_or_default())
+    }
+
+    fn in_text(text: &str) -> Said {
+        let inner = |tag: &str| {
+            let (_, rest) = text.split_once(&format!("<{tag}>"))?;
+            rest.split_once(&format!("</{tag}>")).map(|(inner, _)| inner.trim())
+        };
+        let word = inner("Code").filter(|w| w.chars().all(|c| c.is_ascii_alphanumeric())).unwrap_or_default();
+        let mut message = inner("Message").unwrap_or_default().to_owned();
+        for (name, sign) in [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")]
+        {
+            message = message.replace(name, sign);
+        }
+        Said { code: word.to_owned(), message: plain(&message) }
+    }
+}
+
+/// The beginning of a text, on one line.
+fn plain(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().filter(|c| !c.is_control()).take(MOST_SAID).collect()
 }
 
 /// Why a request was not answered. Errors that could hold an address are put into words of ours: addresses are signed.
@@ -475,6 +528,19 @@ mod tests {
         assert!(matches!(open("s3://results", &KEYS[..1]), Err(ObjectError::Setting(_))));
         let found = open("s3://results", &[("AWS_CA_BUNDLE", "/nowhere/ca.pem")]);
         assert!(matches!(found, Err(ObjectError::Setting(_))));
+    }
+
+    #[test]
+    fn a_store_is_heard() {
+        let store = open("s3://results/x", &KEYS).expect("an address");
+        let tell = |text: &str| store.fit_to_tell(Said::in_text(text));
+        let odd = "<?xml version=\"1.0\"?><Error><Code>NoSuchUpload</Code>\n<Message>The upload ID\n &lt;7&gt; is not \
+            valid.</Message></Error>";
+        assert_eq!(tell(odd), "NoSuchUpload: The upload ID <7> is not valid.");
+        assert_eq!(tell("<Code>SlowDown</Code>"), "SlowDown");
+        assert_eq!(tell("<html>It works</html>"), "");
+        // What signs a request is not said again.
+        assert_eq!(tell("<Code>Denied</Code><Message>no key AKIDEXAMPLE here</Message>"), "Denied");
     }
 
     #[test]

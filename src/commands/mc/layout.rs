@@ -120,6 +120,7 @@ impl Column {
             name: self.name.clone(),
             // What is missing is no number; others need a hole.
             nullable: self.list.is_none() && !matches!(element, Element::Real { .. }),
+            gaps: element == Element::Int,
             element,
             list: self.list,
             unit: Some(self.unit.clone()).filter(|u| !u.is_empty()),

@@ -134,9 +134,11 @@ fn whole(target: &str, out: Option<&Path>, ui: &Ui) -> Result<Exit, Exit> {
     tell(&report, &experiment, k, clock, ui);
     let mut exit = Exit::Ok;
     if let Ended::Failed(failed) = &report.ended {
-        let said = failure::diagnostic(failed, &program);
+        let said = failure::of_report(failed, report.blank.as_ref(), &program);
         ui.diagnostics([&said], &job.ready.session.sources);
         exit = Exit::Simulation;
+    } else if let Some(blank) = &report.blank {
+        ui.diagnostics([&failure::blank_rows(blank, &program)], &job.ready.session.sources);
     }
     let said = verdict::of(&experiment, &report);
     for (n, line) in verdict::lines(&said).iter().enumerate() {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use twinml_compiler::driver::{Choice, Session};
 use twinml_compiler::flatten::NoData;
 use twinml_compiler::resolve::MemoryLoader;
+use twinml_compiler::units::heading;
 use twinml_engine::data::{DataError, Frame, Unit};
 use twinml_engine::run::{self, Observed};
 use twinml_engine::study::fit::{self, Certainty, Fit, Limits};
@@ -152,18 +153,12 @@ fn data(args: &Calibrate, model: &Model, frame: &Frame, ui: &Ui) -> Result<(Vec<
         given.iter().map(pair).collect()
     };
     let (renamed, mut sds) = (pairs("column", &args.column)?, pairs("sd", &args.sd)?);
-    let heading = |name: &str| -> (String, Option<String>) {
-        match name.trim_end().strip_suffix(']').and_then(|n| n.rsplit_once(" [")) {
-            Some((name, unit)) if !unit.is_empty() => (name.trim_end().to_owned(), Some(unit.to_owned())),
-            _ => (name.to_owned(), None),
-        }
-    };
     let mut times = None;
     let mut measured: Vec<Measured> = Vec::new();
     let mut left = Vec::new();
     for info in infos.iter().filter(|i| !i.list) {
         let (name, headed) = heading(&info.name);
-        let unit = info.unit.clone().or(headed);
+        let (name, unit) = (name.to_owned(), info.unit.clone().or_else(|| headed.map(str::to_owned)));
         if name == "time" {
             let to_si = si(&name, unit.as_deref().unwrap_or("s"), "s", ui)?;
             let values = frame.numbers(&info.name).map_err(outside)?.values;

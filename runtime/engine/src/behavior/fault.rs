@@ -74,6 +74,11 @@ pub enum FaultKind {
         /// The value.
         value: f64,
     },
+    /// What `Int`s give is beyond what is exact.
+    Inexact {
+        /// The value.
+        value: f64,
+    },
     /// `fail "reason"`
     Fail {
         /// The reason.
@@ -141,6 +146,9 @@ impl fmt::Display for Fault {
             FaultKind::NoNumber { name } => write!(f, "what is assigned to `{name}` is not a number"),
             FaultKind::NotWhole { name, value } => {
                 write!(f, "`{name}` would become {value:e}: an `Int` is exact below 2^53")
+            }
+            FaultKind::Inexact { value } => {
+                write!(f, "a whole number would become {value:e}: an `Int` is exact below 2^53")
             }
             FaultKind::Fail { reason } => write!(f, "{reason}"),
             FaultKind::Time { seconds } => write!(f, "{seconds} s is no time to wait"),

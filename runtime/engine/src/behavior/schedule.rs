@@ -339,7 +339,9 @@ impl<'a> Scheduler<'a> {
                 }
             }
         }
-        self.commands(world, 0)?;
+        if let Some(end) = self.commands(world, 0)? {
+            return Ok(end);
+        }
         self.steps(world, first, 0)
     }
 
@@ -349,7 +351,9 @@ impl<'a> Scheduler<'a> {
     ///
     /// The fault of a handler, or [`FaultKind::Zeno`].
     pub fn instant(&mut self, world: &mut dyn World, now: i128, changed: &[Changed]) -> R<Verdict> {
-        self.commands(world, now)?;
+        if let Some(end) = self.commands(world, now)? {
+            return Ok(end);
+        }
         let mut first = std::mem::take(&mut self.batch);
         self.rising(world, changed, &mut first)?;
         self.steps(world, first, now)

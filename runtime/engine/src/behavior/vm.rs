@@ -727,6 +727,10 @@ fn binary(op: Op2, a: &Value, b: &Value) -> R<Value> {
         Op2::Xor => return Ok(Value::Bool(truth(a)? != truth(b)?)),
         Op2::Cmp(c) => return compare(c, a, b).map(Value::Bool),
         Op2::Pow => return Ok(Value::Num(math::eval::pow(number(a)?, number(b)?))),
+        Op2::WholeAdd => return whole(Op2::Add, a, b),
+        Op2::WholeSub => return whole(Op2::Sub, a, b),
+        Op2::WholeMul => return whole(Op2::Mul, a, b),
+        Op2::WholePow => return whole(Op2::Pow, a, b),
         Op2::Add => BinOp::Add,
         Op2::Sub => BinOp::Sub,
         Op2::Mul => BinOp::Mul,
@@ -735,6 +739,15 @@ fn binary(op: Op2, a: &Value, b: &Value) -> R<Value> {
         Op2::Max => BinOp::Max,
     };
     Ok(Value::Num(scalar::bin(arithmetic, number(a)?, number(b)?)))
+}
+
+/// Two numbers that are `Int`s: the result is one, too. The least and the most of nobody stay what they are.
+fn whole(op: Op2, a: &Value, b: &Value) -> R<Value> {
+    let x = number(&binary(op, a, b)?)?;
+    if x.abs() < WHOLE || number(a)?.is_infinite() || number(b)?.is_infinite() {
+        return Ok(Value::Num(x));
+    }
+    Err(FaultKind::Inexact { value: x })
 }
 
 fn compare(op: CmpOp, a: &Value, b: &Value) -> R<bool> {

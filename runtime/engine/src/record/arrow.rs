@@ -10,6 +10,7 @@ use arrow_ipc::writer::FileWriter;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use super::block::{Block, shown, word};
+use super::column::is_whole;
 use super::file::AtomicFile;
 use super::stream::{Encode, Portion};
 use super::{ColumnSpec, Columns, Element, Metadata, RecordError};
@@ -43,7 +44,8 @@ pub(super) fn schema(columns: &Columns, metadata: &Metadata) -> SchemaRef {
                 [("unit", &spec.unit), ("quantity", &spec.quantity), ("description", &spec.description)];
             let facts: HashMap<String, String> =
                 facts.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?))).collect();
-            Field::new(&spec.name, data_type, spec.nullable).with_metadata(facts)
+            let absent = spec.nullable || (spec.gaps && spec.list.is_none());
+            Field::new(&spec.name, data_type, absent).with_metadata(facts)
         })
         .collect();
     let facts: HashMap<String, String> = metadata.iter().cloned().collect();
@@ -99,8 +101,10 @@ fn elements(
             Arc::new(BooleanArray::new(BooleanBuffer::from(values), present))
         }
         Element::Int => {
-            let mut values = Vec::with_capacity(count);
-            values.extend(cells.map(|cell| cell as i64));
+            let cells: Vec<f64> = cells.collect();
+            let values: Vec<i64> = cells.iter().map(|cell| *cell as i64).collect();
+            let known = spec.gaps.then(|| NullBuffer::from_iter(cells.iter().map(|cell| is_whole(*cell))));
+            let present = NullBuffer::union(present.as_ref(), known.as_ref());
             Arc::new(Int64Array::new(ScalarBuffer::from(values), present))
         }
         Element::Text(words) => {

@@ -39,12 +39,19 @@ pub struct ColumnSpec {
     pub list: Option<usize>,
     /// Whether a value may be absent.
     pub nullable: bool,
+    /// Whether what is said to be whole may be infinite, or no number: such a value is absent, too.
+    pub gaps: bool,
     /// The unit that the values are in: `cm`. `None` for what has no unit.
     pub unit: Option<String>,
     /// The quantity: `Length`.
     pub quantity: Option<String>,
     /// The declaration's doc comment.
     pub description: Option<String>,
+}
+
+/// Whether a whole number of a column can be written as one.
+pub(super) fn is_whole(cell: f64) -> bool {
+    cell.abs() < i64::MAX as f64
 }
 
 impl ColumnSpec {
@@ -60,6 +67,7 @@ impl ColumnSpec {
             element,
             list: None,
             nullable: false,
+            gaps: false,
             unit: None,
             quantity: None,
             description: None,

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use super::block::{Block, shown, word};
+use super::column::is_whole;
 use super::file::AtomicFile;
 use super::stream::{Encode, Portion};
 use super::{Columns, Element, RecordError};
@@ -87,6 +88,7 @@ impl Encode<Block> for CsvEncoder {
                         Element::Real { scale, offset } => real(&mut self.text, shown(cell, *scale, *offset)),
                         Element::Bool if cell == 0.0 => self.text.extend_from_slice(b"false"),
                         Element::Bool => self.text.extend_from_slice(b"true"),
+                        Element::Int if !is_whole(cell) => {}
                         Element::Int => {
                             let _ = write!(self.text, "{}", cell as i64);
                         }

@@ -385,6 +385,7 @@ impl Run<'_> {
             return Err(SnapshotError::Section { tag: Tag::CLOCK, what });
         }
         (self.time, self.micro) = (base, c.micro);
+        self.looked = base;
         (self.events, self.samples) = (c.events, c.samples);
         self.next_action = c.actions as usize;
         self.started = true;

@@ -281,6 +281,8 @@ fn plan(program: &Program, rate: Rate, vars: &[Elements], si: bool) -> Result<Pl
             element: element_of(program, variable, si),
             list,
             nullable: false,
+            // The least of nobody is infinite.
+            gaps: variable.kind == Kind::Int && variable.space == Space::Var,
             unit: unit_of(variable, si),
             quantity: variable.quantity.clone(),
             description: variable.description.clone(),

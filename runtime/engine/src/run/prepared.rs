@@ -25,6 +25,8 @@ pub struct Prepared {
     titles: Vec<String>,
     /// Runs end once all their verdicts are decided.
     until_decided: bool,
+    /// What is computed may be no number, and is looked at now and then.
+    marked: bool,
 }
 
 /// One of many runs: its index in all random streams, and values of parameters.
@@ -108,6 +110,7 @@ impl Prepared {
         let titles = handlers.map(title).collect();
         let until_decided = false;
         Ok(Prepared {
+            marked: numbers::may_be_none(program),
             method,
             options,
             actions,
@@ -264,6 +267,8 @@ impl Prepared {
         let integrator = self.integrator(program, experiment)?;
         let options = &self.options;
         let mut run = Run::new(program, machine, experiment, integrator, self.actions.clone(), outlets);
+        run.marked = self.marked;
+        run.of_job = sample.is_some();
         run.manifold = self.projection.and_then(|k| manifold::Manifold::with(program, k, options));
         if !program.noise.is_empty() {
             run.system.drive(experiment.seed, sample.map_or(0, |s| s.run));

@@ -35,6 +35,8 @@ pub struct Report {
     pub broken: Vec<Broken>,
     /// How many instances of ranges were left at all.
     pub broken_total: u64,
+    /// Rows that hold what is no number, where there are any and the run went on.
+    pub blank: Option<super::Blank>,
     /// What `log` said, oldest first; the first of very many.
     pub logs: Vec<crate::behavior::Said>,
     /// How many messages `log` said at all.

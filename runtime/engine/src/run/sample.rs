@@ -42,18 +42,18 @@ impl Run<'_> {
     /// Tells the integrator which instants rows come from next.
     pub(super) fn ask(&mut self) {
         self.asked.clear();
-        let next = self.next_sample();
+        let (next, mark) = (self.next_sample(), self.next_mark());
         let (sinks, span) = (&self.sinks, self.span);
         if self.system.keeps_steps()
             && let [sink] = &sinks[..]
             && sink.outlet.plan.instant(sink.next, span) == next
         {
-            let stop = self.next_stop();
+            let stop = self.next_stop().min(mark);
             let instants = (sink.next..=sink.next + self.at_once).map(|k| sink.outlet.plan.instant(k, span));
             self.asked.extend(instants.take_while(|&t| t <= stop));
         }
         match &self.asked[..] {
-            [] | [_] => self.integrator.skip_to(next),
+            [] | [_] => self.integrator.skip_to(next.min(mark)),
             asked => self.integrator.ask(asked),
         }
     }

@@ -80,6 +80,11 @@ pub enum Op2 {
     And,
     Or,
     Xor,
+    /// Of two `Int`s: what is not exact any more is a fault.
+    WholeAdd,
+    WholeSub,
+    WholeMul,
+    WholePow,
     Cmp(CmpOp),
 }
 

@@ -495,7 +495,7 @@ choices! {
     Which, "Value, Der or Start" { Value, Der, Start ; }
     Period, "a time" { ; Exact(a), Code(a) }
     Const, "a constant" { None ; Num(a), Bool(a), Str(a) }
-    Op2, "an operation" { Add, Sub, Mul, Div, Pow, Min, Max, And, Or, Xor ; Cmp(a) }
+    Op2, "an operation" { Add, Sub, Mul, Div, Pow, Min, Max, And, Or, Xor, WholeAdd, WholeSub, WholeMul, WholePow ; Cmp(a) }
     Method, "a method" {
         Len, IsEmpty, Push, Pop, First, Last, Get, Insert, Remove, Contains, Clear, Append, Keys, Values, Sort,
         SortBy, MinBy, MaxBy, Map, Filter, Any, All, Sum, Lower, Upper, Split, Trim ;

@@ -76,11 +76,16 @@ impl Scheduler<'_> {
         self.asked.push(code);
     }
 
-    /// Runs what the scenario asks for.
-    pub(super) fn commands(&mut self, world: &mut dyn World, now: i128) -> R<()> {
+    /// Runs what the scenario asks for; what the run is to know, where that is its end.
+    pub(super) fn commands(&mut self, world: &mut dyn World, now: i128) -> R<Option<Verdict>> {
         self.now = now;
-        let asked = std::mem::take(&mut self.asked);
-        asked.iter().try_for_each(|code| self.command(world, *code))
+        for code in std::mem::take(&mut self.asked) {
+            self.command(world, code)?;
+            if let Some(stop) = self.stop.take() {
+                return Ok(Some(Verdict { ran: true, stop: Some(stop) }));
+            }
+        }
+        Ok(None)
     }
 
     fn command(&mut self, world: &mut dyn World, code: CodeId) -> R<()> {
@@ -94,10 +99,17 @@ impl Scheduler<'_> {
             effects: &mut effects,
             stream,
         };
-        vm.value(code, 0, Vec::new())?;
+        let mut thread = Thread::new(self.b, vm.store, code, 0, Vec::new(), NOBODY);
+        match vm.run(&mut thread)? {
+            Outcome::Done(_) => {}
+            Outcome::Stop(reason) => self.stop = Some(reason),
+            _ => return Err(fault(self.b, code, 0, FaultKind::Waits)),
+        }
+        thread.end(&mut self.store);
         for out in effects.sends.drain(..) {
             self.post(world, out, true)?;
         }
+        self.apply(world, &mut effects, NOBODY)?;
         self.effects = effects;
         Ok(())
     }

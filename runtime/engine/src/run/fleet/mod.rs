@@ -505,7 +505,7 @@ impl Run<'_> {
     /// Steps that end before this are of no interest to anybody.
     fn quiet(&mut self) -> f64 {
         let each = self.integrator.seat().is_none_or(|s| s.each());
-        if each || self.looks_within() { f64::NEG_INFINITY } else { self.next_sample() }
+        if each || self.looks_within() { f64::NEG_INFINITY } else { self.next_sample().min(self.next_mark()) }
     }
 
     /// Whether every step is looked at, or rows are asked for within steps.
