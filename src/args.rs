@@ -104,7 +104,7 @@ pub enum Command {
 }
 
 /// How to print; the same for every command.
-#[derive(Args, Debug, Clone)]
+#[derive(Args, Debug, Clone, Default)]
 pub struct Output {
     /// For people, or one JSON object a line
     #[arg(long, value_enum, global = true, default_value_t = Format::Human, value_name = "FORMAT")]
@@ -121,18 +121,20 @@ pub struct Output {
 }
 
 /// The form of all output.
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(ValueEnum, Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {
     /// Lines for people.
+    #[default]
     Human,
     /// One JSON object a line.
     Json,
 }
 
 /// When to use colours.
-#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(ValueEnum, Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum When {
     /// On a terminal that has them, unless `NO_COLOR` is set.
+    #[default]
     Auto,
     /// Always.
     Always,

@@ -21,12 +21,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = match args::parse(std::env::args_os().collect(), world::no_color()) {
         Ok(cli) => cli,
-        Err(e) => {
-            // Help and version are no errors; clap prints each to its place. A closed pipe is no matter.
-            let _ = e.print();
-            return if e.use_stderr() { exit::Exit::Usage.into() } else { exit::Exit::Ok.into() };
-        }
+        Err(e) => return ui::Ui::new(&args::Output::default(), world::no_color()).help(&e).into(),
     };
     let ui = ui::Ui::new(&cli.output, world::no_color());
-    commands::run(&cli.command, &ui).into()
+    let exit = commands::run(&cli.command, &ui);
+    ui.close(exit).into()
 }

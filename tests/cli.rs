@@ -140,7 +140,6 @@ fn errors_have_their_exit_codes_and_places() {
     assert!(ran.err.contains("bad.twinml:3:"), "{}", ran.err);
     assert_eq!(ran.out, "");
     place.run(&["run", "bad.twinml"]).expect(2);
-    place.run(&["check", "none.twinml"]).expect(2);
     place.run(&["run", "tank.twinml", "--solver", "magic"]).expect(2);
     place.run(&["run", "tank.twinml", "--until", "2 m"]).expect(2);
     for rtol in ["3", "1", "0", "-1", "nan", "inf"] {

@@ -319,7 +319,7 @@ fn what_a_time_limit_ended_is_compared_as_far_as_it_goes() {
 fn what_are_no_results_is_refused() {
     let place = place();
     for (target, code, what) in [
-        ("none", 2, "there is no `none`"),
+        ("none", 5, "there is no `none`"),
         (".", 2, "has no `summary.json`"),
         ("tank.twinml", 2, "no `summary.json` beside"),
         ("x#", 2, "names no sample"),

@@ -1,5 +1,6 @@
 //! What `check` and `run` share: a session, its intermediate forms, its diagnostics.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use twinml_compiler::driver::{Compiled, Session};
@@ -31,9 +32,18 @@ pub fn open_in(place: &Place, path: &Path, ui: &Ui) -> Result<Session, Exit> {
     model::open(place, path).map_err(|e| {
         let name = world::shown(path);
         match e {
-            Unread::Io(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Unread::Io(e) if e.kind() == ErrorKind::NotFound => {
                 ui.error(&format!("there is no file `{name}`"), None);
-                Exit::Usage
+                Exit::Outside
+            }
+            Unread::Io(e) if e.kind() == ErrorKind::IsADirectory => {
+                let models = world::files(path, "twinml").unwrap_or_default();
+                let help = match models.first() {
+                    Some(model) => format!("name a model in it, such as `{}`", world::shown(model)),
+                    None => "name the file of a model".to_owned(),
+                };
+                ui.error(&format!("`{name}` is a folder"), Some(&help));
+                Exit::Outside
             }
             Unread::Io(e) => {
                 ui.error(&format!("could not read `{name}`: {e}"), None);

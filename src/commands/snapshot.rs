@@ -2,6 +2,7 @@
 //! becomes a run again.
 
 use std::cell::{Cell, RefCell};
+use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -154,11 +155,11 @@ pub fn nanoseconds(flag: &str, text: &str, ui: &Ui) -> Result<i128, Exit> {
 pub fn read(path: &Path, encryption: &Encryption, place: &keys::Place, ui: &Ui) -> Result<Snapshot, Exit> {
     let name = world::shown(path);
     let bytes = world::read(path).map_err(|e| {
-        if e.kind() == std::io::ErrorKind::NotFound {
-            ui.error(&format!("there is no file `{name}`"), None);
-            return Exit::Usage;
-        }
-        ui.error(&format!("could not read `{name}`: {e}"), None);
+        let message = match e.kind() {
+            ErrorKind::NotFound => format!("there is no file `{name}`"),
+            _ => format!("could not read `{name}`: {e}"),
+        };
+        ui.error(&message, None);
         Exit::Outside
     })?;
     let bytes = seal::opened(bytes, path, encryption, place, ui)?;

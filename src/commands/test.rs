@@ -4,6 +4,7 @@
 //! wall-clock time is in it.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -313,13 +314,14 @@ fn files(paths: &[PathBuf], ui: &Ui) -> Result<Vec<PathBuf>, Exit> {
     for path in if paths.is_empty() { &here[..] } else { paths } {
         let found = world::models(path).map_err(|e| {
             let name = world::shown(path);
-            if e.kind() == std::io::ErrorKind::NotFound {
-                ui.error(&format!("there is no file or folder `{name}`"), None);
-                Exit::Usage
-            } else {
-                ui.error(&format!("could not read `{name}`: {e}"), None);
-                Exit::Outside
-            }
+            ui.error(
+                &match e.kind() {
+                    ErrorKind::NotFound => format!("there is no file or folder `{name}`"),
+                    _ => format!("could not read `{name}`: {e}"),
+                },
+                None,
+            );
+            Exit::Outside
         })?;
         if found.is_empty() {
             ui.error(&format!("there is no model (`*.twinml`) in `{}`", world::shown(path)), None);

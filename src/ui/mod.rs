@@ -1,7 +1,8 @@
 //! All printing. Results go to standard output, progress and diagnostics to standard error; with `--format json`
 //! everything is one JSON object a line on standard output.
 //!
-//! A closed pipe is no error: what nobody reads need not be written.
+//! A closed pipe is no error: what nobody reads need not be written. Any other write that standard output refuses is
+//! one of the outside ([`Ui::close`]).
 
 mod diagnostics;
 pub mod digits;
@@ -10,13 +11,14 @@ pub mod numbers;
 mod progress;
 pub mod xml;
 
-use std::io::{IsTerminal, Write};
-use std::sync::Mutex;
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::args::{Format, Output, When};
+use crate::exit::Exit;
 
 pub use progress::{Counter, Progress};
 
@@ -30,6 +32,8 @@ pub struct Ui {
     bars: bool,
     /// Where what is printed is kept instead of being printed.
     kept: Option<Mutex<Kept>>,
+    /// Why standard output refused what was printed, where it did for the first time.
+    refused: OnceLock<io::Error>,
 }
 
 /// What a printer kept: pieces in order, with the stream that each is for.
@@ -66,7 +70,7 @@ impl Ui {
             When::Auto => terminal && !no_color,
         };
         let json = output.format == Format::Json;
-        let (out, err) = (std::io::stdout().is_terminal(), std::io::stderr().is_terminal());
+        let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
         Ui {
             json,
             quiet: output.quiet,
@@ -74,6 +78,7 @@ impl Ui {
             color_err: color(err),
             bars: err && !json && !output.quiet,
             kept: None,
+            refused: OnceLock::new(),
         }
     }
 
@@ -86,6 +91,7 @@ impl Ui {
             color_err: self.color_err,
             bars: false,
             kept: Some(Mutex::default()),
+            refused: OnceLock::new(),
         }
     }
 
@@ -109,13 +115,42 @@ impl Ui {
             (Some(kept), _) => {
                 kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner).0.push((stream, text));
             }
-            (None, Stream::Out) => {
-                let _ = std::io::stdout().lock().write_all(text.as_bytes());
-            }
+            (None, Stream::Out) => self.took(io::stdout().lock().write_all(text.as_bytes())),
+            // Where errors cannot be shown, there is no place to say so.
             (None, Stream::Err) => {
-                let _ = std::io::stderr().lock().write_all(text.as_bytes());
+                let _ = io::stderr().lock().write_all(text.as_bytes());
             }
         }
+    }
+
+    /// Keeps why standard output refused something.
+    fn took(&self, written: io::Result<()>) {
+        if let Err(e) = written
+            && e.kind() != io::ErrorKind::BrokenPipe
+        {
+            let _ = self.refused.set(e);
+        }
+    }
+
+    /// Prints help, the version, or what is wrong with a command line, and ends printing.
+    pub fn help(self, help: &clap::Error) -> Exit {
+        let printed = help.print();
+        if help.use_stderr() {
+            return Exit::Usage;
+        }
+        self.took(printed);
+        self.close(Exit::Ok)
+    }
+
+    /// Ends printing: the exit code of a command that ended with `exit`, which is that of the outside where standard
+    /// output has not taken everything.
+    pub fn close(self, exit: Exit) -> Exit {
+        self.took(io::stdout().lock().flush());
+        let Some(e) = self.refused.get() else { return exit };
+        // Not as an object either: that would go where nothing is taken.
+        let word = paint("error", Ink::Red, self.color_err);
+        self.err(format!("{word}: could not write to standard output: {e}\n"));
+        [exit, Exit::Outside].into_iter().max_by_key(|e| e.weight()).unwrap_or(exit)
     }
 
     fn out(&self, text: impl Into<String>) {

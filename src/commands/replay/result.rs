@@ -74,7 +74,8 @@ pub fn results(target: &Path, args: &Replay, ui: &Ui) -> Result<Results, Exit> {
     let shown = world::shown(target);
     if !target.exists() {
         let help = "a folder with the results of `twinc run`, a snapshot, or a job's folder and a sample";
-        return Err(refuse(format!("there is no `{shown}`"), help));
+        ui.error(&format!("there is no `{shown}`"), Some(help));
+        return Err(Exit::Outside);
     }
     let parent = || match target.parent() {
         Some(folder) if folder != Path::new("") => folder.to_owned(),
