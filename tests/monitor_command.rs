@@ -94,6 +94,7 @@ fn what_is_wrong_is_said() {
         ("t.csv", "h", &[], 2, &["no statement that holds or not"]),
         ("t.csv", "max(h over run) < 3 m", &[], 2, &["an aggregate is a number of a run"]),
         ("t.csv", "always(h < 3 m)", &["--unit", "z=m"], 2, &["there is no column `z`"]),
+        ("t.csv", "always(h < 3 m)", &["--unit", "h=m"], 2, &["the file says that `h` is in `cm`"]),
         ("t.csv", "always(h < 3 m)", &["--interpolate", "cubic"], 2, &["cubic"]),
         ("odd.csv", "always(h < 3 m)", &[], 2, &["wombats"]),
         ("unsorted.csv", "always(h < 3 m)", &[], 5, &["unsorted.csv:5:1", "1.5 follows 2"]),

@@ -10,6 +10,7 @@ use twinml_compiler::diag::Diagnostic;
 use twinml_compiler::driver::{Choice, Session};
 use twinml_compiler::lexer;
 use twinml_compiler::source::{FileId, SourceMap, Span};
+use twinml_compiler::units::{Units, heading};
 use twinml_engine::data::{ColumnInfo, DataError, Frame, Place};
 use twinml_engine::monitor::Verdict;
 use twinml_engine::monitor::recorded::{Between, Column, judge_recorded};
@@ -220,23 +221,23 @@ fn given_units(args: &Monitor, infos: &[ColumnInfo], ui: &Ui) -> Result<BTreeMap
             ui.error(&format!("`--unit {text}`: it takes a column and its unit, `--unit h=m`"), None);
             return Err(Exit::Usage);
         };
-        if infos.iter().all(|i| i.name != name && heading(&i.name).0 != name) {
+        let Some(info) = infos.iter().find(|i| i.name == name || heading(&i.name).0 == name) else {
             let names: Vec<&str> = infos.iter().map(|i| i.name.as_str()).collect();
             let help = twinml_compiler::diag::did_you_mean(name, names);
             ui.error(&format!("`--unit {text}`: there is no column `{name}`"), help.as_deref());
+            return Err(Exit::Usage);
+        };
+        let stated = info.unit.as_deref().or(heading(&info.name).1);
+        if let Some(stated) = stated.filter(|u| *u != unit && Units::new().stated(u).is_some()) {
+            ui.error(
+                &format!("`--unit {text}`: the file says that `{name}` is in `{stated}`"),
+                Some("leave `--unit` out, and the file's own unit counts"),
+            );
             return Err(Exit::Usage);
         }
         all.insert(name.to_owned(), unit.to_owned());
     }
     Ok(all)
-}
-
-/// `h [cm]`: name and unit.
-fn heading(name: &str) -> (&str, Option<&str>) {
-    match name.trim_end().strip_suffix(']').and_then(|n| n.rsplit_once(" [")) {
-        Some((name, unit)) if !unit.is_empty() => (name.trim_end(), Some(unit)),
-        _ => (name, None),
-    }
 }
 
 fn named(info: &ColumnInfo, units: &BTreeMap<String, String>) -> Named {
@@ -320,7 +321,7 @@ fn truth_values(frame: &Frame, name: &str) -> Result<Vec<f64>, DataError> {
 fn instants(frame: &Frame, time: &Named, outside: &dyn Fn(&DataError) -> Exit) -> Result<Vec<f64>, Exit> {
     let found = frame.numbers(&time.info.name).map_err(|e| outside(&e))?;
     let unit = time.unit.as_deref().unwrap_or("s");
-    let scale = twinml_compiler::units::Units::new().lookup(unit);
+    let scale = Units::new().lookup(unit);
     let Some((_, scale)) = scale.filter(|(d, _)| *d == twinml_model::dimension::Dimension::TIME) else {
         return Err(outside(&DataError::Broken {
             file: frame.name().to_owned(),
@@ -436,18 +437,5 @@ fn members(node: &Node, out: &mut String, classes: &mut String, count: &mut usiz
             classes.push_str(&own);
             classes.push_str("}\n");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::heading;
-
-    #[test]
-    fn headings() {
-        assert_eq!(heading("h [cm]"), ("h", Some("cm")));
-        assert_eq!(heading("T[3,4]"), ("T[3,4]", None));
-        assert_eq!(heading("cells[3].soc [%]"), ("cells[3].soc", Some("%")));
-        assert_eq!(heading("h"), ("h", None));
     }
 }

@@ -10,6 +10,7 @@ use crate::hir::{
     Equation, Expr, ExprKind, Extent, ForRange, FuncStmt, Function, MemberKind, Model, Name, Override,
     RangeElse, Ref, Scenario, Section, Step, Subscript, Type, UnOp, VarDecl,
 };
+use twinml_model::schema::DisplayUnit;
 
 /// The whole model.
 pub fn model(m: &Model) -> String {
@@ -287,7 +288,9 @@ impl Printer<'_> {
 
     fn distribution(&self, d: &Distribution) -> String {
         let mut args: Vec<String> = d.parts.iter().map(|p| self.distribution(p)).collect();
-        args.extend(d.file.iter().flat_map(|(f, c)| [format!("{f:?}"), format!("{c:?}")]));
+        if let Some(s) = &d.samples {
+            args.extend([format!("{:?}", s.file), column(&s.column, s.unit.as_ref())]);
+        }
         args.extend(d.args.iter().map(|a| self.expr(a)));
         format!("{}({}{})", d.name, if d.relative { "relative " } else { "" }, args.join(", "))
     }
@@ -385,10 +388,10 @@ impl Printer<'_> {
             }
             for d in &s.drives {
                 let target = p.reference(&d.target);
-                let unit = d.unit.as_ref().map_or(String::new(), |u| format!(" in {}", u.symbol));
+                let of = column(&d.column, d.unit.as_ref());
                 p.line(format_args!(
-                    "drive {target} from {:?} column {:?}{unit} {:?} outside {:?}",
-                    d.file, d.column, d.method, d.outside
+                    "drive {target} from {:?} column {of} {:?} outside {:?}",
+                    d.file, d.method, d.outside
                 ))?;
             }
             for a in &s.actions {
@@ -569,10 +572,10 @@ impl Printer<'_> {
                 format!("{n}#{}({})", f.0, self.list(args))
             }
             ExprKind::CallTable(r, a) => format!("{}({})", self.reference(r), self.expr(a)),
-            ExprKind::TableFile(t) => format!(
-                "table({:?}, x: {:?} in {}, y: {:?} in {}, {:?}, {:?})",
-                t.file, t.x.0, t.x.1.symbol, t.y.0, t.y.1.symbol, t.method, t.outside
-            ),
+            ExprKind::TableFile(t) => {
+                let (x, y) = (column(&t.x.0, t.x.1.as_ref()), column(&t.y.0, t.y.1.as_ref()));
+                format!("table({:?}, x: {x}, y: {y}, {:?}, {:?})", t.file, t.method, t.outside)
+            }
             ExprKind::Array(items) => format!("[{}]", self.list(items)),
             ExprKind::Comprehension(c) => format!("[{}]", self.comprehension(c)),
             ExprKind::Index(a, subs) => format!("{}{}", self.expr(a), self.subscripts(subs)),
@@ -639,4 +642,10 @@ fn name(found: Option<&str>) -> String {
 
 fn join(names: &[Name], by: &str) -> String {
     names.iter().map(|n| &**n).collect::<Vec<_>>().join(by)
+}
+
+/// A column of a data file as the model names it: `"h" in cm`.
+fn column(name: &str, unit: Option<&DisplayUnit>) -> String {
+    let unit = unit.map_or(String::new(), |u| format!(" in {}", u.symbol));
+    format!("{name:?}{unit}")
 }

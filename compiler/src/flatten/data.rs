@@ -101,6 +101,44 @@ pub(super) struct TableKey {
     of_time: bool,
 }
 
+/// Who reads a column.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Reader {
+    /// `drive`.
+    Drive,
+    /// `table`.
+    Table,
+    /// `~ empirical` of a declaration.
+    Declaration,
+    /// `draw(empirical(…))`.
+    Call,
+}
+
+impl Reader {
+    fn name(self) -> &'static str {
+        match self {
+            Reader::Drive => "the drive",
+            Reader::Table => "the table",
+            Reader::Declaration | Reader::Call => "`empirical`",
+        }
+    }
+}
+
+/// A column whose unit is asked for.
+pub(super) struct Reading<'r> {
+    /// Who reads it, and where.
+    pub by: Reader,
+    pub span: Span,
+    pub file: &'r str,
+    pub column: &'r str,
+    /// Of what its numbers become; `None` where units are off, or what has none.
+    pub dimension: Option<&'r Dimension>,
+    /// The unit that the model says of it.
+    pub said: Option<&'r DisplayUnit>,
+    /// The one where neither the model nor the file says any.
+    pub usual: &'r DisplayUnit,
+}
+
 /// A table to be read.
 pub(super) struct TableOrder<'s> {
     pub file: &'s Rc<str>,
@@ -132,15 +170,32 @@ impl<'a> Flattener<'a> {
             return Err(self.no_value(&slot, name));
         };
         match &e.kind {
-            hir::ExprKind::TableFile(t) => self.table(&TableOrder {
-                file: &t.file,
-                x: (&t.x.0, &t.x.1),
-                y: (&t.y.0, &t.y.1),
-                method: t.method,
-                outside: t.outside,
-                of_time,
-                span: t.span,
-            }),
+            hir::ExprKind::TableFile(t) => {
+                let dimensions = if let hir::Type::Table(of) = &e.ty { (**of).clone() } else { (None, None) };
+                let usual = DisplayUnit::default();
+                let mut unit = |(column, said): &(Rc<str>, Option<DisplayUnit>),
+                                dimension: &Option<Dimension>| {
+                    self.unit_of_column(&Reading {
+                        by: Reader::Table,
+                        span: t.span,
+                        file: &t.file,
+                        column,
+                        dimension: dimension.as_ref(),
+                        said: said.as_ref(),
+                        usual: &usual,
+                    })
+                };
+                let (x, y) = (unit(&t.x, &dimensions.0)?, unit(&t.y, &dimensions.1)?);
+                self.table(&TableOrder {
+                    file: &t.file,
+                    x: (&t.x.0, &x),
+                    y: (&t.y.0, &y),
+                    method: t.method,
+                    outside: t.outside,
+                    of_time,
+                    span: t.span,
+                })
+            }
             hir::ExprKind::Member(other) => self.table_member(other, &inner, of_time),
             _ => Err(self.refuse(codes::LATER_DYNAMIC, e.span, "a table of this form")),
         }
@@ -200,19 +255,12 @@ impl<'a> Flattener<'a> {
         Ok(id)
     }
 
-    /// The unit of a column that drives what has this dimension: what the file states, where it does and that is a unit; what the
-    /// drive says has to be the same. `usual` where the file states none.
-    pub(super) fn unit_of_column(
-        &mut self,
-        (span, file, column): (Span, &str, &str),
-        dimension: Option<&Dimension>,
-        said: Option<&DisplayUnit>,
-        usual: &DisplayUnit,
-    ) -> R<DisplayUnit> {
-        let otherwise = said.unwrap_or(usual).clone();
-        let (Some(text), Some(dimension)) =
-            (self.data.unit(DataRequest { from: span.file, file, column }), dimension)
-        else {
+    /// The unit of a column: what the file states, where it does and that is a unit; what the model says has to be the same. The
+    /// usual one where neither says any.
+    pub(super) fn unit_of_column(&mut self, r: &Reading<'_>) -> R<DisplayUnit> {
+        let otherwise = r.said.unwrap_or(r.usual).clone();
+        let request = DataRequest { from: r.span.file, file: r.file, column: r.column };
+        let (Some(text), Some(dimension)) = (self.data.unit(request), r.dimension) else {
             return Ok(otherwise);
         };
         let units = Units::new();
@@ -223,21 +271,56 @@ impl<'a> Flattener<'a> {
         let unit =
             DisplayUnit { symbol: text.clone(), scale: stated.scale.factor(), offset: stated.scale.offset() };
         let same = (unit.scale, unit.offset) == (otherwise.scale, otherwise.offset);
-        let (what, help) = if stated.dimension != *dimension {
-            (
+        let differs = stated.dimension != *dimension;
+        let (what, help) = match (r.by, r.said) {
+            (Reader::Drive, _) if differs => (
                 format!("and what it drives in `{}`", units.show(dimension)),
-                "drive what this column measures, or name another column",
-            )
-        } else if let Some(said) = said.filter(|_| !same) {
-            (
-                format!("and the drive says `{}`", said.symbol),
-                "leave `in` out, and the file's own unit counts",
-            )
-        } else {
-            return Ok(unit);
+                String::from("drive what this column measures, or name another column"),
+            ),
+            // Without a declaration the unit in the model is the only one that says what the numbers are.
+            (Reader::Table | Reader::Call, None) if differs => (
+                format!("and {} takes a plain number", r.by.name()),
+                format!("write the unit behind the column, `\"{}\" in {text}`", r.column),
+            ),
+            (Reader::Declaration, _) if differs => (
+                format!("and what is drawn in `{}`", units.show(dimension)),
+                String::from("draw what this column measures, or name another column"),
+            ),
+            (by, Some(said)) if differs || !same => (
+                format!("and {} says `{}`", by.name(), said.symbol),
+                match by {
+                    Reader::Drive | Reader::Declaration => {
+                        String::from("leave `in` out, and the file's own unit counts")
+                    }
+                    _ if differs => String::from("name another column, or give the unit that this one has"),
+                    _ => format!("write `in {text}`, as the file does"),
+                },
+            ),
+            _ => return Ok(unit),
         };
-        let message = format!("the column `{column}` of `{file}` is in `{text}`, {what}");
-        Err(self.fail(Diagnostic::new(codes::BAD_DATA, span, message).help(help)))
+        let message = format!("the column `{}` of `{}` is in `{text}`, {what}", r.column, r.file);
+        Err(self.fail(Diagnostic::new(codes::BAD_DATA, r.span, message).help(help)))
+    }
+
+    /// The measured values that are drawn from, in SI and in order.
+    pub(super) fn samples(&mut self, s: &hir::Samples, span: Span) -> R<Vec<f64>> {
+        let dimension = if let hir::Type::Real(d) = &s.ty { d.as_ref() } else { None };
+        let unit = self.unit_of_column(&Reading {
+            by: if s.declared { Reader::Declaration } else { Reader::Call },
+            span,
+            file: &s.file,
+            column: &s.column,
+            dimension,
+            said: s.unit.as_ref(),
+            usual: &s.usual,
+        })?;
+        let mut samples = self.column(span, &s.file, &s.column, &unit)?;
+        if samples.is_empty() {
+            let message = format!("the column `{}` of `{}` holds no number to draw", s.column, s.file);
+            return Err(self.fail(Diagnostic::new(codes::BAD_DATA, span, message)));
+        }
+        samples.sort_by(f64::total_cmp);
+        Ok(samples)
     }
 
     /// A column in SI.

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use twinml_model::draws::Law;
 use twinml_model::ids::VarId;
-use twinml_model::schema::{DisplayUnit, Segment};
+use twinml_model::schema::Segment;
 
 impl<'a> Flattener<'a> {
     /// The draw of the element at these subscripts, where it has a distribution; `nominal` is its value.
@@ -107,14 +107,8 @@ impl<'a> Flattener<'a> {
     }
 
     fn law(&mut self, d: &'a hir::Distribution, scope: &Scope<'a>, nominal: &Expr) -> R<Law<Expr>> {
-        if let Some((file, column)) = &d.file {
-            let mut samples = self.column(d.span, file, column, &DisplayUnit::default())?;
-            if samples.is_empty() {
-                let message = format!("the column `{column}` of `{file}` holds no number to draw");
-                return Err(self.fail(Diagnostic::new(codes::BAD_DATA, d.span, message)));
-            }
-            samples.sort_by(f64::total_cmp);
-            return Ok(Law::Samples(samples.into()));
+        if let Some(samples) = &d.samples {
+            return Ok(Law::Samples(self.samples(samples, d.span)?.into()));
         }
         if d.relative {
             let Some(share) = d.args.first() else {

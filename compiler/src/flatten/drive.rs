@@ -2,7 +2,7 @@
 //! equations give, see `force`).
 
 use super::Flattener;
-use super::data::TableOrder;
+use super::data::{Reader, Reading, TableOrder};
 use super::equation::{first_element, without_single_loops};
 use super::expr::choose;
 use super::scope::{InstId, R, Slot, Stop};
@@ -117,10 +117,17 @@ impl<'a> Flattener<'a> {
                 };
                 let time = d.time_column.clone().unwrap_or_else(|| "time".into());
                 let dimension = if let hir::Type::Real(d) = &shown.ty { d.as_ref() } else { None };
-                let (said, column) = (d.unit.as_ref(), (d.span, &*d.file, &*d.column));
-                let unit = s.unit_of_column(column, dimension, said, &shown.unit)?;
-                let times = (d.span, &*d.file, &*time);
-                let seconds = s.unit_of_column(times, Some(&Dimension::TIME), None, &seconds)?;
+                let reading = |column, dimension, said, usual| Reading {
+                    by: Reader::Drive,
+                    span: d.span,
+                    file: &d.file,
+                    column,
+                    dimension,
+                    said,
+                    usual,
+                };
+                let unit = s.unit_of_column(&reading(&*d.column, dimension, d.unit.as_ref(), &shown.unit))?;
+                let seconds = s.unit_of_column(&reading(&*time, Some(&Dimension::TIME), None, &seconds))?;
                 let table = s.table(&TableOrder {
                     file: &d.file,
                     x: (&time, &seconds),

@@ -196,13 +196,30 @@ pub struct Distribution {
     pub args: Vec<Expr>,
     /// The distribution that `truncated` cuts, those that `mixture` mixes.
     pub parts: Vec<Distribution>,
-    /// File and column of `empirical`.
-    pub file: Option<(Rc<str>, Rc<str>)>,
+    /// What `empirical` draws from.
+    pub samples: Option<Samples>,
     /// `normal(sd: 2 %)`: the mean is the nominal value, and the one argument its spread as a fraction
     /// of the nominal's magnitude.
     pub relative: bool,
     /// Where it stands.
     pub span: Span,
+}
+
+/// A column of measured values.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Samples {
+    /// File name, relative to the file that names it.
+    pub file: Rc<str>,
+    /// Column.
+    pub column: Rc<str>,
+    /// The unit behind `in`.
+    pub unit: Option<DisplayUnit>,
+    /// The unit where neither the model nor the file says one.
+    pub usual: DisplayUnit,
+    /// What is drawn.
+    pub ty: Type,
+    /// Whether a declaration says what that is.
+    pub declared: bool,
 }
 
 impl Distribution {

@@ -353,10 +353,10 @@ pub struct ForRange {
 pub struct TableFile {
     /// File name, relative to the file that names it.
     pub file: Rc<str>,
-    /// Column of arguments, and the unit it is written in.
-    pub x: (Rc<str>, DisplayUnit),
-    /// Column of values, and the unit it is written in.
-    pub y: (Rc<str>, DisplayUnit),
+    /// Column of arguments, and the unit behind `in`.
+    pub x: (Rc<str>, Option<DisplayUnit>),
+    /// Column of values, and the unit behind `in`.
+    pub y: (Rc<str>, Option<DisplayUnit>),
     /// Interpolation.
     pub method: twinml_model::program::TableMethod,
     /// Rule outside.

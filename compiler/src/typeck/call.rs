@@ -18,6 +18,7 @@ use crate::hir::behavior::{Each, Op};
 use crate::hir::{BinOp, Builtin, Expr, ExprKind, Extent, Name, RecordId, Reduction, TableFile, Type};
 use crate::resolve::Def;
 use crate::source::Span;
+use crate::units::Unit;
 
 impl<'a> Checker<'a, '_> {
     #[inline(never)]
@@ -452,7 +453,7 @@ impl<'a> Checker<'a, '_> {
     /// `table("f.csv", x: "flow" in kg/s, y: "rise" in bar, method: linear, outside: hold)`
     fn table(&mut self, cx: &mut Cx<'a>, args: &'a [Arg], span: Span) -> Option<Val> {
         let mut file: Option<Rc<str>> = None;
-        let mut columns: [Option<(Rc<str>, Option<crate::units::Unit>)>; 2] = [None, None];
+        let mut columns: [Option<(Rc<str>, Option<Unit>)>; 2] = [None, None];
         let mut method = TableMethod::Linear;
         let mut outside = Outside::Error;
         let mut ok = true;
@@ -507,7 +508,6 @@ impl<'a> Checker<'a, '_> {
                 }
             }
         }
-        let _ = cx;
         let [x, y] = columns;
         let (Some(file), Some(x), Some(y)) = (file, x, y) else {
             if ok {
@@ -523,9 +523,11 @@ impl<'a> Checker<'a, '_> {
         if !ok {
             return None;
         }
-        let dim = |u: &Option<crate::units::Unit>| u.as_ref().map_or(Dimension::ONE, |u| u.dimension.clone());
-        let show = |u: &Option<crate::units::Unit>| u.as_ref().map_or_else(Default::default, display_unit);
-        let ty = Type::Table(Box::new((Some(dim(&x.1)), Some(dim(&y.1)))));
+        // Where units are off, a column without one is of plain numbers, whatever the file states.
+        let bare = if cx.units_off { None } else { Some(Dimension::ONE) };
+        let dim = |u: &Option<Unit>| u.as_ref().map_or(bare.clone(), |u| Some(u.dimension.clone()));
+        let show = |u: &Option<Unit>| u.as_ref().map(display_unit);
+        let ty = Type::Table(Box::new((dim(&x.1), dim(&y.1))));
         let t = TableFile { file, x: (x.0, show(&x.1)), y: (y.0, show(&y.1)), method, outside, span };
         Some(Val::new(ExprKind::TableFile(Rc::new(t)), ty, span))
     }

@@ -7,14 +7,15 @@ use twinml_model::dimension::Dimension;
 use super::assign::Target;
 use super::class::{Member, SigKind, section_word};
 use super::place::{MemberPlace, Place};
-use super::ty::{Lit, Temp, Ty, Val, is_number, show_shape};
+use super::ty::{Lit, Temp, Ty, Val, display_unit, is_number, show_shape};
 use super::words::article;
 use super::{Checker, Cx, Mode};
 use crate::ast::{self, Arg, ExprKind as A};
 use crate::diag::{Diagnostic, codes, did_you_mean};
 use crate::hir::behavior::Op;
-use crate::hir::{self, ClassId, Distribution, Expr, ExprKind, Extent, Override, Section, Type};
+use crate::hir::{self, ClassId, Distribution, Expr, ExprKind, Extent, Override, Samples, Section, Type};
 use crate::source::Span;
+use crate::units::Unit;
 
 /// Distributions: name and arguments.
 const DISTRIBUTIONS: &[(&str, &[&str])] = &[
@@ -395,7 +396,7 @@ impl<'a> Checker<'a, '_> {
             name: Rc::from(*known),
             args: Vec::new(),
             parts: Vec::new(),
-            file: None,
+            samples: None,
             relative,
             span: e.span,
         };
@@ -404,7 +405,7 @@ impl<'a> Checker<'a, '_> {
             match slot {
                 Some(Given::Number(x)) => out.args.push(x),
                 Some(Given::Parts(list)) => out.parts = list,
-                Some(Given::Text(t)) => texts.push(t),
+                Some(Given::Text(t, unit)) => texts.push((t, unit)),
                 // A missing end of `truncated` is no end.
                 None if *known == "truncated" => {
                     let end = if *param == "lo" { f64::NEG_INFINITY } else { f64::INFINITY };
@@ -418,8 +419,14 @@ impl<'a> Checker<'a, '_> {
                 None => {}
             }
         }
-        if let [file, column] = &texts[..] {
-            out.file = Some((file.clone(), column.clone()));
+        if let [(file, _), (column, unit)] = &texts[..] {
+            let (usual, of) = match (ty, unit) {
+                (Some(ty), _) => (ty.display(&self.units), ty.base.clone()),
+                (None, Some(u)) => (display_unit(u), Type::Real(Some(u.dimension.clone()))),
+                (None, None) => (Default::default(), Type::Real(Some(Dimension::ONE))),
+            };
+            let (file, column, unit) = (file.clone(), column.clone(), unit.as_ref().map(display_unit));
+            out.samples = Some(Samples { file, column, unit, usual, ty: of, declared: ty.is_some() });
         }
         if !self.weights_fit(args, known) {
             return None;
@@ -489,7 +496,16 @@ impl<'a> Checker<'a, '_> {
                     self.say(d);
                     return None;
                 };
-                return Some(Given::Text(Rc::from(text)));
+                let unit = match (&a.unit, ty) {
+                    (None, _) => None,
+                    (Some(u), None) => Some(self.unit(u)?),
+                    (Some(u), Some(ty)) => {
+                        let mut shown = ty.clone();
+                        self.with_unit(&mut shown, u, cx.units_off)?;
+                        shown.unit
+                    }
+                };
+                return Some(Given::Text(Rc::from(text), unit));
             }
             ("discrete" | "mixture", "weights") => self.expr(cx, &a.value)?.e,
             ("discrete", _) => {
@@ -575,7 +591,8 @@ impl<'a> Checker<'a, '_> {
         match &*d.name {
             "bernoulli" => return Some(Type::Bool),
             "discrete" => return Some(d.args.first().map_or(real, |a| a.ty.clone())),
-            "empirical" | "mixture" => {}
+            "empirical" => return Some(d.samples.as_ref().map_or(real, |s| s.ty.clone())),
+            "mixture" => {}
             // Parameters of the shape are plain numbers; those behind them have the unit.
             name => {
                 let shapes = match name {
@@ -617,7 +634,7 @@ impl<'a> Checker<'a, '_> {
 enum Given {
     Number(Expr),
     Parts(Vec<Distribution>),
-    Text(Rc<str>),
+    Text(Rc<str>, Option<Unit>),
 }
 
 /// `normal(sd: 2 %)`: given relative to the nominal.

@@ -49,6 +49,8 @@ mod tests {
             assert_eq!(of(text), None, "{text}");
         }
         assert_eq!(heading("h [cm]"), ("h", Some("cm")));
-        assert_eq!(heading("tanks.h[0]"), ("tanks.h[0]", None));
+        assert_eq!(heading("cells[3].soc [%]"), ("cells[3].soc", Some("%")));
+        assert_eq!(heading("T[3,4]"), ("T[3,4]", None));
+        assert_eq!(heading("h"), ("h", None));
     }
 }

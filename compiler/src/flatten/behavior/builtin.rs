@@ -3,24 +3,16 @@
 use super::super::Flattener;
 use super::super::scope::R;
 use super::body::Body;
-use crate::diag::{Diagnostic, codes};
 use crate::hir::{self, Builtin, FuncStmt, Type};
 use std::sync::Arc;
 use twinml_model::behavior::{CodeId, Dist, Instr, Method, Op2, Reg};
 use twinml_model::ir::{CmpOp, MathFn, UnOp};
-use twinml_model::schema::DisplayUnit;
 
 impl<'a> Flattener<'a> {
     /// A distribution that code draws from.
     pub(super) fn dist(&mut self, b: &mut Body, d: &'a hir::Distribution) -> R<Dist> {
-        if let Some((file, column)) = &d.file {
-            let mut samples = self.column(d.span, file, column, &DisplayUnit::default())?;
-            if samples.is_empty() {
-                let message = format!("the column `{column}` of `{file}` holds no number to draw");
-                return Err(self.fail(Diagnostic::new(codes::BAD_DATA, d.span, message)));
-            }
-            samples.sort_by(f64::total_cmp);
-            return Ok(Dist::Samples(samples.into()));
+        if let Some(samples) = &d.samples {
+            return Ok(Dist::Samples(self.samples(samples, d.span)?.into()));
         }
         let mut parts = d.parts.iter().map(|p| self.dist(b, p)).collect::<R<Vec<_>>>()?;
         let args = self.values(b, &d.args)?;

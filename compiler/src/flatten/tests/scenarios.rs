@@ -395,3 +395,85 @@ fn a_file_that_states_a_unit_is_believed() {
     "#]]
     .assert_eq(&said("", "degC").1);
 }
+
+/// A table and a draw convert what the file states, too, and refuse what contradicts.
+#[test]
+fn tables_and_samples_believe_the_file_too() {
+    let read = |members: &str, behavior: &str, stated: &str| {
+        let text = format!(
+            "twin T {{ parameters {{ {members} }} states {{ x: Real = 0; d: Duration = 0 s }}
+             outputs {{ y: Real = noevent(if x > 1 then 1 else 0) }}
+             equations {{ der(x) = 1 [1/s] }} behavior {{ every 1 s {{ {behavior} }} }} }}"
+        )
+        .replace("a.csv", &format!("a.csv?{stated}"));
+        let name: &'static str = format!("a.csv?{stated}").leak();
+        let files = Files(vec![(name, "q", vec![1.0, 2.0]), (name, "h", vec![3.0, 4.0])]);
+        let o = run(&text, None, files);
+        let said = o.said();
+        let lines: Vec<&str> = said.lines().filter(|l| l.contains("Error") || l.contains("Help")).collect();
+        (o.flat.system, lines.join("\n"))
+    };
+    let table = |y: &str, stated: &str| {
+        let of = format!(
+            "t: Table = table(\"a.csv\", x: \"q\" in {stated}, y: {y}); z: Length = t(1.5 [{stated}]){}",
+            if y.contains(" in ") { "" } else { "*1 m" }
+        );
+        let (system, said) = read(&of, "", stated);
+        (system.and_then(|s| s.tables.first().map(|t| t.y[0])), said)
+    };
+    assert_eq!(table("\"h\" in cm", "cm").0, Some(0.03));
+    assert_eq!(table("\"h\"", "%").0, Some(0.03), "a plain number may be stated in parts of 100");
+    expect![[r#"
+        [E0722] Error: the column `h` of `a.csv?cm` is in `cm`, and the table says `mm`
+           │ Help: write `in cm`, as the file does"#]]
+    .assert_eq(&table("\"h\" in mm", "cm").1);
+    expect![[r#"
+        [E0722] Error: the column `h` of `a.csv?s` is in `s`, and the table says `mm`
+           │ Help: name another column, or give the unit that this one has"#]]
+    .assert_eq(&table("\"h\" in mm", "s").1);
+    expect![[r#"
+        [E0722] Error: the column `h` of `a.csv?cm` is in `cm`, and the table takes a plain number
+           │ Help: write the unit behind the column, `"h" in cm`"#]]
+    .assert_eq(&table("\"h\"", "cm").1);
+
+    let drawn = |unit: &str, stated: &str| {
+        let of = format!("l: Length = 1 m ~ empirical(\"a.csv\", column: \"h\"{unit})");
+        let (system, said) = read(&of, "", stated);
+        let law = system.and_then(|s| s.draws.first().map(|d| d.law.clone()));
+        (
+            law.and_then(|l| {
+                if let twinml_model::draws::Law::Samples(s) = l { s.first().copied() } else { None }
+            }),
+            said,
+        )
+    };
+    assert_eq!(drawn("", "cm").0, Some(0.03));
+    assert_eq!(drawn(" in cm", "raw").0, Some(0.03));
+    assert_eq!(drawn("", "raw").0, Some(3.0));
+    expect![[r#"
+        [E0722] Error: the column `h` of `a.csv?cm` is in `cm`, and `empirical` says `mm`
+           │ Help: leave `in` out, and the file's own unit counts"#]]
+    .assert_eq(&drawn(" in mm", "cm").1);
+    expect![[r#"
+        [E0722] Error: the column `h` of `a.csv?s` is in `s`, and what is drawn in `m`
+           │ Help: draw what this column measures, or name another column"#]]
+    .assert_eq(&drawn("", "s").1);
+
+    let acts = |unit: &str, stated: &str| {
+        read(
+            "",
+            &format!(
+                "d = 1 s + draw(empirical(\"a.csv\", column: \"h\"{unit})){}",
+                if unit.is_empty() { "*1 s" } else { "" }
+            ),
+            stated,
+        )
+        .1
+    };
+    assert_eq!(acts(" in ms", "ms"), "");
+    assert_eq!(acts("", "%"), "");
+    expect![[r#"
+        [E0722] Error: the column `h` of `a.csv?ms` is in `ms`, and `empirical` takes a plain number
+           │ Help: write the unit behind the column, `"h" in ms`"#]]
+    .assert_eq(&acts("", "ms"));
+}
