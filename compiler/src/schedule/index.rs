@@ -4,7 +4,9 @@
 //! Projection: with residuals `g(x)` of the invariants and `G = ∂g/∂x` at the point `x` that a step reached, the
 //! nearest point of the manifold is found as `x + Gᵀμ` with `g(x + Gᵀμ) = 0`, one equation for each invariant
 //! (E. Hairer and G. Wanner, "Solving Ordinary Differential Equations II", ch. VII.2, simplified Newton with the
-//! directions of the first point).
+//! directions of the first point). An invariant that was differentiated moves only the states that came in thereby: first positions
+//! are projected, then velocities with positions as they are (ibid., "projection of positions and velocities"). Both at once are
+//! badly conditioned where velocities are large: a small shift of positions then does for velocities what a large one of their own does.
 
 use super::emit::Emitter;
 use super::kernels::{self, Blocks, Slice};
@@ -17,7 +19,7 @@ use crate::source::Span;
 use crate::structural::problem::Atom;
 use crate::structural::reduce::{self, Failure, Key, Reduced};
 use crate::structural::{self, Unbalanced};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use twinml_model::ids::{OriginId, VarId};
 use twinml_model::ir::{Kernel, Space};
 use twinml_model::program::Projection;
@@ -125,10 +127,12 @@ fn keep(system: &mut System, u: &Unbalanced, r: Reduced, fixed: &dyn Fn(VarId) -
     let mut new: FxHashMap<(VarId, i64), VarId> = FxHashMap::default();
     let mut sums: FxHashMap<VarId, Expr> = FxHashMap::default();
     let mut residuals = Vec::new();
+    let mut lower = FxHashMap::default();
     for i in &r.invariants {
         kept.invariants.push(i.equation.clone());
         let Some(residual) = &i.residual else { continue };
         let Ok(directions) = reduce::directions(residual, fixed) else { continue };
+        let directions = beyond(directions, lower.entry(i.root).or_default());
         let Some(((first, at), _)) = directions.first() else { continue };
         let push = beside(system, *first, *at, "push");
         kept.unknowns.push(push);
@@ -158,6 +162,15 @@ fn keep(system: &mut System, u: &Unbalanced, r: Reduced, fixed: &dyn Fn(VarId) -
     kept.unknowns.extend(kept.states.iter().map(|(_, p)| *p));
     system.equations = r.equations;
     kept
+}
+
+/// The directions by states that no lower derivative of the same equation depends on, where there are any: what binds positions
+/// moves these, and what binds velocities leaves them where they are. All are `lower` from then on.
+fn beyond(directions: Vec<reduce::Direction>, lower: &mut FxHashSet<(VarId, i64)>) -> Vec<reduce::Direction> {
+    let all: Vec<_> = directions.iter().map(|d| d.0).collect();
+    let (old, new): (Vec<_>, Vec<_>) = directions.into_iter().partition(|d| lower.contains(&d.0));
+    lower.extend(all);
+    if new.is_empty() { old } else { new }
 }
 
 impl Kept {

@@ -53,6 +53,8 @@ pub struct Invariant {
     pub equation: Equation,
     /// How often it was differentiated to come about.
     pub order: u32,
+    /// The equation of the problem that it comes from.
+    pub root: usize,
     /// `residual` with all unknowns put in: a function of states and what is fixed; `None` where that cannot be
     /// written down.
     pub residual: Option<Expr>,
@@ -383,7 +385,7 @@ impl Work<'_> {
                 let e = &self.eqs[k];
                 let difference = isolate::sub(e.equation.left.clone(), e.equation.right.clone());
                 let residual = self.put_in(difference, &mut Vec::new(), &mut 0);
-                Invariant { equation: e.equation.clone(), order: e.order, residual }
+                Invariant { equation: e.equation.clone(), order: e.order, root: e.root, residual }
             })
             .collect();
         list.sort_by_key(|i| i.order);
