@@ -235,6 +235,7 @@ fn open(root: &Path, name: &str, spec: &Value) -> Option<Problem> {
         "stiff_detest.twinml",
         "emep.twinml",
         "more_stiff.twinml",
+        "constrained.twinml",
     ] {
         let path = root.join(file);
         let text = std::fs::read_to_string(&path).ok()?;

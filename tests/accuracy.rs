@@ -84,6 +84,7 @@ fn six_digits_on_classical_problems() {
             "emep" => "emep.twinml",
             "van_der_pol_1e6" | "beam" | "plate" | "stiff_b1" | "stiff_b3" | "stiff_e1" | "stiff_e4"
             | "stiff_f1" | "stiff_f3" | "stiff_f4" | "stiff_f5" => "more_stiff.twinml",
+            "andrews" | "car_axis" | "two_transistors" | "fekete" => "constrained.twinml",
             "stiff_b5" => "further.twinml",
             "stiff_swing" => "stiff_swing.twinml",
             n if n.starts_with("stiff_") || n == "figure_eight" => "stiff_detest.twinml",

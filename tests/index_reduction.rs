@@ -361,3 +361,62 @@ fn what_a_formula_makes_0_is_no_divisor() {
         }
     }
 }
+
+/// Three nodes that capacitors join to one another and one resistor to ground: in each pair of currents the derivatives cancel, whatever the
+/// capacitances are. A charge goes on along the chain or the triangle, and what leaves is what the resistor takes.
+#[test]
+fn derivatives_that_cancel_between_equations_determine_nothing() {
+    // The equations of the nodes by their currents; all voltages hang together, so that i = u/R decides.
+    let model = |nodes: &str| {
+        format!(
+            "twin N {{\n  units: off\n  parameters {{ a: Real = 1e-3; b: Real = 2e-3; c: Real = 0.5e-3; g: Real = 0.25; R: Real = 10 }}\n  \
+             states {{ u: Real = 1; v: Real = 0; w: Real = 0 }}\n  equations {{\n{nodes}\n  }}\n}}\n\
+             scenario s for N {{ duration: 20 ms; solver: tsit5(rtol: 1e-10, atol: 1e-12); record all every 1 ms }}\n"
+        )
+    };
+    // u is held by a source through R, v and w lean on a conductance each: two sums of currents are without derivatives.
+    let chain = "    (sin(100*time) - u)/R = a*(der(u) - der(v))\n    a*(der(u) - der(v)) - g*v = b*(der(v) - der(w))\n    b*(der(v) - der(w)) = g*w";
+    let triangle = "    (sin(100*time) - u)/R = a*(der(u) - der(v)) + c*(der(u) - der(w))\n    \
+                    0 = a*(der(v) - der(u)) + b*(der(v) - der(w)) + g*v\n    \
+                    0 = c*(der(w) - der(u)) + b*(der(w) - der(v)) + g*w";
+    for nodes in [chain, triangle] {
+        let text = model(nodes).replace("u: Real = 1;", "u: Real = 0;");
+        let place = Place::model(&text);
+        let said = place.run(&["check", "m.twinml", "--explain"]).expect(0).said();
+        assert!(said.contains("1 of 3 states follow from the others (2 free)"), "{said}");
+        let t = place.table(&[]);
+        let (u, v, w) = (t.column("u"), t.column("v"), t.column("w"));
+        for (k, time) in t.column("time").into_iter().enumerate() {
+            let off = ((100.0 * time).sin() - u[k]) / 10.0 - 0.25 * (v[k] + w[k]);
+            assert!(off.abs() < 1e-9, "{nodes}: {off} at {time}");
+        }
+        // The same by the voltages of two capacitors, u - v = p and v - w = q, as ordinary differential equations.
+        let (a, b, c) = (1e-3, 2e-3, if nodes == chain { 0.0 } else { 0.5e-3 });
+        let f = |time: f64, s: [f64; 2]| {
+            let [p, q] = s;
+            // (e - u)/R = g (v + w), with u = p + v and w = v - q.
+            let v = (((100.0 * time).sin() - p) / 10.0 + 0.25 * q) / (0.1 + 0.5);
+            let (u, w) = (p + v, v - q);
+            // Into u: a p' + c (p' + q') = (e - u)/R; out of w: c (p' + q') + b q' = g w.
+            let (right, out) = (((100.0 * time).sin() - u) / 10.0, 0.25 * w);
+            let det = (a + c) * (b + c) - c * c;
+            [(right * (b + c) - out * c) / det, (out * (a + c) - right * c) / det]
+        };
+        let (mut s, n) = ([0.0, 0.0], 20_000);
+        let h = 0.02 / f64::from(n);
+        for k in 0..n {
+            let time = f64::from(k) * h;
+            let at = |s: [f64; 2], d: [f64; 2], h: f64| [s[0] + h * d[0], s[1] + h * d[1]];
+            let one = f(time, s);
+            let two = f(time + h / 2.0, at(s, one, h / 2.0));
+            let three = f(time + h / 2.0, at(s, two, h / 2.0));
+            let four = f(time + h, at(s, three, h));
+            for i in 0..2 {
+                s[i] += h / 6.0 * (one[i] + 2.0 * two[i] + 2.0 * three[i] + four[i]);
+            }
+        }
+        let (p, q) = (t.last("u") - t.last("v"), t.last("v") - t.last("w"));
+        assert!((p - s[0]).abs() < 1e-8 && (q - s[1]).abs() < 1e-8, "{nodes}: {p} {q}, not {s:?}");
+        assert!(s.iter().all(|x| x.abs() > 1e-3), "{s:?}");
+    }
+}

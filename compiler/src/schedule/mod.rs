@@ -28,7 +28,7 @@ use crate::flat::{Affine, Equation, Expr, Piece, Role, System, UnOp};
 use crate::source::SourceMap;
 use crate::structural::order::Step;
 use crate::structural::problem::Atom;
-use crate::structural::{self, expr, sets};
+use crate::structural::{self, cancel, expr, sets};
 use emit::Emitter;
 use kernels::{Blocks, Slice};
 use layout::Layout;
@@ -334,18 +334,29 @@ pub fn schedule(mut system: System, sources: &SourceMap, diags: &mut Diagnostics
     Some(Scheduled { program, structure, actions, branches, requirements, shown, bases, noisy })
 }
 
+/// How often equations may turn out to be combinations of others before they are taken as they are.
+const ROUNDS: usize = 8;
+
 /// Finds what determines what; a system of higher index is reduced first.
 fn solve(system: &mut System, diags: &mut Diagnostics) -> Option<(structural::Solved, index::Kept)> {
-    // The equations are handed over, and back: copies of large models would cost.
-    let equations = std::mem::take(&mut system.equations);
-    let first =
-        structural::solve_network(system.network, unknowns(system), equations, &|e| constant(system, e));
-    let unbalanced = match first {
-        Ok(mut solved) => {
-            system.equations = std::mem::take(&mut solved.families);
-            return Some((solved, index::Kept::default()));
+    let mut rounds = 0;
+    let unbalanced = loop {
+        // The equations are handed over, and back: copies of large models would cost.
+        let equations = std::mem::take(&mut system.equations);
+        let divisor = |e: &Expr| constant(system, e);
+        match structural::solve_network(system.network, unknowns(system), equations, &divisor) {
+            Ok(mut solved) => {
+                // Each round replaces one equation at least by one with fewer unknowns.
+                if let Some(equations) = cancel::cancelled(&solved).filter(|_| rounds < ROUNDS) {
+                    system.equations = equations;
+                    rounds += 1;
+                    continue;
+                }
+                system.equations = std::mem::take(&mut solved.families);
+                return Some((solved, index::Kept::default()));
+            }
+            Err(u) => break u,
         }
-        Err(u) => u,
     };
     let mut atoms = unknowns(system);
     let kept = index::reduce(system, &unbalanced, diags)?;

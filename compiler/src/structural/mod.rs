@@ -4,6 +4,7 @@
 //! Works on families with index ranges; expands loops to single equations only where families cannot be
 //! matched as wholes, and says so.
 
+pub mod cancel;
 pub mod closed;
 pub mod diagnose;
 pub mod expr;
