@@ -115,6 +115,8 @@ pub const UNIT_OR_MEMBER: Code = Code("W0302");
 pub const UNHEARD_MESSAGE: Code = Code("W0303");
 /// Something that is said and changes nothing.
 pub const IDLE: Code = Code("W0305");
+/// A quantity that `record all` leaves out.
+pub const LEFT_OUT: Code = Code("W0306");
 /// An action after the end of its run.
 pub const NEVER_HAPPENS: Code = Code("W0304");
 

@@ -305,6 +305,7 @@ impl<'a> Flattener<'a> {
                 .collect();
             let all = (0..self.system.vars.len()).map(VarId::new).filter(|v| !beside.contains(v));
             vars.extend(all.map(|v| (v, Vec::new())));
+            self.left_out(r.span);
         }
         for target in &r.targets {
             let scope = self.root_scope();
@@ -391,8 +392,18 @@ impl<'a> Flattener<'a> {
                     Ok(())
                 }
                 None => {
-                    let what = "text and tables have no values to record";
-                    let d = Diagnostic::new(codes::NOT_RECORDABLE, span, what);
+                    let name = &step.name;
+                    let what = match slot.decl.ty {
+                        hir::Type::Table(_) => format!("`{name}` is a table, which has no value to record"),
+                        _ => format!(
+                            "`{name}` is {}, for which results have no column",
+                            kind_of(&slot.decl.ty)
+                        ),
+                    };
+                    let mut d = Diagnostic::new(codes::NOT_RECORDABLE, span, what);
+                    if matches!(slot.decl.ty, hir::Type::String) && slot.decl.section != Section::Parameters {
+                        d = d.help(format!("`log \"${{{name}}}\"` tells it where it changes"));
+                    }
                     Err(self.fail(d))
                 }
             },
@@ -406,6 +417,45 @@ impl<'a> Flattener<'a> {
                 None => Err(self.refuse(codes::LATER_BEHAVIOR, span, "what behaviour keeps")),
             },
             None => Err(self.no_member(inst, &step.name, span)),
+        }
+    }
+
+    /// Tells what changes in a run and has no column, where all is to be recorded.
+    fn left_out(&mut self, span: Span) {
+        let mut found: Vec<(String, &'static str)> = Vec::new();
+        self.without_column(InstId(0), "", &mut found);
+        let Some((first, kind)) = found.first() else { return };
+        let further = match found.len() - 1 {
+            0 => String::new(),
+            1 => format!(" and `{}`", found[1].0),
+            n => format!(" and {n} more"),
+        };
+        let message = format!("`record all` leaves out `{first}`{further}");
+        let what = if found.iter().all(|(_, k)| k == kind) { kind } else { "such a quantity" };
+        let names: Vec<String> =
+            found.iter().take(8).map(|(path, kind)| format!("`{path}` is {kind}")).collect();
+        let mut d = Diagnostic::new(codes::LEFT_OUT, span, message)
+            .here(format!("results have no column for {what}"))
+            .help("name what is to be recorded; `log` tells a text where it changes");
+        if found.len() > 1 {
+            d = d.note(format!("{}{}", names.join(", "), if found.len() > 8 { ", …" } else { "" }));
+        }
+        self.diags.push(d);
+    }
+
+    /// What changes in a run and has no column: path without indices, and what it is.
+    fn without_column(&self, inst: InstId, path: &str, found: &mut Vec<(String, &'static str)>) {
+        for (name, slot) in &self.inst(inst).members {
+            let path = if path.is_empty() { name.to_string() } else { format!("{path}.{name}") };
+            match slot {
+                Slot::Var(v) if v.var.get().is_none() && changes(v.decl) => {
+                    if found.iter().all(|(known, _)| *known != path) {
+                        found.push((path, kind_of(&v.decl.ty)));
+                    }
+                }
+                Slot::Twin { parts, .. } => parts.iter().for_each(|p| self.without_column(*p, &path, found)),
+                _ => {}
+            }
         }
     }
 
@@ -536,4 +586,23 @@ pub(super) fn plain(path: &str) -> String {
         }
     }
     out
+}
+
+/// Whether a member is a quantity that a run may change.
+fn changes(decl: &hir::VarDecl) -> bool {
+    matches!(decl.section, Section::States | Section::Outputs | Section::Variables | Section::Inputs)
+        && !matches!(decl.ty, hir::Type::Table(_))
+}
+
+/// What a quantity without a column is.
+fn kind_of(ty: &hir::Type) -> &'static str {
+    match ty {
+        hir::Type::String => "a text",
+        hir::Type::Optional(_) => "an optional",
+        hir::Type::Record(_) => "a record",
+        hir::Type::Timestamp => "a date",
+        hir::Type::Table(_) => "a table",
+        hir::Type::Complex(_) => "a complex number",
+        _ => "a value of behaviour alone",
+    }
 }
