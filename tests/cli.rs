@@ -475,6 +475,34 @@ fn examples_of_run_time_codes_fail_with_their_codes() {
     assert_eq!(seen, 13);
 }
 
+/// A table that does not reach far enough points at the equation, or the handler, that looks it up.
+#[test]
+fn a_table_that_ends_too_early_says_who_looks_it_up() {
+    let model = |start: &str, tick: &str| {
+        format!(
+            r#"twin Fan {{
+  parameters {{ curve: Table = table("fan.csv", x: "n", y: "q", method: linear, outside: error) }}
+  states {{ n: Real = 0; k: Real = {start} }}
+  outputs {{ q: Real = if k > 0 then curve(2*n) + 1 else 0 }}
+  equations {{ der(n) = 1/1 s }}
+  behavior {{ every 1 s {{ {tick} }} }}
+}}
+scenario run for Fan {{ duration: 5 s }}
+"#
+        )
+    };
+    for (start, tick, place) in [("1", "k = 2", "m.twinml:4:"), ("0", "k = -curve(2*time/1 s)", "m.twinml:6:")] {
+        let at = Place::with(&[("m.twinml", &model(start, tick)), ("fan.csv", "n,q\n0,0\n3,2\n")]);
+        let ran = at.run(&["run", "m.twinml", "--format", "json"]).expect(3);
+        let objects = ran.objects();
+        let d = objects.iter().find(|o| o["type"] == "diagnostic").unwrap();
+        let found = format!("{}:{}:", d["primary"]["file"].as_str().unwrap(), d["primary"]["line"]);
+        assert!(d["code"] == "E0803" && found == place, "{d}");
+        assert_eq!(d["labels"].as_array().unwrap().len(), 0, "{d}");
+        assert_eq!(d["primary"]["text"], "it is looked up here");
+    }
+}
+
 #[test]
 fn the_example_of_a_range_that_is_left_says_so() {
     use twinml_compiler::diag::index::lookup;

@@ -115,6 +115,7 @@ pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
             _ => ("here", ""),
         }),
         FailureKind::Zeno { .. } => Some(("this changes again and again", "and this")),
+        FailureKind::Table { .. } => Some(("it is looked up here", "and here")),
         FailureKind::NotCommuting { .. } => Some(("one of the noises", "the other one")),
         FailureKind::NoValue | FailureKind::NotWhole => Some(("its equation", "the derivative")),
         _ => None,

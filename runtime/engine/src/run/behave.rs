@@ -259,7 +259,18 @@ impl<'a> Run<'a> {
             }
             Err(fault) => {
                 if let FaultKind::Trap(trap) = fault.kind {
-                    return Err(self.trapped(t, trap, false));
+                    let mut stop = self.trapped(t, trap, false);
+                    if let (Stop::Failed(f), Some(handler)) = (&mut stop, fault.origin)
+                        && let FailureKind::Table { table, .. } = f.kind
+                    {
+                        // The handler itself looks it up, or reads what an equation finds there.
+                        let codes = &self.system.program.behavior.codes;
+                        if lookup::in_code(codes, handler, table) {
+                            f.origins.clear();
+                        }
+                        f.origins.push(handler);
+                    }
+                    return Err(stop);
                 }
                 let origins = fault.origin.into_iter().chain(fault.others.iter().copied()).collect();
                 Err(self.failure(t, FailureKind::Behavior(fault), origins))

@@ -85,7 +85,8 @@ impl Run<'_> {
             }
             Trap::TableRange { table, x } => {
                 let name = self.system.program.tables.get(table.index()).map_or("?", |t| &t.name).to_owned();
-                self.failure(t, FailureKind::Table { table, name, x }, Vec::new())
+                let origins = lookup::equations(self.system.program, table);
+                self.failure(t, FailureKind::Table { table, name, x }, origins)
             }
             Trap::IndexOutOfRange { origin, index, len } => {
                 self.failure(t, FailureKind::Index { index, len }, vec![origin])

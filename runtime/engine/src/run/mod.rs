@@ -23,6 +23,7 @@ mod instant;
 mod keep;
 mod limits;
 mod log;
+mod lookup;
 mod machine;
 mod manifold;
 mod numbers;
