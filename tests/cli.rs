@@ -491,7 +491,9 @@ scenario run for Fan {{ duration: 5 s }}
 "#
         )
     };
-    for (start, tick, place) in [("1", "k = 2", "m.twinml:4:"), ("0", "k = -curve(2*time/1 s)", "m.twinml:6:")] {
+    for (start, tick, place) in
+        [("1", "k = 2", "m.twinml:4:"), ("0", "k = -curve(2*time/1 s)", "m.twinml:6:")]
+    {
         let at = Place::with(&[("m.twinml", &model(start, tick)), ("fan.csv", "n,q\n0,0\n3,2\n")]);
         let ran = at.run(&["run", "m.twinml", "--format", "json"]).expect(3);
         let objects = ran.objects();

@@ -87,6 +87,7 @@ pub fn lower(modules: &Modules, diags: &mut Diagnostics) -> Checked {
         units: Units::new(),
         said: BTreeSet::new(),
         literal_units: Vec::new(),
+        share: None,
         item_ids: Vec::new(),
         dimensions: IndexMap::default(),
         types: Vec::new(),
@@ -127,6 +128,8 @@ struct Checker<'a, 'd> {
     said: BTreeSet<(Code, Span)>,
     /// Units in which the numbers of the present requirement are written, by place.
     literal_units: Vec<(Span, twinml_model::dimension::Dimension, twinml_model::schema::DisplayUnit)>,
+    /// What divides a bare number, by place, with that number: `3/min` is often meant as a unit.
+    share: Option<(Span, ast::Text)>,
     /// By module and item.
     item_ids: Vec<Vec<ItemId>>,
     dimensions: IndexMap<ast::Text, Option<twinml_model::dimension::Dimension>>,

@@ -26,7 +26,10 @@ impl<'a> Checker<'a, '_> {
             first = left;
         }
         let mut acc = self.expr(cx, first);
+        let mut number =
+            if let A::Number(n) = &first.kind { n.unit.is_none().then(|| n.text.clone()) } else { None };
         while let Some((op, right, span)) = spine.pop() {
+            self.share = number.take().filter(|_| op == B::Div).map(|n| (right.span, n));
             let r = self.expr(cx, right);
             acc = match (acc, r) {
                 (Some(a), Some(b)) => self.binary(cx, op, a, b, right, span),

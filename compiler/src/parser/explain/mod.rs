@@ -97,6 +97,22 @@ fn begins_operand(t: &Tok) -> bool {
     )
 }
 
+/// `0.1 1/s`: a unit that begins with a number.
+fn one_over_a_unit(f: &Failure<'_>, found: Option<&Tok>, before: Option<&Token>) -> Option<Diagnostic> {
+    let Tok::Number(n) = &before?.tok else { return None };
+    let (Some(Tok::Number(one)), next) = (found, f.tokens.get(f.at + 1..f.at + 3)?) else { return None };
+    let [Token { tok: Tok::Slash, .. }, last] = next else { return None };
+    if n.unit.is_some() || one.unit.is_some() || &*one.text != "1" {
+        return None;
+    }
+    let place = f.tokens[f.at].span(f.file).to(last.span(f.file));
+    let d = Diagnostic::new(codes::UNEXPECTED, place, "a unit behind a number does not begin with `1/`");
+    Some(match &last.tok {
+        Tok::Ident(u) => d.help(format!("write `{0} [1/{u}]` or `{0} {u}^-1`", n.text)),
+        _ => d.help(format!("write the unit in brackets: `{} [1/…]`", n.text)),
+    })
+}
+
 fn plain(f: &Failure<'_>) -> Diagnostic {
     let e = Expected(f.expected);
     let found = f.tokens.get(f.at).map(|t| &t.tok);
@@ -125,6 +141,9 @@ fn plain(f: &Failure<'_>) -> Diagnostic {
         return d;
     }
     if let Some(d) = word_as_unit(f, found, before) {
+        return d;
+    }
+    if let Some(d) = one_over_a_unit(f, found, before) {
         return d;
     }
     if e.name() {

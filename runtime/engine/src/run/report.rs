@@ -204,7 +204,10 @@ impl fmt::Display for Failure {
                 }
             }
             FailureKind::Table { name, x, .. } => {
-                write!(f, "the table {name} does not reach to {x} at t = {t} s, and its rule is `outside: error`")
+                write!(
+                    f,
+                    "the table {name} does not reach to {x} at t = {t} s, and its rule is `outside: error`"
+                )
             }
             FailureKind::Index { index, len } => {
                 write!(f, "the index {index} is outside of an array of {len} at t = {t} s")
