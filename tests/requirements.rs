@@ -1,6 +1,9 @@
 //! Requirements of one run, end to end: verdicts, robustness, exit codes.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod place;
+use place::Place;
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -476,4 +479,51 @@ scenario s for M {{ duration: 1 s }}"
         let found = summary["requirements"][0]["robustness"].as_f64().unwrap();
         assert!((found - robustness).abs() < 1e-6, "{constraint}: {found}");
     }
+}
+
+/// x grows by 1 m/s from 0 m, and falls from 2 s on: what is said of it is violated at known instants, once each.
+#[test]
+fn violations_are_events_at_their_first_instant() {
+    let place = Place::model(
+        "
+twin D {
+  states { x: Length = 0 m; v: Velocity = 1 m/s; limits: Int = 0; mids: Int = 0; starts: Int = 0; never: Int = 0; first: Real = 0 }
+  equations { der(x) = v }
+  behavior {
+    on violated.limit { limits = limits + 1; v = -1 m/s; first = time/1 s }
+    on violated.mid { mids = mids + 1 }
+    on violated.start { starts = starts + 1 }
+    on violated.late { never = never + 1 }
+    on falling(x > 1 m) { v = 1 m/s }
+  }
+  constraints {
+    limit: always(x < 2 m) and always(v < 5 m/s)
+    mid: always[2.5 s, 4 s](x < 0.5 m)
+    start: always[0, 1 s](x > 0.2 m)
+    late: always[2.6 s, 3.9 s](x < 2 m)
+  }
+}
+twin W { states { heard: Int = 0; at: Real = 0 } behavior { on told { heard = heard + 1; at = time/1 s } } }
+system twin P {
+  twins { d: D[3]; w: W[2] }
+  states { own: Int = 0 }
+  connections { d[1].violated.limit -> w[0].told; d[2].violated.mid -> w[1].told }
+  behavior { on d[0].violated.limit { own = own + 1 } }
+}
+scenario s for P { duration: 10 s; record all every 1 s }
+",
+    );
+    place.expect(1, &["run", "m.twinml", "--out", "r.csv"]);
+    let text = place.text("r.csv");
+    let mut lines = text.lines();
+    let names: Vec<&str> = lines.next().unwrap().split(',').collect();
+    let last: Vec<f64> = lines.next_back().unwrap().split(',').map(|x| x.parse().unwrap()).collect();
+    let of = |name: &str| last[names.iter().position(|n| *n == name).unwrap()];
+    for k in 0..3 {
+        let counts = ["limits", "mids", "starts", "never"].map(|n| of(&format!("d[{k}].{n}")));
+        assert_eq!(counts, [1.0, 1.0, 1.0, 0.0], "{k}");
+        assert!((of(&format!("d[{k}].first")) - 2.0).abs() < 1e-9);
+    }
+    assert_eq!(["w[0].heard", "w[1].heard", "own"].map(of), [1.0; 3]);
+    assert!((of("w[0].at") - 2.0).abs() < 1e-9 && (of("w[1].at") - 2.5).abs() < 1e-12);
 }

@@ -244,7 +244,7 @@ impl<'a> Flattener<'a> {
     }
 
     /// A time: exact where it is written as a number.
-    fn period(&mut self, inst: InstId, e: &'a hir::Expr) -> R<model::Period> {
+    pub(super) fn period(&mut self, inst: InstId, e: &'a hir::Expr) -> R<model::Period> {
         let number = match &e.kind {
             hir::ExprKind::Real(x) => Some(*x),
             hir::ExprKind::Int(i) => Some(*i as f64),

@@ -22,6 +22,7 @@ mod place;
 mod population;
 mod rate;
 mod stmt;
+mod violated;
 
 pub(super) use declare::on_heap;
 
@@ -63,6 +64,8 @@ pub(super) struct Behaving<'a> {
     /// Stores that the roles decide about later.
     stores: Vec<(VarId, Span)>,
     hidden: u32,
+    /// Who hears of violations.
+    listeners: Vec<violated::Listener>,
     populations: FxHashMap<InstId, model::PopulationId>,
 }
 
@@ -157,6 +160,7 @@ impl<'a> Flattener<'a> {
             self.handlers(InstId(k));
         }
         self.scenario_sends();
+        self.violations();
         self.starts_of_cells();
         self.mirror_codes();
         self.fill_populations();

@@ -15,15 +15,16 @@ twin P { states { on: Bool = false } behavior { on go(fast: Bool) from sender { 
 }
 
 #[test]
-fn requirements_tell_no_handler() {
+fn violations_that_are_known_later_only() {
     refuse(
         r#"
 twin D { states { x: Real = 0; n: Int = 0 } equations { der(x) = 1 [1/s] }
-  behavior { on violated.lim { n = n + 1 } } constraints { lim: always(x < 2) } }
+  behavior { on violated.lim { n = n + 1 } } constraints { lim: always(x > 1 implies eventually[0, 1 s](x < 1)) } }
 "#,
         expect![[r#"
-            E0750 test.twinml:3:17: a handler of `violated.lim` cannot be run by this version
-              note: it is checked like the rest of the model
+            E0750 test.twinml:3:17: the event `violated.lim` cannot be run by this version
+              test.twinml:3:65: this is judged when more of the run is known
+              help: a requirement is heard of during a run where it is `always(c)` or `always[a, b](c)` with a condition on the present
         "#]],
     );
 }
