@@ -70,6 +70,8 @@ impl Path {
 pub struct Module {
     /// Lines whose brackets or signs are wrong, as ranges of bytes: what else is said of them follows from that.
     pub tainted: Vec<(u32, u32)>,
+    /// Heads of blocks that could not be read, where the block itself was.
+    pub given_up: Vec<Span>,
     /// The file.
     pub file: FileId,
     /// Doc comment before everything else and followed by an empty line, if any.

@@ -36,6 +36,7 @@ pub const MAX_LINE: usize = 1 << 20;
 pub fn parse(file: FileId, text: &str, diags: &mut Diagnostics) -> Module {
     let mut module = Module {
         tainted: Vec::new(),
+        given_up: Vec::new(),
         file,
         doc: None,
         items: Vec::new(),
@@ -47,7 +48,7 @@ pub fn parse(file: FileId, text: &str, diags: &mut Diagnostics) -> Module {
     }
     let mut found = Diagnostics::new();
     let mut lexed = lexer::lex(file, text, &mut found);
-    module.items = repair::items(file, text, &mut lexed, &mut found);
+    (module.items, module.given_up) = repair::items(file, text, &mut lexed, &mut found);
     found.sort();
     diags.extend(found);
     module.doc = lexed.module_doc;

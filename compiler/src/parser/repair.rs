@@ -18,8 +18,9 @@ use lalrpop_util::ParseError;
 /// After so many errors the rest of a file is not looked at.
 const MAX_ERRORS: usize = 100;
 
-/// Parses all declarations of a file. The tokens of `lexed` are moved into the trees.
-pub fn items(file: FileId, text: &str, lexed: &mut Lexed, diags: &mut Diagnostics) -> Vec<Item> {
+/// Parses all declarations of a file; with them come the heads of blocks that were given up. The tokens of `lexed` are
+/// moved into the trees.
+pub fn items(file: FileId, text: &str, lexed: &mut Lexed, diags: &mut Diagnostics) -> (Vec<Item>, Vec<Span>) {
     let mut tokens = std::mem::take(&mut lexed.tokens);
     let mut d = Driver {
         file,
@@ -29,6 +30,7 @@ pub fn items(file: FileId, text: &str, lexed: &mut Lexed, diags: &mut Diagnostic
         errors: 0,
         budget: 16 * tokens.len() + 1_000_000,
         mended: Vec::new(),
+        given_up: Vec::new(),
     };
     // Where something is wrong the tokens are wanted again: then the text is read once more.
     let mut again: Option<Vec<Token>> = None;
@@ -50,7 +52,7 @@ pub fn items(file: FileId, text: &str, lexed: &mut Lexed, diags: &mut Diagnostic
             break;
         }
     }
-    items
+    (items, d.given_up)
 }
 
 /// The ranges between the separators outside all brackets.
@@ -86,6 +88,8 @@ struct Driver<'a, 'd> {
     budget: usize,
     /// The misspelt words of this declaration that were replaced.
     mended: Vec<u32>,
+    /// Heads of blocks that were replaced by plain ones.
+    given_up: Vec<Span>,
 }
 
 impl Driver<'_, '_> {
@@ -180,6 +184,7 @@ impl Driver<'_, '_> {
             if !same {
                 // What is still wrong with the head was said just now.
                 self.mended.push(lo);
+                self.given_up.push(Span::new(self.file, lo, hi));
                 tokens.splice(from..brace, plain.into_iter().map(|t| Token::new(t, lo, hi)));
                 return;
             }

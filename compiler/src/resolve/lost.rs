@@ -3,17 +3,19 @@
 
 use std::collections::BTreeSet;
 
-use super::Module;
+use super::{Module, Used};
 use crate::ast::{
     BehaviorItem, Block, Connection, Constraint, DeclEntry, Equation, EquationKind, FuncBody, Handler, Item,
     MachineItem, Member, MemoryKind, PartEntry, ScenarioItem, Stmt, StmtKind, SyncItem,
 };
-use crate::source::{SourceMap, Span};
+use crate::diag::nearest;
+use crate::source::{FileId, SourceMap, Span};
 
 /// The words of everything that could not be read.
 pub(super) fn lost_names(modules: &[Module], map: &SourceMap) -> BTreeSet<String> {
     let mut spans = Vec::new();
     for m in modules {
+        spans.extend(&m.ast.given_up);
         m.ast.items.iter().for_each(|i| item(i, &mut spans));
     }
     let mut out = BTreeSet::new();
@@ -24,6 +26,42 @@ pub(super) fn lost_names(modules: &[Module], map: &SourceMap) -> BTreeSet<String
         );
     }
     out
+}
+
+/// Adds the names that failed `use` declarations were to bring. Returns the files of which one was to bring everything.
+pub(super) fn not_brought(modules: &[Module], lost: &mut BTreeSet<String>) -> BTreeSet<FileId> {
+    let mut blind = BTreeSet::new();
+    for m in modules {
+        let uses = m.ast.items.iter().filter_map(|i| match i {
+            Item::Use(u) => Some(u),
+            _ => None,
+        });
+        for (u, used) in uses.zip(&m.uses) {
+            let names = u.names.iter().flatten();
+            match used {
+                None => {
+                    lost.extend(u.alias.iter().map(|a| a.as_str().to_owned()));
+                    lost.extend(names.map(|n| n.alias.as_ref().unwrap_or(&n.name).as_str().to_owned()));
+                    if u.names.is_none() && u.alias.is_none() {
+                        blind.insert(m.ast.file);
+                    }
+                }
+                Some(Used::Native) => {}
+                Some(Used::Module(id)) => {
+                    let items = &modules[id.0 as usize].ast.items;
+                    let known = || items.iter().filter_map(Item::name).map(|n| n.as_str());
+                    for n in names.filter(|n| !known().any(|k| k == n.name.as_str())) {
+                        lost.insert(n.alias.as_ref().unwrap_or(&n.name).as_str().to_owned());
+                        // The slip may stand in the `use` only.
+                        if let (None, Some(meant)) = (&n.alias, nearest(n.name.as_str(), known())) {
+                            lost.insert(meant.to_owned());
+                        }
+                    }
+                }
+            }
+        }
+    }
+    blind
 }
 
 type Spans = Vec<Span>;

@@ -45,8 +45,11 @@ pub enum Used {
 pub struct Modules {
     /// By [`ModuleId`].
     pub list: Vec<Module>,
-    /// Words of text that the parser gave up: what is not found may have been declared there.
+    /// Words of text that the parser gave up, and names that a failed `use` was to bring: what is not found may have
+    /// been declared there.
     pub lost: BTreeSet<String>,
+    /// Files of which a failed `use` was to bring everything, whatever that is.
+    pub blind: BTreeSet<FileId>,
 }
 
 impl Modules {
@@ -104,8 +107,9 @@ pub fn load(root: FileId, map: &mut SourceMap, loader: &dyn Loader, diags: &mut 
     let name = l.map.get(root).map_or(String::new(), |f| f.name.to_string());
     l.module(root, name);
     let list: Vec<Module> = l.modules.into_iter().flatten().collect();
-    let lost = lost::lost_names(&list, map);
-    Modules { list, lost }
+    let mut lost = lost::lost_names(&list, map);
+    let blind = lost::not_brought(&list, &mut lost);
+    Modules { list, lost, blind }
 }
 
 struct Load<'a> {

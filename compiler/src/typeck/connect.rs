@@ -136,7 +136,7 @@ impl<'a> Checker<'a, '_> {
                     format!("`{}` has no member and no event `{}`", self.class(c).name, name.as_str());
                 let mut d = Diagnostic::new(codes::UNKNOWN_MEMBER, name.span, message);
                 d.help = did_you_mean(name.as_str(), known.iter().map(String::as_str));
-                self.say_missing(name.as_str(), d);
+                self.say_missing_member(c, name.as_str(), d);
                 return None;
             }
         }

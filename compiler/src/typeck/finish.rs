@@ -40,6 +40,7 @@ impl Checker<'_, '_> {
             let d = Diagnostic::new(codes::LATER_POPULATION, span, message);
             self.say(d.help(format!("give that member another name: `{name}` tells who is there")));
         }
+        self.missing.together(self.diags);
         Checked { model: self.model, units: self.units }
     }
 }

@@ -31,6 +31,7 @@ mod items;
 mod law;
 mod machine;
 mod message;
+mod missing;
 mod nearby;
 mod ops;
 mod overrides;
@@ -51,7 +52,7 @@ use std::rc::Rc;
 use crate::map::IndexMap;
 
 use crate::ast;
-use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::diag::{Code, Diagnostic, Diagnostics, codes};
 use crate::hir::{self, ClassId, LocalId, Name};
 use crate::resolve::{self, Loader, ModuleId, Modules, Scope};
 use crate::source::{FileId, SourceMap, Span};
@@ -60,6 +61,7 @@ use crate::units::Units;
 use class::ClassItem;
 use func::FuncItem;
 use items::TypeItem;
+use missing::{Missing, Owner};
 use ty::Ty;
 
 /// A checked compilation.
@@ -86,6 +88,7 @@ pub fn lower(modules: &Modules, diags: &mut Diagnostics) -> Checked {
         diags,
         units: Units::new(),
         said: BTreeSet::new(),
+        missing: Missing::default(),
         literal_units: Vec::new(),
         share: None,
         item_ids: Vec::new(),
@@ -126,6 +129,8 @@ struct Checker<'a, 'd> {
     units: Units,
     /// What was said already: one message a place and code.
     said: BTreeSet<(Code, Span)>,
+    /// What was said of names that were not found.
+    missing: Missing,
     /// Units in which the numbers of the present requirement are written, by place.
     literal_units: Vec<(Span, twinml_model::dimension::Dimension, twinml_model::schema::DisplayUnit)>,
     /// What divides a bare number, by place, with that number: `3/min` is often meant as a unit.
@@ -238,11 +243,33 @@ impl<'a> Checker<'a, '_> {
     }
 
     /// As [`Checker::say`], of something called `name` that was not found: nothing where the parser gave
-    /// up a text that mentions it.
+    /// up a text that mentions it, or a `use` that failed was to bring it.
     fn say_missing(&mut self, name: &str, d: Diagnostic) {
-        if !self.modules.lost.contains(name) {
-            self.say(d);
+        let of = match d.code {
+            codes::UNKNOWN_TYPE | codes::UNKNOWN_FUNCTION => Owner::File(d.primary.span.file),
+            _ => Owner::Other(d.message.clone()),
+        };
+        self.say_missing_of(of, name, d);
+    }
+
+    /// As [`Checker::say_missing`], of a member that a twin does not have.
+    fn say_missing_member(&mut self, class: ClassId, name: &str, d: Diagnostic) {
+        self.say_missing_of(Owner::Class(class), name, d);
+    }
+
+    fn say_missing_of(&mut self, of: Owner, name: &str, d: Diagnostic) {
+        let head = name.split('.').next().unwrap_or(name);
+        if [name, head].iter().any(|n| self.modules.lost.contains(*n)) {
+            return;
         }
+        // What a `use` without a list would have brought is not known: types, functions and units of names.
+        let brought = matches!(d.code, codes::UNKNOWN_TYPE | codes::UNKNOWN_FUNCTION)
+            || (d.code == codes::UNKNOWN_NAME && name.starts_with(char::is_uppercase));
+        if brought && self.modules.blind.contains(&d.primary.span.file) {
+            return;
+        }
+        self.missing.add(of, name, &d);
+        self.say(d);
     }
 
     fn local(&mut self, name: &str, ty: Ty<'a>, span: Span) -> Local<'a> {

@@ -312,7 +312,12 @@ impl<'a> Checker<'a, '_> {
             Some(c) => d.here(format!("`{}` has no such member", self.class(c).name)),
             None => d.here("nothing here has this name"),
         };
-        self.say_missing(name, d);
+        match cx.class {
+            Some(c) => self.say_missing_member(c, name, d),
+            // A function's names are its own.
+            None if self.modules.lost.contains(name) => {}
+            None => self.say(d),
+        }
     }
 
     /// A field of a place.
@@ -409,7 +414,7 @@ impl<'a> Checker<'a, '_> {
         let mut d = Diagnostic::new(codes::UNKNOWN_MEMBER, name.span, message);
         d.help = did_you_mean(name.as_str(), known.iter().map(String::as_str));
         let span = self.class(c).ast.name.span;
-        self.say_missing(name.as_str(), d.label(span, "the twin is declared here"));
+        self.say_missing_member(c, name.as_str(), d.label(span, "the twin is declared here"));
     }
 
     fn member_field(
