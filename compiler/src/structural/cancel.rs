@@ -67,7 +67,9 @@ fn of_block(p: &Problem, b: &Block) -> Option<(Vec<usize>, Vec<Equation>)> {
         let next = columns.len();
         columns.entry(kernel).or_insert(next);
     }
-    let row = |s: &Parts| {
+    let candidates = candidates(&split, &columns);
+    let row = |k: &usize| {
+        let s = &split[*k];
         let mut row = vec![0; columns.len()];
         for (kernel, factor) in &s.terms {
             let place = &mut row[columns[kernel.as_str()]];
@@ -76,13 +78,13 @@ fn of_block(p: &Problem, b: &Block) -> Option<(Vec<usize>, Vec<Equation>)> {
         row
     };
     let mut any = false;
-    for factors in vanishing(split.iter().map(row).collect()) {
+    for factors in vanishing(candidates.iter().map(row).collect()) {
         let Some(factors) = factors.into_iter().map(fraction).collect::<Option<Vec<f64>>>() else { continue };
         // The last one says it: those before may be in other combinations.
-        let last = factors.iter().rposition(|f| *f != 0.0)?;
-        let terms = factors.iter().zip(&split).filter(|(f, _)| **f != 0.0);
-        let sum = terms.fold(Expr::Num(0.0), |sum, (f, s)| {
-            let product = isolate::mul(Expr::Num(f.abs()), s.rest.clone());
+        let last = candidates[factors.iter().rposition(|f| *f != 0.0)?];
+        let terms = factors.iter().zip(&candidates).filter(|(f, _)| **f != 0.0);
+        let sum = terms.fold(Expr::Num(0.0), |sum, (f, k)| {
+            let product = isolate::mul(Expr::Num(f.abs()), split[*k].rest.clone());
             if *f < 0.0 { isolate::sub(sum, product) } else { isolate::add(sum, product) }
         });
         // Equations that say the same, or contradict one another, are told where they are solved.
@@ -95,6 +97,33 @@ fn of_block(p: &Problem, b: &Block) -> Option<(Vec<usize>, Vec<Equation>)> {
         }
     }
     any.then(|| (b.equations.clone(), equations))
+}
+
+/// The equations that may be in a combination: what has unknowns in them stands in another such equation, too.
+fn candidates(split: &[Parts], columns: &FxHashMap<&str, usize>) -> Vec<usize> {
+    let of = |s: &Parts| {
+        let mut list: Vec<usize> = s.terms.iter().map(|(kernel, _)| columns[kernel.as_str()]).collect();
+        list.sort_unstable();
+        list.dedup();
+        list
+    };
+    let lists: Vec<Vec<usize>> = split.iter().map(of).collect();
+    let mut counts = vec![0usize; columns.len()];
+    lists.iter().flatten().for_each(|c| counts[*c] += 1);
+    let mut left: Vec<usize> = (0..split.len()).collect();
+    loop {
+        let before = left.len();
+        left.retain(|k| {
+            let stays = lists[*k].iter().all(|c| counts[*c] > 1);
+            if !stays {
+                lists[*k].iter().for_each(|c| counts[*c] -= 1);
+            }
+            stays
+        });
+        if left.len() == before {
+            return left;
+        }
+    }
 }
 
 /// `left - right` of an equation: factors times what has unknowns of the loop in it, and the rest.
@@ -126,14 +155,6 @@ impl Parts {
             });
             any
         };
-        if !has(e) {
-            let rest = std::mem::replace(&mut self.rest, Expr::Num(0.0));
-            self.rest = match by {
-                Expr::Num(-1.0) => isolate::sub(rest, e.clone()),
-                by => isolate::add(rest, isolate::mul(by.clone(), e.clone())),
-            };
-            return Some(());
-        }
         match e {
             Expr::Un(UnOp::Neg, a) => self.take(a, &isolate::neg(by.clone()), unknown),
             Expr::NoEvent(a) => self.take(a, by, unknown),
@@ -144,6 +165,14 @@ impl Parts {
             Expr::Bin(BinOp::Sub, a, b) => {
                 self.take(a, by, unknown)?;
                 self.take(b, &isolate::neg(by.clone()), unknown)
+            }
+            free if !has(free) => {
+                let rest = std::mem::replace(&mut self.rest, Expr::Num(0.0));
+                self.rest = match by {
+                    Expr::Num(-1.0) => isolate::sub(rest, free.clone()),
+                    by => isolate::add(rest, isolate::mul(by.clone(), free.clone())),
+                };
+                Some(())
             }
             Expr::Bin(BinOp::Mul, a, b) if !has(a) => {
                 self.take(b, &isolate::mul(by.clone(), (**a).clone()), unknown)
@@ -211,14 +240,16 @@ fn vanishing(rows: Vec<Vec<u64>>) -> Vec<Vec<u64>> {
 
 /// `row -= factor·of`
 fn reduce(row: &mut [u64], of: &[u64], factor: u64) {
-    for (x, y) in row.iter_mut().zip(of) {
+    for (x, y) in row.iter_mut().zip(of).filter(|(_, y)| **y != 0) {
         *x = (*x + PRIME - times(*y, factor)) % PRIME;
     }
 }
 
 fn times(a: u64, b: u64) -> u64 {
-    // The remainder is less than the prime.
-    (u128::from(a) * u128::from(b) % u128::from(PRIME)) as u64
+    let product = u128::from(a) * u128::from(b);
+    // 2⁶¹ is 1: the upper half counts as it stands.
+    let folded = (product as u64 & PRIME) + (product >> 61) as u64;
+    if folded >= PRIME { folded - PRIME } else { folded }
 }
 
 fn power(mut base: u64, mut exponent: u64) -> u64 {
