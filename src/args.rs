@@ -196,7 +196,7 @@ pub enum Emit {
 /// `twinc check`
 #[derive(Args, Debug)]
 pub struct Check {
-    /// Models to check
+    /// Models to check; `-` is standard input
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
     /// How they are compiled.
@@ -210,7 +210,7 @@ pub struct Check {
 /// `twinc run`
 #[derive(Args, Debug)]
 pub struct Run {
-    /// The model
+    /// The model; `-` is standard input
     #[arg(required_unless_present = "from")]
     pub file: Option<PathBuf>,
     /// How it is compiled.

@@ -29,13 +29,20 @@ pub enum Unread {
     NotText(usize),
 }
 
-/// The text of a model's file. Of a text that is too long, no more than shows the parser that it is.
+/// The file name that stands for standard input.
+pub const STDIN: &str = "-";
+
+/// The text of a model's file, or what standard input gives for `-`. Of a text that is too long, no more than shows the parser that it is.
 ///
 /// # Errors
 ///
 /// [`Unread`].
 pub fn text(place: &Place, path: &Path) -> Result<String, Unread> {
-    let mut bytes = place.read_up_to(path, MAX_TEXT as u64).map_err(Unread::Io)?;
+    let bytes = match place {
+        Place::Disk if path == Path::new(STDIN) => world::stdin_up_to(MAX_TEXT as u64),
+        _ => place.read_up_to(path, MAX_TEXT as u64),
+    };
+    let mut bytes = bytes.map_err(Unread::Io)?;
     if bytes.len() > MAX_TEXT {
         // The cut may have split a character: the parser refuses the text for its length, which blanks keep.
         while bytes.last().is_some_and(|b| !b.is_ascii()) {

@@ -161,6 +161,17 @@ pub fn read_up_to(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The first bytes of standard input, as [`read_up_to`].
+///
+/// # Errors
+///
+/// What the system says.
+pub fn stdin_up_to(most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    io::stdin().lock().take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// The length of a file and the SHA-256 of its bytes, which are not kept.
 ///
 /// # Errors
@@ -251,7 +262,8 @@ pub fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// Where the results of a model go without `--out`: `out/` and the name of the model's file.
+/// Where the results of a model go without `--out`: `out/` and the name of the model's file, `stdin` of standard input.
 pub fn default_out(model: &Path) -> PathBuf {
-    Path::new("out").join(model.file_stem().unwrap_or(model.as_os_str()))
+    let stem = model.file_stem().unwrap_or(model.as_os_str());
+    Path::new("out").join(if stem == crate::model::STDIN { "stdin".as_ref() } else { stem })
 }

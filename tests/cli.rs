@@ -447,6 +447,23 @@ fn colours_are_a_choice() {
     assert!(ran.out.contains("Finished"));
 }
 
+/// What nothing says how long to run goes for ten seconds, and says so.
+#[test]
+fn a_run_without_a_scenario_lasts_ten_seconds() {
+    let twin =
+        "twin A { parameters { k: Real = 1 } states { x: Real = 1 } equations { der(x) = -k*x/1 s } }\n";
+    for text in [twin.to_owned(), format!("{twin}scenario s for A {{ seed: 3 }}\n")] {
+        let place = Place::model(&text);
+        let ran = place.run(&["run", "m.twinml", "--out", "r.csv"]).expect(0);
+        assert!(ran.err.contains("nothing says how long to run: 10 s; `--until`"), "{}", ran.err);
+        assert_eq!(csv_rows(&place.path("r.csv")).1.last().unwrap()[0], 10.0);
+        let ran = place.run(&["run", "m.twinml", "--until", "2s", "--out", "r.csv"]).expect(0);
+        assert!(!ran.err.contains("nothing says"), "{}", ran.err);
+        assert_eq!(csv_rows(&place.path("r.csv")).1.last().unwrap()[0], 2.0);
+        place.run(&["sweep", "m.twinml", "--set", "k=1,2", "--out", "w"]).expect(0);
+    }
+}
+
 /// Every code of a run with its example from the error index. `E0806` needs comparisons that no check refuses.
 #[test]
 fn examples_of_run_time_codes_fail_with_their_codes() {

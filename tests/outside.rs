@@ -82,6 +82,29 @@ fn a_folder_is_no_model_and_what_is_in_it_is_named() {
     assert!(place.run(&["run", "empty"]).expect(5).err.contains("name the file of a model"));
 }
 
+/// A model may come from standard input; files that it names are looked for in the present folder.
+#[test]
+fn a_model_is_read_from_standard_input() {
+    let place = Place::with(&[("lib.twinml", "twin Part { outputs { k: Real = 2 } }\n")]);
+    let text = "use \"lib.twinml\"
+twin M { twins { p: Part } states { x: Real = 1 } equations { der(x) = -p.k*x/1 s } }
+scenario s for M { duration: 1 s }
+";
+    let feed = |args: &[&str], text: &str| {
+        place.write("in", text);
+        place::ran(place.command(args).stdin(fs::File::open(place.path("in")).unwrap()))
+    };
+    feed(&["check", "-"], text).expect(0);
+    feed(&["run", "-", "--no-plot"], text).expect(0);
+    assert!(place.path("out/stdin/s.parquet").exists());
+    feed(&["run", "-", "--out", "r.csv"], text).expect(0);
+    let ran = feed(&["check", "-"], &text.replace("p.k", "q")).expect(2);
+    assert!(ran.err.contains("E0301") && ran.err.contains("-:2:"), "{}", ran.err);
+    // What cannot be read again is named when it is to be.
+    let ran = place.run(&["replay", "out/stdin"]).expect(2);
+    assert!(ran.err.contains("`--model FILE` names it"), "{}", ran.err);
+}
+
 /// `/dev/full` refuses every write, as a full disk does.
 #[cfg(target_os = "linux")]
 #[test]

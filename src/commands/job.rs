@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::path::Path;
 use std::sync::Arc;
 
-use twinml_compiler::driver::{Branch, Choice, Compiled, Session, Wish};
+use twinml_compiler::driver::{Branch, Choice, Compiled, DEFAULT_DURATION, Session, Wish};
 use twinml_compiler::flat::System;
 use twinml_compiler::schedule::Structure;
 use twinml_engine::ensemble::plan;
@@ -136,12 +136,9 @@ fn load_as(
     for experiment in std::iter::once(&mut experiment).chain(branches.iter_mut().map(|b| &mut b.experiment)) {
         flags.apply(&program, experiment);
     }
-    if !has_duration && flags.until.is_none() {
-        ui.error(
-            "nothing says how long to run",
-            Some("give `--until 10s`, or write a scenario with a `duration`"),
-        );
-        return Err(Exit::Usage);
+    // What goes on from a snapshot has its end from there, or from the command line.
+    if !has_duration && flags.until.is_none() && matches!(flags.place, Place::Disk) {
+        usual_length(ui);
     }
     let (method, options) = run::solver(&program, &experiment).map_err(|e| {
         match e {
@@ -181,6 +178,14 @@ fn load_as(
     let parameters = nominal;
     let ready = Ready { session, program, experiment, method, options, hash, inputs, bundle, parameters };
     Ok(Some(Job { ready, branches, facts, machine, rest: (structure, system) }))
+}
+
+/// Says that a run is as long as runs are of which nothing says how long.
+pub fn usual_length(ui: &Ui) {
+    ui.warn(&format!(
+        "nothing says how long to run: {}; `--until`, or a scenario's `duration`, says otherwise",
+        duration(DEFAULT_DURATION)
+    ));
 }
 
 /// Where a run begins, and what is kept of it on the way.

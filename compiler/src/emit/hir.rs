@@ -417,7 +417,6 @@ impl Printer<'_> {
             }
             p.expects(&s.expects)?;
             for (path, level, _) in &s.fidelities {
-                let path = p.steps(path);
                 p.line(format_args!("fidelity {path} = {level}"))?;
             }
             Ok(())

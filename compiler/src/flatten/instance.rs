@@ -175,6 +175,9 @@ impl<'a> Flattener<'a> {
             let (code, what) = match l.what {
                 // What is wrong with a place is said there.
                 LaterKind::WhiteNoise => continue,
+                LaterKind::FidelityChosen => {
+                    (codes::LATER_FIDELITY, "a level of detail that is not the first")
+                }
                 LaterKind::Population => (codes::LATER_POPULATION, "a population of twins"),
                 // Handlers and machines are lowered; what of them is not has a message of its own.
                 LaterKind::Behavior | LaterKind::Machine => continue,

@@ -101,8 +101,8 @@ impl<'a> Flattener<'a> {
         if let Some(solver) = &s.solver {
             self.experiment.solver = self.solver(solver);
         }
-        for (steps, name, span) in &s.fidelities {
-            let what = format!("the level of detail `{name}` of `{}`", steps.last().map_or("", |s| &*s.name));
+        for (path, name, span) in &s.fidelities {
+            let what = format!("the level of detail `{name}` of `{path}`");
             let _ = self.refuse(codes::LATER_FIDELITY, *span, &what);
         }
         self.may_add = false;
@@ -448,10 +448,12 @@ impl<'a> Flattener<'a> {
         for (name, slot) in &self.inst(inst).members {
             let path = if path.is_empty() { name.to_string() } else { format!("{path}.{name}") };
             match slot {
-                Slot::Var(v) if v.var.get().is_none() && changes(v.decl) => {
-                    if found.iter().all(|(known, _)| *known != path) {
-                        found.push((path, kind_of(&v.decl.ty)));
-                    }
+                Slot::Var(v)
+                    if v.var.get().is_none()
+                        && changes(v.decl)
+                        && found.iter().all(|(known, _)| *known != path) =>
+                {
+                    found.push((path, kind_of(&v.decl.ty)));
                 }
                 Slot::Twin { parts, .. } => parts.iter().for_each(|p| self.without_column(*p, &path, found)),
                 _ => {}

@@ -101,8 +101,10 @@ pub enum LaterKind {
     Capability,
     /// A population of a form that is refused at run.
     Population,
-    /// `fidelity`: refused at run where chosen other than the first.
+    /// `fidelity`: does not stop a run, which takes the first.
     Fidelity,
+    /// An override that chooses another: refused at run.
+    FidelityChosen,
 }
 
 /// A member of a class.

@@ -1,6 +1,6 @@
 //! Scenarios: what a run does, drives, records and when.
 
-use super::{ClassUse, Expr, Name, Override, Ref, Step};
+use super::{ClassUse, Expr, Name, Override, Ref};
 use crate::source::Span;
 use std::rc::Rc;
 use twinml_model::schema::DisplayUnit;
@@ -38,8 +38,8 @@ pub struct Scenario {
     pub samples: Option<u64>,
     /// `calendar:` in nanoseconds since 1970-01-01T00:00Z, and its zone offset in seconds.
     pub calendar: Option<(i128, i32)>,
-    /// `fidelity tanks = fast`
-    pub fidelities: Vec<(Vec<Step>, Name, Span)>,
+    /// `fidelity tanks = fast`: of which part, which level.
+    pub fidelities: Vec<(String, Name, Span)>,
     /// The scenario's name.
     pub span: Span,
 }

@@ -67,6 +67,9 @@ impl<'a> Checker<'a, '_> {
             class.requirements.push((n.clone(), *span));
         }
         self.mark_later(&mut class);
+        for (.., span) in std::mem::take(&mut self.chosen) {
+            Self::later(&mut class, LaterKind::FidelityChosen, span);
+        }
         let item = self.class_mut(id);
         item.hir = Some(class);
         item.body = State::Done(());

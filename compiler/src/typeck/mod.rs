@@ -91,6 +91,7 @@ pub fn lower(modules: &Modules, diags: &mut Diagnostics) -> Checked {
         missing: Missing::default(),
         literal_units: Vec::new(),
         share: None,
+        chosen: Vec::new(),
         item_ids: Vec::new(),
         dimensions: IndexMap::default(),
         types: Vec::new(),
@@ -135,6 +136,8 @@ struct Checker<'a, 'd> {
     literal_units: Vec<(Span, twinml_model::dimension::Dimension, twinml_model::schema::DisplayUnit)>,
     /// What divides a bare number, by place, with that number: `3/min` is often meant as a unit.
     share: Option<(Span, ast::Text)>,
+    /// Levels of detail that overrides have chosen since the present class or scenario began.
+    chosen: Vec<(String, Name, Span)>,
     /// By module and item.
     item_ids: Vec<Vec<ItemId>>,
     dimensions: IndexMap<ast::Text, Option<twinml_model::dimension::Dimension>>,

@@ -68,6 +68,11 @@ impl<'a> Checker<'a, '_> {
             }
             ast::Override::Error(_) => return None,
         };
+        if let Some(value) = value.filter(|_| dist.is_none())
+            && self.level_chosen(cx, class, target, value, span)
+        {
+            return None;
+        }
         let m = self.override_target(cx, class, target)?;
         let (section, ty) = match &m.what {
             Member::Var { section, ty, is_final } => {
@@ -436,6 +441,75 @@ impl<'a> Checker<'a, '_> {
             return None;
         }
         Some(out)
+    }
+
+    /// `fidelity = full`: whether an override chooses a level of detail and was dealt with.
+    fn level_chosen(
+        &mut self,
+        cx: &mut Cx<'a>,
+        class: Option<ClassId>,
+        target: &'a ast::Expr,
+        value: &'a ast::Expr,
+        span: Span,
+    ) -> bool {
+        const WORD: &str = "fidelity";
+        let mut path = String::from("self");
+        let of = match &target.kind {
+            A::Name(n) if n.as_str() == WORD => class.or(cx.class),
+            A::Field { base, name } if name.as_str() == WORD => match self.override_target(cx, class, base) {
+                Some(MemberPlace { what: Member::Part { class, .. }, r, .. }) => {
+                    path = super::body::path_text(&r.steps);
+                    Some(class)
+                }
+                Some(_) => None,
+                // What is wrong with the path was said.
+                None => return true,
+            },
+            _ => None,
+        };
+        let Some(of) = of.filter(|c| !self.class(*c).members.contains_key(WORD)) else { return false };
+        if self.levels(of).is_empty() {
+            return false;
+        }
+        match value.as_name() {
+            Some(level) => {
+                if self.is_other_level(of, level) == Some(true) {
+                    self.chosen.push((path, level.as_str().into(), span));
+                }
+            }
+            None => {
+                let message = format!("a level of detail of `{}` is a name", self.class(of).name);
+                let known = self.levels(of).join(", ");
+                self.say(
+                    Diagnostic::new(codes::NOT_OVERRIDABLE, value.span, message)
+                        .help(format!("one of: {known}")),
+                );
+            }
+        }
+        true
+    }
+
+    /// The levels of detail of a twin, in order.
+    fn levels(&self, class: ClassId) -> Vec<&'a str> {
+        let level = |m: &'a ast::Member| match m {
+            ast::Member::Fidelity(f) => Some(f.name.as_str()),
+            _ => None,
+        };
+        self.class(class).ast.members.iter().filter_map(level).collect()
+    }
+
+    /// Whether a level is another one than the first, which every twin begins with; `None` where there is none of that
+    /// name, which was said.
+    pub(super) fn is_other_level(&mut self, class: ClassId, level: &ast::Name) -> Option<bool> {
+        let levels = self.levels(class);
+        let at = levels.iter().position(|l| *l == level.as_str());
+        if at.is_none() {
+            let message = format!("`{}` has no fidelity `{}`", self.class(class).name, level.as_str());
+            let mut d = Diagnostic::new(codes::UNKNOWN_NAME, level.span, message);
+            d.help = did_you_mean(level.as_str(), levels.iter().copied());
+            self.say(d);
+        }
+        at.map(|k| k > 0)
     }
 
     /// As many weights as there are things to weigh, where both are written as lists.

@@ -205,6 +205,7 @@ impl<'a> Checker<'a, '_> {
             ScenarioItem::Parameters(list, _) => {
                 let mut found = self.overrides(&mut cx, Some(class), &[], list);
                 out.parameters.append(&mut found);
+                out.fidelities.append(&mut self.chosen);
             }
             ScenarioItem::Start(list, _) => {
                 let mut found = self.overrides(&mut cx, Some(class), &[], list);
@@ -229,27 +230,16 @@ impl<'a> Checker<'a, '_> {
             }
             ScenarioItem::Fidelity { target, level, span } => {
                 if let Some(p) = self.override_target(&mut cx, Some(class), target) {
-                    if let Member::Part { class: c, .. } = p.what {
-                        let levels: Vec<&str> = self
-                            .class(c)
-                            .ast
-                            .members
-                            .iter()
-                            .filter_map(|m| match m {
-                                ast::Member::Fidelity(f) => Some(f.name.as_str()),
-                                _ => None,
-                            })
-                            .collect();
-                        if !levels.contains(&level.as_str()) {
-                            let message =
-                                format!("`{}` has no fidelity `{}`", self.class(c).name, level.as_str());
-                            let mut d = Diagnostic::new(codes::UNKNOWN_NAME, level.span, message);
-                            d.help = did_you_mean(level.as_str(), levels.iter().copied());
-                            self.say(d);
-                            return;
-                        }
+                    if let Member::Part { class: c, .. } = p.what
+                        && self.is_other_level(c, level) != Some(true)
+                    {
+                        return;
                     }
-                    out.fidelities.push((p.r.steps, Rc::from(level.as_str()), *span));
+                    out.fidelities.push((
+                        super::body::path_text(&p.r.steps),
+                        Rc::from(level.as_str()),
+                        *span,
+                    ));
                 }
             }
             ScenarioItem::Action(s) => {

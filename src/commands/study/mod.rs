@@ -25,7 +25,7 @@ use twinml_model::passes::{self, Level};
 use twinml_model::program::{Experiment, Program};
 use twinml_model::schema::{DisplayUnit, Kind};
 
-use super::job::Flags;
+use super::job::{self, Flags};
 use super::{compile, failure};
 use crate::args::Compile;
 use crate::exit::Exit;
@@ -77,11 +77,7 @@ pub fn load(file: &Path, args: &Compile, flags: &Flags, ui: &Ui) -> Result<Model
     let mut experiment = compiled.experiment;
     flags.apply(&compiled.program, &mut experiment);
     if !compiled.has_duration && !flags.has_end() {
-        return Err(usage(
-            ui,
-            "nothing says how long to run",
-            Some("give `--until 10s`, or write a scenario with a `duration`"),
-        ));
+        job::usual_length(ui);
     }
     let hash = model::hash(&session, &data);
     let (program, kind) = (compiled.program, flags.machine());

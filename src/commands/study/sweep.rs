@@ -329,9 +329,6 @@ fn one(
     };
     let (mut program, mut experiment) = (compiled.program, compiled.experiment);
     flags.apply(&program, &mut experiment);
-    if !compiled.has_duration && !flags.has_end() {
-        return failed(axes, "nothing says how long to run: give `--until`, or a scenario with a `duration`");
-    }
     if let Err(e) = run::solver(&program, &experiment) {
         return failed(axes, &e.to_string());
     }

@@ -1,4 +1,5 @@
 use super::refuse;
+use super::{Files, run};
 use expect_test::expect;
 
 #[test]
@@ -27,6 +28,41 @@ twin D { states { x: Real = 0; n: Int = 0 } equations { der(x) = 1 [1/s] }
               help: a requirement is heard of during a run where it is `always(c)` or `always[a, b](c)` with a condition on the present
         "#]],
     );
+}
+
+/// The first level is what runs, chosen or not; another one is refused where it is chosen.
+#[test]
+fn levels_of_detail_other_than_the_first() {
+    let tank = "twin Tank {
+  fidelity fast { states { h: Length = 1 m } equations { der(h) = -h/10 s } }
+  fidelity full { states { h: Length = 1 m } equations { der(h) = -h/20 s } }
+}
+";
+    refuse(
+        &format!(
+            "{tank}twin Plant {{ twins {{ a: Tank {{ fidelity = full }}; b: Tank {{ fidelity = fast }} }} }}"
+        ),
+        expect![[r#"
+            E0755 test.twinml:5:32: a level of detail that is not the first cannot be run by this version
+              note: it is checked like the rest of the model
+        "#]],
+    );
+    for (setting, refused) in [
+        ("parameters { a.fidelity = full }", true),
+        ("fidelity a = full", true),
+        ("parameters { a.fidelity = fast }", false),
+        ("fidelity a = fast", false),
+    ] {
+        let text =
+            format!("{tank}twin Plant {{ twins {{ a: Tank }} }}\nscenario s for Plant {{ {setting} }}");
+        let said = run(&text, Some("s"), Files::default()).said();
+        assert_eq!(
+            said.contains("[E0755] Error: the level of detail `full` of `a`"),
+            refused,
+            "{setting}: {said}"
+        );
+        assert_eq!(said.is_empty(), !refused, "{setting}: {said}");
+    }
 }
 
 #[test]
