@@ -1,6 +1,7 @@
 //! Matches brackets before anything else, so that a missing or an extra one is one error and hides
 //! nothing. Where braces do not balance, indentation decides which one is wrong.
 
+use super::heads;
 use super::raw::Raw;
 use super::token::Tok;
 use super::words::Word;
@@ -58,14 +59,52 @@ fn closes(tok: &Tok) -> Option<Kind> {
 /// The role of every token.
 pub fn match_brackets(
     file: FileId,
-    raws: &[Raw],
+    raws: &mut Vec<Raw>,
     tainted_lines: &dyn Fn(&Raw) -> bool,
     diags: &mut Diagnostics,
 ) -> Vec<Role> {
-    let (roles, balanced) = pass(raws, None);
-    let roles = if balanced { roles } else { pass(raws, Some(&extra_braces(raws))).0 };
+    let matched = |raws: &[Raw]| {
+        let (roles, balanced) = pass(raws, None);
+        if balanced { (roles, true) } else { (pass(raws, Some(&extra_braces(raws))).0, false) }
+    };
+    let (mut roles, balanced) = matched(raws);
+    if !balanced {
+        let missing = heads::missing(raws, &roles);
+        for m in missing.iter().rev() {
+            open(file, raws, m, tainted_lines, diags);
+        }
+        if !missing.is_empty() {
+            roles = matched(raws).0;
+        }
+    }
     report(file, raws, &roles, tainted_lines, diags);
     roles
+}
+
+/// Puts a `{` where it is missing, and says so.
+fn open(
+    file: FileId,
+    raws: &mut Vec<Raw>,
+    m: &heads::Missing,
+    tainted_lines: &dyn Fn(&Raw) -> bool,
+    diags: &mut Diagnostics,
+) {
+    let Some(before) = m.at.checked_sub(1).map(|i| raws[i].clone()) else { return };
+    let close = &raws[m.close];
+    if !tainted_lines(&before) {
+        let word = raws[m.word].word.map_or("this", Word::text);
+        let message = if m.at == m.word + 1 {
+            format!("behind `{word}` a `{{` is missing")
+        } else {
+            format!("the block of this `{word}` has no `{{`")
+        };
+        let d = Diagnostic::new(codes::MISSING_PART, Span::new(file, before.hi, before.hi), message)
+            .here("it is missing here")
+            .label(Span::new(file, close.lo, close.hi), "this `}` closes the block");
+        diags.push(d);
+    }
+    let brace = Raw { tok: Tok::LBrace, lo: before.hi, hi: before.hi, nl: false, word: None, ..before };
+    raws.insert(m.at, brace);
 }
 
 /// Whether a declaration with a body begins here, at the left margin.

@@ -6,6 +6,7 @@
 
 mod brackets;
 mod filter;
+mod heads;
 mod raw;
 mod string;
 mod timestamp;
@@ -43,7 +44,7 @@ pub fn lex(file: FileId, text: &str, diags: &mut Diagnostics) -> Lexed {
     let lines = tainted_lines(&raw.tokens, &tainted);
     let before = diags.len();
     let is_tainted = |r: &raw::Raw| lines.binary_search(&r.line).is_ok();
-    let roles = brackets::match_brackets(file, &raw.tokens, &is_tainted, diags);
+    let roles = brackets::match_brackets(file, &mut raw.tokens, &is_tainted, diags);
     tainted.extend(diags.iter().skip(before).map(|d| d.primary.span.lo));
     tainted.sort_unstable();
     let tokens = filter::filter(&raw.tokens, &roles);

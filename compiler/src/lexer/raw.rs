@@ -498,7 +498,12 @@ impl<'a> Lexer<'a, '_> {
     }
 
     fn unit_after_in(&mut self, hi: usize) -> usize {
-        let start = self.spaces(hi);
+        let mut start = self.spaces(hi);
+        // The unit may stand on the next line: nothing ends behind `in`.
+        let rest = &self.text[start..];
+        let line = rest.strip_prefix("\r\n").or_else(|| rest.strip_prefix('\n'));
+        let line = line.map(|l| self.text.len() - l.len());
+        start = line.map_or(start, |l| self.spaces(l));
         let rest = &self.text[start..];
         if rest.starts_with(':') {
             return hi;
@@ -510,6 +515,9 @@ impl<'a> Lexer<'a, '_> {
         };
         match found {
             Some((u, n)) => {
+                if let Some(l) = line {
+                    self.newline(l);
+                }
                 self.push(Tok::Unit(Box::new(u)), start, start + n);
                 start + n
             }

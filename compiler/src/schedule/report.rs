@@ -54,7 +54,23 @@ pub fn unbalanced(u: &Unbalanced, system: &System, phase: Phase, diags: &mut Dia
         if high_index && !misfit.over {
             continue;
         }
-        let d = if misfit.over { over(u, system, phase, misfit) } else { under(u, system, phase, misfit) };
+        let d = match misfit.over {
+            true => {
+                let open = found.iter().find(|o| !o.over && same_ports(u, system, misfit, o));
+                let d = over(u, system, phase, misfit);
+                match open {
+                    Some(o) if d.code == codes::OVERDETERMINED => both(u, system, o, d),
+                    _ => d,
+                }
+            }
+            false => {
+                let with = |o: &Misfit| o.over && same_ports(u, system, o, misfit);
+                if phase == Phase::Simulation && found.iter().any(with) {
+                    continue;
+                }
+                under(u, system, phase, misfit)
+            }
+        };
         // One message a place: elements of an array share their declaration.
         if seen.insert((misfit.over, Some(d.primary.span))) {
             any = true;
@@ -66,6 +82,25 @@ pub fn unbalanced(u: &Unbalanced, system: &System, phase: Phase, diags: &mut Dia
         }
     }
     debug_assert!(any, "an unbalanced system has a misfit");
+}
+
+/// Whether one set determines potentials of ports too often and the other leaves the flows of the same ports open.
+fn same_ports(u: &Unbalanced, system: &System, over: &Misfit, under: &Misfit) -> bool {
+    let ports = |m: &Misfit| -> BTreeSet<String> {
+        let names = m.unknowns.iter().map(|&x| name(&u.problem, system, x));
+        names.filter_map(|n| n.rsplit_once('.').map(|(port, _)| port.to_owned())).collect()
+    };
+    !ports(over).is_disjoint(&ports(under))
+}
+
+/// One message for what is determined twice and what is open for the same reason: two ideal sources in parallel.
+fn both(u: &Unbalanced, system: &System, open: &Misfit, mut d: Diagnostic) -> Diagnostic {
+    let names: Vec<String> = open.unknowns.iter().map(|&x| name(&u.problem, system, x)).collect();
+    d.notes.push(format!("for the same reason nothing determines {}", list(names)));
+    d.help(
+        "what fixes a potential twice cannot stand in parallel, and what fixes a flow twice not in series: remove one of \
+         them, or put a resistance between",
+    )
 }
 
 fn over(u: &Unbalanced, system: &System, phase: Phase, m: &Misfit) -> Diagnostic {

@@ -168,9 +168,18 @@ impl<'a> Checker<'a, '_> {
             _ => false,
         });
         self.params(id, twin);
+        let mut section = false;
         for m in &twin.members {
-            if let ast::Member::Extends(e) = m {
-                self.extend(id, e);
+            match m {
+                ast::Member::Extends(e) => {
+                    if section {
+                        let d = Diagnostic::new(codes::UNEXPECTED, e.span, "`extends` comes first in a twin");
+                        self.say(d.here("a section stands before it").help("move it to the top of the twin"));
+                    }
+                    self.extend(id, e);
+                }
+                ast::Member::Meta(_) | ast::Member::Error(_) => {}
+                _ => section = true,
             }
         }
         let mut own: IndexMap<Name, Span> = IndexMap::default();

@@ -88,6 +88,8 @@ impl<'a> Checker<'a, '_> {
                 self.say(Diagnostic::new(codes::WRONG_KIND_OF_NAME, s.target.span, message));
                 return None;
             }
+            // The parser has said that it is missing.
+            None if name.is_empty() => return None,
             None => {
                 let known: Vec<String> = self.classes.iter().map(|c| c.name.to_string()).collect();
                 let mut d =

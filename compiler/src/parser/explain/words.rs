@@ -3,8 +3,8 @@
 use super::{Failure, Fix, begins_operand, describe};
 use crate::diag::edit_distance;
 use crate::diag::{Diagnostic, codes};
-use crate::lexer::Tok;
 use crate::lexer::words::Word;
+use crate::lexer::{Tok, Token};
 use crate::source::Span;
 
 const SECTIONS: [Word; 16] = [
@@ -224,6 +224,9 @@ pub(super) fn misspelt(f: &Failure<'_>) -> Option<(Diagnostic, Fix)> {
             return Some((d, None));
         }
     }
+    if let Some(d) = nameless(f, head) {
+        return Some((d, None));
+    }
     if f.owner.is_none() && f.at == f.from {
         let t = head.first()?;
         let what = match &t.tok {
@@ -236,6 +239,50 @@ pub(super) fn misspelt(f: &Failure<'_>) -> Option<(Diagnostic, Fix)> {
         return Some((d, None));
     }
     None
+}
+
+/// `twin { … }`, `scenario for Plant { … }`: without a name the word is none of the language.
+fn nameless(f: &Failure<'_>, head: &[Token]) -> Option<Diagnostic> {
+    let word = |t: &Token| match &t.tok {
+        Tok::Ident(text) => Word::from_text(text),
+        Tok::Word(w) => Some(*w),
+        _ => None,
+    };
+    if f.owner.is_some() {
+        return None;
+    }
+    let kinds = head.iter().take_while(|t| word(t).is_some_and(is_kind)).count();
+    let t = head.get(kinds).filter(|_| f.at <= f.from + kinds + 1)?;
+    let w = word(t)?;
+    let form = match w {
+        Word::Twin => "write `twin Name { … }`",
+        Word::Scenario => "write `scenario name for Twin { … }`",
+        Word::Connector => "write `connector Pin { potential v: Voltage; flow i: Current }`",
+        Word::Record => "write `record Job { id: Int, weight: Mass }`",
+        Word::Enum => "write `enum Valve { open, closed }`",
+        _ => return None,
+    };
+    if !matches!(
+        head.get(kinds + 1).map(|t| &t.tok),
+        Some(Tok::LBrace | Tok::Word(Word::For | Word::Extends))
+    ) {
+        return None;
+    }
+    let message = format!("behind `{}` a name is missing", w.text());
+    Some(Diagnostic::new(codes::MISSING_PART, t.span(f.file).after(), message).help(form))
+}
+
+fn is_kind(w: Word) -> bool {
+    matches!(
+        w,
+        Word::Partial
+            | Word::Asset
+            | Word::Process
+            | Word::System
+            | Word::Organization
+            | Word::Ecosystem
+            | Word::Agent
+    )
 }
 
 /// How an entry looks that begins with this word, for one that is written in another way.
