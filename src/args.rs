@@ -568,7 +568,7 @@ pub enum Interpolate {
 #[derive(Args, Debug, Clone, Serialize, Deserialize)]
 pub struct Simulation {
     /// Seed of the random streams
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub seed: Option<u64>,
     /// Solver: auto, euler, rk4, tsit5, dopri5, adams, taylor, implicit_euler, rosenbrock, bdf, esdirk, trbdf2, diffsol_bdf, milstein
     #[arg(long, value_name = "S")]
@@ -580,22 +580,22 @@ pub struct Simulation {
     #[arg(long, value_name = "TOL", allow_negative_numbers = true)]
     pub atol: Option<f64>,
     /// Step of a fixed-step solver: `1ms`
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub step: Option<String>,
     /// Longest step
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub max_step: Option<String>,
     /// Most steps before the run is given up
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub max_steps: Option<u64>,
     /// Longest wall-clock time before the run is given up
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub time_limit: Option<String>,
     /// End of the run instead of the scenario's: `2h`
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub until: Option<String>,
     /// Record this often instead of the scenario's rates: `1s`
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     pub every: Option<String>,
     /// Grant a capability
     #[arg(long, value_name = "CAPABILITY[=SCOPE]")]

@@ -299,6 +299,9 @@ pub fn duration(text: &str) -> Result<f64, String> {
     let Ok(value) = value.parse::<f64>() else {
         return Err(format!("`{text}` is no duration, such as `2h`"));
     };
+    if unit.contains(|c: char| c.is_ascii_digit()) {
+        return Err(format!("`{text}` is no duration: give one number and one unit, as in `1.5h`"));
+    }
     let seconds = if unit.is_empty() {
         value
     } else {

@@ -217,11 +217,12 @@ pub fn create_new(path: &Path, text: &str) -> io::Result<()> {
     io::Write::write_all(&mut file, text.as_bytes())
 }
 
-/// Whether a folder is absent or has nothing in it.
+/// Whether a folder is absent or has nothing in it, as far as the system tells: what cannot be made is found out when it
+/// is made.
 pub fn is_free(folder: &Path) -> bool {
     match fs::read_dir(folder) {
         Ok(mut entries) => entries.next().is_none(),
-        Err(e) => e.kind() == io::ErrorKind::NotFound,
+        Err(_) => !folder.exists(),
     }
 }
 

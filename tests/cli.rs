@@ -215,6 +215,8 @@ fn a_new_project_runs() {
     assert!(ran.out.contains("warms_up"), "{}", ran.out);
     place.run(&["new", "my-twin"]).expect(2);
     place.run(&["new", "7"]).expect(2);
+    let ran = place.run(&["new", "tank.twinml/x"]).expect(5);
+    assert!(ran.err.contains("could not write `tank.twinml/x/"), "{}", ran.err);
 }
 
 #[test]
@@ -445,6 +447,30 @@ fn colours_are_a_choice() {
     let ran = place.run(&["run", "tank.twinml", "-q", "--out", "r.csv"]).expect(0);
     assert_eq!(ran.err, "");
     assert!(ran.out.contains("Finished"));
+}
+
+/// What is wrong with a command line is said in words of the command line.
+#[test]
+fn what_is_wrong_with_flags_is_said() {
+    let place = tank();
+    fs::create_dir(place.path("empty")).unwrap();
+    place.run(&["run", "tank.twinml", "--out", "r", "--no-plot"]).expect(0);
+    for (args, code, words) in [
+        (&["run", "tank.twinml", "--until", "-3s"][..], 2, "`-3s` is not a positive duration"),
+        (&["run", "tank.twinml", "--until", "1h30min"], 2, "one number and one unit, as in `1.5h`"),
+        (&["run", "tank.twinml", "--seed", "-1"], 2, "invalid value '-1'"),
+        (&["run", "tank.twinml", "--set", "area=3 m2"], 2, "did you mean `m^2`?"),
+        (&["run", "tank.twinml", "--set", "area=3 s"], 2, "time [s] given to `area`"),
+        (&["run", "r/drain.parquet"], 2, "`twinc plot r/drain.parquet` draws"),
+        (&["plot", "r"], 2, "name a file in it, such as `r/drain.parquet`"),
+        (&["plot", "empty"], 2, "name a file that `twinc run` has written"),
+        (&["plot", "tank.twinml"], 2, "`twinc run tank.twinml` makes results of it"),
+        (&["plot", "r/drain.parquet", "--only", "lewel"], 2, "did you mean `level`?"),
+        (&["plot", "r/drain.parquet", "--only", "xyz*"], 2, "the columns are"),
+    ] {
+        let ran = place.run(args).expect(code);
+        assert!(ran.err.contains(words), "{args:?}: {}", ran.err);
+    }
 }
 
 /// What nothing says how long to run goes for ten seconds, and says so.

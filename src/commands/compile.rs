@@ -50,7 +50,12 @@ pub fn open_in(place: &Place, path: &Path, ui: &Ui) -> Result<Session, Exit> {
                 Exit::Outside
             }
             Unread::NotText(at) => {
-                ui.error(&format!("`{name}` is not UTF-8 text: byte {at} is no part of a character"), None);
+                let result = path.extension().is_some_and(|e| e == "parquet" || e == "arrow");
+                let help = result.then(|| format!("it is a result, which `twinc plot {name}` draws"));
+                ui.error(
+                    &format!("`{name}` is not UTF-8 text: byte {at} is no part of a character"),
+                    Some(help.as_deref().unwrap_or("a model is a text, by custom `NAME.twinml`")),
+                );
                 Exit::Usage
             }
         }

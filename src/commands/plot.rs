@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use twinml_compiler::diag::did_you_mean;
 use twinml_engine::data::Frame;
 use twinml_engine::record::file::write_atomic;
 
@@ -22,6 +23,10 @@ pub fn run(args: &Args, ui: &Ui) -> Exit {
             return Exit::Usage;
         }
     };
+    if let Some(help) = no_result(&args.result) {
+        ui.error(&format!("`{}` is no result", world::shown(&args.result)), Some(&help));
+        return Exit::Usage;
+    }
     let frame = match open(&args.result) {
         Ok(frame) => frame,
         Err(message) => {
@@ -32,6 +37,19 @@ pub fn run(args: &Args, ui: &Ui) -> Exit {
     let mut caption = caption_of(&frame, &args.result);
     if let Some(title) = &args.title {
         caption.title.clone_from(title);
+    }
+    let columns = frame.columns();
+    if let Some(none) = args.only.iter().find(|p| !columns.iter().any(|c| matches(p, &c.name))) {
+        let names: Vec<&str> = columns.iter().map(|c| c.name.as_str()).collect();
+        let help = did_you_mean(none, names.iter().copied()).unwrap_or_else(|| {
+            let more = if names.len() > 12 { ", …" } else { "" };
+            format!("the columns are {}{more}", names[..names.len().min(12)].join(", "))
+        });
+        ui.error(
+            &format!("`--only {none}`: `{}` has no such column", world::shown(&args.result)),
+            Some(&help),
+        );
+        return Exit::Usage;
     }
     let wanted = |name: &str| args.only.is_empty() || args.only.iter().any(|p| matches(p, name));
     let plot = match Plot::of(&frame, caption, wanted) {
@@ -60,6 +78,24 @@ pub fn run(args: &Args, ui: &Ui) -> Exit {
     let path = world::shown(&out);
     ui.object(&Written { kind: "written", version: VERSION, path, what: "plot", rows: None });
     Exit::Ok
+}
+
+/// What to draw instead, where a folder or a model is named.
+fn no_result(path: &Path) -> Option<String> {
+    if path.is_dir() {
+        let all = ["parquet", "arrow", "csv"].iter().flat_map(|e| world::files(path, e).unwrap_or_default());
+        let result = all
+            .into_iter()
+            .find(|f| !f.file_stem().is_some_and(|n| n.to_string_lossy().starts_with("events")));
+        return Some(match result {
+            Some(file) => format!("name a file in it, such as `{}`", world::shown(&file)),
+            None => "name a file that `twinc run` has written".to_owned(),
+        });
+    }
+    let model = path.extension().is_some_and(|e| e == "twinml");
+    model.then(|| {
+        format!("it is a model: `twinc run {}` makes results of it, and draws them", world::shown(path))
+    })
 }
 
 /// Opens a result; large Parquet files are read piece by piece.

@@ -347,6 +347,11 @@ impl Units {
         if let Some((_, unit)) = BY_WORD.iter().find(|(w, _)| *w == name) {
             return vec![(*unit).to_owned()];
         }
+        // `m2`: a power without its sign.
+        let base = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        if base.len() < name.len() && self.lookup(base).is_some() {
+            return vec![format!("{base}^{}", &name[base.len()..])];
+        }
         let mut found: Vec<(usize, String)> = Vec::new();
         let mut offer = |symbol: String| {
             let d = crate::diag::edit_distance(name, &symbol);
