@@ -420,3 +420,23 @@ fn derivatives_that_cancel_between_equations_determine_nothing() {
         assert!(s.iter().all(|x| x.abs() > 1e-3), "{s:?}");
     }
 }
+
+#[test]
+fn what_is_left_of_nothing_is_told_of_all_that_cancel() {
+    let place = Place::model(
+        "twin C { units: off
+  parameters { a: Real = 1; b: Real = 2 }
+  variables { u: Real; v: Real }
+  states { z: Real = 1 }
+  equations {
+    a*u + b*v = z
+    2*a*u + 2*b*v = 3
+    der(z) = -z
+  }
+}
+",
+    );
+    let said = place.run(&["check", "m.twinml"]).expect(2).said();
+    assert!(said.contains("[E0603]") && said.contains("m.twinml:7:5"), "{said}");
+    assert!(said.contains("nothing is left of their unknowns") && said.contains("with this one"), "{said}");
+}

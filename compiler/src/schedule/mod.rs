@@ -23,7 +23,7 @@ mod start;
 
 pub use ranges::numbered;
 
-use crate::diag::Diagnostics;
+use crate::diag::{Diagnostic, Diagnostics, Label};
 use crate::flat::{Affine, Equation, Expr, Piece, Role, System, UnOp};
 use crate::source::SourceMap;
 use crate::structural::order::Step;
@@ -340,6 +340,7 @@ const ROUNDS: usize = 8;
 /// Finds what determines what; a system of higher index is reduced first.
 fn solve(system: &mut System, diags: &mut Diagnostics) -> Option<(structural::Solved, index::Kept)> {
     let mut rounds = 0;
+    let (mut sums, said) = (Vec::new(), diags.len());
     let unbalanced = loop {
         // The equations are handed over, and back: copies of large models would cost.
         let equations = std::mem::take(&mut system.equations);
@@ -347,8 +348,9 @@ fn solve(system: &mut System, diags: &mut Diagnostics) -> Option<(structural::So
         match structural::solve_network(system.network, unknowns(system), equations, &divisor) {
             Ok(mut solved) => {
                 // Each round replaces one equation at least by one with fewer unknowns.
-                if let Some(equations) = cancel::cancelled(&solved).filter(|_| rounds < ROUNDS) {
-                    system.equations = equations;
+                if let Some(found) = cancel::cancelled(&solved).filter(|_| rounds < ROUNDS) {
+                    system.equations = found.equations;
+                    sums.extend(found.sums);
                     rounds += 1;
                     continue;
                 }
@@ -358,17 +360,37 @@ fn solve(system: &mut System, diags: &mut Diagnostics) -> Option<(structural::So
             Err(u) => break u,
         }
     };
+    let found = reduced(system, &unbalanced, diags);
+    if found.is_none() {
+        diags.change(said, |d| of_sum(d, &sums));
+    }
+    found
+}
+
+/// The same where unknowns and equations do not balance.
+fn reduced(
+    system: &mut System,
+    unbalanced: &structural::Unbalanced,
+    diags: &mut Diagnostics,
+) -> Option<(structural::Solved, index::Kept)> {
     let mut atoms = unknowns(system);
-    let kept = index::reduce(system, &unbalanced, diags)?;
+    let kept = index::reduce(system, unbalanced, diags)?;
     atoms.extend(kept.added.iter().map(|&(var, der)| Atom { var, der, len: 1, guessed: false }));
-    match structural::solve_network(system.network, atoms, system.equations.clone(), &|e| constant(system, e))
-    {
+    let divisor = |e: &Expr| constant(system, e);
+    match structural::solve_network(system.network, atoms, system.equations.clone(), &divisor) {
         Ok(solved) => Some((solved, kept)),
         Err(u) => {
             report::unbalanced(&u, system, report::Phase::Simulation, diags);
             None
         }
     }
+}
+
+/// What is said of an equation in whose place a combination stands is said of all that are in it.
+fn of_sum(d: &mut Diagnostic, sums: &[cancel::Sum]) {
+    let Some((_, others)) = sums.iter().find(|(at, _)| *at == d.primary.span) else { return };
+    d.primary.text = "taken together with the others marked, nothing is left of their unknowns".to_owned();
+    d.labels.extend(others.iter().map(|span| Label { span: *span, text: "with this one".to_owned() }));
 }
 
 /// Derivatives of states, and values of unknowns.

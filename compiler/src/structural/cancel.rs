@@ -14,6 +14,7 @@ use super::order::{Block, Step};
 use super::problem::{AtomId, Problem, expand};
 use super::{Solved, sets};
 use crate::flat::{Affine, BinOp, Equation, Expr, UnOp};
+use crate::source::Span;
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 use std::hash::{Hash, Hasher};
 use twinml_model::ids::VarId;
@@ -25,9 +26,21 @@ const SMALL: u64 = 64;
 /// A Mersenne prime.
 const PRIME: u64 = (1 << 61) - 1;
 
+/// What stands in the place of equations whose unknowns cancel.
+#[derive(Debug)]
+pub struct Cancelled {
+    /// All equations of the problem.
+    pub equations: Vec<Equation>,
+    /// By replaced equation: its place, and those of the others in its combination.
+    pub sums: Vec<Sum>,
+}
+
+/// The place of an equation that was replaced by a combination, and of the others in it.
+pub type Sum = (Span, Vec<Span>);
+
 /// The problem's equations with those replaced that a combination shows to say nothing of what they seemed to determine; `None`
 /// where there are none.
-pub fn cancelled(solved: &Solved) -> Option<Vec<Equation>> {
+pub fn cancelled(solved: &Solved) -> Option<Cancelled> {
     let blocks = solved.plan.steps.iter().filter_map(|s| match s {
         Step::Block(b) => Some(&**b),
         Step::Nest { .. } => None,
@@ -37,7 +50,9 @@ pub fn cancelled(solved: &Solved) -> Option<Vec<Equation>> {
         return None;
     }
     let mut out: Vec<Vec<Equation>> = solved.problem.equations.iter().map(|e| vec![e.clone()]).collect();
-    for (places, equations) in found {
+    let mut all = Vec::new();
+    for (places, equations, sums) in found {
+        all.extend(sums);
         for place in &places {
             out[*place].clear();
         }
@@ -46,11 +61,11 @@ pub fn cancelled(solved: &Solved) -> Option<Vec<Equation>> {
             out[*first] = equations;
         }
     }
-    Some(out.into_iter().flatten().collect())
+    Some(Cancelled { equations: out.into_iter().flatten().collect(), sums: all })
 }
 
 /// The equations of a loop, and what stands in their place.
-fn of_block(p: &Problem, b: &Block) -> Option<(Vec<usize>, Vec<Equation>)> {
+fn of_block(p: &Problem, b: &Block) -> Option<(Vec<usize>, Vec<Equation>, Vec<Sum>)> {
     let points: i64 = b.equations.iter().map(|&e| sets::points(&p.equations[e].loops)).sum();
     if points > MOST as i64 {
         return None;
@@ -77,7 +92,7 @@ fn of_block(p: &Problem, b: &Block) -> Option<(Vec<usize>, Vec<Equation>)> {
         }
         row
     };
-    let mut any = false;
+    let mut sums = Vec::new();
     for factors in vanishing(candidates.iter().map(row).collect()) {
         let Some(factors) = factors.into_iter().map(fraction).collect::<Option<Vec<f64>>>() else { continue };
         // The last one says it: those before may be in other combinations.
@@ -93,10 +108,11 @@ fn of_block(p: &Problem, b: &Block) -> Option<(Vec<usize>, Vec<Equation>)> {
         if says {
             equations[last].left = sum;
             equations[last].right = Expr::Num(0.0);
-            any = true;
+            let others = factors.iter().zip(&candidates).filter(|(f, k)| **f != 0.0 && **k != last);
+            sums.push((equations[last].span, others.map(|(_, k)| equations[*k].span).collect()));
         }
     }
-    any.then(|| (b.equations.clone(), equations))
+    (!sums.is_empty()).then(|| (b.equations.clone(), equations, sums))
 }
 
 /// The equations that may be in a combination: what has unknowns in them stands in another such equation, too.
