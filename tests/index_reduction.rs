@@ -440,3 +440,28 @@ fn what_is_left_of_nothing_is_told_of_all_that_cancel() {
     assert!(said.contains("[E0603]") && said.contains("m.twinml:7:5"), "{said}");
     assert!(said.contains("nothing is left of their unknowns") && said.contains("with this one"), "{said}");
 }
+
+/// w0 + w1 = 3 follows from a singular matrix of numbers; 2 w0' = 1 - w0 is left.
+#[test]
+fn a_matrix_that_is_singular_for_good() {
+    for (parameters, matrix) in [
+        ("", "[[1, -1, 0], [-1, 1, 0], [0, 0, 1]]"),
+        ("final M: Real[1][3, 3] = [[1, -1, 0], [-1, 1, 0], [0, 0, 1]]; ", "M"),
+    ] {
+        let table = Place::model(&format!(
+            "twin S {{ units: off
+  parameters {{ {parameters}f: Real[1][3] = [1, 2, 3] }}
+  states {{ w: Real[1][3] = [1.5, 1.5, 0] }}
+  equations {{ {matrix}*der(w) = f - w }}
+}}
+scenario s for S {{ duration: 1 s; solver: tsit5(rtol: 1e-9, atol: 1e-11) }}
+"
+        ))
+        .table(&[]);
+        let want = [1.0 + 0.5 * (-0.5f64).exp(), 2.0 - 0.5 * (-0.5f64).exp(), 3.0 - 3.0 * (-1.0f64).exp()];
+        for (k, want) in want.into_iter().enumerate() {
+            let w = table.last(&format!("w[{k}]"));
+            assert!((w - want).abs() < 1e-8, "{matrix}: w[{k}] = {w}, not {want}");
+        }
+    }
+}

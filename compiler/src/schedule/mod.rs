@@ -348,7 +348,9 @@ fn solve(system: &mut System, diags: &mut Diagnostics) -> Option<(structural::So
         match structural::solve_network(system.network, unknowns(system), equations, &divisor) {
             Ok(mut solved) => {
                 // Each round replaces one equation at least by one with fewer unknowns.
-                if let Some(found) = cancel::cancelled(&solved).filter(|_| rounds < ROUNDS) {
+                if let Some(found) =
+                    cancel::cancelled(&solved, &|v, at| fixed(system, v, at)).filter(|_| rounds < ROUNDS)
+                {
                     system.equations = found.equations;
                     sums.extend(found.sums);
                     rounds += 1;
@@ -365,6 +367,16 @@ fn solve(system: &mut System, diags: &mut Diagnostics) -> Option<(structural::So
         diags.change(said, |d| of_sum(d, &sums));
     }
     found
+}
+
+/// The number that an element of a `final` parameter is.
+fn fixed(system: &System, var: VarId, at: i64) -> Option<f64> {
+    let v = &system.vars[var.index()];
+    let last = v.value.last().filter(|_| v.structural && v.role == Role::Parameter)?;
+    let is = |p: &&Piece| p.loops.is_empty() && p.element == Affine::constant(at);
+    // A later piece goes before an earlier one; one with loops may be of any element.
+    let found = if last.loops.is_empty() { v.value.iter().rev().find(is) } else { None };
+    found.and_then(|p| literal(&p.expr))
 }
 
 /// The same where unknowns and equations do not balance.

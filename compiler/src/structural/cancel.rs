@@ -35,17 +35,20 @@ pub struct Cancelled {
     pub sums: Vec<Sum>,
 }
 
+/// The number that an element of a family is for good, where it is one.
+pub type Known<'a> = &'a dyn Fn(VarId, i64) -> Option<f64>;
+
 /// The place of an equation that was replaced by a combination, and of the others in it.
 pub type Sum = (Span, Vec<Span>);
 
 /// The problem's equations with those replaced that a combination shows to say nothing of what they seemed to determine; `None`
 /// where there are none.
-pub fn cancelled(solved: &Solved) -> Option<Cancelled> {
+pub fn cancelled(solved: &Solved, known: Known<'_>) -> Option<Cancelled> {
     let blocks = solved.plan.steps.iter().filter_map(|s| match s {
         Step::Block(b) => Some(&**b),
         Step::Nest { .. } => None,
     });
-    let found: Vec<_> = blocks.filter_map(|b| of_block(&solved.problem, b)).collect();
+    let found: Vec<_> = blocks.filter_map(|b| of_block(&solved.problem, b, known)).collect();
     if found.is_empty() {
         return None;
     }
@@ -65,7 +68,7 @@ pub fn cancelled(solved: &Solved) -> Option<Cancelled> {
 }
 
 /// The equations of a loop, and what stands in their place.
-fn of_block(p: &Problem, b: &Block) -> Option<(Vec<usize>, Vec<Equation>, Vec<Sum>)> {
+fn of_block(p: &Problem, b: &Block, known: Known<'_>) -> Option<(Vec<usize>, Vec<Equation>, Vec<Sum>)> {
     let points: i64 = b.equations.iter().map(|&e| sets::points(&p.equations[e].loops)).sum();
     if points > MOST as i64 {
         return None;
@@ -76,7 +79,7 @@ fn of_block(p: &Problem, b: &Block) -> Option<(Vec<usize>, Vec<Equation>, Vec<Su
         return None;
     }
     let unknown: FxHashSet<(VarId, bool, i64)> = unknowns.iter().map(|t| (t.var, t.der, t.at.base)).collect();
-    let split: Vec<Parts> = equations.iter().map(|e| Parts::of(e, &unknown)).collect::<Option<_>>()?;
+    let split: Vec<Parts> = equations.iter().map(|e| Parts::of(e, &unknown, known)).collect::<Option<_>>()?;
     let mut columns: FxHashMap<&str, usize> = FxHashMap::default();
     for (kernel, _) in split.iter().flat_map(|s| &s.terms) {
         let next = columns.len();
@@ -150,15 +153,21 @@ struct Parts {
 }
 
 impl Parts {
-    fn of(e: &Equation, unknown: &FxHashSet<(VarId, bool, i64)>) -> Option<Parts> {
+    fn of(e: &Equation, unknown: &FxHashSet<(VarId, bool, i64)>, known: Known<'_>) -> Option<Parts> {
         let mut parts = Parts { terms: Vec::new(), rest: Expr::Num(0.0) };
-        parts.take(&e.left, &Expr::Num(1.0), unknown)?;
-        parts.take(&e.right, &Expr::Num(-1.0), unknown)?;
+        parts.take(&e.left, &Expr::Num(1.0), unknown, known)?;
+        parts.take(&e.right, &Expr::Num(-1.0), unknown, known)?;
         Some(parts)
     }
 
     /// Adds `by·e`.
-    fn take(&mut self, e: &Expr, by: &Expr, unknown: &FxHashSet<(VarId, bool, i64)>) -> Option<()> {
+    fn take(
+        &mut self,
+        e: &Expr,
+        by: &Expr,
+        unknown: &FxHashSet<(VarId, bool, i64)>,
+        known: Known<'_>,
+    ) -> Option<()> {
         let has = |e: &Expr| {
             let mut any = false;
             expr::uses(e, &mut |u| {
@@ -172,15 +181,15 @@ impl Parts {
             any
         };
         match e {
-            Expr::Un(UnOp::Neg, a) => self.take(a, &isolate::neg(by.clone()), unknown),
-            Expr::NoEvent(a) => self.take(a, by, unknown),
+            Expr::Un(UnOp::Neg, a) => self.take(a, &isolate::neg(by.clone()), unknown, known),
+            Expr::NoEvent(a) => self.take(a, by, unknown, known),
             Expr::Bin(BinOp::Add, a, b) => {
-                self.take(a, by, unknown)?;
-                self.take(b, by, unknown)
+                self.take(a, by, unknown, known)?;
+                self.take(b, by, unknown, known)
             }
             Expr::Bin(BinOp::Sub, a, b) => {
-                self.take(a, by, unknown)?;
-                self.take(b, &isolate::neg(by.clone()), unknown)
+                self.take(a, by, unknown, known)?;
+                self.take(b, &isolate::neg(by.clone()), unknown, known)
             }
             free if !has(free) => {
                 let rest = std::mem::replace(&mut self.rest, Expr::Num(0.0));
@@ -191,16 +200,16 @@ impl Parts {
                 Some(())
             }
             Expr::Bin(BinOp::Mul, a, b) if !has(a) => {
-                self.take(b, &isolate::mul(by.clone(), (**a).clone()), unknown)
+                self.take(b, &isolate::mul(by.clone(), (**a).clone()), unknown, known)
             }
             Expr::Bin(BinOp::Mul, a, b) if !has(b) => {
-                self.take(a, &isolate::mul(by.clone(), (**b).clone()), unknown)
+                self.take(a, &isolate::mul(by.clone(), (**b).clone()), unknown, known)
             }
             Expr::Bin(BinOp::Div, a, b) if !has(b) => {
-                self.take(a, &isolate::div(by.clone(), (**b).clone()), unknown)
+                self.take(a, &isolate::div(by.clone(), (**b).clone()), unknown, known)
             }
             kernel => {
-                self.terms.push((format!("{kernel:?}"), value(by)?));
+                self.terms.push((format!("{kernel:?}"), value(by, known)?));
                 Some(())
             }
         }
@@ -300,19 +309,22 @@ fn fraction(x: u64) -> Option<f64> {
 }
 
 /// A formula in the integers modulo the prime; `None` where it divides by 0.
-fn value(e: &Expr) -> Option<u64> {
+fn value(e: &Expr, known: Known<'_>) -> Option<u64> {
     Some(match e {
         Expr::Num(x) => number(*x)?,
-        Expr::Un(UnOp::Neg, a) => (PRIME - value(a)?) % PRIME,
-        Expr::NoEvent(a) => value(a)?,
-        Expr::Bin(BinOp::Add, a, b) => (value(a)? + value(b)?) % PRIME,
-        Expr::Bin(BinOp::Sub, a, b) => (value(a)? + PRIME - value(b)?) % PRIME,
-        Expr::Bin(BinOp::Mul, a, b) => times(value(a)?, value(b)?),
-        Expr::Bin(BinOp::Div, a, b) => match value(b)? {
+        Expr::Un(UnOp::Neg, a) => (PRIME - value(a, known)?) % PRIME,
+        Expr::NoEvent(a) => value(a, known)?,
+        Expr::Bin(BinOp::Add, a, b) => (value(a, known)? + value(b, known)?) % PRIME,
+        Expr::Bin(BinOp::Sub, a, b) => (value(a, known)? + PRIME - value(b, known)?) % PRIME,
+        Expr::Bin(BinOp::Mul, a, b) => times(value(a, known)?, value(b, known)?),
+        Expr::Bin(BinOp::Div, a, b) => match value(b, known)? {
             0 => return None,
-            b => times(value(a)?, inverse(b)),
+            b => times(value(a, known)?, inverse(b)),
         },
-        Expr::Var(var, at) => name(0, *var, at),
+        Expr::Var(var, at) => match known(*var, at.base).filter(|_| at.terms.is_empty()) {
+            Some(x) => number(x)?,
+            None => name(0, *var, at),
+        },
         Expr::Start(var, at) => name(1, *var, at),
         // A function of its arguments, whatever it is: the same text is the same number.
         other => drawn(&(2, format!("{other:?}"))),
