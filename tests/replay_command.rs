@@ -210,5 +210,5 @@ fn bytes_that_are_not_what_was_written_are_refused() {
     let (code, out, err) = place.twinc(&["replay", "a.twinsnap"]);
     assert_eq!(code, 6, "{out}{err}");
     let (code, _, err) = place.twinc(&["replay", "none.twinsnap"]);
-    assert_eq!(code, 2, "{err}");
+    assert_eq!(code, 5, "{err}");
 }

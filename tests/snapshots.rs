@@ -130,7 +130,7 @@ fn what_cannot_be_is_refused_with_a_reason() {
     let beyond = said(&["snapshot", "take", "tank.twinml", "--at", "2h"], 2);
     assert!(beyond.contains("the run ends at 1 h"), "{beyond}");
     said(&["snapshot", "take", "tank.twinml", "--at", "soon"], 2);
-    said(&["snapshot", "show", "none.twinsnap"], 2);
+    said(&["snapshot", "show", "none.twinsnap"], 5);
     said(&["snapshot", "show", "tank.twinml"], 2);
     said(&["run"], 2);
     let bytes = fs::read(place.path("one.twinsnap")).unwrap();

@@ -3,7 +3,7 @@
 //! A member that was misspelt where it is declared, or taken away, is missing wherever it is used. The first use is
 //! the error; the next ones stand beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ClassId;
 use crate::diag::{Code, Diagnostic, Diagnostics, codes};
@@ -40,17 +40,21 @@ impl Missing {
         if self.by_place.len() < 2 {
             return;
         }
+        let mut of_files: BTreeSet<(FileId, &str)> = BTreeSet::new();
+        for (owner, name) in self.by_place.values() {
+            if let Owner::File(file) = owner {
+                of_files.insert((*file, name));
+            }
+        }
         let mut groups: BTreeMap<(Owner, &str), Vec<(Span, Code)>> = BTreeMap::new();
         for ((code, span), (owner, name)) in &self.by_place {
             // A type that is not found is not found as the head of `Mode.idle`, either.
-            let file = Owner::File(span.file);
-            let as_type = *code == codes::UNKNOWN_NAME
-                && self.by_place.iter().any(|((_, _), (o, n))| *o == file && n == name);
-            let owner = if as_type { file } else { owner.clone() };
+            let as_type = *code == codes::UNKNOWN_NAME && of_files.contains(&(span.file, name));
+            let owner = if as_type { Owner::File(span.file) } else { owner.clone() };
             groups.entry((owner, name)).or_default().push((*span, *code));
         }
         let mut rest: BTreeMap<(Code, Span), Vec<Span>> = BTreeMap::new();
-        let mut gone: Vec<(Code, Span)> = Vec::new();
+        let mut gone: BTreeSet<(Code, Span)> = BTreeSet::new();
         for mut uses in groups.into_values().filter(|u| u.len() > 1) {
             uses.sort_by_key(|(s, _)| (s.file, s.lo));
             let (first, others) = (uses[0], &uses[1..]);
