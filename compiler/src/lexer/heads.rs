@@ -16,10 +16,16 @@ pub struct Missing {
     pub close: usize,
 }
 
+/// So many are looked for: a text with more is none that was written by hand.
+const MOST: usize = 100;
+
 /// The missing braces of a text whose braces do not balance, ascending.
 pub fn missing(raws: &[Raw], roles: &[Role]) -> Vec<Missing> {
     let mut out: Vec<Missing> = Vec::new();
     for (close, r) in raws.iter().enumerate() {
+        if out.len() >= MOST {
+            break;
+        }
         if r.tok != Tok::RBrace || roles[close] != Role::Stray {
             continue;
         }

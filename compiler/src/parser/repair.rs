@@ -10,7 +10,7 @@ use super::make::Cx;
 use super::twinml::BoxedItemParser;
 use crate::ast::{Item, Text};
 use crate::diag::{Diagnostic, Diagnostics, codes};
-use crate::lexer::words::Word;
+use crate::lexer::words::{Place, Word};
 use crate::lexer::{self, Lexed, Tok, Token};
 use crate::source::{FileId, Span};
 use lalrpop_util::ParseError;
@@ -169,6 +169,9 @@ impl Driver<'_, '_> {
             // The two are read apart, and nothing more is said of either.
             let lo = tokens[at].lo;
             self.mended.extend([tokens[from].lo, lo]);
+            if let Some(word) = section(tokens, at) {
+                tokens[at].tok = Tok::Word(word);
+            }
             tokens.insert(at, Token::new(Tok::Sep, lo, lo));
             return;
         }
@@ -316,15 +319,16 @@ impl Enclosing {
             Some(Tok::Ident(_)) => next(1) == Some(&Tok::Colon),
             Some(Tok::Word(_)) => next(1) == Some(&Tok::LBrace),
             _ => false,
-        };
+        } || section(tokens, at).is_some();
         let ends = |t: &Tok| {
             matches!(t, Tok::Ident(_) | Tok::Number(_) | Tok::StrEnd(_) | Tok::RParen | Tok::RBracket)
         };
         level.is_some()
             && begins
-            && at > from + 2
+            && at > from + 1
             && self.inside.get(at).copied().flatten() == level
-            && tokens[from + 1].tok == Tok::Colon
+            && ((at > from + 2 && tokens[from + 1].tok == Tok::Colon)
+                || tokens[from].tok == Tok::Word(Word::Extends))
             && ends(&tokens[at - 1].tok)
     }
 
@@ -338,6 +342,13 @@ impl Enclosing {
             _ => None,
         })
     }
+}
+
+/// The word of a section that was read as a name because it does not begin an entry: `extends P states { … }`.
+fn section(tokens: &[Token], at: usize) -> Option<Word> {
+    let Tok::Ident(text) = &tokens.get(at)?.tok else { return None };
+    let block = tokens.get(at + 1).is_some_and(|t| t.tok == Tok::LBrace);
+    Word::from_text(text).filter(|w| block && w.place() == Place::Section)
 }
 
 /// A head without mistakes for the block behind it, so that the block itself is read. `None` where

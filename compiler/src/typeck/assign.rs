@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use super::items::bare_constant;
+use super::opinion::Doubt;
 use super::ty::{Lit, Temp, Ty, Val, is_number, may_equal, show_shape};
 use super::words::article;
 use super::{Checker, Cx};
@@ -307,6 +308,7 @@ impl<'a> Checker<'a, '_> {
             let mut d = Diagnostic::new(codes::WRONG_UNIT, v.span(), message)
                 .here(format!("this is {} {what}", article(&what)));
             if let Some(span) = target.span {
+                self.doubts.push(Doubt::new(span, &v, have.clone()));
                 d = d.label(span, format!("`{}` is declared here", target.name));
             }
             if let Some(r) = have.checked_div(&want) {

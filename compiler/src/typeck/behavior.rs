@@ -267,7 +267,10 @@ impl<'a> Checker<'a, '_> {
             let d = Diagnostic::new(codes::UNREAD_LOCAL, span, format!("the local `{n}` is never read"));
             let mut d = d.here("assigned here and forgotten");
             d.help = did_you_mean(&n, known.iter().map(String::as_str));
-            self.say_missing(&n, d);
+            match cx.class {
+                Some(c) => self.say_missing_member(c, &n, d),
+                None => self.say_missing(&n, d),
+            }
         }
     }
 

@@ -580,6 +580,9 @@ impl<'a> Checker<'a, '_> {
             // The parser has said that something is missing.
             (None, None) => return None,
         };
+        if let Some(other) = self.instead.as_ref().filter(|o| o.declared == d.name.span) {
+            ty = other.apply(ty);
+        }
         if let Some(u) = &d.unit {
             self.with_unit(&mut ty, u, cx.units_off);
         }

@@ -1,12 +1,13 @@
 //! The model put together from what was checked.
 
+use super::opinion::Doubt;
 use super::{Checked, Checker, ItemId};
 use crate::ast;
 use crate::diag::{Diagnostic, codes};
 use crate::hir::{self, ClassId};
 
 impl Checker<'_, '_> {
-    pub(super) fn finish(mut self) -> Checked {
+    pub(super) fn finish(mut self) -> (Checked, Vec<Doubt>) {
         let root = self.modules.list.first();
         let mut main = None;
         for (i, item) in root.iter().flat_map(|m| &m.ast.items).enumerate() {
@@ -40,8 +41,8 @@ impl Checker<'_, '_> {
             let d = Diagnostic::new(codes::LATER_POPULATION, span, message);
             self.say(d.help(format!("give that member another name: `{name}` tells who is there")));
         }
-        self.missing.together(self.diags);
-        Checked { model: self.model, units: self.units }
+        self.missing.together(&self.model.classes, self.diags);
+        (Checked { model: self.model, units: self.units }, self.doubts)
     }
 }
 

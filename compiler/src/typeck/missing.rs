@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ClassId;
 use crate::diag::{Code, Diagnostic, Diagnostics, codes};
+use crate::hir;
 use crate::source::{FileId, Span};
 
 /// So many further uses are shown; of the others the number is told.
@@ -36,27 +37,38 @@ impl Missing {
     }
 
     /// Puts the messages about one name of one owner together, at its first use.
-    pub(super) fn together(&self, diags: &mut Diagnostics) {
+    ///
+    /// What a twin lacks, the twins that extend it lack, too. A local that is never read is one of the uses where a member
+    /// of its name is missing elsewhere.
+    pub(super) fn together(&self, classes: &[hir::Class], diags: &mut Diagnostics) {
         if self.by_place.len() < 2 {
             return;
         }
-        let mut of_files: BTreeSet<(FileId, &str)> = BTreeSet::new();
-        for (owner, name) in self.by_place.values() {
-            if let Owner::File(file) = owner {
-                of_files.insert((*file, name));
-            }
-        }
+        let lacking: BTreeSet<(Owner, &str)> =
+            self.by_place.values().map(|(o, n)| (o.clone(), n.as_str())).collect();
         let mut groups: BTreeMap<(Owner, &str), Vec<(Span, Code)>> = BTreeMap::new();
         for ((code, span), (owner, name)) in &self.by_place {
             // A type that is not found is not found as the head of `Mode.idle`, either.
-            let as_type = *code == codes::UNKNOWN_NAME && of_files.contains(&(span.file, name));
-            let owner = if as_type { Owner::File(span.file) } else { owner.clone() };
+            let file = Owner::File(span.file);
+            let as_type = *code == codes::UNKNOWN_NAME && lacking.contains(&(file.clone(), name.as_str()));
+            let owner = match owner {
+                _ if as_type => file,
+                Owner::Class(c) => {
+                    let lacks = |a: &&ClassId| lacking.contains(&(Owner::Class(**a), name.as_str()));
+                    let ancestors = classes.get(c.0 as usize).map_or(&[][..], |k| &k.ancestors[..]);
+                    Owner::Class(ancestors.iter().rev().find(lacks).copied().unwrap_or(*c))
+                }
+                other => other.clone(),
+            };
             groups.entry((owner, name)).or_default().push((*span, *code));
         }
         let mut rest: BTreeMap<(Code, Span), Vec<Span>> = BTreeMap::new();
         let mut gone: BTreeSet<(Code, Span)> = BTreeSet::new();
         for mut uses in groups.into_values().filter(|u| u.len() > 1) {
-            uses.sort_by_key(|(s, _)| (s.file, s.lo));
+            if uses.iter().all(|(_, c)| *c == codes::UNREAD_LOCAL) {
+                continue;
+            }
+            uses.sort_by_key(|(s, c)| (*c == codes::UNREAD_LOCAL, s.file, s.lo));
             let (first, others) = (uses[0], &uses[1..]);
             rest.insert((first.1, first.0), others.iter().map(|(s, _)| *s).collect());
             gone.extend(others.iter().map(|(s, c)| (*c, *s)));

@@ -33,6 +33,7 @@ mod machine;
 mod message;
 mod missing;
 mod nearby;
+mod opinion;
 mod ops;
 mod overrides;
 mod place;
@@ -62,6 +63,7 @@ use class::ClassItem;
 use func::FuncItem;
 use items::TypeItem;
 use missing::{Missing, Owner};
+use opinion::Doubt;
 use ty::Ty;
 
 /// A checked compilation.
@@ -81,6 +83,14 @@ pub fn check(root: FileId, map: &mut SourceMap, loader: &dyn Loader, diags: &mut
 
 /// Checks parsed modules.
 pub fn lower(modules: &Modules, diags: &mut Diagnostics) -> Checked {
+    let before = diags.len();
+    let (checked, doubts) = once(modules, None, diags);
+    opinion::second(modules, doubts, before, diags);
+    checked
+}
+
+/// One pass, with another type for one declaration where that is to be tried.
+fn once(modules: &Modules, instead: Option<Doubt>, diags: &mut Diagnostics) -> (Checked, Vec<Doubt>) {
     let scopes = resolve::scopes(modules, diags);
     let mut c = Checker {
         modules,
@@ -89,6 +99,8 @@ pub fn lower(modules: &Modules, diags: &mut Diagnostics) -> Checked {
         units: Units::new(),
         said: BTreeSet::new(),
         missing: Missing::default(),
+        doubts: Vec::new(),
+        instead,
         literal_units: Vec::new(),
         share: None,
         chosen: Vec::new(),
@@ -132,6 +144,10 @@ struct Checker<'a, 'd> {
     said: BTreeSet<(Code, Span)>,
     /// What was said of names that were not found.
     missing: Missing,
+    /// Declarations whose type and value do not fit.
+    doubts: Vec<Doubt>,
+    /// The type to be tried for one of them.
+    instead: Option<Doubt>,
     /// Units in which the numbers of the present requirement are written, by place.
     literal_units: Vec<(Span, twinml_model::dimension::Dimension, twinml_model::schema::DisplayUnit)>,
     /// What divides a bare number, by place, with that number: `3/min` is often meant as a unit.

@@ -514,6 +514,10 @@ impl<'a> Checker<'a, '_> {
     /// `Real[n]`: behind `Real` stands a unit, and this is a size. Where there is such a unit too (`N`, newton), it is what is
     /// meant unless `n` counts something.
     fn size_for_unit(&mut self, cx: &Cx<'a>, unit: &ast::UnitExpr) -> Option<()> {
+        // The lexer has said that this is no unit.
+        if unit.factors.is_empty() && unit.span.lo == unit.span.hi {
+            return None;
+        }
         let [f] = unit.factors.as_slice() else { return Some(()) };
         let name = f.name.as_str();
         let also = self.units.lookup(name).is_some();
