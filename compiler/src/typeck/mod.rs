@@ -53,7 +53,7 @@ use std::rc::Rc;
 use crate::map::IndexMap;
 
 use crate::ast;
-use crate::diag::{Code, Diagnostic, Diagnostics, codes};
+use crate::diag::{Code, Diagnostic, Diagnostics, codes, edit_distance};
 use crate::hir::{self, ClassId, LocalId, Name};
 use crate::resolve::{self, Loader, ModuleId, Modules, Scope};
 use crate::source::{FileId, SourceMap, Span};
@@ -281,10 +281,13 @@ impl<'a> Checker<'a, '_> {
         if [name, head].iter().any(|n| self.modules.lost.contains(*n)) {
             return;
         }
-        // What a `use` without a list would have brought is not known: types, functions and units of names.
+        // What a `use` without a list would have brought is not known: types, functions and units of names. One letter
+        // beside the name of something that is here is a slip all the same.
         let brought = matches!(d.code, codes::UNKNOWN_TYPE | codes::UNKNOWN_FUNCTION)
             || (d.code == codes::UNKNOWN_NAME && name.starts_with(char::is_uppercase));
-        if brought && self.modules.blind.contains(&d.primary.span.file) {
+        let meant = d.help.as_deref().and_then(|h| h.strip_prefix("did you mean `")?.split('`').next());
+        let slip = meant.is_some_and(|m| edit_distance(name, m) == 1);
+        if brought && !slip && self.modules.blind.contains(&d.primary.span.file) {
             return;
         }
         self.missing.add(of, name, &d);
