@@ -2,38 +2,16 @@
 //! model is one error on its line.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::path::{Path, PathBuf};
+mod variants;
+
+use std::path::PathBuf;
 
 use twinml_compiler::diag::index::ENTRIES;
 use twinml_compiler::diag::{Diagnostics, Severity, Style, render_all, to_json};
 use twinml_compiler::resolve::MemoryLoader;
 use twinml_compiler::source::SourceMap;
 use twinml_compiler::{emit, typeck};
-
-/// A generator of our own: the same texts on every machine (Marsaglia, "Xorshift RNGs", 2003).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % n.max(1) as u64) as usize
-    }
-}
-
-fn collect(dir: &Path, out: &mut Vec<String>) {
-    let Ok(list) = std::fs::read_dir(dir) else { return };
-    let mut paths: Vec<_> = list.map(|e| e.unwrap().path()).collect();
-    paths.sort();
-    for p in paths {
-        if p.is_dir() {
-            collect(&p, out);
-        } else if p.extension().is_some_and(|e| e == "twinml") {
-            out.push(std::fs::read_to_string(p).unwrap());
-        }
-    }
-}
+use variants::{Random, collect};
 
 /// Every model at hand that checks.
 fn models() -> Vec<String> {

@@ -2,37 +2,17 @@
 //! from it. A variant that still is a model does not count.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod variants;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use twinml_compiler::diag::{Diagnostics, Severity, Style, render_all};
 use twinml_compiler::driver::{Choice, Session};
 use twinml_compiler::flatten::NoData;
 use twinml_compiler::resolve::MemoryLoader;
-
-struct Random(u64);
-impl Random {
-    fn next(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % n.max(1) as u64) as usize
-    }
-}
-
-fn collect(dir: &Path, out: &mut Vec<String>) {
-    let Ok(list) = std::fs::read_dir(dir) else { return };
-    let mut paths: Vec<_> = list.map(|e| e.unwrap().path()).collect();
-    paths.sort();
-    for p in paths {
-        if p.is_dir() {
-            collect(&p, out);
-        } else if p.extension().is_some_and(|e| e == "twinml") {
-            out.push(std::fs::read_to_string(p).unwrap());
-        }
-    }
-}
+use variants::{Random, collect};
 
 /// Codes and lines of the errors; `whole`: of all stages. What is said is rendered, too.
 fn check(text: &str, whole: bool) -> Vec<(String, usize)> {
