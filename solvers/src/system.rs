@@ -146,6 +146,15 @@ pub struct Rk4Grid {
     pub n: u64,
 }
 
+/// What is known of the code of Taylor coefficients before it is made.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outlook {
+    /// Operations of it, about.
+    pub work: f64,
+    /// Whether it is of one side of kinks only.
+    pub kinks: bool,
+}
+
 /// A system `dx/dt = f(t, x)` of `dim` states, each in its own unit, time in seconds.
 ///
 /// Slices passed in have exactly `dim()` (or `n_roots()`, or `pattern().nnz()`) elements. Methods take
@@ -253,6 +262,12 @@ pub trait System {
     /// Operations of the code of [`System::taylor`] for this order, about; it is made where it is not there yet. `None` where
     /// the system has none, and then always.
     fn taylor_work(&mut self, order: u32) -> Option<f64> {
+        let _ = order;
+        None
+    }
+
+    /// What can be said of that code before it is made, for a fraction of what that takes. `None` where nothing can.
+    fn taylor_outlook(&mut self, order: u32) -> Option<Outlook> {
         let _ = order;
         None
     }

@@ -294,10 +294,10 @@ impl Auto {
         if hopeless || f64::min(spends, latest) > takes {
             self.change = true;
             self.stayed = false;
-            self.credit(rival);
-            self.lost += 1;
+            // one that was worth its while until now is not lost: conditions have changed, and may change back
+            self.lost += u32::from(!self.credit(rival));
             let took = 2.0 * f64::from(window) * self.work_stiff;
-            self.again = self.spent + PATIENCE * took * f64::from(1u32 << (self.lost - 1).min(8));
+            self.again = self.spent + PATIENCE * took * f64::from(1u32 << self.lost.saturating_sub(1).min(8));
             self.rho_lost = self.rho;
             if !rival.kept {
                 // what was seen beside it says little: power iterations overshoot where a mode oscillates
@@ -311,14 +311,16 @@ impl Auto {
 
     /// Where the stiff method goes after it was kept: if it has saved more than a trial takes, trials are worth it here, and the
     /// next one waits no longer than the first.
-    fn credit(&mut self, rival: Rival) {
+    fn credit(&mut self, rival: Rival) -> bool {
         let window = f64::from(COMPARED[usize::from(self.multistep)]);
         let grown = self.rho / rival.rho;
         let takes = if grown < 1.0 { grown * rival.takes } else { rival.takes };
         let saved = takes * (self.stiff.t() - self.since) - (self.spent - self.spent_since);
-        if rival.kept && saved > 2.0 * window * self.work_stiff {
+        let worth = rival.kept && saved > 2.0 * window * self.work_stiff;
+        if worth {
             (self.lost, self.probe) = (0, PROBE);
         }
+        worth
     }
 
     /// What a step takes.

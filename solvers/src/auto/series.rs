@@ -27,6 +27,10 @@ const SOON: (u64, f64) = (60, 0.5);
 const TRIAL: u64 = 20;
 /// The rest of the run must take so many times as long as making the code is expected to.
 const WORTH: f64 = 5.0;
+/// The same once the length of the code is known.
+const KNOWN: f64 = 3.0;
+/// Part of making the code that a look at its beginning takes.
+const LOOK: f64 = 0.15;
 /// Where it was refused it is asked about again when so many times as much is spent.
 const AGAIN: f64 = 1.25;
 /// The same where it was tried and took longer.
@@ -47,6 +51,12 @@ const OPERATIONS: f64 = 1_000.0;
 const MAKING: f64 = 3_000.0;
 /// The same at least.
 const BEGINNING: f64 = 50_000.0;
+/// The same for each operation of the code, once their number is known.
+const MADE: f64 = 200.0;
+/// How many steps of a one-step and of a multistep method one of a Taylor method mostly stands for.
+const FEWER: [f64; 2] = [10.0, 12.0];
+/// Part of the explicit method's steps that are refused where it meets kinks in many of them.
+const KINKED: f64 = 0.125;
 /// Operations of that code, at least, for each order and each operation of the right-hand side.
 const LEAST: f64 = 0.4;
 /// An operation of that code: interpreted, compiled, and being compiled.
@@ -147,7 +157,7 @@ impl Auto {
                 };
                 let least = |a: f64, b: f64| if b < a { b } else { a };
                 let takes = rest * least(least(pace, latest), average);
-                if operations(sys) <= OPERATIONS && takes > WORTH * making(sys) {
+                if operations(sys) <= OPERATIONS && takes > WORTH * LOOK * making(sys) {
                     let ahead = |now: u64, since: u64| rest / span * now.saturating_sub(since) as f64;
                     let (events, stops) =
                         (ahead(now.restarts, since.restarts), ahead(now.stops, since.stops));
@@ -197,6 +207,27 @@ impl Auto {
         let may_pay = least * rest * fastest / limit < clear * takes;
         if !may_pay {
             // Another time.
+            return;
+        }
+        // what a look at the beginning of the code tells is asked before all of it is made
+        if let Some(outlook) = sys.taylor_outlook(series_order(&self.options)) {
+            let kind = self.explicit.kind();
+            let typical = takes / self.price(sys, self.at_stiff) / FEWER[usize::from(kind != Kind::OneStep)];
+            let steps = f64::max(stops, typical).max(rest * fastest / limit) + 2.0 * events;
+            let making = MADE * outlook.work;
+            let earned = EARNED * code_takes(steps, outlook.work);
+            let Stats { steps: done, rejected, .. } = *self.explicit.get().stats();
+            let kinked = outlook.kinks && rejected as f64 > KINKED * done as f64;
+            let pays = making + series_takes(sys, steps, outlook.work) < CLEAR * takes;
+            if kinked || !pays || takes < KNOWN * making {
+                self.refused = AGAIN * self.spent;
+                return;
+            }
+            if self.spent < earned {
+                self.refused = earned;
+                return;
+            }
+        } else if takes < WORTH * making(sys) {
             return;
         }
         self.stage = Stage::Never;

@@ -15,7 +15,7 @@ use twinml_model::passes::taylor::{self, Unfit};
 use twinml_model::passes::{Level, simplified};
 use twinml_model::program::{Program, RelationKind, Watch};
 use twinml_solvers::roots::Watched;
-use twinml_solvers::system::{EvalError, Pattern, Rk4Grid, System};
+use twinml_solvers::system::{EvalError, Outlook, Pattern, Rk4Grid, System};
 
 use super::fused::{APART, Fused};
 use super::glance::Glance;
@@ -55,7 +55,12 @@ pub(super) struct Taylor {
     /// Whether the right-hand side is simplified before: `auto` decides by how much is left.
     simple: bool,
     made: Arc<OnceLock<Result<Coefficients, Unfit>>>,
+    /// What is known of it before.
+    outlook: Arc<OnceLock<Option<Outlook>>>,
 }
+
+/// Orders of recurrences that tell how long those of higher orders are.
+const SKETCHED: u32 = 6;
 
 #[derive(Clone, Copy, Debug)]
 struct Coefficients {
@@ -70,12 +75,25 @@ struct Coefficients {
 impl Taylor {
     /// Keeps a place for the kernel of this order on the machine.
     pub(super) fn new(machine: &mut dyn Machine, order: u32, simple: bool) -> Taylor {
-        Taylor { order, kernel: machine.reserve(), simple, made: Arc::default() }
+        Taylor { order, kernel: machine.reserve(), simple, made: Arc::default(), outlook: Arc::default() }
     }
 
     /// Makes the kernel where nobody has yet.
     pub(super) fn ready(&self, program: &Program, machine: &dyn Machine) -> Result<(), Unfit> {
         self.made(program, machine).map(|_| ())
+    }
+
+    fn outlook(&self, program: &Program) -> Option<Outlook> {
+        *self.outlook.get_or_init(|| {
+            taylor::room(program, self.order)?;
+            let sketch = match self.simple {
+                true => taylor::sketch(&with_simple_rhs(program), SKETCHED),
+                false => taylor::sketch(program, SKETCHED),
+            };
+            let sketch = sketch.ok()?;
+            let work = super::work::of_recurrences(program, &sketch, self.order);
+            Some(Outlook { work, kinks: sketch.kinks })
+        })
     }
 
     fn made(&self, program: &Program, machine: &dyn Machine) -> Result<Coefficients, Unfit> {
@@ -560,6 +578,10 @@ impl System for KernelSystem<'_> {
     fn taylor_work(&mut self, order: u32) -> Option<f64> {
         let taylor = self.taylor.as_ref().filter(|t| t.order == order)?;
         taylor.made(self.program, self.machine).ok().map(|made| made.work)
+    }
+
+    fn taylor_outlook(&mut self, order: u32) -> Option<Outlook> {
+        self.taylor.as_ref().filter(|t| t.order == order)?.outlook(self.program)
     }
 
     fn expect_taylor(&mut self, order: u32, times: u64) {

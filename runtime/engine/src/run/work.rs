@@ -2,7 +2,8 @@
 //! program alone, never a clock, so that the same model gives the same bits.
 
 use twinml_model::ids::FuncId;
-use twinml_model::ir::{BinOp, Kernel, MathFn, Op, Region, Stmt, UnOp};
+use twinml_model::ir::{BinOp, Kernel, MathFn, Op, Stmt, UnOp};
+use twinml_model::passes::taylor::Sketch;
 use twinml_model::program::Program;
 
 /// Newton iterations of a nonlinear block at an evaluation, from the last point's solution.
@@ -50,6 +51,23 @@ pub(super) fn of_kernel(program: &Program, k: &Kernel) -> f64 {
     OPERATIONS.kernel(program, k, &[])
 }
 
+/// The operations of the whole code of recurrences up to this order, about, whose lowest orders these are: from the last few of
+/// them on each order takes as many more than the one before.
+pub(super) fn of_recurrences(program: &Program, sketch: &Sketch, order: u32) -> f64 {
+    let price = |range: std::ops::Range<usize>| {
+        let part = sketch.kernel.body.get(range).unwrap_or_default();
+        OPERATIONS.region(program, &sketch.kernel, part, &[])
+    };
+    let known = sketch.ends.last().map_or(0.0, |&end| price(0..end));
+    let each: Vec<f64> = sketch.ends.windows(2).map(|w| price(w[0]..w[1])).collect();
+    let &[.., a, b, c, d] = &each[..] else { return known };
+    // of two neighbours, for a square has a product more at every second
+    let more = f64::max(0.25 * (c + d - a - b), 0.0);
+    let left = f64::max(f64::from(order) - 1.0 - each.len() as f64, 0.0);
+    let mean = 0.5 * (c + d) + more * (1.0 + 0.5 * left);
+    known + left * mean + f64::from(program.sizes.state) * f64::from(order + 1)
+}
+
 impl Prices {
     fn rhs(&self, program: &Program) -> f64 {
         let mut functions = Vec::with_capacity(program.functions.len());
@@ -64,8 +82,8 @@ impl Prices {
         self.region(program, k, &k.body, functions)
     }
 
-    fn region(&self, program: &Program, k: &Kernel, body: &Region, functions: &[f64]) -> f64 {
-        let region = |body| self.region(program, k, body, functions);
+    fn region(&self, program: &Program, k: &Kernel, body: &[Stmt], functions: &[f64]) -> f64 {
+        let region = |body: &[Stmt]| self.region(program, k, body, functions);
         body.iter()
             .map(|s| match s {
                 Stmt::Eval(v) => k.values.get(v.index()).map_or(0.0, |v| self.op(&v.op, functions)),

@@ -79,6 +79,30 @@ pub fn expansion(program: &Program, order: u32) -> Result<Expansion, Unfit> {
     series::expansion(graph::Graph::of(program)?, order)
 }
 
+/// The beginning of the code of recurrences: what tells how long all of it would be, for a fraction of what making it takes.
+#[derive(Clone, Debug)]
+pub struct Sketch {
+    /// The lowest orders, with nothing stored and nothing removed.
+    pub kernel: Kernel,
+    /// Where in its body each order ends; the first is that of the values themselves. From order to order the code of one grows
+    /// by about the same.
+    pub ends: Vec<usize>,
+    /// As [`has_kinks`] says.
+    pub kinks: bool,
+}
+
+/// The code up to this order, which is to be small.
+///
+/// # Errors
+///
+/// Why there is none.
+pub fn sketch(program: &Program, order: u32) -> Result<Sketch, Unfit> {
+    let graph = graph::Graph::of(program)?;
+    let kinks = graph.has_kinks();
+    let (Expansion { kernel, .. }, ends) = series::orders(graph, order)?;
+    Ok(Sketch { kernel, ends, kinks })
+}
+
 /// Whether the right-hand side has kinks or jumps that are no events (`abs`, `min`, `max`, …): coefficients are then those of
 /// one side, and hold as far as that goes.
 #[must_use]

@@ -97,7 +97,12 @@ pub(super) fn kernel(graph: Graph, order: u32) -> Result<Kernel, Unfit> {
     Ok(remove_dead(&kernel, &[], &Traps::default()).0)
 }
 
-pub(super) fn expansion(mut graph: Graph, order: u32) -> Result<Expansion, Unfit> {
+pub(super) fn expansion(graph: Graph, order: u32) -> Result<Expansion, Unfit> {
+    orders(graph, order).map(|(expansion, _)| expansion)
+}
+
+/// The same; and where in the code every order ends, that of the values themselves first.
+pub(super) fn orders(mut graph: Graph, order: u32) -> Result<(Expansion, Vec<usize>), Unfit> {
     let rules = rules(&mut graph)?;
     let sequence = sequence(&rules);
     let mut s = Series {
@@ -115,6 +120,7 @@ pub(super) fn expansion(mut graph: Graph, order: u32) -> Result<Expansion, Unfit
         s.first(id as Id)?;
     }
     let mut x: Vec<Vec<Num>> = vec![Vec::new(); n];
+    let mut ends = vec![s.e.region.len()];
     for k in 1..=order {
         for (state, x) in x.iter_mut().enumerate() {
             let slope = s.c[s.graph.der[state] as usize].get(k as usize - 1).copied().unwrap_or(Num::ZERO);
@@ -130,6 +136,7 @@ pub(super) fn expansion(mut graph: Graph, order: u32) -> Result<Expansion, Unfit
                 return Err(Unfit::Large);
             }
         }
+        ends.push(s.e.region.len());
     }
     let mut c = Vec::with_capacity(order as usize);
     for k in 0..order as usize {
@@ -137,7 +144,7 @@ pub(super) fn expansion(mut graph: Graph, order: u32) -> Result<Expansion, Unfit
     }
     let mut kernel = s.e.kernel;
     kernel.body = s.e.region;
-    Ok(Expansion { kernel, c })
+    Ok((Expansion { kernel, c }, ends))
 }
 
 /// The rule of every node; nodes that rules need besides are added.
