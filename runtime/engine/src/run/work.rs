@@ -123,3 +123,82 @@ impl Prices {
         self.call + functions.get(f.index()).copied().unwrap_or(0.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::{of_kernel, of_recurrences};
+    use twinml_model::passes::taylor;
+    use twinml_model::text::read_program;
+
+    const LORENZ: &str = "
+        v0 = load state[0]
+        v1 = load state[1]
+        v2 = load state[2]
+        v3 = const 10.0
+        v4 = sub v1, v0
+        v5 = mul v3, v4
+        der[0] = v5 @0
+        v6 = const 28.0
+        v7 = sub v6, v2
+        v8 = mul v0, v7
+        v9 = sub v8, v1
+        der[1] = v9 @0
+        v10 = mul v0, v1
+        v11 = const 2.5
+        v12 = mul v11, v2
+        v13 = sub v10, v12
+        der[2] = v13 @0";
+    const KEPLER: &str = "
+        v0 = load state[0]
+        v1 = load state[1]
+        v2 = mul v1, v1
+        v3 = fma v0, v0, v2
+        v4 = const 1.5
+        v5 = math.pow v3, v4
+        v6 = load state[2]
+        der[0] = v6 @0
+        v7 = load state[3]
+        der[1] = v7 @0
+        v8 = neg v0
+        v9 = div v8, v5
+        der[2] = v9 @0
+        v10 = neg v1
+        v11 = div v10, v5
+        der[3] = v11 @0";
+    const FORCED: &str = "
+        v0 = load time[0]
+        v1 = math.sin v0
+        v2 = load state[0]
+        v3 = math.exp v2
+        v4 = sub v1, v3
+        der[0] = v4 @0";
+    const LINEAR: &str = "
+        v0 = load state[1]
+        der[0] = v0 @0
+        v1 = load state[0]
+        v2 = neg v1
+        der[1] = v2 @0";
+
+    /// What the lowest six orders tell of all of them is within a quarter of what they are.
+    #[test]
+    fn the_beginning_of_a_series_tells_its_length() {
+        for (name, states, body) in
+            [("Lorenz", 3, LORENZ), ("Kepler", 4, KEPLER), ("forced", 1, FORCED), ("linear", 2, LINEAR)]
+        {
+            let text = format!(
+                "program \"{name}\"\nsizes state {states} param 0 input 0 var 0 disc 0 root 0 res 0 jac 0 hist 0\n\
+                 origin 4294967295 0..0 line 0 \"\"\nkernel rhs \"rhs\" indices 0 {{{body}\n}}\n"
+            );
+            let program = read_program(&text).unwrap();
+            let sketch = taylor::sketch(&program, 6).unwrap();
+            assert_eq!(sketch.ends.len(), 6, "{name}: the values, and five orders that the sixth is made of");
+            for order in [12, 18, 24] {
+                let whole = of_kernel(&program, &taylor::coefficients(&program, order).unwrap());
+                let told = of_recurrences(&program, &sketch, order);
+                assert!((told / whole - 1.0).abs() < 0.03, "{name} of order {order}: {told} for {whole}");
+            }
+        }
+    }
+}
