@@ -188,9 +188,18 @@ fn errors_say_where() {
         .assert_eq(&at("kernel \"x\" indices 0 {\n v0 = const 1.0\n v0 = const 2.0\n}"));
     expect![["3:2: v0 is not defined, though later values are"]]
         .assert_eq(&at("kernel \"x\" indices 0 {\n v5 = const 1.0\n}"));
-    expect!["1:23: more indices than the text has words"].assert_eq(&at("kernel \"x\" indices 99 {}"));
+    expect!["1:28: more than 1048576 loop indices"].assert_eq(&at("kernel \"x\" indices 1048577 {}"));
     expect![["1:20: this number is malformed or out of range"]]
         .assert_eq(&at("kernel \"x\" indices 99999999999 {}"));
     let deep = format!("kernel \"x\" indices 0 {{ v0:b = const.b true {}", "if v0 { ".repeat(100_000));
     assert!(at(&deep).contains("nest more than"));
+    // The first would be lost without a word.
+    for (item, what) in [
+        ("kernel update \"update\" indices 0 {}", "kernel update"),
+        ("kernel jvp \"jvp\" indices 0 {}", "kernel jvp"),
+        ("default state [1.0]", "default state"),
+    ] {
+        let text = format!("program \"x\"\n{item}\n{item}\n");
+        assert_eq!(read_program(&text).unwrap_err().to_string(), format!("3:1: {what} is there twice"));
+    }
 }

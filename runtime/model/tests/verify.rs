@@ -196,6 +196,7 @@ fn nesting_is_bounded() {
         }),
         Problem::TooDeep
     );
+    problem!(after(|p| p.rhs.indices = (1 << 20) + 1), Problem::TooManyIndices);
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub enum Problem {
     Missing(Value),
     TooDeep,
     TooMany,
+    /// What a program has once, another time.
+    Again(String),
 }
 
 impl fmt::Display for ReadError {
@@ -50,7 +52,8 @@ impl fmt::Display for Problem {
             Problem::DefinedTwice(v) => write!(f, "{v} is defined twice"),
             Problem::Missing(v) => write!(f, "{v} is not defined, though later values are"),
             Problem::TooDeep => write!(f, "regions nest more than {} deep", crate::verify::MAX_DEPTH),
-            Problem::TooMany => write!(f, "more indices than the text has words"),
+            Problem::TooMany => write!(f, "more than {} loop indices", crate::verify::MAX_INDICES),
+            Problem::Again(what) => write!(f, "{what} is there twice"),
         }
     }
 }
@@ -83,11 +86,6 @@ pub(super) struct Reader {
 impl Reader {
     pub fn new(text: &str) -> Result<Self, ReadError> {
         Ok(Self { tokens: lex(text)?, at: 0, depth: 0 })
-    }
-
-    /// Number of words: a bound on what the text can define.
-    pub fn len(&self) -> usize {
-        self.tokens.len()
     }
 
     fn placed(&self) -> &Placed {

@@ -2,7 +2,7 @@
 
 use super::lexer::Token;
 use super::names::{CMP, METHODS, OUTSIDE, ROLES, TYPES, Words, thing};
-use super::read::{ReadError, Reader};
+use super::read::{Problem, ReadError, Reader};
 use crate::ids::{EnumId, VarId};
 use crate::ir::Space;
 use crate::ir::{Function, Kernel};
@@ -16,9 +16,23 @@ impl Reader {
     pub(super) fn program(&mut self) -> Result<Program, ReadError> {
         self.word("program")?;
         let mut p = Program { name: self.text()?, ..Program::default() };
+        // what a program has once: a second one would take the place of the first without a word
+        let mut seen = Vec::new();
         while *self.peek() != Token::End {
             let unknown = self.expected("an item of a program");
-            match self.any_word("an item of a program")?.as_str() {
+            let item = self.any_word("an item of a program")?;
+            let once = match (item.as_str(), self.peek()) {
+                ("sizes" | "behavior" | "kept" | "jacobian", _) => Some(item.clone()),
+                ("default" | "kernel", Token::Word(which)) => Some(format!("{item} {which}")),
+                _ => None,
+            };
+            if let Some(once) = once {
+                if seen.contains(&once) {
+                    return Err(ReadError { problem: Problem::Again(once), ..unknown });
+                }
+                seen.push(once);
+            }
+            match item.as_str() {
                 "sizes" => p.sizes = self.sizes()?,
                 "default" => {
                     let at = self.expected("param, input, disc, var or state");

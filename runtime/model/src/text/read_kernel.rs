@@ -5,7 +5,7 @@ use super::names::{BIN, BOOL, CMP, INT, TYPES, UN, thing};
 use super::read::{Problem, ReadError, Reader};
 use crate::ids::Value;
 use crate::ir::{Carry, For, If, Kernel, MathFn, Op, Region, Stmt, Ty, ValueData};
-use crate::verify::MAX_DEPTH;
+use crate::verify::{MAX_DEPTH, MAX_INDICES};
 use rustc_hash::FxHashMap;
 
 /// The values of a kernel being read: defined in any order, numbered without gaps in the end.
@@ -20,7 +20,7 @@ impl Reader {
         let name = self.text()?;
         self.word("indices")?;
         let indices = self.u32()?;
-        if indices as usize > self.len() {
+        if indices > MAX_INDICES {
             return Err(self.error(Problem::TooMany));
         }
         let mut values = Values::default();

@@ -74,6 +74,7 @@ pub enum Problem {
     },
     CallOrder(FuncId),
     TooDeep,
+    TooManyIndices,
     Order(u8),
     Defaults {
         space: Space,
@@ -157,6 +158,7 @@ impl fmt::Display for Problem {
             Problem::ArgumentCount { given, wanted } => write!(f, "{given} arguments for {wanted}"),
             Problem::CallOrder(n) => write!(f, "a function may call only those before it, not {n}"),
             Problem::TooDeep => write!(f, "regions nest more than {} deep", super::MAX_DEPTH),
+            Problem::TooManyIndices => write!(f, "more than {} loop indices", super::MAX_INDICES),
             Problem::Order(n) => write!(f, "a table has no derivative of order {n}"),
             Problem::Defaults { space, size } => {
                 write!(f, "default values outside of the {size} slots of {}", space.name())

@@ -1,6 +1,6 @@
 //! The invariants of kernels and functions.
 
-use super::{MAX_DEPTH, Problem, VerifyError, extent};
+use super::{MAX_DEPTH, MAX_INDICES, Problem, VerifyError, extent};
 use crate::ids::{FuncId, Index, OriginId, Value};
 use crate::ir::{Affine, For, If, Kernel, Op, Place, Region, Space, Stmt, Ty};
 use crate::program::Program;
@@ -85,8 +85,9 @@ impl Role {
 
 /// Checks invariants 1–7 of one kernel.
 pub fn verify_kernel(program: &Program, kernel: &Kernel, role: Role) -> Result<(), VerifyError> {
-    let mut c = Checker::new(program, kernel, Some(role), &[], program.functions.len());
-    c.region(&kernel.body, 0).map_err(|p| VerifyError::new(format!("kernel {}", kernel.name), p))
+    Checker::new(program, kernel, Some(role), &[], program.functions.len())
+        .and_then(|mut c| c.region(&kernel.body, 0))
+        .map_err(|p| VerifyError::new(format!("kernel {}", kernel.name), p))
 }
 
 /// Checks invariants 1–7 of function `k` of the program.
@@ -94,9 +95,11 @@ pub fn verify_function(program: &Program, k: usize) -> Result<(), VerifyError> {
     let Some(function) = program.functions.get(k) else {
         return Err(VerifyError::new("program", Problem::NoSuchFunction(FuncId::new(k))));
     };
-    let mut c = Checker::new(program, &function.code, None, &function.params, k);
-    c.region(&function.code.body, 0)
-        .and_then(|()| c.used(function.result).map(|_| ()))
+    Checker::new(program, &function.code, None, &function.params, k)
+        .and_then(|mut c| {
+            c.region(&function.code.body, 0)?;
+            c.used(function.result).map(|_| ())
+        })
         .map_err(|p| VerifyError::new(format!("function {}", function.code.name), p))
 }
 
@@ -143,8 +146,11 @@ impl<'a> Checker<'a> {
         role: Option<Role>,
         params: &'a [Ty],
         callable: usize,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, Problem> {
+        if kernel.indices > MAX_INDICES {
+            return Err(Problem::TooManyIndices);
+        }
+        Ok(Self {
             program,
             kernel,
             role,
@@ -155,7 +161,7 @@ impl<'a> Checker<'a> {
             loops: vec![Loop::Unused; kernel.indices as usize],
             dead: 0,
             scope: Vec::new(),
-        }
+        })
     }
 
     fn region(&mut self, region: &Region, depth: usize) -> Result<(), Problem> {

@@ -12,7 +12,7 @@
 //! 6. A kernel reads and writes only the spaces that its [`Role`] allows. A function touches no space, asks
 //!    nothing of a block or the history, and calls only functions before it, so that there is no recursion;
 //!    its `Arg`s lie in its parameters and have their types.
-//! 7. Regions nest at most [`MAX_DEPTH`] deep; elementary functions get as many arguments as they have.
+//! 7. Regions nest at most [`MAX_DEPTH`] deep, with at most [`MAX_INDICES`] indices; elementary functions get as many arguments as they have.
 //!
 //! Programs:
 //! 8. Defaults lie in their spaces; blocks' unknowns number `n` and lie in their spaces; origins of
@@ -43,6 +43,8 @@ use crate::schema::Kind;
 
 /// Deepest nesting of regions.
 pub const MAX_DEPTH: usize = 200;
+/// Most loop indices of a kernel.
+pub const MAX_INDICES: u32 = 1 << 20;
 
 /// Checks all invariants; the first that is broken is the error.
 pub fn verify(program: &Program) -> Result<(), VerifyError> {
