@@ -72,6 +72,8 @@ pub struct Module {
     pub tainted: Vec<(u32, u32)>,
     /// Heads of blocks that could not be read, where the block itself was.
     pub given_up: Vec<Span>,
+    /// Whether sections stand outside of all twins: the name of theirs is not known.
+    pub headless: bool,
     /// The file.
     pub file: FileId,
     /// Doc comment before everything else and followed by an empty line, if any.

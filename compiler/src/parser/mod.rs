@@ -7,6 +7,7 @@
 mod explain;
 mod make;
 mod repair;
+mod shape;
 
 lalrpop_util::lalrpop_mod!(
     #[allow(
@@ -37,6 +38,7 @@ pub fn parse(file: FileId, text: &str, diags: &mut Diagnostics) -> Module {
     let mut module = Module {
         tainted: Vec::new(),
         given_up: Vec::new(),
+        headless: false,
         file,
         doc: None,
         items: Vec::new(),
@@ -48,7 +50,20 @@ pub fn parse(file: FileId, text: &str, diags: &mut Diagnostics) -> Module {
     }
     let mut found = Diagnostics::new();
     let mut lexed = lexer::lex(file, text, &mut found);
-    (module.items, module.given_up) = repair::items(file, text, &mut lexed, &mut found);
+    if let Some(d) = shape::foreign(file, text, &lexed.tokens) {
+        diags.push(d);
+        module.given_up.push(module.span);
+        return module;
+    }
+    let headless;
+    (module.items, module.given_up, headless) = repair::items(file, text, &mut lexed, &mut found);
+    for h in &headless {
+        let mut rest = Diagnostics::new();
+        h.without_its_bracket(found.into_vec()).into_iter().for_each(|d| rest.push(d));
+        found = rest;
+        found.push(h.diagnostic(file, text));
+    }
+    module.headless = !headless.is_empty();
     found.sort();
     diags.extend(found);
     module.doc = lexed.module_doc;

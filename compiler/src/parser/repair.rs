@@ -7,6 +7,7 @@
 
 use super::explain::{self, Failure};
 use super::make::Cx;
+use super::shape::{Headless, give_heads};
 use super::twinml::BoxedItemParser;
 use crate::ast::{Item, Text};
 use crate::diag::{Diagnostic, Diagnostics, codes};
@@ -18,10 +19,16 @@ use lalrpop_util::ParseError;
 /// After so many errors the rest of a file is not looked at.
 const MAX_ERRORS: usize = 100;
 
-/// Parses all declarations of a file; with them come the heads of blocks that were given up. The tokens of `lexed` are
+/// Parses all declarations of a file; with them come the heads of blocks that were given up, and sections that had none. The tokens of `lexed` are
 /// moved into the trees.
-pub fn items(file: FileId, text: &str, lexed: &mut Lexed, diags: &mut Diagnostics) -> (Vec<Item>, Vec<Span>) {
+pub fn items(
+    file: FileId,
+    text: &str,
+    lexed: &mut Lexed,
+    diags: &mut Diagnostics,
+) -> (Vec<Item>, Vec<Span>, Vec<Headless>) {
     let mut tokens = std::mem::take(&mut lexed.tokens);
+    let headless = give_heads(&mut tokens);
     let mut d = Driver {
         file,
         lexed,
@@ -39,7 +46,11 @@ pub fn items(file: FileId, text: &str, lexed: &mut Lexed, diags: &mut Diagnostic
         let item = match d.at_once(&mut tokens[from..to]) {
             Some(item) => item,
             None => {
-                let all = again.get_or_insert_with(|| lexer::lex(file, text, &mut Diagnostics::new()).tokens);
+                let all = again.get_or_insert_with(|| {
+                    let mut all = lexer::lex(file, text, &mut Diagnostics::new()).tokens;
+                    give_heads(&mut all);
+                    all
+                });
                 d.item(&mut all[from..to].to_vec())
             }
         };
@@ -52,11 +63,11 @@ pub fn items(file: FileId, text: &str, lexed: &mut Lexed, diags: &mut Diagnostic
             break;
         }
     }
-    (items, d.given_up)
+    (items, d.given_up, headless)
 }
 
 /// The ranges between the separators outside all brackets.
-fn declarations(tokens: &[Token]) -> Vec<(usize, usize)> {
+pub(super) fn declarations(tokens: &[Token]) -> Vec<(usize, usize)> {
     let mut out = Vec::new();
     let (mut depth, mut from) = (0usize, 0);
     for (i, t) in tokens.iter().enumerate() {

@@ -28,10 +28,14 @@ pub(super) fn lost_names(modules: &[Module], map: &SourceMap) -> BTreeSet<String
     out
 }
 
-/// Adds the names that failed `use` declarations were to bring. Returns the files of which one was to bring everything.
+/// Adds the names that failed `use` declarations were to bring. Returns the files of which one was to bring everything, and those
+/// with a twin whose head is missing.
 pub(super) fn not_brought(modules: &[Module], lost: &mut BTreeSet<String>) -> BTreeSet<FileId> {
     let mut blind = BTreeSet::new();
     for m in modules {
+        if m.ast.headless {
+            blind.insert(m.ast.file);
+        }
         let uses = m.ast.items.iter().filter_map(|i| match i {
             Item::Use(u) => Some(u),
             _ => None,

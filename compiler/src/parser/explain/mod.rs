@@ -3,6 +3,7 @@
 
 mod words;
 
+pub(super) use words::is_declaration_word;
 use words::{is_twin, misspelt, misspelt_clause};
 
 use crate::diag::{Diagnostic, codes};
@@ -358,7 +359,7 @@ fn foreign(f: &Failure<'_>, found: Option<&Tok>, before: Option<&Token>, here: S
     if header && before.is_some() {
         return Some(
             Diagnostic::new(codes::UNEXPECTED, here, "`extends` stands inside the twin")
-                .help("write `twin B { extends A … }`"),
+                .help("write `twin NAME { extends PARENT … }`"),
         );
     }
     None

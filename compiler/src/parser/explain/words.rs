@@ -179,6 +179,11 @@ fn nearest(text: &str, among: &[Word]) -> Option<Word> {
     scored.filter(|(d, _)| *d <= limit).min_by_key(|(d, _)| *d).map(|(_, w)| w)
 }
 
+/// Whether a declaration may begin with this word, or with one near to it.
+pub(in crate::parser) fn is_declaration_word(text: &str) -> bool {
+    nearest(text, &DECLARATIONS).is_some()
+}
+
 /// An entry whose first word is none that may begin one here.
 pub(super) fn misspelt(f: &Failure<'_>) -> Option<(Diagnostic, Fix)> {
     let among = candidates(f.owner);

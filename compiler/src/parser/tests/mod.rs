@@ -4,6 +4,7 @@ mod forms;
 mod models;
 mod pathological;
 mod recovery;
+mod shape;
 
 use crate::diag::Diagnostics;
 use crate::source::SourceMap;

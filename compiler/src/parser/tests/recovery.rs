@@ -117,7 +117,7 @@ twin D extends A {
             8:11 E0201 `<-` is one sign, an arrow | for a comparison with a negative value write `a < -1`, with a space
             14:16 E0202 this `{` is never closed [needs its `}`]
             20:43 E0201 between the number 3 and `m` something is missing | a unit stands at most one space behind its number, on the same line
-            22:8 E0201 `extends` stands inside the twin | write `twin B { extends A … }`
+            22:8 E0201 `extends` stands inside the twin | write `twin NAME { extends PARENT … }`
             23:44 E0217 the first bracket behind `Real` is a unit | for an array of plain numbers write `Real[1][3]`
             24:17 E0201 there are no tuples | an array stands in `[…]`, a record has a name: `Job(id: 1)`
             25:34 E0102 this string is never closed | end it with `"`; a string over several lines stands between `"""`
