@@ -350,10 +350,14 @@ impl<'a> Flattener<'a> {
             DataError::NotANumber { .. } => format!("the column `{column}` of `{file}` cannot be read"),
         };
         let mut d = Diagnostic::new(codes::BAD_DATA, span, what).note(e.to_string());
-        if let DataError::NoColumn { available } = e
-            && let Some(help) = did_you_mean(column, available.iter().map(String::as_str))
-        {
-            d = d.help(help);
+        if let DataError::NoColumn { available } = e {
+            let of_time =
+                "instants stand in a column `time`, in seconds or in the unit behind its name: `time [min]`";
+            match did_you_mean(column, available.iter().map(String::as_str)) {
+                Some(help) => d = d.help(help),
+                None if column == "time" => d = d.help(of_time),
+                None => {}
+            }
         }
         self.fail(d)
     }
