@@ -43,10 +43,11 @@ fn what_the_book_shows_is_printed() {
 }
 
 #[test]
-fn every_block_of_the_book_compiles() {
-    let book = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/book");
+fn every_block_of_the_book_and_the_readme_compiles() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let work = tempfile::tempdir().unwrap();
-    let mut pages: Vec<_> = std::fs::read_dir(book).unwrap().map(|f| f.unwrap().path()).collect();
+    let book = std::fs::read_dir(root.join("docs/book")).unwrap().map(|f| f.unwrap().path());
+    let mut pages: Vec<_> = book.chain([root.join("README.md")]).collect();
     pages.sort();
     let (mut blocks, mut failures) = (0, Vec::new());
     for page in pages.iter().filter(|p| p.extension().is_some_and(|e| e == "md")) {

@@ -462,6 +462,27 @@ fn many_messages_are_counted_and_the_first_are_shown() {
 }
 
 #[test]
+fn a_root_of_what_has_come_to_zero_is_told() {
+    fails(
+        "twin A {\n  states { h: Length = 1 m }\n  equations { der(h) = -0.1 [m^0.5/s]*sqrt(h) }\n}\nscenario s for A { duration: 30 s; record all every 1 s }\n",
+        expect![[r#"
+                 Failed at 20 s
+            [E0801] Error: the step size became too small at t = 20.000022530523918 s (3.424e-14 s); `h` has the largest error
+               ╭─[ m.twinml:3:15 ]
+               │
+             3 │   equations { der(h) = -0.1 [m^0.5/s]*sqrt(h) }
+               │               ───────────────┬───────────────
+               │                              ╰───────────────── this equation
+               │
+               │ Help: at 0 a root has no slope, a logarithm and a quotient have no value: keep what is below 0 out of them, as in `sqrt(max(h, 0 m))`
+               │
+               │ Note: at the values h = 1.21806e-30 m
+            ───╯
+        "#]],
+    );
+}
+
+#[test]
 fn what_is_no_number_ends_the_run_where_nothing_integrates_it() {
     fails(
         "twin A {\n  outputs { y: Real = sqrt(1 - x) }\n  states { x: Real = 0.5 }\n  equations { der(x) = 0.1 [1/s] }\n}\nscenario s for A { duration: 10 s; solver: rk4(step: 10 ms); record all every 100 ms }\n",

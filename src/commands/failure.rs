@@ -11,6 +11,9 @@ use twinml_solvers::integrator::Method;
 
 use crate::ui::numbers::{instant, short};
 
+/// A state below this, in SI, at which steps become too small is taken for one that has come to 0.
+const COME_TO_ZERO: f64 = 1e-15;
+
 /// The failure with its places, values and a likely mend.
 pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
     let (code, help) = match &failure.kind {
@@ -25,6 +28,17 @@ pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
             codes::SOLVER_STOPPED,
             Some("a root or a power of something that has come to 0 has none; `tsit5` and `adams` need none"),
         ),
+        FailureKind::Solver(SolveError::StepTooSmall { .. })
+            if failure.values.first().is_some_and(|(_, value, _)| value.abs() < COME_TO_ZERO) =>
+        {
+            (
+                codes::SOLVER_STOPPED,
+                Some(
+                    "at 0 a root has no slope, a logarithm and a quotient have no value: keep what is below 0 out of \
+                      them, as in `sqrt(max(h, 0 m))`",
+                ),
+            )
+        }
         FailureKind::Solver(_) => {
             (codes::SOLVER_STOPPED, Some("try another `--solver`, or look for what grows without bound"))
         }

@@ -288,11 +288,16 @@ fn a_missing_file_and_a_missing_column() {
     "#]],
     );
     let files = Files(vec![("weather.csv", "t", vec![0.0, 3600.0]), ("weather.csv", "T", vec![-5.0, 10.0])]);
-    refuse_run(PLANT, Some("driven"), files, expect![[r#"
+    refuse_run(
+        PLANT,
+        Some("driven"),
+        files,
+        expect![[r#"
         E0722 test.twinml:26:3: `weather.csv` has no column `time`
           note: its columns are t, T
           help: instants stand in a column `time`, in seconds or in the unit behind its name: `time [min]`
-    "#]]);
+    "#]],
+    );
     let files = Files(vec![("weather.csv", "time", vec![0.0, 0.0]), ("weather.csv", "T", vec![-5.0, 10.0])]);
     refuse_run(
         PLANT,
