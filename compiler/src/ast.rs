@@ -84,6 +84,14 @@ pub struct Module {
     pub span: Span,
 }
 
+impl Module {
+    /// Whether brackets or signs are wrong on the line of this place.
+    #[must_use]
+    pub fn is_tainted(&self, at: Span) -> bool {
+        at.file == self.file && self.tainted.iter().any(|(lo, hi)| (*lo..=*hi).contains(&at.lo))
+    }
+}
+
 /// A top-level declaration.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Item {

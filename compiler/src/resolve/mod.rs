@@ -217,7 +217,13 @@ pub fn scopes(modules: &Modules, diags: &mut Diagnostics) -> Vec<Scope> {
                 continue;
             };
             let binding = Binding { def: Def::Item(ModuleId(m as u32), i as u32), span: name.span };
-            declare(&mut scope, name, binding, diags);
+            match scope.get(&name.text) {
+                // A head that is never closed, and once more: the second one has the text.
+                Some(old) if module.ast.is_tainted(old.span) => {
+                    scope.insert(name.text.clone(), binding);
+                }
+                _ => declare(&mut scope, name, binding, diags),
+            }
         }
         own.push(scope);
     }

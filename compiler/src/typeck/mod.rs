@@ -53,7 +53,7 @@ use std::rc::Rc;
 use crate::map::IndexMap;
 
 use crate::ast;
-use crate::diag::{Code, Diagnostic, Diagnostics, codes, edit_distance};
+use crate::diag::{Code, Diagnostic, Diagnostics, Label, codes, edit_distance};
 use crate::hir::{self, ClassId, LocalId, Name};
 use crate::resolve::{self, Loader, ModuleId, Modules, Scope};
 use crate::source::{FileId, SourceMap, Span};
@@ -104,6 +104,7 @@ fn once(modules: &Modules, instead: Option<Doubt>, diags: &mut Diagnostics) -> (
         literal_units: Vec::new(),
         share: None,
         chosen: Vec::new(),
+        copied: None,
         item_ids: Vec::new(),
         dimensions: IndexMap::default(),
         types: Vec::new(),
@@ -154,6 +155,8 @@ struct Checker<'a, 'd> {
     share: Option<(Span, ast::Text)>,
     /// Levels of detail that overrides have chosen since the present class or scenario began.
     chosen: Vec<(String, Name, Span)>,
+    /// The last name that was declared twice: its file, how far apart the two are, and where its message stands.
+    copied: Option<(FileId, u32, usize)>,
     /// By module and item.
     item_ids: Vec<Vec<ItemId>>,
     dimensions: IndexMap<ast::Text, Option<twinml_model::dimension::Dimension>>,
@@ -253,11 +256,36 @@ impl<'a> Checker<'a, '_> {
         // Where a bracket is missing names run into one another, and the lexer has said what is wrong.
         let at = d.primary.span;
         let module = self.modules.list.iter().find(|m| m.ast.file == at.file);
-        if module.is_some_and(|m| m.ast.tainted.iter().any(|(lo, hi)| (*lo..=*hi).contains(&at.lo))) {
-            return;
-        }
-        if self.said.insert((d.code, d.primary.span)) {
+        let tainted = |at| module.is_some_and(|m| m.ast.is_tainted(at));
+        // A head that is never closed, and once more, is one mistake.
+        let again = d.code == codes::DUPLICATE_NAME && d.labels.iter().any(|l| tainted(l.span));
+        if !tainted(at) && !again && self.said.insert((d.code, d.primary.span)) && !self.is_of_a_copy(&d) {
             self.diags.push(d);
+        }
+    }
+
+    /// Whether a name is declared again in text that stands there twice, of which another name was told already: it is shown
+    /// beside that one.
+    fn is_of_a_copy(&mut self, d: &Diagnostic) -> bool {
+        let (at, Some(first)) = (d.primary.span, d.labels.first()) else { return false };
+        if d.code != codes::DUPLICATE_NAME || first.span.file != at.file || first.span.lo > at.lo {
+            return false;
+        }
+        let apart = at.lo - first.span.lo;
+        match self.copied {
+            Some((file, distance, told)) if (file, distance) == (at.file, apart) => {
+                let mut label = Some(d.message.clone());
+                self.diags.change(told, |told| {
+                    if let Some(text) = label.take() {
+                        told.labels.push(Label { span: at, text });
+                    }
+                });
+                true
+            }
+            _ => {
+                self.copied = Some((at.file, apart, self.diags.len()));
+                false
+            }
         }
     }
 
