@@ -11,7 +11,7 @@ use super::ty::{Lit, Temp, Ty, Val, display_unit, is_number, show_shape};
 use super::words::article;
 use super::{Checker, Cx, Mode};
 use crate::ast::{self, Arg, ExprKind as A};
-use crate::diag::{Diagnostic, codes, did_you_mean};
+use crate::diag::{Diagnostic, Severity, codes, did_you_mean};
 use crate::hir::behavior::Op;
 use crate::hir::{self, ClassId, Distribution, Expr, ExprKind, Extent, Override, Samples, Section, Type};
 use crate::source::Span;
@@ -175,13 +175,23 @@ impl<'a> Checker<'a, '_> {
         if rank.is_some() || own.shape.len() == whole.shape.len() {
             return self.value_for(cx, e, ty, t);
         }
-        // The rank shows only after checking.
+        // The rank shows only after checking: first as the member's own, then as one for each instance.
         let before = self.diags.len();
-        let v = self.value_for(cx, e, &Ty { shape: own.shape.clone(), ..own.clone() }, t);
-        if v.is_some() || self.diags.len() == before {
+        let v = self.value_for(cx, e, own, t);
+        if v.is_some() {
             return v;
         }
-        None
+        let as_own: Vec<Diagnostic> = self.diags.iter().skip(before).cloned().collect();
+        if !as_own.iter().any(|d| d.code == codes::SHAPE_MISMATCH) {
+            return None;
+        }
+        self.diags.truncate(before);
+        let v = self.value_for(cx, e, whole, t);
+        // What is said of a place is said once: warnings of the first look count for the second.
+        self.diags.truncate(before);
+        let holds = |d: &Diagnostic| v.is_none() || d.severity != Severity::Error;
+        as_own.into_iter().filter(holds).for_each(|d| self.diags.push(d));
+        v
     }
 
     /// An output whose `=` is a constant is discrete and starts there.
