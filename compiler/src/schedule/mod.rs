@@ -8,6 +8,7 @@ mod behavior;
 mod delays;
 mod draws;
 mod emit;
+mod guards;
 mod index;
 mod kernels;
 mod layout;

@@ -1,6 +1,7 @@
 //! Comparisons and integer-valued functions over continuous quantities: each becomes a frozen discrete
 //! family, which equations read, and an event function, whose sign change ends a step.
 
+use super::guards;
 use crate::flat::{Affine, BinOp, CmpOp, Equation, Expr, Loop, Role, StepFn, System, UnOp, Var};
 use crate::source::Span;
 use crate::structural::expr;
@@ -176,7 +177,19 @@ impl Context<'_> {
             Expr::Bin(op, a, b) => Expr::Bin(*op, go(self, a), go(self, b)),
             Expr::BoolBin(op, a, b) => Expr::BoolBin(*op, go(self, a), go(self, b)),
             Expr::Delay(a, b) => Expr::Delay(go(self, a), go(self, b)),
-            Expr::If(c, a, b) => Expr::If(go(self, c), go(self, a), go(self, b)),
+            Expr::If(c, a, b) => {
+                let (frozen, a, b) = (self.freeze(c), self.freeze(a), self.freeze(b));
+                let guarded = (frozen != **c)
+                    .then(|| {
+                        let known = |v: VarId| {
+                            let role = self.system.vars[v.index()].role;
+                            role != Role::Unknown
+                        };
+                        guards::condition(&frozen, c, [&a, &b], &|e| self.varies(e), &known)
+                    })
+                    .flatten();
+                Expr::If(Box::new(guarded.unwrap_or(frozen)), Box::new(a), Box::new(b))
+            }
             Expr::Math(m, args) => Expr::Math(*m, args.iter().map(|a| self.freeze(a)).collect()),
             Expr::Num(_)
             | Expr::Bool(_)
