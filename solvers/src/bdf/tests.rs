@@ -1,6 +1,7 @@
 //! The formulas themselves: observed orders, the dense output, and the coefficients.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use super::coeffs::even_error;
 use super::*;
 use crate::integrator::Tolerances;
 use crate::system::Pattern;
@@ -186,5 +187,84 @@ fn nothing_is_taken_from_a_method_that_has_no_past() {
         from.step(&mut sys).unwrap();
         anew.step(&mut sys).unwrap();
         assert_eq!((from.t().to_bits(), from.x()), (anew.t().to_bits(), anew.x()));
+    }
+}
+
+/// `h' = -√(max(h, 0))` from 1, and what has left: `h = (1 - t/2)²` up to 2, then 0. The parabola is found without an error, so
+/// that steps become long, and the end of it comes as a surprise.
+struct Root {
+    pattern: Pattern,
+}
+
+impl System for Root {
+    fn dim(&self) -> usize {
+        2
+    }
+    fn rhs(&mut self, _: f64, x: &[f64], dx: &mut [f64]) -> Result<(), EvalError> {
+        dx[0] = -x[0].max(0.0).sqrt();
+        dx[1] = -dx[0];
+        Ok(())
+    }
+    fn pattern(&self) -> &Pattern {
+        &self.pattern
+    }
+    fn autonomous(&self) -> bool {
+        true
+    }
+    fn jacobian(&mut self, _: f64, x: &[f64], values: &mut [f64]) -> Result<(), EvalError> {
+        values[0] = if x[0] > 0.0 { -0.5 / x[0].sqrt() } else { 0.0 };
+        values[1] = -values[0];
+        Ok(())
+    }
+    fn jvp(&mut self, _: f64, x: &[f64], v: &[f64], out: &mut [f64]) -> Result<(), EvalError> {
+        out[0] = v[0] * if x[0] > 0.0 { -0.5 / x[0].sqrt() } else { 0.0 };
+        out[1] = -out[0];
+        Ok(())
+    }
+    fn dfdt(&mut self, _: f64, _: &[f64], _: &mut [f64]) -> Result<(), EvalError> {
+        unreachable!()
+    }
+}
+
+/// The error constant of an uneven grid vanishes on the second step after one that was cut to a quarter: that step ended at
+/// h = -1.2e-3.
+#[test]
+fn no_step_goes_unseen() {
+    for rtol in [1e-6, 1e-8, 1e-10, 1e-12] {
+        let mut sys = Root { pattern: Pattern::from_entries(2, [(0, 0), (1, 0)]).unwrap() };
+        let options = Options { tolerances: Tolerances::uniform(rtol, 1e-3 * rtol), ..Options::default() };
+        let mut b = Bdf::new(&options);
+        b.start(&mut sys, 0.0, &[1.0, 0.0], 5.0).unwrap();
+        while b.t() < 5.0 {
+            b.step(&mut sys).unwrap();
+            let exact = (1.0 - 0.5 * b.t().min(2.0)).powi(2);
+            let error = (b.x()[0] - exact).abs();
+            assert!(error < 10.0 * rtol, "{rtol:e}: {error:e} at {}", b.t());
+        }
+    }
+}
+
+/// Whatever the steps before were, a correction counts.
+#[test]
+fn error_constants_have_a_floor() {
+    for k in 1..=MAX_ORDER {
+        let mut least = f64::INFINITY;
+        for ratio in 1..=400 {
+            let ratio = 0.01 * f64::from(ratio);
+            // `cut` steps of this ratio to the ones before
+            for cut in 0..=k {
+                let mut past = [0.0; MAX_ORDER + 2];
+                let mut sum = 0.0;
+                for (j, past) in past.iter_mut().enumerate() {
+                    sum += if j < cut { 1.0 } else { 1.0 / ratio };
+                    *past = sum;
+                }
+                let mut coeffs = Coeffs::new();
+                coeffs.set(k, 1.0, &past);
+                least = least.min(coeffs.error / (1.0 / coeffs.psi[k]));
+            }
+        }
+        let even = even_error(k) * (k as f64 + 1.0);
+        assert!((least / even - 1.0).abs() < 1e-12, "order {k}: {least}");
     }
 }
