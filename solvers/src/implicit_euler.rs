@@ -7,8 +7,9 @@
 //! stop the Newton iteration (at a hundredth of the root mean square norm). Without it, the step follows
 //! the error `h/2·(x₁' − x₀')` in the same norm. The dense output is linear: as exact as the method.
 //!
-//! **Failure.** With a fixed step, a step that does not converge is an error: it was ordered. Otherwise the
-//! step shrinks until time no longer moves. [`SolveError`] carries numbers.
+//! **Failure.** With a fixed step, one that does not converge is tried again from the last point with a new Jacobian in each
+//! iteration, halving what overshoots; where that fails it is an error: the step was ordered. Otherwise the step shrinks until
+//! time no longer moves. [`SolveError`] carries numbers.
 //!
 //! **Allocations.** `start` allocates; `step`, `interpolate` and `restart` do not (a sparse matrix that
 //! needs new pivots is the exception). A clone goes on with the same bits.
@@ -25,6 +26,8 @@ use twinml_model::bytes::{Malformed, Reader, Writer};
 
 /// Newton iterations before giving up.
 const MAX_ITERATIONS: u32 = 12;
+/// The same for the damped iteration, and the halvings of one correction.
+const MAX_DAMPED: (u32, u32) = (50, 30);
 /// The correction that ends the iteration, in units of the tolerance.
 const NEWTON: f64 = 0.01;
 /// Convergence slower than this renews the Jacobian.
@@ -51,6 +54,8 @@ pub struct ImplicitEuler {
     slope: Vec<f64>,
     y: Vec<f64>,
     d: Vec<f64>,
+    /// The residual of the damped iteration.
+    residual: Vec<f64>,
     atol: Vec<f64>,
     jac: Vec<f64>,
     matrix: Option<IterationMatrix>,
@@ -81,6 +86,7 @@ impl ImplicitEuler {
             slope: Vec::new(),
             y: Vec::new(),
             d: Vec::new(),
+            residual: Vec::new(),
             atol: Vec::new(),
             jac: Vec::new(),
             matrix: None,
@@ -156,12 +162,8 @@ impl ImplicitEuler {
         let mut last = f64::INFINITY;
         let mut rate: f64 = 0.9;
         for iterations in 1..=MAX_ITERATIONS {
-            self.stats.rhs += 1;
             self.stats.newton_iters += 1;
-            sys.rhs(t, &self.y, &mut self.d).map_err(Trouble::Eval)?;
-            for ((d, y), x) in self.d.iter_mut().zip(&self.y).zip(&self.x) {
-                *d = h * *d - (y - x);
-            }
+            self.residual(sys, t, h)?;
             self.stats.solves += 1;
             if let Some(matrix) = &mut self.matrix {
                 matrix.solve(&mut self.d);
@@ -187,6 +189,71 @@ impl ImplicitEuler {
             last = size;
         }
         Err(Trouble::Slow { iterations: MAX_ITERATIONS })
+    }
+
+    /// Newton's iteration from the last point with a Jacobian of its own at every point, each correction halved until the
+    /// residual has become less: for formulas that bend where the solution comes to rest (`-sqrt(h)` near 0).
+    fn damped(&mut self, sys: &mut dyn System, t: f64, h: f64) -> Result<(), Trouble> {
+        let rtol = self.options.tolerances.rtol;
+        self.y.copy_from_slice(&self.x);
+        self.residual(sys, t, h)?;
+        std::mem::swap(&mut self.d, &mut self.residual);
+        let mut size = norm(&self.residual, &self.x, &self.x, &self.atol, rtol);
+        // the factors are of points between
+        self.fresh = false;
+        self.h_factored = f64::NAN;
+        for iterations in 1..=MAX_DAMPED.0 {
+            self.stats.newton_iters += 1;
+            self.stats.jac += 1;
+            sys.jacobian(t, &self.y, &mut self.jac).map_err(Trouble::Eval)?;
+            self.stats.factorizations += 1;
+            self.stats.solves += 1;
+            if let Some(matrix) = &mut self.matrix {
+                matrix.factor(1.0, -h, &self.jac).map_err(|s| Trouble::Singular(s.column))?;
+                matrix.solve(&mut self.residual);
+            }
+            let whole = norm(&self.residual, &self.x, &self.y, &self.atol, rtol);
+            let mut part = 1.0;
+            let mut halvings = 0;
+            loop {
+                for (y, d) in self.y.iter_mut().zip(&self.residual) {
+                    *y += part * d;
+                }
+                let found = self.residual(sys, t, h);
+                let now = norm(&self.d, &self.x, &self.x, &self.atol, rtol);
+                match found {
+                    Err(fatal @ Trouble::Eval(EvalError::Fatal { .. })) => return Err(fatal),
+                    Ok(()) if now <= (1.0 - 0.25 * part) * size => {
+                        size = now;
+                        break;
+                    }
+                    _ if halvings == MAX_DAMPED.1 => {
+                        return Err(Trouble::Slow { iterations });
+                    }
+                    _ => {}
+                }
+                for (y, d) in self.y.iter_mut().zip(&self.residual) {
+                    *y -= part * d;
+                }
+                part *= 0.5;
+                halvings += 1;
+            }
+            std::mem::swap(&mut self.d, &mut self.residual);
+            if size == 0.0 || part == 1.0 && whole <= NEWTON {
+                return Ok(());
+            }
+        }
+        Err(Trouble::Slow { iterations: MAX_DAMPED.0 })
+    }
+
+    /// `h f(t, y) − (y − x)`, in `d`.
+    fn residual(&mut self, sys: &mut dyn System, t: f64, h: f64) -> Result<(), Trouble> {
+        self.stats.rhs += 1;
+        sys.rhs(t, &self.y, &mut self.d).map_err(Trouble::Eval)?;
+        for ((d, y), x) in self.d.iter_mut().zip(&self.y).zip(&self.x) {
+            *d = h * *d - (y - x);
+        }
+        Ok(())
     }
 
     fn error(&self, trouble: &Trouble, h: f64) -> SolveError {
@@ -218,7 +285,14 @@ impl ImplicitEuler {
         let next = grid.next(self.clock.t);
         let t = if next + 1e-9 * self.h >= trial.t { trial.t } else { next };
         let h = t - self.clock.t;
-        self.solve(sys, t, h).map_err(|trouble| self.error(&trouble, h))?;
+        match self.solve(sys, t, h) {
+            Err(Trouble::Slow { .. } | Trouble::Eval(EvalError::Recoverable { .. })) => {
+                self.stats.newton_failures += 1;
+                self.damped(sys, t, h)
+            }
+            outcome => outcome,
+        }
+        .map_err(|trouble| self.error(&trouble, h))?;
         if let Some(state) = not_finite(&self.y) {
             return Err(SolveError::NotFinite { t, state });
         }
@@ -293,7 +367,9 @@ impl Integrator for ImplicitEuler {
         }
         self.stats = Stats::default();
         self.atol = self.options.tolerances.expand(n)?;
-        for v in [&mut self.x, &mut self.x_prev, &mut self.slope, &mut self.y, &mut self.d] {
+        for v in
+            [&mut self.x, &mut self.x_prev, &mut self.slope, &mut self.y, &mut self.d, &mut self.residual]
+        {
             v.clear();
             v.resize(n, 0.0);
         }
@@ -399,7 +475,7 @@ impl Integrator for ImplicitEuler {
         for v in [&mut self.x, &mut self.x_prev, &mut self.slope] {
             state::vector(from, v, n)?;
         }
-        for v in [&mut self.y, &mut self.d] {
+        for v in [&mut self.y, &mut self.d, &mut self.residual] {
             v.resize(n, 0.0);
         }
         let at = from.at();
