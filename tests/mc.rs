@@ -645,6 +645,39 @@ fn paths_of_noise_are_the_same_everywhere() {
     assert!(said.err.contains("E0811") || said.out.contains("E0811"), "{}", said.said());
 }
 
+/// Tanks that run dry, and weirs that no longer do, at an instant of each run's own: the branch that has no value there is left
+/// by every run by itself.
+const DRAIN: &str = "
+twin Drain {
+  parameters { k: Real[m^2.5/s] = 0.3 [m^2.5/s] ~ uniform(0.2, 0.4); area: Area = 1 m^2; crest: Length = 0.5 m }
+  states { h: Length = 1 m ~ uniform(0.7, 1.2); low: Length = 0.2 m }
+  variables { q: VolumeFlow; over: VolumeFlow }
+  equations {
+    q = if h > 0 m then k*sqrt(h) else 0 m^3/s
+    over = if low > crest then 2 [m^1.5/s]*(low - crest)^1.5 else 0 m^3/s
+    area*der(h) = -q
+    area*der(low) = q - over - 0.04 [m^3/s]
+  }
+  constraints { dry: eventually(h < 1 mm) with probability >= 0.5; kpi most: max(low over run) }
+}
+scenario main for Drain { duration: 12 s; samples: 60; solver: SOLVER; record low every 1 s }
+";
+
+#[test]
+fn guards_are_left_by_each_run_at_its_own_instant() {
+    for solver in ["tsit5", "rosenbrock", "rk4(step: 10 ms)"] {
+        let place = Place::model(&DRAIN.replace("SOLVER", solver));
+        place.mc(&["--engine", "interpreter", "--out", "alone"]);
+        for isa in levels(&place) {
+            let mut c = place.command(&["mc", "m.twinml", "--format", "json", "--out", isa]);
+            let ran = ran(c.env("TWINC_ISA", isa));
+            assert!(ran.out.contains(&format!("\"level\":\"{isa}\",\"why\":null")), "{solver}: {}", ran.out);
+            assert!(place.bits(isa) == place.bits("alone"), "{solver}, {isa}");
+            assert_eq!(place.summary(isa)["status"]["failed"], 0, "{solver}, {isa}");
+        }
+    }
+}
+
 /// Runs `m.twinml` at each level, with some numbers of threads and shards: on lanes, and the same bits.
 fn everywhere_the_same(place: &Place, watched: &str) {
     let mut want = None;

@@ -3,6 +3,9 @@
 //! The comparison is frozen between events, so that steps see one smooth branch; but a trial step goes a little beyond the root
 //! before that is found, and the branch may have no value there. Where the frozen branch is not finite, and the comparison as it
 //! is says otherwise, the other branch is taken: the step ends with finite values on both sides, and the root lies inside it.
+//!
+//! A branch that divides by what is compared with zero, as `if s > 0 then exp(-1/s) else 0`, has a pole at the root: what it
+//! yields beyond is finite and means nothing (`exp(-1/s)` is huge there), so that the comparison as it is rules at once.
 
 use crate::flat::{BinOp, CmpOp, Expr, UnOp};
 use crate::source::Span;
@@ -34,22 +37,74 @@ pub fn condition(
     if new {
         return None;
     }
-    let [then, otherwise] = parts.map(finite);
+    let mut zeros = Vec::new();
+    compared(live, &mut zeros);
+    let [then, otherwise] = parts.map(|parts| {
+        // At the root itself the branch may have its limit, as `exp(-1/s)` does.
+        let at_root =
+            zeros.iter().filter(|z| parts.iter().any(|e| has_pole(e, z))).map(|z| size(z, CmpOp::Le, 0.0));
+        let finite = parts.iter().map(|e| size(e, CmpOp::Lt, f64::INFINITY));
+        all(finite.chain(at_root))
+    });
     let live = || Box::new(Expr::NoEvent(Box::new(live.clone())));
     let stays = Expr::If(live(), Box::new(Expr::Bool(true)), Box::new(then));
     let leaves = Expr::If(live(), Box::new(Expr::Not(Box::new(otherwise))), Box::new(Expr::Bool(false)));
     Some(Expr::If(Box::new(frozen.clone()), Box::new(stays), Box::new(leaves)))
 }
 
-/// Whether all of these are finite.
-fn finite(parts: Vec<Expr>) -> Expr {
-    let one = |x: Expr| {
-        let size = Expr::Un(UnOp::Abs, Box::new(x));
-        let cmp = Expr::Cmp(CmpOp::Lt, Box::new(size), Box::new(Expr::Num(f64::INFINITY)), Span::default());
-        Expr::NoEvent(Box::new(cmp))
+/// What vanishes where the comparisons of a condition change.
+fn compared(condition: &Expr, out: &mut Vec<Expr>) {
+    match condition {
+        Expr::Cmp(_, a, b, _) => {
+            let zero = |e: &Expr| *e == Expr::Num(0.0);
+            let sub = |a: &Expr, b: &Expr| Expr::Bin(BinOp::Sub, Box::new(a.clone()), Box::new(b.clone()));
+            match (zero(a), zero(b)) {
+                (_, true) => out.push((**a).clone()),
+                (true, _) => out.push((**b).clone()),
+                _ => out.extend([sub(a, b), sub(b, a)]),
+            }
+        }
+        Expr::BoolBin(..) | Expr::Not(_) => expr::children(condition, &mut |c| compared(c, out)),
+        _ => {}
+    }
+}
+
+/// Whether an expression divides by `zero`.
+fn has_pole(e: &Expr, zero: &Expr) -> bool {
+    let mut any = match e {
+        Expr::Bin(BinOp::Div, _, b) => has_factor(b, zero),
+        Expr::Bin(BinOp::Pow, a, b) => matches!(**b, Expr::Num(n) if n < 0.0) && has_factor(a, zero),
+        _ => false,
     };
-    parts.into_iter().rev().fold(Expr::Bool(true), |rest, x| {
-        Expr::If(Box::new(one(x)), Box::new(rest), Box::new(Expr::Bool(false)))
+    if !matches!(e, Expr::Fold(..)) {
+        expr::children(e, &mut |c| any = any || has_pole(c, zero));
+    }
+    any
+}
+
+fn has_factor(e: &Expr, zero: &Expr) -> bool {
+    let inside = match e {
+        Expr::Bin(BinOp::Mul, a, b) => has_factor(a, zero) || has_factor(b, zero),
+        Expr::Bin(BinOp::Div | BinOp::Pow, a, _) | Expr::Un(UnOp::Neg | UnOp::Abs | UnOp::Sqrt, a) => {
+            has_factor(a, zero)
+        }
+        _ => false,
+    };
+    inside || e == zero
+}
+
+/// How the magnitude of `e` compares with a bound; false for a NaN.
+fn size(e: &Expr, op: CmpOp, bound: f64) -> Expr {
+    let size = Expr::Un(UnOp::Abs, Box::new(e.clone()));
+    Expr::NoEvent(Box::new(Expr::Cmp(op, Box::new(size), Box::new(Expr::Num(bound)), Span::default())))
+}
+
+/// Whether all of these hold.
+fn all(conditions: impl Iterator<Item = Expr>) -> Expr {
+    let conditions: Vec<Expr> = conditions.collect();
+    conditions.into_iter().rev().fold(Expr::Bool(true), |rest, one| match rest {
+        Expr::Bool(true) => one,
+        rest => Expr::If(Box::new(one), Box::new(rest), Box::new(Expr::Bool(false))),
     })
 }
 
