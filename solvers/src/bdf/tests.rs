@@ -126,7 +126,7 @@ fn coefficients_of_an_even_grid_are_those_of_the_textbook() {
             assert!((c.sigma[j] - 1.0 / (j as f64 + 1.0)).abs() < 1e-15);
         }
         assert!((c.gamma[k] - coeffs::HARMONIC[k]).abs() < 1e-14);
-        assert!((c.error - coeffs::even_error(k)).abs() < 1e-14);
+        assert!((c.error - even_error(k)).abs() < 1e-14);
         assert!((c.c * coeffs::leading(k) - 0.5).abs() < 1e-15);
     }
 }
