@@ -82,9 +82,9 @@ impl Coeffs {
             if j == k {
                 // α_k, with the sum running to α_{k−1}. It vanishes on some grids: on the second step after one that was cut to a
                 // quarter (order 2), after one cut to 0.69; a step must not go unseen there. The error of interpolation, α_k e,
-                // is the floor of DASSL; here its part that is left on an even grid.
+                // is the floor of DASSL; here half of what an even grid leaves of it, which few steps feel.
                 let uneven = (alpha + alpha_sum - leading(k)).abs();
-                self.error = uneven.max(alpha * even_error(k) * (k as f64 + 1.0));
+                self.error = uneven.max(0.5 * alpha * even_error(k) * (k as f64 + 1.0));
             }
         }
         self.c = h / leading(k);
