@@ -207,35 +207,35 @@ fn work_of_bdf() {
         classic::hires(),
         1e-6,
         1e-9,
-        expect!["steps 359 rejected 4 rhs 387 jac 54 factorizations 115 solves 386 newton failures 0"],
+        expect!["steps 353 rejected 3 rhs 379 jac 60 factorizations 132 solves 378 newton failures 0"],
     );
     work(
         Method::Bdf,
         classic::pollution(),
         1e-6,
         1e-9,
-        expect!["steps 246 rejected 1 rhs 251 jac 6 factorizations 71 solves 250 newton failures 0"],
+        expect!["steps 221 rejected 3 rhs 235 jac 12 factorizations 70 solves 234 newton failures 0"],
     );
     work(
         Method::Bdf,
         classic::robertson(),
         1e-6,
         1e-12,
-        expect!["steps 1100 rejected 9 rhs 1144 jac 33 factorizations 227 solves 1143 newton failures 0"],
+        expect!["steps 1014 rejected 12 rhs 1068 jac 37 factorizations 209 solves 1067 newton failures 0"],
     );
     work(
         Method::Bdf,
         stiff::brusselator(500),
         1e-6,
         1e-9,
-        expect!["steps 282 rejected 0 rhs 286 jac 6 factorizations 37 solves 285 newton failures 0"],
+        expect!["steps 267 rejected 0 rhs 271 jac 5 factorizations 48 solves 270 newton failures 0"],
     );
     work(
         Method::Bdf,
         stiff::heat(500),
         1e-6,
         1e-9,
-        expect!["steps 83 rejected 0 rhs 85 jac 2 factorizations 21 solves 84 newton failures 0"],
+        expect!["steps 82 rejected 0 rhs 84 jac 2 factorizations 18 solves 83 newton failures 0"],
     );
 }
 

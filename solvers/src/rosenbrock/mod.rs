@@ -30,7 +30,7 @@ use twinml_model::bytes::{Malformed, Reader, Writer};
 /// Steps of our own before the system is asked for code that is not ready: see [`Rosenbrock::by_kernel_later`].
 const OWN_STEPS: u32 = 2_000;
 /// Steps that are to be left for it, and more steps of our own where fewer are.
-const LEFT: (f64, u32) = (2_000.0, 250);
+const LEFT: (f64, u32) = (5_000.0, 250);
 
 /// Why a trial step gave nothing.
 enum Trouble {
