@@ -28,25 +28,30 @@ pub struct Cli {
 ///
 /// # Errors
 ///
-/// What to print instead of doing anything: help, the version, or what is wrong.
-pub fn parse(args: Vec<OsString>, no_color: bool) -> Result<Cli, clap::Error> {
-    let asked = |k: usize, arg: &OsString| {
-        let arg = arg.to_str()?;
-        let word = match arg.strip_prefix("--color")? {
-            "" => args.get(k + 1)?.to_str()?,
-            word => word.strip_prefix('=')?,
-        };
-        When::from_str(word, false).ok()
-    };
-    let asked = args.iter().enumerate().skip(1).find_map(|(k, arg)| asked(k, arg)).unwrap_or(When::Auto);
-    let color = match asked {
+/// What to print instead of doing anything: help, the version, or what is wrong; and how, as far as that could be read.
+pub fn parse(args: Vec<OsString>, no_color: bool) -> Result<Cli, (clap::Error, Output)> {
+    let color = match asked(&args, "--color").unwrap_or_default() {
         When::Always => ColorChoice::Always,
         When::Never => ColorChoice::Never,
         When::Auto if no_color => ColorChoice::Never,
         When::Auto => ColorChoice::Auto,
     };
-    let matches = Cli::command().color(color).try_get_matches_from(&args)?;
-    Cli::from_arg_matches(&matches)
+    let matches = Cli::command().color(color).try_get_matches_from(&args);
+    matches.and_then(|m| Cli::from_arg_matches(&m)).map_err(|e| {
+        let format = asked(&args, "--format").unwrap_or_default();
+        (e, Output { format, ..Output::default() })
+    })
+}
+
+/// What `flag` asks for, of a command line that need not be right.
+fn asked<T: ValueEnum>(args: &[OsString], flag: &str) -> Option<T> {
+    args.iter().enumerate().skip(1).find_map(|(k, arg)| {
+        let word = match arg.to_str()?.strip_prefix(flag)? {
+            "" => args.get(k + 1)?.to_str()?,
+            word => word.strip_prefix('=')?,
+        };
+        T::from_str(word, false).ok()
+    })
 }
 
 const AFTER: &str = "\

@@ -21,7 +21,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let cli = match args::parse(std::env::args_os().collect(), world::no_color()) {
         Ok(cli) => cli,
-        Err(e) => return ui::Ui::new(&args::Output::default(), world::no_color()).help(&e).into(),
+        Err((e, output)) => return ui::Ui::new(&output, world::no_color()).help(&e).into(),
     };
     let ui = ui::Ui::new(&cli.output, world::no_color());
     let exit = commands::run(&cli.command, &ui);

@@ -43,3 +43,22 @@ fn help_reads_as_it_did() {
         expect_file![file].assert_eq(&text);
     }
 }
+
+/// A command line that is wrong is an object like any other error, where objects were asked for.
+#[test]
+fn a_wrong_command_line_is_an_object_where_objects_are_asked_for() {
+    for (words, said, helped) in [
+        (&["run", "a.twinml", "--format", "json", "--untill", "3s"][..], "'--untill'", "'--until'"),
+        (&["run", "--format=json"], "required arguments", "Usage:"),
+        (&["--format=json", "run", "a.twinml", "--max-steps", "few"], "'few'", "--help"),
+    ] {
+        let out = Command::new(env!("CARGO_BIN_EXE_twinc")).args(words).output().unwrap();
+        assert_eq!(out.status.code(), Some(2), "{words:?}");
+        assert!(out.stderr.is_empty(), "{words:?}");
+        let object: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+        assert_eq!(object["type"], "error", "{words:?}");
+        let (message, help) = (object["message"].as_str().unwrap(), object["help"].as_str().unwrap());
+        assert!(message.contains(said) && !message.starts_with("error"), "{message}");
+        assert!(help.contains(helped), "{help}");
+    }
+}

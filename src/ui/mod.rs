@@ -134,6 +134,13 @@ impl Ui {
 
     /// Prints help, the version, or what is wrong with a command line, and ends printing.
     pub fn help(self, help: &clap::Error) -> Exit {
+        if self.json && help.use_stderr() {
+            let text = help.render().to_string();
+            let (message, rest) = text.split_once("\n\n").unwrap_or((&text, ""));
+            let message = message.strip_prefix("error: ").unwrap_or(message);
+            self.error(message.trim_end(), Some(rest.trim()).filter(|r| !r.is_empty()));
+            return self.close(Exit::Usage);
+        }
         let printed = help.print();
         if help.use_stderr() {
             return Exit::Usage;

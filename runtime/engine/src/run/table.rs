@@ -127,12 +127,15 @@ impl TableFn {
         self.x.partition_point(|s| *s <= x) as i64 - 1
     }
 
-    /// Brings an argument into the first period; returns it and the number of periods passed.
+    /// Brings an argument into the first period, whose end is the start of the next one; returns it and the number of periods
+    /// passed.
     fn fold(&self, x: f64) -> (f64, f64) {
-        let first = self.x[0];
-        let period = self.x[self.x.len() - 1] - first;
+        let (first, last) = (self.x[0], self.x[self.x.len() - 1]);
+        let period = last - first;
         let turn = ((x - first) / period).floor();
-        (x - turn * period, turn)
+        let folded = x - turn * period;
+        // just before its end, by less than a rounding
+        if folded >= last { (first, turn + 1.0) } else { (folded, turn) }
     }
 
     /// Value (`order` 0) or derivative (1, 2) at `x`; `None` outside a table that has no rule for that.
@@ -295,6 +298,13 @@ mod tests {
         assert_eq!(table(TableMethod::Linear, Outside::Repeat).eval(4.5, 0), Some(2.0));
         assert_eq!(table(TableMethod::Linear, Outside::Repeat).eval(-0.5, 0), Some(1.5));
         assert!(table(TableMethod::Cubic, Outside::Hold).eval(f64::NAN, 0).unwrap_or(0.0).is_nan());
+        // just before the end of a period, by less than the period's rounding: the last sample is that of nobody
+        for method in [TableMethod::Linear, TableMethod::Step, TableMethod::Pchip, TableMethod::Cubic] {
+            let mut f = table(method, Outside::Repeat);
+            assert_eq!(f.eval(-8.9e-17, 0), Some(1.0), "{method:?}");
+            f.freeze(-8.9e-17);
+            assert_eq!(f.frozen(), Some(0), "{method:?}");
+        }
     }
 
     #[test]

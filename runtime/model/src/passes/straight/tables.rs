@@ -128,7 +128,7 @@ impl Line<'_, '_> {
         self.select(number, y, argument)
     }
 
-    /// Within the first period.
+    /// Within the first period, whose end is the start of the next one.
     fn folded(&mut self, x: Value, first: f64, last: f64) -> Value {
         let (start, period) = (self.c(first), self.c(last - first));
         let since = self.bin(BinOp::Sub, x, start);
@@ -137,7 +137,10 @@ impl Line<'_, '_> {
         let back = self.bin(BinOp::Mul, turn, period);
         let x = self.apart(x);
         let back = self.apart(back);
-        self.bin(BinOp::Sub, x, back)
+        let x = self.bin(BinOp::Sub, x, back);
+        let end = self.c(last);
+        let over = self.cmp(CmpOp::Ge, x, end);
+        self.select(over, start, x)
     }
 
     /// A table whose pieces are polynomials.
