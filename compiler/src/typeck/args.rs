@@ -20,6 +20,7 @@ impl<'a> Checker<'a, '_> {
         args: &'a [ast::GenericArg],
         span: Span,
     ) -> Option<ClassUse> {
+        let class = self.real(class);
         let type_params = self.class(class).type_params.clone();
         let defaults = self.class(class).type_defaults.clone();
         let values: Vec<(Name, Span)> = self

@@ -20,7 +20,7 @@ use crate::source::Span;
 impl<'a> Checker<'a, '_> {
     /// Checks every twin's body, bases first.
     pub(super) fn check_classes(&mut self) {
-        for c in 0..self.classes.len() {
+        for c in 0..self.declared() {
             self.check_class(ClassId(c as u32));
         }
     }
@@ -79,7 +79,8 @@ impl<'a> Checker<'a, '_> {
     fn inherit(&mut self, id: ClassId, class: &mut hir::Class, base: ClassId, e: &'a ast::Extends) {
         let mut cx = self.class_cx(id, Mode::Formula);
         let args = self.class_args(&mut cx, base, &e.args, e.base.span);
-        let overrides = self.overrides(&mut cx, Some(base), &[], &e.overrides);
+        let used = self.used_class(&cx, base, &e.args);
+        let overrides = self.overrides(&mut cx, Some(used), &[], &e.overrides);
         let Some(from) = &self.class(base).hir else { return };
         class.ancestors.extend(from.ancestors.iter().copied());
         let (values, types) = args.map_or_else(Default::default, |u| (u.values, u.types));
@@ -91,13 +92,8 @@ impl<'a> Checker<'a, '_> {
             }
         }
         for m in members.values_mut() {
-            if let MemberKind::Twin(t) = &mut m.kind
-                && let ClassTarget::Param(n) = t.class.target
-                && let Some(u) = types.get(n as usize)
-            {
-                t.class.target = u.target;
-                t.class.values = u.values.clone();
-                t.class.types = u.types.clone();
+            if let MemberKind::Twin(t) = &mut m.kind {
+                settle_params(&mut t.class, &types);
             }
         }
         let (eqs, initial) = (from.equations.clone(), from.initial_equations.clone());
@@ -153,7 +149,7 @@ impl<'a> Checker<'a, '_> {
                     let condition = d.cond.as_ref().and_then(|c| self.condition(&mut cx, c)).map(|v| v.e);
                     (MemberKind::Port(hir::PortDecl { connector, shape, condition }), d.doc.clone())
                 }
-                (SigKind::Part(p), Member::Part { target, class: c, shape, population }) => {
+                (SigKind::Part(p), Member::Part { target, class: c, shape, population, .. }) => {
                     if population && !matches!(target, ClassTarget::Class(_)) {
                         Self::later(class, LaterKind::Population, p.name.span);
                     }
@@ -671,4 +667,18 @@ impl<'a> Checker<'a, '_> {
 /// `tanks.h`
 pub(super) fn path_text(steps: &[hir::Step]) -> String {
     steps.iter().map(|s| &*s.name).collect::<Vec<_>>().join(".")
+}
+
+/// Puts the arguments of `extends` in the place of the base's type parameters.
+fn settle_params(of: &mut hir::ClassUse, types: &[hir::ClassUse]) {
+    match of.target {
+        ClassTarget::Param(n) => {
+            if let Some(u) = types.get(n as usize) {
+                of.target = u.target;
+                of.values.clone_from(&u.values);
+                of.types.clone_from(&u.types);
+            }
+        }
+        ClassTarget::Class(_) => of.types.iter_mut().for_each(|t| settle_params(t, types)),
+    }
 }

@@ -154,7 +154,7 @@ impl<'a> Checker<'a, '_> {
     }
 
     /// Whether the one argument names an event of this twin (or of a part).
-    fn is_event(&self, cx: &Cx<'a>, args: &[Arg]) -> bool {
+    fn is_event(&mut self, cx: &Cx<'a>, args: &[Arg]) -> bool {
         let ([Arg { value, .. }], Some(c)) = (args, cx.class) else { return false };
         match value.as_path() {
             Some(p) => match p.names.as_slice() {
@@ -162,9 +162,11 @@ impl<'a> Checker<'a, '_> {
                     let name = one.as_str();
                     !self.own_name(cx, name) && self.class(c).events.contains(name)
                 }
-                [part, event] => match self.class(c).members.get(part.as_str()).map(|s| &s.ty) {
-                    Some(super::items::State::Done(Some(Member::Part { class, .. }))) => {
-                        let class = self.class(*class);
+                [part, event] if self.class(c).members.contains_key(part.as_str()) => match self
+                    .member(c, part.as_str())
+                {
+                    Some(Member::Part { class, .. }) => {
+                        let class = self.class(class);
                         !class.members.contains_key(event.as_str()) && class.events.contains(event.as_str())
                     }
                     _ => false,

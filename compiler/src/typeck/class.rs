@@ -5,7 +5,9 @@ use std::rc::Rc;
 
 use crate::map::IndexMap;
 
+use super::args::generic_args;
 use super::items::State;
+use super::special::{Special, TypeUse};
 use super::ty::{Thing, Ty, shapes_fit};
 use super::{Checker, Cx, ItemId, Mode};
 use crate::ast;
@@ -36,6 +38,8 @@ pub(super) struct ClassItem<'a> {
     pub(super) header: State<()>,
     pub(super) body: State<()>,
     pub(super) hir: Option<hir::Class>,
+    /// With type arguments: what it is made of.
+    pub(super) special: Option<Special>,
 }
 
 /// A member's declaration.
@@ -62,9 +66,23 @@ pub(super) enum SigKind<'a> {
 /// A member as it may be used.
 #[derive(Clone, Debug)]
 pub(super) enum Member<'a> {
-    Var { section: Section, ty: Ty<'a>, is_final: bool },
-    Port { connector: ConnectorId, shape: Vec<Extent> },
-    Part { target: ClassTarget, class: ClassId, shape: Vec<Extent>, population: bool },
+    Var {
+        section: Section,
+        ty: Ty<'a>,
+        is_final: bool,
+    },
+    Port {
+        connector: ConnectorId,
+        shape: Vec<Extent>,
+    },
+    /// A child: its class with type arguments, and as the declaration has it.
+    Part {
+        target: ClassTarget,
+        class: ClassId,
+        args: Rc<[TypeUse]>,
+        shape: Vec<Extent>,
+        population: bool,
+    },
     Machine(&'a ast::Machine),
     Memory(Ty<'a>),
     Capability,
@@ -87,6 +105,26 @@ impl<'a> ClassItem<'a> {
             header: State::New,
             body: State::New,
             hir: None,
+            special: None,
+        }
+    }
+
+    /// A class made of a declared one, whose members are looked up anew.
+    pub(super) fn special(of: &ClassItem<'a>, special: Special) -> ClassItem<'a> {
+        let anew = |(n, s): (&Name, &Sig<'a>)| (n.clone(), Sig { ty: State::New, ..s.clone() });
+        ClassItem {
+            units_off: of.units_off,
+            type_params: of.type_params.clone(),
+            type_defaults: of.type_defaults.clone(),
+            bases: of.bases.clone(),
+            members: of.members.iter().map(anew).collect(),
+            events: of.events.clone(),
+            funcs: of.funcs.clone(),
+            requirements: of.requirements.clone(),
+            header: State::Done(()),
+            body: State::Done(()),
+            special: Some(special),
+            ..ClassItem::new(of.ast, of.module)
         }
     }
 }
@@ -131,10 +169,10 @@ impl<'a> Checker<'a, '_> {
                 }
             }
         }
-        for c in 0..self.classes.len() {
+        for c in 0..self.declared() {
             self.header(ClassId(c as u32));
         }
-        for c in 0..self.classes.len() {
+        for c in 0..self.declared() {
             let id = ClassId(c as u32);
             let names: Vec<Name> = self.class(id).members.keys().cloned().collect();
             for n in names {
@@ -419,7 +457,7 @@ impl<'a> Checker<'a, '_> {
             return None;
         }
         if owner != id {
-            let found = self.member(owner, name);
+            let found = self.member(owner, name).map(|m| self.seen_in(id, owner, m));
             return self.settle(id, name, found);
         }
         if let Some(sig) = self.class_mut(id).members.get_mut(name) {
@@ -474,6 +512,7 @@ impl<'a> Checker<'a, '_> {
 
     /// Whether `class` is `base` or extends it.
     pub(super) fn is_a(&self, class: ClassId, base: ClassId) -> bool {
+        let (class, base) = (self.real(class), self.real(base));
         class == base || self.class(class).bases.iter().any(|(b, _)| self.is_a(*b, base))
     }
 
@@ -508,11 +547,16 @@ impl<'a> Checker<'a, '_> {
             SigKind::Part(p) => {
                 let (thing, shape, population) = self.part_type(&mut cx, &p.ty)?;
                 match thing {
-                    Thing::Class(class) => {
-                        Some(Member::Part { target: ClassTarget::Class(class), class, shape, population })
+                    Thing::Class(declared) => {
+                        let target = ClassTarget::Class(declared);
+                        let args = self.type_uses(Some(id), cx.module, declared, generic_args(&p.ty));
+                        let given = self.given(id);
+                        let class = self.special_of(declared, &args, &given);
+                        Some(Member::Part { target, class, args, shape, population })
                     }
                     Thing::TypeParam(n, class) => {
-                        Some(Member::Part { target: ClassTarget::Param(n), class, shape, population })
+                        let target = ClassTarget::Param(n);
+                        Some(Member::Part { target, class, args: Rc::new([]), shape, population })
                     }
                     Thing::Value(_) | Thing::Connector(_) => {
                         let d = Diagnostic::new(codes::WRONG_KIND_OF_NAME, p.ty.span, "a part is a twin");
@@ -596,14 +640,14 @@ impl<'a> Checker<'a, '_> {
 
     /// A twin that has itself as a part, without a condition that could end it, has no end.
     fn check_containment(&mut self) {
-        let edges: Vec<Vec<(ClassId, Span)>> = (0..self.classes.len())
+        let edges: Vec<Vec<(ClassId, Span)>> = (0..self.declared())
             .map(|c| {
                 let mut out = Vec::new();
                 for sig in self.classes[c].members.values() {
-                    if let (SigKind::Part(p), State::Done(Some(Member::Part { class, target, .. }))) =
+                    if let (SigKind::Part(p), State::Done(Some(Member::Part { target, .. }))) =
                         (&sig.kind, &sig.ty)
                         && p.cond.is_none()
-                        && matches!(target, ClassTarget::Class(_))
+                        && let ClassTarget::Class(class) = target
                     {
                         out.push((*class, p.name.span));
                     }

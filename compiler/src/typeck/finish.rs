@@ -25,7 +25,7 @@ impl Checker<'_, '_> {
                 }
             }
         }
-        for c in 0..self.classes.len() {
+        for c in 0..self.declared() {
             let id = ClassId(c as u32);
             let built = self.class_mut(id).hir.take();
             // Every class was built by `check_classes`; one in a circle of `extends` has an error.

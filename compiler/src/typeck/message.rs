@@ -118,7 +118,7 @@ impl<'a> Checker<'a, '_> {
         }
         let all: Vec<ClassId> = match known {
             Some(list) => list.to_vec(),
-            None => (0..self.classes.len() as u32).map(ClassId).collect(),
+            None => (0..self.declared() as u32).map(ClassId).collect(),
         };
         if all.iter().any(|c| self.class(*c).events.contains(word)) {
             return;
@@ -223,7 +223,7 @@ impl<'a> Checker<'a, '_> {
         let mut steps = Vec::new();
         self.address_steps(cx, e, &mut steps)?;
         let mut classes: Vec<ClassId> = around.into_iter().collect();
-        for c in 0..self.classes.len() as u32 {
+        for c in 0..self.declared() as u32 {
             classes.extend(self.part_of(ClassId(c), word));
         }
         for step in &steps[1..] {

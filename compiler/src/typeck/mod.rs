@@ -41,6 +41,7 @@ pub(crate) mod population;
 mod protocol;
 mod rule;
 mod scenario;
+mod special;
 mod stmt;
 mod sync;
 mod ty;
@@ -109,6 +110,7 @@ fn once(modules: &Modules, instead: Option<Doubt>, diags: &mut Diagnostics) -> (
         dimensions: IndexMap::default(),
         types: Vec::new(),
         classes: Vec::new(),
+        specials: IndexMap::default(),
         funcs: Vec::new(),
         record_fields: Vec::new(),
         connector_fields: Vec::new(),
@@ -161,7 +163,10 @@ struct Checker<'a, 'd> {
     item_ids: Vec<Vec<ItemId>>,
     dimensions: IndexMap<ast::Text, Option<twinml_model::dimension::Dimension>>,
     types: Vec<TypeItem<'a>>,
+    /// Declared ones, and behind them those with type arguments.
     classes: Vec<ClassItem<'a>>,
+    /// By class and type arguments.
+    specials: IndexMap<(ClassId, Vec<ClassId>), ClassId>,
     funcs: Vec<FuncItem<'a>>,
     /// Field types by [`hir::RecordId`].
     record_fields: Vec<IndexMap<Name, Ty<'a>>>,

@@ -94,7 +94,8 @@ impl<'a> Checker<'a, '_> {
             }
             Member::Memory(ty) => Some(self.memory_value(&m, ty.base, span)),
             Member::Part { class, .. } if cx.mode == Mode::Behavior => {
-                Some(Val::behavior(Op::Twin(m.r), Type::Twin(class), span).shaped(m.axes))
+                let class = Type::Twin(self.real(class));
+                Some(Val::behavior(Op::Twin(m.r), class, span).shaped(m.axes))
             }
             Member::Capability if cx.mode == Mode::Behavior => Some(Val::opaque(Type::Any, span)),
             what => {
@@ -199,7 +200,7 @@ impl<'a> Checker<'a, '_> {
             return match (cx.mode, cx.class) {
                 (Mode::Behavior, Some(c)) => {
                     let own = Op::Twin(Ref { steps: Vec::new(), span: n.span });
-                    Some(Place::Value(Val::behavior(own, Type::Twin(c), n.span)))
+                    Some(Place::Value(Val::behavior(own, Type::Twin(self.real(c)), n.span)))
                 }
                 _ => {
                     self.misplaced(n.span, "`self`", "it is the value that a `where` condition is about");
@@ -394,7 +395,7 @@ impl<'a> Checker<'a, '_> {
                 match self.member(c, name.as_str())? {
                     Member::Var { ty, .. } => Some(Val::typed(ExprKind::BehaviorOnly, &ty, span)),
                     Member::Part { class, shape, .. } => {
-                        Some(Val::opaque(Type::Twin(class), span).shaped(shape))
+                        Some(Val::opaque(Type::Twin(self.real(class)), span).shaped(shape))
                     }
                     _ => Some(Val::opaque(Type::Any, span)),
                 }
@@ -409,6 +410,7 @@ impl<'a> Checker<'a, '_> {
     }
 
     pub(super) fn unknown_member(&mut self, c: ClassId, name: &ast::Name) {
+        let c = self.real(c);
         let known = self.member_names(c);
         let message = format!("`{}` has no member `{}`", self.class(c).name, name.as_str());
         let mut d = Diagnostic::new(codes::UNKNOWN_MEMBER, name.span, message);

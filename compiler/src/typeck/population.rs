@@ -214,7 +214,7 @@ impl<'a> Checker<'a, '_> {
             }
         };
         let Member::Part { class: of, .. } = place.what else { return None };
-        if of != class {
+        if self.real(of) != class {
             let (want, have) = (self.class(of).name.clone(), twin.dotted());
             let message = format!("this population is of `{want}`, not of `{have}`");
             let d = Diagnostic::new(codes::WRONG_KIND_OF_NAME, twin.span, message);

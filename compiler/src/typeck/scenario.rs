@@ -116,6 +116,7 @@ impl<'a> Checker<'a, '_> {
         }
         let mut outer = Cx::new(m, None, Mode::Formula);
         let class_use = self.class_args(&mut outer, class, &s.args, s.target.span)?;
+        let class = self.used_class(&outer, class, &s.args);
         let mut out = hir::Scenario {
             name: Rc::from(s.name.as_str()),
             class: class_use,
