@@ -354,6 +354,20 @@ fn mutants(text: &str) -> Vec<Mutant> {
     out
 }
 
+/// How many of a hundred are on their line and alone, where that is not 95 yet.
+const WEAK: &[(&str, usize, usize)] = &[
+    ("delete line", 95, 71),
+    ("delete token", 95, 90),
+    ("keyword name", 95, 91),
+    ("no equation", 95, 84),
+    ("operator", 95, 93),
+    ("other type", 95, 70),
+    ("quote", 95, 91),
+    ("swap tokens", 95, 80),
+    ("two equations", 95, 78),
+    ("use", 80, 90),
+];
+
 /// Every class with the same number of variants, drawn from a fixed seed.
 #[test]
 fn slips_of_many_kinds() {
@@ -374,6 +388,7 @@ fn slips_of_many_kinds() {
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
     let mut report = String::new();
     let (mut all, mut all_right, mut all_alone) = (0, 0, 0);
+    let mut below = false;
     for (class, list) in &mut classes {
         for i in (1..list.len()).rev() {
             list.swap(i, random.next(i + 1));
@@ -388,11 +403,13 @@ fn slips_of_many_kinds() {
             alone += usize::from(errors.len() == 1);
         }
         let _ = writeln!(report, "{class}: {count}, {right} right, {alone} alone");
+        let floor = WEAK.iter().find(|(c, ..)| c == class).map_or((95, 95), |(_, r, a)| (*r, *a));
+        below |= right * 100 < count * floor.0 || alone * 100 < count * floor.1;
         all += count;
         all_right += right;
         all_alone += alone;
     }
-    assert!(all > 800, "{report}");
+    assert!(all > 800 && !below, "{report}");
     assert!(
         all_right * 100 >= all * 98 && all_alone * 100 >= all * 93,
         "{all}: {all_right} {all_alone}\n{report}"

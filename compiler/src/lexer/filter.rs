@@ -93,7 +93,9 @@ impl Filter<'_> {
 
     /// Whether the word at `i` is a name by its neighbours: after `.` or before `:`.
     fn is_name(&self, i: usize) -> bool {
-        self.prev() == Some(&Tok::Dot) || self.raws.get(i + 1).is_some_and(|n| n.tok == Tok::Colon)
+        // a line that begins with `:` is an entry of its own, which lacks its name
+        let colon = |n: &Raw| n.tok == Tok::Colon && (!n.nl || self.in_parens());
+        self.prev() == Some(&Tok::Dot) || self.raws.get(i + 1).is_some_and(colon)
     }
 
     fn close_top(&mut self) {

@@ -375,6 +375,10 @@ fn plain_head(head: &[Token]) -> Option<Vec<Tok>> {
     if let Some(name) = name_after(Word::Twin) {
         return Some(vec![Tok::Word(Word::Twin), name]);
     }
+    // Without a name behind it the word was read as one.
+    if matches!(head, [.., last] if matches!(&last.tok, Tok::Ident(t) if **t == *Word::Twin.text())) {
+        return Some(vec![Tok::Word(Word::Twin), Tok::Ident(Text::from(""))]);
+    }
     let Tok::Word(first) = head.first()?.tok else { return None };
     Some(match first {
         Word::Scenario => vec![

@@ -1,10 +1,12 @@
 //! The model put together from what was checked.
 
+use super::missing::{Nameless, Owner};
 use super::opinion::Doubt;
 use super::{Checked, Checker, ItemId};
 use crate::ast;
 use crate::diag::{Diagnostic, codes};
 use crate::hir::{self, ClassId};
+use crate::source::Span;
 
 impl Checker<'_, '_> {
     pub(super) fn finish(mut self) -> (Checked, Vec<Doubt>) {
@@ -41,8 +43,46 @@ impl Checker<'_, '_> {
             let d = Diagnostic::new(codes::LATER_POPULATION, span, message);
             self.say(d.help(format!("give that member another name: `{name}` tells who is there")));
         }
-        self.missing.together(&self.model.classes, self.diags);
+        let nameless = self.nameless();
+        self.missing.together(&self.model.classes, &nameless, self.diags);
         (Checked { model: self.model, units: self.units }, self.doubts)
+    }
+
+    /// What was given up and may have declared a name.
+    fn nameless(&self) -> Vec<Nameless> {
+        let mut out = Vec::new();
+        for m in &self.modules.list {
+            let heads = m.ast.items.iter().filter_map(|i| match i {
+                ast::Item::Twin(t) if t.name.as_str().is_empty() => Some(t.head),
+                _ => None,
+            });
+            out.extend(heads.map(|span| Nameless { of: Owner::File(span.file), span }));
+        }
+        for (k, class) in self.classes.iter().enumerate() {
+            let mut add = |span: &Span| {
+                out.push(Nameless { of: Owner::Class(ClassId(k as u32)), span: *span });
+            };
+            for m in &class.ast.members {
+                match m {
+                    ast::Member::Decls(ast::DeclSection { entries, .. }) | ast::Member::Ports(entries, _) => {
+                        for e in entries {
+                            if let ast::DeclEntry::Error(s) = e {
+                                add(s);
+                            }
+                        }
+                    }
+                    ast::Member::Twins(parts, _) => {
+                        for p in parts {
+                            if let ast::PartEntry::Error(s) = p {
+                                add(s);
+                            }
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        out
     }
 }
 

@@ -323,7 +323,7 @@ impl<'a> Checker<'a, '_> {
         if brought && !slip && self.modules.blind.contains(&d.primary.span.file) {
             return;
         }
-        self.missing.add(of, name, &d);
+        self.missing.add(of, name, slip, &d);
         self.say(d);
     }
 
