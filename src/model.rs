@@ -13,6 +13,7 @@ use twinml_compiler::flatten::{DataError, DataLoader, DataRequest};
 use twinml_compiler::parser::MAX_TEXT;
 use twinml_compiler::resolve::{LoadError, Loaded, Loader};
 use twinml_compiler::units::{Units, heading};
+use twinml_engine::csvw;
 use twinml_engine::data::{self, ColumnInfo, Frame};
 use twinml_engine::provenance::{Digest, Part};
 use twinml_engine::snapshot::{self, Origin};
@@ -170,6 +171,15 @@ impl Data {
         Data { place: place.clone(), kept: keep.then(RefCell::default), ..Data::of(session) }
     }
 
+    /// Notes what a file is made of.
+    fn note(&self, path: &Path, named: &str, bytes: &[u8]) {
+        let digest = Sha256::digest(bytes).into();
+        self.hashes.borrow_mut().insert(named.to_owned(), (bytes.len() as u64, digest));
+        if let Some(kept) = &self.kept {
+            kept.borrow_mut().insert(path.to_owned(), bytes.to_vec());
+        }
+    }
+
     fn frame(&self, path: &Path, named: &str) -> Result<Rc<Frame>, DataError> {
         if let Some(known) = self.frames.borrow().get(path) {
             return known.clone();
@@ -179,13 +189,20 @@ impl Data {
                 io::ErrorKind::NotFound => DataError::NotFound,
                 _ => DataError::Unreadable(e.to_string()),
             })?;
-            let digest = Sha256::digest(&bytes).into();
-            self.hashes.borrow_mut().insert(named.to_owned(), (bytes.len() as u64, digest));
-            if let Some(kept) = &self.kept {
-                kept.borrow_mut().insert(path.to_owned(), bytes.clone());
+            self.note(path, named, &bytes);
+            let unreadable = |e: data::DataError| DataError::Unreadable(e.to_string());
+            let frame = Frame::from_bytes(&world::shown(path), bytes).map_err(unreadable)?;
+            // what a file beside it says of its columns, such as their units
+            let Some(beside) = csvw::beside(path) else { return Ok(Rc::new(frame)) };
+            let name = world::shown(&beside);
+            match self.place.read_up_to(&beside, csvw::LONGEST) {
+                Ok(bytes) => {
+                    self.note(&beside, &format!("{named}-metadata.json"), &bytes);
+                    frame.described(&name, &bytes).map(Rc::new).map_err(unreadable)
+                }
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Rc::new(frame)),
+                Err(e) => Err(DataError::Unreadable(format!("{name}: {e}"))),
             }
-            let frame = Frame::from_bytes(&world::shown(path), bytes);
-            frame.map(Rc::new).map_err(|e| DataError::Unreadable(e.to_string()))
         };
         let frame = read();
         self.frames.borrow_mut().insert(path.to_owned(), frame.clone());

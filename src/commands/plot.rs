@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use twinml_compiler::diag::did_you_mean;
+use twinml_engine::csvw;
 use twinml_engine::data::Frame;
 use twinml_engine::record::file::write_atomic;
 
@@ -98,7 +99,7 @@ fn no_result(path: &Path) -> Option<String> {
     })
 }
 
-/// Opens a result; large Parquet files are read piece by piece.
+/// Opens a result, with what a file beside it says of its columns; large Parquet files are read piece by piece.
 pub fn open(path: &Path) -> Result<Frame, String> {
     let name = world::shown(path);
     let failed = |e: std::io::Error| format!("could not read `{name}`: {e}");
@@ -109,7 +110,13 @@ pub fn open(path: &Path) -> Result<Frame, String> {
     } else {
         Frame::from_bytes(&name, world::read(path).map_err(failed)?)
     };
-    frame.map_err(|e| e.to_string())
+    let frame = frame.map_err(|e| e.to_string())?;
+    let Some(beside) = csvw::beside(path) else { return Ok(frame) };
+    match world::read_up_to(&beside, csvw::LONGEST) {
+        Ok(bytes) => frame.described(&world::shown(&beside), &bytes).map_err(|e| e.to_string()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(frame),
+        Err(e) => Err(format!("could not read `{}`: {e}", world::shown(&beside))),
+    }
 }
 
 /// What a result says about itself.

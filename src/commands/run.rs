@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use twinml_compiler::driver::Branch;
+use twinml_engine::csvw;
 use twinml_engine::data::Frame;
 use twinml_engine::record::{self, ColumnSpec, Format, Thinned, Thinning};
 use twinml_engine::run::{self, Ended, Keep, Onward, Outlet, Plan, Rate, Report};
@@ -462,6 +463,12 @@ fn write_all(
             what: "result",
             rows: Some(recorded.rows),
         });
+    }
+    // The units of CSV files stand beside them.
+    for path in runs.iter().flat_map(|r| &r.files).filter_map(|p| csvw::beside(p)) {
+        written.push(path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default());
+        ui.object(&json::Written::file(&path, "metadata"));
+        files.push((path, "metadata"));
     }
     for (path, recorded) in runs.iter().filter_map(|r| r.events.as_ref().zip(r.report.log)) {
         written.push(world::shown(path));

@@ -255,8 +255,8 @@ impl<'a> Flattener<'a> {
         Ok(id)
     }
 
-    /// The unit of a column: what the file states, where it does and that is a unit; what the model says has to be the same. The
-    /// usual one where neither says any.
+    /// The unit of a column: what the file states, where it does; what the model says has to be the same, and stands for what is no
+    /// unit. The usual one where neither says any.
     pub(super) fn unit_of_column(&mut self, r: &Reading<'_>) -> R<DisplayUnit> {
         let otherwise = r.said.unwrap_or(r.usual).clone();
         let request = DataRequest { from: r.span.file, file: r.file, column: r.column };
@@ -265,8 +265,23 @@ impl<'a> Flattener<'a> {
         };
         let units = Units::new();
         // What the model shows is what results of its runs say.
-        let Some(stated) = units.stated(&text).filter(|_| text != otherwise.symbol) else {
+        if text == otherwise.symbol {
             return Ok(otherwise);
+        }
+        let Some(stated) = units.stated(&text) else {
+            if r.said.is_some() {
+                return Ok(otherwise);
+            }
+            let message =
+                format!("the column `{}` of `{}` is in `{text}`, which is no unit", r.column, r.file);
+            let fits = |unit: &&String| units.stated(unit).is_some_and(|u| u.dimension == *dimension);
+            let help = match units.suggestions(&text).iter().find(fits) {
+                Some(unit) => format!(
+                    "did you mean `{unit}`? mend the file, or write the unit behind the column: `in {unit}`"
+                ),
+                None => "write the unit behind the column in the model: `in …`".to_owned(),
+            };
+            return Err(self.fail(Diagnostic::new(codes::BAD_DATA, r.span, message).help(help)));
         };
         let unit =
             DisplayUnit { symbol: text.clone(), scale: stated.scale.factor(), offset: stated.scale.offset() };
@@ -349,7 +364,18 @@ impl<'a> Flattener<'a> {
             DataError::NoColumn { .. } => format!("`{file}` has no column `{column}`"),
             DataError::NotANumber { .. } => format!("the column `{column}` of `{file}` cannot be read"),
         };
-        let mut d = Diagnostic::new(codes::BAD_DATA, span, what).note(e.to_string());
+        // One bad file is one error, however many read it.
+        let why = e.to_string();
+        let same = |d: &Diagnostic| d.code == codes::BAD_DATA && d.message == what && d.notes.contains(&why);
+        if self.diags.iter().any(same) {
+            self.diags.change(0, |d| {
+                if same(d) && d.primary.span != span && d.labels.iter().all(|l| l.span != span) {
+                    *d = d.clone().label(span, "read here, too");
+                }
+            });
+            return Stop::Fail;
+        }
+        let mut d = Diagnostic::new(codes::BAD_DATA, span, what.clone()).note(why.clone());
         if let DataError::NoColumn { available } = e {
             let of_time =
                 "instants stand in a column `time`, in seconds or in the unit behind its name: `time [min]`";

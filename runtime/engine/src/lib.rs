@@ -8,6 +8,7 @@
 //! place only, the recorders under [`record`]; data files arrive as bytes.
 
 pub mod behavior;
+pub mod csvw;
 pub mod data;
 pub mod ensemble;
 pub mod lanes;

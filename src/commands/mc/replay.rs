@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use twinml_engine::csvw;
 use twinml_engine::record;
 use twinml_engine::run::{self, Ended, Outlet, Prepared, Sample};
 use twinml_model::host::Memory;
@@ -156,6 +157,9 @@ fn whole(target: &str, out: Option<&Path>, ui: &Ui) -> Result<Exit, Exit> {
     }
     for f in &files {
         ui.object(&json::Written::file(f, "result"));
+        if let Some(beside) = csvw::beside(f) {
+            ui.object(&json::Written::file(&beside, "metadata"));
+        }
     }
     ui.result("Written", &written.join(", "), None);
     std::mem::forget(job);

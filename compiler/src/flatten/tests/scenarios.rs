@@ -379,7 +379,31 @@ fn a_file_that_states_a_unit_is_believed() {
         (o.flat.system.as_ref().and_then(|s| s.tables.first()).map_or(f64::NAN, |t| t.y[0]), o.said())
     };
     assert_eq!(said("", "cm").0, 0.03);
-    assert_eq!(said("", "raw").0, 3.0);
+    assert_eq!(said("in m", "raw").0, 3.0, "the model says what the file does not");
+    expect![[r#"
+        [E0722] Error: the column `h` of `a.csv?raw` is in `raw`, which is no unit
+           ╭─[ test.twinml:2:48 ]
+           │
+         2 │              scenario s for T { duration: 1 s; drive u from "a.csv?raw" column "h"  linear }
+           │                                                ─────────────────────┬─────────────────────
+           │                                                                     ╰─────────────────────── here
+           │
+           │ Help: write the unit behind the column in the model: `in …`
+        ───╯
+    "#]]
+    .assert_eq(&said("", "raw").1);
+    expect![[r#"
+        [E0722] Error: the column `h` of `a.csv?mmm` is in `mmm`, which is no unit
+           ╭─[ test.twinml:2:48 ]
+           │
+         2 │              scenario s for T { duration: 1 s; drive u from "a.csv?mmm" column "h"  linear }
+           │                                                ─────────────────────┬─────────────────────
+           │                                                                     ╰─────────────────────── here
+           │
+           │ Help: did you mean `Mm`? mend the file, or write the unit behind the column: `in Mm`
+        ───╯
+    "#]]
+    .assert_eq(&said("", "mmm").1);
     assert_eq!(said("in mm", "mm").0, 0.003);
     expect![[r#"
         [E0722] Error: the column `h` of `a.csv?cm` is in `cm`, and the drive says `mm`
@@ -460,7 +484,10 @@ fn tables_and_samples_believe_the_file_too() {
     };
     assert_eq!(drawn("", "cm").0, Some(0.03));
     assert_eq!(drawn(" in cm", "raw").0, Some(0.03));
-    assert_eq!(drawn("", "raw").0, Some(3.0));
+    expect![[r#"
+        [E0722] Error: the column `h` of `a.csv?raw` is in `raw`, which is no unit
+           │ Help: write the unit behind the column in the model: `in …`"#]]
+    .assert_eq(&drawn("", "raw").1);
     expect![[r#"
         [E0722] Error: the column `h` of `a.csv?cm` is in `cm`, and `empirical` says `mm`
            │ Help: leave `in` out, and the file's own unit counts"#]]

@@ -134,6 +134,15 @@ pub enum DataError {
         /// Its type, as Arrow calls it.
         found: String,
     },
+    /// What describes a file's columns does not.
+    Metadata {
+        /// The file that describes.
+        file: String,
+        /// Where it is wrong; none where it is so as a whole.
+        place: Option<Place>,
+        /// What is wrong with it, and what to do.
+        cause: String,
+    },
     /// The file's structure cannot be read.
     Broken {
         /// The file.
@@ -202,6 +211,13 @@ impl fmt::Display for DataError {
             }
             DataError::Type { file, column, found } => {
                 write!(f, "{file}: column `{column}` is of type {found}, numbers are needed")
+            }
+            DataError::Metadata { file, place, cause } => {
+                match place {
+                    Some(place) => at(f, file, place)?,
+                    None => write!(f, "{file}: ")?,
+                }
+                f.write_str(cause)
             }
             DataError::Broken { file, cause } => write!(f, "{file}: the file cannot be read: {cause}"),
         }

@@ -122,6 +122,16 @@ impl Frame {
         Ok(Frame { name: name.to_owned(), columns, store })
     }
 
+    /// The table with what the text `json` of the file `name` says of its columns (see [`crate::csvw`]).
+    ///
+    /// # Errors
+    ///
+    /// [`DataError::Metadata`].
+    pub fn described(mut self, name: &str, json: &[u8]) -> Result<Frame, DataError> {
+        crate::csvw::complete(&mut self.columns, &self.name, name, json)?;
+        Ok(self)
+    }
+
     /// The name that messages show.
     pub fn name(&self) -> &str {
         &self.name

@@ -1,16 +1,20 @@
-//! The CSV file: RFC 4180 with a header, reals in the shortest form that reads back to the same bits.
+//! The CSV file: RFC 4180 with a header, reals in the shortest form that reads back to the same bits; its units stand in a file
+//! beside it ([`crate::csvw`]).
 
 use std::io::Write;
 
 use super::block::{Block, shown, word};
 use super::column::is_whole;
-use super::file::AtomicFile;
+use super::file::{AtomicFile, write_atomic};
 use super::stream::{Encode, Portion};
 use super::{Columns, Element, RecordError};
+use crate::csvw;
 
 /// Writes CSV. A list column becomes one column for each element, an absent value an empty field.
 pub(super) struct CsvEncoder {
     file: AtomicFile,
+    /// What the file beside it says.
+    described: String,
     /// Text that is ready to be written; kept between blocks for its memory.
     text: Vec<u8>,
 }
@@ -31,7 +35,9 @@ impl CsvEncoder {
             }
         }
         text.extend_from_slice(b"\r\n");
-        CsvEncoder { file, text }
+        let name = file.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let described = csvw::describe(&name, columns);
+        CsvEncoder { file, described, text }
     }
 
     fn write(&mut self) -> Result<(), RecordError> {
@@ -107,6 +113,10 @@ impl Encode<Block> for CsvEncoder {
     fn finish(mut self: Box<Self>) -> Result<u64, RecordError> {
         // The header of a result without rows is still waiting here.
         self.write()?;
+        // Rows never stand there without their units.
+        if let Some(beside) = csvw::beside(self.file.path()) {
+            write_atomic(&beside, self.described.as_bytes())?;
+        }
         self.file.commit()
     }
 }

@@ -165,7 +165,8 @@ impl Format {
 }
 
 /// Facts about a whole result, in the order given: `twinml.model_hash`, `scenario`, `seed`, `solver`, `compiler`,
-/// `parameters`. Parquet and Arrow carry them in the file; CSV has no place for them.
+/// `parameters`. Parquet and Arrow carry them in the file; CSV has no place for them: of its columns
+/// a file beside it says the units ([`crate::csvw`]).
 pub type Metadata = Vec<(String, String)>;
 
 /// Opens a recorder that streams to `path` in the format of its extension.
