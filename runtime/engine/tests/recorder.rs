@@ -10,6 +10,7 @@ use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, RecordBatch, RecordBatchReader};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::statistics::Statistics;
+use twinml_engine::csvw;
 use twinml_engine::data::Frame;
 use twinml_engine::record::{
     self, Cells, ColumnSpec, Columns, Element, MemoryRecorder, Metadata, RecordError, Recorder, Strips,
@@ -70,11 +71,13 @@ fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// Only this file is in the folder: no temporary one was left.
+/// Only this file is in the folder, of CSV with the one that describes it: no temporary one was left.
 fn alone(path: &Path) {
-    let names: Vec<PathBuf> =
+    let mut names: Vec<PathBuf> =
         fs::read_dir(path.parent().unwrap()).unwrap().map(|e| e.unwrap().path()).collect();
-    assert_eq!(names, [path]);
+    names.sort();
+    let wanted: Vec<PathBuf> = std::iter::once(path.to_owned()).chain(csvw::beside(path)).collect();
+    assert_eq!(names, wanted);
 }
 
 fn check_batches(batches: &[RecordBatch], rows: usize) {
@@ -161,6 +164,11 @@ fn csv_conforms_and_reads_back_exactly() {
         header,
         ["time", "T", "on", "step", "valve, \"main\"", "maybe", "rod.T[0]", "rod.T[1]", "rod.T[2]"]
     );
+    let said = fs::read(csvw::beside(&path).unwrap()).unwrap();
+    let frame = Frame::from_bytes("out.csv", fs::read(&path).unwrap()).unwrap();
+    let frame = frame.described("out.csv-metadata.json", &said).unwrap();
+    assert_eq!(frame.columns().iter().map(|c| &*c.name).collect::<Vec<_>>(), header);
+    assert_eq!(frame.columns()[1].unit.as_deref(), Some("degC"));
     for (k, record) in reader.records().enumerate() {
         let record = record.unwrap();
         let want = row(k);
