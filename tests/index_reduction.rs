@@ -243,6 +243,13 @@ fn contradictions_and_what_cannot_be_differentiated_are_errors_at_their_lines() 
     );
     let said = place.run(&["check", "m.twinml"]).expect(2).said();
     assert!(said.contains("[E0603]"), "{said}");
+    // A second one is the same mistake, and so is one whose states are determined twice for another reason.
+    let place = Place::model(&PENDULUM.replace("x^2 + y^2 = L^2", "x^2 + y^2 = L^2; x^2 + y^2 = 2*L^2"));
+    let said = place.run(&["check", "m.twinml"]).expect(2).said();
+    assert!(said.matches("Error:").count() == 1 && said.contains("[E0603]"), "{said}");
+    let place = Place::model(&PENDULUM.replace("x^2 + y^2 = L^2", "der(x) = 2*vx; x^2 + y^2 = L^2"));
+    let said = place.run(&["check", "m.twinml"]).expect(2).said();
+    assert!(said.matches("Error:").count() == 1 && said.contains("[E0601]"), "{said}");
     let place = Place::model(
         "twin Cam { parameters { lift: Table = table(\"lift.csv\", x: \"t\" in s, y: \"h\" in m) }\n\
          states { h: Length guess 0 m; v: Velocity guess 0 m/s } variables { F: Force }\n\

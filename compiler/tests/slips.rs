@@ -356,7 +356,7 @@ fn mutants(text: &str) -> Vec<Mutant> {
 
 /// How many of a hundred are on their line and alone, where that is not 95 yet.
 const WEAK: &[(&str, usize, usize)] = &[
-    ("delete line", 95, 71),
+    ("delete line", 95, 80),
     ("delete token", 95, 90),
     ("keyword name", 95, 91),
     ("no equation", 95, 84),
@@ -364,7 +364,7 @@ const WEAK: &[(&str, usize, usize)] = &[
     ("other type", 95, 70),
     ("quote", 95, 91),
     ("swap tokens", 95, 80),
-    ("two equations", 95, 78),
+    ("two equations", 95, 88),
     ("use", 80, 90),
 ];
 
@@ -411,7 +411,7 @@ fn slips_of_many_kinds() {
     }
     assert!(all > 800 && !below, "{report}");
     assert!(
-        all_right * 100 >= all * 98 && all_alone * 100 >= all * 93,
+        all_right * 100 >= all * 98 && all_alone * 100 >= all * 94,
         "{all}: {all_right} {all_alone}\n{report}"
     );
 }

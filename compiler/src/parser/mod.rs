@@ -5,6 +5,7 @@
 //! part with mistakes is read again.
 
 mod explain;
+mod lost;
 mod make;
 mod repair;
 mod shape;

@@ -6,6 +6,7 @@
 //! `BadEntry` — and the declaration is parsed again. One mistake is one message and hides no other.
 
 use super::explain::{self, Failure};
+use super::lost;
 use super::make::Cx;
 use super::shape::{Headless, give_heads};
 use super::twinml::BoxedItemParser;
@@ -28,7 +29,14 @@ pub fn items(
     diags: &mut Diagnostics,
 ) -> (Vec<Item>, Vec<Span>, Vec<Headless>) {
     let mut tokens = std::mem::take(&mut lexed.tokens);
+    let lost = lost::blocks(text, &tokens, diags.iter());
+    lost.iter().for_each(|l| l.remove(&mut tokens));
     let headless = give_heads(&mut tokens);
+    if !lost.is_empty() {
+        let found = std::mem::take(diags).into_vec();
+        let others = found.into_iter().filter(|d| !lost.iter().any(|l| l.is_its_bracket(d)));
+        others.chain(lost.iter().map(|l| l.diagnostic(file, text))).for_each(|d| diags.push(d));
+    }
     let mut d = Driver {
         file,
         lexed,
@@ -37,7 +45,7 @@ pub fn items(
         errors: 0,
         budget: 16 * tokens.len() + 1_000_000,
         mended: Vec::new(),
-        given_up: Vec::new(),
+        given_up: lost.iter().map(|l| l.span(file)).collect(),
     };
     // Where something is wrong the tokens are wanted again: then the text is read once more.
     let mut again: Option<Vec<Token>> = None;
@@ -48,6 +56,7 @@ pub fn items(
             None => {
                 let all = again.get_or_insert_with(|| {
                     let mut all = lexer::lex(file, text, &mut Diagnostics::new()).tokens;
+                    lost.iter().for_each(|l| l.remove(&mut all));
                     give_heads(&mut all);
                     all
                 });

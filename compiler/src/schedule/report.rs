@@ -2,7 +2,7 @@
 //! where there may be none.
 
 use super::{is_bool, names};
-use crate::diag::{Diagnostic, Diagnostics, codes};
+use crate::diag::{Diagnostic, Diagnostics, Label, codes};
 use crate::flat::{Equation, Expr, Role, System};
 use crate::source::Span;
 use crate::structural::diagnose::{Misfit, misfits};
@@ -48,10 +48,13 @@ pub fn unbalanced(u: &Unbalanced, system: &System, phase: Phase, diags: &mut Dia
     let found = misfits(u);
     let mut seen: BTreeSet<(bool, Option<Span>)> = BTreeSet::new();
     let mut any = false;
-    let mut high_index = false;
+    let mut high_index: Option<Diagnostic> = None;
+    let mut of_states = false;
+    // States whose derivatives are determined twice: an equation among them has no force of its own for that reason alone.
+    let twice: BTreeSet<_> = found.iter().filter(|m| m.over).flat_map(|m| rates(&u.problem, m)).collect();
     for misfit in &found {
         // What an equation among states leaves undetermined is the same mistake.
-        if high_index && !misfit.over {
+        if of_states && !misfit.over {
             continue;
         }
         let d = match misfit.over {
@@ -71,17 +74,49 @@ pub fn unbalanced(u: &Unbalanced, system: &System, phase: Phase, diags: &mut Dia
                 under(u, system, phase, misfit)
             }
         };
+        let is_high_index = d.code == codes::HIGH_INDEX;
+        of_states |= is_high_index;
+        let follows = |&e: &usize| !states(&u.problem, system, e).is_disjoint(&twice);
+        if is_high_index && misfit.equations.iter().any(follows) {
+            continue;
+        }
         // One message a place: elements of an array share their declaration.
         if seen.insert((misfit.over, Some(d.primary.span))) {
             any = true;
-            high_index |= d.code == codes::HIGH_INDEX;
-            diags.push(d);
+            match &mut high_index {
+                Some(first) if is_high_index => {
+                    first.labels.push(Label { span: d.primary.span, text: String::from("this one, too") });
+                }
+                None if is_high_index => high_index = Some(d),
+                _ => diags.push(d),
+            }
         }
         if seen.len() >= 8 {
             break;
         }
     }
+    if let Some(d) = high_index {
+        diags.push(d);
+    }
     debug_assert!(any, "an unbalanced system has a misfit");
+}
+
+/// The variables whose derivatives are among the unknowns of a set.
+fn rates(p: &Problem, m: &Misfit) -> BTreeSet<usize> {
+    let atoms = m.unknowns.iter().map(|(a, _)| p.atoms[a.0 as usize]);
+    atoms.filter(|a| a.der).map(|a| a.var.index()).collect()
+}
+
+/// The states that an equation mentions.
+fn states(p: &Problem, system: &System, equation: usize) -> BTreeSet<usize> {
+    let e = &p.equations[equation];
+    let mut out = BTreeSet::new();
+    for side in [&e.left, &e.right] {
+        expr::uses(side, &mut |u| {
+            out.extend(Some(u.var.index()).filter(|v| system.vars[*v].role == Role::State))
+        });
+    }
+    out
 }
 
 /// Whether one set determines potentials of ports too often and the other leaves the flows of the same ports open.
@@ -118,14 +153,7 @@ fn over(u: &Unbalanced, system: &System, phase: Phase, m: &Misfit) -> Diagnostic
     }
     let equations = plural(m.equations.len(), "equation");
     let unknowns = plural(m.unknowns.len(), "unknown");
-    let constrains_states = m.unknowns.is_empty() && {
-        let e = &p.equations[last];
-        let mut any = false;
-        for side in [&e.left, &e.right] {
-            expr::uses(side, &mut |u| any |= system.vars[u.var.index()].role == Role::State);
-        }
-        any
-    };
+    let constrains_states = m.unknowns.is_empty() && !states(p, system, last).is_empty();
     if constrains_states && phase == Phase::Simulation {
         return Diagnostic::new(
             codes::HIGH_INDEX,
