@@ -261,6 +261,17 @@ fn declare(scope: &mut Scope, name: &ast::Name, binding: Binding, diags: &mut Di
     scope.insert(name.text.clone(), binding);
 }
 
+/// What there is, where that is not too much for a line or two.
+fn listed(known: &[&str]) -> Option<String> {
+    const MOST: usize = 16;
+    if known.is_empty() {
+        return None;
+    }
+    let shown: Vec<String> = known.iter().take(MOST).map(|n| format!("`{n}`")).collect();
+    let more = if known.len() > MOST { format!(" and {} more", known.len() - MOST) } else { String::new() };
+    Some(format!("it has {}{more}", shown.join(", ")))
+}
+
 fn import(u: &ast::Use, used: Used, own: &[Scope], scope: &mut Scope, diags: &mut Diagnostics) {
     let found = |name: &str| match used {
         Used::Module(m) => own[m.0 as usize].get(name).map(|b| b.def),
@@ -285,7 +296,7 @@ fn import(u: &ast::Use, used: Used, own: &[Scope], scope: &mut Scope, diags: &mu
                             n.name.span,
                             format!("there is no `{}` in the module that is used here", n.name.as_str()),
                         );
-                        d.help = did_you_mean(n.name.as_str(), known);
+                        d.help = did_you_mean(n.name.as_str(), known.iter().copied()).or_else(|| listed(&known));
                         diags.push(d);
                     }
                 }

@@ -216,12 +216,17 @@ impl<'a> Checker<'a, '_> {
         }
         let behavior_only = matches!(ty.base, Type::List(_) | Type::Map(..) | Type::Twin(_) | Type::Any);
         if behavior_only {
-            let what = ty.describe(&self.units, &self.model);
+            let what = match &ty.base {
+                Type::List(_) => "list".to_owned(),
+                _ => ty.describe(&self.units, &self.model),
+            };
             let at = d.ty.as_ref().map_or(d.name.span, |t| t.span);
             let message =
                 format!("a {} cannot be {} {what}", section_word(section), super::words::article(&what));
             let diag = Diagnostic::new(codes::BEHAVIOR_ONLY_TYPE, at, message);
             self.say(diag.help("collections stand in `memory { … }`"));
+            // its value would not fit either
+            return decl;
         }
         if let Some(span) = d.is_final.filter(|_| section != Section::Parameters) {
             let message = format!(
