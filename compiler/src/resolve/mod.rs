@@ -296,7 +296,8 @@ fn import(u: &ast::Use, used: Used, own: &[Scope], scope: &mut Scope, diags: &mu
                             n.name.span,
                             format!("there is no `{}` in the module that is used here", n.name.as_str()),
                         );
-                        d.help = did_you_mean(n.name.as_str(), known.iter().copied()).or_else(|| listed(&known));
+                        d.help =
+                            did_you_mean(n.name.as_str(), known.iter().copied()).or_else(|| listed(&known));
                         diags.push(d);
                     }
                 }

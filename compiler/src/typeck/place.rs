@@ -414,7 +414,12 @@ impl<'a> Checker<'a, '_> {
         let known = self.member_names(c);
         let message = format!("`{}` has no member `{}`", self.class(c).name, name.as_str());
         let mut d = Diagnostic::new(codes::UNKNOWN_MEMBER, name.span, message);
-        d.help = did_you_mean(name.as_str(), known.iter().map(String::as_str));
+        d.help =
+            did_you_mean(name.as_str(), known.iter().map(String::as_str)).or_else(|| match known.len() {
+                0 => Some("it has no members".to_owned()),
+                1..=12 => Some(format!("its members are `{}`", known.join("`, `"))),
+                _ => None,
+            });
         let span = self.class(c).ast.name.span;
         self.say_missing_member(c, name.as_str(), d.label(span, "the twin is declared here"));
     }
