@@ -221,8 +221,12 @@ impl<'a> Checker<'a, '_> {
                 _ => ty.describe(&self.units, &self.model),
             };
             let at = d.ty.as_ref().map_or(d.name.span, |t| t.span);
-            let message =
-                format!("a {} cannot be {} {what}", section_word(section), super::words::article(&what));
+            let word = section_word(section);
+            let message = format!(
+                "{} {word} cannot be {} {what}",
+                super::words::article(word),
+                super::words::article(&what)
+            );
             let diag = Diagnostic::new(codes::BEHAVIOR_ONLY_TYPE, at, message);
             self.say(diag.help("collections stand in `memory { … }`"));
             // its value would not fit either
