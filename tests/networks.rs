@@ -437,3 +437,24 @@ scenario s for M { duration: 2 s; solver: rk4(step: 0.1 s) }
     assert!(r.err.contains("m.twinml:12:5") && r.err.contains("its equation"), "{}", r.err);
     assert!(r.err.contains("n.i = -inf A, l.q = 9 C"), "{}", r.err);
 }
+
+/// Newton's method from guesses that are far off, with exponentials: a diode behind a resistor, in both directions and at nothing,
+/// and `exp(x) + x = 0`.
+#[test]
+fn exponentials_are_solved_from_far_off() {
+    let diode = "twin M { parameters { R: Resistance = 1 kohm; u: Voltage = 0 V } variables { v: Voltage guess 0.6 V }
+        equations { (u - v)/R = 1e-12 [A]*(exp(v/26 [mV]) - 1) } }
+        scenario s for M { duration: 1 s; record all every 1 s }";
+    for u in ["-5 V", "0 V", "1 uV", "1 mV", "0.3 V", "5 V", "300 V"] {
+        let r = run_text(diode, &["--set", &format!("u={u}")]);
+        let (v, u) = (r.last("v"), r.last("u"));
+        near("current", 1e-12 * ((v / 0.026).exp() - 1.0), (u - v) / 1e3, 1e-9 * u.abs() / 1e3 + 1e-18);
+    }
+    for guess in ["-50", "-5", "-1", "0", "2", "5", "30"] {
+        let text = format!(
+            "twin M {{ units: off; variables {{ x: Real guess {guess} }} equations {{ exp(x) + x = 0 }} }}
+             scenario s for M {{ duration: 1 s; record all every 1 s }}"
+        );
+        near(guess, run_text(&text, &[]).last("x"), -0.567_143_290_409_783_8, 1e-12);
+    }
+}

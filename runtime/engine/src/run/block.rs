@@ -304,12 +304,9 @@ impl BlockSolver {
                         *s = -r;
                     }
                     self.matrix.solve(&mut self.simplified);
-                    // A bounded correction may lead past zero: what is left is measured as the correction was.
-                    let next = size_of(
-                        &self.simplified,
-                        if self.bounded { &self.trial } else { &self.u },
-                        &self.weight,
-                    );
+                    // What is left is measured as the correction was: where an unknown shrinks, a good step would seem to help little
+                    // (Deuflhard 2004, section 3.3: the natural monotonicity test, with one scaling for both).
+                    let next = size_of(&self.simplified, &self.trial, &self.weight);
                     if next <= (1.0 - 0.25 * part) * size || next <= CLOSE {
                         break;
                     }
