@@ -191,6 +191,10 @@ impl<'a> Checker<'a, '_> {
             (B::Add, Temp::Point, _) | (B::Add, _, Temp::Point) => Temp::Point,
             (B::Sub, Temp::Point, Temp::Point) => Temp::Difference,
             (B::Sub, Temp::Point, _) => Temp::Point,
+            (B::Sub, Temp::Difference, Temp::Point) if b.lit == Lit::Scale => {
+                self.point_literal(&b, "subtracted from a difference");
+                return None;
+            }
             (B::Sub, _, Temp::Point) => Temp::Plain,
             (_, x, y) => join_temp(x, y),
         };
