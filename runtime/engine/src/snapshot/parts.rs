@@ -8,7 +8,7 @@ use super::Hash;
 /// The model of a run: everything that it was compiled from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Model {
-    /// The compiler that made the program, with its version: `twinc 0.9.0`.
+    /// The compiler that made the program, with its version: `twinc 0.10.0`.
     pub compiler: String,
     /// The hash of the model as results have it (`twinml.model_hash`).
     pub hash: Hash,
