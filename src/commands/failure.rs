@@ -4,13 +4,17 @@ use twinml_compiler::diag::{Diagnostic, codes};
 use twinml_compiler::source::{FileId, Span};
 use twinml_engine::behavior::FaultKind;
 use twinml_engine::run::{Blank, Broken, Failure, FailureKind};
-use twinml_model::ids::OriginId;
+use twinml_model::ids::{BlockId, OriginId};
+use twinml_model::ir::{Region, Space, Stmt};
 use twinml_model::program::Program;
+use twinml_model::schema::Variable;
 use twinml_solvers::error::SolveError;
 use twinml_solvers::integrator::Method;
 
 use crate::ui::numbers::{instant, short};
 
+/// Most unknowns that are named.
+const SHOWN: usize = 6;
 /// A state below this, in SI, at which steps become too small is taken for one that has come to 0.
 const COME_TO_ZERO: f64 = 1e-15;
 
@@ -46,9 +50,13 @@ pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
             codes::LOOP_UNSOLVED,
             Some("give the unknowns a `guess` near the solution, or check the start values"),
         ),
-        FailureKind::Block { .. } => {
-            (codes::LOOP_UNSOLVED, Some("check whether these equations have a solution at this point"))
-        }
+        FailureKind::Block { .. } => (
+            codes::LOOP_UNSOLVED,
+            Some(
+                "check whether these equations have a solution behind this point: here two may meet and end, as where \
+                      a mechanism locks",
+            ),
+        ),
         FailureKind::Table { .. } => {
             (codes::TABLE_RANGE, Some("write `outside: hold`, `extend` or `repeat`, or give more samples"))
         }
@@ -158,10 +166,55 @@ pub fn diagnostic(failure: &Failure, program: &Program) -> Diagnostic {
             .collect();
         d = d.note(format!("at the values {}", values.join(", ")));
     }
+    if let FailureKind::Block { failure, initial: true } = &failure.kind {
+        let bare = unguessed(program, failure.block);
+        if !bare.is_empty() {
+            let more = bare.len().saturating_sub(SHOWN);
+            let names: Vec<String> = bare.iter().take(SHOWN).map(|path| format!("`{path}`")).collect();
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            d = d.note(format!("no `guess` is given for {}{more}: it was tried from 0", names.join(", ")));
+        }
+    }
     match help {
         Some(help) => d.help(help),
         None => d,
     }
+}
+
+/// The unknowns of a loop that the model gives no guess for.
+fn unguessed(program: &Program, block: BlockId) -> Vec<String> {
+    let Some(block) = program.blocks.get(block.index()) else { return Vec::new() };
+    let spaces = program.defaults.spaces();
+    let mut bare = Vec::new();
+    for run in &block.unknowns {
+        for slot in run.base..run.base + run.len {
+            let filled =
+                spaces.iter().any(|(s, fills)| *s == run.space && fills.0.iter().any(|f| f.holds(slot)));
+            // A guess that is a formula is stored at the start.
+            let stored = || stores(&program.initial.body, run.space, i64::from(slot));
+            if filled || stored() {
+                continue;
+            }
+            let holds = |v: &&Variable| v.space == run.space && (v.base..v.base + v.len).contains(&slot);
+            if let Some(v) = program.schema.vars.iter().find(holds) {
+                bare.push(v.element_path(slot - v.base));
+            }
+        }
+    }
+    bare
+}
+
+/// Whether a store before anything is solved may reach a slot.
+fn stores(region: &Region, space: Space, slot: i64) -> bool {
+    let before = region.iter().take_while(|s| !matches!(s, Stmt::Solve(_)));
+    before.into_iter().any(|s| match s {
+        Stmt::Store { place, .. } if place.space == space => {
+            place.at.base == slot || !place.at.terms.is_empty() && place.at.base <= slot
+        }
+        Stmt::For(l) => stores(&l.body, space, slot),
+        Stmt::If(i) => stores(&i.then, space, slot) || stores(&i.otherwise, space, slot),
+        _ => false,
+    })
 }
 
 /// A failed run's diagnostic, which names the first row that holds what is no number.

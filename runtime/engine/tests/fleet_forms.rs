@@ -215,11 +215,50 @@ scenario main for Hard { duration: 4 s; record all every 100 ms }";
     for (rtol, atol) in [(1e-3, 1e-6), (1e-6, 1e-9)] {
         Model::text("hard", text, None).solver("rosenbrock", rtol, atol).check(4, None);
     }
-    let loose = || Model::text("hard", text, None).solver("rosenbrock", 1e-3, 1e-6);
-    for model in [loose(), Model::text("hard", text, None).step("rk4", 0.2)] {
+    let tight = Model::text("hard", text, None).solver("rosenbrock", 1e-9, 1e-12);
+    for model in [tight, Model::text("hard", text, None).step("rk4", 0.01)] {
         let Steps { all, alone, why } = model.steps(6);
         assert!(0 < alone && alone < all && why == Some(Apart::Loop), "{alone} of {all}: {why:?}");
     }
+}
+
+/// Loops with several solutions are followed: what lanes do not take for the next point of a branch is done alone, and the
+/// slopes by which they say so go from lanes to runs and back.
+#[test]
+fn loops_that_are_followed() {
+    let model = |equations: &str| {
+        format!(
+            "twin Crank {{
+  units: off
+  parameters {{ c: Real = 1 }}
+  states {{ a: Real = 0.2; w: Real = 0 }}
+  variables {{ s: Real guess 2.4; q: Real guess 1 }}
+  equations {{
+    der(a) = w; {equations}
+    (s - 1.4*cos(a))^2 + (1.4*sin(a))^2 = 2.25; q^3 - q = 0.3*cos(c*a)
+  }}
+  constraints {{ kpi most: max(s*q over run) }}
+}}
+scenario main for Crank {{ duration: 6 s; record all every 500 ms }}"
+        )
+    };
+    let text = model("der(w) = c*2 - 0.1*w - 1e-3*s*q");
+    for h in [0.2, 0.01] {
+        Model::text("crank", &text, None).step("rk4", h).check(4, None);
+        Model::text("crank", &text, None).step("euler", h).check(2, None);
+    }
+    for (rtol, atol) in [(1e-3, 1e-6), (1e-6, 1e-9)] {
+        for method in ["tsit5", "dopri5", "rosenbrock"] {
+            Model::text("crank", &text, None).solver(method, rtol, atol).check(4, None);
+        }
+    }
+    // Events put them elsewhere.
+    let text = model("der(w) = c*(if sin(a) > 0 then 2 else 1) - 0.1*w - 1e-3*s*q");
+    Model::text("crank with events", &text, None).solver("tsit5", 1e-6, 1e-9).check(4, None);
+    Model::text("crank with events", &text, None).step("rk4", 0.05).check(4, None);
+    // Nothing integrated reads them.
+    let text = model("der(w) = c*2 - 0.1*w");
+    Model::text("crank beside", &text, None).solver("tsit5", 1e-6, 1e-9).check(2, Some(NotLanes::Aside));
 }
 
 /// What goes alone says why.

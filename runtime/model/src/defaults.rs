@@ -37,7 +37,9 @@ impl Fill {
         }
     }
 
-    fn holds(&self, slot: u32) -> bool {
+    /// Whether it fills a slot.
+    #[must_use]
+    pub fn holds(&self, slot: u32) -> bool {
         slot.checked_sub(self.first).is_some_and(|k| k % self.step == 0 && k / self.step < self.count)
     }
 }

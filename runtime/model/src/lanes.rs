@@ -234,6 +234,8 @@ pub enum NotLanes {
         /// So many at most go on lanes.
         limit: usize,
     },
+    /// A loop of equations that is not linear and that the right-hand side does not need.
+    Aside,
     /// It solves a loop, and its solver takes derivatives of what that finds.
     Tangents,
 }
@@ -258,6 +260,7 @@ impl std::fmt::Display for NotLanes {
                     "it solves a loop of {unknowns} equations, and more than {limit} are solved run by run"
                 )
             }
+            NotLanes::Aside => write!(f, "a loop that only results need is followed from step to step"),
             NotLanes::Tangents => write!(f, "its solver takes derivatives through a loop of equations"),
         }
     }

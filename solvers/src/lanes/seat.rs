@@ -312,7 +312,7 @@ impl SeatCode {
         }
         if let Some(g) = &self.guesses {
             // The step is looked into before it is taken: blocks begin where they did in it.
-            for (k, b) in (g.first..g.first + g.len).zip(g.before()..) {
+            for (k, b) in (g.first..g.first + g.kept()).zip(g.before()..) {
                 to.slot_mut(Space::Jac, k as usize).copy_from_slice(from.slot(Space::Jac, b as usize));
             }
         }

@@ -9,7 +9,7 @@ use crate::integrator::Options;
 use twinml_model::ids::Value;
 use twinml_model::ir::{Affine, BinOp, BoolOp, CmpOp, IntOp, Kernel, Op, Place, Space, Stmt, Ty, UnOp};
 use twinml_model::passes::rk4::Inline;
-use twinml_model::passes::straight::{Guesses, in_line};
+use twinml_model::passes::straight::{DISTRUST, DOUBT, FADING, Guesses, in_line};
 use twinml_model::program::Program;
 
 /// What the driver and the kernels tell each other: slots of `Jac`.
@@ -474,18 +474,73 @@ impl Writer<'_> {
         Verdict { accepted, status: s }
     }
 
+    /// The larger one; the second where one is no number.
+    fn most(&mut self, a: Value, b: Value) -> Value {
+        let more = self.cmp(CmpOp::Gt, a, b);
+        self.select(more, a, b)
+    }
+
     /// Leaves where the next step's algebraic blocks begin, and whether all of them were solved: `accepted` as for states.
+    /// A host does the same operations where it goes on by a step.
     pub fn settle(&mut self, guesses: Option<&Guesses>, accepted: Option<Value>) -> Option<()> {
         let Some(g) = guesses else { return Some(()) };
-        for k in 0..g.len {
-            let found = self.k.left(g.found() + k)?;
-            let old = self.load(Space::Jac, (g.first + k) as usize);
-            self.store(Space::Jac, (g.before() + k) as usize, old);
+        let old: Vec<Value> = (0..g.kept()).map(|k| self.load(Space::Jac, (g.first + k) as usize)).collect();
+        for (&old, to) in old.iter().zip(g.before()..) {
+            self.store(Space::Jac, to as usize, old);
+        }
+        let [since, lapse] = [g.since(0), g.lapse(0)].map(|s| s as usize);
+        let [slopes, bends, moves] = [g.slopes(0), g.bends(0), g.moves(0)].map(|s| s as usize);
+        let [trust, faith] = [g.trust(0), g.faith(0)].map(|s| s as usize);
+        let now = self.k.left(g.found() + g.len)?;
+        let span = self.sub(now, old[since]);
+        let both = self.add(span, old[lapse]);
+        let square = self.mul(span, both);
+        let [zero, one, doubt, distrust, fading] = [0.0, 1.0, DOUBT, DISTRUST, FADING].map(|c| self.c(c));
+        let [beside, aside, speck] = [g.limits.beside, g.limits.aside, g.limits.speck].map(|c| self.c(c));
+        let later = self.cmp(CmpOp::Gt, span, zero);
+        let mut new = old.clone();
+        new[since] = now;
+        new[lapse] = self.select(later, span, old[lapse]);
+        for k in 0..g.len as usize {
+            let found = self.k.left(g.found() + k as u32)?;
+            let step = self.sub(found, old[k]);
+            let straight = self.mul(span, old[slopes + k]);
+            let bent = self.mul(square, old[bends + k]);
+            let way = self.add(straight, bent);
+            let ahead = self.add(old[k], way);
+            let off = self.sub(found, ahead);
+            let slope = self.div(step, span);
+            let turned = self.sub(slope, old[slopes + k]);
+            let bend = self.div(turned, both);
+            let [step, off] = [step, off].map(|v| self.un(UnOp::Abs, v));
+            let moved = self.most(step, old[moves + k]);
+            let least = self.c(g.least.get(k).copied()?);
+            let size = self.un(UnOp::Abs, found);
+            let size = self.most(size, least);
+            let speck = self.mul(speck, size);
+            for (at, beside, lost) in [(trust, beside, doubt), (faith, aside, distrust)] {
+                let most = self.mul(beside, moved);
+                let most = self.most(most, speck);
+                let seen = self.cmp(CmpOp::Le, off, most);
+                let won = self.add(old[at + k], one);
+                let whole = self.cmp(CmpOp::Gt, won, zero);
+                let won = self.select(whole, zero, won);
+                let won = self.select(seen, won, lost);
+                new[at + k] = self.select(later, won, old[at + k]);
+            }
+            let faded = self.mul(fading, old[moves + k]);
+            let moved = self.most(step, faded);
+            new[k] = found;
+            for (at, value) in [(slopes, slope), (bends, bend), (moves, moved)] {
+                new[at + k] = self.select(later, value, old[at + k]);
+            }
+        }
+        for (k, (&new, &old)) in new.iter().zip(&old).enumerate() {
             let new = match accepted {
-                Some(accepted) => self.select(accepted, found, old),
-                None => found,
+                Some(accepted) => self.select(accepted, new, old),
+                None => new,
             };
-            self.store(Space::Jac, (g.first + k) as usize, new);
+            self.store(Space::Jac, g.first as usize + k, new);
         }
         let fine = self.k.fine(g.fine)?;
         self.store(Space::Jac, g.fine as usize, fine);

@@ -58,6 +58,19 @@ impl DenseLu {
         }
     }
 
+    /// The sign of the determinant.
+    pub(super) fn sign(&self) -> f64 {
+        let moved = |(k, p): (usize, &usize)| *p != k;
+        let odd = if self.n <= 8 {
+            odd(&self.pivots)
+        } else {
+            // row `k` was exchanged with this one
+            self.pivots.iter().enumerate().filter(|e| moved(*e)).count() % 2 == 1
+        };
+        let negative = self.inv.iter().filter(|r| **r < 0.0).count() % 2 == 1;
+        if odd != negative { -1.0 } else { 1.0 }
+    }
+
     pub(super) fn solve(&self, b: &mut [f64]) {
         match self.n {
             1 => self.solve_small::<1>(b),
@@ -212,4 +225,10 @@ impl DenseLu {
             }
         }
     }
+}
+
+/// Whether a permutation of `0..n` is odd, by its inversions.
+fn odd(p: &[usize]) -> bool {
+    let inversions = |(k, a): (usize, &usize)| p[k + 1..].iter().filter(|b| *b < a).count();
+    p.iter().enumerate().map(inversions).sum::<usize>() % 2 == 1
 }

@@ -116,6 +116,15 @@ impl IterationMatrix {
         Ok(())
     }
 
+    /// The sign of the determinant of what was last factorised; 0 where it is not known (a narrow band).
+    pub fn sign(&self) -> f64 {
+        match &self.kind {
+            Kind::Dense(lu) => lu.sign(),
+            Kind::Sparse(lu) => lu.sign(),
+            _ => 0.0,
+        }
+    }
+
     /// Solves `M·x = b` in place.
     #[inline]
     pub fn solve(&mut self, b: &mut [f64]) {

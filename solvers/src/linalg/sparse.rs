@@ -34,9 +34,17 @@ pub(super) struct SparseLu {
     /// Work space, zero between calls.
     work: Vec<f64>,
     analysed: bool,
+    /// Whether the rows are an odd permutation.
+    odd_rows: bool,
 }
 
 impl SparseLu {
+    /// The sign of the determinant, but for that of the column order, which stays.
+    pub(super) fn sign(&self) -> f64 {
+        let negative = self.inv.iter().filter(|r| **r < 0.0).count() % 2 == 1;
+        if self.odd_rows != negative { -1.0 } else { 1.0 }
+    }
+
     /// The order of its columns.
     pub(super) fn into_order(self) -> Vec<u32> {
         self.q
@@ -78,6 +86,7 @@ impl SparseLu {
             inv: vec![0.0; n],
             work: vec![0.0; n],
             analysed: false,
+            odd_rows: false,
         }
     }
 
@@ -153,6 +162,7 @@ impl SparseLu {
             *r = self.row_of[*r as usize];
         }
         self.analysed = true;
+        self.odd_rows = odd(&self.row_of);
     }
 
     pub(super) fn factor(&mut self, alpha: f64, beta: f64, jac: &[f64]) -> Result<(), Singular> {
@@ -371,4 +381,19 @@ impl Reach {
             }
         }
     }
+}
+
+/// Whether a permutation is odd: as many of its cycles are of even length.
+fn odd(to: &[u32]) -> bool {
+    let mut seen = vec![false; to.len()];
+    let mut even = 0;
+    for first in 0..to.len() {
+        let (mut at, mut length) = (first, 0);
+        while !std::mem::replace(&mut seen[at], true) {
+            at = to[at] as usize;
+            length += 1;
+        }
+        even += usize::from(length > 0 && length % 2 == 0);
+    }
+    even % 2 == 1
 }

@@ -5,7 +5,8 @@
 //! The test is invariant under scaling of the residuals; corrections are weighed by each unknown's size and nominal.
 //! Shapes: `n` unknowns, `n` residuals, a sparse Jacobian of `entries` values that add up at equal places.
 //! Convergence: quadratic; iterated until corrections are below 1e-10 of the unknowns' weights, then once more, so
-//! that the answer hardly depends on where the iteration began.
+//! that the answer hardly depends on where the iteration began. A block that is not linear has to stay on its branch
+//! ([`super::branch`]) but at the start and behind events.
 //! Failure: [`BlockFailure`] with the residuals, the values and the equations. Allocates only when made.
 
 use twinml_model::host::{Host, KernelId, Machine, Memory};
@@ -15,16 +16,45 @@ use twinml_model::passes::straight::Limits;
 use twinml_model::program::{Block, SlotRun};
 use twinml_solvers::linalg::IterationMatrix;
 
+use super::branch::{Ahead, Branch, Came};
 use super::sparse::Assembly;
 
 /// Newton iterations before the block is given up.
 const ITERATIONS: u32 = 50;
+/// The same where it may lie anywhere: an exponential is come down from by one power of e each.
+const ITERATIONS_ANYWHERE: u32 = 1000;
+/// And on its branch: what is near takes a few.
+const ITERATIONS_ONWARD: u32 = 10;
 /// Corrections below this part of an unknown's weight end the iteration.
 const CLOSE: f64 = 1e-10;
 /// Corrections that no longer shrink are rounding when they are below this part.
 const ROUNDING: f64 = 1e-7;
+/// What a first correction may leave of itself on the way along a branch: half is the limit of Newton and Kantorovich.
+const CONTRACTION: f64 = 0.5;
+/// How far beside the place ahead a solution may lie, as part of what it moves or has lately moved.
+const BESIDE: f64 = 0.1;
+/// The same where the sign of the determinant speaks for it.
+const ASIDE: f64 = 0.5;
+/// By how much longer than the last movement it leads anywhere.
+const REACH: f64 = 3.0;
+/// How much farther than lately it may move.
+const GROWTH: f64 = 3.0;
+/// The same as part of an unknown's size.
+const SPECK: f64 = 1e-4;
 /// The same for blocks that are written out.
-pub(super) const LIMITS: Limits = Limits { close: CLOSE, rounding: ROUNDING };
+pub(super) const LIMITS: Limits = Limits {
+    close: CLOSE,
+    rounding: ROUNDING,
+    contraction: CONTRACTION,
+    beside: BESIDE,
+    aside: ASIDE,
+    reach: REACH,
+    growth: GROWTH,
+    speck: SPECK,
+};
+/// Residuals above this part of what a movement makes of them, where nearly nothing of a way is gone: something that the block
+/// reads jumped.
+const JUMPED: f64 = 1e-3;
 /// Bounded corrections move no unknown by more than this times its size.
 const BOUND: f64 = 10.0;
 /// The smallest part of a correction that the line search tries.
@@ -41,6 +71,8 @@ pub struct BlockFailure {
     pub iterations: u32,
     /// Whether the Jacobian was singular.
     pub singular: bool,
+    /// Whether it was solved, but not near where it was.
+    pub far: bool,
     /// The residuals at the last point, in SI.
     pub residuals: Vec<f64>,
     /// The unknowns at the last point, in SI.
@@ -56,18 +88,29 @@ pub(super) struct BlockSolver {
     careful: bool,
     /// Whether they are bounded now.
     bounded: bool,
+    /// Iterations that are done now.
+    iterations: u32,
     /// Whether it has been solved since [`BlockSolver::watch`].
     solved: bool,
     /// Whether Newton begins with what stands in the slots: guesses that formulas gave.
     from_slots: bool,
+    /// How far beside the place ahead the last solution lay, as part of how far it may.
+    beside: f64,
     slots: Vec<(Space, usize)>,
     runs: Vec<SlotRun>,
     assembly: Assembly,
     matrix: IterationMatrix,
-    /// Where Newton begins: the unknowns at the last accepted point.
-    guess: Vec<f64>,
-    /// The unknowns when the right-hand side was last evaluated.
+    /// Where Newton begins: the unknowns at the last accepted point, and where they are heading to.
+    branch: Branch,
+    /// The same at the end of the last way that was followed, while one is.
+    kept: Branch,
+    /// The unknowns when the right-hand side was last evaluated, and the time of that.
     latest: Vec<f64>,
+    latest_at: f64,
+    /// The sign of the determinant behind the last jump of what the block reads, since it was last asked for; and as the right-hand
+    /// side was last evaluated.
+    turned: Option<f64>,
+    latest_turned: Option<f64>,
     /// Where it begins when that fails: the declared guesses.
     declared: Vec<f64>,
     weight: Vec<f64>,
@@ -81,9 +124,36 @@ pub(super) struct BlockSolver {
     saved: Vec<f64>,
 }
 
+/// Where a solution may lie.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Aim {
+    /// Anywhere: at the start, and behind events.
+    Any,
+    /// Where Newton's method comes to from the last accepted point: within another block's iteration.
+    Nearest,
+    /// On the branch. `jumps`: or anywhere, where something that the block reads jumped.
+    Ahead { clock: Clock, jumps: bool },
+}
+
+/// By what the way along a branch is measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Clock {
+    /// Time, in steps of the solver.
+    Time,
+    /// The part of a way that is being followed.
+    Part(f64),
+}
+
+/// A point from which Newton begins.
+struct Before {
+    unknowns: Vec<f64>,
+    residuals: Vec<f64>,
+    derivatives: Vec<f64>,
+}
+
 /// How an attempt ended.
 enum Attempt {
-    Solved,
+    Solved(Came),
     Failed { iterations: u32, singular: bool },
 }
 
@@ -106,21 +176,30 @@ impl BlockSolver {
             None => Assembly::dense(n),
         };
         let declared: Vec<f64> = slots.iter().map(|&(space, slot)| memory.space(space)[slot]).collect();
+        let weight: Vec<f64> = slots.iter().map(|&(space, slot)| nominal(space, slot).abs()).collect();
+        let least = weight.iter().map(|w| (1e-3 * w).max(f64::MIN_POSITIVE)).collect();
+        let branch = Branch::at(declared.clone(), least);
         BlockSolver {
             id,
             linear: block.linear,
             careful: block.careful,
+            iterations: ITERATIONS,
             bounded: false,
             solved: false,
             from_slots: block.initial_only,
-            weight: slots.iter().map(|&(space, slot)| nominal(space, slot).abs()).collect(),
+            weight,
+            beside: 0.0,
             slots,
             runs: block.unknowns.clone(),
             matrix: IterationMatrix::new(assembly.pattern()),
             values: vec![0.0; assembly.pattern().nnz()],
             assembly,
-            guess: declared.clone(),
+            branch: branch.clone(),
+            kept: branch,
             latest: declared.clone(),
+            latest_at: 0.0,
+            turned: None,
+            latest_turned: None,
             declared,
             factored: false,
             u: vec![0.0; n],
@@ -131,38 +210,105 @@ impl BlockSolver {
         }
     }
 
-    /// The point reached is accepted: Newton begins here from now on.
+    /// The point reached is accepted: Newton begins here from now on, and nothing is known of where the unknowns head to.
     pub(super) fn accept(&mut self, memory: &Memory) {
-        gather(&self.runs, memory, &mut self.guess);
-        self.latest.copy_from_slice(&self.guess);
+        gather(&self.runs, memory, &mut self.branch.guess);
+        self.branch.begin(memory.time());
+        self.branch.sign = if self.factored { self.matrix.sign() } else { 0.0 };
+        self.latest.copy_from_slice(&self.branch.guess);
+        self.latest_at = memory.time();
     }
 
     /// The right-hand side was evaluated.
     pub(super) fn note(&mut self, memory: &Memory) {
         gather(&self.runs, memory, &mut self.latest);
+        (self.latest_at, self.latest_turned) = (memory.time(), self.turned);
     }
 
-    /// The same, elsewhere.
-    pub(super) fn note_that(&mut self, unknowns: impl Iterator<Item = f64>) {
-        for (to, u) in self.latest.iter_mut().zip(unknowns) {
-            *to = u;
-        }
+    /// When the right-hand side was last evaluated.
+    pub(super) fn latest_at(&self) -> f64 {
+        self.latest_at
     }
 
     /// The last step is accepted: Newton begins where its last evaluation found the unknowns.
     pub(super) fn step_on(&mut self) {
-        self.guess.copy_from_slice(&self.latest);
+        self.branch.go_on(&self.latest, self.latest_at, &LIMITS);
+        if let Some(sign) = self.latest_turned.take() {
+            self.branch.sign = sign;
+        }
     }
 
-    /// Where Newton begins.
-    pub(super) fn guess(&self) -> &[f64] {
-        &self.guess
+    /// The point reached is on the branch.
+    pub(super) fn go_here(&mut self, memory: &Memory) {
+        gather(&self.runs, memory, &mut self.u);
+        self.branch.go_on(&self.u, memory.time(), &LIMITS);
+        if let Some(sign) = self.turned {
+            self.branch.sign = sign;
+        }
+    }
+
+    /// The same, at this part of a way that is being followed.
+    pub(super) fn go_on_by_part(&mut self, memory: &Memory, part: f64, first: bool) {
+        gather(&self.runs, memory, &mut self.u);
+        self.branch.go_on_by_part(&self.u, part, first);
+    }
+
+    /// What has just been found a little later says where the unknowns head to; false where it is not near.
+    pub(super) fn head_to(&mut self, memory: &Memory) -> bool {
+        gather(&self.runs, memory, &mut self.u);
+        let span = memory.time() - self.branch.since;
+        let pairs = self.u.iter().zip(&self.branch.guess).zip(&self.weight);
+        let little = |((u, guess), w): ((&f64, &f64), &f64)| (u - guess).abs() <= 1e-3 * guess.abs().max(*w);
+        let near = span > 0.0 && pairs.clone().all(little);
+        if near {
+            self.branch.head_to(&self.u, span);
+        }
+        near
+    }
+
+    /// Keeps the branch as it is, for [`BlockSolver::restore_branch`].
+    pub(super) fn keep_branch(&mut self) {
+        self.kept.copy_from(&self.branch);
+    }
+
+    /// Puts it back.
+    pub(super) fn restore_branch(&mut self) {
+        self.factored = false;
+        self.branch.copy_from(&self.kept);
+    }
+
+    /// The branch.
+    pub(super) fn branch(&self) -> &Branch {
+        &self.branch
     }
 
     /// The same, to be changed.
-    pub(super) fn guess_mut(&mut self) -> &mut [f64] {
+    pub(super) fn branch_mut(&mut self) -> &mut Branch {
         self.factored = false;
-        &mut self.guess
+        &mut self.branch
+    }
+
+    /// The last step's last evaluation was done elsewhere.
+    pub(super) fn note_that(&mut self, unknowns: impl Iterator<Item = f64>, at: f64) {
+        for (to, u) in self.latest.iter_mut().zip(unknowns) {
+            *to = u;
+        }
+        (self.latest_at, self.latest_turned) = (at, None);
+    }
+
+    /// How far beside the place ahead its last solution lay, as part of how far it may: infinite where there was none.
+    pub(super) fn beside(&self) -> f64 {
+        self.beside
+    }
+
+    /// Whether it may have several solutions while time goes on.
+    pub(super) fn bends(&self) -> bool {
+        !self.linear && !self.from_slots
+    }
+
+    /// Whether it has been solved since [`BlockSolver::watch`].
+    pub(super) fn solved(&self) -> bool {
+        self.solved
     }
 
     /// Something that the block reads may have changed: the factors no longer fit.
@@ -175,66 +321,149 @@ impl BlockSolver {
         self.solved = false;
     }
 
-    /// Where corrections are bounded and it has been solved since: Newton begins there from now on.
-    pub(super) fn accept_found(&mut self, memory: &Memory) {
-        if self.careful && self.solved {
-            self.accept(memory);
-        }
-    }
-
     /// Whether corrections are bounded where Newton begins anew.
     pub(super) fn careful(&self) -> bool {
         self.careful
     }
 
-    /// Finds the unknowns and leaves them in their slots. `thorough` also tries other places to begin.
+    /// Finds the unknowns and leaves them in their slots.
     pub(super) fn solve(
         &mut self,
         machine: &dyn Machine,
         memory: &mut Memory,
-        thorough: bool,
+        aim: Aim,
         host: &mut dyn Host,
     ) -> Result<(), BlockFailure> {
         self.factored = false;
         if self.from_slots {
-            gather(&self.runs, memory, &mut self.guess);
+            gather(&self.runs, memory, &mut self.branch.guess);
         }
         self.save(memory);
         // Within steps the point before is near, and lanes do the same operations.
-        self.bounded = self.careful && thorough;
-        let mut last = Attempt::Solved;
-        for attempt in 0..if thorough { 4 } else { 1 } {
+        self.bounded = self.careful && aim == Aim::Any;
+        self.iterations = match aim {
+            Aim::Any => ITERATIONS_ANYWHERE,
+            Aim::Ahead { .. } if self.bends() => ITERATIONS_ONWARD,
+            _ => ITERATIONS,
+        };
+        let (last, far) = match aim {
+            Aim::Any => (self.anywhere(machine, memory, host), false),
+            Aim::Nearest => {
+                self.u.copy_from_slice(&self.branch.guess);
+                (self.newton(machine, memory, host), false)
+            }
+            Aim::Ahead { .. } if !self.bends() => {
+                self.u.copy_from_slice(&self.branch.guess);
+                (self.newton(machine, memory, host), false)
+            }
+            Aim::Ahead { clock, jumps } => self.onward(machine, memory, host, clock, jumps),
+        };
+        let outcome = match last {
+            Attempt::Solved(_) if !far => {
+                self.solved = true;
+                Ok(())
+            }
+            Attempt::Solved(_) => Err((0, false)),
+            Attempt::Failed { iterations, singular } => Err((iterations, singular)),
+        };
+        let outcome = outcome.map_err(|(iterations, singular)| {
+            let residuals = memory.space(Space::Res)[..self.u.len()].to_vec();
+            let unknowns = self.u.clone();
+            scatter(&self.runs, &self.branch.guess, memory);
+            BlockFailure { block: self.id, iterations, singular, far, residuals, unknowns }
+        });
+        self.restore(memory);
+        outcome
+    }
+
+    /// By every means.
+    fn anywhere(&mut self, machine: &dyn Machine, memory: &mut Memory, host: &mut dyn Host) -> Attempt {
+        let mut last = Attempt::Failed { iterations: 0, singular: false };
+        for attempt in 0..4 {
             match attempt {
-                0 => self.u.copy_from_slice(&self.guess),
-                1 if self.guess == self.declared => continue,
+                0 => self.u.copy_from_slice(&self.branch.guess),
+                1 if self.branch.guess == self.declared => continue,
                 1 => self.u.copy_from_slice(&self.declared),
                 // A point without a slope (x·|x| at zero) is left by a small, stated push to either side.
                 side => {
                     let push = if side == 2 { 1e-2 } else { -1e-2 };
-                    for (u, (guess, weight)) in self.u.iter_mut().zip(self.guess.iter().zip(&self.weight)) {
+                    let pairs = self.branch.guess.iter().zip(&self.weight);
+                    for (u, (guess, weight)) in self.u.iter_mut().zip(pairs) {
                         *u = guess + push * weight.max(guess.abs());
                     }
                 }
             }
             last = self.newton(machine, memory, host);
-            if let Attempt::Solved = last {
+            if let Attempt::Solved(_) = last {
                 break;
             }
         }
-        let outcome = match last {
-            Attempt::Solved => {
-                self.solved = true;
-                Ok(())
-            }
-            Attempt::Failed { iterations, singular } => {
-                let residuals = memory.space(Space::Res)[..self.u.len()].to_vec();
-                let unknowns = self.u.clone();
-                scatter(&self.runs, &self.guess, memory);
-                Err(BlockFailure { block: self.id, iterations, singular, residuals, unknowns })
-            }
+        last
+    }
+
+    /// The next point of the branch, and whether what was found is none.
+    fn onward(
+        &mut self,
+        machine: &dyn Machine,
+        memory: &mut Memory,
+        host: &mut dyn Host,
+        clock: Clock,
+        jumps: bool,
+    ) -> (Attempt, bool) {
+        let ahead = match clock {
+            Clock::Time => Ahead { by: memory.time() - self.branch.since, part: 1.0 },
+            Clock::Part(part) => Ahead { by: part - self.branch.since, part: part - self.branch.since },
         };
-        self.restore(memory);
-        outcome
+        if clock == Clock::Time {
+            self.turned = None;
+        }
+        let mut far = false;
+        let mut last = Attempt::Failed { iterations: 0, singular: false };
+        self.beside = f64::INFINITY;
+        for attempt in 0..2 {
+            match attempt {
+                0 => self.branch.begin_at(ahead.by, &mut self.u),
+                _ if ahead.by == 0.0 || !self.branch.heads() => break,
+                _ => self.u.copy_from_slice(&self.branch.guess),
+            }
+            let before = if jumps { self.before(machine, memory, host) } else { None };
+            last = self.newton(machine, memory, host);
+            if let Attempt::Solved(came) = last {
+                self.beside = self.branch.beside(&self.u, ahead, &LIMITS, came);
+                far = self.beside > 1.0;
+                if far && before.is_some_and(|b| self.jumped(&b)) {
+                    far = false;
+                    self.turned = Some(self.matrix.sign());
+                    self.branch.sign = self.matrix.sign();
+                }
+                break;
+            }
+        }
+        (last, far)
+    }
+
+    /// The residuals where Newton begins, and the derivatives there.
+    fn before(&mut self, machine: &dyn Machine, memory: &mut Memory, host: &mut dyn Host) -> Option<Before> {
+        if !self.residual(machine, memory, host, false) || !self.factor(machine, memory, host) {
+            return None;
+        }
+        let residuals = memory.space(Space::Res)[..self.u.len()].to_vec();
+        Some(Before { unknowns: self.u.clone(), residuals, derivatives: self.values.clone() })
+    }
+
+    /// Whether the residuals of before are not small beside what the movement from there to what was found makes of them.
+    /// Where two solutions meet they are: there the derivatives are small, and the residuals smaller.
+    fn jumped(&self, before: &Before) -> bool {
+        let mut terms = vec![0.0; self.u.len()];
+        let pattern = self.assembly.pattern();
+        for column in 0..self.u.len() {
+            let step = (self.u[column] - before.unknowns[column]).abs();
+            let first = pattern.col_ptr()[column];
+            for (at, row) in pattern.column(column).iter().enumerate() {
+                terms[*row] += before.derivatives[first + at].abs() * step;
+            }
+        }
+        before.residuals.iter().zip(&terms).any(|(r, terms)| r.abs() > JUMPED * terms)
     }
 
     /// Newton from `self.u`; ends with the unknowns in `self.u` and in their slots.
@@ -245,10 +474,13 @@ impl BlockSolver {
             return failed(0, false);
         }
         let mut before = f64::INFINITY;
-        for iteration in 0..ITERATIONS {
+        let mut came = Came { contracts: true, same: self.branch.sign != 0.0 };
+        let most = self.iterations;
+        for iteration in 0..most {
             if !self.factor(machine, memory, host) {
                 return failed(iteration, true);
             }
+            came.same &= self.matrix.sign() == self.branch.sign;
             for (step, r) in self.step.iter_mut().zip(memory.space(Space::Res)) {
                 *step = -r;
             }
@@ -267,7 +499,7 @@ impl BlockSolver {
                 if !self.residual(machine, memory, host, false) {
                     self.u.copy_from_slice(&self.trial);
                     return if self.residual(machine, memory, host, false) {
-                        Attempt::Solved
+                        Attempt::Solved(came)
                     } else {
                         failed(iteration, false)
                     };
@@ -288,13 +520,13 @@ impl BlockSolver {
                     }
                     self.factored = true;
                 }
-                return Attempt::Solved;
+                return Attempt::Solved(came);
             }
             before = size;
             self.trial.copy_from_slice(&self.u);
-            let (most, shortest) =
+            let (whole, shortest) =
                 if self.bounded { (self.bound(), SHORTEST_BOUNDED) } else { (1.0, SHORTEST) };
-            let mut part = most;
+            let mut part = whole;
             loop {
                 for k in 0..n {
                     self.u[k] = self.trial[k] + part * self.step[k];
@@ -308,15 +540,17 @@ impl BlockSolver {
                     // (Deuflhard 2004, section 3.3: the natural monotonicity test, with one scaling for both).
                     let next = size_of(&self.simplified, &self.trial, &self.weight);
                     if next <= (1.0 - 0.25 * part) * size || next <= CLOSE {
+                        came.contracts &= iteration > 0 || next <= CONTRACTION * size || next <= CLOSE;
                         break;
                     }
                 }
+                came.contracts = false;
                 part *= 0.5;
-                if part < shortest * most {
+                if part < shortest * whole {
                     self.u.copy_from_slice(&self.trial);
                     if size <= ROUNDING && self.residual(machine, memory, host, false) {
                         // No part of a correction this small helps: it is rounding.
-                        return Attempt::Solved;
+                        return Attempt::Solved(came);
                     }
                     // The residuals of the report are those of the point that is given up.
                     self.residual(machine, memory, host, true);
@@ -324,7 +558,7 @@ impl BlockSolver {
                 }
             }
         }
-        failed(ITERATIONS, false)
+        failed(most, false)
     }
 
     /// How much of the correction moves no unknown by more than [`BOUND`] times its size or its weight: far out, the

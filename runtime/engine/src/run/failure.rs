@@ -54,6 +54,7 @@ impl Run<'_> {
                     block,
                     iterations: 0,
                     singular: false,
+                    far: false,
                     residuals: Vec::new(),
                     unknowns: Vec::new(),
                 });
@@ -67,7 +68,8 @@ impl Run<'_> {
                 let origin =
                     |k: usize| block.origins.iter().rev().find(|(f, _)| *f as usize <= k).map(|(_, o)| *o);
                 let origins = ranked.iter().filter_map(|(k, _)| origin(*k)).collect();
-                let residuals = ranked.iter().map(|(_, r)| *r).collect();
+                // What was found elsewhere is a solution.
+                let residuals = ranked.iter().filter(|_| !failure.far).map(|(_, r)| *r).collect();
                 let slots = block
                     .unknowns
                     .iter()

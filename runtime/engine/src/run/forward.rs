@@ -23,6 +23,7 @@ use twinml_solvers::error::SolveError;
 use twinml_solvers::integrator::{self, Integrator, Method, Options, Tolerances};
 use twinml_solvers::system::{EvalError, Pattern, System};
 
+use super::follow::Way;
 use super::machine::{MachineKind, machine};
 use super::system::KernelSystem;
 use super::{ATOL, RTOL};
@@ -240,6 +241,8 @@ impl Forward {
         sys.run(KernelId::Initial).map_err(ForwardError::Trap)?;
         let memory = &sys.memory;
         sys.host.accept(memory);
+        let (x0, until) = (memory.space(Space::State).to_vec(), next_kink(&sys, 0.0).min(self.end));
+        sys.begin(0.0, &x0, until).map_err(ForwardError::Trap)?;
         let mut options = self.options.clone();
         let atol = options.tolerances.atol[0];
         // A sensitivity is as exact as the states are for a change of the parameter by its own size.
@@ -337,10 +340,12 @@ impl Variational<'_> {
             if next == times.len() || t >= end {
                 return Ok(out);
             }
+            self.sys.step_on(t, &integrator.x()[..self.n], &mut Way::Straight).map_err(ForwardError::Trap)?;
             let stop = next_kink(&self.sys, t).min(end);
             if t >= next_kink(&self.sys, integrator.t_prev()) {
                 freeze(&mut self.sys, t);
                 z.copy_from_slice(integrator.x());
+                self.sys.begin(t, &z[..self.n], stop).map_err(ForwardError::Trap)?;
                 integrator.restart(self, t, &z, stop).map_err(ForwardError::Solver)?;
             } else {
                 integrator.set_stop(stop).map_err(ForwardError::Solver)?;

@@ -17,6 +17,7 @@
 //! Nothing is copied and nothing allocated but by the integrator when it begins anew: changes are kept in a journal
 //! of slots with their values from before the instant.
 
+use super::block::Aim;
 use super::*;
 
 /// Why an instant is looked at.
@@ -70,6 +71,19 @@ impl Journal {
 impl Run<'_> {
     /// Everything that happens at `t`, where states are `self.x`.
     pub(super) fn instant(&mut self, t: f64, cause: Cause) -> Result<Effect, Stop> {
+        if !self.system.host.follows() {
+            return self.instant_at(t, cause);
+        }
+        // Loops are followed up to here; what changes may put them elsewhere.
+        let before = self.system.go_to(t, &self.x);
+        let effect = self.instant_at(t, cause)?;
+        if effect != Effect::Restart {
+            self.system.go_back(before);
+        }
+        Ok(effect)
+    }
+
+    fn instant_at(&mut self, t: f64, cause: Cause) -> Result<Effect, Stop> {
         self.time = t;
         self.system.set(t, &self.x);
         // What was found a rounding beyond its limit is on it: beyond, equations may have no value.
@@ -84,6 +98,9 @@ impl Run<'_> {
             self.left_limit(t, cause)?;
         }
         let step = if first { 1 } else { self.micro.1 + 1 };
+        if self.system.host.follows() {
+            self.system.host.aim = Aim::Any;
+        }
         // What was an action's doing, or a table's jump, is seen by everything.
         let mut seen = false;
         if cause == Cause::Due {
@@ -118,7 +135,9 @@ impl Run<'_> {
             return Ok(Effect::Restart);
         }
         let soon = self.next_timer().is_some_and(|due| due < self.integrator.t());
-        let seen = seen || touched.integrated || self.rhs_reads.any(&self.journal);
+        // A loop that only outputs need goes on behind the change, too.
+        let aside = self.system.host.follows_aside();
+        let seen = seen || aside || touched.integrated || self.rhs_reads.any(&self.journal);
         if !seen && !soon {
             if touched.roots || self.root_reads.any(&self.journal) {
                 self.arm(t)?;
@@ -140,17 +159,11 @@ impl Run<'_> {
         Ok(Effect::Restart)
     }
 
-    /// Loops of a network may lie elsewhere behind an event: they are found with every means, so that the steps that
-    /// follow begin there.
+    /// Loops may lie elsewhere at the start and behind an event: the steps that follow begin where they are then.
     pub(super) fn find_loops(&mut self, t: f64) -> Result<(), Stop> {
-        if !self.system.host.careful() {
-            return Ok(());
-        }
-        self.system.set(t, &self.x);
-        self.system.host.watch();
-        self.kernel(KernelId::Rhs, false)?;
-        self.system.host.accept_found(&self.system.memory);
-        Ok(())
+        let until = self.next_stop().min(self.horizon()).min(self.end);
+        let outcome = self.system.begin(t, &self.x, until);
+        outcome.map_err(|trap| self.trapped(t, trap, false))
     }
 
     /// The row of the left limit; memory is left at `t`.

@@ -447,7 +447,11 @@ impl Run<'_> {
             from.fill(self.system.memory.space_mut(space))?;
         }
         from.fill(&mut self.x)?;
-        self.system.host.load(from)
+        let t = self.integrator.t();
+        self.system.host.load(from, t)?;
+        self.system.host.aim = host::ONWARD;
+        self.system.rest(t, &self.x);
+        Ok(())
     }
 
     fn restore_recorders(&mut self, from: &mut Reader<'_>) -> Result<(), Malformed> {

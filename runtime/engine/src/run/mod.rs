@@ -10,10 +10,12 @@
 mod again;
 mod behave;
 mod block;
+mod branch;
 mod clamps;
 mod decided;
 mod failure;
 mod fleet;
+mod follow;
 mod forward;
 mod fused;
 mod glance;
@@ -76,6 +78,7 @@ use twinml_solvers::system::{EvalError, System};
 
 use crate::behavior::{Changed, Scheduler};
 use crate::record::{RecordError, Recorder};
+use follow::Way;
 use fused::Fused;
 use instant::{Cause, Effect};
 use system::{KernelSystem, first_stored, origin_of};
@@ -555,6 +558,7 @@ impl<'a> Run<'a> {
     /// Everything that follows from the step that the integrator has just done.
     fn after_step(&mut self) -> Result<(), Stop> {
         let (t0, t1) = (self.integrator.t_prev(), self.integrator.t());
+        self.system.rest_before(&*self.integrator);
         let mut from = t0;
         let due = self.actions.get(self.next_action).is_some_and(|(t, _)| *t <= t1)
             || self.next_changed().is_some_and(|t| t <= t1);
@@ -617,7 +621,8 @@ impl<'a> Run<'a> {
         self.samples_up_to(reached, reached)?;
         self.time = t1;
         self.x.copy_from_slice(self.integrator.x());
-        self.system.host.step_on();
+        let outcome = self.system.step_on(t1, &self.x, &mut Way::Step(&*self.integrator));
+        outcome.map_err(|trap| self.trapped(t1, trap, false))?;
         if timed {
             self.instant(t1, Cause::Due)?;
         } else if t1 < self.end {
@@ -636,13 +641,24 @@ impl<'a> Run<'a> {
 
     /// Runs a kernel at an accepted point, where a trap is the end.
     fn kernel(&mut self, kernel: KernelId, initial: bool) -> Result<(), Stop> {
-        match self.system.run(kernel) {
+        match self.run_within(kernel) {
             Ok(()) => Ok(()),
             Err(trap) => {
                 let t = self.system.memory.time();
                 Err(self.trapped(t, trap, initial))
             }
         }
+    }
+
+    /// The same; loops that have to be followed go the way of the last step.
+    fn run_within(&mut self, kernel: KernelId) -> Result<(), Trap> {
+        let sys = &mut self.system;
+        if !sys.follows() {
+            return sys.run(kernel);
+        }
+        let t = sys.memory.time();
+        let within = t > self.integrator.t_prev() && t <= self.integrator.t();
+        sys.run_along(kernel, &mut if within { Way::Step(&*self.integrator) } else { Way::Straight })
     }
 
     /// The micro-step of rows at the present time.

@@ -62,7 +62,8 @@ impl Prepared {
             .map(|action| (plan::seconds(action.time_ns), machine.add(action.kernel.clone())))
             .collect();
         let fused = match (method, options.h) {
-            (Method::Rk4, Some(h)) if program.kept.is_none() => {
+            // A loop beside the right-hand side is followed from step to step.
+            (Method::Rk4, Some(h)) if program.kept.is_none() && !host::aside(program).contains(&true) => {
                 let h = h.min(options.h_max);
                 let often = |r: &Record| r.every_as.is_some_and(|p| (p as f64) * 1e-18 <= OFTEN * h);
                 Fused::new(program, machine, (0.0, h), experiment.records.iter().any(often))

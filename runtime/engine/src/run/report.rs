@@ -200,7 +200,8 @@ impl fmt::Display for Failure {
                 if failure.singular {
                     write!(f, "the {what} has a singular Jacobian {place}")
                 } else {
-                    write!(f, "the {what} has no solution that Newton finds {place}")
+                    let near = if failure.far { " near the last one" } else { "" };
+                    write!(f, "the {what} has no solution{near} that Newton finds {place}")
                 }
             }
             FailureKind::Table { name, x, .. } => {

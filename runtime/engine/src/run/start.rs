@@ -43,6 +43,7 @@ impl Run<'_> {
         }
         self.x.copy_from_slice(self.system.memory.space(Space::State));
         self.system.host.accept(&self.system.memory);
+        // Up to the first step loops may lie anywhere.
         self.begin_on_manifold()?;
         self.kernel(KernelId::Outputs, true)?;
         self.system.host.accept(&self.system.memory);

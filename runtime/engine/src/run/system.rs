@@ -17,6 +17,7 @@ use twinml_model::program::{Program, RelationKind, Watch};
 use twinml_solvers::roots::Watched;
 use twinml_solvers::system::{EvalError, Outlook, Pattern, Rk4Grid, System};
 
+use super::follow::{Base, Way};
 use super::fused::{APART, Fused};
 use super::glance::Glance;
 use super::host::EngineHost;
@@ -180,6 +181,8 @@ pub(super) struct KernelSystem<'a> {
     scratch: Vec<f64>,
     /// What is known of the last step.
     pub(super) glance: Glance,
+    /// The last accepted point, from which loops follow their branches.
+    pub(super) base: Base,
 }
 
 impl<'a> KernelSystem<'a> {
@@ -233,6 +236,7 @@ impl<'a> KernelSystem<'a> {
             rosenbrock: None,
             scratch: Vec::new(),
             glance: Glance::default(),
+            base: Base::default(),
             trap: None,
             program,
             machine,
@@ -269,7 +273,17 @@ impl<'a> KernelSystem<'a> {
 
     /// Runs a kernel as everything stands; the trap, if any, is kept for the report.
     pub(super) fn run(&mut self, kernel: KernelId) -> Result<(), Trap> {
-        let outcome = self.machine.run(kernel, &mut self.memory, &mut self.host);
+        self.run_along(kernel, &mut Way::Straight)
+    }
+
+    /// The same; loops that have to be followed go this way.
+    pub(super) fn run_along(&mut self, kernel: KernelId, way: &mut Way<'_>) -> Result<(), Trap> {
+        let mut outcome = self.machine.run(kernel, &mut self.memory, &mut self.host);
+        if let Err(Trap::Block(_)) = outcome
+            && self.follows()
+        {
+            outcome = self.follow(kernel, way);
+        }
         if let Err(trap) = outcome {
             self.trap = Some(trap);
         }
@@ -292,11 +306,15 @@ impl<'a> KernelSystem<'a> {
         self.host.new_point();
     }
 
+    /// Puts a point into memory, states that are beyond limits on these.
+    pub(super) fn put(&mut self, t: f64, x: &[f64]) {
+        self.set(t, x);
+        self.limits.put(&mut self.memory, x);
+    }
+
     /// Runs a kernel for an integrator.
     pub(super) fn eval(&mut self, kernel: KernelId) -> Result<(), EvalError> {
-        self.host.thorough = false;
         let outcome = self.run(kernel);
-        self.host.thorough = true;
         outcome.map_err(|trap| match trap {
             Trap::Block(block) => EvalError::Recoverable {
                 index: block.index(),

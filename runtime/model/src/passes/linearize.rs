@@ -70,7 +70,7 @@ impl Linearized {
         let aside = i64::from(program.sizes.input);
         let flat = Line::of(&program.rhs, &program.functions, VALUES)?.aside(aside);
         // Of what blocks leave, what they found and whether they did.
-        let left = guesses.map_or(0..0, |g| i64::from(g.found())..i64::from(g.found() + g.len));
+        let left = guesses.map_or(0..0, |g| i64::from(g.found())..i64::from(g.before()));
         let fine = guesses.map(|g| i64::from(g.fine));
         let kept = |space, slot: i64| {
             space == Space::Der || space == Space::Jac && (left.contains(&slot) || fine == Some(slot))

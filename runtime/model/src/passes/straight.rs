@@ -33,42 +33,123 @@ const CORRECTIONS: usize = 6;
 /// Most values of a kernel.
 const VALUES: usize = 50_000;
 
-/// What a host solves blocks by.
+/// What a host solves blocks by, and what it takes for the next point of the same branch.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Limits {
     /// Corrections below this part of an unknown's weight end the iteration.
     pub close: f64,
     /// Corrections that no longer shrink are rounding when they are below this part.
     pub rounding: f64,
+    /// What a first correction may leave of itself.
+    pub contraction: f64,
+    /// How far beside the place ahead a solution may lie, as part of what it moves or has lately moved.
+    pub beside: f64,
+    /// The same where the sign of the determinant speaks for it.
+    pub aside: f64,
+    /// By how much longer than the last movement it leads anywhere.
+    pub reach: f64,
+    /// How much farther than lately it may move.
+    pub growth: f64,
+    /// The same as part of an unknown's size: so little is no other branch.
+    pub speck: f64,
 }
+
+/// What becomes of trust in an unknown that was not seen coming well, and not at all: by so many steps it is won back.
+pub const DOUBT: f64 = -3.0;
+/// See [`DOUBT`].
+pub const DISTRUST: f64 = -8.0;
+
+/// What is remembered of an unknown's movements from step to step.
+pub const FADING: f64 = 0.875;
 
 /// Slots of `Jac` for algebraic blocks.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Guesses {
     /// 1 where all went well, 0 where a run has to go on alone.
     pub fine: u32,
-    /// By block: where Newton begins, one slot an unknown, one block after the other; `None`: it is not solved here.
+    /// By block: the unknowns as they were last accepted, one slot each, one block after the other; `None`: it is not solved
+    /// here. Behind those of all blocks stand when that was and how long the movement there took, and by unknown the slope of
+    /// it, how that has changed, how far it has lately moved from step to step, whether that was seen coming, and the
+    /// sign of the determinant: Newton begins where that leads.
     pub blocks: Vec<Option<u32>>,
-    /// First slot of all unknowns, and how many there are.
+    /// First slot of all unknowns.
     pub first: u32,
     /// Number of unknowns.
     pub len: u32,
+    /// What a host takes for the next point of a branch.
+    pub limits: Limits,
+    /// The smallest sizes that unknowns are measured by.
+    pub least: Vec<f64>,
     /// The right-hand side with the unknowns given, for what differentiates it: they stand in slots of `State` behind the
     /// states, their residuals go to slots of `Der` behind the derivatives, both in the order of the guesses.
     pub given: Arc<Kernel>,
 }
 
 impl Guesses {
-    /// Where the solution of the last evaluation stands, in the order of the guesses.
+    /// Slots from the first on that say where Newton begins.
     #[must_use]
-    pub fn found(&self) -> u32 {
-        self.first + self.len
+    pub fn kept(&self) -> u32 {
+        7 * self.len + 2
     }
 
-    /// Where the last step's guesses stand, once it is done.
+    /// When the unknowns were accepted, of those that begin at `first`.
+    #[must_use]
+    pub fn since(&self, first: u32) -> u32 {
+        first + self.len
+    }
+
+    /// How long the last movement took.
+    #[must_use]
+    pub fn lapse(&self, first: u32) -> u32 {
+        first + self.len + 1
+    }
+
+    /// Its slopes.
+    #[must_use]
+    pub fn slopes(&self, first: u32) -> u32 {
+        first + self.len + 2
+    }
+
+    /// How they have changed.
+    #[must_use]
+    pub fn bends(&self, first: u32) -> u32 {
+        first + 2 * self.len + 2
+    }
+
+    /// How far they have lately moved.
+    #[must_use]
+    pub fn moves(&self, first: u32) -> u32 {
+        first + 3 * self.len + 2
+    }
+
+    /// Whether they were seen coming well: negative where not.
+    #[must_use]
+    pub fn trust(&self, first: u32) -> u32 {
+        first + 4 * self.len + 2
+    }
+
+    /// The same, at all.
+    #[must_use]
+    pub fn faith(&self, first: u32) -> u32 {
+        first + 5 * self.len + 2
+    }
+
+    /// The sign of the determinant of their block's Jacobian.
+    #[must_use]
+    pub fn signs(&self, first: u32) -> u32 {
+        first + 6 * self.len + 2
+    }
+
+    /// Where the solution of the last evaluation stands, in the order of the guesses, and behind it the time of it.
+    #[must_use]
+    pub fn found(&self) -> u32 {
+        self.first + self.kept()
+    }
+
+    /// Where the last step's guesses stand, once it is done: as many slots as from the first on.
     #[must_use]
     pub fn before(&self) -> u32 {
-        self.first + 2 * self.len
+        self.found() + self.len + 1
     }
 }
 
@@ -109,7 +190,7 @@ pub fn straight(
     if program.blocks.iter().any(|b| !b.initial_only) {
         let fine = take(1)?;
         let len = program.blocks.iter().filter(|b| !b.initial_only).map(|b| b.n).sum();
-        let first = take(len)?;
+        let first = take(7 * len + 2)?;
         let mut at = first;
         let blocks = program.blocks.iter().map(|b| {
             (!b.initial_only).then(|| {
@@ -117,9 +198,20 @@ pub fn straight(
                 at - b.n
             })
         });
-        guesses = Some(Guesses { fine, blocks: blocks.collect(), first, len, given: Arc::default() });
+        let unknowns = program.blocks.iter().filter(|b| !b.initial_only).flat_map(|b| &b.unknowns);
+        let places = unknowns.flat_map(|run| (run.base..run.base + run.len).map(|s| (run.space, s as usize)));
+        let least = places.map(|(space, slot)| least(weight(space, slot))).collect();
+        guesses = Some(Guesses {
+            fine,
+            blocks: blocks.collect(),
+            first,
+            len,
+            limits,
+            least,
+            given: Arc::default(),
+        });
         // the solution, and the guesses before
-        take(2 * len)?;
+        take(8 * len + 3)?;
         // Jacobians leave their entries there, and what they add them up from.
         scratch = take(program.sizes.jac)?;
     }
@@ -363,8 +455,36 @@ impl Line<'_, '_> {
         }
         let newton = Newton { block, jacobian, places };
         let guess: Vec<Value> = (0..n as u32).map(|k| self.load(Space::Jac, first + k)).collect();
-        let (u, fine) =
-            if block.linear { self.linear(&newton, guess)? } else { self.iteration(&newton, guess)? };
+        let now = self.load(Space::Time, 0);
+        let (u, fine) = if block.linear {
+            self.linear(&newton, guess)?
+        } else {
+            let nth = first - g.first;
+            let [since, lapse] = [g.since(g.first), g.lapse(g.first)].map(|s| self.load(Space::Jac, s));
+            let ahead = self.bin(BinOp::Sub, now, since);
+            let both = self.bin(BinOp::Add, ahead, lapse);
+            let square = self.bin(BinOp::Mul, ahead, both);
+            let way: Vec<Value> = (0..n as u32)
+                .map(|k| {
+                    let [slope, bend] =
+                        [g.slopes(g.first), g.bends(g.first)].map(|s| self.load(Space::Jac, s + nth + k));
+                    let straight = self.bin(BinOp::Mul, ahead, slope);
+                    let bent = self.bin(BinOp::Mul, square, bend);
+                    self.bin(BinOp::Add, straight, bent)
+                })
+                .collect();
+            let begin = self.sums(&guess, &way);
+            let sign = self.load(Space::Jac, g.signs(g.first) + nth);
+            let (u, solved, came) = self.iteration(&newton, begin.clone(), sign)?;
+            let [moves, trust, faith] = [g.moves(g.first), g.trust(g.first), g.faith(g.first)]
+                .map(|s| (0..n as u32).map(|k| self.load(Space::Jac, s + nth + k)).collect());
+            let near = self.near(&newton, &u, &Ahead { guess, begin, moves, trust, faith, sign }, came);
+            let reach = self.c(self.ways.limits.reach);
+            let reach = self.bin(BinOp::Mul, reach, lapse);
+            let within = self.cmp(CmpOp::Le, ahead, reach);
+            let near = self.bool(BoolOp::And, near, within);
+            (u, self.bool(BoolOp::And, solved, near))
+        };
         for (&(space, slot), &u) in newton.places.iter().zip(&u) {
             self.store(space, slot, u);
         }
@@ -374,6 +494,7 @@ impl Line<'_, '_> {
         for (k, &u) in u.iter().enumerate() {
             self.store(Space::Jac, g.found() + (first - g.first) + k as u32, u);
         }
+        self.store(Space::Jac, g.found() + g.len, now);
         let fine = match self.fine {
             Some(before) => self.bool(BoolOp::And, before, fine),
             None => fine,
@@ -410,12 +531,69 @@ impl Line<'_, '_> {
         Some((u, self.all(fine)))
     }
 
-    /// Corrections until they are small.
-    fn iteration(&mut self, b: &Newton<'_>, guess: Vec<Value>) -> Option<(Vec<Value>, Value)> {
+    /// Whether a solution is the next point of the branch that the unknowns are on; `came` says that the first correction
+    /// contracted, and that the sign of the determinant was the same all the way.
+    fn near(&mut self, b: &Newton<'_>, u: &[Value], from: &Ahead, came: [Value; 2]) -> Value {
+        let limits = self.ways.limits;
+        let [growth, speck] = [limits.growth, limits.speck].map(|c| self.c(c));
+        let [contracts, same] = came;
+        let zero = self.c(0.0);
+        let unknown = self.cmp(CmpOp::Eq, from.sign, zero);
+        let own = self.bool(BoolOp::Or, unknown, same);
+        let strict = self.bool(BoolOp::And, contracts, own);
+        let mut all = [vec![strict], vec![same]];
+        for (k, &u) in u.iter().enumerate() {
+            let least = self.least(b, k);
+            let size = self.abs(u);
+            let size = self.most(size, least);
+            let floor = self.bin(BinOp::Mul, speck, size);
+            let step = self.bin(BinOp::Sub, u, from.guess[k]);
+            let step = self.abs(step);
+            let off = self.bin(BinOp::Sub, u, from.begin[k]);
+            let off = self.abs(off);
+            let moved = self.most(step, from.moves[k]);
+            let most = self.bin(BinOp::Mul, growth, from.moves[k]);
+            let most = self.most(most, floor);
+            let come = self.cmp(CmpOp::Le, step, most);
+            for (all, (beside, trust)) in
+                all.iter_mut().zip([(limits.beside, from.trust[k]), (limits.aside, from.faith[k])])
+            {
+                let beside = self.c(beside);
+                let wide = self.bin(BinOp::Mul, beside, moved);
+                let wide = self.most(wide, floor);
+                all.push(come);
+                all.push(self.cmp(CmpOp::Ge, trust, zero));
+                all.push(self.cmp(CmpOp::Le, off, wide));
+            }
+        }
+        let [strict, lenient] = all.map(|all| self.all(all));
+        self.bool(BoolOp::Or, strict, lenient)
+    }
+
+    /// The larger one; the second where one is no number.
+    fn most(&mut self, a: Value, b: Value) -> Value {
+        let more = self.cmp(CmpOp::Gt, a, b);
+        self.select(more, a, b)
+    }
+
+    /// The smallest size that an unknown's corrections are measured by.
+    fn least(&mut self, b: &Newton<'_>, k: usize) -> Value {
+        let (space, slot) = b.places[k];
+        self.c(least((self.ways.weight)(space, slot as usize)))
+    }
+
+    /// Corrections until they are small; whether they became so, and how: see [`Line::near`].
+    fn iteration(
+        &mut self,
+        b: &Newton<'_>,
+        guess: Vec<Value>,
+        sign: Value,
+    ) -> Option<(Vec<Value>, Value, [Value; 2])> {
         let (mut r, known) = self.residual(b, &guess)?;
         let mut fine = self.all(known);
         let mut u = guess;
         let mut done: Option<Value> = None;
+        let mut came: Option<[Value; 2]> = None;
         let mut before = self.c(f64::INFINITY);
         for k in 0..CORRECTIONS {
             if k > 0 {
@@ -425,8 +603,8 @@ impl Line<'_, '_> {
             let lu = self.factor(b)?;
             let step = self.correction(&lu, &r);
             let (size, known) = self.size(b, &step, &u);
-            let [close, rounding, half, part] =
-                [self.ways.limits.close, self.ways.limits.rounding, 0.5, 0.75].map(|c| self.c(c));
+            let limits = self.ways.limits;
+            let [close, rounding, half, part] = [limits.close, limits.rounding, 0.5, 0.75].map(|c| self.c(c));
             let small = self.cmp(CmpOp::Le, size, close);
             let near = self.cmp(CmpOp::Le, size, rounding);
             let least = self.bin(BinOp::Mul, half, before);
@@ -436,13 +614,28 @@ impl Line<'_, '_> {
             let v = self.sums(&u, &step);
             let (s, there) = self.residual(b, &v)?;
             let simplified = self.correction(&lu, &s);
-            let (next, number) = self.size(b, &simplified, &v);
+            // what is left is measured as the correction was
+            let (next, number) = self.size(b, &simplified, &u);
             let limit = self.bin(BinOp::Mul, part, size);
             let less = self.cmp(CmpOp::Le, next, limit);
             let tiny = self.cmp(CmpOp::Le, next, close);
             let good = self.bool(BoolOp::Or, less, tiny);
             let good = self.bool(BoolOp::And, good, number);
             let good = self.bool(BoolOp::Or, last, good);
+            let equal = self.cmp(CmpOp::Eq, lu.sign, sign);
+            came = Some(match (came, done) {
+                (Some([contracts, same]), Some(done)) => {
+                    let equal = self.bool(BoolOp::Or, done, equal);
+                    [contracts, self.bool(BoolOp::And, same, equal)]
+                }
+                _ => {
+                    let contraction = self.c(limits.contraction);
+                    let limit = self.bin(BinOp::Mul, contraction, size);
+                    let less = self.cmp(CmpOp::Le, next, limit);
+                    let contracts = self.bool(BoolOp::Or, less, tiny);
+                    [self.bool(BoolOp::Or, last, contracts), equal]
+                }
+            });
             let there = self.all(there);
             let mut all = self.all(vec![lu.fine, known, there, good]);
             if let Some(done) = done {
@@ -463,7 +656,7 @@ impl Line<'_, '_> {
             Some(done) => self.bool(BoolOp::And, fine, done),
             None => fine,
         };
-        Some((u, fine))
+        Some((u, fine, came?))
     }
 
     fn sums(&mut self, a: &[Value], b: &[Value]) -> Vec<Value> {
@@ -500,12 +693,10 @@ impl Line<'_, '_> {
     fn size(&mut self, b: &Newton<'_>, step: &[Value], u: &[Value]) -> (Value, Value) {
         let mut size = self.c(0.0);
         let mut known = Vec::with_capacity(step.len());
-        for ((&s, &u), &(space, slot)) in step.iter().zip(u).zip(&b.places) {
-            let weight = (self.ways.weight)(space, slot as usize).abs();
-            let least = self.c((1e-3 * weight).max(f64::MIN_POSITIVE));
+        for (k, (&s, &u)) in step.iter().zip(u).enumerate() {
+            let least = self.least(b, k);
             let m = self.abs(u);
-            let more = self.cmp(CmpOp::Gt, m, least);
-            let m = self.select(more, m, least);
+            let m = self.most(m, least);
             let s = self.abs(s);
             let part = self.bin(BinOp::Div, s, m);
             known.push(self.bounded(part));
@@ -538,6 +729,8 @@ impl Line<'_, '_> {
             }
         }
         let mut swaps = Vec::new();
+        let [mut sign, minus] = [1.0, -1.0].map(|c| self.c(c));
+        let plus = sign;
         let mut inv = Vec::with_capacity(n);
         for k in 0..n {
             let mut max = self.abs(a[k][k]);
@@ -575,6 +768,13 @@ impl Line<'_, '_> {
                     column[i] = self.select(this, x, y);
                 }
             }
+            for &(.., this) in &chosen {
+                let turn = self.select(this, minus, plus);
+                sign = self.bin(BinOp::Mul, sign, turn);
+            }
+            let negative = self.cmp(CmpOp::Lt, a[k][k], zero);
+            let turn = self.select(negative, minus, plus);
+            sign = self.bin(BinOp::Mul, sign, turn);
             swaps.extend(chosen);
             let one = self.c(1.0);
             let r = self.bin(BinOp::Div, one, a[k][k]);
@@ -596,7 +796,7 @@ impl Line<'_, '_> {
             }
         }
         let fine = self.all(finite);
-        Some(Factors { a, inv, swaps, fine })
+        Some(Factors { a, inv, swaps, sign, fine })
     }
 
     fn back(&mut self, lu: &Factors, mut x: Vec<Value>) -> Vec<Value> {
@@ -625,6 +825,26 @@ impl Line<'_, '_> {
     }
 }
 
+/// The smallest size that corrections of an unknown of this weight are measured by.
+fn least(weight: f64) -> f64 {
+    (1e-3 * weight.abs()).max(f64::MIN_POSITIVE)
+}
+
+/// Where a block's unknowns come from, one value each.
+struct Ahead {
+    /// As they were last accepted.
+    guess: Vec<Value>,
+    /// Where their movement leads: where Newton begins.
+    begin: Vec<Value>,
+    /// How far they have lately moved.
+    moves: Vec<Value>,
+    /// Whether they were seen coming well, and at all.
+    trust: Vec<Value>,
+    faith: Vec<Value>,
+    /// The sign of the determinant.
+    sign: Value,
+}
+
 /// A block, and where its unknowns stand.
 struct Newton<'b> {
     block: &'b Block,
@@ -638,6 +858,8 @@ struct Factors {
     inv: Vec<Value>,
     /// Rows that are exchanged, one after the other, where the truth value says so.
     swaps: Vec<(usize, usize, Value)>,
+    /// The sign of the determinant.
+    sign: Value,
     fine: Value,
 }
 

@@ -122,6 +122,9 @@ impl LaneShare {
         if program.sizes.state == 0 {
             return Err(NotLanes::NoStates);
         }
+        if run.system.host.follows_aside() {
+            return Err(NotLanes::Aside);
+        }
         let seat = run.integrator.seat().ok_or(NotLanes::Method)?;
         let whole = whole || seat.each();
         let shape = seat.shape();
