@@ -153,8 +153,8 @@ struct Checker<'a, 'd> {
     instead: Option<Doubt>,
     /// Units in which the numbers of the present requirement are written, by place.
     literal_units: Vec<(Span, twinml_model::dimension::Dimension, twinml_model::schema::DisplayUnit)>,
-    /// What divides a bare number, by place, with that number: `3/min` is often meant as a unit.
-    share: Option<(Span, ast::Text)>,
+    /// Where something begins that was meant as a unit, and what helps if it is no name: `3/min`.
+    share: Option<(u32, String)>,
     /// Levels of detail that overrides have chosen since the present class or scenario began.
     chosen: Vec<(String, Name, Span)>,
     /// The last name that was declared twice: its file, how far apart the two are, and where its message stands.

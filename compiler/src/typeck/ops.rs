@@ -26,10 +26,10 @@ impl<'a> Checker<'a, '_> {
             first = left;
         }
         let mut acc = self.expr(cx, first);
-        let mut number =
-            if let A::Number(n) = &first.kind { n.unit.is_none().then(|| n.text.clone()) } else { None };
+        let mut number = if let A::Number(n) = &first.kind { Some(&**n) } else { None };
         while let Some((op, right, span)) = spine.pop() {
-            self.share = number.take().filter(|_| op == B::Div).map(|n| (right.span, n));
+            self.share =
+                number.take().and_then(|n| meant_unit(n, op, right)).map(|help| (right.span.lo, help));
             let r = self.expr(cx, right);
             acc = match (acc, r) {
                 (Some(a), Some(b)) => self.binary(cx, op, a, b, right, span),
@@ -514,6 +514,30 @@ impl<'a> Checker<'a, '_> {
         let shape = self.broadcast(&a, &b, op.as_str(), span)?;
         let kind = ExprKind::Binary(BinOp::Cmp(cmp), Box::new(a.e), Box::new(b.e));
         Some(Val::of(Expr { kind, ty: Type::Bool, shape, span }))
+    }
+}
+
+/// What helps where a unit was meant to go on behind a number: `3/min`, `1000 kg / m^3`.
+fn meant_unit(number: &ast::Number, op: B, right: &ast::Expr) -> Option<String> {
+    let (name, power) = match &right.kind {
+        A::Name(n) => (n, String::new()),
+        A::Binary { op: B::Pow, left, right } => match (&left.kind, &right.kind) {
+            (A::Name(n), A::Number(power)) => (n, format!("^{}", power.text)),
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let (text, name) = (&number.text, name.as_str());
+    match (&number.unit, op) {
+        (None, B::Div) if power.is_empty() => {
+            Some(format!("for the unit write `{text} [1/{name}]` or `{text} {name}^-1`"))
+        }
+        (Some(unit), B::Div | B::Mul) => {
+            let unit = crate::units::unit_text(unit);
+            let run = format!("{text} {unit}{}{name}{power}", op.as_str().trim());
+            Some(format!("`{name}` is a unit, and a unit run has no spaces: `{run}`"))
+        }
+        _ => None,
     }
 }
 

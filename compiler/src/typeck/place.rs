@@ -301,10 +301,10 @@ impl<'a> Checker<'a, '_> {
                 did_you_mean(name, known.iter().map(String::as_str))
             });
         }
-        if let Some((_, number)) = self.share.as_ref().filter(|(span, _)| *span == n.span)
+        if let Some((_, help)) = self.share.as_ref().filter(|(at, _)| *at == n.span.lo)
             && self.units.lookup(name).is_some()
         {
-            d.help = Some(format!("for the unit write `{number} [1/{name}]` or `{number} {name}^-1`"));
+            d.help = Some(help.clone());
         }
         if d.help.is_none() && cx.class.is_some() && self.part_names.contains(name) {
             d.help = Some("only message addresses search outward; hand the value in by an input".into());

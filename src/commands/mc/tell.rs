@@ -29,7 +29,7 @@ pub(super) fn say_lanes(share: &LaneShare, ui: &Ui) {
     let part = steps.alone as f64 / steps.all.max(1) as f64;
     let because = |why: Apart| match why {
         Apart::Method => "their solver turned to a method that goes alone",
-        Apart::Loop => "a loop of equations took many corrections",
+        Apart::Loop => "a loop of equations took many corrections or was followed",
         Apart::Other => "they were none for many at a time",
     };
     let apart = steps.why.filter(|_| level.is_some()).map(because);
