@@ -328,3 +328,35 @@ fn guesses_left_to_their_default_are_named() {
         "{err}"
     );
 }
+
+/// Where loops head to is part of a snapshot: a run that goes on has the bits of one that was not interrupted.
+#[test]
+fn snapshots_hold_where_loops_head_to() {
+    let text = "twin M { units: off
+        states { a: Real = 0.2; w: Real = 0 } variables { s: Real guess 2.4; q: Real guess 1 }
+        equations {
+          der(a) = w; der(w) = 2 - 0.1*w - 1e-3*s*q
+          (s - 1.4*cos(a))^2 + (1.4*sin(a))^2 = 2.25; q^3 - q = 0.3*cos(a)
+        } }
+        scenario s for M { duration: 10 s; record all every 0.25 s }";
+    for method in ["tsit5", "bdf", "rosenbrock", "esdirk", "rk4"] {
+        let place = Place::with(&[("m.twinml", text)]);
+        let args = [
+            "run",
+            "m.twinml",
+            "--no-plot",
+            "--solver",
+            method,
+            "--snapshot-every",
+            "6s",
+            "--out",
+            "all.csv",
+        ];
+        place.expect(0, &args);
+        place.expect(0, &["run", "--from", "s@6s.twinsnap", "--no-plot", "--out", "rest.csv"]);
+        let (all, rest) = (place.text("all.csv"), place.text("rest.csv"));
+        let rest: Vec<&str> = rest.lines().skip(1).collect();
+        assert!(rest.len() > 15 && all.lines().count() > 40, "{method}");
+        assert!(rest.iter().all(|row| all.lines().any(|r| r == *row)), "{method}");
+    }
+}
