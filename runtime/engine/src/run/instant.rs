@@ -218,18 +218,25 @@ impl Run<'_> {
         Ok(pairs.into_iter().any(|(new, old)| differ(*new, *old)))
     }
 
-    /// Brings relations and discrete values to what they are where memory stands; true if any changed.
+    /// Brings relations and discrete values to what they are where memory stands, at `t`; true if any changed. Where that
+    /// has no end, by roundings of a loop that reads what compares it, they become what they are a little later.
     pub(super) fn settle(&mut self, t: f64) -> Result<bool, Stop> {
-        for round in 0.. {
+        match self.settled()? {
+            Some(changed) => Ok(changed),
+            None if self.settles_later(t)? => Ok(true),
+            None => Err(self.unsettled(t, &self.unlike())),
+        }
+    }
+
+    /// The same where memory stands and nowhere else; nothing where it has no end.
+    pub(super) fn settled(&mut self) -> Result<Option<bool>, Stop> {
+        for round in 0..ROUNDS {
             if !self.pending()? {
-                return Ok(round > 0);
-            }
-            if round == ROUNDS {
-                return Err(self.unsettled(t, &self.unlike()));
+                return Ok(Some(round > 0));
             }
             self.commit();
         }
-        Ok(true)
+        Ok(if self.pending()? { None } else { Some(true) })
     }
 
     /// The slots in which `Next` differs from `Disc`.

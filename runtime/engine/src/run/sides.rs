@@ -8,6 +8,9 @@ use super::*;
 
 /// How far ahead is looked, as a part of the step that the integrator has in mind.
 const AHEAD: f64 = 1e-9;
+/// How often that is looked farther, and by how much, where relations do not settle.
+const LOOKS: u32 = 4;
+const FARTHER: f64 = 10.0;
 
 impl Run<'_> {
     /// Takes the sides of the root functions at `t`, where states are `self.x`, and judges the ranges.
@@ -71,6 +74,31 @@ impl Run<'_> {
         }
         self.system.set(t + dt, &self.heading);
         Ok(true)
+    }
+
+    /// Settles relations a little ahead of `t`, a few times farther each time, where at `t` they change without end; false where
+    /// they do there, too. Memory is left at `t`.
+    pub(super) fn settles_later(&mut self, t: f64) -> Result<bool, Stop> {
+        let at = self.system.memory.space(Space::State).to_vec();
+        let mut heading = vec![0.0; at.len()];
+        if self.system.rhs(t, &at, &mut heading).is_err() {
+            self.system.set(t, &at);
+            return Ok(false);
+        }
+        let (mut dt, mut ahead, mut settled) = (self.look_ahead(t), at.clone(), false);
+        for _ in 0..LOOKS {
+            for (a, (x, slope)) in ahead.iter_mut().zip(at.iter().zip(&heading)) {
+                *a = x + dt * slope;
+            }
+            self.system.set(t + dt, &ahead);
+            settled = self.settled()?.is_some();
+            if settled {
+                break;
+            }
+            dt *= FARTHER;
+        }
+        self.system.set(t, &at);
+        Ok(settled)
     }
 
     /// Whether something changes just after `t`; memory is left at `t`.
